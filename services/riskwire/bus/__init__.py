@@ -1,0 +1,10 @@
+"""The bus: topics with partitions, groups with positions, and one promise.
+
+A stage takes a batch of one input partition and hands back results, changed state and its new position; the bus
+makes the three one atomic step. It promises that and nothing more, so that SQLite in one process and Kafka with
+many can keep the same promise and stage code cannot tell them apart.
+"""
+
+from riskwire.bus.protocol import Assignment, Bus, Lag, Message, Outgoing, Publisher, broadcast, partition_of
+
+__all__ = ["Assignment", "Bus", "Lag", "Message", "Outgoing", "Publisher", "broadcast", "partition_of"]

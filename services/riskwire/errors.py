@@ -1,0 +1,94 @@
+"""Every error riskwire raises on purpose.
+
+    RiskwireError                 something a person can act on; `str(error)` is the whole message
+    ├── SettingsError             a setting, a feed list or a watchlist that cannot be used
+    ├── BundleError               a model bundle that is missing, damaged or of the wrong kind
+    ├── DeviceError               the asked-for device or its runtime is not there
+    ├── BusError                  the bus cannot be opened or has failed
+    │   └── BusVersionError       written by a newer riskwire
+    ├── StoreError                the store cannot be opened or has failed
+    │   └── StoreVersionError     written by a newer riskwire
+    ├── InUseError                a port or a data directory that another process holds
+    ├── SchemaError               one record that cannot be read; goes to the dead letters
+    ├── FetchError                one feed that could not be fetched
+    │   └── RefusedError          … because riskwire will not: address, size or redirect not allowed
+    ├── FeedError                 one document that is not a feed
+    └── NotifyError               a notification that could not be delivered
+
+A message says what was wrong, with what value, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class RiskwireError(Exception):
+    """Base of all errors raised on purpose; renders what, value, where and what to do the same way for each."""
+
+    def __init__(self, what: str, *, value: object = None, where: str = "", do: str = "") -> None:
+        self.what = what
+        self.value = value
+        self.where = where
+        self.do = do
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.value is not None:
+            shown = repr(self.value)
+            parts.append(f"(got {shown if len(shown) <= 200 else shown[:197] + '...'})")
+        text = " ".join(parts)
+        if self.__cause__ is not None:
+            text += f": {type(self.__cause__).__name__}: {self.__cause__}"
+        return f"{text}. {self.do}" if self.do else text
+
+
+class SettingsError(RiskwireError):
+    """A setting, a feed list or a watchlist that cannot be used."""
+
+
+class BundleError(RiskwireError):
+    """A model bundle that is missing, damaged or of the wrong kind."""
+
+
+class DeviceError(RiskwireError):
+    """The asked-for device, or the runtime for it, is not there."""
+
+
+class BusError(RiskwireError):
+    """The bus cannot be opened or has failed."""
+
+
+class BusVersionError(BusError):
+    """The bus was written by a newer riskwire."""
+
+
+class StoreError(RiskwireError):
+    """The store cannot be opened or has failed."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer riskwire."""
+
+
+class InUseError(RiskwireError):
+    """A port or a data directory that another process holds."""
+
+
+class SchemaError(RiskwireError):
+    """One record that cannot be read."""
+
+
+class FetchError(RiskwireError):
+    """One feed that could not be fetched."""
+
+
+class RefusedError(FetchError):
+    """A fetch that riskwire will not make: address, size or redirect not allowed."""
+
+
+class FeedError(RiskwireError):
+    """One document that is not a feed."""
+
+
+class NotifyError(RiskwireError):
+    """A notification that could not be delivered."""

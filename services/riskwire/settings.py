@@ -1,0 +1,354 @@
+"""One settings tree: defaults here, then `riskwire.yaml`, then the environment, then the command line.
+
+In the environment keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). A secret may be given in a file instead
+(`token_file`), is held as `SecretStr`, and is never shown. Each setting is documented where it is defined;
+`riskwire config show` prints this very text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as PydanticSettingsError
+
+from riskwire.errors import SettingsError
+
+ENV_PREFIX = "RISKWIRE_"
+DEFAULT_FILE = Path("riskwire.yaml")
+
+
+class Section(BaseModel):
+    """A branch of the settings tree: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class BusSettings(Section):
+    """Where records travel."""
+
+    url: str = "embedded"
+    """`embedded` (SQLite in the data directory) or `kafka://host:port[,host:port]`."""
+    partitions: int = Field(default=2, ge=1, le=256)
+    """Partitions per topic when the embedded bus is created; what comes out does not depend on it."""
+    backlog: int = Field(default=5_000, ge=1)
+    """Most records a topic may hold that some stage has not read; whoever writes beyond it waits."""
+    keep_processed: int = Field(default=20_000, ge=0)
+    """Records kept per partition after every stage has read them (embedded bus); older ones are trimmed."""
+    batch: int = Field(default=256, ge=1, le=10_000)
+    """Most records a stage takes in one atomic step."""
+
+
+class IngestSettings(Section):
+    """How feeds are polled."""
+
+    timeout_s: float = Field(default=20.0, gt=0, le=300)
+    """Deadline of one fetch, redirects included."""
+    max_bytes: int = Field(default=10_000_000, ge=1_000)
+    """Largest feed document, counted after decompression; beyond it the fetch is dropped."""
+    max_entries: int = Field(default=2_000, ge=1)
+    """Most entries read of one document."""
+    max_text: int = Field(default=20_000, ge=100)
+    """Most characters kept of one article's text."""
+    max_redirects: int = Field(default=5, ge=0, le=20)
+    """Redirects followed in one fetch; each hop is checked like the first address."""
+    concurrency: int = Field(default=8, ge=1, le=256)
+    """Feeds fetched at once."""
+    per_host: int = Field(default=2, ge=1)
+    """Feeds fetched at once from one host."""
+    user_agent: str = "riskwire/0.1 (news monitor)"
+    """What publishers see; put a contact address into it."""
+    contact: str | None = None
+    """Contact address; the SEC requires one before EDGAR may be polled."""
+    allow_private_hosts: tuple[str, ...] = ()
+    """Hosts that may be polled although they resolve to loopback or private addresses."""
+    backoff_max_s: int = Field(default=3_600, ge=1)
+    """Longest wait between polls of a feed that keeps failing."""
+    backfill_after_s: int = Field(default=21_600, ge=60)
+    """An item published this long before it was first seen is backfill: learned from, never a reason to fire."""
+    tick_s: float = Field(default=5.0, gt=0)
+    """How often the clock is told to the stages."""
+    remember: int = Field(default=200_000, ge=1_000)
+    """Items remembered, so as to publish each once; the oldest are forgotten first."""
+    min_language_confidence: float = Field(default=0.5, ge=0, le=1)
+    """Below this the language of an article is unknown."""
+
+
+class InferenceSettings(Section):
+    """How articles are read."""
+
+    bundle: Path | None = None
+    """Folder of the model bundle; the bundle that ships with riskwire when not set."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the model runs; `cuda` where there is none is an error, never a silent fall-back."""
+    precision: Literal["auto", "int8", "fp16"] = "auto"
+    """Precision file of the bundle; `auto` takes int8 on cpu and fp16 on cuda."""
+    threads: int = Field(default=0, ge=0, le=256)
+    """Threads of the model on cpu; 0 takes every core."""
+    token_budget: int = Field(default=4_096, ge=128)
+    """Most tokens (padding included) of one run of the model."""
+    max_sentences: int = Field(default=64, ge=1)
+    """Most sentences read of one article; the rest is counted as skipped."""
+    queue: int = Field(default=1_024, ge=1)
+    """Most articles waiting inside the engine."""
+    cache: int = Field(default=20_000, ge=0)
+    """Sentences whose results are kept: identical ones are computed once."""
+    remember: int = Field(default=100_000, ge=1_000)
+    """Article versions remembered per partition, to drop repeats."""
+    topic_threshold: float = Field(default=0.5, ge=0, le=1)
+    """A topic is reported from this probability on."""
+
+
+class Budget(Section):
+    """Notifications (fires and escalations) per target and month that may be false."""
+
+    notice: float = Field(default=0.02, gt=0, le=10)
+    """Budget of the notice tier."""
+    page: float = Field(default=0.01, gt=0, le=10)
+    """Budget of the page tier."""
+
+
+class AlertingSettings(Section):
+    """When an alert fires."""
+
+    bucket_s: int = Field(default=15, ge=1, le=300)
+    """Length of a bucket: the step in which alerts are decided."""
+    lateness_s: int = Field(default=5, ge=0, le=3_600)
+    """How long a bucket waits for late signals after the marks have passed its end."""
+    windows_s: tuple[int, ...] = (21_600, 86_400)
+    """Windows over which negative stories are judged."""
+    budget: Budget = Budget()
+    """False-alarm budget; thresholds are computed from it."""
+    min_stories: int = Field(default=3, ge=1)
+    """Fewest negative stories that can fire."""
+    half_life_days: float = Field(default=30.0, gt=0)
+    """Half-life of a target's baseline."""
+    calm_s: int = Field(default=259_200, ge=60)
+    """An episode re-arms after this long without a surprise."""
+    blind_after_s: int = Field(default=86_400, ge=60)
+    """A target whose sources say nothing for this long is blind, not calm."""
+    negative_from: float = Field(default=0.5, gt=0, lt=1)
+    """A story is negative for a target from this probability on."""
+    max_targets: int = Field(default=50_000, ge=1)
+    """Most targets followed per partition; the ones silent longest are dropped first."""
+    max_evidence: int = Field(default=10, ge=1, le=100)
+    """Most stories an alert carries."""
+
+
+class NotifySettings(Section):
+    """How alerts reach people."""
+
+    log: bool = True
+    """Write every notification to the log."""
+    webhooks: tuple[str, ...] = ()
+    """URLs that get every alert record as JSON, signed when `webhook_secret` is set."""
+    webhook_secret: SecretStr | None = None
+    """Key of the HMAC-SHA256 signature of webhooks."""
+    webhook_secret_file: Path | None = None
+    """File that holds `webhook_secret`."""
+    apprise: tuple[SecretStr, ...] = ()
+    """Apprise URLs (mail, Slack, Teams, SMS, …)."""
+    min_severity: Literal["warning", "high", "critical"] = "warning"
+    """Least severity that is notified."""
+    attempts: int = Field(default=8, ge=1, le=100)
+    """Tries of one delivery, with growing waits, before it becomes a dead letter."""
+    timeout_s: float = Field(default=10.0, gt=0)
+    """Deadline of one try."""
+
+
+class StoreSettings(Section):
+    """What the page and the API read."""
+
+    url: str | None = None
+    """SQLAlchemy URL; SQLite in the data directory when not set."""
+    keep_days: int = Field(default=400, ge=1)
+    """Days of trends, stories and alerts kept."""
+
+
+class WebSettings(Section):
+    """The page and the API."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback needs a token."""
+    port: int = Field(default=8080, ge=0, le=65_535)
+    """Port to listen on; 0 takes a free one."""
+    token: SecretStr | None = None
+    """Bearer token that every request must carry when set."""
+    token_file: Path | None = None
+    """File that holds `token`."""
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    """Host headers that are answered."""
+    max_body: int = Field(default=1_000_000, ge=1_000)
+    """Largest request body in bytes."""
+    max_streams: int = Field(default=64, ge=1)
+    """Most live streams (SSE) open at once."""
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is written."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is console on a terminal, JSON elsewhere."""
+
+
+class Settings(BaseSettings):
+    """The whole tree; `load_settings` reads it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    data: Path = Path("riskwire-data")
+    """Directory of the embedded bus, the store and the state."""
+    feeds: Path | None = None
+    """Feed list (YAML); the list that ships with riskwire when not set."""
+    watchlist: Path | None = None
+    """Watchlist (YAML or CSV); without one riskwire follows the entities it finds."""
+    bus: BusSettings = BusSettings()
+    """Where records travel."""
+    ingest: IngestSettings = IngestSettings()
+    """How feeds are polled."""
+    inference: InferenceSettings = InferenceSettings()
+    """How articles are read."""
+    alerting: AlertingSettings = AlertingSettings()
+    """When an alert fires."""
+    notify: NotifySettings = NotifySettings()
+    """How alerts reach people."""
+    store: StoreSettings = StoreSettings()
+    """What the page and the API read."""
+    web: WebSettings = WebSettings()
+    """The page and the API."""
+    log: LogSettings = LogSettings()
+    """What is written to standard error."""
+
+
+def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Read the settings: command line over environment over file over defaults.
+
+    Args:
+        file: a YAML file that must exist; by default `riskwire.yaml` in the working directory if it is there.
+        overrides: nested values from the command line.
+
+    Raises:
+        SettingsError: naming the key, the value, what is allowed and where the value came from.
+    """
+    path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    tree = _read_yaml(path) if path else {}
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return named["init_settings"], named["env_settings"], InitSettingsSource(settings_cls, init_kwargs=tree)
+
+    try:
+        return _with_secrets(Layered(**(overrides or {})))
+    except ValidationError as error:
+        raise _explained(error, overrides or {}, tree, path) from None
+    except PydanticSettingsError as error:  # an environment value that should be JSON and is not
+        raise SettingsError(str(error), where="environment") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError("the settings file cannot be read", where=str(path)) from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError("the settings file must be a mapping of sections", value=tree, where=str(path))
+    return {str(key): value for key, value in tree.items()}
+
+
+def _explained(
+    error: ValidationError, overrides: dict[str, Any], tree: dict[str, Any], path: Path | None
+) -> SettingsError:
+    first, *others = error.errors(include_url=False)
+    location = [str(part) for part in first["loc"]]
+    variable = ENV_PREFIX + "__".join(location).upper()
+    if _holds(overrides, location):
+        where = "command line"
+    elif any(name.upper() == variable for name in os.environ) or not _holds(tree, location):
+        where = f"environment {variable}"
+    else:
+        where = str(path)
+    message = first["msg"]
+    if first["type"] == "extra_forbidden":
+        message = f"there is no such setting; `riskwire config show` lists them ({_nearest(location)})"
+    more = f" (and {len(others)} more)" if others else ""
+    secret = "secret" in location[-1] or "token" in location[-1]
+    value = "***" if secret else first.get("input")
+    return SettingsError(f"{'.'.join(location)}: {message}{more}", value=value, where=where)
+
+
+def _holds(tree: object, location: list[str]) -> bool:
+    for part in location:
+        if not isinstance(tree, dict) or part not in tree:
+            return False
+        tree = tree[part]
+    return True
+
+
+def _nearest(location: list[str]) -> str:
+    section: type[BaseModel] = Settings
+    for part in location[:-1]:
+        annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        section = annotation
+    names = list(section.model_fields)
+    close = get_close_matches(location[-1], names, n=1)
+    return f"did you mean {close[0]}?" if close else "allowed: " + ", ".join(names)
+
+
+def _with_secrets(settings: Settings) -> Settings:
+    """Fill each secret whose `…_file` is set from that file."""
+    web, notify = settings.web, settings.notify
+    if web.token_file is not None:
+        web = web.model_copy(update={"token": _read_secret("web.token_file", web.token_file)})
+    if notify.webhook_secret_file is not None:
+        secret = _read_secret("notify.webhook_secret_file", notify.webhook_secret_file)
+        notify = notify.model_copy(update={"webhook_secret": secret})
+    return settings.model_copy(update={"web": web, "notify": notify})
+
+
+def _read_secret(key: str, path: Path) -> SecretStr:
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{key}: the secret cannot be read", where=str(path)) from error
+    if not secret:
+        raise SettingsError(f"{key}: the file is empty", where=str(path))
+    return SecretStr(secret)
+
+
+def described(settings: BaseModel, prefix: str = "") -> list[tuple[str, str, str]]:
+    """Every setting as (key, value, what it is for), secrets masked."""
+    rows: list[tuple[str, str, str]] = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            rows.extend(described(value, f"{prefix}{name}."))
+        else:
+            shown = json.dumps(settings.model_dump(mode="json", include={name})[name])
+            rows.append((prefix + name, shown, field.description or ""))
+    return rows
