@@ -1,0 +1,84 @@
+"""A target's own past: decayed counts of stories and of negative ones, and the prior they are mixed with.
+
+Rates follow a Gamma-Poisson model over exposure (stories of the whole stream), the negative share a Beta-Binomial one.
+What a window holds is never in here: a story is learned when it leaves the longest window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from riskwire.alerting.exposure import decay
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed of a target nothing is known of.
+
+    Attributes:
+        shape: Gamma shape of the rate; small = a few targets draw most of the news.
+        stories: Gamma rate parameter: exposure, in stories of the stream, that the prior weighs.
+        share: mean negative share of its stories.
+        share_weight: stories that the share prior weighs.
+    """
+
+    shape: float
+    stories: float
+    share: float = 0.3
+    share_weight: float = 4.0
+
+
+PRIORS = {
+    "entity": Prior(shape=0.25, stories=150.0),
+    "group": Prior(shape=0.5, stories=50.0),
+    "topic": Prior(shape=0.5, stories=20.0),
+    "market": Prior(shape=3.0, stories=10.0),
+}
+"""By the kind of target (the part of its id before the first colon)."""
+
+
+def prior_of(target: str) -> Prior:
+    """The prior of a target's kind."""
+    return PRIORS.get(target.partition(":")[0], PRIORS["entity"])
+
+
+@dataclass(slots=True)
+class Baseline:
+    """Decayed counts as of `at` (ms).
+
+    Attributes:
+        stories, negative: all that was learned, backfill included: the share and the mean score come from them.
+        score: sum of the scores of `stories`.
+        events: negative stories that came while exposure was counted: the rate comes from them.
+    """
+
+    stories: float = 0.0
+    negative: float = 0.0
+    score: float = 0.0
+    events: float = 0.0
+    at: int = 0
+
+    def learn(self, at_ms: int, stories: int, negative: int, score: float, events: int, half_life_ms: float) -> None:
+        """Add what has left the longest window at `at_ms`, or came as backfill (then without events)."""
+        weight = decay(at_ms - self.at, half_life_ms)
+        self.stories = self.stories * weight + stories
+        self.negative = self.negative * weight + negative
+        self.score = self.score * weight + score
+        self.events = self.events * weight + events
+        self.at = max(self.at, at_ms)
+
+    def as_of(self, now_ms: int, half_life_ms: float) -> Baseline:
+        """These counts decayed to `now_ms`."""
+        weight = decay(now_ms - self.at, half_life_ms)
+        return Baseline(
+            self.stories * weight, self.negative * weight, self.score * weight, self.events * weight,
+            max(now_ms, self.at),
+        )  # fmt: skip
+
+    def share(self, prior: Prior) -> float:
+        """Posterior mean of the negative share (Beta-Binomial)."""
+        return (self.negative + prior.share * prior.share_weight) / (self.stories + prior.share_weight)
+
+    def mean_score(self, prior: Prior) -> float:
+        """Posterior mean score, shrunk to 0 with the weight of the share prior."""
+        return self.score / (self.stories + prior.share_weight)

@@ -1,0 +1,255 @@
+"""All that is kept of one partition of `signals`, and what happens as its buckets close.
+
+Signals wait in their bucket. When a bucket closes they are taken in one canonical order (target, time, article,
+version), so that what comes out does not depend on the order in which they came, nor on how batches were cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from riskwire import metrics
+from riskwire.alerting.clock import Clock
+from riskwire.alerting.detector import threshold
+from riskwire.alerting.episode import Thresholds
+from riskwire.alerting.exposure import Exposure
+from riskwire.alerting.target import SLOT_MS, Target, half_life_ms, horizon_ms
+from riskwire.alerting.trend import TREND_MS, Minute
+from riskwire.schemas import SIGNALS, Alert, Mark, Signal, TrendPoint, read_record
+from riskwire.settings import AlertingSettings
+
+log = structlog.get_logger(__name__)
+DAY_MS = 86_400_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What closing buckets brought, and what changed in the state (None: gone)."""
+
+    trends: list[TrendPoint] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    state: dict[str, bytes | None] = field(default_factory=dict)
+
+
+class Book:
+    """The state of one partition. State keys: `clock`, `exposure`, `exposure/<slot>`, `target/<target>`,
+    `stories/<slot>/<target>`, `minute/<start>/<target>`, and `pending/…` for signals whose bucket is open."""
+
+    def __init__(self, settings: AlertingSettings, article_partitions: int, state: Mapping[str, bytes]) -> None:
+        self._settings = settings
+        self._thresholds = Thresholds(
+            threshold(settings.budget.notice, settings.windows_s), threshold(settings.budget.page, settings.windows_s)
+        )
+        self._clock = Clock(article_partitions, settings.bucket_s * 1000, settings.lateness_s * 1000)
+        self._exposure = Exposure(SLOT_MS, horizon_ms(settings), half_life_ms(settings))
+        self._targets: dict[str, Target] = {}
+        self._minutes: dict[tuple[int, str], Minute] = {}
+        self._pending: dict[int, dict[str, Signal]] = {}
+        self._pending_exposure: dict[int, int] = {}
+        self._saved_pending: set[str] = set()
+        self._saved_minutes: set[tuple[int, str]] = set()
+        self._changed: set[str] = set()
+        self._swept_ms = 0
+        self._load(state)
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """The targets followed."""
+        return self._targets
+
+    def take(self, record: Signal | Mark) -> None:
+        """Take a record; nothing comes of it before `close`."""
+        if isinstance(record, Mark):
+            self._clock.advance(record.from_, _ms(record))
+            for start_s, stories in record.buckets.items():
+                bucket = self._clock.bucket_of(start_s * 1000)
+                self._pending_exposure[bucket] = self._pending_exposure.get(bucket, 0) + stories
+            return
+        seen = _ms(record)
+        if self._clock.is_late(seen):
+            metrics.LATE_SIGNALS.inc()
+        key = f"{record.target}\n{record.article}\n{record.version}"
+        self._pending.setdefault(self._clock.bucket_of(seen), {})[key] = record
+
+    def close(self) -> Outcome:
+        """Close every bucket that may close, in order, and carry out what falls due between them."""
+        outcome = Outcome()
+        until = self._clock.closable_until()
+        buckets = sorted({bucket for bucket in (*self._pending, *self._pending_exposure) if bucket < until})
+        for bucket in buckets:
+            self._resolve_due(bucket, outcome)
+            self._sweep(bucket, outcome)
+            self._close_bucket(bucket, outcome)
+        self._resolve_due(until, outcome)
+        self._clock.closed_until = until
+        self._close_minutes(until, outcome)
+        self._save(outcome)
+        return outcome
+
+    def _close_bucket(self, bucket: int, outcome: Outcome) -> None:
+        end = bucket + self._clock.bucket_ms
+        for slot in self._exposure.roll(end):
+            outcome.state[f"exposure/{slot}"] = None
+        stories = self._pending_exposure.pop(bucket, 0)
+        if stories:
+            slot = self._exposure.add(bucket, stories)
+            outcome.state[f"exposure/{slot}"] = str(self._exposure.slots[slot]).encode()
+        signals = sorted(
+            self._pending.pop(bucket, {}).values(),
+            key=lambda signal: (signal.target, signal.seen_at, signal.article, signal.version),
+        )
+        turned: dict[str, bool] = {}
+        for signal in signals:
+            target = self._target(signal.target)
+            if signal.target not in turned:
+                target.roll(end)
+            at = max(_ms(signal), bucket)
+            change = target.add(signal, at)
+            turned[signal.target] = turned.get(signal.target, False) or change.negative
+            self._minute(signal.target, at).add(signal, change)
+        for name, may_notify in turned.items():
+            target = self._targets[name]
+            alert = target.judge(end, self._exposure, may_notify=may_notify)
+            self._changed.add(name)
+            minute = self._minute(name, bucket)
+            minute.surprise = max(minute.surprise, target.surprise)
+            if alert is not None:
+                self._announce(alert, outcome)
+
+    def _minute(self, target: str, at_ms: int) -> Minute:
+        start = at_ms // TREND_MS * TREND_MS
+        return self._minutes.setdefault((start, target), Minute(target, start))
+
+    def _resolve_due(self, until: int, outcome: Outcome) -> None:
+        """Resolve the episodes whose calm ends by `until`, each at its own time, in order."""
+        due = sorted(
+            (at, name) for name, target in self._targets.items() if (at := target.due_ms()) is not None and at <= until
+        )
+        for at, name in due:
+            recent = self._exposure.within(at, self._settings.blind_after_s * 1000)
+            self._announce(self._targets[name].resolve(at, blind=recent == 0), outcome)
+            self._changed.add(name)
+
+    def _announce(self, alert: Alert, outcome: Outcome) -> None:
+        outcome.alerts.append(alert)
+        metrics.ALERTS.labels(status=alert.status).inc()
+        log.info("alert", status=alert.status, target=alert.target, surprise=alert.surprise, at=alert.at.isoformat())
+
+    def _close_minutes(self, until: int, outcome: Outcome) -> None:
+        for key in sorted(key for key in self._minutes if key[0] + TREND_MS <= until):
+            outcome.trends.append(self._minutes.pop(key).point())
+            if key in self._saved_minutes:
+                self._saved_minutes.discard(key)
+                outcome.state[_minute_key(key)] = None
+
+    def _target(self, name: str) -> Target:
+        target = self._targets.get(name)
+        if target is None:
+            target = self._targets[name] = Target(name, self._settings, self._thresholds)
+        return target
+
+    def _sweep(self, now_ms: int, outcome: Outcome) -> None:
+        """Forget targets: each new day of stream time those of which nothing is left, at any time the quietest of too
+        many. Days are told by buckets, so every run sweeps at the same place."""
+        day = now_ms // DAY_MS * DAY_MS
+        if day > self._swept_ms:
+            self._swept_ms = day
+            for name, target in list(self._targets.items()):
+                target.roll(day)
+                if target.window.dirty:
+                    self._changed.add(name)
+                if target.is_idle(day):
+                    self._forget(name, outcome)
+        too_many = len(self._targets) - self._settings.max_targets
+        if too_many > 0:
+            quiet = sorted(self._targets.values(), key=lambda target: (target.touched_ms, target.target))
+            for target in [target for target in quiet if target.episode is None][:too_many]:
+                metrics.DROPPED_TARGETS.inc()
+                self._forget(target.target, outcome)
+
+    def _forget(self, name: str, outcome: Outcome) -> None:
+        target = self._targets.pop(name)
+        self._changed.discard(name)
+        for slot in target.window.forget_all():
+            outcome.state[_stories_key(slot, name)] = None
+        outcome.state[f"target/{name}"] = None
+
+    def _save(self, outcome: Outcome) -> None:
+        state = outcome.state
+        for name in self._changed:
+            target = self._targets[name]
+            for slot in target.window.dirty:
+                state[_stories_key(slot, name)] = target.window.encoded(slot)
+            target.window.dirty.clear()
+            state[f"target/{name}"] = target.encoded()
+        self._changed.clear()
+        for key, minute in self._minutes.items():
+            state[_minute_key(key)] = minute.encoded()
+            self._saved_minutes.add(key)
+        self._save_pending(state)
+        state["clock"] = orjson.dumps(
+            {
+                "marks": {str(partition): at for partition, at in self._clock.marks.items()},
+                "closed_until": self._clock.closed_until,
+                "exposure": {str(bucket): stories for bucket, stories in self._pending_exposure.items()},
+                "swept": self._swept_ms,
+            }
+        )
+        state["exposure"] = orjson.dumps([self._exposure.past, self._exposure.past_at])
+
+    def _save_pending(self, state: dict[str, bytes | None]) -> None:
+        """Write signals that came to wait, take out those whose bucket has closed."""
+        waiting = {
+            f"pending/{bucket}/{key}": signal
+            for bucket, signals in self._pending.items()
+            for key, signal in signals.items()
+        }
+        for key in self._saved_pending - waiting.keys():
+            state[key] = None
+        for key in waiting.keys() - self._saved_pending:
+            state[key] = waiting[key].to_bytes()
+        self._saved_pending = set(waiting)
+
+    def _load(self, state: Mapping[str, bytes]) -> None:
+        if "clock" in state:
+            clock = orjson.loads(state["clock"])
+            self._clock.marks = {int(partition): at for partition, at in clock["marks"].items()}
+            self._clock.closed_until = clock["closed_until"]
+            self._pending_exposure = {int(bucket): stories for bucket, stories in clock["exposure"].items()}
+            self._swept_ms = clock["swept"]
+            self._exposure.past, self._exposure.past_at = orjson.loads(state["exposure"])
+        for key, raw in state.items():
+            kind, _, rest = key.partition("/")
+            if kind == "exposure" and rest:
+                self._exposure.slots[int(rest)] = int(raw)
+            elif kind == "target":
+                self._target(rest).load(raw)
+            elif kind == "stories":
+                slot, _, name = rest.partition("/")
+                self._target(name).window.load(int(slot), raw)
+            elif kind == "minute":
+                minute = Minute.decoded(raw)
+                self._minutes[minute.start_ms, minute.target] = minute
+                self._saved_minutes.add((minute.start_ms, minute.target))
+            elif kind == "pending":
+                bucket, _, name = rest.partition("/")
+                signal = read_record(SIGNALS, raw, where=f"state {key}")
+                assert isinstance(signal, Signal)
+                self._pending.setdefault(int(bucket), {})[name] = signal
+                self._saved_pending.add(key)
+
+
+def _ms(record: Signal | Mark) -> int:
+    return round(record.seen_at.timestamp() * 1000)
+
+
+def _stories_key(slot: int, target: str) -> str:
+    return f"stories/{slot}/{target}"
+
+
+def _minute_key(key: tuple[int, str]) -> str:
+    return f"minute/{key[0]}/{key[1]}"

@@ -1,0 +1,109 @@
+"""The rate detector: how surprising is this much negative news, given the target's own past?
+
+For each window the posterior-predictive tail of a Gamma-Poisson model (a negative binomial; Gelman et al., Bayesian
+Data Analysis, 3rd ed., 2.6) over exposure: with shape `r` and mean `m = rate x stories of the stream in the window`
+
+    P(X >= k) = sum_{i >= k} Gamma(r + i) / (Gamma(r) i!) p^i (1 - p)^r,   p = m / (m + r)
+
+Surprise is `-log10 P`. News comes in bursts that no slowly moving rate explains: the shape is capped
+(`MAX_SHAPE`), which keeps the tail heavy however much is known of a target.
+
+The threshold comes from the false-alarm budget: with `n` independent looks a month (one a window length) a surprise of
+`log10(n / budget)` is passed by chance `budget` times a month. It admits its own error: looks overlap (each new
+story is one), so the true number is higher for busy targets, and for quiet ones the minimum of stories keeps it lower.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+MAX_SHAPE = 2.0
+MAX_SURPRISE = 99.0
+MONTH_S = 30 * 86_400
+
+
+def tail(count: int, mean: float, shape: float) -> float:
+    """P(X >= count) of a negative binomial with this mean and shape; 1 for a count of 0.
+
+    >>> round(tail(1, 1.0, 1.0), 6)
+    0.5
+    >>> tail(0, 3.0, 2.0)
+    1.0
+    """
+    if count <= 0:
+        return 1.0
+    if mean <= 0.0:
+        return 0.0
+    p = mean / (mean + shape)
+    log_term = (
+        math.lgamma(shape + count) - math.lgamma(shape) - math.lgamma(count + 1)
+        + count * math.log(p) + shape * math.log1p(-p)
+    )  # fmt: skip
+    if count <= mean:  # the tail is the larger part: sum the head instead
+        return max(0.0, 1.0 - math.fsum(_pmf(i, p, shape) for i in range(count)))
+    term = total = 1.0
+    i = count
+    while term > total * 1e-12:
+        term *= p * (shape + i) / (i + 1)
+        total += term
+        i += 1
+    return min(1.0, math.exp(log_term) * total)
+
+
+def _pmf(i: int, p: float, shape: float) -> float:
+    return math.exp(
+        math.lgamma(shape + i) - math.lgamma(shape) - math.lgamma(i + 1) + i * math.log(p) + shape * math.log1p(-p)
+    )
+
+
+def surprise(count: int, mean: float, shape: float) -> float:
+    """-log10 of the tail, at most `MAX_SURPRISE`."""
+    chance = tail(count, mean, min(shape, MAX_SHAPE))
+    return MAX_SURPRISE if chance <= 10.0**-MAX_SURPRISE else max(0.0, -math.log10(chance))
+
+
+def threshold(budget: float, windows_s: tuple[int, ...]) -> float:
+    """The surprise that is passed by chance `budget` times per target and month.
+
+    >>> round(threshold(0.02, (21_600, 86_400)), 2)
+    3.88
+    """
+    looks = sum(MONTH_S / window for window in windows_s)
+    return math.log10(looks / budget)
+
+
+def most_not_firing(mean: float, shape: float, limit: float, most: int) -> int:
+    """The largest count, at most `most`, whose surprise stays below `limit`."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if surprise(middle, mean, shape) < limit:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one window says of a target at one time.
+
+    Attributes:
+        negative: negative stories in the window.
+        expected: mean of negative stories that the past predicts.
+        shape: shape of that prediction.
+        baseline_score: mean score of the past.
+        stories, score: all stories in the window and their mean score; only where the rate is surprising.
+        worse: whether share or score is worse than the baseline's; only where the rate is surprising.
+    """
+
+    window_s: int
+    negative: int
+    expected: float
+    shape: float
+    surprise: float
+    baseline_score: float
+    stories: int = 0
+    score: float = 0.0
+    worse: bool = False

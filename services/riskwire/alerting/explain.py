@@ -1,0 +1,73 @@
+"""Why an alert fired, in words a risk officer can check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from riskwire.alerting.detector import Verdict, most_not_firing
+from riskwire.schemas import AlertEvidence
+
+
+def from_ms(ms: int) -> datetime:
+    """A time of the stream as a UTC datetime."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def span(seconds: int) -> str:
+    """A length of time in words.
+
+    >>> span(21_600), span(86_400), span(900)
+    ('6 hours', '1 day', '15 minutes')
+    """
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length and seconds % length == 0:
+            count = seconds // length
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{seconds} seconds"
+
+
+def stories(count: int) -> str:
+    """A number of negative stories in words."""
+    return "1 negative story" if count == 1 else f"{count} negative stories"
+
+
+def summary(name: str, verdict: Verdict, sources: int, evidence: Iterable[AlertEvidence], since: bool) -> str:
+    """What happened, in one or two sentences."""
+    told = f"{stories(verdict.negative)} from {sources} {'source' if sources == 1 else 'sources'}"
+    when = f"since the last notification, within {span(verdict.window_s)}" if since else f"in {span(verdict.window_s)}"
+    text = f"{name}: {told} {when}; {verdict.expected:.2g} expected."
+    first = next(iter(evidence), None)
+    return f'{text} Most negative: "{first.title}" ({first.source}).' if first else text
+
+
+def would_not_fire(verdict: Verdict, limit: float, min_stories: int) -> str:
+    """What it would have taken not to fire: fewer stories, or a past with more of them."""
+    enough = most_not_firing(verdict.expected, verdict.shape, limit, verdict.negative - 1)
+    enough = max(enough, min_stories - 1)
+    usual = _usual(verdict, limit)
+    text = f"At most {stories(enough)} in {span(verdict.window_s)} would not have fired"
+    if usual is not None:
+        text += f", nor these {verdict.negative} had {usual:.2g} been usual (now {verdict.expected:.2g})"
+    return text + f"; nor a mean score above {verdict.baseline_score:+.2f} with no larger share of bad news than usual."
+
+
+def _usual(verdict: Verdict, limit: float) -> float | None:
+    """The smallest expectation at which this many would not have been surprising."""
+    low, high = verdict.expected, max(float(verdict.negative), verdict.expected)
+    if most_not_firing(high, verdict.shape, limit, verdict.negative) < verdict.negative:
+        return None
+    for _ in range(40):
+        middle = (low + high) / 2
+        if most_not_firing(middle, verdict.shape, limit, verdict.negative) >= verdict.negative:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def resolved(name: str, calm_s: int, blind: bool) -> str:
+    """Why an episode is over."""
+    if blind:
+        return f"{name}: nothing more for {span(calm_s)}, but there was hardly any news to see: blind, not calm."
+    return f"{name}: no surprise for {span(calm_s)}."

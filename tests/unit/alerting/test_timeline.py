@@ -1,0 +1,251 @@
+"""Scripts of time: at this hour that comes in, at that hour this must come out."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+from timeline import START, Timeline, mark, signal
+
+from riskwire.alerting.book import Book
+from riskwire.schemas import Mark, Signal
+from riskwire.settings import AlertingSettings
+
+
+def burst(from_h: float, count: int, target: str = "entity:acme", step_h: float = 0.5) -> list[Signal | Mark]:
+    """`count` negative stories from different sources, and the marks that close them."""
+    records: list[Signal | Mark] = []
+    for index in range(count):
+        hour = from_h + index * step_h
+        records += [signal(hour, target, source=f"source-{index}"), mark(hour, (hour,))]
+    return records
+
+
+@pytest.fixture
+def warm() -> Timeline:
+    """Thirty days of other news, an hour apart."""
+    timeline = Timeline()
+    timeline.quiet(0, 720)
+    return timeline
+
+
+def test_a_burst_on_a_quiet_name_fires_once_and_tells_why(warm: Timeline) -> None:
+    warm.feed(*burst(721, 6))
+    warm.quiet(725, 726)
+    fired = [alert for alert in warm.alerts if alert.status == "firing"]
+    assert len(fired) == 1
+    alert = fired[0]
+    assert alert.target == "entity:acme"
+    assert alert.surprise >= alert.threshold
+    assert alert.stories >= 3
+    assert alert.sources == alert.stories
+    assert len(alert.evidence) == alert.stories
+    assert alert.evidence[0].text[alert.evidence[0].start : alert.evidence[0].end] == "enti"
+    assert "negative stories" in alert.summary
+    assert "would not have fired" in alert.would_not_fire
+    assert alert.bundle == "tiny@1"
+
+
+def test_the_same_story_reprinted_by_forty_sites_is_one_story(warm: Timeline) -> None:
+    for index in range(40):
+        hour = 721 + index / 60
+        warm.feed(signal(hour, story="a" * 32, source=f"site-{index}"), mark(hour, (hour,)))
+    warm.quiet(722, 730)
+    assert warm.alerts == []
+    assert sum(point.stories for point in warm.trends) == 1
+    assert sum(point.articles for point in warm.trends) == 40
+
+
+def test_a_reprint_two_days_later_is_not_news_again(warm: Timeline) -> None:
+    story = "b" * 32
+    warm.feed(signal(721, story=story), mark(721, (721,)))
+    warm.quiet(722, 768)
+    warm.feed(signal(769, story=story, source="late"), mark(769, (769,)))
+    warm.quiet(770, 772)
+    assert sum(point.stories for point in warm.trends) == 1
+
+
+def test_a_later_version_counts_again_only_where_it_turned_negative(warm: Timeline) -> None:
+    warm.feed(signal(721, negative=0.1, article="x", story="c" * 32), mark(721, (721,)))
+    warm.feed(signal(721.5, negative=0.9, article="x", version=2, story="d" * 32), mark(721.5))
+    warm.feed(signal(722, negative=0.95, article="x", version=3, story="e" * 32), mark(722))
+    warm.feed(mark(723))
+    assert warm.book.targets["entity:acme"].window.negatives(0) == 1
+    assert len(warm.book.targets["entity:acme"].window) == 1
+
+
+def test_neutral_news_never_fires(warm: Timeline) -> None:
+    for index in range(60):
+        hour = 721 + index / 10
+        warm.feed(signal(hour, negative=0.2, source=f"s{index}"), mark(hour, (hour,)))
+    warm.quiet(730, 740)
+    assert warm.alerts == []
+
+
+def test_backfill_is_learned_from_and_never_fires(warm: Timeline) -> None:
+    for index in range(30):
+        hour = 721 + index / 100
+        warm.feed(signal(hour, backfill=True, source=f"s{index}"), mark(hour))
+    warm.quiet(722, 730)
+    assert warm.alerts == []
+    assert warm.book.targets["entity:acme"].baseline.negative > 20
+
+
+def test_an_episode_resolves_after_three_calm_days_at_its_own_time_even_when_time_is_jumped_over(
+    warm: Timeline,
+) -> None:
+    warm.feed(*burst(721, 6))
+    warm.feed(mark(725, (725,)))
+    opened = warm.alerts[-1]
+    warm.feed(mark(1_200, (1_200,)))
+    resolved = warm.alerts[-1]
+    assert resolved.status == "resolved"
+    assert resolved.id == opened.id
+    hot = max(alert.at for alert in warm.alerts if alert.status != "resolved")
+    assert timedelta(0) <= resolved.at - hot - timedelta(days=3) < timedelta(hours=3)
+
+
+def test_silence_everywhere_is_blind_not_calm(warm: Timeline) -> None:
+    warm.feed(*burst(721, 6))
+    warm.feed(mark(1_200))
+    assert warm.alerts[-1].status == "resolved"
+    assert warm.alerts[-1].blind
+    assert "blind" in warm.alerts[-1].summary
+
+
+def test_calm_with_other_news_is_not_blind(warm: Timeline) -> None:
+    warm.feed(*burst(721, 6))
+    warm.quiet(725, 900)
+    assert warm.alerts[-1].status == "resolved"
+    assert not warm.alerts[-1].blind
+
+
+def test_a_further_blow_escalates_and_the_same_flow_does_not_ring_twice(warm: Timeline) -> None:
+    warm.feed(*burst(721, 5))
+    warm.quiet(725, 744)
+    first = len(warm.alerts)
+    assert warm.alerts[0].status == "firing"
+    warm.feed(*burst(745, 1))
+    warm.quiet(746, 760)
+    assert len(warm.alerts) == first, "one more story is no blow"
+    warm.feed(*burst(769, 12, step_h=0.2))
+    warm.quiet(775, 780)
+    assert warm.alerts[-1].status == "escalated"
+    assert warm.alerts[-1].id == warm.alerts[0].id
+
+
+def test_after_resolving_it_re_arms(warm: Timeline) -> None:
+    warm.feed(*burst(721, 6))
+    warm.quiet(725, 900)
+    warm.feed(*burst(901, 8))
+    warm.quiet(910, 911)
+    fired = [alert for alert in warm.alerts if alert.status == "firing"]
+    assert len(fired) == 2
+    assert fired[0].id != fired[1].id
+
+
+def test_a_name_that_is_always_in_bad_news_does_not_fire_on_its_usual_day() -> None:
+    timeline = Timeline()
+    for day in range(40):
+        for hour in range(24):
+            at = day * 24 + hour
+            records: list[Signal | Mark] = [mark(at, (at,))]
+            if hour % 6 == 0:
+                records.insert(0, signal(at, source=f"s{hour}"))
+            timeline.feed(*records)
+    late = [alert for alert in timeline.alerts if alert.at > START + timedelta(days=5)]
+    assert late == []
+
+
+def test_twice_the_news_of_everything_is_not_bad_news() -> None:
+    timeline = Timeline()
+    seed = 11
+    draw = random.Random(seed)
+    for hour in range(24 * 40):
+        times = [hour + draw.random() for _ in range(20 if hour > 24 * 30 else 5)]
+        records: list[Signal | Mark] = [signal(at, source=str(at)) for at in times if draw.random() < 0.02]
+        timeline.feed(*records, mark(hour + 1, tuple(times)))
+    late = [alert for alert in timeline.alerts if alert.at > START + timedelta(days=30)]
+    assert late == [], f"seed {seed}"
+
+
+def _crisis() -> list[Signal | Mark]:
+    records: list[Signal | Mark] = []
+    for hour in range(0, 400, 2):
+        records += [signal(hour, f"entity:{hour % 7}", 0.3), mark(hour, (hour, hour))]
+    records += burst(401, 6) + burst(430, 12, step_h=0.2)
+    for hour in range(440, 700, 2):
+        records += [signal(hour, f"entity:{hour % 7}", 0.7), mark(hour, (hour, hour))]
+    return records
+
+
+def _run(records: list[Signal | Mark], cuts: random.Random, *, restarts: bool) -> Timeline:
+    timeline = Timeline()
+    at = 0
+    while at < len(records):
+        size = cuts.randint(1, 40)
+        timeline.feed(*records[at : at + size])
+        if restarts and cuts.random() < 0.3:
+            timeline.restart()
+        at += size
+    return timeline
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batches_restarts_and_order_inside_a_bucket_change_nothing(seed: int) -> None:
+    records = _crisis()
+    calm = _run(records, random.Random(1), restarts=False)
+    stirred = _run(records, random.Random(seed), restarts=True)
+    assert calm.alerts, "the crisis must be seen at all"
+    assert stirred.alerts == calm.alerts, f"seed {seed}"
+    assert stirred.trends == calm.trends, f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_how_articles_are_spread_over_partitions_changes_nothing(seed: int) -> None:
+    records = _crisis()
+    one = _run(records, random.Random(1), restarts=False)
+    draw = random.Random(seed)
+    spread: list[Signal | Mark] = []
+    for record in records:
+        if isinstance(record, Mark):
+            partition = draw.randrange(3)
+            spread.append(record.model_copy(update={"from_": partition}))
+            spread += [Mark(from_=other, seen_at=record.seen_at) for other in range(3) if other != partition]
+        else:
+            spread.append(record)
+    three = Timeline(partitions=3)
+    at = 0
+    while at < len(spread):
+        size = draw.randint(1, 60)
+        three.feed(*spread[at : at + size])
+        at += size
+    assert three.alerts == one.alerts, f"seed {seed}"
+
+
+def test_nothing_closes_before_every_partition_has_spoken() -> None:
+    timeline = Timeline(partitions=2)
+    timeline.feed(signal(1), mark(1, (1,)), mark(5))
+    assert timeline.trends == []
+    timeline.feed(mark(5, partition=1))
+    assert len(timeline.trends) == 1
+
+
+def test_a_late_signal_goes_to_the_oldest_open_bucket_and_is_not_lost() -> None:
+    timeline = Timeline()
+    timeline.feed(mark(2, (1,)))
+    timeline.feed(signal(1), mark(3))
+    assert [point.stories for point in timeline.trends] == [1]
+    assert timeline.trends[0].start >= START + timedelta(hours=1.9)
+
+
+def test_state_stays_bounded() -> None:
+    settings = AlertingSettings(max_targets=20)
+    timeline = Timeline(settings=settings)
+    for hour in range(500):
+        timeline.feed(signal(hour, f"entity:name-{hour}"), mark(hour, (hour,)))
+    timeline.feed(mark(2_000, (2_000,)))
+    assert len(timeline.book.targets) <= 21
+    assert len(timeline.state) < 400
+    assert len(Book(settings, 1, timeline.state).targets) == len(timeline.book.targets)
