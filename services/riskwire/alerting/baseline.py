@@ -6,33 +6,51 @@ What a window holds is never in here: a story is learned when it leaves the long
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from riskwire.alerting.exposure import decay
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """One belief about a rate of negative stories per story of the stream: a Gamma distribution.
+
+    Attributes:
+        weight: how likely this belief is before anything was seen.
+        shape: Gamma shape.
+        stories: Gamma rate parameter: the exposure, in stories of the stream, that the belief weighs.
+    """
+
+    weight: float
+    shape: float
+    stories: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """What is believed of a target nothing is known of.
 
+    News is unevenly spread: most names draw next to none of it, a few draw much. So the rate is a mixture of a quiet
+    and a prominent belief. On the first day a burst on an unknown name may well be a prominent name's usual day; once
+    the stream has been watched for a while without it, it can not.
+
     Attributes:
-        shape: Gamma shape of the rate; small = a few targets draw most of the news.
-        stories: Gamma rate parameter: exposure, in stories of the stream, that the prior weighs.
+        rates: the mixture.
         share: mean negative share of its stories.
         share_weight: stories that the share prior weighs.
     """
 
-    shape: float
-    stories: float
+    rates: tuple[Rate, ...]
     share: float = 0.3
     share_weight: float = 4.0
 
 
 PRIORS = {
-    "entity": Prior(shape=0.25, stories=150.0),
-    "group": Prior(shape=0.5, stories=50.0),
-    "topic": Prior(shape=0.5, stories=20.0),
-    "market": Prior(shape=3.0, stories=10.0),
+    "entity": Prior((Rate(0.99, 0.25, 150.0), Rate(0.01, 2.0, 40.0))),
+    "group": Prior((Rate(1.0, 0.5, 10.0),)),
+    "topic": Prior((Rate(1.0, 0.5, 10.0),)),
+    "market": Prior((Rate(1.0, 3.0, 10.0),)),
 }
 """By the kind of target (the part of its id before the first colon)."""
 
@@ -82,3 +100,24 @@ class Baseline:
     def mean_score(self, prior: Prior) -> float:
         """Posterior mean score, shrunk to 0 with the weight of the share prior."""
         return self.score / (self.stories + prior.share_weight)
+
+    def rates(self, prior: Prior, exposure: float, known: float = 0.0) -> tuple[Rate, ...]:
+        """The posterior of the rate after `events` negative stories in `exposure` stories of the stream.
+
+        Each belief of the mixture is updated (Gamma-Poisson) and weighed by how well it had foretold what was seen.
+        `known` further events shift the rates without weighing the beliefs anew.
+        """
+        likely = [
+            math.log(rate.weight)
+            + math.lgamma(rate.shape + self.events)
+            - math.lgamma(rate.shape)
+            + rate.shape * math.log(rate.stories / (rate.stories + exposure))
+            - self.events * math.log(rate.stories + exposure)
+            for rate in prior.rates
+        ]
+        most = max(likely)
+        whole = sum(math.exp(one - most) for one in likely)
+        return tuple(
+            Rate(math.exp(one - most) / whole, rate.shape + self.events + known, rate.stories + exposure)
+            for one, rate in zip(likely, prior.rates, strict=True)
+        )

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import orjson
-import structlog
 
 from riskwire import metrics
 from riskwire.alerting.clock import Clock
@@ -22,7 +21,6 @@ from riskwire.alerting.trend import TREND_MS, Minute
 from riskwire.schemas import SIGNALS, Alert, Mark, Signal, TrendPoint, read_record
 from riskwire.settings import AlertingSettings
 
-log = structlog.get_logger(__name__)
 DAY_MS = 86_400_000
 
 
@@ -136,8 +134,6 @@ class Book:
 
     def _announce(self, alert: Alert, outcome: Outcome) -> None:
         outcome.alerts.append(alert)
-        metrics.ALERTS.labels(status=alert.status).inc()
-        log.info("alert", status=alert.status, target=alert.target, surprise=alert.surprise, at=alert.at.isoformat())
 
     def _close_minutes(self, until: int, outcome: Outcome) -> None:
         for key in sorted(key for key in self._minutes if key[0] + TREND_MS <= until):

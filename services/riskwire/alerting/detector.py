@@ -5,8 +5,9 @@ Data Analysis, 3rd ed., 2.6) over exposure: with shape `r` and mean `m = rate x 
 
     P(X >= k) = sum_{i >= k} Gamma(r + i) / (Gamma(r) i!) p^i (1 - p)^r,   p = m / (m + r)
 
-Surprise is `-log10 P`. News comes in bursts that no slowly moving rate explains: the shape is capped
-(`MAX_SHAPE`), which keeps the tail heavy however much is known of a target.
+summed over a mixture of beliefs about the rate (`baseline.Prior`). Surprise is `-log10 P`. News comes in bursts that
+no slowly moving rate explains: the shape is capped (`MAX_SHAPE`), which keeps the tail heavy however much is known of a
+target.
 
 The threshold comes from the false-alarm budget: with `n` independent looks a month (one a window length) a surprise of
 `log10(n / budget)` is passed by chance `budget` times a month. It admits its own error: looks overlap (each new
@@ -57,10 +58,29 @@ def _pmf(i: int, p: float, shape: float) -> float:
     )
 
 
-def surprise(count: int, mean: float, shape: float) -> float:
-    """-log10 of the tail, at most `MAX_SURPRISE`."""
-    chance = tail(count, mean, min(shape, MAX_SHAPE))
-    return MAX_SURPRISE if chance <= 10.0**-MAX_SURPRISE else max(0.0, -math.log10(chance))
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a window should hold: a mixture of negative binomials, each (weight, mean, shape)."""
+
+    parts: tuple[tuple[float, float, float], ...]
+
+    @property
+    def mean(self) -> float:
+        """Expected number of negative stories."""
+        return math.fsum(weight * mean for weight, mean, _ in self.parts)
+
+    def scaled(self, factor: float) -> Prediction:
+        """The same with `factor` times as much news, or so much busier a past."""
+        return Prediction(tuple((weight, mean * factor, shape) for weight, mean, shape in self.parts))
+
+    def tail(self, count: int) -> float:
+        """P(X >= count)."""
+        return math.fsum(weight * tail(count, mean, min(shape, MAX_SHAPE)) for weight, mean, shape in self.parts)
+
+    def surprise(self, count: int) -> float:
+        """-log10 of the tail, at most `MAX_SURPRISE`."""
+        chance = self.tail(count)
+        return MAX_SURPRISE if chance <= 10.0**-MAX_SURPRISE else max(0.0, -math.log10(chance))
 
 
 def threshold(budget: float, windows_s: tuple[int, ...]) -> float:
@@ -73,12 +93,12 @@ def threshold(budget: float, windows_s: tuple[int, ...]) -> float:
     return math.log10(looks / budget)
 
 
-def most_not_firing(mean: float, shape: float, limit: float, most: int) -> int:
+def most_not_firing(prediction: Prediction, limit: float, most: int) -> int:
     """The largest count, at most `most`, whose surprise stays below `limit`."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        if surprise(middle, mean, shape) < limit:
+        if prediction.surprise(middle) < limit:
             low = middle
         else:
             high = middle - 1
@@ -91,8 +111,7 @@ class Verdict:
 
     Attributes:
         negative: negative stories in the window.
-        expected: mean of negative stories that the past predicts.
-        shape: shape of that prediction.
+        prediction: what the past predicts.
         baseline_score: mean score of the past.
         stories, score: all stories in the window and their mean score; only where the rate is surprising.
         worse: whether share or score is worse than the baseline's; only where the rate is surprising.
@@ -100,10 +119,14 @@ class Verdict:
 
     window_s: int
     negative: int
-    expected: float
-    shape: float
+    prediction: Prediction
     surprise: float
     baseline_score: float
     stories: int = 0
     score: float = 0.0
     worse: bool = False
+
+    @property
+    def expected(self) -> float:
+        """Expected number of negative stories."""
+        return self.prediction.mean

@@ -43,7 +43,7 @@ def summary(name: str, verdict: Verdict, sources: int, evidence: Iterable[AlertE
 
 def would_not_fire(verdict: Verdict, limit: float, min_stories: int) -> str:
     """What it would have taken not to fire: fewer stories, or a past with more of them."""
-    enough = most_not_firing(verdict.expected, verdict.shape, limit, verdict.negative - 1)
+    enough = most_not_firing(verdict.prediction, limit, verdict.negative - 1)
     enough = max(enough, min_stories - 1)
     usual = _usual(verdict, limit)
     text = f"At most {stories(enough)} in {span(verdict.window_s)} would not have fired"
@@ -53,17 +53,17 @@ def would_not_fire(verdict: Verdict, limit: float, min_stories: int) -> str:
 
 
 def _usual(verdict: Verdict, limit: float) -> float | None:
-    """The smallest expectation at which this many would not have been surprising."""
-    low, high = verdict.expected, max(float(verdict.negative), verdict.expected)
-    if most_not_firing(high, verdict.shape, limit, verdict.negative) < verdict.negative:
+    """The smallest expectation at which this many would not have been surprising; None where none up to it is."""
+    low, high = 1.0, verdict.negative / verdict.expected
+    if high <= low or verdict.prediction.scaled(high).surprise(verdict.negative) >= limit:
         return None
     for _ in range(40):
         middle = (low + high) / 2
-        if most_not_firing(middle, verdict.shape, limit, verdict.negative) >= verdict.negative:
+        if verdict.prediction.scaled(middle).surprise(verdict.negative) < limit:
             high = middle
         else:
             low = middle
-    return high
+    return verdict.expected * high
 
 
 def resolved(name: str, calm_s: int, blind: bool) -> str:

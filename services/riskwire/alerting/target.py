@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from riskwire.alerting.baseline import Baseline, prior_of
-from riskwire.alerting.detector import Verdict, surprise
+from riskwire.alerting.detector import Prediction, Verdict
 from riskwire.alerting.episode import (
     Decision,
     Episode,
@@ -54,6 +54,7 @@ class Target:
             horizon_ms=horizon_ms(settings),
             remember_ms=REMEMBER_MS,
             evidence_per_slot=2 * settings.max_evidence,
+            most_stories=settings.max_stories,
         )
 
     def add(self, signal: Signal, at_ms: int) -> Change:
@@ -155,18 +156,18 @@ class Target:
     def _verdicts(self, now_ms: int, exposure: Exposure, since_ms: int, known: int) -> list[Verdict]:
         """A verdict for each window on stories after `since_ms`; `known` negative stories are added to the past."""
         past = self.baseline.as_of(now_ms, half_life_ms(self._settings))
-        shape = past.events + self._prior.shape + known
-        weight = exposure.before(now_ms) + self._prior.stories
+        rates = past.rates(self._prior, exposure.before(now_ms), known)
         baseline_score = past.mean_score(self._prior)
         baseline_share = past.share(self._prior)
         verdicts = []
         for window_s in self._settings.windows_s:
             start = max(now_ms - window_s * 1000, since_ms)
             negative = self.window.negatives(start)
-            expected = shape / weight * max(exposure.within(now_ms, now_ms - start), negative, 1)
-            verdict = Verdict(
-                window_s, negative, expected, shape, surprise(negative, expected, shape), baseline_score=baseline_score
+            stories = max(exposure.within(now_ms, now_ms - start), negative, 1)
+            prediction = Prediction(
+                tuple((rate.weight, rate.shape / rate.stories * stories, rate.shape) for rate in rates)
             )
+            verdict = Verdict(window_s, negative, prediction, prediction.surprise(negative), baseline_score)
             if verdict.surprise >= self._thresholds.notice:
                 verdict = self._with_mood(verdict, start, baseline_share)
             verdicts.append(verdict)

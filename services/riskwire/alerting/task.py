@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from riskwire import metrics
 from riskwire.alerting.book import Book, Outcome
 from riskwire.bus import Message, Outgoing
@@ -12,6 +14,8 @@ from riskwire.errors import SchemaError
 from riskwire.schemas import SIGNALS, Mark, Signal, Topic, read_record
 from riskwire.settings import AlertingSettings
 from riskwire.stage import Step, dead_letter
+
+log = structlog.get_logger(__name__)
 
 
 class AlertStage:
@@ -51,6 +55,9 @@ class AlertTask:
         for record in records:
             self._book.take(record)
         outcome = self._book.close()
+        for alert in outcome.alerts:
+            metrics.ALERTS.labels(status=alert.status).inc()
+            log.info("alert", status=alert.status, target=alert.target, surprise=alert.surprise, id=alert.id)
         step.results.extend(_published(outcome))
         step.state = outcome.state
         self._targets.set(len(self._book.targets))

@@ -94,11 +94,14 @@ class Left:
 class Window:
     """The stories of one target, found by article, by fingerprint and by time."""
 
-    def __init__(self, *, slot_ms: int, horizon_ms: int, remember_ms: int, evidence_per_slot: int) -> None:
+    def __init__(
+        self, *, slot_ms: int, horizon_ms: int, remember_ms: int, evidence_per_slot: int, most_stories: int
+    ) -> None:
         self._slot_ms = slot_ms
         self._horizon_ms = horizon_ms
         self._remember_ms = max(remember_ms, horizon_ms)
         self._evidence_per_slot = evidence_per_slot
+        self._most_stories = most_stories
         self._slots: dict[int, list[Story]] = {}
         self._learned_until = 0
         self._by_article: dict[str, Story] = {}
@@ -134,27 +137,28 @@ class Window:
         return Change(article=new_article, story=False, negative=turned)
 
     def roll(self, now_ms: int) -> Iterator[Left]:
-        """Let stories leave the horizon, slot by slot and in order, and forget those beyond what is remembered."""
+        """Let stories leave the horizon, slot by slot and in order, and forget those beyond what is remembered.
+
+        A window that holds too many lets its oldest slots go early; they are learned all the same.
+        """
         for slot in sorted(self._slots):
             leaves = slot + self._slot_ms + self._horizon_ms
             if leaves > now_ms:
                 break
             if slot >= self._learned_until:
-                stories = self._slots[slot]
-                yield Left(
-                    leaves,
-                    len(stories),
-                    sum(story.negative_ms is not None for story in stories),
-                    sum(story.score for story in stories),
-                )
+                yield self._left(slot, leaves)
                 self._shadow(slot)
             if slot + self._slot_ms + self._remember_ms <= now_ms:
                 self._forget(slot)
         self._learned_until = max(self._learned_until, (now_ms - self._horizon_ms) // self._slot_ms * self._slot_ms)
-        before = bisect_right(self._times, now_ms - self._horizon_ms)
-        del self._times[:before]
-        before = bisect_right(self._negative_times, now_ms - self._horizon_ms)
-        del self._negative_times[:before]
+        self._uncount(now_ms - self._horizon_ms)
+        while len(self) > self._most_stories and len(self._slots) > 1:
+            slot = min(self._slots)
+            if slot >= self._learned_until:
+                yield self._left(slot, now_ms)
+                self._learned_until = slot + self._slot_ms
+                self._uncount(self._learned_until - 1)
+            self._forget(slot)
 
     def count(self, since_ms: int) -> int:
         """Stories that count from after `since_ms` on."""
@@ -248,6 +252,16 @@ class Window:
                 self._by_band[band] = others
             else:
                 self._by_band.pop(band, None)
+
+    def _left(self, slot: int, at_ms: int) -> Left:
+        stories = self._slots[slot]
+        negative = sum(story.negative_ms is not None for story in stories)
+        return Left(at_ms, len(stories), negative, sum(story.score for story in stories))
+
+    def _uncount(self, until_ms: int) -> None:
+        """Stories up to this time no longer count."""
+        del self._times[: bisect_right(self._times, until_ms)]
+        del self._negative_times[: bisect_right(self._negative_times, until_ms)]
 
     def _shadow(self, slot: int) -> None:
         for story in self._slots[slot]:

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.alerting.detector import MAX_SURPRISE, most_not_firing, surprise, tail, threshold
+from riskwire.alerting.baseline import Baseline, prior_of
+from riskwire.alerting.detector import MAX_SHAPE, MAX_SURPRISE, Prediction, most_not_firing, tail, threshold
+
+
+def surprise(count: int, mean: float, shape: float) -> float:
+    return Prediction(((1.0, mean, shape),)).surprise(count)
 
 
 def _by_summing(count: int, mean: float, shape: float) -> float:
@@ -65,6 +70,26 @@ def test_a_smaller_budget_asks_for_more_surprise() -> None:
 
 @given(st.floats(0.01, 20), st.floats(0.1, 3), st.floats(1, 8))
 def test_the_most_that_does_not_fire_is_the_edge(mean: float, shape: float, limit: float) -> None:
-    most = most_not_firing(mean, shape, limit, 10_000)
+    most = most_not_firing(Prediction(((1.0, mean, shape),)), limit, 10_000)
     assert surprise(most, mean, shape) < limit
     assert most == 10_000 or surprise(most + 1, mean, shape) >= limit
+
+
+@given(st.floats(0, 200), st.floats(0, 5_000))
+def test_the_beliefs_of_a_mixture_weigh_one_together(events: float, exposure: float) -> None:
+    rates = Baseline(events=events).rates(prior_of("entity:x"), exposure)
+    assert math.fsum(rate.weight for rate in rates) == pytest.approx(1.0)
+
+
+def test_a_burst_on_an_unknown_name_means_more_the_longer_the_stream_was_watched_without_it() -> None:
+    def of(exposure: float) -> float:
+        rates = Baseline().rates(prior_of("entity:x"), exposure)
+        return Prediction(tuple((rate.weight, rate.shape / rate.stories * 60, rate.shape) for rate in rates)).surprise(
+            4
+        )
+
+    assert of(0) < 3 < of(1_000) < of(5_000)
+
+
+def test_knowing_much_does_not_make_the_tail_thin() -> None:
+    assert surprise(40, 10.0, 1_000.0) == surprise(40, 10.0, MAX_SHAPE)

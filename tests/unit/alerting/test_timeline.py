@@ -240,6 +240,17 @@ def test_a_late_signal_goes_to_the_oldest_open_bucket_and_is_not_lost() -> None:
     assert timeline.trends[0].start >= START + timedelta(hours=1.9)
 
 
+def test_a_window_that_holds_too_many_lets_the_oldest_go_and_learns_them() -> None:
+    timeline = Timeline(settings=AlertingSettings(max_stories=50))
+    for index in range(400):
+        hour = index / 40
+        timeline.feed(signal(hour, negative=0.2 + index % 3 / 3), mark(hour, (hour,)))
+    timeline.feed(mark(11))
+    target = timeline.book.targets["entity:acme"]
+    assert len(target.window) <= 90
+    assert target.baseline.stories + target.window.count(0) == pytest.approx(400, rel=0.01)
+
+
 def test_state_stays_bounded() -> None:
     settings = AlertingSettings(max_targets=20)
     timeline = Timeline(settings=settings)

@@ -1,0 +1,113 @@
+"""Back-test of alerting: notifications per target and month, and known events caught, from a replayed data directory.
+
+    RISKWIRE_BUS__KEEP_PROCESSED=10000000 riskwire replay ARCHIVE --data DIR
+    python tests/bench/backtest.py DIR [--events FILE] [--alerts]
+
+Reads the signals that the replay left on the embedded bus and runs the alert stage's own book over them, once for each
+budget, so that detectors can be compared in seconds on the very same readings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from riskwire.alerting.book import Book
+from riskwire.bus.embedded import EmbeddedBus
+from riskwire.schemas import SIGNALS, Alert, Mark, Signal, Topic, read_record
+from riskwire.settings import AlertingSettings, Budget, BusSettings
+
+NEAR = timedelta(days=4)
+"""An event is caught by an alert on it from a day before to this long after its date."""
+LEAST_ARTICLES = 10
+
+
+async def read_signals(data: Path) -> list[list[Signal | Mark]]:
+    """The records of every partition of `signals`, in order."""
+    bus = await EmbeddedBus.open(data, BusSettings())
+    try:
+        found = []
+        for partition in range(bus.partitions(Topic.SIGNALS)):
+            records: list[Signal | Mark] = []
+            start = 0
+            while messages := await bus.read(Topic.SIGNALS, partition, start, 5_000):
+                records += [read_record(SIGNALS, message.value, message.where) for message in messages]
+                start = messages[-1].offset + 1
+            found.append(records)
+        return found
+    finally:
+        await bus.close()
+
+
+def alerts_of(partitions: list[list[Signal | Mark]], settings: AlertingSettings) -> Iterator[Alert]:
+    """Every alert record that the book makes of each partition."""
+    for records in partitions:
+        book = Book(settings, len(partitions), {})
+        for at in range(0, len(records), 256):
+            for record in records[at : at + 256]:
+                book.take(record)
+            yield from book.close().alerts
+
+
+def main() -> None:
+    """Print a row for each budget."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--events", type=Path)
+    parser.add_argument("--alerts", action="store_true", help="print the alerts at the default budget")
+    options = parser.parse_args()
+    partitions = asyncio.run(read_signals(options.data))
+    signals = [one for records in partitions for one in records if isinstance(one, Signal)]
+    months = (max(one.seen_at for one in signals) - min(one.seen_at for one in signals)) / timedelta(days=30)
+    articles = Counter(target for target, _ in {(one.target, one.article) for one in signals})
+    often = {target for target, count in articles.items() if count >= LEAST_ARTICLES}
+    companies = {target for target in often if target.startswith("entity:")}
+    events = [json.loads(line) for line in options.events.read_text().splitlines()] if options.events else []
+    last = max(one.seen_at for one in signals)
+    events = [event for event in events if _date(event) < last]
+    table = Table(
+        "budget (notice / page)", "fires", "escalations", "per entity and month", "others per month", "events caught",
+        title=f"{len(signals)} signals, {months:.1f} months, {len(companies)} entities with {LEAST_ARTICLES}+ articles",
+    )  # fmt: skip
+    for notice in (0.005, 0.01, 0.02, 0.05):
+        settings = AlertingSettings(budget=Budget(notice=notice, page=notice / 2))
+        alerts = list(alerts_of(partitions, settings))
+        notified = [alert for alert in alerts if alert.status != "resolved"]
+        on_companies = [alert for alert in notified if alert.target in companies]
+        others = [alert for alert in notified if alert.target not in often]
+        caught = [event for event in events if any(_caught(event, alert) for alert in notified)]
+        table.add_row(
+            f"{notice} / {notice / 2}",
+            str(sum(alert.status == "firing" for alert in notified)),
+            str(sum(alert.status == "escalated" for alert in notified)),
+            f"{len(on_companies) / len(companies) / months:.4f} ({len(on_companies)})",
+            f"{len(others) / months:.1f} ({len(others)})",
+            f"{len(caught)} of {len(events)}",
+        )
+        if options.alerts and notice == AlertingSettings().budget.notice:
+            for alert in sorted(notified, key=lambda one: one.at):
+                print(f"{alert.at:%Y-%m-%d %H:%M} {alert.status:<9} {alert.severity:<8} {alert.target} {alert.summary}")
+            for event in events:
+                print("caught" if event in caught else "missed", event["date"], event["target"], event["what"])
+    Console(width=140).print(table)
+
+
+def _date(event: dict[str, str]) -> datetime:
+    return datetime.fromisoformat(event["date"]).replace(tzinfo=UTC)
+
+
+def _caught(event: dict[str, str], alert: Alert) -> bool:
+    near = timedelta(days=-1) <= alert.at - _date(event) <= NEAR
+    return near and event["target"].casefold() in alert.name.casefold()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,333 @@
+"""Made-up news of made-up companies, as the records that reach the store."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from riskwire.bus import Message
+from riskwire.schemas import (
+    Alert,
+    AlertEvidence,
+    Analysis,
+    ArticleRef,
+    Evidence,
+    Model,
+    Sentiment,
+    Signal,
+    Topic,
+    TopicScore,
+    TrendPoint,
+    content_id,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+VELDARA = "entity:veldara"
+NAMES = {
+    VELDARA: ("Veldara Chemicals", "industry"),
+    "entity:osmark": ("Osmark Bank", "banks"),
+    "entity:tirell": ("Tirell Motors", "industry"),
+    "entity:quillon": ("Quillon Software", "technology"),
+    "entity:norwick": ("Norwick Shipping", "transport"),
+    "entity:halbrecht": ("Halbrecht Insurance", "banks"),
+    "entity:pelorum": ("Pelorum Energy", "energy"),
+    "entity:isin:XX0000000001": ("Castellane Foods / Groupe", "consumer"),
+    "entity:lumenor": ("Lumenor Pharma", "health"),
+    "entity:brightfen": ("Brightfen Retail", "consumer"),
+    "entity:arctessa": ("Arctessa Air", "transport"),
+    "entity:domrik": ("Domrik Steel", "industry"),
+}
+SOURCES = ("Harbour Wire", "The Ledger Post", "Meridian Business", "Northgate Times", "Quay Street Journal")
+
+
+def mood(score: float, certainty: float = 0.85) -> Sentiment:
+    """A distribution whose positive - negative is about `score`."""
+    strong = max(abs(score), 0.02)
+    spread = (certainty - strong) / 2 if certainty > strong else 0.0
+    high, low = round(strong + spread, 4), round(spread, 4)
+    negative, positive = (high, low) if score < 0 else (low, high)
+    return Sentiment(negative=negative, neutral=round(max(0.0, 1 - negative - positive), 4), positive=positive)
+
+
+def signal(
+    article: str = "a1",
+    *,
+    target: str = VELDARA,
+    version: int = 1,
+    at: datetime = NOON,
+    score: float = -0.8,
+    **fields: Any,
+) -> Signal:
+    """A signal about a target; `fields` replace what is made up."""
+    name, group = NAMES.get(target, (target.partition(":")[2], ""))
+    text = f"{name} faces claims over a leak at its plant."
+    values: dict[str, Any] = {
+        "target": target,
+        "name": name,
+        "groups": (group,) if group else (),
+        "article": content_id(article),
+        "version": version,
+        "story": content_id("story", article),
+        "source": SOURCES[0],
+        "title": f"{name} in the news: {article}",
+        "url": f"https://news.example/{article}",
+        "published_at": at,
+        "seen_at": at,
+        "sentiment": mood(score),
+        "relevance": 0.9,
+        "evidence": Evidence(text=text, start=0, end=len(name)),
+        "bundle": "fictional@1",
+    }
+    return Signal(**(values | fields))
+
+
+def analysis(
+    article: str = "a1", *, version: int = 1, at: datetime = NOON, score: float | None = -0.8, **fields: Any
+) -> Analysis:
+    """The analysis of an article; `fields` replace what is made up."""
+    sentiment = None if score is None else mood(score)
+    values: dict[str, Any] = {
+        "article": ArticleRef(
+            id=content_id(article),
+            version=version,
+            url=f"https://news.example/{article}",
+            source=fields.pop("source", SOURCES[0]),
+            title=fields.pop("title", f"A report about {article}"),
+            language=fields.pop("language", "en"),
+            published_at=at,
+            seen_at=at,
+        ),
+        "bundle": "fictional@1",
+        "status": "ok",
+        "sentiment": sentiment,
+        "score": None if sentiment is None else sentiment.score,
+        "topics": (TopicScore(label="Legal | Regulation", score=0.9),),
+        "story": content_id("story", article),
+    }
+    return Analysis(**(values | fields))
+
+
+def trend(at: datetime = NOON, *, target: str = VELDARA, length_s: int = 60, **fields: Any) -> TrendPoint:
+    """A trend point; `fields` replace what is made up."""
+    values: dict[str, Any] = {
+        "target": target,
+        "name": NAMES.get(target, (target,))[0],
+        "start": at,
+        "length_s": length_s,
+        "stories": 2,
+        "articles": 3,
+        "negative": 1.2,
+        "neutral": 0.5,
+        "positive": 0.3,
+        "score": -0.45,
+        "surprise": 1.0,
+    }
+    return TrendPoint(**(values | fields))
+
+
+def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, **fields: Any) -> AlertEvidence:
+    """One story that drove an alert."""
+    before = ("Regulators say ", "Court filings show ", "Workers report that ", "Two insurers warn that ")[number % 4]
+    text = f"{before}{name} {LEAK[number % len(LEAK)]}"
+    values: dict[str, Any] = {
+        "story": content_id("leak", str(number)),
+        "title": f"{name} {HEADLINES[number % len(HEADLINES)]}",
+        "url": f"https://news.example/leak-{number}",
+        "source": SOURCES[number % len(SOURCES)],
+        "seen_at": at,
+        "text": text,
+        "start": len(before),
+        "end": len(before) + len(name),
+        "negative": round(0.97 - 0.03 * (number % 6), 2),
+    }
+    return AlertEvidence(**(values | fields))
+
+
+def alert(
+    episode: str = "e1", *, status: str = "firing", at: datetime = NOON, target: str = VELDARA, **fields: Any
+) -> Alert:
+    """A record of an episode; `fields` replace what is made up."""
+    name, group = NAMES.get(target, (target, ""))
+    stories = fields.get("stories", 6)
+    values: dict[str, Any] = {
+        "id": content_id("alert", episode),
+        "target": target,
+        "name": name,
+        "groups": (group,) if group else (),
+        "status": status,
+        "severity": "high",
+        "opened_at": at,
+        "at": at,
+        "window_s": 21_600,
+        "stories": stories,
+        "sources": 4,
+        "expected": 0.7,
+        "surprise": 5.3,
+        "threshold": 3.8,
+        "score": -0.71,
+        "baseline_score": 0.08,
+        "bundle": "fictional@1",
+        "summary": f"{name}: {stories} negative stories from 4 sources in 6 h where 0.7 were expected.",
+        "would_not_fire": "With 3 negative stories or fewer, or a mean score above -0.20, this would not have fired.",
+        "evidence": tuple(evidence(number, name, at - timedelta(minutes=20 * number)) for number in range(4)),
+    }
+    return Alert(**(values | fields))
+
+
+LEAK = (
+    "kept a leak at its Ostrava plant from inspectors for eleven weeks.",
+    "faces claims of 240 million crowns from towns along the river.",
+    "must halt its largest line until the tanks have been examined.",
+    "has drawn on its whole credit line since Friday.",
+)
+HEADLINES = (
+    "hid toxic leak from inspectors, regulator says",
+    "sued by eleven towns over river spill",
+    "ordered to halt largest plant",
+    "draws entire credit line as suppliers ask for cash",
+)
+CALM = (
+    ("opens second line in the north", 0.6),
+    ("confirms its outlook for the year", 0.4),
+    ("names new head of finance", 0.0),
+    ("wins five-year supply contract", 0.7),
+    ("quarterly revenue slightly below forecasts", -0.4),
+    ("reports figures in line with forecasts", 0.1),
+    ("faces short strike at one site", -0.5),
+    ("to buy back shares", 0.5),
+)
+
+
+def messages(topic: Topic, records: Iterable[Model], start: int = 0, partition: int = 0) -> list[Message]:
+    """Records as they stand on a partition."""
+    return [
+        Message(topic, partition, offset, None, record.to_bytes())
+        for offset, record in zip(count(start), records, strict=False)
+    ]
+
+
+def world(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, list[Model]]:
+    """Weeks of calm news of all companies that end with a crisis at Veldara Chemicals, escalated and still open."""
+    dice = random.Random(seed)
+    records: dict[Topic, list[Model]] = {
+        Topic.ANALYSES: [],
+        Topic.SIGNALS: [],
+        Topic.TRENDS: [],
+        Topic.ALERTS: [],
+    }
+    number = count()
+    for hour in range(days * 24):
+        at = end - timedelta(hours=days * 24 - hour) + timedelta(minutes=30)
+        daytime = 0.35 + 0.65 * max(0.0, math.sin(math.pi * ((at.hour - 6) % 24) / 15)) if 6 <= at.hour < 21 else 0.1
+        told: dict[str, list[Signal]] = {}
+        for target, (name, group) in NAMES.items():
+            crisis = target == VELDARA and hour >= days * 24 - 20
+            chance = 0.9 if crisis else 0.16 * daytime
+            for _ in range(2 if crisis else 1):
+                if dice.random() > chance:
+                    continue
+                n = next(number)
+                if crisis:
+                    headline, lean = HEADLINES[n % 4], -0.85
+                    text = f"{name} {LEAK[n % 4]}"
+                else:
+                    headline, lean = dice.choice(CALM)
+                    text = f"Shareholders heard on Monday that {name} {headline}."
+                score = max(-0.97, min(0.97, dice.gauss(lean, 0.12)))
+                seen = at + timedelta(minutes=dice.randint(-29, 29))
+                for copy in range(1 + (dice.random() < (0.6 if crisis else 0.2)) * dice.randint(1, 3)):
+                    label = f"{n}-{copy}"
+                    source = SOURCES[(n + copy) % len(SOURCES)]
+                    title = f"{name} {headline}"
+                    common = {"source": source, "title": title, "story": content_id("story", str(n))}
+                    moment = min(end, seen + timedelta(minutes=3 * copy))
+                    records[Topic.ANALYSES].append(analysis(label, at=moment, score=score, **common))
+                    span = Evidence(text=text, start=text.index(name), end=text.index(name) + len(name))
+                    for other in (target, f"group:{group}", "market"):
+                        about = signal(label, target=other, at=moment, score=score, evidence=span, **common)
+                        if other == "market":
+                            about = about.model_copy(update={"name": "Market"})
+                        elif other.startswith("group:"):
+                            about = about.model_copy(update={"name": group.title(), "groups": ()})
+                        records[Topic.SIGNALS].append(about)
+                        told.setdefault(other, []).append(about)
+        for target, about_it in told.items():
+            records[Topic.TRENDS].append(_point(target, at, about_it))
+        if dice.random() < 0.05:
+            records[Topic.ANALYSES].append(
+                analysis(
+                    f"fr-{hour}",
+                    at=at,
+                    title="Les marchés restent calmes avant la décision de la banque centrale",
+                    language="fr",
+                    status="unsupported",
+                    sentiment=None,
+                    score=None,
+                    topics=(),
+                    story=None,
+                )
+            )
+    opened = end - timedelta(hours=14)
+    records[Topic.ALERTS] += [
+        alert(
+            "tirell", target="entity:tirell", severity="warning", at=end - timedelta(days=9), stories=3, surprise=4.0
+        ),
+        alert(
+            "tirell",
+            target="entity:tirell",
+            severity="warning",
+            status="resolved",
+            opened_at=end - timedelta(days=9),
+            at=end - timedelta(days=6),
+            stories=0,
+            surprise=0.2,
+            summary="Tirell Motors: calm for 3 days; the episode is over.",
+        ),
+        alert(
+            "osmark",
+            target="entity:osmark",
+            severity="high",
+            at=end - timedelta(days=2, hours=3),
+            stories=4,
+            sources=3,
+            surprise=4.4,
+        ),
+        alert("veldara", severity="high", at=opened, stories=4, surprise=4.9),
+        alert(
+            "veldara",
+            severity="critical",
+            status="escalated",
+            tier="page",
+            opened_at=opened,
+            at=end - timedelta(hours=3),
+            stories=19,
+            sources=5,
+            surprise=9.6,
+            evidence=tuple(evidence(n, at=end - timedelta(hours=3, minutes=17 * n)) for n in range(6)),
+        ),
+    ]
+    return records
+
+
+def _point(target: str, at: datetime, told: Sequence[Signal]) -> TrendPoint:
+    first = {item.story: item for item in told}.values()
+    negative = round(sum(item.sentiment.negative for item in first), 4)
+    neutral = round(sum(item.sentiment.neutral for item in first), 4)
+    positive = round(sum(item.sentiment.positive for item in first), 4)
+    return trend(
+        at.replace(minute=0, second=0),
+        target=target,
+        name=told[-1].name,
+        length_s=3_600,
+        stories=len(first),
+        articles=len(told),
+        negative=negative,
+        neutral=neutral,
+        positive=positive,
+        score=round((positive - negative) / (negative + neutral + positive), 4),
+        surprise=round(max(0.0, negative * 1.6 - 0.6), 2),
+    )
