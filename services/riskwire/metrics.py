@@ -14,6 +14,8 @@ TRIMMED = Counter("riskwire_bus_trimmed_records", "Processed records removed fro
 FETCHES = Counter("riskwire_ingest_fetches", "Fetches by outcome", ["outcome"])
 FETCHED_BYTES = Counter("riskwire_ingest_fetched_bytes", "Bytes of feed documents after decompression")
 ARTICLES = Counter("riskwire_ingest_articles", "Articles published", ["kind"])
+SKIPPED = Counter("riskwire_ingest_skipped_entries", "Entries of documents that became no article", ["reason"])
+FAULTY = Counter("riskwire_ingest_faulty_documents", "Documents that were read in part")
 
 SENTENCES = Counter("riskwire_inference_sentences", "Sentences by how they were answered", ["how"])
 INFERENCE_BATCH = Histogram(
@@ -32,4 +34,5 @@ TARGETS = Gauge("riskwire_alerting_targets", "Targets followed", ["partition"])
 ALERTS = Counter("riskwire_alerting_alerts", "Alert records by status", ["status"])
 
 NOTIFICATIONS = Counter("riskwire_notify_deliveries", "Deliveries by way and outcome", ["way", "outcome"])
+NOTIFY_PENDING = Gauge("riskwire_notify_pending", "Deliveries that wait for a receiver")
 STREAMS = Gauge("riskwire_web_streams", "Live streams open")

@@ -83,6 +83,12 @@ class IngestSettings(Section):
     """Items remembered, so as to publish each once; the oldest are forgotten first."""
     min_language_confidence: float = Field(default=0.5, ge=0, le=1)
     """Below this the language of an article is unknown."""
+    read_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    """Deadline for parsing and cleaning one document."""
+    read_memory_mb: int = Field(default=1_024, ge=512)
+    """Most memory of the process that parses documents."""
+    max_line: int = Field(default=1_000_000, ge=1_000)
+    """Longest line of an archive in bytes; a longer one goes to the dead letters."""
 
 
 class InferenceSettings(Section):
@@ -142,6 +148,8 @@ class AlertingSettings(Section):
     """A story is negative for a target from this probability on."""
     max_targets: int = Field(default=50_000, ge=1)
     """Most targets followed per partition; the ones silent longest are dropped first."""
+    max_stories: int = Field(default=50_000, ge=10)
+    """Most stories remembered of one target; beyond it the oldest are learned and forgotten early."""
     max_evidence: int = Field(default=10, ge=1, le=100)
     """Most stories an alert carries."""
 
@@ -151,8 +159,8 @@ class NotifySettings(Section):
 
     log: bool = True
     """Write every notification to the log."""
-    webhooks: tuple[str, ...] = ()
-    """URLs that get every alert record as JSON, signed when `webhook_secret` is set."""
+    webhooks: tuple[SecretStr, ...] = ()
+    """URLs (http or https) that get every alert record as JSON, signed when `webhook_secret` is set."""
     webhook_secret: SecretStr | None = None
     """Key of the HMAC-SHA256 signature of webhooks."""
     webhook_secret_file: Path | None = None
@@ -161,10 +169,24 @@ class NotifySettings(Section):
     """Apprise URLs (mail, Slack, Teams, SMS, …)."""
     min_severity: Literal["warning", "high", "critical"] = "warning"
     """Least severity that is notified."""
-    attempts: int = Field(default=8, ge=1, le=100)
+    attempts: int = Field(default=12, ge=1, le=100)
     """Tries of one delivery, with growing waits, before it becomes a dead letter."""
-    timeout_s: float = Field(default=10.0, gt=0)
+    timeout_s: float = Field(default=10.0, gt=0, le=300)
     """Deadline of one try."""
+    backoff_s: float = Field(default=2.0, gt=0, le=3_600)
+    """Wait before the second try; it doubles from try to try, with jitter."""
+    backoff_max_s: float = Field(default=300.0, gt=0, le=3_600)
+    """Longest wait between two tries, a receiver's own `Retry-After` included."""
+    give_up_after_s: float = Field(default=3_600.0, gt=0, le=604_800)
+    """No new try of a delivery this long after its record was read; it then becomes a dead letter."""
+    max_age_s: float = Field(default=86_400.0, gt=0)
+    """An alert whose `at` is further than this from the wall clock (a replay, the demo) is logged, never sent."""
+    max_pending: int = Field(default=1_000, ge=1, le=100_000)
+    """Most deliveries waiting for one receiver; a further one becomes a dead letter so that the others go on."""
+    concurrency: int = Field(default=4, ge=1, le=64)
+    """Most tries at once toward one receiver."""
+    remember: int = Field(default=10_000, ge=100)
+    """Open episodes remembered per partition, so that `resolved` follows what was notified; oldest go first."""
 
 
 class StoreSettings(Section):
@@ -173,7 +195,9 @@ class StoreSettings(Section):
     url: str | None = None
     """SQLAlchemy URL; SQLite in the data directory when not set."""
     keep_days: int = Field(default=400, ge=1)
-    """Days of trends, stories and alerts kept."""
+    """Days of trends, stories and alerts kept, counted back from the newest data."""
+    keep_dead_letters: int = Field(default=10_000, ge=10_000)
+    """Most dead letters whose record is kept to be shown; all are counted."""
 
 
 class WebSettings(Section):
@@ -193,6 +217,10 @@ class WebSettings(Section):
     """Largest request body in bytes."""
     max_streams: int = Field(default=64, ge=1)
     """Most live streams (SSE) open at once."""
+    max_texts: int = Field(default=256, ge=1)
+    """Most texts in one request to `/api/v1/analyse`."""
+    timeout_s: float = Field(default=60.0, gt=0, le=600)
+    """Deadline of one request to the model or to the bus."""
 
 
 class LogSettings(Section):
@@ -295,7 +323,8 @@ def _explained(
     if first["type"] == "extra_forbidden":
         message = f"there is no such setting; `riskwire config show` lists them ({_nearest(location)})"
     more = f" (and {len(others)} more)" if others else ""
-    secret = "secret" in location[-1] or "token" in location[-1]
+    # A receiver's URL holds its secret; one given as text where a list is wanted must not be shown either.
+    secret = any(word in part for part in location for word in ("secret", "token", "webhook", "apprise"))
     value = "***" if secret else first.get("input")
     return SettingsError(f"{'.'.join(location)}: {message}{more}", value=value, where=where)
 

@@ -190,7 +190,8 @@ class Target:
         sources = len({source for story in negative for source in story.sources})
         opened = from_ms(now_ms) if self.episode is None else self.episode.last.opened_at
         evidence = self._evidence(start)
-        limit = self._thresholds.page if tier == "page" else self._thresholds.notice
+        paged = verdict.surprise >= self._thresholds.page
+        limit = self._thresholds.page if paged else self._thresholds.notice
         return Alert(
             id=content_id("alert", self.target, RULE, opened.isoformat()),
             target=self.target,

@@ -1,0 +1,61 @@
+# `make` lists the targets. The environment is made on first use from requirements.lock (exact versions, checked
+# hashes) and remade only when pyproject.toml or the lock changes.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint format types check lock bench clean venv
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## run the monitor and its page on http://127.0.0.1:8080 (ARGS="--port 9000" passes options)
+	@$(BIN)/riskwire run $(ARGS)
+
+demo: $(READY) ## replay a fictional crisis and watch it on the page
+	@$(BIN)/riskwire demo $(ARGS)
+
+test: $(READY) ## run the unit and integration tests (ARGS="-k notify -x" passes options)
+	@$(BIN)/python -m pytest tests/unit tests/integration $(ARGS)
+
+lint: $(READY) ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY) ## ruff: put right what can be
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+check: lint types test ## all that CI checks
+
+bench: $(READY) ## run the benchmarks and print their figures
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench $(ARGS) || exit 1; done
+
+# hatchling and editables build the project itself, so that installing it fetches nothing that is not in the lock.
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+		--no-emit-index-url --no-header --extra cpu --extra dev pyproject.toml - -o requirements.lock
+
+clean: ## remove caches and build outputs; .venv and data stay
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find services models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv: $(READY) ## make .venv and what is in it
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "riskwire needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not there')." >&2; \
+		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv --upgrade .venv || { \
+		echo "The environment .venv could not be made with '$(PYTHON) -m venv'; on Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing what riskwire needs into .venv (once; about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@

@@ -1,0 +1,268 @@
+"""Stage `notify`: alert records out of the house.
+
+Deliveries outlast the batch that brought them, so this stage has a loop of its own beside `riskwire.stage.run_stage`;
+its promise is the same: position, state and dead letters move as one atomic step. A record is read, decided, and owed
+to its receivers in one step; each receiver is served in order by its own worker; what arrived or was given up leaves
+the state in the next step. **At least once**: killed between an arrival and that step (a fraction of a second), the
+delivery is made again, with the same `Idempotency-Key`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import stamina
+import structlog
+from pydantic import TypeAdapter
+
+from riskwire import metrics
+from riskwire.bus import Assignment, Bus, Message, Outgoing
+from riskwire.errors import BusError, SchemaError
+from riskwire.notify.decision import Episodes
+from riskwire.notify.outbox import Delivery, Outbox
+from riskwire.notify.receiver import receivers_of
+from riskwire.notify.retry import TryError, another_try
+from riskwire.schemas import Alert, Topic, read_record
+from riskwire.settings import NotifySettings
+from riskwire.stage import dead_letter
+
+log = structlog.get_logger(__name__)
+
+_ALERT: Final = TypeAdapter(Alert)
+_POSITION: Final = "position"
+_BUSY_WAIT_S: Final = 0.1
+"""Longest time between an arrival and its commit while deliveries are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    delivery: Delivery
+    error: TryError | None
+
+
+class Notify:
+    """Where notifications go; makes no connection before the first record.
+
+    Args:
+        live: False logs everything and sends nothing (replay, demo).
+        wall: the wall clock, in UTC.
+
+    Raises:
+        SettingsError: a receiver that cannot be used.
+    """
+
+    name: Final = "notify"
+    topic: Final = Topic.ALERTS
+
+    def __init__(
+        self, settings: NotifySettings, *, live: bool = True, wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.settings = settings
+        self.live = live
+        self.wall = wall
+        self.receivers = {receiver.way: receiver for receiver in receivers_of(settings)}
+        self._limits = {way: asyncio.Semaphore(settings.concurrency) for way in self.receivers}
+        self._pending: dict[int, int] = {}
+
+    @property
+    def pending(self) -> int:
+        """Deliveries owed on the partitions held now; 0 when everything read has arrived or been given up.
+
+        To know that all is done, look at the lag of the group first and at this second.
+        """
+        return sum(self._pending.values())
+
+    def owes(self, partition: int, deliveries: int) -> None:
+        """Take note of how much one partition owes."""
+        self._pending[partition] = deliveries
+        metrics.NOTIFY_PENDING.set(self.pending)
+
+    async def deliver(self, delivery: Delivery) -> TryError | None:
+        """Try until it arrives (None) or is given up (why)."""
+        receiver, settings = self.receivers[delivery.way], self.settings
+        alert = read_record(_ALERT, delivery.message.value, delivery.message.where)
+        deadline = delivery.accepted_at + settings.give_up_after_s
+
+        def verdict(error: Exception) -> bool | float:
+            again = another_try(
+                error, backoff_max_s=settings.backoff_max_s, remaining_s=deadline - self.wall().timestamp()
+            )
+            metrics.NOTIFICATIONS.labels(way=receiver.kind, outcome="failed_try").inc()
+            return again
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=verdict,
+                attempts=settings.attempts,
+                timeout=None,
+                wait_initial=settings.backoff_s,
+                wait_max=settings.backoff_max_s,
+                wait_jitter=settings.backoff_s / 2,
+            ):
+                with attempt:
+                    async with self._limits[delivery.way]:
+                        await receiver.attempt(alert, delivery.message.value)
+        except TryError as error:
+            return error
+        return None
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        for receiver in self.receivers.values():
+            await receiver.close()
+
+
+async def run_notify(bus: Bus, notify: Notify, *, batch: int, wait_s: float = 1.0) -> None:
+    """Run the stage on every partition it is assigned, until the bus is closed; what is still owed stays in its state.
+
+    Raises:
+        RiskwireError: when the stage cannot go on.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for assignment in bus.assignments(notify.name, notify.topic):
+                partition = _Partition(notify, assignment, await assignment.restore())
+                group.create_task(partition.run(batch, wait_s), name=f"{notify.name}-{assignment.partition}")
+    finally:
+        await notify.close()
+
+
+class _Partition:
+    """One partition: its outbox, and a worker for each receiver."""
+
+    def __init__(self, notify: Notify, assignment: Assignment, state: Mapping[str, bytes]) -> None:
+        settings = notify.settings
+        self._notify = notify
+        self._assignment = assignment
+        self._position = int(state.get(_POSITION, b"0"))
+        self._episodes = Episodes(
+            state,
+            min_severity=settings.min_severity,
+            max_age_s=settings.max_age_s,
+            remember=settings.remember,
+            live=notify.live,
+        )
+        self._outbox = Outbox(
+            state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
+        )
+        # The outbox bounds what waits in these.
+        self._queues: dict[str, asyncio.Queue[Delivery]] = {way: asyncio.Queue() for way in notify.receivers}
+        self._settled: list[_Settled] = []
+
+    async def run(self, most: int, wait_s: float) -> None:
+        self._notify.owes(self._assignment.partition, len(self._outbox))
+        self._enqueue(self._outbox.owed())
+        progress = metrics.STAGE_PROGRESS.labels(stage=self._notify.name)
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._serve(way), name=f"notify-{way}") for way in self._queues]
+            try:
+                while not self._assignment.revoked:
+                    batch = await self._assignment.fetch(most, min(wait_s, _BUSY_WAIT_S) if self._outbox else wait_s)
+                    progress.set_to_current_time()
+                    if self._assignment.revoked:
+                        break
+                    if self._settled or batch:
+                        await self._step(batch)
+            except BusError:
+                if not self._assignment.revoked:
+                    raise
+                # Closed or fenced while committing: nothing of the step has happened, its next owner makes it.
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                self._notify.owes(self._assignment.partition, 0)
+
+    async def _step(self, batch: Sequence[Message]) -> None:
+        """Settle what is done, owe what is new, commit both, then let the workers at the new."""
+        owed_before = len(self._outbox)
+        settled, self._settled = self._settled, []
+        results = [self._given_up(one.delivery, one.error) for one in settled if one.error is not None]
+        self._outbox.settle(one.delivery for one in settled)
+        fresh: list[Delivery] = []
+        for message in batch:
+            deliveries, dead = self._accept(message)
+            fresh += deliveries
+            results += dead
+        if batch:
+            self._position = batch[-1].offset + 1
+            metrics.STAGE_RECORDS.labels(stage=self._notify.name).inc(len(batch))
+        state = {**self._episodes.take_changes(), **self._outbox.take_changes()}
+        state[_POSITION] = str(self._position).encode()
+        # Before the position moves: whoever waits for "no lag, then nothing pending" must not fall between the two.
+        self._notify.owes(self._assignment.partition, max(owed_before, len(self._outbox)))
+        await self._assignment.commit(self._position, results, state)
+        self._notify.owes(self._assignment.partition, len(self._outbox))
+        self._enqueue(fresh)
+
+    def _accept(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
+        """Decide on one record: what is owed to receivers, and what goes to the dead letters at once."""
+        try:
+            alert = read_record(_ALERT, message.value, message.where)
+        except SchemaError as error:
+            log.error("record to dead letters", stage=self._notify.name, where=message.where, error=str(error))
+            return [], [dead_letter(self._notify.name, message, error)]
+        now = self._notify.wall()
+        decision = self._episodes.decide(alert, now)
+        if decision.log and self._notify.settings.log:
+            _write(alert, sent=decision.send)
+        metrics.NOTIFICATIONS.labels(way="log", outcome="delivered" if decision.log else decision.why).inc()
+        if not decision.send:
+            if decision.log and self._notify.receivers:
+                metrics.NOTIFICATIONS.labels(way="all", outcome=decision.why).inc()
+            return [], []
+        owed, refused = self._outbox.accept(message, list(self._notify.receivers), now.timestamp())
+        limit = self._notify.settings.max_pending
+        return owed, [
+            self._given_up(delivery, TryError(f"{limit} notifications already wait for it", where=delivery.way))
+            for delivery in refused
+        ]
+
+    def _given_up(self, delivery: Delivery, error: TryError) -> Outgoing:
+        receiver = self._notify.receivers.get(delivery.way)
+        log.error(
+            "notification given up, to dead letters",
+            receiver=receiver.label if receiver else delivery.way,
+            where=delivery.message.where,
+            reason=str(error),
+        )
+        metrics.NOTIFICATIONS.labels(way=delivery.way.partition(":")[0], outcome="given_up").inc()
+        return dead_letter(self._notify.name, delivery.message, error)
+
+    def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            if delivery.way in self._queues:
+                self._queues[delivery.way].put_nowait(delivery)
+            else:
+                error = TryError("this receiver is no longer in the settings", where=delivery.way)
+                self._settled.append(_Settled(delivery, error))
+
+    async def _serve(self, way: str) -> None:
+        """Serve one receiver, record after record, so that it hears of an episode in order."""
+        queue, kind = self._queues[way], self._notify.receivers[way].kind
+        while True:
+            delivery = await queue.get()
+            error = await self._notify.deliver(delivery)
+            if error is None:
+                metrics.NOTIFICATIONS.labels(way=kind, outcome="delivered").inc()
+            self._settled.append(_Settled(delivery, error))
+
+
+def _write(alert: Alert, *, sent: bool) -> None:
+    write = log.info if alert.status == "resolved" else log.warning
+    write(
+        f"alert {alert.status}",
+        severity=alert.severity,
+        name=alert.name,
+        target=alert.target,
+        summary=alert.summary,
+        stories=alert.stories,
+        sources=alert.sources,
+        surprise=round(alert.surprise, 1),
+        at=f"{alert.at:%Y-%m-%dT%H:%M:%SZ}",
+        alert=alert.id,
+        sent=sent,
+    )

@@ -1,0 +1,236 @@
+"""For every room: a tiny model bundle whose answers can be read off a word list, and what may not be skipped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NEGATIVE = [
+    "fraud",
+    "loss",
+    "losses",
+    "bankruptcy",
+    "plunges",
+    "cuts",
+    "sues",
+    "probe",
+    "crisis",
+    "collapse",
+    "default",
+    "recall",
+]
+POSITIVE = ["profit", "rises", "wins", "record", "gains", "beats", "upgrade", "growth"]
+NAMES = {
+    "B-ORG": [
+        "acme",
+        "globex",
+        "initech",
+        "general",
+        "apple",
+        "citigroup",
+        "ford",
+        "gm",
+        "target",
+        "boeing",
+        "moody",
+        "ibm",
+        "reuters",
+        "gap",
+    ],
+    "I-ORG": ["corp", "inc", "motors", "motor", "co", "plc", "group", "electric", "holdings", "ltd"],
+    "B-LOC": ["dublin", "ireland", "detroit", "france", "paris"],
+    "B-PER": ["jane", "henry"],
+    "I-PER": ["doe"],
+    "B-MISC": ["irish"],
+}
+SENTIMENTS = ("negative", "neutral", "positive")
+TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
+TOPICS = ("Earnings", "Legal | Regulation", "Macro")
+TOPIC_WORDS = {"profit": 0, "loss": 0, "losses": 0, "fraud": 1, "sues": 1, "probe": 1, "growth": 2}
+PLAIN = [
+    "the",
+    "of",
+    "a",
+    "and",
+    "said",
+    "on",
+    "in",
+    "to",
+    "for",
+    "is",
+    "shares",
+    "its",
+    "it",
+    "with",
+    "after",
+    "at",
+    "s",
+    "u",
+]
+MAX_LENGTH = 32
+
+
+def _vocabulary() -> dict[str, int]:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words += [*NEGATIVE, *POSITIVE, *(word for several in NAMES.values() for word in several), *PLAIN]
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    words += [*letters, *("##" + letter for letter in letters), *"'’\"“”$()<>.,:;-–—&|!?/%*"]
+    return {word: at for at, word in enumerate(dict.fromkeys(words))}
+
+
+def _tokenizer(vocabulary: dict[str, int]) -> str:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.processors import BertProcessing
+
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
+    return tokenizer.to_str()
+
+
+def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
+    """Logits are sums of word weights. The dynamic one rounds them by a scale taken over the whole batch, as
+    dynamic quantisation does: what a row gets then depends on the rows beside it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    sentiment = np.zeros((len(vocabulary), 3), dtype=np.float32)
+    for at, words in ((0, NEGATIVE), (2, POSITIVE)):
+        sentiment[[vocabulary[word] for word in words], at] = 3.1
+    entities = np.zeros((len(vocabulary), len(TAGS)), dtype=np.float32)
+    entities[:, 0] = 2.0
+    for tag, words in NAMES.items():
+        entities[[vocabulary[word] for word in words], TAGS.index(tag)] = 5.0
+    topics = np.zeros((len(vocabulary), len(TOPICS)), dtype=np.float32)
+    for word, topic in TOPIC_WORDS.items():
+        topics[vocabulary[word], topic] = 4.0
+    constants = {
+        "sentiment_weights": sentiment,
+        "entity_weights": entities,
+        "topic_weights": topics,
+        "bias": np.array([[0.0, 1.0, 0.0]], dtype=np.float32),
+        "last": np.array([2], dtype=np.int64),
+        "tokens": np.array([1], dtype=np.int64),
+        "sharper": np.array(1.5, dtype=np.float32),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["mask", "last"], ["mask3"]),
+        node("Gather", ["sentiment_weights", "input_ids"], ["s1"]),
+        node("Mul", ["s1", "mask3"], ["s2"]),
+        node("ReduceSum", ["s2", "tokens"], ["s3"], keepdims=0),
+        node("Add", ["s3", "bias"], ["s4"]),
+        *(
+            [
+                node("DynamicQuantizeLinear", ["s4"], ["q", "scale", "zero"]),
+                node("DequantizeLinear", ["q", "scale", "zero"], ["sentiment"]),
+            ]
+            if dynamic
+            else [node("Identity", ["s4"], ["sentiment"])]
+        ),
+        node("Gather", ["entity_weights", "input_ids"], ["entities"]),
+        node("Unsqueeze", ["sentiment", "tokens"], ["t1"]),
+        node("Mul", ["t1", "sharper"], ["t2"]),
+        node("Mul", ["t2", "mask3"], ["target_sentiment"]),
+        node("Gather", ["topic_weights", "input_ids"], ["p1"]),
+        node("Mul", ["p1", "mask3"], ["p2"]),
+        node("ReduceSum", ["p2", "tokens"], ["topics"], keepdims=0),
+    ]
+    ids = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    outputs = [
+        helper.make_tensor_value_info("sentiment", TensorProto.FLOAT, ["batch", 3]),
+        helper.make_tensor_value_info("entities", TensorProto.FLOAT, ["batch", "length", len(TAGS)]),
+        helper.make_tensor_value_info("target_sentiment", TensorProto.FLOAT, ["batch", "length", 3]),
+        helper.make_tensor_value_info("topics", TensorProto.FLOAT, ["batch", len(TOPICS)]),
+    ]
+    graph = helper.make_graph(
+        nodes, "tiny", ids, outputs, [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+def build_tiny_bundle(folder: Path) -> Path:
+    """Write the bundle `tiny@1.0.0`: reads only the words listed above, int8 (dynamic) and fp16 (not) files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = _vocabulary()
+    files = {
+        "tokenizer.json": _tokenizer(vocabulary).encode(),
+        "model.int8.onnx": _graph(vocabulary, dynamic=True),
+        "model.fp16.onnx": _graph(vocabulary, dynamic=False),
+    }
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
+    entry = {name: {"path": name, "sha256": sha256(raw).hexdigest()} for name, raw in files.items()}
+    manifest = {
+        "format": 1,
+        "name": "tiny",
+        "version": "1.0.0",
+        "created": "2026-01-01T00:00:00Z",
+        "languages": ["en"],
+        "max_length": MAX_LENGTH,
+        "heads": {
+            "sentiment": {"labels": SENTIMENTS, "temperature": 1.0},
+            "entities": {"labels": TAGS},
+            "target_sentiment": {"labels": SENTIMENTS, "temperature": 1.0},
+            "topics": {"labels": TOPICS, "temperature": 1.0},
+        },
+        "tokenizer": entry["tokenizer.json"],
+        "files": {
+            "int8": {**entry["model.int8.onnx"], "device": "cpu"},
+            "fp16": {**entry["model.fp16.onnx"], "device": "cuda"},
+        },
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a bundle that reads a few words (`NEGATIVE`, `POSITIVE`, `NAMES` in tests/conftest.py)."""
+    return build_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The data of DATA.md, which is not part of the project: `shared/data` beside the checkout, or RISKWIRE_SHARED."""
+    data = Path(os.environ.get("RISKWIRE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+    if not data.is_dir():
+        pytest.skip(f"{data} is not there; set RISKWIRE_SHARED to the folder that holds data/")
+    return data
+
+
+REQUIRED = {name.strip() for name in os.environ.get("RISKWIRE_REQUIRE", "").split(",")} - {""}
+"""What must be there (data, kafka, browser): a test that needs it and is skipped fails. `.ci/run` sets it."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    needed = sorted(name for name in REQUIRED if item.get_closest_marker(f"needs_{name}"))
+    if report.skipped and needed and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although RISKWIRE_REQUIRE names {', '.join(needed)}: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    if report.skipped and REQUIRED:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid}: with RISKWIRE_REQUIRE set skip single tests, not a file"
+    return report
