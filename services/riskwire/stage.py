@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 POISON_IN_A_ROW = 25
 """This many records in a row that cannot be processed: it is the stage that is broken, not the records."""
 
+_MOST_ERROR_TEXT = 2_000
+
 _FATAL = (BusError, StoreError, DeviceError, BundleError, OSError, MemoryError)
 
 
@@ -67,7 +69,7 @@ def dead_letter(stage: str, message: Message, error: BaseException) -> Outgoing:
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
-        error=f"{type(error).__name__}: {error}",
+        error=_told(error),
         at=datetime.now(UTC),
         record=record,
         encoding="text" if encoding == "text" else "base64",
@@ -76,60 +78,116 @@ def dead_letter(stage: str, message: Message, error: BaseException) -> Outgoing:
     return Outgoing(Topic.DEAD_LETTERS, message.key or f"{message.topic}-{message.partition}", letter.to_bytes())
 
 
+def _told(error: BaseException) -> str:
+    """An error as a dead letter tells it: bounded, and valid Unicode whatever the record made of it."""
+    text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _MOST_ERROR_TEXT else text[: _MOST_ERROR_TEXT - 1] + "…"
+
+
 async def run_stage(bus: Bus, stage: Stage, *, batch: int, wait_s: float = 1.0) -> None:
-    """Run a stage on every partition it is assigned, until the bus is closed.
+    """Run a stage on every partition it is assigned, until the bus is closed or another worker takes over.
 
     Raises:
-        RiskwireError: when the stage cannot go on.
+        RiskwireError: when the stage cannot go on; of several failures one is raised, as it is; the others are logged.
     """
-    async with asyncio.TaskGroup() as group:
-        async for assignment in bus.assignments(stage.name, stage.topic):
-            group.create_task(
-                _run_partition(stage, assignment, batch, wait_s), name=f"{stage.name}-{assignment.partition}"
-            )
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for assignment in bus.assignments(stage.name, stage.topic):
+                runner = _Runner(stage, assignment, batch, wait_s)
+                group.create_task(runner.run(), name=f"{stage.name}-{assignment.partition}")
+    except BaseExceptionGroup as failures:
+        failure, *others = sorted(_leaves(failures), key=_is_fatal, reverse=True)
+        for other in others:
+            log.error("stage failed", stage=stage.name, error=repr(other))
+    if failure is not None:  # raised out here, so that it does not carry the group that carries it
+        raise failure
 
 
-async def _run_partition(stage: Stage, assignment: Assignment, most: int, wait_s: float) -> None:
-    task = stage.open(assignment.partition, await assignment.restore())
-    progress = metrics.STAGE_PROGRESS.labels(stage=stage.name)
-    while not assignment.revoked:
-        batch = await assignment.fetch(most, wait_s)
-        progress.set_to_current_time()
-        if not batch:
-            continue
+class _Runner:
+    """The loop on one partition."""
+
+    def __init__(self, stage: Stage, assignment: Assignment, most: int, wait_s: float) -> None:
+        self._stage = stage
+        self._assignment = assignment
+        self._most = most
+        self._wait_s = wait_s
+        self._poison = 0
+        """Records that failed since the last one that did not, over batches."""
+        self._task: Task
+
+    async def run(self) -> None:
+        progress = metrics.STAGE_PROGRESS.labels(stage=self._stage.name)
         try:
-            with metrics.STAGE_SECONDS.labels(stage=stage.name).time():
-                step = await task.process(batch)
-        except _FATAL:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a record provokes, the stream goes on
-            log.warning("batch failed, taking it record by record", stage=stage.name, error=repr(error))
-            task = await _one_by_one(stage, assignment, batch)
-        else:
-            await assignment.commit(batch[-1].offset + 1, step.results, step.state)
-        metrics.STAGE_RECORDS.labels(stage=stage.name).inc(len(batch))
+            await self._reopen()
+            while not self._assignment.revoked:
+                batch = await self._assignment.fetch(self._most, self._wait_s)
+                progress.set_to_current_time()
+                if batch:
+                    await self._take(batch)
+                    metrics.STAGE_RECORDS.labels(stage=self._stage.name).inc(len(batch))
+        except BusError:
+            # The step did not happen; whoever has the partition now, or opens the bus next, takes it.
+            if not self._assignment.revoked:
+                raise
 
+    async def _reopen(self) -> None:
+        """A task that knows nothing but what was committed."""
+        state = await self._assignment.restore()
+        self._task = self._stage.open(self._assignment.partition, state)
 
-async def _one_by_one(stage: Stage, assignment: Assignment, batch: Sequence[Message]) -> Task:
-    """Take a batch record by record; each that fails goes to the dead letters and leaves the state as it was."""
-    poison = 0
-    task = stage.open(assignment.partition, await assignment.restore())
-    for message in batch:
+    async def _take(self, batch: Sequence[Message]) -> None:
         try:
-            step = await task.process([message])
-        except _FATAL:
-            raise
+            with metrics.STAGE_SECONDS.labels(stage=self._stage.name).time():
+                step = await self._task.process(batch)
+            await self._assignment.commit(batch[-1].offset + 1, step.results, step.state)
         except Exception as error:
-            poison += 1
-            if poison >= POISON_IN_A_ROW:
-                raise RiskwireError(
-                    f"stage {stage.name} failed on {poison} records in a row; it stops so that none is lost",
-                    where=message.where,
-                ) from error
-            log.error("record to dead letters", stage=stage.name, where=message.where, error=repr(error))
-            await assignment.commit(message.offset + 1, [dead_letter(stage.name, message, error)], {})
-            task = stage.open(assignment.partition, await assignment.restore())
+            if _is_fatal(error):
+                raise
+            log.warning("batch failed, taking it record by record", stage=self._stage.name, error=repr(error))
+            await self._take_one_by_one(batch)
         else:
-            poison = 0
-            await assignment.commit(message.offset + 1, step.results, step.state)
-    return task
+            self._poison = 0
+
+    async def _take_one_by_one(self, batch: Sequence[Message]) -> None:
+        """Take a batch record by record; each that fails goes to the dead letters and leaves the state as it was.
+
+        Dead letters are committed with the next record that does not fail, or at the end of the batch. So if it is
+        the stage that is broken, the records it failed on are still there for a stage that is not.
+        """
+        letters: list[Outgoing] = []
+        await self._reopen()
+        for message in batch:
+            try:
+                step = await self._task.process([message])
+                await self._assignment.commit(message.offset + 1, [*letters, *step.results], step.state)
+            except Exception as error:
+                if _is_fatal(error):
+                    raise
+                self._poison += 1
+                if self._poison >= POISON_IN_A_ROW:
+                    raise RiskwireError(
+                        f"stage {self._stage.name} failed on {self._poison} records in a row; it stops so that none "
+                        "is lost",
+                        where=message.where,
+                        do="Mend what the error says and start again",
+                    ) from error
+                log.error("record to dead letters", stage=self._stage.name, where=message.where, error=repr(error))
+                letters.append(dead_letter(self._stage.name, message, error))
+                await self._reopen()
+            else:
+                self._poison = 0
+                letters = []
+        if letters:
+            await self._assignment.commit(batch[-1].offset + 1, letters, {})
+
+
+def _is_fatal(error: BaseException) -> bool:
+    """Whether it is the stage that cannot go on, rather than the record that cannot be processed."""
+    return any(isinstance(leaf, _FATAL) for leaf in _leaves(error))
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]

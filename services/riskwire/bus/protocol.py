@@ -64,10 +64,12 @@ class Assignment(Protocol):
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
         """One atomic step: publish `results`, change `state` (None deletes a key), move the position to `position`
-        (the offset of the next record to read). Waits while a topic of `results` has no room.
+        (the offset of the next record to read; reading goes on there, or where it already is beyond). Waits while a
+        topic of `results` has no room.
 
         Raises:
-            BusError: nothing of the step has happened.
+            BusError: revoked, closed or failed; nothing of the step has happened.
+            SchemaError: a result cannot stand on its topic (no such topic, partition or key); nothing has happened.
         """
         ...
 
@@ -85,7 +87,12 @@ class Publisher(Protocol):
         ...
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Publish and change the state in one atomic step; waits while a topic of `results` has no room."""
+        """Publish and change the state in one atomic step; waits while a topic of `results` has no room.
+
+        Raises:
+            BusError: fenced, closed or failed; nothing of the step has happened.
+            SchemaError: a result cannot stand on its topic; nothing of the step has happened.
+        """
         ...
 
 

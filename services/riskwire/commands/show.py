@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from riskwire import __version__
+from riskwire.bus.embedded import FILE
 from riskwire.bus.open import open_bus
 from riskwire.errors import RiskwireError, SettingsError
 from riskwire.inference.bundle import Bundle
@@ -64,7 +65,8 @@ def stories(settings: Settings, target: str, json: bool, limit: int) -> None:
 
 async def status(settings: Settings, json: bool) -> int:
     """Records per topic, lag per group, bundle, version."""
-    _must_exist(settings.data)
+    if settings.bus.url == "embedded":
+        _must_exist(settings.data)
     bus = await open_bus(settings)
     try:
         topics = await bus.records()
@@ -101,9 +103,9 @@ def _store(settings: Settings) -> Store:
 
 
 def _must_exist(data: Path) -> None:
-    if not data.is_dir():
+    if not (data / FILE).exists():
         raise SettingsError(
-            "there is no such data directory", where=str(data), do="`riskwire run` or `riskwire replay` makes one"
+            "there is no data of riskwire in this directory", where=str(data), do="`riskwire run` or `riskwire replay` makes one"
         )
 
 

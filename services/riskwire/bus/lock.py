@@ -1,0 +1,72 @@
+"""Who runs the stages of a data directory: one process at a time, by a lock that dies with it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from riskwire.errors import BusError, InUseError
+
+_FILE = "lock"
+_PATIENCE_S = 0.5
+
+
+@contextmanager
+def lock_data_dir(path: Path) -> Iterator[None]:
+    """Hold a data directory: only its holder runs stages there. Readers and pure publishers need no lock.
+
+    Raises:
+        InUseError: another process holds it; says which.
+        BusError: the directory cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise BusError(
+            "the data directory cannot be used", where=str(path), do="Make it writable, or give another with --data"
+        ) from error
+    try:
+        _take(lock, path)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(lock)  # the file stays: to remove it would let a third process lock another file of this name
+
+
+def _take(lock: int, path: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_S  # `stages_run` holds a shared lock for an instant
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            pid = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise InUseError(
+                f"the stages of this data directory are run by another riskwire (process {pid})",
+                where=str(path),
+                do="Stop that process, or give another directory with --data",
+            ) from None
+        return
+
+
+def stages_run(path: Path) -> bool:
+    """Whether some process, this one included, holds the data directory."""
+    try:
+        lock = os.open(path / _FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

@@ -1,0 +1,99 @@
+"""How SQLite is dealt with: transactions, what its errors mean to a person, and the write-ahead log."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from riskwire.errors import BusError
+
+log = structlog.get_logger(__name__)
+
+BUSY_S = 10.0
+"""Longest wait for another process to finish its write."""
+DAMAGED = ("this file is not a riskwire bus, or it is damaged", "Move it away, or give another directory with --data")
+
+_CHECKPOINT_BYTES = 4_000_000
+_CHECKPOINT_WAIT_MS = 100
+_SAYS = {
+    sqlite3.SQLITE_FULL: ("the disk is full; nothing of this step was written", "Free some space and start again"),
+    sqlite3.SQLITE_READONLY: ("the bus cannot be written", "Make the directory writable, or give another with --data"),
+    sqlite3.SQLITE_CANTOPEN: ("the bus cannot be opened", "Check the directory and its rights"),
+    sqlite3.SQLITE_NOTADB: DAMAGED,
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_BUSY: (f"another process has been writing for {BUSY_S:g} s", "Stop it"),
+    sqlite3.SQLITE_IOERR: ("the disk failed", "Check the disk"),
+}
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: all of it happens or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite has rolled back by itself where the disk is full
+            connection.execute("ROLLBACK")
+        raise
+
+
+class WriteAheadLog:
+    """Keeps the write-ahead log beside the file small.
+
+    SQLite's own way, a passive checkpoint after a commit, may damage the file when another process commits meanwhile
+    (https://www.sqlite.org/wal.html#walresetbug, every version before 3.51.3). A truncating one holds writers off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.with_name(path.name + "-wal")
+        self._next_at = _CHECKPOINT_BYTES
+
+    def keep_small(self, connection: sqlite3.Connection) -> None:
+        """Copy the log into the file once it is long; never fails, since what was committed stands in the log."""
+        try:
+            if self._size() < self._next_at:
+                return
+            connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_WAIT_MS}")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={int(BUSY_S * 1000)}")
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the write-ahead log of the bus stays long", file=str(self._file), error=str(error))
+        # Where a reader or a full disk was in the way, not again at every step.
+        self._next_at = self._size() + _CHECKPOINT_BYTES
+
+    def _size(self) -> int:
+        try:
+            return self._file.stat().st_size
+        except OSError:
+            return 0
+
+
+@contextmanager
+def as_bus_error(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into a `BusError` that names the file and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        what, do = _SAYS.get(code, ("the bus failed", ""))
+        raise BusError(what, where=str(path), do=do) from error
+    except OSError as error:
+        raise BusError("the bus failed", where=str(path)) from error
+
+
+@contextmanager
+def closing_as_bus_error(path: Path, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Use a connection and close it."""
+    try:
+        with as_bus_error(path):
+            yield connection
+    finally:
+        connection.close()

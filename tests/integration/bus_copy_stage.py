@@ -1,0 +1,53 @@
+"""Run as a process by test_bus_kill.py: copies articles to analyses through the real loop, counting in its state.
+
+Arguments: the data directory, and `run` (until killed) or `drain` (until everything is read, then exit 0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from riskwire.bus import Message, Outgoing
+from riskwire.bus.drain import drained
+from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.lock import lock_data_dir
+from riskwire.schemas import Topic
+from riskwire.settings import BusSettings
+from riskwire.stage import Step, Task, run_stage
+
+
+class Copy:
+    name = "copy"
+    topic = Topic.ARTICLES
+
+    def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
+        return CopyTask(partition, int(state.get("count", b"0")))
+
+
+class CopyTask:
+    def __init__(self, partition: int, count: int) -> None:
+        self.partition = partition
+        self.count = count
+
+    async def process(self, batch: Sequence[Message]) -> Step:
+        self.count += len(batch)
+        results = [Outgoing(Topic.ANALYSES, None, message.value, self.partition) for message in batch]
+        return Step(results, {"count": b"%d" % self.count})
+
+
+async def main(data: Path, until_drained: bool) -> None:
+    bus = await EmbeddedBus.open(data, BusSettings(keep_processed=1_000_000))
+    print("open", flush=True)
+    running = asyncio.create_task(run_stage(bus, Copy(), batch=64 if until_drained else 4))
+    if until_drained:
+        await drained(bus, ["copy"])
+        await bus.close()
+    await running
+
+
+if __name__ == "__main__":
+    with lock_data_dir(Path(sys.argv[1])):
+        asyncio.run(main(Path(sys.argv[1]), sys.argv[2] == "drain"))

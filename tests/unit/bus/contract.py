@@ -1,0 +1,399 @@
+"""What every bus promises, as tests. A subclass gives `bus_factory`; the embedded bus and Kafka run the same suite.
+
+`bus_factory(**settings)` opens a bus on the test's own log: the first call makes it empty, each later one opens what is
+there. The fixture closes what a test left open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from riskwire.bus import Assignment, Bus, Message, Outgoing, broadcast, partition_of
+from riskwire.bus.drain import drained
+from riskwire.errors import BusError, SchemaError
+from riskwire.schemas import Topic
+
+T = TypeVar("T")
+BusFactory = Callable[..., Awaitable[Bus]]
+
+
+async def soon(what: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
+    """What must come, within a generous deadline."""
+    async with asyncio.timeout(20):
+        return await what
+
+
+async def taken(bus: Bus, group: str, topic: Topic) -> list[Assignment]:
+    """Every partition of a topic, by partition."""
+    joined = bus.assignments(group, topic)
+    found = [await soon(anext(joined)) for _ in range(bus.partitions(topic))]
+    return sorted(found, key=lambda assignment: assignment.partition)
+
+
+async def publish(bus: Bus, results: Sequence[Outgoing], name: str = "source") -> None:
+    async with bus.publisher(name) as publisher:
+        await soon(publisher.publish(results, {}))
+
+
+async def read_all(bus: Bus, topic: Topic, partition: int | None = None) -> list[Message]:
+    partitions = range(bus.partitions(topic)) if partition is None else [partition]
+    return [message for p in partitions for message in await bus.read(topic, p, 0, 100_000)]
+
+
+def numbered(topic: Topic, count: int, partition: int = 0, start: int = 0) -> list[Outgoing]:
+    return [Outgoing(topic, None, b"%d" % n, partition) for n in range(start, start + count)]
+
+
+def values(batch: Sequence[Message]) -> list[bytes]:
+    return [message.value for message in batch]
+
+
+class BusContract:
+    """Run by a subclass in the folder of each bus."""
+
+    async def test_records_of_a_partition_are_read_in_the_order_they_were_published(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 50))
+        await publish(bus, numbered(Topic.ARTICLES, 50, start=50))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        read: list[Message] = []
+        while len(read) < 100:
+            read += await soon(assignment.fetch(7, 5))
+        assert values(read) == [b"%d" % n for n in range(100)]
+        assert [message.offset for message in read] == sorted({message.offset for message in read})
+
+    async def test_fetch_gives_no_more_than_asked_for_and_nothing_when_nothing_came(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 10))
+        first, second = await taken(bus, "infer", Topic.ARTICLES)
+        assert len(await soon(first.fetch(4, 5))) <= 4
+        assert len(await soon(second.fetch(4, 0.05))) == 0
+
+    async def test_a_waiting_fetch_is_woken_by_a_record(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        waiting = asyncio.create_task(assignment.fetch(10, 60))
+        await publish(bus, numbered(Topic.ARTICLES, 1))
+        assert values(await soon(waiting)) == [b"0"]
+
+    async def test_a_key_always_goes_to_its_partition(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        keys = [f"article-{n}" for n in range(40)]
+        await publish(bus, [Outgoing(Topic.ARTICLES, key, key.encode()) for key in keys])
+        for partition in range(bus.partitions(Topic.ARTICLES)):
+            found = [message.key for message in await read_all(bus, Topic.ARTICLES, partition)]
+            assert found == [key for key in keys if partition_of(key, bus.partitions(Topic.ARTICLES)) == partition]
+
+    async def test_a_record_for_every_partition_stands_on_every_partition(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, list(broadcast(Topic.ARTICLES, b"tick", bus.partitions(Topic.ARTICLES))))
+        for partition in range(bus.partitions(Topic.ARTICLES)):
+            assert values(await read_all(bus, Topic.ARTICLES, partition)) == [b"tick"]
+
+    async def test_keys_and_values_come_back_as_they_went_in(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        odd = [("", b""), ("Zürich\n\x00€", bytes(range(256))), (None, b"x" * 300_000)]
+        await publish(bus, [Outgoing(Topic.TRENDS, key, value, 1) for key, value in odd])
+        assert [(m.key, m.value) for m in await read_all(bus, Topic.TRENDS, 1)] == odd
+
+    async def test_results_state_and_position_become_visible_together(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 3))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assert await assignment.restore() == {}
+        await assignment.commit(2, [Outgoing(Topic.ANALYSES, "a", b"result")], {"count": b"2"})
+        assert values(await read_all(bus, Topic.ANALYSES)) == [b"result"]
+        assert await assignment.restore() == {"count": b"2"}
+        assert values(await soon(assignment.fetch(10, 5))) == [b"2"]
+
+    @pytest.mark.parametrize(
+        "unusable",
+        [
+            Outgoing("no-such-topic", "a", b""),
+            Outgoing(Topic.ANALYSES, "a", b"", 99),
+            Outgoing(Topic.ANALYSES, "a", b"", -1),
+            Outgoing(Topic.ANALYSES, "\ud800", b""),
+            Outgoing(Topic.ANALYSES, "\ud800", b"", 0),
+            Outgoing(Topic.ANALYSES, None, b""),
+        ],
+        ids=["topic", "partition", "negative partition", "key", "key with partition", "neither key nor partition"],
+    )
+    async def test_a_step_with_a_result_that_cannot_be_published_leaves_nothing(
+        self, bus_factory: BusFactory, unusable: Outgoing
+    ):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 3))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        await assignment.restore()
+        with pytest.raises(SchemaError):
+            await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result"), unusable], {"count": b"3"})
+        assert await read_all(bus, Topic.ANALYSES) == []
+        assert await assignment.restore() == {}
+        assert values(await soon(assignment.fetch(10, 5))) == [b"0", b"1", b"2"]
+        await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result")], {})
+
+    async def test_a_step_with_a_state_that_cannot_be_kept_leaves_nothing(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 3))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        for state in ({"count": b"3", "\ud800": b""}, {"count": b"3", "\ud800": None}):
+            with pytest.raises(SchemaError):
+                await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result")], state)
+        assert await read_all(bus, Topic.ANALYSES) == []
+        assert await assignment.restore() == {}
+        assert len(await soon(assignment.fetch(10, 5))) == 3
+
+    async def test_state_is_changed_key_by_key_and_none_deletes(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 3))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        await assignment.commit(1, [], {"kept": b"1", "changed": b"1", "deleted": b"1"})
+        await assignment.commit(2, [], {"changed": b"2", "deleted": None, "never there": None})
+        assert await assignment.restore() == {"kept": b"1", "changed": b"2"}
+
+    async def test_state_belongs_to_one_group_topic_and_partition(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        infer, alert = await taken(bus, "infer", Topic.ARTICLES), await taken(bus, "alert", Topic.SIGNALS)
+        other = await taken(bus, "other", Topic.ARTICLES)
+        await infer[0].commit(0, [], {"mine": b"infer 0"})
+        async with bus.publisher("infer") as publisher:
+            await publisher.publish([], {"mine": b"publisher"})
+            assert await publisher.restore() == {"mine": b"publisher"}
+        assert [await a.restore() for a in (*infer, *alert, *other)] == [{"mine": b"infer 0"}, {}, {}, {}, {}, {}]
+
+    async def test_restore_puts_reading_back_to_the_last_step(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 6))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        await assignment.commit(2, [], {})
+        await soon(assignment.fetch(3, 5))
+        await assignment.restore()
+        assert values(await soon(assignment.fetch(1, 5))) == [b"2"]
+
+    async def test_after_a_restore_steps_within_the_batch_move_reading_on(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 4))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assert len(await soon(assignment.fetch(3, 5))) == 3
+        await assignment.restore()
+        for position in (1, 2, 3):
+            await assignment.commit(position, [], {})
+        assert values(await soon(assignment.fetch(3, 5))) == [b"3"]
+
+    async def test_everything_committed_is_there_after_reopening(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 5))
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result")], {"count": b"3"})
+        async with bus.publisher("ingest") as publisher:
+            await publisher.publish([], {"seen": b"yes"})
+        await bus.close()
+
+        bus = await bus_factory()
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assert await assignment.restore() == {"count": b"3"}
+        assert values(await soon(assignment.fetch(10, 5))) == [b"3", b"4"]
+        assert values(await read_all(bus, Topic.ANALYSES)) == [b"result"]
+        async with bus.publisher("ingest") as publisher:
+            assert await publisher.restore() == {"seen": b"yes"}
+
+    async def test_a_stale_assignment_can_do_nothing(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ARTICLES, 3))
+        stale = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assert len(await soon(stale.fetch(3, 5))) == 3
+        fresh = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        with pytest.raises(BusError):
+            await stale.commit(3, [Outgoing(Topic.ANALYSES, "a", b"stale")], {"count": b"3"})
+        assert stale.revoked
+        assert list(await soon(stale.fetch(3, 60))) == []
+        assert await read_all(bus, Topic.ANALYSES) == []
+        assert await fresh.restore() == {}
+        assert not fresh.revoked
+        assert len(await soon(fresh.fetch(3, 5))) == 3
+        await fresh.commit(3, [Outgoing(Topic.ANALYSES, "a", b"fresh")], {})
+        assert values(await read_all(bus, Topic.ANALYSES)) == [b"fresh"]
+
+    async def test_a_fetch_that_waits_ends_when_its_assignment_is_taken_over(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        stale = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        waiting = asyncio.create_task(stale.fetch(3, 60))
+        await taken(bus, "infer", Topic.ARTICLES)
+        assert list(await soon(waiting)) == []
+
+    async def test_a_stale_publisher_can_do_nothing(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        async with bus.publisher("ingest") as stale:
+            await stale.publish(numbered(Topic.ARTICLES, 1), {"seen": b"1"})
+            async with bus.publisher("ingest") as fresh, bus.publisher("other") as other:
+                with pytest.raises(BusError):
+                    await stale.publish(numbered(Topic.ARTICLES, 1, start=1), {"seen": b"2"})
+                assert await fresh.restore() == {"seen": b"1"}
+                await fresh.publish(numbered(Topic.ARTICLES, 1, start=2), {})
+                await other.publish(numbered(Topic.ARTICLES, 1, start=3), {})
+        assert values(await read_all(bus, Topic.ARTICLES, 0)) == [b"0", b"2", b"3"]
+
+    async def test_two_groups_read_independently(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, numbered(Topic.ANALYSES, 4))
+        one = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        await one.commit(3, [], {})
+        two = (await taken(bus, "audit", Topic.ANALYSES))[0]
+        assert len(await soon(two.fetch(10, 5))) == 4
+        assert values(await soon(one.fetch(10, 5))) == [b"3"]
+        lags = {(lag.group, lag.partition): lag.records for lag in await bus.lag() if lag.topic == Topic.ANALYSES}
+        assert lags == {("sink", 0): 1, ("sink", 1): 0, ("audit", 0): 4, ("audit", 1): 0}
+
+    async def test_records_counts_what_was_ever_published(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, [*numbered(Topic.ARTICLES, 3), *numbered(Topic.ARTICLES, 2, 1), *numbered(Topic.FEEDS, 1)])
+        found = await bus.records()
+        assert {topic: found[topic] for topic in Topic} == {
+            **dict.fromkeys(Topic, 0),
+            Topic.ARTICLES: 5,
+            Topic.FEEDS: 1,
+        }
+
+    async def test_a_writer_waits_while_a_topic_is_full_and_goes_on_when_it_is_read(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=10)
+        first, second = await taken(bus, "infer", Topic.ARTICLES)
+        async with bus.publisher("replay") as publisher:
+            await soon(publisher.publish([*numbered(Topic.ARTICLES, 5), *numbered(Topic.ARTICLES, 5, 1)], {}))
+            waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 5, start=5), {}))
+            await first.commit(4, [], {})
+            assert not (await asyncio.wait([waiting], timeout=0.5))[0], "6 unread and 5 more are beyond 10"
+            await second.commit(1, [], {})
+            await soon(waiting)
+        assert sum(lag.records for lag in await bus.lag()) == 10
+
+    async def test_the_slowest_group_decides_what_is_full(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=4)
+        fast = (await taken(bus, "fast", Topic.ARTICLES))[0]
+        slow = (await taken(bus, "slow", Topic.ARTICLES))[0]
+        async with bus.publisher("replay") as publisher:
+            await soon(publisher.publish(numbered(Topic.ARTICLES, 4), {}))
+            await fast.commit(4, [], {})
+            waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1), {}))
+            assert not (await asyncio.wait([waiting], timeout=0.3))[0]
+            await slow.commit(1, [], {})
+            await soon(waiting)
+
+    async def test_a_step_waits_for_the_topic_it_writes_to(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=2)
+        infer = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        sink = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        await publish(bus, numbered(Topic.ARTICLES, 2))
+        await soon(infer.commit(1, numbered(Topic.ANALYSES, 2), {}))
+        waiting = asyncio.create_task(infer.commit(2, numbered(Topic.ANALYSES, 2, start=2), {"done": b"2"}))
+        assert not (await asyncio.wait([waiting], timeout=0.3))[0]
+        assert len(await read_all(bus, Topic.ANALYSES)) == 2
+        await sink.commit(2, [], {})
+        await soon(waiting)
+        assert values(await read_all(bus, Topic.ANALYSES)) == [b"0", b"1", b"2", b"3"]
+
+    async def test_a_batch_larger_than_the_bound_goes_through_when_the_topic_is_empty(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=3)
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        async with bus.publisher("replay") as publisher:
+            await soon(publisher.publish(numbered(Topic.ARTICLES, 20), {}))
+            waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 20, start=20), {}))
+            await assignment.commit(19, [], {})
+            assert not (await asyncio.wait([waiting], timeout=0.3))[0]
+            await assignment.commit(20, [], {})
+            await soon(waiting)
+
+    async def test_a_step_never_waits_for_its_own_group(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=1)
+        await taken(bus, "sink", Topic.DEAD_LETTERS)
+        assignment = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        await publish(bus, numbered(Topic.ANALYSES, 1))
+        await publish(bus, numbered(Topic.DEAD_LETTERS, 1))
+        await soon(assignment.commit(1, numbered(Topic.DEAD_LETTERS, 1), {}))
+
+    async def test_a_topic_that_no_group_reads_holds_nobody_up(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=2)
+        for _ in range(3):
+            await publish(bus, numbered(Topic.TRENDS, 5))
+        assert (await bus.records())[Topic.TRENDS] == 15
+
+    async def test_a_cancelled_wait_for_room_leaves_nothing_half_done(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=2)
+        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        async with bus.publisher("replay") as publisher:
+            await soon(publisher.publish(numbered(Topic.ARTICLES, 2), {"line": b"2"}))
+            waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1, start=2), {"line": b"3"}))
+            assert not (await asyncio.wait([waiting], timeout=0.1))[0]
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await soon(waiting)
+            await assignment.commit(2, [], {})
+            assert await publisher.restore() == {"line": b"2"}
+            await soon(publisher.publish(numbered(Topic.ARTICLES, 1, start=9), {"line": b"9"}))
+        assert values(await read_all(bus, Topic.ARTICLES, 0)) == [b"0", b"1", b"9"]
+
+    async def test_a_step_cancelled_at_any_moment_happened_wholly_or_not_at_all(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        async with bus.publisher("replay") as publisher:
+            for turn in range(40):
+                before = len(await read_all(bus, Topic.ARTICLES, 0))
+                step = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 3), {"turn": b"%d" % turn}))
+                for _ in range(turn % 4):
+                    await asyncio.sleep(0)
+                step.cancel()
+                await asyncio.wait([step], timeout=20)
+                grown = len(await read_all(bus, Topic.ARTICLES, 0)) - before
+                state = await publisher.restore()
+                assert (grown, state.get("turn") == b"%d" % turn) in {(0, False), (3, True)}
+
+    async def test_closing_ends_iterators_fetches_and_waits(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=1)
+        joined = bus.assignments("infer", Topic.ARTICLES)
+        assignment, *_ = [await soon(anext(joined)) for _ in range(bus.partitions(Topic.ARTICLES))]
+        analyses = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        await publish(bus, numbered(Topic.ARTICLES, 1))
+        next_assignment = asyncio.create_task(anext(joined, None))
+        fetch = asyncio.create_task(analyses.fetch(1, 60))
+        async with bus.publisher("replay") as publisher:
+            wait = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1), {}))
+            await asyncio.wait([next_assignment, fetch, wait], timeout=0.1)
+            await soon(bus.close())
+            assert await soon(next_assignment) is None
+            assert list(await soon(fetch)) == []
+            with pytest.raises(BusError):
+                await soon(wait)
+        assert assignment.revoked
+        with pytest.raises(BusError):
+            await assignment.commit(1, [], {})
+        assert [a async for a in bus.assignments("infer", Topic.ARTICLES)] == []
+        await soon(bus.close())
+
+    async def test_drained_returns_when_every_group_has_read_everything(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        infer = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        sink = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        await soon(drained(bus))
+        await publish(bus, numbered(Topic.ARTICLES, 2))
+        waiting = asyncio.create_task(drained(bus, ["infer", "sink"]))
+        await infer.commit(2, numbered(Topic.ANALYSES, 3), {})
+        assert not (await asyncio.wait([waiting], timeout=0.3))[0], "the last step's results are still to be read"
+        await sink.commit(3, [], {})
+        await soon(waiting)
+
+    async def test_drained_waits_for_a_group_that_has_yet_to_join(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await taken(bus, "infer", Topic.ARTICLES)
+        waiting = asyncio.create_task(drained(bus, ["infer", "sink"]))
+        assert not (await asyncio.wait([waiting], timeout=0.3))[0]
+        await taken(bus, "sink", Topic.ANALYSES)
+        await soon(waiting)
+
+    async def test_a_topic_that_there_is_not_is_named(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        with pytest.raises(BusError, match="nonsense"):
+            bus.partitions("nonsense")
+        with pytest.raises(BusError, match="nonsense"):
+            await anext(bus.assignments("infer", "nonsense"))

@@ -1,0 +1,399 @@
+"""The embedded bus keeps the promises of every bus, and those of its file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from contract import BusContract, BusFactory, numbered, publish, read_all, soon, taken, values
+from structlog.testing import capture_logs
+
+from riskwire import metrics
+from riskwire.bus import Outgoing, embedded, schema, steps
+from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.ledger import TRIM_CHUNK
+from riskwire.bus.lock import lock_data_dir, stages_run
+from riskwire.bus.open import open_bus
+from riskwire.errors import BusError, BusVersionError, InUseError, SettingsError
+from riskwire.schemas import Topic
+from riskwire.settings import BusSettings, Settings
+
+
+@pytest.fixture
+def bus_factory(open_embedded) -> BusFactory:
+    return open_embedded
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "bus.sqlite"
+
+
+class TestEmbeddedBus(BusContract):
+    """The embedded bus runs the contract, with the looks at other processes so rare that only bells can wake."""
+
+    @pytest.fixture(autouse=True)
+    def _only_bells(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(embedded, "POLL_S", 3_600)
+        monkeypatch.setattr(steps, "_ASK_AGAIN_S", 3_600)
+
+
+async def test_the_file_keeps_the_partitions_it_was_made_with(open_embedded):
+    bus = await open_embedded(partitions=3)
+    await bus.close()
+    with capture_logs() as logs:
+        bus = await open_embedded(partitions=5)
+    assert [bus.partitions(topic) for topic in Topic] == [3, 3, 3, 3, 3, 1, 3, 1]
+    assert [(entry["log_level"], entry["kept"], entry["asked"]) for entry in logs] == [("warning", 3, 5)]
+
+
+async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(open_embedded):
+    bus = await open_embedded(keep_processed=100, backlog=100_000, partitions=1)
+    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    trimmed = metrics.TRIMMED.labels(topic="articles")._value.get()
+    for start in range(0, 5_000, 500):
+        await publish(bus, numbered(Topic.ARTICLES, 500, start=start))
+        await assignment.commit(start + 500, [], {})
+    kept = await read_all(bus, Topic.ARTICLES)
+    assert 100 <= len(kept) <= 100 + TRIM_CHUNK
+    assert values(kept) == [b"%d" % n for n in range(5_000 - len(kept), 5_000)]
+    assert (await bus.records())[Topic.ARTICLES] == 5_000
+    assert metrics.TRIMMED.labels(topic="articles")._value.get() - trimmed == 5_000 - len(kept)
+    assert (await taken(bus, "late", Topic.ARTICLES))[0].owner is not None
+    assert {lag.group: lag.records for lag in await bus.lag()} == {"infer": 0, "late": len(kept)}
+
+
+async def test_nothing_is_trimmed_that_some_group_has_not_read_until_it_is_forgotten(open_embedded):
+    bus = await open_embedded(keep_processed=0, backlog=100_000, partitions=1)
+    fast = (await taken(bus, "fast", Topic.ARTICLES))[0]
+    slow = (await taken(bus, "slow", Topic.ARTICLES))[0]
+    await publish(bus, numbered(Topic.ARTICLES, 2_000))
+    await fast.commit(2_000, [], {})
+    assert len(await read_all(bus, Topic.ARTICLES)) == 2_000
+    await bus.forget("slow")
+    assert {lag.group for lag in await bus.lag()} == {"fast"}
+    with pytest.raises(BusError):
+        await slow.commit(1, [], {})
+    for _ in range(3):
+        await fast.commit(2_000, [], {})
+    assert len(await read_all(bus, Topic.ARTICLES)) < TRIM_CHUNK
+
+
+async def test_a_topic_nobody_reads_is_trimmed_too(open_embedded):
+    bus = await open_embedded(keep_processed=10, partitions=1)
+    for start in range(0, 3_000, 300):
+        await publish(bus, numbered(Topic.TRENDS, 300, start=start))
+    assert 10 <= len(await read_all(bus, Topic.TRENDS)) <= 10 + TRIM_CHUNK + 300
+
+
+async def test_the_file_stays_small_however_much_goes_through_it(open_embedded, file: Path):
+    bus = await open_embedded(keep_processed=50, backlog=100_000, partitions=1)
+    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    article = b"x" * 1_000
+    end = 0
+
+    async def go_through(records: int) -> None:
+        nonlocal end
+        await publish(bus, [Outgoing(Topic.ARTICLES, None, article, 0)] * records)
+        for _ in range(0, records, 250):
+            end += 250
+            await assignment.commit(end, [], {})
+
+    await go_through(20_000)  # a burst that was not read for a while
+    sizes = []
+    for _ in range(40):
+        await go_through(500)
+        sizes.append(_pages(file) * 4096)
+        assert _size(file.with_name("bus.sqlite-wal")) < 30_000_000
+    assert sizes[-1] < 5_000_000, sizes
+    assert sizes[-1] <= sizes[-10], "it no longer grows"
+    assert _size(file.with_name("bus.sqlite-wal")) < 5_000_000
+
+
+async def test_a_reader_that_stays_does_not_hold_up_the_steps(open_embedded, file: Path):
+    bus = await open_embedded(partitions=1)
+    await publish(bus, numbered(Topic.TRENDS, 1))
+    reader = sqlite3.connect(file)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM records").fetchall()
+    for _ in range(100):
+        await publish(bus, [Outgoing(Topic.TRENDS, None, b"x" * 100_000, 0)])
+    assert _size(file.with_name("bus.sqlite-wal")) > 5_000_000
+    reader.close()
+    for _ in range(50):
+        await publish(bus, [Outgoing(Topic.TRENDS, None, b"x" * 100_000, 0)])
+    assert _size(file.with_name("bus.sqlite-wal")) < 5_000_000
+    assert (await bus.records())[Topic.TRENDS] == 151
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _pages(file: Path) -> int:
+    with sqlite3.connect(file) as connection:
+        return connection.execute("PRAGMA page_count").fetchone()[0]
+
+
+async def test_a_bus_of_a_newer_riskwire_is_refused_and_left_as_it_is(open_embedded, file: Path):
+    await (await open_embedded()).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"PRAGMA user_version={schema.VERSION + 1}")
+    connection.close()
+    before = _files(file.parent)
+    with pytest.raises(BusVersionError, match=r"bus\.sqlite.*newer riskwire.*Upgrade"):
+        await open_embedded()
+    assert _files(file.parent) == before
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to hold a header " * 40, b"short"])
+async def test_a_file_that_is_no_database_is_named_and_left_as_it_is(open_embedded, file: Path, content: bytes):
+    _write(file, content)
+    with pytest.raises(BusError, match=r"bus\.sqlite.*not a riskwire bus"):
+        await open_embedded()
+    assert _files(file.parent) == {file.name: content}
+
+
+async def test_a_database_of_something_else_is_refused_and_left_as_it_is(open_embedded, file: Path):
+    file.parent.mkdir()
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    connection.close()
+    before = _files(file.parent)
+    with pytest.raises(BusError, match=r"bus\.sqlite.*not a riskwire bus"):
+        await open_embedded()
+    assert _files(file.parent) == before
+
+
+async def test_a_file_damaged_in_the_middle_is_a_bus_error(open_embedded, file: Path):
+    bus = await open_embedded(partitions=1)
+    await publish(bus, [Outgoing(Topic.ARTICLES, None, b"x" * 500, 0)] * 2_000)
+    await bus.close()
+    content = _files(file.parent)[file.name]
+    _write(file, content[: 4096 * 3] + b"\xff" * (len(content) - 4096 * 3))
+    with pytest.raises(BusError, match=r"bus\.sqlite"):
+        await publish(await open_embedded(partitions=1), numbered(Topic.ARTICLES, 1))
+
+
+async def test_a_data_directory_that_cannot_be_made_is_a_bus_error(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BusError, match="file"):
+        await EmbeddedBus.open(tmp_path / "file" / "data", BusSettings())
+    (tmp_path / "data" / "bus.sqlite").mkdir(parents=True)
+    with pytest.raises(BusError, match=r"bus\.sqlite"):
+        await EmbeddedBus.open(tmp_path / "data", BusSettings())
+
+
+async def test_a_full_disk_fails_the_step_whole_and_the_bus_goes_on_when_there_is_room(open_embedded):
+    bus = await open_embedded(backlog=100_000)
+    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    await publish(bus, numbered(Topic.ARTICLES, 1))
+    limit = await bus._writer.run(lambda c: c.execute("PRAGMA max_page_count").fetchone()[0])
+    await bus._writer.run(lambda c: c.execute("PRAGMA max_page_count=1").fetchone())
+    large = [Outgoing(Topic.ANALYSES, None, b"x" * 100_000, 0)] * 20
+    with pytest.raises(BusError, match="disk is full"):
+        await assignment.commit(1, large, {"count": b"1"})
+    assert await read_all(bus, Topic.ANALYSES) == []
+    assert await assignment.restore() == {}
+    assert len(await soon(assignment.fetch(1, 5))) == 1
+    await bus._writer.run(lambda c: c.execute(f"PRAGMA max_page_count={limit}").fetchone())
+    await assignment.commit(1, large, {"count": b"1"})
+    assert len(await read_all(bus, Topic.ANALYSES)) == 20
+
+
+async def test_a_bus_that_cannot_be_written_says_so(open_embedded):
+    bus = await open_embedded()
+    await bus._writer.run(lambda c: c.execute("PRAGMA query_only=ON"))
+    with pytest.raises(BusError, match="cannot be written"):
+        await publish(bus, numbered(Topic.ARTICLES, 1))
+
+
+@pytest.mark.parametrize("position", [-1, 1, 4])
+async def test_a_position_goes_neither_backward_nor_beyond_the_end(open_embedded, position: int):
+    bus = await open_embedded()
+    await publish(bus, numbered(Topic.ARTICLES, 3))
+    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    await assignment.commit(2, [], {})
+    with pytest.raises(BusError, match="position"):
+        await assignment.commit(position, [], {"moved": b"yes"})
+    assert await assignment.restore() == {}
+
+
+async def test_a_worker_that_is_taken_over_sees_its_iterator_end(open_embedded):
+    bus = await open_embedded()
+    joined = bus.assignments("infer", Topic.ARTICLES)
+    for _ in range(bus.partitions(Topic.ARTICLES)):
+        await anext(joined)
+    waiting = asyncio.create_task(anext(joined, None))
+    await taken(bus, "infer", Topic.ARTICLES)
+    assert await soon(waiting) is None
+
+
+@pytest.mark.parametrize(("taken_over", "expected"), [(False, [b"2"]), (True, [])])
+async def test_a_batch_on_its_way_is_dropped_when_reading_has_moved_meanwhile(open_embedded, taken_over, expected):
+    bus = await open_embedded()
+    await publish(bus, numbered(Topic.ARTICLES, 3))
+    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    await assignment.restore()
+    let_go = threading.Event()
+    holding = asyncio.create_task(bus._reader.run(lambda _: let_go.wait(20)))
+    await asyncio.sleep(0)
+    fetching = asyncio.create_task(assignment.fetch(3, 5))
+    await asyncio.sleep(0)
+    try:
+        if taken_over:
+            await taken(bus, "infer", Topic.ARTICLES)
+        else:
+            await assignment.commit(2, [], {})
+    finally:
+        let_go.set()
+    assert values(await soon(fetching)) == expected
+    assert await holding
+
+
+async def test_two_opened_at_once_make_one_bus(open_embedded):
+    one, other = await asyncio.gather(open_embedded(), open_embedded())
+    await asyncio.gather(publish(one, numbered(Topic.FEEDS, 1)), publish(other, numbered(Topic.FEEDS, 1), "other"))
+    assert (await one.records())[Topic.FEEDS] == 2
+
+
+class TestBetweenProcesses:
+    """Two buses on one file know nothing of each other's memory, just as two processes."""
+
+    async def test_a_record_of_another_process_wakes_a_fetch(self, open_embedded):
+        here, there = await open_embedded(), await open_embedded()
+        assignment = (await taken(here, "infer", Topic.ARTICLES))[0]
+        waiting = asyncio.create_task(assignment.fetch(1, 60))
+        await publish(there, numbered(Topic.ARTICLES, 1))
+        assert values(await soon(waiting)) == [b"0"]
+
+    async def test_a_worker_of_another_process_fences_this_one(self, open_embedded):
+        here, there = await open_embedded(), await open_embedded()
+        await publish(here, numbered(Topic.ARTICLES, 1))
+        stale = (await taken(here, "infer", Topic.ARTICLES))[0]
+        fresh = (await taken(there, "infer", Topic.ARTICLES))[0]
+        with pytest.raises(BusError, match="taken over"):
+            await stale.commit(1, numbered(Topic.ANALYSES, 1), {})
+        await fresh.commit(1, [], {})
+        assert (await here.records())[Topic.ANALYSES] == 0
+
+    async def test_an_idle_worker_hears_that_another_process_has_taken_over(self, open_embedded):
+        here, there = await open_embedded(), await open_embedded()
+        stale = (await taken(here, "infer", Topic.ARTICLES))[0]
+        waiting = asyncio.create_task(stale.fetch(1, 60))
+        await taken(there, "infer", Topic.ARTICLES)
+        assert list(await soon(waiting)) == []
+        assert stale.revoked
+
+    async def test_a_publisher_of_another_process_fences_this_one(self, open_embedded):
+        here, there = await open_embedded(), await open_embedded()
+        async with here.publisher("ingest") as stale, there.publisher("ingest") as fresh:
+            with pytest.raises(BusError, match="taken over"):
+                await stale.publish(numbered(Topic.ARTICLES, 1), {})
+            await fresh.publish(numbered(Topic.ARTICLES, 1), {})
+
+    async def test_a_writer_waits_for_readers_of_a_process_that_holds_the_directory(self, open_embedded, tmp_path):
+        here, there = await open_embedded(backlog=2), await open_embedded(backlog=2)
+        with lock_data_dir(tmp_path / "data"):
+            reader = (await taken(there, "infer", Topic.ARTICLES))[0]
+            waited = metrics.BACKPRESSURE_SECONDS.labels(topic="articles")._value.get()
+            async with here.publisher("replay") as publisher:
+                await publisher.publish(numbered(Topic.ARTICLES, 2), {})
+                waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1), {}))
+                assert not (await asyncio.wait([waiting], timeout=0.5))[0]
+                await reader.commit(2, [], {})
+                await soon(waiting)
+            assert metrics.BACKPRESSURE_SECONDS.labels(topic="articles")._value.get() - waited > 0.4
+
+    async def test_a_writer_does_not_wait_for_readers_that_do_not_run(self, open_embedded, tmp_path):
+        there = await open_embedded(backlog=2)
+        await taken(there, "infer", Topic.ARTICLES)
+        await there.close()
+        here = await open_embedded(backlog=2)
+        with capture_logs() as logs:
+            await publish(here, numbered(Topic.ARTICLES, 2))
+            await publish(here, numbered(Topic.ARTICLES, 2))
+        assert (await here.records())[Topic.ARTICLES] == 4
+        assert [entry["event"] for entry in logs] == ["nobody runs the stages: writing beyond bus.backlog"]
+
+    async def test_a_waiting_writer_goes_on_when_the_process_that_reads_has_gone(self, open_embedded, tmp_path):
+        here, there = await open_embedded(backlog=2), await open_embedded(backlog=2)
+        await taken(there, "infer", Topic.ARTICLES)
+        async with here.publisher("replay") as publisher:
+            with lock_data_dir(tmp_path / "data"):
+                await publisher.publish(numbered(Topic.ARTICLES, 2), {})
+                waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1), {}))
+                assert not (await asyncio.wait([waiting], timeout=0.2))[0]
+            await soon(waiting)
+
+
+class TestLock:
+    def test_a_held_directory_is_refused_and_says_by_whom(self, tmp_path: Path):
+        child = subprocess.Popen(
+            [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"held\n"
+            assert stages_run(tmp_path)
+            with pytest.raises(InUseError, match=rf"process {child.pid}.*Stop that process"), lock_data_dir(tmp_path):
+                pass
+        finally:
+            child.kill()
+            child.communicate(timeout=20)
+        assert not stages_run(tmp_path)
+        with lock_data_dir(tmp_path):
+            assert stages_run(tmp_path)
+            with pytest.raises(InUseError), lock_data_dir(tmp_path):
+                pass
+        assert not stages_run(tmp_path)
+
+    def test_a_directory_that_is_not_there_is_made(self, tmp_path: Path):
+        assert not stages_run(tmp_path / "new")
+        with lock_data_dir(tmp_path / "new" / "data"):
+            assert stages_run(tmp_path / "new" / "data")
+
+    def test_a_directory_that_cannot_be_made_is_a_bus_error(self, tmp_path: Path):
+        (tmp_path / "file").touch()
+        with pytest.raises(BusError, match="file"), lock_data_dir(tmp_path / "file"):
+            pass
+
+
+_HOLD = """
+import sys
+from pathlib import Path
+from riskwire.bus.lock import lock_data_dir
+with lock_data_dir(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+class TestOpenBus:
+    async def test_embedded_is_the_bus_of_the_data_directory(self, tmp_path: Path):
+        bus = await open_bus(Settings(data=tmp_path / "data", bus=BusSettings(partitions=4)))
+        try:
+            assert bus.partitions(Topic.ARTICLES) == 4
+        finally:
+            await bus.close()
+        assert (tmp_path / "data" / "bus.sqlite").exists()
+
+    @pytest.mark.parametrize(("url", "says"), [("kafka://127.0.0.1:9092", "Kafka bus"), ("redis://x", "allowed are")])
+    async def test_other_buses_are_refused_by_name(self, tmp_path: Path, url: str, says: str):
+        with pytest.raises(SettingsError, match=rf"bus\.url.*{says}"):
+            await open_bus(Settings(data=tmp_path / "data", bus=BusSettings(url=url)))
+        assert not (tmp_path / "data").exists()
