@@ -1,0 +1,178 @@
+"""A model bundle: a folder with `bundle.json`, `tokenizer.json` and the ONNX files, each with its SHA-256."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from riskwire.errors import BundleError
+
+SHIPPED = "finance-en"
+SENTIMENT_LABELS = ("negative", "neutral", "positive")
+MANIFEST = "bundle.json"
+
+
+def _plain_name(path: str) -> str:
+    if not path or "/" in path or "\\" in path or path in {".", ".."}:
+        raise ValueError("must be the name of a file in the bundle's own folder")
+    return path
+
+
+def shipped_folder() -> Path:
+    """Folder of the bundle that ships with riskwire; raises BundleError where the installation lacks it."""
+    try:
+        return Path(str(files("riskwire_models"))) / "bundles" / SHIPPED
+    except ModuleNotFoundError as error:
+        raise BundleError(
+            "the package riskwire_models, which carries the shipped bundle, is not installed",
+            do="Reinstall riskwire, or set inference.bundle to a bundle's folder",
+        ) from error
+
+
+class BundleFile(BaseModel):
+    """A file of the bundle and what it must hash to."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    path: Annotated[str, AfterValidator(_plain_name)]
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    device: Literal["cpu", "cuda"] | None = None
+
+
+class Head(BaseModel):
+    """One output of the model: its labels in the order of the logits; probabilities = softmax(logits / temperature)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    labels: tuple[str, ...] = Field(min_length=2)
+    temperature: float = Field(default=1.0, gt=0)
+
+
+class Heads(BaseModel):
+    """What a bundle can say. Without `target_sentiment` a target gets its sentence's sentiment."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    sentiment: Head
+    entities: Head
+    target_sentiment: Head | None = None
+    topics: Head | None = None
+
+    @model_validator(mode="after")
+    def _labels_are_known(self) -> Heads:
+        for name in ("sentiment", "target_sentiment"):
+            head: Head | None = getattr(self, name)
+            if head is not None and head.labels != SENTIMENT_LABELS:
+                raise ValueError(f"{name}.labels must be {', '.join(SENTIMENT_LABELS)}, not {', '.join(head.labels)}")
+        tags = set(self.entities.labels)
+        for tag in tags - {"O"}:
+            prefix, _, kind = tag.partition("-")
+            if prefix not in {"B", "I"} or kind not in {"PER", "ORG", "LOC", "MISC"} or f"B-{kind}" not in tags:
+                raise ValueError(f"entities.labels: {tag!r} is not a BIO tag of PER, ORG, LOC or MISC")
+        if "O" not in tags or len(tags) != len(self.entities.labels):
+            raise ValueError("entities.labels must be distinct and hold O")
+        return self
+
+
+class Manifest(BaseModel):
+    """`bundle.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: Literal[1]
+    name: str = Field(min_length=1, max_length=100)
+    version: str = Field(min_length=1, max_length=50)
+    languages: tuple[str, ...] = Field(min_length=1)
+    max_length: int = Field(ge=8, le=8_192)
+    heads: Heads
+    tokenizer: BundleFile
+    files: dict[str, BundleFile] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose manifest and tokenizer have been checked; the model file is checked when it is asked for."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Bundle:
+        """Read and check a bundle; without a path the one that ships with riskwire.
+
+        Raises:
+            BundleError: naming the file, what was expected and what was found.
+        """
+        folder = path if path is not None else shipped_folder()
+        file = folder / MANIFEST
+        try:
+            raw = file.read_bytes()
+        except FileNotFoundError:
+            raise BundleError(
+                "there is no model bundle here: no bundle.json",
+                where=str(folder),
+                do="Set inference.bundle to a bundle's folder, reinstall riskwire, or make one with `riskwire model`",
+            ) from None
+        except OSError as error:
+            raise BundleError("the bundle cannot be read", where=str(file)) from error
+        try:
+            manifest = Manifest.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "bundle.json"
+            raise BundleError(f"{field}: {first['msg']}", value=first.get("input"), where=str(file)) from None
+        bundle = cls(folder, manifest)
+        bundle._checked(manifest.tokenizer)
+        return bundle
+
+    @property
+    def label(self) -> str:
+        """Name and version, as records carry it: `finance-en@1.0.0`."""
+        return f"{self.manifest.name}@{self.manifest.version}"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Language codes the bundle reads."""
+        return self.manifest.languages
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The tokenizer file."""
+        return self.folder / self.manifest.tokenizer.path
+
+    def model_path(self, precision: str) -> Path:
+        """The ONNX file of a precision, its hash checked.
+
+        Raises:
+            BundleError: there is none of that precision, it is missing, or it is not the file it should be.
+        """
+        file = self.manifest.files.get(precision)
+        if file is None:
+            raise BundleError(
+                f"the bundle has no {precision} file; it has {', '.join(sorted(self.manifest.files))}",
+                where=str(self.folder / MANIFEST),
+                do="Set inference.precision to one of these",
+            )
+        return self._checked(file)
+
+    def _checked(self, file: BundleFile) -> Path:
+        path = self.folder / file.path
+        try:
+            with path.open("rb") as stream:
+                digest = sha256()
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise BundleError("a file of the bundle cannot be read", where=str(path)) from error
+        if digest.hexdigest() != file.sha256:
+            raise BundleError(
+                f"the file is damaged or another one: SHA-256 should be {file.sha256}, is {digest.hexdigest()}",
+                where=str(path),
+                do="Fetch the bundle again",
+            )
+        return path

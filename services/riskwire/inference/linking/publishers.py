@@ -1,0 +1,129 @@
+"""Who publishes and who comments: names that are in a text without its being about them. Pure.
+
+A news agency that names itself ("DETROIT (Reuters) -", "told Reuters") is not what the story is about; a rating agency
+or a broker that speaks of others ("Moody's cuts …", "JPMorgan downgrades …") hardly is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from riskwire.names import joined, name_key
+
+#: Agencies, papers, broadcasters and wires that are quoted as sources. A company that owns one ("Thomson Reuters",
+#: "News Corp") is not here. On a watchlist such a name is a target like any other.
+PUBLISHERS = frozenset(
+    joined(name_key(name))
+    for name in (
+        *("Reuters", "Reuters Television", "AP", "Associated Press", "AFP", "Agence France-Presse", "dpa", "dpa-AFX"),
+        *("Bloomberg", "Bloomberg News", "Bloomberg TV", "Dow Jones Newswires", "MarketWatch", "Barron's", "IFR"),
+        *("Wall Street Journal", "WSJ", "Financial Times", "FT", "New York Times", "NYT", "Washington Post"),
+        *("Sunday Times", "Sunday Telegraph", "Daily Telegraph", "Telegraph", "Guardian", "Economist", "Times"),
+        *("CNBC", "CNN", "BBC", "Fox News", "NBC", "CBS", "ABC", "NPR", "Sky News", "Nikkei", "Nikkei business daily"),
+        *("Kyodo", "Kyodo News", "Xinhua", "Caixin", "PTI", "Press Trust of India", "IANS", "Economic Times"),
+        *("Der Spiegel", "Handelsblatt", "Les Echos", "Le Figaro", "Il Sole 24 Ore", "Interfax", "TASS", "RIA", "ANSA"),
+        *("PR Newswire", "Business Wire", "GlobeNewswire", "Benzinga", "Seeking Alpha", "Zacks", "Motley Fool"),
+        *("Yonhap", "EFE", "MNI", "Thomson Reuters I/B/E/S", "Breakingviews", "USA Today", "Los Angeles Times"),
+    )
+)
+#: Measures and places of the market: what they do is what everything does.
+MARKETS = frozenset(
+    joined(name_key(name))
+    for name in (
+        *("Dow", "Dow Jones", "Dow Jones industrial average", "Dow industrials", "S&P", "S&P 500", "S and P"),
+        *("Standard & Poor's 500", "Nasdaq", "Nasdaq Composite", "Nasdaq 100", "Russell 2000", "FTSE", "FTSE 100"),
+        *(
+            "FTSEurofirst 300",
+            "DAX",
+            "CAC",
+            "CAC 40",
+            "Nikkei",
+            "Nikkei 225",
+            "Topix",
+            "Hang Seng",
+            "Stoxx",
+            "STOXX 600",
+        ),
+        *(
+            "STOXX 600",
+            "VIX",
+            "Wall Street",
+            "Wall St",
+            "NYSE",
+            "New York Stock Exchange",
+            "TSX",
+            "MSCI",
+            "Sensex",
+            "Nifty",
+        ),
+    )
+)
+#: Words in capitals that head a title and name nobody.
+_LABELS = re.compile(
+    r"(?:FACTBOX|ANALYSIS|TIMELINE|UPDATE(?: \d+)?|WRAPUP(?: \d+)?|INSTANT VIEW|Q\s?\+\s?A|EXCLUSIVE|SPECIAL REPORT|"
+    r"SCENARIOS|PREVIEW|SNAPSHOT|HIGHLIGHTS|CORRECTED|REFILE|TABLE|TEXT|POLL|BREAKING|INTERVIEW|Q[1-4]|CEO|CFO|COO|"
+    r"GDP|IPO|Chapter 11)",
+    re.IGNORECASE,
+)
+#: Agencies whose trade is to rate others.
+RATERS = frozenset(
+    joined(name_key(name))
+    for name in (
+        *("Moody's", "Moody's Investors Service", "Moody's Investor Services", "Standard & Poor's", "S&P", "S and P"),
+        *("S&P Global Ratings", "Standard & Poor's Ratings Services", "Fitch", "Fitch Ratings", "DBRS", "A.M. Best"),
+        *("Egan-Jones", "Scope Ratings", "JCR", "Morningstar DBRS", "CRISIL", "ICRA"),
+    )
+)
+
+_AGENCY = (
+    r"(?:Reuters|AP|AFP|Bloomberg|dpa(?:-AFX)?|Dow Jones|MarketWatch|CNBC|ANSA|PTI|IANS|Xinhua|Kyodo|TASS|Interfax)"
+)
+_DATELINE = re.compile(
+    rf"^.{{0,100}}?\({_AGENCY}[^()]{{0,30}}\)\s*[-–—]+\s*"
+    rf"|^[A-Z][A-Z .,/'&-]{{2,60}}?(?:, [A-Z][a-z]+(?: [A-Z][a-z]+)?)? \({_AGENCY}\)\s*"
+    r"|^[A-Z][A-Z .,/'&]{2,60}?(?:, [A-Z][a-z]+\.?)?,? (?:[A-Z][a-z]{2,8}\.? \d{1,2},?(?: \d{4})?\s*)?"
+    r"(?:/[A-Za-z ]{2,30}/)?\s*[-–—]{1,2}\s",
+    re.DOTALL,
+)
+_RATES = re.compile(
+    r"(?:['’]s)?\s+(?:\w+\s+)?(?:cuts?|cutting|lowers?|lowered|raises?|raised|affirms?|affirmed|puts?|places?|placed|"
+    r"says?|said|warns?|warned|assigns?|assigned|downgrad\w+|upgrad\w+|revis\w+|keeps?|sees?|changes?|withdraws?|rates?)\b"
+)
+_RECOMMENDS = re.compile(
+    r"(?:['’]s)?\s+(?:\w+\s+)?(?:downgrad\w+|upgrad\w+|initiat\w+|reiterat\w+|resum\w+ coverage|starts? coverage|"
+    r"(?:cuts?|rais\w+|lower\w+|lifts?|trims?|hikes?)\b[^.;]{0,60}?\b(?:price target|target price|rating|"
+    r"to (?:buy|sell|hold|neutral|overweight|underweight|outperform|underperform))\b)"
+    r"|(?:['’]s)?\s+(?:\w+\s+){0,2}?(?:analysts?|economists?|strategists?)\b",
+    re.IGNORECASE,
+)
+_SPEAKER_OF = re.compile(r"(?:analysts?|economists?|strategists?)\s+(?:at|with|from|of)\s+(?:the\s+)?$", re.IGNORECASE)
+
+
+def is_publisher(name: str) -> bool:
+    """Whether a name is that of a news agency, paper or broadcaster."""
+    return joined(name_key(name)) in PUBLISHERS
+
+
+def is_rater(name: str) -> bool:
+    """Whether a name is that of a rating agency."""
+    return joined(name_key(name)) in RATERS
+
+
+def names_nobody(name: str) -> bool:
+    """Whether a name is a market, an index, or a label such as FACTBOX."""
+    return joined(name_key(name)) in MARKETS or _LABELS.fullmatch(name.strip()) is not None
+
+
+def dateline_end(sentence: str) -> int:
+    """Where a dateline ("DETROIT (Reuters) - ") ends; 0 when the sentence has none."""
+    found = _DATELINE.match(sentence)
+    return found.end() if found else 0
+
+
+def speaks_of_others(sentence: str, start: int, end: int) -> bool:
+    """Whether the name at `start` to `end` is there as the one who rates, recommends or comments."""
+    after = sentence[end : end + 120]
+    if _RECOMMENDS.match(after) or _SPEAKER_OF.search(sentence[max(0, start - 40) : start]):
+        return True
+    name = sentence[start:end] + ("s" if re.match(r"['’]s\b", after) else "")
+    return (is_rater(sentence[start:end]) or is_rater(name)) and _RATES.match(after) is not None

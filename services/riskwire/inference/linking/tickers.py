@@ -1,0 +1,100 @@
+"""Marks that name a listed instrument: `$AAPL`, `(NYSE: GM)`, `( GM.N )`, `<GM.N>`, `GM.N`. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from riskwire.inference.linking.companies import US
+
+#: Reuters codes of exchanges and the suffix Yahoo uses (`US` for American markets).
+_REUTERS = {
+    **dict.fromkeys(("N", "O", "OQ", "A", "P", "K", "PK", "OB"), US),
+    **{code: code for code in ("L", "DE", "F", "PA", "AS", "BR", "MI", "MC", "T", "TO", "HK", "AX", "OL", "ST", "HE",
+                               "CO", "VI", "BO", "NS", "KS", "TW", "SI", "SA", "MX", "IR", "LS")},
+    "VX": "SW", "S": "SW", "UL": "", "SS": "SS", "SZ": "SZ", "KW": "KW", "MM": "ME", "OS": "OS", "JO": "JO",
+}  # fmt: skip
+_EXCHANGES = {
+    **dict.fromkeys(("NYSE", "NASDAQ", "NYSEAMERICAN", "NYSEARCA", "NYSEMKT", "AMEX", "OTC", "OTCQX", "OTCQB",
+                     "OTCMKTS", "NASDAQGS", "NASDAQGM", "NASDAQCM", "OTCPK", "CBOE"), US),
+    "LSE": "L", "LON": "L", "AIM": "L", "TSX": "TO", "TSXV": "V", "ASX": "AX", "ETR": "DE", "XETRA": "DE", "FRA": "F",
+    "EPA": "PA", "AMS": "AS", "EBR": "BR", "BIT": "MI", "BME": "MC", "SWX": "SW", "SIX": "SW", "TYO": "T", "TSE": "T",
+    "HKG": "HK", "HKEX": "HK", "SEHK": "HK", "STO": "ST", "HEL": "HE", "CPH": "CO", "OSE": "OL", "NSE": "NS",
+    "BSE": "BO", "EURONEXT": "",
+}  # fmt: skip
+
+_REUTERS_CODE = (
+    r"(?P<{0}>[A-Z0-9]{{1,8}}[a-z]{{0,2}})\.(?P<{0}_at>" + "|".join(sorted(_REUTERS, key=len, reverse=True)) + r")"
+)
+_EXCHANGE = r"NYSE(?:[ -]?(?:American|Arca|MKT|AMERICAN|ARCA))?|(?i:nasdaq)(?:[ -]?(?:GS|GM|CM))?|" + "|".join(
+    sorted(set(_EXCHANGES) - {"NYSE", "NASDAQ"}, key=len, reverse=True)
+)
+_MARK = re.compile(
+    r"\(\s*" + _REUTERS_CODE.format("paren") + r"\s*\)"
+    r"|<\s*(?P<angle>[A-Z0-9]{1,8})(?:\.(?P<angle_at>[A-Z]{1,3}))?\s*>"
+    r"|\(\s*(?:" + _EXCHANGE + r")\s*(?::|,)\s*\$?(?P<listed>[A-Z0-9][A-Z0-9.\-]{0,9})[^()]{0,60}\)"
+    r"|(?<![\w$.])\$(?P<cash>[A-Z]{1,6}(?:[.\-][A-Z]{1,2})?)(?![\w$]|\.\w)"
+    r"|\(\s*\$(?P<cash_paren>[A-Z]{1,6})\s*\)"
+    r"|(?<![\w.$&-])(?P<bare>[A-Z]{2,6}|\d{4})\.(?P<bare_at>N|O|OQ|PK|L|PA|DE|VX|MI|MC|AS|TO|AX|HK|T|BO|NS|UL|OS|KS)(?![\w.]\w|\w)"
+)
+_NAMED_EXCHANGE = re.compile(_EXCHANGE)
+
+
+@dataclass(frozen=True, slots=True)
+class TickerMark:
+    """`start` to `end` is the whole mark, brackets included; `symbol_start` to `symbol_end` what it says."""
+
+    start: int
+    end: int
+    symbol_start: int
+    symbol_end: int
+    market: str
+    symbol: str
+    alone: bool
+    """A cashtag in running text: it stands for the company by itself and belongs to no name before it."""
+
+
+def ticker_marks(sentence: str) -> list[TickerMark]:
+    """The marks of a sentence in order."""
+    if not any(char in sentence for char in "$<(."):
+        return []
+    return [_mark(found) for found in _MARK.finditer(sentence)]
+
+
+def _mark(found: re.Match[str]) -> TickerMark:
+    group = found.lastgroup or ""
+    kind = group.removesuffix("_at")
+    symbol = found[kind]
+    market = US
+    if kind in {"paren", "angle", "bare"}:
+        code = found[f"{kind}_at"]
+        market = _REUTERS.get(code, code) if code else US
+    elif kind == "listed":
+        exchange = _NAMED_EXCHANGE.search(found[0])
+        market = _EXCHANGES.get(exchange[0].upper().replace(" ", "").replace("-", ""), US) if exchange else US
+    start, end = found.span(kind)
+    if kind in {"paren", "angle", "bare"} and found[f"{kind}_at"]:
+        end = found.end(f"{kind}_at")
+    if kind == "cash":
+        start -= 1
+    return TickerMark(found.start(), found.end(), start, end, market, symbol.upper().replace(".", "-"), kind == "cash")
+
+
+_RUN = re.compile(
+    r"(?:(?<=\s)|^|(?<=[(\"'“–-]))[A-Z0-9][\w&'’.\-/]*"
+    r"(?:\s+(?:(?:of|and|&|de|the|for|del|du|la)\s+)?[A-Z0-9&][\w&'’.\-/]*)*\s*$"
+)
+_LEADING = frozenset({"The", "Shares", "Rival", "Its", "A", "An", "And", "But", "Both", "By"})
+
+
+def name_before(sentence: str, end: int) -> list[tuple[int, int]]:
+    """Stretches of capitalised words right before `end` that may be the name a mark belongs to, the longest first."""
+    start = max(0, end - 90)
+    found = _RUN.search(sentence[start:end])
+    if not found:
+        return []
+    first, last = start + found.start(), start + len(sentence[start:end].rstrip())
+    starts = [first]
+    for word in re.finditer(r"\s+(?=[A-Z0-9&])", sentence[first:last]):
+        starts.append(first + word.end())
+    return [(at, last) for at in starts if at < last and sentence[at:last].split(maxsplit=1)[0] not in _LEADING]

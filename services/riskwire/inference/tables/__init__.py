@@ -1,0 +1,1 @@
+"""Tables that ship with riskwire; `python -m riskwire.inference.tables.build` makes them."""

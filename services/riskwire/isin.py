@@ -1,0 +1,23 @@
+"""International Securities Identification Numbers."""
+
+from __future__ import annotations
+
+import re
+
+_SHAPE = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
+
+
+def is_isin(text: str) -> bool:
+    """True for a well-formed ISIN whose check digit is right (ISO 6166: Luhn over letters as 10 to 35).
+
+    >>> is_isin("US0378331005"), is_isin("US0378331006")
+    (True, False)
+    """
+    if not _SHAPE.fullmatch(text):
+        return False
+    digits = "".join(str(int(char, 36)) for char in text)
+    total = 0
+    for at, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if at % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0

@@ -1,0 +1,117 @@
+"""A bundle that cannot be used says which file, what was expected and what was found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from riskwire.errors import BundleError, DeviceError
+from riskwire.inference.bundle import Bundle
+from riskwire.inference.session import ModelSession, installed_runtime
+
+
+@pytest.fixture
+def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+
+
+def changed(folder: Path, **fields: object) -> Path:
+    file = folder / "bundle.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+    return folder
+
+
+def test_a_good_bundle_loads_and_names_itself(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    assert (bundle.label, bundle.languages) == ("tiny@1.0.0", ("en",))
+    assert bundle.model_path("int8").name == "model.int8.onnx"
+
+
+def test_a_missing_bundle_says_where_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"nowhere: there is no model bundle here.*Set inference.bundle"):
+        Bundle.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "model.int8.onnx"])
+def test_a_file_that_was_changed_is_refused_with_both_hashes(copy: Path, file: str) -> None:
+    expected = json.loads((copy / "bundle.json").read_text())
+    expected = expected["tokenizer"] if file == "tokenizer.json" else expected["files"]["int8"]
+    (copy / file).write_bytes((copy / file).read_bytes() + b" ")
+    with pytest.raises(BundleError) as caught:
+        Bundle.load(copy).model_path("int8")
+    assert file in str(caught.value)
+    assert expected["sha256"] in str(caught.value)
+
+
+def test_a_file_that_is_missing_is_named(copy: Path) -> None:
+    (copy / "model.fp16.onnx").unlink()
+    with pytest.raises(BundleError, match=r"model\.fp16\.onnx"):
+        Bundle.load(copy).model_path("fp16")
+
+
+def test_a_precision_that_the_bundle_lacks_is_told_with_those_it_has(tiny_bundle: Path) -> None:
+    with pytest.raises(BundleError, match="no fp32 file; it has fp16, int8"):
+        Bundle.load(tiny_bundle).model_path("fp32")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"format": 2}, "format"),
+        ({"languages": []}, "languages"),
+        ({"tokenizer": {"path": "../../etc/passwd", "sha256": "0" * 64}}, "own folder"),
+        ({"tokenizer": {"path": "tokenizer.json", "sha256": "short"}}, "sha256"),
+        ({"heads": {"sentiment": {"labels": ["bad", "good"]}, "entities": {"labels": ["O", "B-ORG"]}}}, "negative"),
+        (
+            {
+                "heads": {
+                    "sentiment": {"labels": ["negative", "neutral", "positive"]},
+                    "entities": {"labels": ["O", "I-ORG"]},
+                }
+            },
+            "BIO",
+        ),
+    ],
+)
+def test_a_manifest_that_breaks_the_contract_names_the_field(
+    copy: Path, fields: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BundleError, match=message) as caught:
+        Bundle.load(changed(copy, **fields))
+    assert "bundle.json" in str(caught.value)
+
+
+def test_a_manifest_that_is_no_json_is_refused(copy: Path) -> None:
+    (copy / "bundle.json").write_text("{")
+    with pytest.raises(BundleError, match=r"bundle\.json"):
+        Bundle.load(copy)
+
+
+def test_a_model_that_is_no_onnx_is_refused(copy: Path) -> None:
+    from hashlib import sha256
+
+    (copy / "model.int8.onnx").write_bytes(b"not a model")
+    files = {"int8": {"path": "model.int8.onnx", "sha256": sha256(b"not a model").hexdigest()}}
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        ModelSession(Bundle.load(changed(copy, files=files)))
+
+
+def test_cuda_where_there_is_none_is_an_error_and_no_silent_fall_back(tiny_bundle: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    with pytest.raises(DeviceError, match=r"cuda was asked for.*riskwire\[gpu\]"):
+        ModelSession(Bundle.load(tiny_bundle), device="cuda")
+
+
+def test_both_runtimes_or_neither_are_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(DeviceError, match=r"both.*pip uninstall onnxruntime onnxruntime-gpu"):
+        installed_runtime(lambda name: True)
+    with pytest.raises(DeviceError, match=r"neither.*riskwire\[cpu\]"):
+        installed_runtime(lambda name: False)
+    assert installed_runtime(lambda name: name == "onnxruntime-gpu") == "onnxruntime-gpu"
+    assert installed_runtime() in {"onnxruntime", "onnxruntime-gpu"}

@@ -1,0 +1,116 @@
+"""`score`: lines in, lines out, in order, as they come; a bad line stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from riskwire.errors import SchemaError
+from riskwire.inference.bundle import Bundle
+from riskwire.inference.engine import Engine
+from riskwire.inference.linking import Linker
+from riskwire.inference.score import score, score_lines
+from riskwire.schemas import ScoreRequest
+
+
+@pytest.fixture
+async def engine(tiny_bundle: Path) -> AsyncIterator[Engine]:
+    async with Engine(Bundle.load(tiny_bundle)) as engine:
+        yield engine
+
+
+async def run(engine: Engine, *lines: object) -> tuple[int, list[dict[str, object]], str]:
+    raw = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+    out, err = io.BytesIO(), io.StringIO()
+    status = await score_lines(io.BytesIO(raw), out, err, engine, Linker())
+    return status, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
+
+
+async def test_results_come_in_order_with_offsets_into_the_text(engine: Engine) -> None:
+    lines = [{"id": at, "text": f"Acme Corp loss {at}. Globex Inc wins."} for at in range(700)]
+    status, results, err = await run(engine, *lines)
+    assert (status, err) == (0, "")
+    assert [one["id"] for one in results] == list(range(700))
+    assert set(results[0]) == {"id", "sentiment", "sentences", "mentions", "targets", "topics"}
+    text = str(lines[3]["text"])
+    assert [text[m["start"] : m["end"]] for m in results[3]["mentions"]] == ["Acme Corp", "Globex Inc"]
+    first, second = results[3]["sentences"]
+    assert text[first["start"] : first["end"]] == "Acme Corp loss 3."
+    assert first["sentiment"]["negative"] > 0.5 < second["sentiment"]["positive"]
+
+
+async def test_targets_get_the_sentiment_toward_them(engine: Engine) -> None:
+    text = "Acme Corp plunges. Globex Inc wins."
+    spans = [{"start": 0, "end": 9}, {"start": 19, "end": 29}, {"start": 0, "end": len(text)}]
+    _, (result,), _ = await run(engine, {"id": "x", "text": text, "targets": spans})
+    toward = [one["sentiment"] for one in result["targets"]]
+    assert toward[0]["negative"] > 0.9
+    assert toward[1]["positive"] > 0.9
+    assert toward[2]["negative"] == pytest.approx(toward[2]["positive"], abs=0.2)
+    assert [(one["start"], one["end"]) for one in result["targets"]] == [(one["start"], one["end"]) for one in spans]
+
+
+async def test_bad_lines_are_told_with_their_number_and_the_rest_is_scored(engine: Engine) -> None:
+    status, results, err = await run(
+        engine,
+        {"id": 1, "text": "Acme wins"},
+        b"{",
+        b"",
+        {"id": 2},
+        {"id": 3, "text": "Acme", "targets": [{"start": 2, "end": 9}]},
+        {"id": 4, "text": "x" * 1_100_000},
+        {"id": 5, "text": "Globex loss"},
+    )
+    assert status == 1
+    assert [one["id"] for one in results] == [1, 5]
+    assert [line.split(":")[0] for line in err.splitlines()] == ["line 2", "line 4", "line 5", "line 6"]
+    assert "targets.0" in err
+    assert "longer than" in err
+
+
+async def test_a_text_without_a_word_is_neutral(engine: Engine) -> None:
+    status, results, _ = await run(engine, {"id": 1, "text": ""}, {"id": 2, "text": " \n "})
+    assert status == 0
+    for one in results:
+        assert one["sentiment"] == {"negative": 0.0, "neutral": 1.0, "positive": 0.0}
+        assert one["sentences"] == one["mentions"] == one["topics"] == []
+
+
+async def test_a_long_text_is_read_to_its_end(engine: Engine) -> None:
+    text = "\n\n".join(f"Acme Corp said {at}." for at in range(200))
+    _, (result,), _ = await run(engine, {"id": 1, "text": text})
+    assert len(result["sentences"]) == 200
+
+
+async def test_a_line_is_answered_before_the_next_has_come(engine: Engine) -> None:
+    read_in, write_in = os.pipe()
+    read_out, write_out = os.pipe()
+    with (
+        os.fdopen(read_in, "rb") as lines,
+        os.fdopen(write_in, "wb", buffering=0) as feed,
+        os.fdopen(read_out, "rb") as answers,
+        os.fdopen(write_out, "wb") as out,
+    ):
+        task = asyncio.create_task(score_lines(lines, out, io.StringIO(), engine, Linker()))
+        for at in range(3):
+            feed.write(json.dumps({"id": at, "text": "Acme wins"}).encode() + b"\n")
+            answer = await asyncio.wait_for(asyncio.to_thread(answers.readline), 20)
+            assert json.loads(answer)["id"] == at
+        feed.close()
+        assert await asyncio.wait_for(task, 20) == 0
+
+
+async def test_the_api_gets_results_in_order_and_a_bad_target_names_its_id(engine: Engine) -> None:
+    results = await score(
+        [ScoreRequest(id="b", text="Acme loss"), ScoreRequest(id="a", text="Globex wins")], engine, Linker()
+    )
+    assert [one.id for one in results] == ["b", "a"]
+    bad = ScoreRequest.model_validate({"id": "c", "text": "Acme", "targets": [{"start": 3, "end": 3}]})
+    with pytest.raises(SchemaError, match=r"id 'c': targets\.0"):
+        await score([bad], engine, Linker())
