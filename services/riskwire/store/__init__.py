@@ -1,0 +1,33 @@
+"""The store: what serve, the command line and Grafana read, filled by the sink."""
+
+from riskwire.store.rows import (
+    AlertHistory,
+    AlertRow,
+    Change,
+    Counts,
+    Cursor,
+    StoryRow,
+    TargetKind,
+    TargetOrder,
+    TargetRow,
+    Trend,
+    TrendBucket,
+)
+from riskwire.store.sink import sink_stages
+from riskwire.store.store import Store
+
+__all__ = [
+    "AlertHistory",
+    "AlertRow",
+    "Change",
+    "Counts",
+    "Cursor",
+    "Store",
+    "StoryRow",
+    "TargetKind",
+    "TargetOrder",
+    "TargetRow",
+    "Trend",
+    "TrendBucket",
+    "sink_stages",
+]

@@ -1,0 +1,83 @@
+"""Routes that do something: score texts, and take what people decide."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from riskwire.schemas import Command, ScoreRequest, ScoreResult
+from riskwire.settings import WebSettings
+from riskwire.store import Store
+from riskwire.web.problems import Problem
+from riskwire.web.services import AppServices
+
+
+class CommandRequest(BaseModel):
+    """What a person decides about an alert; riskwire adds the time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["acknowledge", "snooze", "comment", "false_alarm"]
+    alert: str = Field(min_length=1, max_length=100)
+    by: str = Field(min_length=1, max_length=100)
+    comment: str = Field(default="", max_length=2_000)
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> CommandRequest:
+        if self.kind == "snooze" and self.until is None:
+            raise ValueError("snooze needs `until`")
+        if self.kind == "comment" and not self.comment.strip():
+            raise ValueError("comment needs `comment`")
+        return self
+
+
+def act_routes(store: Store, services: AppServices, settings: WebSettings) -> APIRouter:
+    """The routes, over the services of the process."""
+    router = APIRouter(prefix="/api/v1")
+
+    @router.post("/analyse")
+    async def analyse(texts: Annotated[list[ScoreRequest], Body()]) -> list[ScoreResult]:
+        if len(texts) > settings.max_texts:
+            raise Problem(413, f"body: {len(texts)} texts, web.max_texts is {settings.max_texts}. Send fewer at once.")
+        _check_spans(texts)
+        if services.score is None:
+            raise Problem(503, "this process has no model; ask one that runs `riskwire run`")
+        if not texts:
+            return []
+        try:
+            async with asyncio.timeout(settings.timeout_s):
+                return await services.score(texts)
+        except TimeoutError:
+            raise Problem(504, f"the model took longer than web.timeout_s ({settings.timeout_s} s)") from None
+
+    @router.post("/commands", status_code=202)
+    async def command(asked: CommandRequest) -> Command:
+        if services.publish_command is None:
+            raise Problem(503, "this process only reads; send commands to one that runs `riskwire run`")
+        if await store.off_loop(store.alert, asked.alert) is None:
+            raise Problem(404, f"there is no alert {asked.alert!r}")
+        decided = Command(**asked.model_dump(), at=datetime.now(UTC))
+        try:
+            async with asyncio.timeout(settings.timeout_s):
+                await services.publish_command(decided)
+        except TimeoutError:
+            raise Problem(504, f"the bus took longer than web.timeout_s ({settings.timeout_s} s)") from None
+        return decided
+
+    return router
+
+
+def _check_spans(texts: list[ScoreRequest]) -> None:
+    for place, text in enumerate(texts):
+        for number, span in enumerate(text.targets or ()):
+            if not span.start < span.end <= len(text.text):
+                raise Problem(
+                    422,
+                    f"body.{place}.targets.{number}: not a span of the text "
+                    f"(got {span.start} to {span.end} of {len(text.text)} characters)",
+                )

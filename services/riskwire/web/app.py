@@ -1,0 +1,81 @@
+"""The web app: API, live stream, probes and page over one store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from sse_starlette import EventSourceResponse
+from starlette.responses import Response
+
+from riskwire import __version__
+from riskwire.settings import Settings
+from riskwire.store import Store
+from riskwire.web import problems
+from riskwire.web.act_routes import act_routes
+from riskwire.web.guard import Guard
+from riskwire.web.live import Live
+from riskwire.web.probes import probe_routes
+from riskwire.web.read_routes import read_routes
+from riskwire.web.services import AppServices
+from riskwire.web.status import StatusBoard
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(settings: Settings, store: Store, services: AppServices) -> FastAPI:
+    """The app; it neither opens nor closes the store. `app.state.live` ends its streams (`Live.stop`)."""
+    board = StatusBoard(store, services)
+    live = Live(store, board, settings.web.max_streams)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watcher = asyncio.create_task(live.watch(), name="web-live")
+        try:
+            yield
+        finally:
+            await live.stop()
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+    app = FastAPI(
+        title="riskwire",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # the documentation pages load scripts from another host
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.state.live = live
+    app.add_middleware(Guard, settings=settings.web)
+    problems.install(app)
+    app.include_router(probe_routes(services))
+    app.include_router(read_routes(store, board))
+    app.include_router(act_routes(store, services, settings.web))
+
+    @app.get("/api/v1/stream", response_class=EventSourceResponse)
+    async def stream(last_event_id: Annotated[str | None, Header(max_length=20)] = None) -> EventSourceResponse:
+        return await live.open(last_event_id)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-store"})
+
+    app.mount("/static", _Static(directory=STATIC))
+    return app
+
+
+class _Static(StaticFiles):
+    """Files that are asked for again each time they may have changed: an update must not mix with the old page."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response

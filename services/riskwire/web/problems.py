@@ -1,0 +1,78 @@
+"""Errors as problem details (RFC 9457): what a person reads is in `detail`, as riskwire's errors word it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from riskwire.errors import RiskwireError, SchemaError, SettingsError, StoreError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+FAULTS_TOLD = 20
+
+
+class Problem(Exception):  # noqa: N818 - the name of RFC 9457
+    """An answer that is not what was asked for."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+def problem(
+    status: int, detail: str, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
+) -> JSONResponse:
+    """A problem as a response."""
+    body: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if errors:
+        body["errors"] = errors
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error with a problem."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(_: Request, error: Problem) -> JSONResponse:
+        return problem(error.status, error.detail, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [
+            {"place": ".".join(str(part) for part in fault["loc"]), "message": _message(fault)}
+            for fault in error.errors()[:FAULTS_TOLD]
+        ]
+        return problem(422, f"{faults[0]['place']}: {faults[0]['message']}", errors=faults)
+
+    @app.exception_handler(RiskwireError)
+    async def on_riskwire(request: Request, error: RiskwireError) -> JSONResponse:
+        status = 422 if isinstance(error, SettingsError | SchemaError) else 503
+        if status == 503:
+            log.error("request failed", path=request.url.path, error=str(error))
+        detail = "the store cannot be read; the log says why" if isinstance(error, StoreError) else str(error)
+        return problem(status, detail)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
+        return problem(error.status_code, detail, dict(error.headers) if error.headers else None)
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("request failed unexpectedly", path=request.url.path, exc_info=error)
+        return problem(500, "an unexpected error; the log says more")
+
+
+def _message(fault: dict[str, object]) -> str:
+    shown = repr(fault.get("input"))
+    got = f" (got {shown if len(shown) <= 120 else shown[:117] + '...'})" if fault.get("type") != "missing" else ""
+    return f"{fault['msg']}{got}"

@@ -1,0 +1,47 @@
+// How numbers and times read. Times are shown in the reader's zone; the title of each tells UTC.
+
+import { el } from "./dom.js";
+
+const THIS_YEAR = new Date().getFullYear();
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const dated = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+
+export function time(iso) {
+  if (!iso) return "–";
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return "–";
+  const date = at.getFullYear() === THIS_YEAR ? day.format(at) : dated.format(at);
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : `${date}, ${clock.format(at)}`;
+}
+
+export function when(iso) {
+  return el("time", { datetime: iso, title: iso ? iso.replace("T", " ").replace("Z", " UTC") : null }, time(iso));
+}
+
+export function score(value) {
+  if (value === null || value === undefined) return "–";
+  const text = Math.abs(value).toFixed(2);
+  if (text === "0.00") return "0.00";
+  return (value < 0 ? "−" : "+") + text;
+}
+
+export function leaning(value) {
+  if (value === null || value === undefined) return "none";
+  return value <= -0.15 ? "negative" : value >= 0.15 ? "positive" : "neutral";
+}
+
+export function number(value) {
+  return new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 }).format(value);
+}
+
+export function span(seconds) {
+  if (seconds % 86400 === 0) return `${seconds / 86400} d`;
+  if (seconds % 3600 === 0) return `${seconds / 3600} h`;
+  if (seconds % 60 === 0) return `${seconds / 60} min`;
+  return `${seconds} s`;
+}
+
+export function plural(count, one, many = `${one}s`) {
+  return `${number(count)} ${count === 1 ? one : many}`;
+}

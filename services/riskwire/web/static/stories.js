@@ -1,0 +1,26 @@
+// Stories, as rows: of a target with the sentence that speaks of it, or of all news.
+
+import { el, marked, outside } from "./dom.js";
+import { leaning, plural, score, when } from "./format.js";
+
+export function storyRow(story) {
+  const meta = [el("span", { class: "source" }, story.source), when(story.seen_at)];
+  if (story.articles > 1) meta.push(el("span", { class: "tag" }, plural(story.articles, "article")));
+  if (story.backfill) meta.push(el("span", { class: "tag", title: "Published long before it was seen" }, "backfill"));
+  if (story.status === "unsupported") {
+    meta.push(el("span", { class: "tag" }, `not read: ${story.language ?? "unknown language"}`));
+  }
+  for (const topic of (story.topics ?? []).slice(0, 2)) meta.push(el("span", { class: "topic" }, topic));
+  return el(
+    "li",
+    { class: "story", testid: "story-row" },
+    el("span", { class: `chip ${leaning(story.score)}`, title: "Score: positive − negative" }, score(story.score)),
+    el(
+      "div",
+      { class: "story-body" },
+      outside(story.url, story.title, { class: "story-title", dir: "auto" }),
+      story.evidence ? marked(story.evidence.text, story.evidence.start, story.evidence.end) : null,
+      el("p", { class: "meta" }, meta),
+    ),
+  );
+}

@@ -1,0 +1,163 @@
+// Targets: the table, and one target in detail with its trend and stories.
+
+import * as api from "./api.js";
+import { MoodChart, RANGES, scoreBar, sparkline } from "./charts.js";
+import { choices, el } from "./dom.js";
+import { present, show } from "./drawer.js";
+import { number, plural, score, when } from "./format.js";
+import { storyRow } from "./stories.js";
+
+const PAGE = 25;
+const HEADS = [
+  ["name", "Name", "By name"],
+  ["score", "Score, 7 d", "Worst first"],
+  ["surprise", "Surprise", "Most surprising first"],
+  ["stories", "Stories", "Most stories first"],
+  [null, "Trend, 7 d", ""],
+  ["last_seen", "Last news", "Newest first"],
+  ["alerts", "Alerts", "Those with open alerts first"],
+];
+const body = document.getElementById("target-rows");
+const heads = document.getElementById("target-heads");
+const place = document.getElementById("target-place");
+const back = document.getElementById("target-back");
+const forward = document.getElementById("target-next");
+const query = document.getElementById("target-query");
+const kind = document.getElementById("target-kind");
+
+let order = "alerts";
+let offset = 0;
+let asking = 0;
+
+function drawHeads() {
+  heads.replaceChildren(
+    ...HEADS.map(([key, label, title]) => {
+      const sorted = key === order ? (key === "name" || key === "score" ? "ascending" : "descending") : null;
+      const content = key
+        ? el("button", { title, onclick: () => { order = key; offset = 0; drawHeads(); load(); } }, label, key === order ? el("span", { "aria-hidden": "true" }, sorted === "ascending" ? " ↑" : " ↓") : "")
+        : label;
+      return el("th", { scope: "col", class: `col-${key ?? "trend"}`, "aria-sort": sorted }, content);
+    }),
+  );
+}
+
+function row(target) {
+  const loud = Math.min(100, target.surprise * 10);
+  const groups = target.groups.length ? target.groups.join(", ") : target.kind === "entity" ? "" : target.kind;
+  return el(
+    "tr",
+    { testid: "target-row", onclick: (event) => event.target.closest("button") || show("target", target.target) },
+    el(
+      "td",
+      { class: "col-name" },
+      el("button", { id: `target-${target.target}`, class: "name", dir: "auto", onclick: () => show("target", target.target) }, target.name),
+      target.blind_since
+        ? el("span", { class: "tag blind" }, "blind since ", when(target.blind_since))
+        : el("span", { class: "groups" }, groups),
+    ),
+    el("td", { class: "col-score" }, scoreBar(target.score)),
+    el("td", { class: "col-surprise" }, el("span", { class: "surprise" }, el("span", {}, number(target.surprise)), el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: target.surprise >= 3 ? "negative" : "plain", style: { width: `${loud}%` } })))),
+    el("td", { class: "col-stories", title: `${target.articles} articles` }, number(target.stories)),
+    el("td", { class: "col-trend" }, sparkline(target.spark)),
+    el("td", { class: "col-last_seen" }, when(target.last_seen)),
+    el("td", { class: "col-alerts" }, target.alerts ? el("span", { class: "count" }, number(target.alerts)) : el("span", { class: "nothing" }, "–")),
+  );
+}
+
+export async function load() {
+  const mine = ++asking;
+  const rows = await api.targets({ limit: PAGE + 1, offset, kind: kind.value, query: query.value.trim(), order, spark: true });
+  if (mine !== asking) return; // a later question has been asked
+  const shown = rows.slice(0, PAGE);
+  const focused = document.activeElement?.id;
+  body.replaceChildren(
+    ...(shown.length ? shown.map(row) : [el("tr", {}, el("td", { class: "empty", colspan: HEADS.length }, query.value ? "Nothing of that name." : "No targets yet: they appear as news comes in."))]),
+  );
+  if (focused?.startsWith("target-") && !["target-query", "target-kind"].includes(focused)) document.getElementById(focused)?.focus();
+  place.textContent = shown.length ? `${offset + 1}–${offset + shown.length}` : "none";
+  back.disabled = offset === 0;
+  forward.disabled = rows.length <= PAGE;
+}
+
+export function start() {
+  drawHeads();
+  let typing;
+  const anew = () => { offset = 0; load(); };
+  query.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(anew, 200); });
+  kind.addEventListener("change", anew);
+  document.getElementById("target-filter").addEventListener("submit", (event) => { event.preventDefault(); anew(); });
+  back.addEventListener("click", () => { offset = Math.max(0, offset - PAGE); load(); });
+  forward.addEventListener("click", () => { offset += PAGE; load(); });
+}
+
+let open = null;
+
+async function fillOpen(stillWanted) {
+  const { id, chart, range, list, more, alerts } = open;
+  const [trend, stories, episodes] = await Promise.all([
+    api.trend(id, { last_s: range }),
+    api.page(api.storiesPath({ target: id, limit: 20 })),
+    api.page(api.alertsPath({ target: id, limit: 5 })),
+  ]);
+  if (!stillWanted() || open?.id !== id || open.range !== range) return;
+  if (trend.points.length) chart.draw(trend);
+  else chart.empty("No news in this range.");
+  if (open.pages === 1) {
+    list.replaceChildren(...(stories.rows.length ? stories.rows.map(storyRow) : [el("li", { class: "empty" }, "No stories yet.")]));
+    more.hidden = stories.next === null;
+    open.next = stories.next;
+  }
+  alerts.replaceChildren(
+    ...episodes.rows.map((alert) =>
+      el("button", { class: "episode", onclick: () => show("alert", alert.id) },
+        el("span", { class: `severity ${alert.status === "resolved" ? "resolved" : alert.severity}` }, alert.status === "resolved" ? "resolved" : alert.severity),
+        el("span", { dir: "auto" }, alert.summary), when(alert.at)),
+    ),
+  );
+}
+
+/** Open a target in the drawer, or bring the open one up to date. */
+export async function detail(id, stillWanted, update = false) {
+  if (update && open?.id === id) return fillOpen(stillWanted);
+  let target;
+  try {
+    target = await api.target(id);
+  } catch (error) {
+    if (stillWanted()) present("target-detail", el("h2", { id: "drawer-title" }, "Not found"), el("p", {}, error.message));
+    return;
+  }
+  if (!stillWanted()) return;
+  const holder = el("div", { class: "chart" });
+  const ranges = el("div", { class: "ranges", role: "group", "aria-label": "Range" });
+  const list = el("ul", { class: "story-list" });
+  const more = el("button", { class: "more", hidden: true }, "Show older");
+  const alerts = el("div", { class: "episodes" });
+  present(
+    "target-detail",
+    el(
+      "header",
+      { class: "drawer-head" },
+      el("p", { class: "overline" }, el("span", {}, [target.kind, ...target.groups].join(" · ")), target.blind_since ? el("span", { class: "tag blind" }, "blind since ", when(target.blind_since)) : null),
+      el("h2", { id: "drawer-title", dir: "auto" }, target.name),
+      el(
+        "dl",
+        { class: "detail-facts" },
+        ...[["Score, 7 d", score(target.score)], ["Surprise", number(target.surprise)], ["Stories", number(target.stories)], ["Articles", number(target.articles)]].map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+        el("div", {}, el("dt", {}, "Last news"), el("dd", {}, when(target.last_seen))),
+      ),
+      alerts,
+    ),
+    el("section", {}, el("div", { class: "card-head" }, el("h3", {}, "Trend"), ranges), holder),
+    el("section", {}, el("h3", {}, plural(target.stories, "story", "stories")), list, more),
+  );
+  open = { id, chart: new MoodChart(holder, 200), range: 604800, list, more, alerts, pages: 1, next: null };
+  choices(ranges, RANGES, open.range, (range) => { open.range = range; fillOpen(stillWanted); });
+  more.addEventListener("click", async () => {
+    const found = await api.page(open.next);
+    list.append(...found.rows.map(storyRow));
+    open.next = found.next;
+    open.pages += 1;
+    more.hidden = found.next === null;
+  });
+  await fillOpen(stillWanted);
+}

@@ -1,0 +1,104 @@
+"""Records a second the store takes on SQLite, in the batches of the sink: `python tests/bench/bench_store.py`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+
+import fictional
+
+from riskwire.bus import Message
+from riskwire.schemas import SIGNALS, Analysis, Topic, read_record
+from riskwire.settings import Settings
+from riskwire.store import Store
+
+
+def rate(
+    write: Callable[[list[Any]], None], read: Callable[[Message], Any], log: Sequence[Message], batch: int
+) -> tuple[float, float]:
+    """Records a second, and records a second of processor time (what the machine would do if it were idle)."""
+    start, worked = time.perf_counter(), time.process_time()
+    for place in range(0, len(log), batch):
+        write([read(message) for message in log[place : place + batch]])
+    return len(log) / (time.perf_counter() - start), len(log) / (time.process_time() - worked)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--signals", type=int, default=50_000)
+    parser.add_argument("--batch", type=int, default=256)
+    asked = parser.parse_args()
+    names = [f"entity:company-{number}" for number in range(2_000)]
+    signals = [
+        fictional.signal(
+            f"a{number // 3}",
+            target="market" if number % 3 == 0 else names[number * 7 % len(names)],
+            at=fictional.NOON + timedelta(seconds=number),
+            story=f"story-{number // 9}",
+        )
+        for number in range(asked.signals)
+    ]
+    analyses = [
+        fictional.analysis(f"a{number}", at=fictional.NOON + timedelta(seconds=number))
+        for number in range(asked.signals // 3)
+    ]
+    trends = [
+        fictional.trend(fictional.NOON + timedelta(minutes=number // 500), target=names[number % 500])
+        for number in range(asked.signals)
+    ]
+
+    def signal_of(message: Message) -> Any:
+        return read_record(SIGNALS, message.value, message.where)
+
+    def analysis_of(message: Message) -> Any:
+        return Analysis.model_validate_json(message.value)
+
+    def trend_of(message: Message) -> Any:
+        return fictional.TrendPoint.model_validate_json(message.value)
+
+    with tempfile.TemporaryDirectory() as folder, Store.open(Settings(data=Path(folder))) as store:
+        rows = [
+            ("signals", rate(store.write_signals, signal_of, fictional.messages(Topic.SIGNALS, signals), asked.batch)),
+            (
+                "signals again",
+                rate(store.write_signals, signal_of, fictional.messages(Topic.SIGNALS, signals), asked.batch),
+            ),
+            (
+                "analyses",
+                rate(store.write_analyses, analysis_of, fictional.messages(Topic.ANALYSES, analyses), asked.batch),
+            ),
+            ("trends", rate(store.write_trends, trend_of, fictional.messages(Topic.TRENDS, trends), asked.batch)),
+        ]
+        reads: list[tuple[str, Callable[[], object]]] = [
+            ("targets, 50 with sparks", lambda: store.targets(limit=50, spark=True)),
+            ("stories of market, 50", lambda: store.stories("market", limit=50)),
+            ("trend of one target, all", lambda: store.trend(names[0], step_s=3_600)),
+            ("counts", store.counts),
+            ("changes, none new", lambda: store.changes(store.last_change())),
+        ]
+        timed = []
+        for name, read in reads:
+            start = time.perf_counter()
+            for _ in range(10):
+                read()
+            timed.append((name, (time.perf_counter() - start) * 100))
+        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
+    print(f"{'write, batches of ' + str(asked.batch):<28}{'records/s':>12}{'per CPU s':>12}")
+    for name, (value, worked) in rows:
+        print(f"{name:<28}{value:>12,.0f}{worked:>12,.0f}")
+    print(f"\n{'read':<28}{'ms':>12}")
+    for name, value in timed:
+        print(f"{name:<28}{value:>12.2f}")
+    print(f"\nsize {size:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What the store gives: order, pages, filters, steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+
+import pytest
+
+from riskwire.errors import SettingsError
+from riskwire.schemas import Command
+from riskwire.store import Cursor, Store
+from riskwire.story import fingerprint
+
+
+def test_alerts_are_the_newest_record_of_each_newest_first(store: Store, news: ModuleType) -> None:
+    later = news.NOON + timedelta(hours=1)
+    store.write_alerts(
+        [news.alert("a"), news.alert("b", at=later), news.alert("a", status="resolved", at=later + timedelta(hours=1))]
+    )
+
+    rows = store.alerts()
+    assert [(row.id, row.status) for row in rows] == [
+        (news.alert("a").id, "resolved"),
+        (news.alert("b").id, "firing"),
+    ]
+    assert [row.id for row in store.alerts(status="open")] == [news.alert("b").id]
+    assert [row.id for row in store.alerts(status="resolved")] == [news.alert("a").id]
+
+
+def test_pages_of_alerts_join_without_gap_or_repeat_even_at_one_time(store: Store, news: ModuleType) -> None:
+    store.write_alerts(news.alert(str(number)) for number in range(11))
+    seen: list[str] = []
+    before = None
+    while page := store.alerts(limit=3, before=before):
+        seen += [row.id for row in page]
+        before = page[-1].cursor
+    assert len(seen) == 11
+    assert len(set(seen)) == 11
+
+
+def test_pages_of_stories_join_without_gap_or_repeat_even_at_one_time(store: Store, news: ModuleType) -> None:
+    store.write_signals(news.signal(f"a{number}") for number in range(11))
+    seen: list[str] = []
+    before = None
+    while page := store.stories(news.VELDARA, limit=3, before=before):
+        seen += [row.story for row in page]
+        before = Cursor.parse(str(page[-1].cursor))
+    assert len(seen) == 11
+    assert len(set(seen)) == 11
+
+
+def test_an_alert_tells_its_records_in_order_and_who_did_what(store: Store, news: ModuleType) -> None:
+    later = news.NOON + timedelta(hours=1)
+    fired = news.alert()
+    store.write_alerts([news.alert(status="resolved", at=later), news.alert(status="escalated", at=later), fired])
+    store.write_commands([Command(kind="acknowledge", alert=fired.id, by="ada", at=later, comment="on it")])
+
+    history = store.alert(fired.id)
+    assert history is not None
+    assert [record.status for record in history.records] == ["firing", "escalated", "resolved"]
+    assert (history.handling, history.handled_by) == ("acknowledged", "ada")
+    assert history.commands[0].comment == "on it"
+    assert store.alert("nobody") is None
+
+
+def test_a_trend_is_summed_by_step_and_keeps_the_largest_surprise(store: Store, news: ModuleType) -> None:
+    store.write_trends(
+        news.trend(news.NOON + timedelta(minutes=number), surprise=float(number)) for number in range(90)
+    )
+
+    trend = store.trend(news.VELDARA, step_s=3_600)
+    assert trend is not None
+    first, second = trend.points
+    assert (first.start, first.stories, first.articles, first.surprise) == (news.NOON, 120, 180, 59.0)
+    assert second.stories == 60
+    assert first.score == pytest.approx((0.3 - 1.2) / 2.0)
+    within = store.trend(news.VELDARA, since=news.NOON + timedelta(minutes=80), step_s=60)
+    assert within is not None
+    assert len(within.points) == 10
+    assert store.trend("entity:nobody") is None
+
+
+def test_targets_are_found_by_name_id_or_group_and_kind(store: Store, news: ModuleType) -> None:
+    store.write_signals([news.signal("a", target=target) for target in news.NAMES])
+    store.write_trends([news.trend(target="market", name="Market")])
+
+    assert [row.target for row in store.targets(query="veldara")] == [news.VELDARA]
+    assert {row.target for row in store.targets(query="banks")} == {"entity:osmark", "entity:halbrecht"}
+    assert store.targets(query="%") == []
+    assert [row.target for row in store.targets(kind="market")] == ["market"]
+    assert len(store.targets(limit=5)) == 5
+    names = [row.name for row in store.targets(order="name")]
+    assert names == sorted(names, key=str.lower)
+    assert names[3:6] == [row.name for row in store.targets(order="name", limit=3, offset=3)]
+
+
+def test_a_spark_is_seven_days_of_six_hours_up_to_the_newest_data(store: Store, news: ModuleType) -> None:
+    store.write_trends(
+        [news.trend(news.NOON), news.trend(news.NOON - timedelta(days=6)), news.trend(news.NOON - timedelta(days=30))]
+    )
+
+    row = store.target(news.VELDARA, spark=True)
+    assert row is not None
+    assert row.spark is not None
+    assert len(row.spark) == 28
+    assert row.spark[-1] == pytest.approx(-0.45)
+    assert sum(value is not None for value in row.spark) == 2
+
+
+def test_changes_name_each_thing_once_in_growing_order(store: Store, news: ModuleType) -> None:
+    store.write_signals([news.signal("a1")])
+    store.write_signals([news.signal("a2"), news.signal("a2", target="entity:osmark")])
+    store.write_alerts([news.alert()])
+
+    changes = store.changes(0)
+    assert [(change.kind, change.key) for change in changes] == [
+        ("target", "entity:osmark"),
+        ("target", news.VELDARA),
+        ("alert", news.alert().id),
+    ]
+    assert changes[-1].seq == store.last_change()
+    assert store.changes(changes[1].seq) == changes[2:]
+    assert [change.seq for change in store.changes(0, limit=2)] == [change.seq for change in changes[:2]]
+
+
+def test_the_newest_stories_of_all_show_what_could_not_be_read(store: Store, news: ModuleType) -> None:
+    store.write_analyses(
+        [
+            news.analysis("a1"),
+            news.analysis("a2", story=news.analysis("a1").story, at=news.NOON + timedelta(minutes=1)),
+            news.analysis("fr", status="unsupported", sentiment=None, score=None, language="fr", story=None),
+        ]
+    )
+    rows = store.stories()
+    assert [(row.status, row.articles) for row in rows] == [("ok", 2), ("unsupported", 1)]
+    assert rows[1].sentiment is None
+
+
+def test_reprints_with_another_lead_are_read_as_one_story(store: Store, news: ModuleType) -> None:
+    title = "Veldara hid toxic leak from inspectors, regulator says"
+    leads = (
+        "The regulator fined the chemicals maker on Monday over a leak.",
+        "Shares fell. Inspectors had been misled.",
+    )
+    reprints = [
+        news.signal(f"a{place}", story=fingerprint(title, lead), at=news.NOON + timedelta(minutes=place))
+        for place, lead in enumerate(leads)
+    ]
+    other = news.signal("b", story=fingerprint("Veldara opens second line in the north", "A new line was opened."))
+    assert len({signal.story for signal in (*reprints, other)}) == 3
+    store.write_signals([*reprints, other])
+
+    assert [(row.title, row.articles) for row in store.stories(news.VELDARA)] == [
+        (reprints[1].title, 2),
+        (other.title, 1),
+    ]
+
+
+def test_an_empty_store_is_empty(store: Store) -> None:
+    assert store.alerts() == []
+    assert store.targets() == []
+    assert store.stories() == []
+    assert store.newest() is None
+    assert store.counts().newest is None
+
+
+def test_a_cursor_reads_what_it_writes_and_refuses_the_rest() -> None:
+    cursor = Cursor(datetime(2026, 3, 2, 12, 0, 0, 125_000, tzinfo=UTC), "ab~cd")
+    assert Cursor.parse(str(cursor)) == cursor
+    with pytest.raises(SettingsError, match="before: not a time"):
+        Cursor.parse("yesterday")

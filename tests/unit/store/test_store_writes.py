@@ -1,0 +1,221 @@
+"""What the store promises of writing: any order, any number of times, the same reads."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from riskwire.schemas import Command, DeadLetter, Evidence
+from riskwire.settings import Settings, StoreSettings
+from riskwire.store import Store
+
+
+def everything(store: Store) -> dict[str, Any]:
+    """All that can be read, except the change sequence (it tells the order of arrival)."""
+    targets = store.targets(limit=1_000, order="name", spark=True)
+    return {
+        "counts": store.counts(),
+        "targets": targets,
+        "trends": [store.trend(row.target) for row in targets],
+        "stories": [store.stories(row.target) for row in targets],
+        "latest": store.stories(),
+        "alerts": [store.alert(row.id) for row in store.alerts()],
+        "letters": sorted(store.dead_letters(), key=lambda letter: letter.offset),
+    }
+
+
+def write(store: Store, records: list[Any]) -> None:
+    ways = {
+        "Signal": store.write_signals,
+        "Analysis": store.write_analyses,
+        "TrendPoint": store.write_trends,
+        "Alert": store.write_alerts,
+        "Command": store.write_commands,
+        "DeadLetter": store.write_dead_letters,
+    }
+    by_kind: dict[str, list[Any]] = {}
+    for record in records:
+        by_kind.setdefault(type(record).__name__, []).append(record)
+    for kind, some in by_kind.items():
+        ways[kind](some)
+
+
+def some_records(news: ModuleType) -> list[Any]:
+    """Versions, reprints, ties in time, two targets, an episode and its commands."""
+    late = news.NOON + timedelta(hours=5)
+    osmark = "entity:osmark"
+    first = news.signal("a1")
+    return [
+        first,
+        news.signal("a1", version=2, score=-0.2, at=news.NOON + timedelta(minutes=9), story="another"),
+        news.signal("a1", version=3, score=0.3, at=news.NOON + timedelta(minutes=19)),
+        news.signal("a2", story=first.story, source=news.SOURCES[1]),
+        news.signal("a3", at=late, name="Veldara Chemicals SE", groups=("industry", "watch")),
+        news.signal("a4", at=late, name="Veldara"),
+        news.signal("a2", target=osmark, score=0.5),
+        news.analysis("a1"),
+        news.analysis("a1", version=2, title="A report, corrected"),
+        news.analysis("a5", status="unsupported", sentiment=None, score=None, language="fr", story=None),
+        news.trend(),
+        news.trend(late, surprise=3.0),
+        news.trend(late, length_s=300, surprise=2.0),
+        news.trend(target="market", name="Market"),
+        news.alert(),
+        news.alert(status="escalated", at=late),
+        news.alert(status="resolved", at=late),
+        news.alert("e2", target=osmark, at=late),
+        Command(kind="acknowledge", alert=news.alert().id, by="ada", at=late),
+        Command(kind="snooze", alert=news.alert().id, by="bo", at=late + timedelta(hours=1)),
+        DeadLetter(stage="infer", topic="articles", partition=1, offset=7, error="x", at=late, record="{"),
+        DeadLetter(stage="infer", topic="articles", partition=1, offset=8, error="x", at=late, record="["),
+    ]
+
+
+@given(data=st.data())
+@hypothesis_settings(max_examples=20, deadline=None)
+def test_records_in_any_order_with_repeats_and_any_batching_read_the_same(
+    data: st.DataObject, news: ModuleType
+) -> None:
+    records = some_records(news)
+    repeats = data.draw(st.lists(st.sampled_from(records), max_size=12), label="repeats")
+    order = data.draw(st.permutations(records + repeats), label="order")
+    batch = data.draw(st.integers(1, len(order)), label="batch")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store.open(Settings(data=Path(folder) / "once")) as once,
+        Store.open(Settings(data=Path(folder) / "any")) as other,
+    ):
+        write(once, records)
+        for start in range(0, len(order), batch):
+            write(other, order[start : start + batch])
+        assert everything(other) == everything(once)
+
+
+def test_a_record_processed_twice_is_no_change(store: Store, news: ModuleType) -> None:
+    write(store, some_records(news))
+    before, seq = everything(store), store.last_change()
+
+    write(store, some_records(news))
+
+    assert everything(store) == before
+    assert store.changes(seq) == []
+
+
+def test_reprints_of_a_story_count_as_one_story_and_many_articles(store: Store, news: ModuleType) -> None:
+    store.write_signals(
+        news.signal(f"a{number}", story="one", at=news.NOON + timedelta(minutes=number)) for number in range(40)
+    )
+
+    row = store.target(news.VELDARA)
+    assert row is not None
+    assert (row.stories, row.articles) == (1, 40)
+    (story,) = store.stories(news.VELDARA)
+    assert story.articles == 40
+    assert story.title.endswith("a39")
+
+
+def test_a_later_version_takes_the_place_of_the_former_but_both_are_kept(store: Store, news: ModuleType) -> None:
+    store.write_signals([news.signal("a1", story="old")])
+    store.write_signals([news.signal("a1", version=2, story="new", score=0.4)])
+    store.write_signals([news.signal("a1", story="old")])
+
+    (story,) = store.stories(news.VELDARA)
+    row = store.target(news.VELDARA)
+    assert row is not None
+    assert story.story == "new"
+    assert (row.stories, row.articles, row.score) == (1, 1, story.score)
+    assert store.counts().signals == 2
+
+
+def test_the_score_is_the_mean_over_stories_of_the_last_seven_days_of_data(store: Store, news: ModuleType) -> None:
+    old = news.NOON - timedelta(days=8)
+    good = [news.signal(f"good{n}", story="good", score=0.6) for n in range(9)]
+    bad = news.signal("bad", score=-0.4)
+    store.write_signals([news.signal("old", at=old, score=0.9), *good, bad])
+
+    row = store.target(news.VELDARA)
+    assert row is not None
+    expected = (good[0].sentiment.score + bad.sentiment.score) / 2
+    assert row.score == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_target_whose_sources_are_silent_is_blind_since_they_fell_silent(store: Store, news: ModuleType) -> None:
+    long_ago = news.NOON - timedelta(days=3)
+    store.write_analyses([news.analysis("a1", at=long_ago), news.analysis("a2", at=news.NOON, source=news.SOURCES[1])])
+    store.write_signals([news.signal("a1", at=long_ago)])
+    store.write_signals([news.signal("a2", target="entity:osmark", source=news.SOURCES[1])])
+
+    blind, seeing = store.target(news.VELDARA), store.target("entity:osmark")
+    assert blind is not None
+    assert seeing is not None
+    assert blind.blind_since == long_ago
+    assert seeing.blind_since is None
+    assert store.counts().blind == 1
+
+
+def test_dead_letters_are_all_counted_and_the_newest_kept(news: ModuleType, tmp_path: Path) -> None:
+    keep = 10_000
+    settings = Settings(data=tmp_path, store=StoreSettings(keep_dead_letters=keep))
+
+    def letter(number: int) -> DeadLetter:
+        return DeadLetter(
+            stage="ingest", topic="articles", partition=0, offset=number, error="x" * 20_000, at=news.NOON, record="r"
+        )
+
+    with Store.open(settings) as store:
+        store.write_dead_letters(map(letter, range(keep + 5)))
+        store.write_dead_letters(map(letter, range(keep, keep + 5)))  # delivered again
+
+        kept = store.dead_letters(limit=keep * 2)
+        assert store.counts().dead_letters == keep + 5
+        assert len(kept) == keep
+        assert kept[0].offset == keep + 4
+        assert len(kept[0].error) == 10_000
+
+
+def test_data_older_than_keep_days_before_the_newest_goes_and_counts_follow(tmp_path: Path, news: ModuleType) -> None:
+    settings = Settings(data=tmp_path, store=StoreSettings(keep_days=30))
+    old = news.NOON - timedelta(days=40)
+    with Store.open(settings) as store:
+        store.write_analyses([news.analysis("old", at=old)])
+        store.write_signals(
+            [
+                news.signal("old", at=old),
+                news.signal("old2", at=old, story="both"),
+                news.signal("new2", story="both"),
+                news.signal("old", at=old, target="entity:tirell"),
+            ]
+        )
+        store.write_trends([news.trend(old)])
+        store.write_alerts([news.alert("old", at=old), news.alert("new")])
+        store.write_analyses([news.analysis("new")])
+
+        row = store.target(news.VELDARA)
+        assert row is not None
+        assert (row.stories, row.articles) == (1, 1)
+        assert row.score == news.signal().sentiment.score
+        assert [story.articles for story in store.stories(news.VELDARA)] == [1]
+        assert store.target("entity:tirell") is None
+        assert [alert.id for alert in store.alerts()] == [news.alert("new").id]
+        assert store.counts().articles == 1
+        assert store.counts().trends == 0
+
+
+def test_hostile_text_is_kept_as_it_is(store: Store, news: ModuleType) -> None:
+    title = "<script>alert(1)</script> '; DROP TABLE signals; -- \U0001f4a3 100%_"
+    store.write_signals([news.signal("a1", title=title, evidence=Evidence(text=title, start=0, end=3))])
+
+    assert store.stories(news.VELDARA)[0].title == title
+
+
+def test_a_target_of_a_kind_unheard_of_is_listed_as_an_entity(store: Store, news: ModuleType) -> None:
+    store.write_signals([news.signal("a1", target="comet:halley")])
+    assert [row.kind for row in store.targets()] == ["entity"]

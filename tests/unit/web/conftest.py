@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+
+import aiohttp
+import fictional
+import pytest
+from serving import Process, running, sink
+
+from riskwire.settings import Settings, WebSettings
+from riskwire.store import Store
+from riskwire.web import AppServices
+
+Serving = Callable[..., AbstractAsyncContextManager[aiohttp.ClientSession]]
+
+
+@pytest.fixture(scope="session")
+def news() -> ModuleType:
+    """Builders of made-up records."""
+    return fictional
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Settings(data=tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def process(store: Store) -> Process:
+    return Process(store)
+
+
+@pytest.fixture
+def serving(store: Store, process: Process) -> Serving:
+    """Serve the store with web settings; gives a client whose base is the server."""
+
+    @asynccontextmanager
+    async def start(
+        *, headers: dict[str, str] | None = None, services: AppServices | None = None, **web: object
+    ) -> AsyncIterator[aiohttp.ClientSession]:
+        settings = Settings(web=WebSettings(**({"port": 0} | web)))
+        async with (
+            running(settings, store, services or process.services()) as url,
+            aiohttp.ClientSession(url, headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as client,
+        ):
+            yield client
+
+    return start
+
+
+@pytest.fixture
+async def client(serving: Serving) -> AsyncIterator[aiohttp.ClientSession]:
+    async with serving() as session:
+        yield session
+
+
+@pytest.fixture
+async def filled(store: Store) -> ModuleType:
+    """Three days of made-up news in the store, written by the sink."""
+    await sink(store, fictional.world(days=3))
+    return fictional

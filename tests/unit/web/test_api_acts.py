@@ -1,0 +1,161 @@
+"""Scoring and commands: bounded, and every fault is told with its place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import pytest
+
+from riskwire.errors import SchemaError
+from riskwire.web import AppServices, Readiness, StageState
+
+
+async def post(client: aiohttp.ClientSession, path: str, body: Any, status: int) -> Any:
+    async with client.post(path, json=body) as response:
+        assert response.status == status, await response.text()
+        return await response.json(content_type=None)
+
+
+async def test_texts_are_scored_in_order(client: aiohttp.ClientSession) -> None:
+    texts = [{"id": number, "text": f"Text {number}", "targets": [{"start": 0, "end": 4}]} for number in range(3)]
+    results = await post(client, "/api/v1/analyse", texts, 200)
+    assert [result["id"] for result in results] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ([{"id": "a", "text": "x"}, {"id": "b"}], "body.1.text"),
+        ([{"id": "a", "text": 7}], "body.0.text"),
+        (
+            [{"id": "a", "text": "short", "targets": [{"start": 0, "end": 2}, {"start": 3, "end": 6}]}],
+            "body.0.targets.1",
+        ),
+        ([{"id": "a", "text": "short", "targets": [{"start": -1, "end": 2}]}], "body.0.targets.0.start"),
+        ({"id": "a"}, "body"),
+    ],
+)
+async def test_a_text_that_cannot_be_scored_is_named_by_its_place(
+    client: aiohttp.ClientSession, body: Any, place: str
+) -> None:
+    problem = await post(client, "/api/v1/analyse", body, 422)
+    assert problem["detail"].startswith(f"{place}:")
+
+
+async def test_spans_count_code_points_not_utf16(client: aiohttp.ClientSession) -> None:
+    text = "\U0001f4c9\U0001f4c9 Osmark"
+    await post(client, "/api/v1/analyse", [{"id": 1, "text": text, "targets": [{"start": 3, "end": 9}]}], 200)
+    await post(client, "/api/v1/analyse", [{"id": 1, "text": text, "targets": [{"start": 3, "end": 10}]}], 422)
+
+
+async def test_too_many_texts_and_too_large_bodies_are_413(serving: Any) -> None:
+    async with serving(max_texts=2, max_body=2_000) as client:
+        problem = await post(client, "/api/v1/analyse", [{"id": n, "text": "x"} for n in range(3)], 413)
+        assert "web.max_texts is 2" in problem["detail"]
+        problem = await post(client, "/api/v1/analyse", [{"id": 1, "text": "x" * 3_000}], 413)
+        assert "web.max_body (2000 bytes)" in problem["detail"]
+
+
+async def test_a_body_of_undeclared_length_is_bounded_too(serving: Any) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b'[{"id": 1, "text": "'
+        for _ in range(50):
+            yield b"x" * 100
+
+    async with (
+        serving(max_body=2_000) as client,
+        client.post("/api/v1/analyse", data=endless(), headers={"Content-Type": "application/json"}) as response,
+    ):
+        assert response.status == 413
+
+
+async def test_broken_json_is_a_422(client: aiohttp.ClientSession) -> None:
+    async with client.post("/api/v1/analyse", data=b"[{", headers={"Content-Type": "application/json"}) as response:
+        assert response.status == 422
+        assert (await response.json(content_type=None))["detail"].startswith("body")
+
+
+async def test_what_the_engine_refuses_is_told_as_it_words_it(serving: Any) -> None:
+    async def refuse(_: Any) -> Any:
+        raise SchemaError("text: too long", value="x", where="item 3")
+
+    async with serving(services=AppServices(score=refuse)) as client:
+        problem = await post(client, "/api/v1/analyse", [{"id": 1, "text": "x"}], 422)
+        assert problem["detail"] == "item 3: text: too long (got 'x')"
+
+
+async def test_a_process_without_a_model_or_a_bus_says_so(serving: Any, filled: ModuleType) -> None:
+    async with serving(services=AppServices()) as client:
+        assert "no model" in (await post(client, "/api/v1/analyse", [{"id": 1, "text": "x"}], 503))["detail"]
+        command = {"kind": "acknowledge", "alert": filled.alert("veldara").id, "by": "ada"}
+        assert "only reads" in (await post(client, "/api/v1/commands", command, 503))["detail"]
+
+
+async def test_a_model_that_hangs_meets_a_deadline(serving: Any) -> None:
+    import asyncio
+
+    async def hang(_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with serving(services=AppServices(score=hang), timeout_s=0.05) as client:
+        assert "web.timeout_s" in (await post(client, "/api/v1/analyse", [{"id": 1, "text": "x"}], 504))["detail"]
+
+
+async def test_an_acknowledgement_is_published_and_shows_on_the_alert(
+    client: aiohttp.ClientSession, filled: ModuleType, process: Any
+) -> None:
+    alert = filled.alert("veldara").id
+    await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": alert, "by": "ada"}, 202)
+    async with client.get(f"/api/v1/alerts/{alert}") as response:
+        found = await response.json()
+    assert [command.kind for command in process.commands] == ["acknowledge"]
+    assert (found["handling"], found["handled_by"]) == ("acknowledged", "ada")
+    assert found["commands"][0]["by"] == "ada"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kind": "explode"}, "body.kind"),
+        ({"kind": "watchlist_set"}, "body.kind"),
+        ({"kind": "snooze"}, "until"),
+        ({"kind": "comment"}, "comment"),
+        ({"by": ""}, "body.by"),
+        ({"colour": "red"}, "body.colour"),
+    ],
+)
+async def test_a_command_that_is_not_one_is_refused_by_name(
+    client: aiohttp.ClientSession, filled: ModuleType, process: Any, change: dict[str, str], says: str
+) -> None:
+    command = {"kind": "acknowledge", "alert": filled.alert("veldara").id, "by": "ada"} | change
+    problem = await post(client, "/api/v1/commands", command, 422)
+    assert says in problem["detail"]
+    assert process.commands == []
+
+
+async def test_a_command_for_no_alert_is_a_404(client: aiohttp.ClientSession, process: Any) -> None:
+    problem = await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": "nobody", "by": "ada"}, 404)
+    assert "nobody" in problem["detail"]
+    assert process.commands == []
+
+
+async def test_probes_tell_which_stage_makes_no_progress(client: aiohttp.ClientSession, process: Any) -> None:
+    async with client.get("/readyz") as response:
+        assert response.status == 200
+    process.readiness = Readiness(
+        stages=(StageState(name="infer", ok=False, detail="no progress for 40 s"), StageState(name="alert", ok=True))
+    )
+    async with client.get("/readyz") as response:
+        assert response.status == 503
+        assert (await response.json())["problems"] == ["stage infer: no progress for 40 s"]
+    async with client.get("/healthz") as response:
+        assert response.status == 200
+
+
+async def test_metrics_are_served_where_they_are_asked_for(client: aiohttp.ClientSession) -> None:
+    async with client.get("/metrics", allow_redirects=False) as response:
+        assert response.status == 200
+        assert "riskwire_web_streams" in await response.text()

@@ -1,0 +1,142 @@
+"""The API gives what the store holds, in pages, and says plainly what it cannot give."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import pytest
+
+from riskwire.schemas import Alert
+from riskwire.store import Store
+
+
+async def get(client: aiohttp.ClientSession, path: str, expect: int = 200, **query: Any) -> Any:
+    async with client.get(path, params={key: str(value) for key, value in query.items()}) as response:
+        assert response.status == expect, await response.text()
+        return await response.json(content_type=None)
+
+
+async def test_alerts_are_a_list_of_alert_records_newest_first(
+    client: aiohttp.ClientSession, filled: ModuleType
+) -> None:
+    rows = await get(client, "/api/v1/alerts")
+    assert [(row["name"], row["status"]) for row in rows] == [
+        ("Veldara Chemicals", "escalated"),
+        ("Osmark Bank", "firing"),
+        ("Tirell Motors", "resolved"),
+    ]
+    assert Alert.model_validate(rows[0]).evidence
+    assert rows[0]["at"].endswith("Z")
+    assert [row["name"] for row in await get(client, "/api/v1/alerts", status="open", target="entity:osmark")] == [
+        "Osmark Bank"
+    ]
+
+
+async def test_an_alert_carries_its_records_and_evidence(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+    found = await get(client, f"/api/v1/alerts/{filled.alert('veldara').id}")
+    assert [record["status"] for record in found["records"]] == ["firing", "escalated"]
+    assert found["evidence"][0]["text"][found["evidence"][0]["start"] : found["evidence"][0]["end"]] == found["name"]
+
+
+async def test_pages_follow_the_link_to_the_end(
+    client: aiohttp.ClientSession, filled: ModuleType, store: Store
+) -> None:
+    path: str | None = "/api/v1/stories?target=market&limit=7"
+    seen = []
+    while path is not None:
+        async with client.get(path) as response:
+            seen += [row["story"] for row in await response.json()]
+            link = response.links.get("next")
+            path = str(link["url"].relative()) if link else None
+    row = store.target("market")
+    assert row is not None
+    assert len(seen) == len(set(seen)) == row.stories
+
+
+async def test_targets_with_slashes_colons_and_spaces_have_pages_and_trends(
+    client: aiohttp.ClientSession, store: Store, news: ModuleType
+) -> None:
+    target = "topic:Legal | Regulation/Antitrust 100%"
+    store.write_signals([news.signal("a", target=target)])
+    store.write_trends([news.trend(target=target)])
+
+    from urllib.parse import quote
+
+    import yarl
+
+    path = yarl.URL("/api/v1/targets/" + quote(target, safe=""), encoded=True)
+    async with client.get(path) as response:
+        assert (await response.json())["target"] == target
+    async with client.get(yarl.URL(f"{path}/trend", encoded=True)) as response:
+        assert len((await response.json())["points"]) == 1
+
+
+async def test_a_trend_ends_at_the_newest_data_whatever_the_year(
+    client: aiohttp.ClientSession, filled: ModuleType
+) -> None:
+    trend = await get(client, "/api/v1/targets/market/trend", last_s=86_400)
+    assert trend["until"].startswith("2026-03-02T12:00:00")
+    assert trend["since"].startswith("2026-03-01T12:00:00")
+    assert 0 < len(trend["points"]) <= 200
+    assert trend["points"][-1]["start"] >= "2026-03-02T09"
+    whole = await get(client, "/api/v1/targets/market/trend")
+    assert whole["points"][0]["start"] < trend["points"][0]["start"]
+
+
+async def test_targets_can_be_searched_ordered_and_sparked(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+    rows = await get(client, "/api/v1/targets", kind="entity", spark="true", limit=3)
+    assert [row["kind"] for row in rows] == ["entity"] * 3
+    assert rows[0]["target"] == filled.VELDARA
+    assert len(rows[0]["spark"]) == 28
+    assert [row["target"] for row in await get(client, "/api/v1/targets", query="osmark")] == ["entity:osmark"]
+
+
+async def test_status_tells_topics_lag_bundle_version_and_blind_targets(
+    client: aiohttp.ClientSession, filled: ModuleType
+) -> None:
+    status = await get(client, "/api/v1/status")
+    assert status["topics"] == {"articles": 12}
+    assert status["lag"] == {"infer": 3}
+    assert status["bundle"] == "fictional@1"
+    assert status["newest"].startswith("2026-03-02T")
+    assert status["blind"] == 0
+    assert status["counts"]["open_alerts"] == 2
+    assert status["version"]
+    assert status["uptime_s"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/api/v1/alerts/nobody", "nobody"),
+        ("/api/v1/targets/entity:nobody", "entity:nobody"),
+        ("/api/v1/targets/entity:nobody/trend", "entity:nobody"),
+        ("/api/v1/stories?target=entity:nobody", "entity:nobody"),
+        ("/api/v1/nothing", "/api/v1/nothing"),
+    ],
+)
+async def test_what_is_not_there_is_a_404_that_names_it(client: aiohttp.ClientSession, path: str, names: str) -> None:
+    problem = await get(client, path, expect=404)
+    assert names in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/api/v1/alerts?limit=0", "query.limit"),
+        ("/api/v1/alerts?status=angry", "query.status"),
+        ("/api/v1/alerts?before=yesterday", "before"),
+        ("/api/v1/targets?kind=comet", "query.kind"),
+        ("/api/v1/targets/market/trend?since=soon", "query.since"),
+        ("/api/v1/targets/market/trend?step_s=1&last_s=9999999", "query.step_s"),
+        ("/api/v1/targets/market/trend?since=9999-01-01T00:00:00Z", "query.since"),
+    ],
+)
+async def test_a_bad_parameter_is_a_422_that_names_it(
+    client: aiohttp.ClientSession, filled: ModuleType, path: str, names: str
+) -> None:
+    problem = await get(client, path, expect=422)
+    assert problem["detail"].startswith(names)
+    assert problem["status"] == 422

@@ -1,0 +1,121 @@
+"""The live stream: what changes is told, nothing is skipped, and there is an end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+
+from riskwire.settings import Settings, WebSettings
+from riskwire.store import Store
+from riskwire.web import create_app, serve
+
+
+class Events:
+    """A reader of server-sent events."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def next(self, *kinds: str) -> dict[str, Any]:
+        """The next event of one of these kinds."""
+        async with asyncio.timeout(10):
+            while True:
+                event: dict[str, Any] = {}
+                while line := (await self._response.content.readline()).decode().rstrip("\r\n"):
+                    name, _, value = line.partition(": ")
+                    event[name] = value
+                if not event and self._response.content.at_eof():
+                    raise EOFError
+                if event.get("event") in kinds:
+                    return event | {"data": json.loads(event["data"])}
+
+
+@asynccontextmanager
+async def stream(client: aiohttp.ClientSession, last: str | None = None) -> AsyncIterator[Events]:
+    headers = {"Last-Event-ID": last} if last else {}
+    async with client.get("/api/v1/stream", headers=headers) as response:
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+        yield Events(response)
+
+
+async def test_a_stream_begins_with_the_status(client: aiohttp.ClientSession) -> None:
+    async with stream(client) as events:
+        assert (await events.next("status"))["data"]["bundle"] == "fictional@1"
+
+
+async def test_a_new_alert_arrives_without_asking(
+    client: aiohttp.ClientSession, store: Store, news: ModuleType
+) -> None:
+    async with stream(client) as events:
+        await events.next("status")
+        await store.write_off_loop(store.write_alerts, [news.alert()])
+        event = await events.next("alert")
+        assert event["data"]["id"] == news.alert().id
+        assert event["data"]["summary"].startswith("Veldara Chemicals")
+
+
+async def test_targets_and_trends_that_moved_are_named(
+    client: aiohttp.ClientSession, store: Store, news: ModuleType
+) -> None:
+    async with stream(client) as events:
+        await events.next("status")
+        await store.write_off_loop(store.write_signals, [news.signal("a"), news.signal("a", target="market")])
+        assert (await events.next("target"))["data"] == {"targets": [news.VELDARA, "market"]}
+        await store.write_off_loop(store.write_trends, [news.trend()])
+        assert (await events.next("trend"))["data"] == {"targets": [news.VELDARA]}
+
+
+async def test_a_stream_that_broke_goes_on_where_it_was(
+    client: aiohttp.ClientSession, store: Store, news: ModuleType
+) -> None:
+    async with stream(client) as events:
+        await events.next("status")
+        await store.write_off_loop(store.write_alerts, [news.alert("first")])
+        last = (await events.next("alert"))["id"]
+    await store.write_off_loop(store.write_alerts, [news.alert("missed")])
+    async with stream(client, last) as events:
+        assert (await events.next("alert"))["data"]["id"] == news.alert("missed").id
+
+
+async def test_an_event_id_of_another_store_starts_now(
+    client: aiohttp.ClientSession, store: Store, news: ModuleType
+) -> None:
+    async with stream(client, "99999999") as events:
+        await events.next("status")
+        await store.write_off_loop(store.write_alerts, [news.alert()])
+        assert (await events.next("alert"))["data"]["id"] == news.alert().id
+
+
+async def test_one_stream_too_many_is_a_503_and_an_ended_one_makes_room(serving: Any) -> None:
+    async with serving(max_streams=1) as client:
+        async with stream(client) as events:
+            await events.next("status")
+            async with client.get("/api/v1/stream") as refused:
+                assert refused.status == 503
+                assert "web.max_streams" in (await refused.json(content_type=None))["detail"]
+        async with asyncio.timeout(10):
+            while True:
+                async with client.get("/api/v1/stream") as again:
+                    if again.status == 200:
+                        break
+
+
+async def test_the_server_stops_promptly_with_streams_open(store: Store, process: Any) -> None:
+    settings = Settings(web=WebSettings(port=0))
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    server = asyncio.create_task(serve(create_app(settings, store, process.services()), settings, url.set_result))
+    async with aiohttp.ClientSession(await url) as client, stream(client) as events:
+        await events.next("status")
+        begun = time.monotonic()
+        server.cancel()
+        await asyncio.wait([server], timeout=10)
+        assert server.cancelled()
+        assert time.monotonic() - begun < 4
