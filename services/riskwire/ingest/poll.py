@@ -1,0 +1,237 @@
+"""ingest as a stage: each task has the feeds of one partition of the topic `feeds`, polls them and publishes.
+
+Articles, validators, item memory, ticks and the read position go out in the steps of one assignment. A document of
+many items goes out in several steps; its validators are in the last, so that a task that is killed in between reads it
+again and the memory drops what is out already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import blake2b
+
+import structlog
+from pydantic import TypeAdapter
+
+from riskwire import metrics
+from riskwire.bus import Assignment, Bus, Message, Outgoing, broadcast
+from riskwire.errors import BusError, FetchError, RiskwireError, SchemaError
+from riskwire.ingest.admission import admit
+from riskwire.ingest.fetch import Document, Fetcher
+from riskwire.ingest.memory import ItemMemory
+from riskwire.ingest.reader import Reader
+from riskwire.ingest.reading import Item, Reading
+from riskwire.ingest.roster import Roster
+from riskwire.ingest.schedule import Polled, PollState, settle
+from riskwire.ingest.times import IngestClock, utc_now
+from riskwire.schemas import Article, Feed, Tick, Topic, Utc, read_record
+from riskwire.settings import Settings
+from riskwire.stage import dead_letter
+
+log = structlog.get_logger(__name__)
+
+STAGE = "ingest"
+
+_LISTEN_S = 1.0
+"""How long one look for new feed records lasts."""
+
+_FEEDS = TypeAdapter(Feed)
+
+
+async def run_ingest(bus: Bus, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
+    """Poll the feeds of every partition of `feeds` that is assigned, until the bus is closed.
+
+    Raises:
+        RiskwireError: when it cannot go on; a feed that fails is no reason.
+    """
+    shared = IngestClock(clock)
+    async with Fetcher(settings.ingest) as fetcher, Reader(settings.ingest) as reader, asyncio.TaskGroup() as group:
+        async for assignment in bus.assignments(STAGE, Topic.FEEDS):
+            task = FeedTask(bus, assignment, settings, fetcher, reader, shared)
+            group.create_task(task.run(), name=f"{STAGE}-{assignment.partition}")
+
+
+class FeedTask:
+    """The feeds of one partition."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        assignment: Assignment,
+        settings: Settings,
+        fetcher: Fetcher,
+        reader: Reader,
+        clock: IngestClock,
+    ) -> None:
+        self._assignment = assignment
+        self._partitions = bus.partitions(Topic.ARTICLES)
+        self._settings = settings
+        self._fetcher = fetcher
+        self._reader = reader
+        self._clock = clock
+        self._position = 0
+        self._told: datetime | None = None
+        self._polls: set[asyncio.Task[Polled]] = set()
+
+    async def run(self) -> None:
+        """Until the partition is someone else's or the bus is closed."""
+        state = await self._assignment.restore()
+        if "clock" in state:
+            self._clock.not_before(_CLOCK.validate_json(state["clock"]))
+        self._position = int(state.get("position", b"0"))
+        self._memory = ItemMemory(state, self._settings.ingest.remember)
+        self._roster = Roster(state, utc_now(), time.monotonic())
+        del state
+        listening = self._listen()
+        try:
+            while not self._assignment.revoked:
+                metrics.STAGE_PROGRESS.labels(stage=STAGE).set_to_current_time()
+                self._start_polls()
+                waiting: set[asyncio.Task[Polled] | asyncio.Task[Sequence[Message]]] = {listening, *self._polls}
+                done, _ = await asyncio.wait(waiting, timeout=self._idle_s(), return_when=asyncio.FIRST_COMPLETED)
+                if listening in done:
+                    await self._take(listening.result())
+                    listening = self._listen()
+                for poll in [each for each in self._polls if each in done]:
+                    self._polls.discard(poll)
+                    await self._finish(poll.result())
+                await self._commit([], {})
+        except BusError:
+            if not self._assignment.revoked:
+                raise
+        finally:
+            await _cancelled(listening, *self._polls)
+
+    def _listen(self) -> asyncio.Task[Sequence[Message]]:
+        return asyncio.create_task(_fetched(self._assignment, self._settings.bus.batch), name=f"{STAGE}-feeds")
+
+    def _start_polls(self) -> None:
+        for feed in self._roster.due(time.monotonic()):
+            if self._fetcher.enter(feed.url):
+                self._roster.started(feed)
+                poll = asyncio.create_task(self._poll(feed, self._roster.poll_of(feed)), name=f"poll-{feed.id}")
+                poll.add_done_callback(partial(_leave, self._fetcher, feed.url))
+                self._polls.add(poll)
+
+    def _idle_s(self) -> float:
+        return min(max(self._roster.next_due() - time.monotonic(), 0.02), self._settings.ingest.tick_s / 4, _LISTEN_S)
+
+    async def _poll(self, feed: Feed, state: PollState) -> Polled:
+        try:
+            answer = await self._fetcher.fetch(feed.url, state.validators)
+            if not isinstance(answer, Document):
+                return Polled(feed, answer)
+            body = blake2b(answer.body, digest_size=16).hexdigest()
+            if body == state.body:
+                return Polled(feed, answer, body=body)
+            return Polled(feed, answer, await self._reader.read(feed, answer), body)
+        except RiskwireError as error:
+            return Polled(feed, error=error)
+        except Exception as error:
+            log.exception("a poll failed in a way that was not foreseen", feed=feed.id)
+            return Polled(feed, error=FetchError(f"unforeseen: {error!r}", where=feed.url))
+
+    async def _take(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        results: list[Outgoing] = []
+        state: dict[str, bytes | None] = {}
+        for message in messages:
+            try:
+                feed = read_record(_FEEDS, message.value, message.where)
+                state |= self._roster.put(feed, time.monotonic())
+            except SchemaError as error:
+                log.error("feed record to dead letters", where=message.where, error=str(error))
+                results.append(dead_letter(STAGE, message, error))
+        self._position = messages[-1].offset + 1
+        state["position"] = str(self._position).encode()
+        await self._commit(results, state)
+        metrics.STAGE_RECORDS.labels(stage=STAGE).inc(len(messages))
+
+    async def _finish(self, polled: Polled) -> None:
+        feed = polled.feed
+        metrics.FETCHES.labels(outcome=polled.outcome).inc()
+        if not self._roster.holds(feed):
+            return
+        before = self._roster.poll_of(feed)
+        after, wait_s = settle(before, polled, self._settings.ingest.backoff_max_s)
+        _tell(before, after, polled, wait_s)
+        await self._publish(polled.feed, polled.reading.items if polled.reading else ())
+        await self._commit([], self._roster.settled(feed, after, wait_s, utc_now(), time.monotonic()))
+
+    async def _publish(self, feed: Feed, items: Sequence[Item]) -> None:
+        """The new ones of a document's items, in steps of at most a batch."""
+        most = self._settings.bus.batch
+        for start in range(0, len(items), most):
+            articles = admit(
+                items[start : start + most],
+                feed.id,
+                self._memory,
+                self._clock.now(),
+                self._settings.ingest.backfill_after_s,
+            )
+            await self._commit([_outgoing(article) for article in articles], self._memory.take_changes())
+            for article in articles:
+                metrics.ARTICLES.labels(kind="new" if article.version == 1 else "revised").inc()
+
+    async def _commit(self, results: list[Outgoing], state: dict[str, bytes | None]) -> None:
+        """One atomic step, with a tick where one is due; none where there is nothing to say."""
+        now = self._clock.now()
+        if self._told is None or now - self._told >= timedelta(seconds=self._settings.ingest.tick_s):
+            self._told = now
+            tick = Tick(seen_at=now).to_bytes()
+            results = [*results, *broadcast(Topic.ARTICLES, tick, self._partitions)]
+        if results or state:
+            state["clock"] = _CLOCK.dump_json(now)
+            await self._assignment.commit(self._position, results, state)
+
+
+_CLOCK: TypeAdapter[datetime] = TypeAdapter(Utc)
+
+
+def _leave(fetcher: Fetcher, url: str, _: asyncio.Task[Polled]) -> None:
+    fetcher.leave(url)
+
+
+async def _fetched(assignment: Assignment, most: int) -> Sequence[Message]:
+    return await assignment.fetch(most, _LISTEN_S)
+
+
+async def _cancelled(*tasks: asyncio.Task[Polled] | asyncio.Task[Sequence[Message]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _outgoing(article: Article) -> Outgoing:
+    return Outgoing(Topic.ARTICLES, article.id, article.to_bytes())
+
+
+def _tell(before: PollState, after: PollState, polled: Polled, wait_s: float) -> None:
+    """Log what changed, count what was left out."""
+    feed = polled.feed
+    if after.problem != before.problem:
+        if after.problem == "gone":
+            log.warning("feed is gone for good (410), it is polled no more", feed=feed.id, url=feed.url)
+        elif after.problem:
+            why = str(polled.error) if polled.error else repr(polled.answer)
+            log.warning("feed fails", feed=feed.id, outcome=after.problem, error=why, again_in_s=round(wait_s))
+        else:
+            log.info("feed is back", feed=feed.id)
+    if after.moved_to and after.moved_to != before.moved_to:
+        log.warning("feed has moved for good, change its url in the feed list", feed=feed.id, to=after.moved_to)
+    if polled.reading is not None:
+        _count(polled.reading)
+        if after.faulty and not before.faulty:
+            log.warning("feed was read in part", feed=feed.id, fault=polled.reading.fault)
+
+
+def _count(reading: Reading) -> None:
+    for reason, entries in reading.skipped.items():
+        metrics.SKIPPED.labels(reason=reason).inc(entries)
+    if reading.fault:
+        metrics.FAULTY.inc()

@@ -1,0 +1,80 @@
+"""`kill -9` in the middle of a replay, in a process of its own: the log is that of an undisturbed one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from riskwire.bus.open import open_bus
+from riskwire.ingest.replay import replay
+from riskwire.schemas import Topic
+from riskwire.settings import Settings
+
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from riskwire.bus.open import open_bus
+from riskwire.ingest.replay import replay
+from riskwire.settings import Settings
+
+async def main() -> None:
+    settings = Settings(data=Path(sys.argv[1]))
+    bus = await open_bus(settings)
+    await replay(bus, Path(sys.argv[2]), settings, progress=lambda at: print(at.stories, flush=True))
+    await bus.close()
+
+asyncio.run(main())
+"""
+
+
+def write_archive(path: Path, stories: int) -> None:
+    start = datetime(2009, 1, 1, tzinfo=UTC)
+    with path.open("w", encoding="utf-8") as file:
+        for n in range(stories):
+            moment = start + timedelta(seconds=n * 37 % 5_000 + n * 3)
+            row = {
+                "published_at": moment.isoformat(),
+                "title": f"Globex closes plant {n % (stories - 50)}",
+                "source": "wire",
+            }
+            file.write(json.dumps(row) + "\n" if n % 97 else "broken\n")
+
+
+async def log_of(settings: Settings) -> list[list[bytes]]:
+    bus = await open_bus(settings)
+    try:
+        partitions = [await bus.read(Topic.ARTICLES, p, 0, 100_000) for p in range(bus.partitions(Topic.ARTICLES))]
+        letters = await bus.read(Topic.DEAD_LETTERS, 0, 0, 1_000)
+    finally:
+        await bus.close()
+    offsets = [str(json.loads(letter.value)["offset"]).encode() for letter in letters]
+    return [*([message.value for message in messages] for messages in partitions), offsets]
+
+
+async def test_kill_9_leaves_the_log_of_an_undisturbed_replay(tmp_path: Path) -> None:
+    archive = tmp_path / "news.jsonl"
+    write_archive(archive, 1_500)
+    calm, disturbed = Settings(data=tmp_path / "calm"), Settings(data=tmp_path / "disturbed")
+    bus = await open_bus(calm)
+    report = await replay(bus, archive, calm)
+    await bus.close()
+    for kill_at in (1, 4):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", PROGRAM, str(disturbed.data), str(archive)), stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            for _ in range(kill_at):
+                assert await process.stdout.readline()
+            process.kill()
+            assert await process.wait() == -signal.SIGKILL
+    bus = await open_bus(disturbed)
+    rest = await replay(bus, archive, disturbed)
+    await bus.close()
+    assert 500 <= rest.resumed_at < 1_500
+    assert await log_of(disturbed) == await log_of(calm)
+    assert report.bad == 16

@@ -1,0 +1,27 @@
+"""Fixtures of the ingest room."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from riskwire.settings import Settings
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The shared data, which is not part of the project."""
+    root = Path(os.environ.get("RISKWIRE_SHARED", REPOSITORY.parent / "shared"))
+    if not (root / "data").is_dir():
+        pytest.skip("../shared/data is not there")
+    return root
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Default settings with a data directory of their own."""
+    return Settings(data=tmp_path / "data")
