@@ -1,4 +1,4 @@
-"""A replay of the demo's crisis through every stage with the bundle that ships: killed, spread differently, run twice."""
+"""A replay of the demo's crisis through every stage with the bundle that ships: killed, spread, run twice."""
 
 from __future__ import annotations
 

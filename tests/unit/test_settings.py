@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+
 from riskwire.errors import SettingsError
 from riskwire.settings import Settings, described, load_settings
 
@@ -23,7 +24,8 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
     monkeypatch.setenv("RISKWIRE_WEB__PORT", "2")
     monkeypatch.setenv("RISKWIRE_WEB__MAX_BODY", "6000")
     settings = load_settings(file, {"web": {"port": 3}})
-    assert (settings.web.port, settings.web.max_body, settings.web.host, settings.bus.batch) == (3, 6000, "localhost", 7)
+    web = settings.web
+    assert (web.port, web.max_body, web.host, settings.bus.batch) == (3, 6000, "localhost", 7)
 
 
 def test_riskwire_yaml_in_the_working_directory_is_read(tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path, monkeypatch
 
 def test_a_secret_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKWIRE_WEB__TOKEN_FILE", "nowhere")
-    with pytest.raises(SettingsError, match="nowhere: web.token_file"):
+    with pytest.raises(SettingsError, match=r"nowhere: web\.token_file"):
         load_settings()
 
 

@@ -105,7 +105,9 @@ def _store(settings: Settings) -> Store:
 def _must_exist(data: Path) -> None:
     if not (data / FILE).exists():
         raise SettingsError(
-            "there is no data of riskwire in this directory", where=str(data), do="`riskwire run` or `riskwire replay` makes one"
+            "there is no data of riskwire in this directory",
+            where=str(data),
+            do="`riskwire run` or `riskwire replay` makes some",
         )
 
 

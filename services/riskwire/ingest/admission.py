@@ -11,9 +11,20 @@ from riskwire.schemas import Article
 
 
 def admit(
-    items: Sequence[Item], source: str, memory: ItemMemory, seen_at: datetime, backfill_after_s: float
+    items: Sequence[Item],
+    source: str,
+    memory: ItemMemory,
+    seen_at: datetime,
+    backfill_after_s: float,
+    *,
+    first: bool = False,
 ) -> list[Article]:
-    """Articles for the items that are new or have new content; `published_at` is never later than `seen_at`."""
+    """Articles for the items that are new or have new content; `published_at` is never later than `seen_at`.
+
+    Args:
+        first: these items are of the first document ever read of a feed: one without a date is of unknown age, so
+            backfill.
+    """
     articles = []
     for item in items:
         memory.saw(item.id)
@@ -32,7 +43,8 @@ def admit(
                 language=item.language,
                 published_at=published_at,
                 seen_at=seen_at,
-                backfill=seen_at - published_at > timedelta(seconds=backfill_after_s),
+                backfill=seen_at - published_at > timedelta(seconds=backfill_after_s)
+                or (first and item.published_at is None),
             )
         )
     return articles

@@ -160,10 +160,10 @@ class FeedTask:
         before = self._roster.poll_of(feed)
         after, wait_s = settle(before, polled, self._settings.ingest.backoff_max_s)
         _tell(before, after, polled, wait_s)
-        await self._publish(polled.feed, polled.reading.items if polled.reading else ())
+        await self._publish(feed, polled.reading.items if polled.reading else (), first=not before.body)
         await self._commit([], self._roster.settled(feed, after, wait_s, utc_now(), time.monotonic()))
 
-    async def _publish(self, feed: Feed, items: Sequence[Item]) -> None:
+    async def _publish(self, feed: Feed, items: Sequence[Item], *, first: bool) -> None:
         """The new ones of a document's items, in steps of at most a batch."""
         most = self._settings.bus.batch
         for start in range(0, len(items), most):
@@ -173,6 +173,7 @@ class FeedTask:
                 self._memory,
                 self._clock.now(),
                 self._settings.ingest.backfill_after_s,
+                first=first,
             )
             await self._commit([_outgoing(article) for article in articles], self._memory.take_changes())
             for article in articles:

@@ -84,3 +84,11 @@ def test_what_is_older_than_the_limit_is_backfill_and_still_published() -> None:
         [item(k, published_at=NOON - timedelta(seconds=s)) for k, s in ages.items()], "s", memory, NOON, 21_600
     )
     assert [article.backfill for article in articles] == [False, True, True]
+
+
+def test_an_undated_item_of_the_first_document_of_a_feed_is_of_unknown_age_so_backfill() -> None:
+    undated, dated = item("a", published_at=None), item("b")
+    first = admit([undated, dated], "feed", ItemMemory({}, 1_000), NOON, 21_600, first=True)
+    later = admit([undated, dated], "feed", ItemMemory({}, 1_000), NOON, 21_600)
+    assert [article.backfill for article in first] == [True, False]
+    assert [article.backfill for article in later] == [False, False]

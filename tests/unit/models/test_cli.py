@@ -1,0 +1,55 @@
+"""The commands without the training libraries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+import riskwire_models.cli as command_line
+
+RUN = CliRunner()
+HEAVY = ("torch", "onnx", "onnxruntime", "onnxconverter_common", "tokenizers", "numpy", "safetensors", "transformers")
+
+
+def python_without(names: tuple[str, ...], code: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a fresh interpreter in which importing any of the names fails."""
+    home = str(Path(command_line.__file__).parents[1])
+    blocked = f"import sys\nsys.modules.update(dict.fromkeys({names!r}))\n"
+    return subprocess.run(
+        [sys.executable, "-c", blocked + code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": home},
+    )
+
+
+def test_the_commands_import_with_none_of_the_heavy_libraries() -> None:
+    done = python_without(
+        HEAVY, "import riskwire_models, riskwire_models.cli, riskwire_models.bundle, riskwire_models.card"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_library_names_the_extra(tmp_path: Path) -> None:
+    arguments = ["build", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--work", str(tmp_path)]
+    done = python_without(("torch",), f"from riskwire_models.cli import app\napp({arguments!r})")
+    assert done.returncode == 1
+    assert 'riskwire model build needs the "train" extra: pip install "riskwire[train]"' in done.stderr
+
+
+def test_all_commands_are_there() -> None:
+    shown = RUN.invoke(command_line.app, ["--help"])
+    assert shown.exit_code == 0
+    for name in ("build", "train", "export", "evaluate", "card"):
+        assert name in shown.output
+
+
+def test_a_folder_without_a_bundle_is_one_line_and_exit_one(tmp_path: Path) -> None:
+    shown = RUN.invoke(command_line.app, ["card", str(tmp_path)])
+    assert shown.exit_code == 1
+    assert "error: no bundle in" in shown.output

@@ -1,0 +1,41 @@
+"""What may ship."""
+
+from __future__ import annotations
+
+import pytest
+
+from riskwire_models.errors import GateError
+from riskwire_models.gate import check_invariance, check_losses
+
+FP32 = {"sentiment": 0.86, "entities": 0.70}
+
+
+def test_a_loss_of_exactly_the_limit_passes() -> None:
+    losses = check_losses(FP32, {"int8": {"sentiment": 0.85, "entities": 0.71}})
+    assert [round(one.points, 6) for one in losses] == [1.0, -1.0]
+
+
+def test_a_larger_loss_is_refused_with_head_figure_and_limit() -> None:
+    with pytest.raises(GateError) as caught:
+        check_losses(FP32, {"int8": {"sentiment": 0.8489, "entities": 0.70}, "fp16": dict(FP32)})
+    message = str(caught.value)
+    assert "int8 sentiment: 0.8489 is 1.11 points below fp32 (0.8600), the limit is 1.00" in message
+    assert "fp16" not in message
+
+
+def test_every_broken_head_is_named() -> None:
+    with pytest.raises(GateError, match=r"int8 sentiment.*; int8 entities"):
+        check_losses(FP32, {"int8": {"sentiment": 0.5, "entities": 0.5}})
+
+
+def test_what_was_not_measured_does_not_ship() -> None:
+    with pytest.raises(GateError, match="int8: entities was not measured"):
+        check_losses(FP32, {"int8": {"sentiment": 0.86}})
+    with pytest.raises(GateError, match="no sentence was compared"):
+        check_invariance("int8", 0, 0)
+
+
+def test_one_reading_that_depends_on_its_batch_is_one_too_many() -> None:
+    check_invariance("int8", 0, 500)
+    with pytest.raises(GateError, match="1 of 500"):
+        check_invariance("int8", 1, 500)

@@ -1,0 +1,73 @@
+"""Rows that list only opinionated names must not teach that other names are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from riskwire_models.errors import DataError
+from riskwire_models.examples import read_sentiment, read_targets
+from riskwire_models.headline_names import certain_names, uncertain_stretches
+from riskwire_models.labels import Span
+
+
+def spans(text: str, *names: str) -> list[Span]:
+    return [Span(text.index(name), text.index(name) + len(name), "negative") for name in names]
+
+
+@pytest.mark.parametrize(
+    "name", ["Infosys", "Gas Authority", "Tata Steel", "Axis Bank", "Johnson & Johnson", "Yes Bank"]
+)
+def test_listed_company_names_are_organisations(name: str) -> None:
+    assert [(span.start, span.end, span.label) for span in certain_names(name, spans(name, name))] == [
+        (0, len(name), "ORG")
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["Nifty", "rupee", "Gold", "India", "Rail stocks", "European shares", "IT", "Bank Nifty", "Coal India"]
+)
+def test_indices_currencies_commodities_sectors_and_what_could_be_one_are_not(name: str) -> None:
+    assert certain_names(name, spans(name, name)) == ()
+
+
+def test_unlisted_capitalised_words_are_unknown_and_plain_words_are_certain() -> None:
+    text = "LIC trims stake in Infosys to 3.25%, says Ajay"
+    known = certain_names(text, spans(text, "Infosys"))
+    assert [text[start:end] for start, end in uncertain_stretches(text, known)] == ["LIC", "Ajay"]
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_a_sentence_has_a_sentiment_only_where_its_targets_agree(tmp_path: Path) -> None:
+    text = "Acme rises, Bolt falls"
+    both = [{"start": 0, "end": 4, "label": "positive"}, {"start": 12, "end": 16, "label": "negative"}]
+    path = write(tmp_path / "t.jsonl", {"text": text, "entities": both}, {"text": text, "entities": both[:1]})
+    mixed, single = read_targets(path, "sentfin")
+    assert mixed.sentiment is None
+    assert [span.label for span in mixed.targets] == ["positive", "negative"]
+    assert single.sentiment == "positive"
+
+
+def test_spans_beyond_the_text_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", {"text": "Acme", "entities": [{"start": 0, "end": 9, "label": "positive"}]})
+    with pytest.raises(DataError, match="do not fit the text 'Acme'"):
+        list(read_targets(path, "sentfin"))
+
+
+def test_an_unknown_label_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", {"text": "Acme falls", "label": "bearish"})
+    with pytest.raises(DataError, match="'bearish' is none of negative, neutral, positive"):
+        list(read_sentiment(path, "tfns"))
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_text('{"text": "a", "label": "neutral"}\n{oops\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"s\.jsonl:2: not JSON"):
+        list(read_sentiment(path, "tfns"))

@@ -1,0 +1,72 @@
+"""The network itself; needs torch, which the project's own environment does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from riskwire_models.checkpoint import Checkpoint, load_checkpoint  # noqa: E402
+from riskwire_models.encode import Encoded  # noqa: E402
+from riskwire_models.labels import IGNORED  # noqa: E402
+from riskwire_models.loss import Weights, loss_of, tensors_of  # noqa: E402
+from riskwire_models.model import FourHeads, Shape  # noqa: E402
+from riskwire_models.recipe import Recipe  # noqa: E402
+
+SHAPE = Shape(50, 24, 2, 3, 48, 32, 1e-12)
+WEIGHTS = Weights(1.0, 1.0, 1.0, 1.0, (1.0, 1.0, 1.0, 1.0), 0.0)
+
+
+def model() -> FourHeads:
+    torch.manual_seed(1)
+    return FourHeads(SHAPE).eval()
+
+
+def test_the_outputs_have_the_promised_shapes() -> None:
+    ids = torch.randint(0, 50, (2, 16))
+    sentiment, entities, toward, topics = model()(ids, torch.ones_like(ids))
+    assert [tuple(one.shape) for one in (sentiment, entities, toward, topics)] == [
+        (2, 3),
+        (2, 16, 9),
+        (2, 16, 3),
+        (2, 20),
+    ]
+
+
+def test_padding_changes_nothing_but_rounding() -> None:
+    network, ids = model(), torch.randint(1, 50, (1, 8))
+    padded = torch.cat([ids, torch.zeros(1, 8, dtype=torch.long)], dim=1)
+    mask = torch.cat([torch.ones(1, 8), torch.zeros(1, 8)], dim=1).long()
+    for plain, longer in zip(network(ids, torch.ones_like(ids)), network(padded, mask), strict=True):
+        compared = longer[:, :8] if longer.dim() == 3 else longer
+        assert torch.allclose(plain, compared, atol=1e-5)
+
+
+def test_a_mentions_logits_are_the_mean_over_its_pieces() -> None:
+    rows = [Encoded((1, 2, 3)), Encoded((4, 5, 6, 7), targets=(((1, 2), 2),))]
+    batch = tensors_of(rows)
+    logits = torch.randn(2, 4, 3)
+    assert torch.allclose((batch.pool @ logits.reshape(-1, 3))[0], logits[1, 1:3].mean(0))
+
+
+def test_rows_that_know_nothing_teach_nothing() -> None:
+    network = model()
+    batch = tensors_of([Encoded((1, 2, 3)), Encoded((1, 2), tags=(IGNORED, IGNORED))])
+    total, parts = loss_of(network(batch.ids, batch.mask), batch, WEIGHTS)
+    total.backward()
+    assert float(total) == 0.0
+    assert parts == [0.0] * 4
+    assert all(one.grad is None or not one.grad.any() for one in network.parameters())
+
+
+def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
+    network = model()
+    saved = Checkpoint(Recipe(steps=9), 4, 1.5, network.state_dict(), {}, torch.get_rng_state(), ["changed"])
+    assert load_checkpoint(tmp_path) is None
+    saved.save(tmp_path)
+    read = load_checkpoint(tmp_path)
+    assert read is not None
+    assert (read.recipe, read.step, read.history) == (saved.recipe, 4, ["changed"])
+    assert all(torch.equal(value, read.model[name]) for name, value in network.state_dict().items())

@@ -1,0 +1,37 @@
+"""Padding depends on a sentence's own length alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from riskwire_models.bundle import PADDING_MULTIPLE
+from riskwire_models.evaluate import first_pieces
+from riskwire_models.runner import Reading, padded, padded_length
+
+
+@pytest.mark.parametrize(("pieces", "length"), [(1, 16), (16, 16), (17, 32), (128, 128)])
+def test_a_sentence_is_padded_to_the_next_multiple(pieces: int, length: int) -> None:
+    assert padded_length(pieces) == length
+    assert length % PADDING_MULTIPLE == 0
+
+
+def test_a_row_alone_is_doubled_and_padding_is_masked() -> None:
+    ids, mask = padded([[5, 6, 7]], 16)
+    assert ids.shape == mask.shape == (2, 16)
+    assert ids[0].tolist() == ids[1].tolist() == [5, 6, 7, *[0] * 13]
+    assert mask.sum() == 6
+
+
+def test_readings_are_compared_bit_by_bit() -> None:
+    def reading(value: float) -> Reading:
+        return Reading(*(np.array([value, 1.0], np.float32) for _ in range(4)))
+
+    assert reading(0.0).same_bits(reading(0.0))
+    assert not reading(0.0).same_bits(reading(-0.0))
+
+
+def test_a_words_first_piece_is_that_after_a_space() -> None:
+    #       [CLS]   u      .       s       .       fell    [SEP]
+    pieces = [(0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (5, 9), (0, 0)]
+    assert first_pieces("U.S. fell", pieces) == [1, 5]
