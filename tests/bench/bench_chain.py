@@ -1,0 +1,99 @@
+"""The whole chain: articles a second, memory along the way, and seconds from `make run` to the page.
+
+    python tests/bench/bench_chain.py [ARCHIVE] [--limit N]
+
+Without an archive the demo's corpus is replayed. Memory is the resident set of the process at quarters of the way: flat
+means that the last is about the second. Runs what the stages run: one engine, SQLite bus and store, default settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from riskwire.demo import corpus_path
+
+ROOT = Path(__file__).parents[2]
+RISKWIRE = Path(sys.executable).with_name("riskwire")
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def replay(archive: Path, limit: int | None, data: Path) -> tuple[float, list[float]]:
+    """Seconds that a replay took, and its memory at each look."""
+    words = [str(RISKWIRE), "replay", str(archive), "--data", str(data)]
+    words += ["--limit", str(limit)] if limit else []
+    began = time.monotonic()
+    process = subprocess.Popen(words, env=os.environ | {"RISKWIRE_LOG__LEVEL": "error"})
+    memory: list[float] = []
+    while process.poll() is None:
+        memory.append(resident_mb(process.pid))
+        try:
+            process.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            continue
+    if process.returncode:
+        sys.exit(f"the replay failed with status {process.returncode}")
+    return time.monotonic() - began, [one for one in memory if one]
+
+
+def seconds_to_page() -> float:
+    """From `make run` to the first page."""
+    with tempfile.TemporaryDirectory() as data:
+        began = time.monotonic()
+        words = ["make", "run", f"ARGS=--port 0 --data {data}"]
+        process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        assert process.stderr is not None
+        address = next(found for line in process.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        urllib.request.urlopen(address[0], timeout=30).read()
+        took = time.monotonic() - began
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+        return took
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("archive", type=Path, nargs="?", default=corpus_path())
+    parser.add_argument("--limit", type=int)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        took, memory = replay(options.archive, options.limit, Path(folder))
+        told = subprocess.run(
+            [str(RISKWIRE), "status", "--json", "--data", folder], capture_output=True, text=True, check=True
+        )
+        topics = json.loads(told.stdout)["topics"]
+        size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
+    quarters = [memory[min(len(memory) - 1, len(memory) * part // 4)] for part in range(1, 5)]
+    table = Table("what", "figure", title=f"{options.archive.name}, {topics['analyses']} articles")
+    table.add_row("articles a second, start to end of the process", f"{topics['analyses'] / took:.0f}")
+    table.add_row("resident memory at 1/4, 1/2, 3/4, end (MB)", ", ".join(f"{one:.0f}" for one in quarters))
+    table.add_row("largest resident memory (MB)", f"{max(memory):.0f}")
+    table.add_row(
+        "signals, trend points, alert records", f"{topics['signals']}, {topics['trends']}, {topics['alerts']}"
+    )
+    table.add_row("data directory (MB)", f"{size:.0f}")
+    table.add_row("seconds from `make run` to the page", f"{seconds_to_page():.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
