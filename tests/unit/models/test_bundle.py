@@ -22,7 +22,7 @@ SCORES = {
     precision: {"held_out": HELD_OUT, "never_seen": {"phrasebank": {"n": 9, "accuracy": 0.77, "macro_f1": 0.7}}}
     for precision in ("fp32", "int8", "fp16")
 } | {
-    "calibration": {"sentiment": {"raw": 0.05, "calibrated": 0.02}},
+    "calibration": {"sentiment": {"raw": 0.05, "calibrated": 0.02, "nll_raw": 0.4, "nll_calibrated": 0.38}},
     "invariance": {"int8": {"differing": 0, "compared": 100}},
 }
 
@@ -110,6 +110,7 @@ def test_the_card_shows_every_precision_and_what_was_never_seen(folder: Path) ->
     assert "| sentiment, all | 10 | accuracy | 0.900 | 0.900 | 0.900 |" in text
     assert "| phrasebank | 9 | macro-f1 | 0.700 | 0.700 | 0.700 |" in text
     assert "0 of 100 readings differed" in text
+    assert "| sentiment | 1.07 | 0.05 | 0.02 | 0.4 | 0.38 |" in text
     assert score_rows(bundle, "held_out")[0] == ["measured on", "n", "figure", "fp32", "int8", "fp16"]
 
 

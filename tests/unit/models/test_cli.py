@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 from typer.testing import CliRunner
 
 import riskwire_models.cli as command_line
+from riskwire_models.errors import GateError
 
 RUN = CliRunner()
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxconverter_common", "tokenizers", "numpy", "safetensors", "transformers")
@@ -53,3 +56,18 @@ def test_a_folder_without_a_bundle_is_one_line_and_exit_one(tmp_path: Path) -> N
     shown = RUN.invoke(command_line.app, ["card", str(tmp_path)])
     assert shown.exit_code == 1
     assert "error: no bundle in" in shown.output
+
+
+def test_an_export_that_the_gate_refuses_says_why_and_exits_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise GateError("int8 entities: 0.6500 is 5.00 points below fp32 (0.7000), the limit is 1.00")
+
+    stand_in = ModuleType("riskwire_models.export")
+    stand_in.export = refuse  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "riskwire_models.export", stand_in)
+    shown = RUN.invoke(command_line.app, ["export", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert shown.exit_code == 1
+    assert "error: int8 entities: 0.6500 is 5.00 points below fp32" in shown.output
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,178 @@
+"""The data sets: where each file lies, what it may be used for, and whom to thank.
+
+Licences as written down when the files were collected. A set whose licence excludes commercial use may measure a
+bundle but never train one: `training_sets` refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from riskwire_models.errors import LicenceError
+
+Kind = Literal["sentiment", "target", "topic", "ner", "names"]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """One public data set. ``files`` are relative to the data folder."""
+
+    name: str
+    title: str
+    kind: Kind
+    files: tuple[str, ...]
+    licence: str
+    attribution: str
+    commercial: bool
+    note: str = ""
+
+
+CATALOGUE: tuple[DataSet, ...] = (
+    DataSet(
+        "tfns",
+        "Twitter Financial News Sentiment",
+        "sentiment",
+        ("sentiment/tfns_train.jsonl",),
+        "MIT (data card)",
+        "zeroshot/twitter-financial-news-sentiment",
+        True,
+    ),
+    DataSet(
+        "sentfin",
+        "SEntFiN 1.0",
+        "target",
+        ("entity_sentiment/sentfin_train.jsonl",),
+        "MIT",
+        "Sinha, Kedas, Kumar, Malo (2022), SEntFiN 1.0, JASIST",
+        True,
+        "headlines of the Indian market",
+    ),
+    DataSet(
+        "finentity",
+        "FinEntity",
+        "target",
+        ("entity_sentiment/finentity_train.jsonl",),
+        "ODC-BY 1.0",
+        "Tang et al. (2023), FinEntity, EMNLP",
+        True,
+    ),
+    DataSet(
+        "topic",
+        "Twitter Financial News Topic",
+        "topic",
+        ("topic/tfn_topic_train.jsonl",),
+        "MIT (data card)",
+        "zeroshot/twitter-financial-news-topic",
+        True,
+    ),
+    DataSet(
+        "wikigold",
+        "Wikigold",
+        "ner",
+        ("ner/wikigold.bio",),
+        "CC BY 4.0",
+        "Balasuriya, Ringland, Nothman, Murphy, Curran (2009), Wikigold",
+        True,
+    ),
+    DataSet(
+        "wnut",
+        "WNUT-2017 emerging entities",
+        "ner",
+        ("ner/wnut2017_train.bio", "ner/wnut2017_dev.bio"),
+        "CC BY 4.0",
+        "Derczynski, Nichols, van Erp, Limsopatham (2017), WNUT-2017",
+        True,
+    ),
+    DataSet(
+        "btc",
+        "Broad Twitter Corpus",
+        "ner",
+        tuple(f"ner/btc_{section}.bio" for section in "abefgh"),
+        "CC BY 4.0",
+        "Derczynski, Bontcheva, Roberts (2016), Broad Twitter Corpus",
+        True,
+        "handles are masked, tweets that are mostly handles are left out",
+    ),
+    DataSet(
+        "crossner",
+        "CrossNER politics",
+        "ner",
+        tuple(f"ner/crossner_politics_{part}.bio" for part in ("train", "dev", "test")),
+        "MIT; text CC BY-SA (Wikipedia)",
+        "Liu et al. (2021), CrossNER, AAAI",
+        True,
+    ),
+    DataSet(
+        "gmb",
+        "Groningen Meaning Bank, annotated corpus for NER",
+        "ner",
+        ("ner/gmb.bio",),
+        "texts public domain; the package's own licence is unclear",
+        "Bos, Basile, Evang, Venhuizen, Bjerva (2017), The Groningen Meaning Bank",
+        True,
+        "silver tags; a sub-sample, titles cut from persons, nationalities as MISC",
+    ),
+    DataSet(
+        "sec",
+        "SEC company tickers",
+        "names",
+        ("tables/sec_company_tickers_exchange.json",),
+        "public domain",
+        "U.S. Securities and Exchange Commission",
+        True,
+        "company names to fill our own sentence templates",
+    ),
+    DataSet(
+        "phrasebank",
+        "Financial PhraseBank 1.0",
+        "sentiment",
+        ("sentiment/phrasebank_train.jsonl",),
+        "CC BY-NC-SA 3.0",
+        "Malo, Sinha, Korhonen, Wallenius, Takala (2014), JASIST 65(4)",
+        False,
+    ),
+    DataSet(
+        "conllpp",
+        "CoNLL++ (dev)",
+        "ner",
+        ("ner/conllpp_dev.bio",),
+        "corrections Apache-2.0; text RCV1, research only",
+        "Wang, Shang, Liu, Lu, Liu, Han (2019), CrossWeigh",
+        False,
+    ),
+    DataSet(
+        "finer_ord",
+        "FiNER-ORD (validation)",
+        "ner",
+        ("ner/finer_ord_val.bio",),
+        "CC BY-NC 4.0",
+        "Shah et al. (2023), FiNER-ORD",
+        False,
+    ),
+)
+
+_BY_NAME = {data_set.name: data_set for data_set in CATALOGUE}
+
+DEFAULT_TRAINING = ("tfns", "sentfin", "finentity", "topic", "wikigold", "wnut", "btc", "crossner", "gmb", "sec")
+NEVER_SEEN = ("phrasebank", "conllpp", "finer_ord")
+
+
+def data_set(name: str) -> DataSet:
+    """The set of that name; `KeyError` with the known names when there is none."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise KeyError(f"no data set {name!r}; known: {', '.join(_BY_NAME)}") from None
+
+
+def training_sets(names: Iterable[str] = DEFAULT_TRAINING) -> list[DataSet]:
+    """The sets to train the default bundle on; raises `LicenceError` for one that forbids commercial use."""
+    chosen = [data_set(name) for name in names]
+    for one in chosen:
+        if not one.commercial:
+            raise LicenceError(
+                f"{one.name} ({one.licence}) must not train the default bundle: it may only be used to evaluate"
+            )
+    return chosen
