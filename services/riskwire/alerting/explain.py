@@ -46,10 +46,12 @@ def would_not_fire(verdict: Verdict, limit: float, min_stories: int) -> str:
     enough = most_not_firing(verdict.prediction, limit, verdict.negative - 1)
     enough = max(enough, min_stories - 1)
     usual = _usual(verdict, limit)
-    text = f"At most {stories(enough)} in {span(verdict.window_s)} would not have fired"
+    text = f"It would not have fired with at most {stories(enough)} in {span(verdict.window_s)}"
     if usual is not None:
-        text += f", nor these {verdict.negative} had {usual:.2g} been usual (now {verdict.expected:.2g})"
-    return text + f"; nor a mean score above {verdict.baseline_score:+.2f} with no larger share of bad news than usual."
+        text += f"; nor had {usual:.2g} been usual, where {verdict.expected:.2g} is"
+    return (
+        text + f"; nor with a mean score of {verdict.baseline_score:+.2f} and no larger share of bad news than usual."
+    )
 
 
 def _usual(verdict: Verdict, limit: float) -> float | None:
