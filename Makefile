@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format types check lock bench clean venv
+.PHONY: help run demo test lint format types check lock bench kafka clean venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,14 @@ bench: $(READY) ## run the benchmarks and print their figures
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
-		--no-emit-index-url --no-header --extra cpu --extra dev pyproject.toml - -o requirements.lock
+		--no-emit-index-url --no-header --extra cpu --extra kafka --extra dev pyproject.toml - -o requirements.lock
+
+kafka: ## fetch Apache Kafka for the tests into .cache/kafka (needs Maven; KAFKA_HOME may name a release instead)
+	@command -v mvn >/dev/null || { echo "make kafka needs Maven (Debian: apt install maven). Or unpack an Apache Kafka release" \
+		"and set KAFKA_HOME to its folder." >&2; exit 1; }
+	@mvn --batch-mode --quiet --file deploy/kafka/pom.xml dependency:copy-dependencies \
+		-DoutputDirectory=$(CURDIR)/.cache/kafka/libs
+	@echo "Kafka is in .cache/kafka; the tests find it there."
 
 clean: ## remove caches and build outputs; .venv and data stay
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

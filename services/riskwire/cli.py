@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Show the settings, or check them.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+topics_app = typer.Typer(help="Make the topics on Kafka, or check them.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False)]
 WatchlistFile = Annotated[
@@ -191,6 +193,64 @@ def status(json: Json = False, data: Data = None, config: ConfigFile = None) -> 
     from riskwire.commands.show import status as main
 
     _run(main(_settings(config, data=data), json))
+
+
+def _service(name: Any, settings: Settings) -> None:
+    from riskwire.commands.service import service as main
+
+    _run(main(settings, name))
+
+
+@app.command(rich_help_panel="Services on Kafka")
+def ingest(feeds: FeedsFile = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Poll the feeds this worker is given and publish the articles."""
+    _service("ingest", _settings(config, feeds=feeds, web__port=port))
+
+
+@app.command(rich_help_panel="Services on Kafka")
+def infer(watchlist: WatchlistFile = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Read articles: sentiment, names, topics."""
+    _service("infer", _settings(config, watchlist=watchlist, web__port=port))
+
+
+@app.command(rich_help_panel="Services on Kafka")
+def alert(port: Port = None, config: ConfigFile = None) -> None:
+    """Follow the targets and raise alerts."""
+    _service("alert", _settings(config, web__port=port))
+
+
+@app.command(rich_help_panel="Services on Kafka")
+def sink(data: Data = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Write what the page shows into the store."""
+    _service("sink", _settings(config, data=data, web__port=port))
+
+
+@app.command(rich_help_panel="Services on Kafka")
+def notify(port: Port = None, config: ConfigFile = None) -> None:
+    """Send the alerts out."""
+    _service("notify", _settings(config, web__port=port))
+
+
+@app.command(rich_help_panel="Services on Kafka")
+def serve(data: Data = None, watchlist: WatchlistFile = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Serve the page and the API over the store."""
+    _service("serve", _settings(config, data=data, watchlist=watchlist, web__port=port))
+
+
+@topics_app.command("create")
+def topics_create(config: ConfigFile = None) -> None:
+    """Make the topics that are missing; 1 where those that were there differ from what riskwire needs."""
+    from riskwire.commands.topics import create as main
+
+    _run(main(_settings(config)))
+
+
+@topics_app.command("check")
+def topics_check(config: ConfigFile = None) -> None:
+    """Say what differs from what riskwire needs; 1 where something does."""
+    from riskwire.commands.topics import check as main
+
+    _run(main(_settings(config)))
 
 
 @config_app.command("show")

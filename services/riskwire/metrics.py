@@ -9,6 +9,7 @@ STAGE_SECONDS = Histogram("riskwire_stage_batch_seconds", "Time a stage took ove
 STAGE_PROGRESS = Gauge("riskwire_stage_progress_timestamp_seconds", "When a stage last looked for records", ["stage"])
 DEAD_LETTERS = Counter("riskwire_dead_letters", "Records that could not be processed", ["stage"])
 BACKPRESSURE_SECONDS = Counter("riskwire_backpressure_seconds", "Time spent waiting for room on a topic", ["topic"])
+RESTORE_SECONDS = Histogram("riskwire_bus_restore_seconds", "Time a partition took to restore", ["group"])
 TRIMMED = Counter("riskwire_bus_trimmed_records", "Processed records removed from the embedded bus", ["topic"])
 
 FETCHES = Counter("riskwire_ingest_fetches", "Fetches by outcome", ["outcome"])

@@ -50,6 +50,41 @@ class BusSettings(Section):
     """Most records a stage takes in one atomic step."""
 
 
+class KafkaSettings(Section):
+    """How Kafka is reached and what its topics are like, where `bus.url` is `kafka://…`."""
+
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", max_length=100)
+    """Put before every topic, group and transactional id, so that several monitors can share a cluster."""
+    partitions: int = Field(default=8, ge=1, le=256)
+    """Partitions that `riskwire topics create` gives a topic; what comes out does not depend on it."""
+    replication: int | None = Field(default=None, ge=1, le=32)
+    """Copies of each topic; 3 when not set, or as many as there are brokers where that is fewer."""
+    deadline_s: float = Field(default=60.0, ge=1, le=600)
+    """Deadline of one request or one atomic step; a step that takes longer is undone and its stage ends."""
+    session_timeout_s: float = Field(default=15.0, ge=1, le=300)
+    """A worker that is silent for this long loses its partitions to the others of its group."""
+    stuck_after_s: float = Field(default=300.0, ge=5, le=86_400)
+    """A service that reaches no broker, or whose stage makes no progress, for this long ends with a non-zero code."""
+    max_record_bytes: int = Field(default=4_000_000, ge=100_000, le=100_000_000)
+    """Largest record; a larger one goes to the dead letters."""
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """How the connection to the brokers is secured."""
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """SASL mechanism, where `security` is sasl_plaintext or sasl_ssl."""
+    username: str | None = None
+    """SASL user."""
+    password: SecretStr | None = None
+    """SASL password."""
+    password_file: Path | None = None
+    """File that holds `password`."""
+    ca_file: Path | None = None
+    """Certificate authority (PEM) that signs the brokers; the system's own when not set."""
+    cert_file: Path | None = None
+    """Client certificate (PEM), where brokers ask for one."""
+    key_file: Path | None = None
+    """Private key (PEM, without a passphrase) of `cert_file`."""
+
+
 class IngestSettings(Section):
     """How feeds are polled."""
 
@@ -251,6 +286,8 @@ class Settings(BaseSettings):
     """Watchlist (YAML or CSV); without one riskwire follows the entities it finds."""
     bus: BusSettings = BusSettings()
     """Where records travel."""
+    kafka: KafkaSettings = KafkaSettings()
+    """How Kafka is reached."""
     ingest: IngestSettings = IngestSettings()
     """How feeds are polled."""
     inference: InferenceSettings = InferenceSettings()
@@ -324,7 +361,7 @@ def _explained(
         message = f"there is no such setting; `riskwire config show` lists them ({_nearest(location)})"
     more = f" (and {len(others)} more)" if others else ""
     # A receiver's URL holds its secret; one given as text where a list is wanted must not be shown either.
-    secret = any(word in part for part in location for word in ("secret", "token", "webhook", "apprise"))
+    secret = any(word in part for part in location for word in ("secret", "token", "password", "webhook", "apprise"))
     value = "***" if secret else first.get("input")
     return SettingsError(f"{'.'.join(location)}: {message}{more}", value=value, where=where)
 
@@ -351,13 +388,15 @@ def _nearest(location: list[str]) -> str:
 
 def _with_secrets(settings: Settings) -> Settings:
     """Fill each secret whose `…_file` is set from that file."""
-    web, notify = settings.web, settings.notify
+    web, notify, kafka = settings.web, settings.notify, settings.kafka
+    if kafka.password_file is not None:
+        kafka = kafka.model_copy(update={"password": _read_secret("kafka.password_file", kafka.password_file)})
     if web.token_file is not None:
         web = web.model_copy(update={"token": _read_secret("web.token_file", web.token_file)})
     if notify.webhook_secret_file is not None:
         secret = _read_secret("notify.webhook_secret_file", notify.webhook_secret_file)
         notify = notify.model_copy(update={"webhook_secret": secret})
-    return settings.model_copy(update={"web": web, "notify": notify})
+    return settings.model_copy(update={"web": web, "notify": notify, "kafka": kafka})
 
 
 def _read_secret(key: str, path: Path) -> SecretStr:

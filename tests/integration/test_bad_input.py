@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_a_bad_line_in_an_archive_goes_to_the_dead_letters_with_its_number_and_t
     status = lines("status", "--data", tmp_path / "data", env=env)[0]
     assert status["topics"]["analyses"] == 4
     assert status["topics"]["dead-letters"] == 1
-    with sqlite3.connect(tmp_path / "data" / "store.sqlite") as store:
+    with closing(sqlite3.connect(tmp_path / "data" / "store.sqlite")) as store:
         letters = [json.dumps(row) for row in store.execute("select * from dead_letters")]
     assert len(letters) == 1
     assert "line 3" in letters[0]
@@ -95,7 +96,7 @@ def test_a_database_of_a_newer_version_is_left_alone(
     env = environment(RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle))
     data = tmp_path / "data"
     assert riskwire("replay", archive, "--data", data, env=env).returncode == 0
-    with sqlite3.connect(data / file) as database:
+    with closing(sqlite3.connect(data / file, isolation_level=None)) as database:
         database.execute(newer)
     before = (data / file).read_bytes()
     done = riskwire("replay", archive, "--data", data, env=env)

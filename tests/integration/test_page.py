@@ -111,7 +111,7 @@ async def test_an_alert_opens_to_its_evidence_with_the_span_marked(browser: Brow
         await expect(detail.get_by_test_id("evidence")).to_have_count(6)
         await expect(detail.locator("[data-testid=evidence] mark").first).to_have_text("Veldara Chemicals")
         await expect(detail).to_contain_text("19 negative stories")
-        await expect(detail).to_contain_text("It would not have fired")
+        await expect(detail).to_contain_text("would not have fired")
         assert [await head.inner_text() for head in await detail.locator(".timeline-head strong").all()] == [
             "Fired",
             "Escalated",

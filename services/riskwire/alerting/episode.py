@@ -65,11 +65,12 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do, and the verdict that decided."""
+    """What to do, the verdict that decided, and whether that was on stories since the last notification only."""
 
     move: Move
     verdict: Verdict | None = None
     tier: str | None = None
+    fresh: bool = False
 
 
 def decide(
@@ -91,7 +92,7 @@ def decide(
         return Decision(Move.FIRE, verdict, tier) if tier else Decision(Move.NONE)
     verdict = _strongest(fresh, min_stories)
     if verdict and (tier := thresholds.tier(verdict.surprise)):
-        return Decision(Move.ESCALATE, verdict, "page" if episode.last.tier == "page" else tier)
+        return Decision(Move.ESCALATE, verdict, "page" if episode.last.tier == "page" else tier, fresh=True)
     if episode.last.tier == "notice":
         verdict = _strongest(whole, min_stories)
         if verdict and thresholds.tier(verdict.surprise) == "page":

@@ -87,7 +87,7 @@ class Target:
         decision = decide(episode, whole, fresh, self._thresholds, self._settings.min_stories)
         if decision.move is Move.NONE:
             return None
-        alert = self._alert(decision, now_ms, since_ms=episode.notified_ms if episode and fresh else 0)
+        alert = self._alert(decision, now_ms, since_ms=episode.notified_ms if episode and decision.fresh else 0)
         notified = 0 if episode is None else episode.negative
         counted = self.window.negatives(max(now_ms - horizon_ms(self._settings), episode.notified_ms if episode else 0))
         self.episode = Episode(alert, notified_ms=now_ms, hot_ms=now_ms, negative=notified + counted)
@@ -185,7 +185,7 @@ class Target:
         assert verdict is not None
         assert tier is not None
         fired = decision.move is Move.FIRE
-        start = max(now_ms - verdict.window_s * 1000, 0 if fired else since_ms)
+        start = max(now_ms - verdict.window_s * 1000, since_ms)
         negative = [story for story in self.window.stories(start) if story.negative_ms is not None]
         sources = len({source for story in negative for source in story.sources})
         opened = from_ms(now_ms) if self.episode is None else self.episode.last.opened_at
@@ -212,7 +212,7 @@ class Target:
             score=round(verdict.score, 4),
             baseline_score=round(verdict.baseline_score, 4),
             bundle=self.bundle,
-            summary=summary(self.name, verdict, sources, evidence, since=not fired),
+            summary=summary(self.name, verdict, sources, evidence, since=decision.fresh),
             would_not_fire=would_not_fire(verdict, self._thresholds.notice, self._settings.min_stories),
             evidence=evidence,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from riskwire.bus.embedded import EmbeddedBus
 from riskwire.bus.protocol import Bus
 from riskwire.errors import SettingsError
@@ -19,9 +21,25 @@ async def open_bus(settings: Settings) -> Bus:
     if url == "embedded":
         return await EmbeddedBus.open(settings.data, settings.bus)
     if url.startswith("kafka://"):
-        raise SettingsError(
-            "bus.url: this riskwire has no Kafka bus yet",
-            value=url,
-            do="Use `embedded`, or a riskwire that has the Kafka bus",
-        )
+        return await _open_kafka(settings)
     raise SettingsError("bus.url: allowed are `embedded` and `kafka://host:port[,host:port]`", value=url)
+
+
+async def _open_kafka(settings: Settings) -> Bus:
+    need_kafka()
+    from riskwire.bus.kafka import KafkaBus  # noqa: PLC0415  (aiokafka is an extra)
+
+    return await KafkaBus.open(settings.bus, settings.kafka)
+
+
+def need_kafka() -> None:
+    """Make sure that Kafka can be spoken to.
+
+    Raises:
+        SettingsError: the extra is not installed.
+    """
+    if find_spec("aiokafka") is None:
+        raise SettingsError(
+            "bus.url names Kafka, and the Python package that speaks to it is not installed",
+            do='Install it: pip install "riskwire[kafka]"',
+        )

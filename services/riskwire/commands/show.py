@@ -97,7 +97,7 @@ def _negative(sentiment: Sentiment | None) -> str:
 
 
 def _store(settings: Settings) -> Store:
-    if settings.store.url is None:
+    if settings.store.url is None and settings.bus.url == "embedded":
         _must_exist(settings.data)
     return Store.open(settings, read_only=True)
 

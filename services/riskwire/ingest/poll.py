@@ -79,7 +79,12 @@ class FeedTask:
 
     async def run(self) -> None:
         """Until the partition is someone else's or the bus is closed."""
-        state = await self._assignment.restore()
+        try:
+            state = await self._assignment.restore()
+        except BusError:
+            if self._assignment.revoked:  # given to another while it was being restored
+                return
+            raise
         if "clock" in state:
             self._clock.not_before(_CLOCK.validate_json(state["clock"]))
         self._position = int(state.get("position", b"0"))

@@ -125,7 +125,13 @@ async def run_notify(bus: Bus, notify: Notify, *, batch: int, wait_s: float = 1.
     try:
         async with asyncio.TaskGroup() as group:
             async for assignment in bus.assignments(notify.name, notify.topic):
-                partition = _Partition(notify, assignment, await assignment.restore())
+                try:
+                    state = await assignment.restore()
+                except BusError:
+                    if assignment.revoked:  # given to another while it was being restored
+                        continue
+                    raise
+                partition = _Partition(notify, assignment, state)
                 group.create_task(partition.run(batch, wait_s), name=f"{notify.name}-{assignment.partition}")
     finally:
         await notify.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from riskwire.web.guard import Guard
 from riskwire.web.live import Live
 from riskwire.web.probes import probe_routes
 from riskwire.web.read_routes import read_routes
-from riskwire.web.services import AppServices
+from riskwire.web.services import AppServices, Readiness
 from riskwire.web.status import StatusBoard
 
 STATIC = Path(__file__).parent / "static"
@@ -69,6 +69,15 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
         return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-store"})
 
     app.mount("/static", _Static(directory=STATIC))
+    return app
+
+
+def create_probes(settings: Settings, ready: Callable[[], Readiness]) -> FastAPI:
+    """Health, readiness and metrics alone, for a service without the page."""
+    app = FastAPI(title="riskwire", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guard, settings=settings.web)
+    problems.install(app)
+    app.include_router(probe_routes(AppServices(ready=ready)))
     return app
 
 

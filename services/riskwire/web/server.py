@@ -99,7 +99,9 @@ async def serve(
             on_started(_url(listener))
         await asyncio.shield(running)
     finally:
-        await app.state.live.stop()
+        live = getattr(app.state, "live", None)  # a service without the page has no streams
+        if live is not None:
+            await live.stop()
         server.should_exit = True
         done, _ = await asyncio.wait([running], timeout=STOP_S + 2)
         if not done:

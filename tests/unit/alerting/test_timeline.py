@@ -260,3 +260,14 @@ def test_state_stays_bounded() -> None:
     assert len(timeline.book.targets) <= 21
     assert len(timeline.state) < 400
     assert len(Book(settings, 1, timeline.state).targets) == len(timeline.book.targets)
+
+
+def test_an_alert_always_shows_every_story_that_it_counts(warm: Timeline) -> None:
+    warm.feed(*burst(721, 12, step_h=0.3))
+    warm.quiet(726, 727)
+    statuses = [alert.status for alert in warm.alerts]
+    assert "firing" in statuses
+    assert "escalated" in statuses
+    for alert in warm.alerts:
+        assert len(alert.evidence) == min(alert.stories, AlertingSettings().max_evidence)
+        assert alert.sources == alert.stories

@@ -392,8 +392,7 @@ class TestOpenBus:
             await bus.close()
         assert (tmp_path / "data" / "bus.sqlite").exists()
 
-    @pytest.mark.parametrize(("url", "says"), [("kafka://127.0.0.1:9092", "Kafka bus"), ("redis://x", "allowed are")])
-    async def test_other_buses_are_refused_by_name(self, tmp_path: Path, url: str, says: str):
-        with pytest.raises(SettingsError, match=rf"bus\.url.*{says}"):
-            await open_bus(Settings(data=tmp_path / "data", bus=BusSettings(url=url)))
+    async def test_other_buses_are_refused_by_name(self, tmp_path: Path):
+        with pytest.raises(SettingsError, match=r"bus\.url.*allowed are"):
+            await open_bus(Settings(data=tmp_path / "data", bus=BusSettings(url="redis://x")))
         assert not (tmp_path / "data").exists()

@@ -15,7 +15,17 @@ import riskwire_models.cli as command_line
 from riskwire_models.errors import GateError
 
 RUN = CliRunner()
-HEAVY = ("torch", "onnx", "onnxruntime", "onnxconverter_common", "tokenizers", "numpy", "safetensors", "transformers")
+HEAVY = (
+    "torch",
+    "transformers",
+    "seqeval",
+    "sklearn",
+    "onnx",
+    "onnxruntime",
+    "onnxconverter_common",
+    "tokenizers",
+    "numpy",
+)
 
 
 def python_without(names: tuple[str, ...], code: str) -> subprocess.CompletedProcess[str]:
@@ -38,11 +48,15 @@ def test_the_commands_import_with_none_of_the_heavy_libraries() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_missing_library_names_the_extra(tmp_path: Path) -> None:
-    arguments = ["build", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--work", str(tmp_path)]
-    done = python_without(("torch",), f"from riskwire_models.cli import app\napp({arguments!r})")
+@pytest.mark.parametrize(("command", "missing"), [("build", "torch"), ("evaluate", "seqeval")])
+def test_a_missing_library_names_the_extra(tmp_path: Path, command: str, missing: str) -> None:
+    folder = str(tmp_path)
+    where = {"build": ["--out", f"{folder}/out", "--work", folder], "evaluate": [folder]}[command]
+    arguments = [command, "--data", folder, *where]
+    done = python_without((missing,), f"from riskwire_models.cli import app\napp({arguments!r})")
     assert done.returncode == 1
-    assert 'riskwire model build needs the "train" extra: pip install "riskwire[train]"' in done.stderr
+    assert f'riskwire model {command} needs the "train" extra: pip install "riskwire[train]"' in done.stderr
+    assert f"(missing: {missing}" in done.stderr
 
 
 def test_all_commands_are_there() -> None:

@@ -7,17 +7,17 @@ import pytest
 from riskwire_models.errors import GateError
 from riskwire_models.gate import check_invariance, check_losses
 
-FP32 = {"sentiment": 0.86, "entities": 0.70}
+FP32 = {"sentiment": 0.86, "entities": 0.70, "target_sentiment": 0.85, "topics": 0.88}
 
 
 def test_a_loss_of_exactly_the_limit_passes() -> None:
-    losses = check_losses(FP32, {"int8": {"sentiment": 0.85, "entities": 0.71}})
-    assert [round(one.points, 6) for one in losses] == [1.0, -1.0]
+    losses = check_losses(FP32, {"int8": {**FP32, "sentiment": 0.85, "entities": 0.71}})
+    assert {one.head: round(one.points, 6) for one in losses if one.points} == {"sentiment": 1.0, "entities": -1.0}
 
 
 def test_a_larger_loss_is_refused_with_head_figure_and_limit() -> None:
     with pytest.raises(GateError) as caught:
-        check_losses(FP32, {"int8": {"sentiment": 0.8489, "entities": 0.70}, "fp16": dict(FP32)})
+        check_losses(FP32, {"int8": {**FP32, "sentiment": 0.8489}, "fp16": FP32})
     message = str(caught.value)
     assert "int8 sentiment: 0.8489 is 1.11 points below fp32 (0.8600), the limit is 1.00" in message
     assert "fp16" not in message
@@ -25,12 +25,15 @@ def test_a_larger_loss_is_refused_with_head_figure_and_limit() -> None:
 
 def test_every_broken_head_is_named() -> None:
     with pytest.raises(GateError, match=r"int8 sentiment.*; int8 entities"):
-        check_losses(FP32, {"int8": {"sentiment": 0.5, "entities": 0.5}})
+        check_losses(FP32, {"int8": {**FP32, "sentiment": 0.5, "entities": 0.5}})
 
 
 def test_what_was_not_measured_does_not_ship() -> None:
     with pytest.raises(GateError, match="int8: entities was not measured"):
-        check_losses(FP32, {"int8": {"sentiment": 0.86}})
+        check_losses(FP32, {"int8": {head: figure for head, figure in FP32.items() if head != "entities"}})
+    without_topics = {head: figure for head, figure in FP32.items() if head != "topics"}
+    with pytest.raises(GateError, match="int8: topics was not measured"):
+        check_losses(without_topics, {"int8": without_topics})
     with pytest.raises(GateError, match="no sentence was compared"):
         check_invariance("int8", 0, 0)
 

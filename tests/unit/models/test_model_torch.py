@@ -1,27 +1,45 @@
-"""The network itself; needs torch, which the project's own environment does not have."""
+"""The network itself; needs torch and transformers, which the project's own environment does not have."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from riskwire_models.encode import Encoded
+from riskwire_models.labels import IGNORED
+from riskwire_models.recipe import Recipe
 
-from riskwire_models.checkpoint import Checkpoint, load_checkpoint  # noqa: E402
-from riskwire_models.encode import Encoded  # noqa: E402
-from riskwire_models.labels import IGNORED  # noqa: E402
-from riskwire_models.loss import Weights, loss_of, tensors_of  # noqa: E402
-from riskwire_models.model import FourHeads, Shape  # noqa: E402
-from riskwire_models.recipe import Recipe  # noqa: E402
+MISSING = [name for name in ("torch", "transformers", "onnxconverter_common") if find_spec(name) is None]
+if not MISSING:
+    import onnx
+    import torch
+    from transformers import BertConfig, BertModel
 
-SHAPE = Shape(50, 24, 2, 3, 48, 32, 1e-12)
-WEIGHTS = Weights(1.0, 1.0, 1.0, 1.0, (1.0, 1.0, 1.0, 1.0), 0.0)
+    from riskwire_models.checkpoint import Checkpoint, load_checkpoint
+    from riskwire_models.errors import ExportError
+    from riskwire_models.graph import write_fp32, write_fused
+    from riskwire_models.loss import Weights, loss_of, tensors_of
+    from riskwire_models.model import FourHeads
+
+pytestmark = pytest.mark.skipif(
+    bool(MISSING), reason=f'{", ".join(MISSING)} not installed: pip install "riskwire[train]"'
+)
 
 
 def model() -> FourHeads:
     torch.manual_seed(1)
-    return FourHeads(SHAPE).eval()
+    config = BertConfig(
+        vocab_size=1000,
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=48,
+        max_position_embeddings=32,
+        attn_implementation="eager",
+    )
+    return FourHeads(BertModel(config, add_pooling_layer=False)).eval()
 
 
 def test_the_outputs_have_the_promised_shapes() -> None:
@@ -54,7 +72,9 @@ def test_a_mentions_logits_are_the_mean_over_its_pieces() -> None:
 def test_rows_that_know_nothing_teach_nothing() -> None:
     network = model()
     batch = tensors_of([Encoded((1, 2, 3)), Encoded((1, 2), tags=(IGNORED, IGNORED))])
-    total, parts = loss_of(network(batch.ids, batch.mask), batch, WEIGHTS)
+    total, parts = loss_of(
+        network(batch.ids, batch.mask), batch, Weights(1.0, 1.0, 1.0, 1.0, (1.0, 1.0, 1.0, 1.0), 0.0)
+    )
     total.backward()
     assert float(total.detach()) == 0.0
     assert parts == [0.0] * 4
@@ -70,3 +90,21 @@ def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
     assert read is not None
     assert (read.recipe, read.step, read.history) == (saved.recipe, 4, ["changed"])
     assert all(torch.equal(value, read.model[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("whole_attention", [True, False])
+def test_onnxruntime_knows_the_attention_of_this_transformers(tmp_path: Path, whole_attention: bool) -> None:
+    network = model()
+    traced = write_fp32(network, tmp_path / "traced.onnx")
+    fused = write_fused(traced, tmp_path / "fused.onnx", network.encoder.config, whole_attention=whole_attention)
+    kinds = [node.op_type for node in onnx.load(str(fused)).graph.node]
+    assert kinds.count("Attention" if whole_attention else "MultiHeadAttention") == 2
+    assert "Softmax" not in kinds
+
+
+def test_an_attention_that_is_not_fused_is_refused(tmp_path: Path) -> None:
+    network = model()
+    network.encoder.set_attn_implementation("sdpa")
+    traced = write_fp32(network, tmp_path / "traced.onnx")
+    with pytest.raises(ExportError, match="fused 0 of 2 attentions"):
+        write_fused(traced, tmp_path / "fused.onnx", network.encoder.config, whole_attention=True)

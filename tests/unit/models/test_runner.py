@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from riskwire_models.bundle import PADDING_MULTIPLE
-from riskwire_models.evaluate import first_pieces
+from riskwire_models.encode import first_pieces
 from riskwire_models.runner import Reading, padded, padded_length
 
 

@@ -232,7 +232,7 @@ export async function detail(id, stillWanted) {
         fact("Groups", alert.groups.join(", ") || "–"),
         fact("Model", alert.bundle || "–"),
       ),
-      el("p", { class: "aside" }, el("strong", {}, "It would not have fired: "), alert.would_not_fire),
+      el("p", { class: "aside" }, alert.would_not_fire),
     ),
     el("section", {}, el("h3", {}, `Evidence: ${plural(alert.evidence.length, "story", "stories")}`), el("ul", { class: "story-list" }, alert.evidence.map(evidenceRow))),
     el("section", {}, el("h3", {}, "Timeline"), timeline(alert), actions(alert)),

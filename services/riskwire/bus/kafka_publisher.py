@@ -1,0 +1,106 @@
+"""Publishers on Kafka: a transactional id by name, and their state in one changelog that they share."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from aiokafka import TopicPartition
+
+from riskwire.bus.kafka_cluster import PUBLISHERS, Cluster, FencedError
+from riskwire.bus.kafka_lag import Room
+from riskwire.bus.kafka_log import Log
+from riskwire.bus.kafka_transactions import Transactions
+from riskwire.bus.protocol import Outgoing, partition_of
+from riskwire.errors import BusError
+
+_KEY, _STEP = "key", "step"
+
+
+class KafkaPublisher:
+    """The `Publisher` of protocol.py. `<name>/key/…` is its state, `<name>/step` names its last step."""
+
+    def __init__(self, cluster: Cluster, log_: Log, room: Room, name: str) -> None:
+        self.revoked = False
+        self._cluster = cluster
+        self._log = log_
+        self._room = room
+        self._name = name
+        self._transactions = Transactions(cluster, cluster.name(f"publisher-{name}"))
+        partition = partition_of(name, cluster.count(f"{PUBLISHERS}-state"))
+        self._changelog = TopicPartition(cluster.state_of(PUBLISHERS), partition)
+
+    async def open(self) -> None:
+        """Take the name over from whoever has it."""
+        await self._transactions.open()
+
+    def revoke(self) -> None:
+        """A newer publisher has the name, or this one has ended."""
+        self.revoked = True
+
+    async def restore(self) -> dict[str, bytes]:
+        """The state of the last step."""
+        self._check()
+        state, _ = await self._last()
+        return state
+
+    async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
+        """Publish and change the state in one atomic step, once there is room: a topic that some group reads takes
+        records up to `bus.backlog` beyond what its slowest group has read.
+
+        Raises:
+            BusError: fenced, closed or failed; nothing of the step has happened.
+            SchemaError: a result cannot stand on its topic; nothing of the step has happened.
+        """
+        self._check()
+        partition, step = self._changelog.partition, uuid.uuid4().hex.encode()
+        records = [self._cluster.record(result) for result in results]
+        records += [
+            self._cluster.state_record(PUBLISHERS, partition, f"{self._name}/{_KEY}/", key, value)
+            for key, value in state.items()
+        ]
+        if not records:
+            return
+        records.append(self._cluster.state_record(PUBLISHERS, partition, f"{self._name}/", _STEP, step))
+        counts = Counter(str(result.topic) for result in results)
+        await self._room.wait(counts, self._check)
+
+        async def happened() -> bool:
+            return (await self._last())[1] == step
+
+        try:
+            await self._transactions.take(records, happened)
+        except FencedError:
+            self.revoke()
+            raise
+        finally:  # also where it was cancelled and may have happened
+            self._room.wrote(counts)
+
+    async def close(self) -> None:
+        """End the step under way and let the name go."""
+        self.revoke()
+        await self._transactions.close()
+
+    async def _last(self) -> tuple[dict[str, bytes], bytes | None]:
+        keys, last = f"{self._name}/{_KEY}/".encode(), f"{self._name}/{_STEP}".encode()
+        state: dict[str, bytes] = {}
+        step: bytes | None = None
+        start = (await self._log.beginnings([self._changelog]))[self._changelog]
+        async for records in self._log.scan(self._changelog, start):
+            for record in records:
+                if record.key == last:
+                    step = record.value
+                elif record.key.startswith(keys):
+                    key = record.key[len(keys) :].decode()
+                    if record.value is None:
+                        state.pop(key, None)
+                    else:
+                        state[key] = record.value
+        return state, step
+
+    def _check(self) -> None:
+        if self.revoked:
+            raise BusError(
+                f"another publisher has the name {self._name}, or this one is closed", where=self._cluster.url
+            )
