@@ -27,6 +27,7 @@ MISSING = [
 if not MISSING:
     import torch
 
+    import riskwire_models.corpus as corpus
     import riskwire_models.training as training
     from riskwire_models.checkpoint import load_checkpoint
 
@@ -35,22 +36,26 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-STEPS = 4
+STEPS = 6
 FIRST = ("Acme", "Globex", "Initech", "Umbrella", "Wayne", "Stark", "Hooli", "Vandelay", "Tyrell", "Soylent")
 SECOND = ("Motors", "Energy", "Foods", "Bank", "Airlines", "Steel")
-VERBS = {"positive": "soars", "negative": "plunges", "neutral": "meets"}
+DAYS = ("Monday", "Tuesday", "Friday")
 
 
 def rows(kind: str) -> list[str]:
-    """JSON lines of a set of that kind; every name in every mood, so that each split gets some."""
+    """JSON lines of a set of that kind.
+
+    All say the same, so that a few steps learn it with room to spare: the gate refuses a bundle whose readings lie so
+    close together that rounding decides between them.
+    """
     found = []
     for name in (f"{first} {second}" for first in FIRST for second in SECOND):
-        for label, verb in VERBS.items():
-            text = f"{name} {verb} on Monday after the report"
+        for day in DAYS:
+            text = f"{name} soars on {day} after the report"
             row = {
-                "sentiment": {"text": text, "label": label},
-                "topic": {"text": text, "label": "Earnings" if label == "neutral" else "Stock Movement"},
-                "target": {"text": text, "entities": [{"start": 0, "end": len(name), "label": label}]},
+                "sentiment": {"text": text, "label": "positive"},
+                "topic": {"text": text, "label": "Stock Movement"},
+                "target": {"text": text, "entities": [{"start": 0, "end": len(name), "label": "positive"}]},
             }[kind]
             found.append(json.dumps(row))
     return found
@@ -120,7 +125,10 @@ def test_an_interrupted_run_goes_on_with_the_same_losses_to_the_same_weights(
     assert all(torch.equal(value, other.model[name]) for name, value in one.model.items())
 
 
-def test_one_command_makes_a_bundle_that_the_other_commands_read(data: Path, tmp_path: Path) -> None:
+def test_one_command_makes_a_bundle_that_the_other_commands_read(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "STATEMENTS", 10)
     run = CliRunner()
     out = tmp_path / "bundle"
     where = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(out)]
@@ -150,8 +158,9 @@ def test_one_command_makes_a_bundle_that_the_other_commands_read(data: Path, tmp
 
     measured = run.invoke(app, ["evaluate", str(out), "--data", str(data)], env={"COLUMNS": "200"})
     assert measured.exit_code == 0, measured.output
-    figure = bundle.scores["int8"]["held_out"]["sentiment"]["all"]["accuracy"]
-    assert f"accuracy={figure:.4f}" in measured.output
+    held_out = bundle.scores["int8"]["held_out"]
+    assert held_out["sentiment"]["all"]["accuracy"] == 1.0
+    assert "accuracy=1.0000" in measured.output
 
     text = (out / "README.md").read_text(encoding="utf-8")
     (out / "README.md").unlink()

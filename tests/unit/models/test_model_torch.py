@@ -18,7 +18,7 @@ if not MISSING:
     from transformers import BertConfig, BertModel
 
     from riskwire_models.checkpoint import Checkpoint, load_checkpoint
-    from riskwire_models.errors import ExportError
+    from riskwire_models.errors import CheckpointError, ExportError
     from riskwire_models.graph import write_fp32, write_fused
     from riskwire_models.loss import Weights, loss_of, tensors_of
     from riskwire_models.model import FourHeads
@@ -90,6 +90,11 @@ def test_a_checkpoint_reads_back(tmp_path: Path) -> None:
     assert read is not None
     assert (read.recipe, read.step, read.history) == (saved.recipe, 4, ["changed"])
     assert all(torch.equal(value, read.model[name]) for name, value in network.state_dict().items())
+
+
+def test_the_checkpoint_of_another_network_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="of another network"):
+        model().restore({"encoder.words.weight": torch.zeros(2, 2)})
 
 
 @pytest.mark.parametrize("whole_attention", [True, False])
