@@ -27,7 +27,19 @@ _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 #: What the train extra brings; a missing one of these is a missing extra, any other a fault of ours.
-_EXTRA = frozenset({"torch", "safetensors", "onnx", "onnxruntime", "onnxconverter_common", "tokenizers", "numpy"})
+_EXTRA = frozenset(
+    {
+        "torch",
+        "transformers",
+        "seqeval",
+        "sklearn",
+        "onnx",
+        "onnxruntime",
+        "onnxconverter_common",
+        "tokenizers",
+        "numpy",
+    }
+)
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", file_okay=False, exists=True)]
 Work = Annotated[Path, typer.Option("--work", help="Folder of the checkpoint; a run found there is resumed.")]
@@ -55,10 +67,12 @@ def _faults(command: str) -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _quiet_threads() -> None:
-    # OpenMP's threads spin while they wait; on a machine that is busy otherwise this costs several times the work.
-    # Read when torch is first imported.
+def _quiet() -> None:
+    # All are read when torch and transformers are first imported. OpenMP's threads spin while they wait; on a machine
+    # that is busy otherwise this costs several times the work. The base's unused pooler is not worth a report.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _say(line: str) -> None:
@@ -67,7 +81,7 @@ def _say(line: str) -> None:
 
 
 def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | None) -> None:
-    _quiet_threads()
+    _quiet()
     from riskwire_models.recipe import Recipe
     from riskwire_models.training import train as run
 
@@ -77,7 +91,7 @@ def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | 
 
 
 def _export(data: Path, work: Path, out: Path, threads: int) -> None:
-    _quiet_threads()
+    _quiet()
     from riskwire_models.export import export as run
 
     bundle = run(data, work, out, threads=threads, say=_say)

@@ -42,6 +42,11 @@ def cut(ids: Sequence[int], offsets: Sequence[tuple[int, int]], length: int) -> 
     return [*ids[: length - 1], ids[-1]], [*offsets[: length - 1], offsets[-1]]
 
 
+def first_pieces(text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """Positions of the first word piece of each word between spaces that was not cut off."""
+    return [at for at, (start, end) in enumerate(offsets) if end > start and (start == 0 or text[start - 1] == " ")]
+
+
 def encode(examples: Iterable[Example], tokenizer: Tokenizer, length: int) -> list[Encoded]:
     """Every example as at most ``length`` word pieces; mentions that are cut off are dropped."""
     examples = list(examples)

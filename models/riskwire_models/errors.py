@@ -4,6 +4,8 @@ ModelError
 ├── DataError        a data file is missing or a row cannot be read
 ├── LicenceError     a set was asked to train a bundle its licence does not allow
 ├── MissingExtraError     torch or another training library is not installed
+├── CheckpointError  a checkpoint does not fit the network
+├── ExportError      a graph could not be brought into the form that ships
 ├── GateError        a precision lost too much accuracy, or its results depend on the batch
 └── BundleError      a bundle folder is incomplete or does not match its checksums
 """
@@ -30,6 +32,14 @@ class MissingExtraError(ModelError):
         super().__init__(
             f'riskwire model {command} needs the "train" extra: pip install "riskwire[train]" (missing: {missing})'
         )
+
+
+class CheckpointError(ModelError):
+    """A checkpoint does not fit the network."""
+
+
+class ExportError(ModelError):
+    """A graph could not be brought into the form that ships."""
 
 
 class GateError(ModelError):

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from riskwire_models.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
-from riskwire_models.catalogue import NEVER_SEEN
+from riskwire_models.catalogue import NEVER_SEEN, data_set
 from riskwire_models.corpus import unseen_corpus
 from riskwire_models.describe import MAX_LENGTH
-from riskwire_models.encode import Encoded, cut, encode
+from riskwire_models.encode import Encoded, cut, encode, first_pieces
 from riskwire_models.examples import Example
 from riskwire_models.labels import ENTITY_TAGS, IGNORED, SENTIMENTS, TOPICS
 from riskwire_models.metrics import classification, entities
@@ -48,11 +48,6 @@ class Read:
             [self.readings[number] for number in keep],
             [self.word_starts[number] for number in keep],
         )
-
-
-def first_pieces(text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
-    """Positions of the first word piece of each word between spaces that was not cut off."""
-    return [at for at, (start, end) in enumerate(offsets) if end > start and (start == 0 or text[start - 1] == " ")]
 
 
 def read_all(runner: Runner, tokenizer: Tokenizer, examples: Sequence[Example]) -> Read:
@@ -109,9 +104,7 @@ def _tags(read: Read, unknown_types: Sequence[str] = ()) -> tuple[list[list[str]
 
 def _classes(read: Read, head: str) -> dict[str, float]:
     logits, truth = labelled(read, head)
-    if len(truth) == 0:
-        return {"n": 0}
-    return classification(truth.tolist(), logits.argmax(axis=1).tolist()).as_dict()
+    return classification(truth.tolist(), logits.argmax(axis=1).tolist())
 
 
 def report(read: Read) -> dict[str, Any]:
@@ -128,8 +121,8 @@ def report(read: Read) -> dict[str, Any]:
             "mixed sentences": _classes(mixed(read), "target_sentiment"),
         },
         "entities": {
-            "all gold": entities(*_tags(read.only(GOLD))).as_dict(),
-            **{source: entities(*_tags(read.only([source]))).as_dict() for source in (*GOLD, "gmb")},
+            "all gold": entities(*_tags(read.only(GOLD))),
+            **{source: entities(*_tags(read.only([source]))) for source in (*GOLD, "gmb")},
         },
         "topics": {"all": _classes(read, "topics")},
     }
@@ -139,21 +132,27 @@ def never_seen_report(runner: Runner, tokenizer: Tokenizer, data: Path) -> dict[
     """Figures on the sets that only measure; sets whose files are missing are left out."""
     found: dict[str, Any] = {}
     for name in NEVER_SEEN:
+        if not all((data / file).is_file() for file in data_set(name).files):
+            continue
         read = read_all(runner, tokenizer, unseen_corpus(data, name))
         if any(row.sentiment != IGNORED for row in read.rows):
             found[name] = _classes(read, "sentiment")
         else:
-            found[name] = entities(*_tags(read, UNKNOWN_TYPES.get(name, ()))).as_dict()
+            found[name] = entities(*_tags(read, UNKNOWN_TYPES.get(name, ())))
     return found
 
 
 def headline(figures: Mapping[str, Any]) -> dict[str, float]:
-    """The one figure of each head that the gate compares, as a fraction."""
+    """The one figure of each head that the gate compares, as a fraction; heads that nothing measured are left out."""
     return {
-        "sentiment": figures["sentiment"]["all"]["accuracy"],
-        "target_sentiment": figures["target_sentiment"]["all"]["accuracy"],
-        "entities": figures["entities"]["all gold"]["f1"],
-        "topics": figures["topics"]["all"]["accuracy"],
+        head: figures[head][name][figure]
+        for head, name, figure in (
+            ("sentiment", "all", "accuracy"),
+            ("target_sentiment", "all", "accuracy"),
+            ("entities", "all gold", "f1"),
+            ("topics", "all", "accuracy"),
+        )
+        if figures[head][name]["n"]
     }
 
 

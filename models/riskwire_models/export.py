@@ -30,7 +30,7 @@ from riskwire_models.evaluate import (
 from riskwire_models.examples import Example
 from riskwire_models.gate import LIMIT, check_invariance, check_losses
 from riskwire_models.graph import write_fp16, write_fp32, write_fused
-from riskwire_models.model import Shape, base_folder, fresh_model
+from riskwire_models.model import base_folder, fresh_model
 from riskwire_models.quantise import write_int8
 from riskwire_models.runner import Runner, invariance
 
@@ -52,16 +52,15 @@ class Graphs:
 def write_graphs(saved: Checkpoint, staging: Path) -> Graphs:
     """The checkpoint's model in three precisions, and its tokenizer, in a fresh folder."""
     base = base_folder()
-    shape = Shape.read(base / "config.json")
     model = fresh_model(base)
-    model.load_state_dict(saved.model)
+    model.restore(saved.model)
     shutil.rmtree(staging, ignore_errors=True)
     bundle = staging / "bundle"
     bundle.mkdir(parents=True)
     traced = write_fp32(model, staging / "traced.onnx")
-    sizes = {"heads": shape.num_attention_heads, "size": shape.hidden_size}
-    fp32 = write_fused(traced, staging / "fp32.onnx", **sizes, whole_attention=True)
-    open_attention = write_fused(traced, staging / "open.onnx", **sizes, whole_attention=False)
+    config = model.encoder.config
+    fp32 = write_fused(traced, staging / "fp32.onnx", config, whole_attention=True)
+    open_attention = write_fused(traced, staging / "open.onnx", config, whole_attention=False)
     write_tokenizer(base / TOKENIZER, bundle)
     return Graphs(
         fp32,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from riskwire_models.errors import GateError
+from riskwire_models.labels import HEADS
 
 #: Points (hundredths) a head may lose on the held-out split.
 LIMIT = 1.0
@@ -32,10 +33,10 @@ def losses(reference: Mapping[str, float], figures: Mapping[str, Mapping[str, fl
     """
     found: list[Loss] = []
     for precision, heads in figures.items():
-        for head, expected in reference.items():
-            if head not in heads:
+        for head in HEADS:
+            if head not in reference or head not in heads:
                 raise GateError(f"{precision}: {head} was not measured, so it cannot be compared with fp32")
-            found.append(Loss(precision, head, expected, heads[head]))
+            found.append(Loss(precision, head, reference[head], heads[head]))
     return found
 
 

@@ -6,12 +6,16 @@ import warnings
 from pathlib import Path
 
 import onnx
+import onnxruntime
 import torch
+import transformers
 from onnxconverter_common import float16
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
+from transformers import BertConfig
 
 from riskwire_models.bundle import INPUTS
+from riskwire_models.errors import ExportError
 from riskwire_models.labels import HEADS
 from riskwire_models.model import FourHeads
 
@@ -21,7 +25,7 @@ GREATEST_HALF = 65504.0
 
 
 def write_fp32(model: FourHeads, path: Path) -> Path:
-    """The graph as traced, batch and tokens dynamic."""
+    """The graph as traced, batch and tokens dynamic; torch's newer exporter writes one that is not fused."""
     model.eval()
     ids = torch.randint(0, 1000, (2, 16))
     mask = torch.ones_like(ids)
@@ -44,19 +48,31 @@ def write_fp32(model: FourHeads, path: Path) -> Path:
     return path
 
 
-def write_fused(source: Path, path: Path, *, heads: int, size: int, whole_attention: bool) -> Path:
+def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention: bool) -> Path:
     """Attention, GELU and layer norms fused by onnxruntime's BERT optimiser.
 
     ``whole_attention`` takes the projections into the Attention operator (fastest in half precision); without it they
-    stay MatMuls beside a MultiHeadAttention, where `quantise` can reach them.
+    stay MatMuls beside a MultiHeadAttention, where `quantise` can reach them. `ExportError` when the optimiser does
+    not know the attention of this transformers: the graph would be right, but slow.
     """
-
     options = FusionOptions("bert")
     options.enable_embed_layer_norm = False
     options.use_multi_head_attention = not whole_attention
     fused = optimize_model(
-        str(source), model_type="bert", num_heads=heads, hidden_size=size, optimization_options=options, opt_level=0
+        str(source),
+        model_type="bert",
+        num_heads=config.num_attention_heads,
+        hidden_size=config.hidden_size,
+        optimization_options=options,
+        opt_level=0,
     )
+    kind = "Attention" if whole_attention else "MultiHeadAttention"
+    found = len(fused.get_nodes_by_op_type(kind))
+    if found != config.num_hidden_layers:
+        raise ExportError(
+            f"onnxruntime {onnxruntime.__version__} fused {found} of {config.num_hidden_layers} attentions of"
+            f" transformers {transformers.__version__}: use the versions that the train extra names"
+        )
     fused.save_model_to_file(str(path))
     return path
 

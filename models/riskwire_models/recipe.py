@@ -30,7 +30,10 @@ class Recipe:
     data_sets: tuple[str, ...] = DEFAULT_TRAINING
 
     def rate_at(self, step: int) -> float:
-        """Factor of the learning rates at a step: linear up over the warm-up, linear down to 0 at the end."""
+        """Factor of the learning rates at a step: linear up over the warm-up, linear down to 0 at the end.
+
+        transformers' `get_linear_schedule_with_warmup` but for the warm-up, which there begins at 0: a lost first step.
+        """
         warm = max(1, round(self.warm_up * self.steps))
         if step < warm:
             return (step + 1) / warm

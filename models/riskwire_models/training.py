@@ -89,7 +89,7 @@ def start_or_resume(work: Path, recipe: Recipe, say: Say) -> tuple[FourHeads, to
     if saved is None:
         say(f"fresh run: seed {recipe.seed}, {recipe.steps} steps")
         return model, optimiser, Checkpoint(recipe, 0, 0.0, {}, {}, torch.get_rng_state())
-    model.load_state_dict(saved.model)
+    model.restore(saved.model)
     optimiser.load_state_dict(saved.optimiser)
     torch.set_rng_state(saved.rng)
     if saved.recipe != recipe:
@@ -129,7 +129,7 @@ def train(data: Path, work: Path, recipe: Recipe, *, threads: int = 2, say: Say 
     batches = steps_from(rows, recipe, state.step)
     started = saved_at = time.monotonic()
     before = state.seconds
-    recent = [0.0] * 4
+    recent, since = [0.0] * 4, 0
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"))
     with Progress(*columns, disable=not sys.stdout.isatty()) as progress:
         bar = progress.add_task("training", total=recipe.steps, completed=state.step, loss="")
@@ -145,10 +145,11 @@ def train(data: Path, work: Path, recipe: Recipe, *, threads: int = 2, say: Say 
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimiser.step()
             recent = [old + new for old, new in zip(recent, parts, strict=True)]
+            since += 1
             now = time.monotonic()
             if (step + 1) % LOG_EVERY == 0:
-                line = " ".join(f"{part / LOG_EVERY:.3f}" for part in recent)
-                recent = [0.0] * 4
+                line = " ".join(f"{part / since:.3f}" for part in recent)
+                recent, since = [0.0] * 4, 0
                 progress.update(bar, completed=step + 1, loss=line)
                 if not sys.stdout.isatty():
                     spent = now - started
