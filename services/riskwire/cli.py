@@ -62,20 +62,35 @@ def _settings(config: Path | None, **flat: Any) -> Settings:
     return load_settings(config, overrides)
 
 
-def _run(main: Coroutine[Any, Any, int]) -> None:
-    """Run a coroutine on uvloop; SIGTERM ends it as Ctrl-C does, in good order."""
+def _run(main: Coroutine[Any, Any, int], *, serves: bool = False) -> None:
+    """Run a coroutine on uvloop; SIGTERM ends it as Ctrl-C does, in good order.
+
+    Args:
+        serves: it runs until it is stopped, so being stopped is its good end; anything else has then been cut short.
+    """
     import uvloop
+
+    signals: list[signal.Signals] = []
 
     async def stoppable() -> int:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        loop = asyncio.get_running_loop()
+
+        def stop(told: signal.Signals) -> None:
+            signals.append(told)
+            task.cancel()
+
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, stop, one)
         return await main
 
     try:
         code = uvloop.run(stoppable())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        code = 0
+        code = 0 if serves else 128 + (signals[0] if signals else signal.SIGINT)
+        if not serves:
+            typer.echo("riskwire: interrupted before the end; nothing is lost, run it again to go on.", err=True)
     raise typer.Exit(code)
 
 
@@ -100,7 +115,7 @@ def run(
     """Run the whole monitor in this process: poll the feeds, read, alert, and serve the page."""
     from riskwire.commands.run import run as main
 
-    _run(main(_settings(config, data=data, feeds=feeds, watchlist=watchlist, web__port=port)))
+    _run(main(_settings(config, data=data, feeds=feeds, watchlist=watchlist, web__port=port)), serves=True)
 
 
 @app.command()
@@ -118,7 +133,7 @@ def demo(
     """Replay a fictional crisis through the real stages and watch it on the page. No network needed."""
     from riskwire.commands.demo import demo as main
 
-    _run(main(_settings(config, data=data, web__port=port), data is None, _speed(speed), once))
+    _run(main(_settings(config, data=data, web__port=port), data is None, _speed(speed), once), serves=True)
 
 
 @app.command()
@@ -198,7 +213,7 @@ def status(json: Json = False, data: Data = None, config: ConfigFile = None) -> 
 def _service(name: Any, settings: Settings) -> None:
     from riskwire.commands.service import service as main
 
-    _run(main(settings, name))
+    _run(main(settings, name), serves=True)
 
 
 @app.command(rich_help_panel="Services on Kafka")

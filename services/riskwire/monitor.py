@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import REGISTRY
@@ -16,6 +17,7 @@ from riskwire.bus import Bus, Outgoing
 from riskwire.bus.drain import drained
 from riskwire.bus.lock import lock_data_dir
 from riskwire.bus.open import open_bus
+from riskwire.errors import StoreError
 from riskwire.inference.bundle import Bundle
 from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker
@@ -29,6 +31,8 @@ from riskwire.store import Store, sink_stages
 from riskwire.watchlist import Watchlist, read_watchlist
 from riskwire.web import AppServices, BusState, Readiness, StageState, create_app, serve
 
+FUTURE = timedelta(hours=1)
+"""News this far ahead of the wall clock is not this world's."""
 STUCK_AFTER_S = 60.0
 """A stage that has not looked for records for this long makes no progress."""
 
@@ -135,9 +139,23 @@ async def open_monitor(settings: Settings, *, live: bool) -> AsyncIterator[Monit
             bus = await open_bus(settings)
             try:
                 with Store.open(settings) as store:
+                    if live:
+                        _refuse_the_future(store, settings.data)
                     yield Monitor(settings, bus, store, engine, linker, notify)
             finally:
                 await bus.close()
+
+
+def _refuse_the_future(store: Store, data: Path) -> None:
+    """Live news cannot follow news of the future: every stage would wait for the time to come."""
+    newest = store.newest()
+    if newest is not None and newest > datetime.now(UTC) + FUTURE:
+        raise StoreError(
+            "this data directory holds news of the future (a demo or a replay)",
+            value=newest.isoformat(),
+            where=str(data),
+            do="Give live news another directory with --data",
+        )
 
 
 def watchlist_of(path: Path | None) -> Watchlist:

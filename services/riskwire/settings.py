@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -27,6 +28,8 @@ from riskwire.errors import SettingsError
 
 ENV_PREFIX = "RISKWIRE_"
 DEFAULT_FILE = Path("riskwire.yaml")
+_USERINFO = re.compile(r"(://)[^/@\"\s]*@")
+"""User and password in an address."""
 
 
 class Section(BaseModel):
@@ -167,7 +170,7 @@ class AlertingSettings(Section):
     """Length of a bucket: the step in which alerts are decided."""
     lateness_s: int = Field(default=5, ge=0, le=3_600)
     """How long a bucket waits for late signals after the marks have passed its end."""
-    windows_s: tuple[int, ...] = (21_600, 86_400)
+    windows_s: tuple[Annotated[int, Field(ge=60)], ...] = Field(default=(21_600, 86_400), min_length=1, max_length=8)
     """Windows over which negative stories are judged."""
     budget: Budget = Budget()
     """False-alarm budget; thresholds are computed from it."""
@@ -328,8 +331,30 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
         return _with_secrets(Layered(**(overrides or {})))
     except ValidationError as error:
         raise _explained(error, overrides or {}, tree, path) from None
-    except PydanticSettingsError as error:  # an environment value that should be JSON and is not
-        raise SettingsError(str(error), where="environment") from error
+    except PydanticSettingsError:
+        raise _not_json() from None
+
+
+def _not_json() -> SettingsError:
+    """Which environment value should be JSON and is not."""
+    for variable, value in sorted(os.environ.items()):
+        section, _, key = variable.upper().removeprefix(ENV_PREFIX).partition("__")
+        field = Settings.model_fields.get(section.lower())
+        if not variable.upper().startswith(ENV_PREFIX) or field is None or not isinstance(field.annotation, type):
+            continue
+        inner = getattr(field.annotation, "model_fields", {}).get(key.lower())
+        if inner is None or get_origin(inner.annotation) is None:
+            continue
+        try:
+            json.loads(value)
+        except json.JSONDecodeError:
+            return SettingsError(
+                f"{section.lower()}.{key.lower()}: this value must be JSON",
+                value="***" if "secret" in str(inner.annotation).lower() else value,
+                where=f"environment {variable}",
+                do="""Write for example '["127.0.0.1"]'.""",
+            )
+    return SettingsError("a value in the environment must be JSON and is not", where="environment")
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -417,6 +442,6 @@ def described(settings: BaseModel, prefix: str = "") -> list[tuple[str, str, str
         if isinstance(value, BaseModel):
             rows.extend(described(value, f"{prefix}{name}."))
         else:
-            shown = json.dumps(settings.model_dump(mode="json", include={name})[name])
+            shown = _USERINFO.sub(r"\1***@", json.dumps(settings.model_dump(mode="json", include={name})[name]))
             rows.append((prefix + name, shown, field.description or ""))
     return rows

@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,21 @@ def test_two_processes_do_not_run_the_stages_of_one_directory(tmp_path: Path) ->
     finally:
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=30)
+
+
+def test_an_interrupted_replay_says_so_and_is_no_success(tmp_path: Path) -> None:
+    process = started("replay", corpus_path(), "--speed", "1000", "--data", tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "bus.sqlite").exists():
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "interrupted" in told
+
+
+def test_live_news_does_not_follow_news_of_the_future(calm: Path) -> None:
+    done = riskwire("run", "--port", "0", "--data", calm)
+    assert done.returncode == 2
+    assert "news of the future" in done.stderr
+    assert "--data" in done.stderr

@@ -65,7 +65,8 @@ def test_an_unknown_setting_is_a_mistake_and_the_nearest_is_offered(tmp_path: Pa
 
 def test_a_value_that_should_be_json_and_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS", "127.0.0.1")
-    with pytest.raises(SettingsError, match="ingest"):
+    told = r"RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS: ingest\.allow_private_hosts: .*JSON.*'127\.0\.0\.1'"
+    with pytest.raises(SettingsError, match=told):
         load_settings()
 
 
@@ -117,3 +118,10 @@ def test_every_setting_says_what_it_is_for() -> None:
         return found
 
     assert sections(Settings) == []
+
+
+def test_a_password_in_an_address_is_never_shown() -> None:
+    settings = load_settings(None, {"store": {"url": "postgresql://user:hunter2@host/db"}})
+    shown = str(described(settings))
+    assert "hunter2" not in shown
+    assert "://***@host/db" in shown

@@ -8,9 +8,11 @@ Data Analysis, 3rd ed., 2.6) over exposure: with shape `r` and mean `m = rate x 
 summed over a mixture of beliefs about the rate (`baseline.Prior`). Surprise is `-log10 P`.
 
 News comes in bursts that no slowly moving rate explains: one event makes several stories. A negative binomial whose
-shape grows with its mean, `r = m / BURST`, is such a compound Poisson count with variance `m (1 + BURST)`: its tail
-falls off by `p = BURST / (1 + BURST)` a story, however little was expected. The posterior's shape is therefore held to
-it, and to `MAX_SHAPE`, which keeps busy targets from being taken for steady ones.
+shape grows with its mean, `r = m / burst`, is such a compound Poisson count with variance `m (1 + burst)`: its tail
+falls off by `p = burst / (1 + burst)` a story, however little was expected. The posterior's shape is therefore held to
+it, and to `MAX_SHAPE`, which keeps busy targets from being taken for steady ones. One outlet following up its own story
+is what bursts are made of; outlets that tell stories of their own are not, so the burst shrinks with the
+number of sources to the power of three quarters.
 
 The threshold comes from the false-alarm budget: with `n` independent looks a month (one a window length) a surprise of
 `log10(n / budget)` is passed by chance `budget` times a month. It admits its own error: looks overlap (each new story
@@ -20,11 +22,13 @@ is one), so the true number is higher for busy targets, and for quiet ones the m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BURST = 0.6
-"""Stories that follow a negative one in its window beyond what the rate explains. Chosen on the Reuters stream of
+"""Stories that follow a negative one of a single source beyond what the rate explains. Chosen on the Reuters stream of
 2009-2010 so that notifications keep the budget (`tests/bench/backtest.py`)."""
+MOST_SOURCES = 9
+"""Sources beyond this many say no more."""
 MAX_SHAPE = 2.0
 MAX_SURPRISE = 99.0
 MONTH_S = 30 * 86_400
@@ -69,6 +73,11 @@ class Prediction:
     """What a window should hold: a mixture of negative binomials, each (weight, mean, shape)."""
 
     parts: tuple[tuple[float, float, float], ...]
+    burst: float = BURST
+
+    def told_by(self, sources: int) -> Prediction:
+        """The same where the stories come from this many sources."""
+        return replace(self, burst=BURST / min(max(sources, 1), MOST_SOURCES) ** 0.75)
 
     @property
     def mean(self) -> float:
@@ -77,12 +86,12 @@ class Prediction:
 
     def scaled(self, factor: float) -> Prediction:
         """The same with `factor` times as much news, or so much busier a past."""
-        return Prediction(tuple((weight, mean * factor, shape) for weight, mean, shape in self.parts))
+        return replace(self, parts=tuple((weight, mean * factor, shape) for weight, mean, shape in self.parts))
 
     def tail(self, count: int) -> float:
         """P(X >= count)."""
         return math.fsum(
-            weight * tail(count, mean, min(shape, mean / BURST, MAX_SHAPE)) for weight, mean, shape in self.parts
+            weight * tail(count, mean, min(shape, mean / self.burst, MAX_SHAPE)) for weight, mean, shape in self.parts
         )
 
     def surprise(self, count: int) -> float:

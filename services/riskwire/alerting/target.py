@@ -167,11 +167,22 @@ class Target:
             prediction = Prediction(
                 tuple((rate.weight, rate.shape / rate.stories * stories, rate.shape) for rate in rates)
             )
+            if negative >= self._settings.min_stories:
+                prediction = prediction.told_by(len(self._tellers(start)))
             verdict = Verdict(window_s, negative, prediction, prediction.surprise(negative), baseline_score)
             if verdict.surprise >= self._thresholds.notice:
                 verdict = self._with_mood(verdict, start, baseline_share)
             verdicts.append(verdict)
         return verdicts
+
+    def _tellers(self, start_ms: int) -> set[str]:
+        """Who told the negative stories since `start_ms` first; who only reprints one is not a teller."""
+        return {story.evidence.source for story in self.window.stories(start_ms) if story.evidence is not None}
+
+    def _sources(self, start_ms: int) -> set[str]:
+        """Who told the negative stories since `start_ms`."""
+        told = (story.sources for story in self.window.stories(start_ms) if story.negative_ms is not None)
+        return set().union(*told)
 
     def _with_mood(self, verdict: Verdict, start_ms: int, baseline_share: float) -> Verdict:
         """Add the window's share and mean score, which only matter once the rate is surprising."""
@@ -186,8 +197,7 @@ class Target:
         assert tier is not None
         fired = decision.move is Move.FIRE
         start = max(now_ms - verdict.window_s * 1000, since_ms)
-        negative = [story for story in self.window.stories(start) if story.negative_ms is not None]
-        sources = len({source for story in negative for source in story.sources})
+        sources = len(self._sources(start))
         opened = from_ms(now_ms) if self.episode is None else self.episode.last.opened_at
         evidence = self._evidence(start)
         paged = verdict.surprise >= self._thresholds.page

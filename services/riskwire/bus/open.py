@@ -17,16 +17,26 @@ async def open_bus(settings: Settings) -> Bus:
         SettingsError: no such bus.
         BusError: it cannot be opened.
     """
-    url = settings.bus.url
-    if url == "embedded":
+    check_bus(settings)
+    if settings.bus.url == "embedded":
         return await EmbeddedBus.open(settings.data, settings.bus)
+    return await _open_kafka(settings)
+
+
+def check_bus(settings: Settings) -> None:
+    """Make sure that there is such a bus, without opening it.
+
+    Raises:
+        SettingsError: there is not, or what speaks to it is not installed.
+    """
+    url = settings.bus.url
     if url.startswith("kafka://"):
-        return await _open_kafka(settings)
-    raise SettingsError("bus.url: allowed are `embedded` and `kafka://host:port[,host:port]`", value=url)
+        need_kafka()
+    elif url != "embedded":
+        raise SettingsError("bus.url: allowed are `embedded` and `kafka://host:port[,host:port]`", value=url)
 
 
 async def _open_kafka(settings: Settings) -> Bus:
-    need_kafka()
     from riskwire.bus.kafka import KafkaBus  # noqa: PLC0415  (aiokafka is an extra)
 
     return await KafkaBus.open(settings.bus, settings.kafka)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from riskwire.bus.open import check_bus
 from riskwire.inference.bundle import Bundle
 from riskwire.ingest.feedlist import DEFAULT_FEEDS, read_feeds
 from riskwire.monitor import watchlist_of
@@ -19,5 +20,6 @@ def check(settings: Settings) -> None:
     read_feeds(settings.feeds or DEFAULT_FEEDS)
     bind(settings.web).close()
     watchlist_of(settings.watchlist)
+    check_bus(settings)
     Notify(settings.notify)
     Bundle.load(settings.inference.bundle)

@@ -5,6 +5,7 @@ Pure functions. A word's logits are those of its first piece, as in training.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,8 +13,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-_QUOTES = "'’‘`\"“”"
-_EDGE = " \t\r\n\u00a0,;:()[]{}<>|-–—*•" + _QUOTES
+_QUOTES = "'’‘`\"“”„‚"
+_EDGE = " \t\r\n\u00a0,;:()[]{}<>|-–—*•\ufe0e\ufe0f" + _QUOTES
+_EDGE_CATEGORIES = {"So", "Sk", "Cf", "Zs", "Pd", "Pi", "Pf"}
+"""Emoji and other symbols that are no money or mathematics, invisible characters, spaces, dashes and quotes."""
 _POSSESSIVES = ("'s", "’s", "'S", "’S")
 
 
@@ -106,14 +109,18 @@ def named_spans(
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span without white space, quotes and brackets at its edges and without a possessive 's at its end."""
-    while start < end and (text[start] in _EDGE or text[start].isspace()):
+    """A span without white space, quotes, brackets and emoji at its edges and without a possessive 's at its end."""
+    while start < end and _is_edge(text[start]):
         start += 1
     while start < end:
         if end - start > len(_POSSESSIVES[0]) and text[start:end].endswith(_POSSESSIVES):
             end -= len(_POSSESSIVES[0])
-        elif text[end - 1] in _EDGE or text[end - 1].isspace():
+        elif _is_edge(text[end - 1]):
             end -= 1
         else:
             break
     return start, end
+
+
+def _is_edge(char: str) -> bool:
+    return char in _EDGE or char.isspace() or unicodedata.category(char) in _EDGE_CATEGORIES

@@ -6,9 +6,11 @@ A text without a word gets a neutral sentiment (0, 1, 0) and nothing else. Every
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO, TextIO
 
 from pydantic import TypeAdapter
@@ -118,10 +120,10 @@ async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engin
     """Read JSON lines, write a JSON line for each, in order, as they come; blank lines are passed over.
 
     A line that cannot be read is told on `err` with its number, and the rest goes on. Returns the exit status: 1 when
-    some line was bad.
+    some line was bad, or when whoever reads `out` has gone: then it ends at once and quietly.
 
     Raises:
-        RiskwireError: the model could not be run.
+        RiskwireError: the model could not be run, the lines could not be read, or the results could not be written.
     """
     reader = _LineReader(lines)
     under_way: asyncio.Queue[asyncio.Task[list[bytes]] | None] = asyncio.Queue(_AHEAD)
@@ -151,7 +153,10 @@ async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engin
             group.create_task(read(group))
             group.create_task(write())
     except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        first = errors.exceptions[0]
+        if isinstance(first, BrokenPipeError):
+            return 1
+        raise first from first.__cause__
     finally:
         reader.close()
     return 1 if bad else 0
@@ -162,8 +167,24 @@ async def _scored(requests: Sequence[ScoreRequest], engine: Engine, linker: Link
 
 
 def _write(out: BinaryIO, results: Sequence[bytes]) -> None:
-    out.writelines(results)
-    out.flush()
+    try:
+        out.writelines(results)
+        out.flush()
+    except OSError as error:
+        _let_go(out)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise RiskwireError("the results cannot be written", where=str(getattr(out, "name", ""))) from error
+
+
+def _let_go(out: BinaryIO) -> None:
+    """Send what is still buffered nowhere: closing `out` would try to write it again, and fail again."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, out.fileno())
+        finally:
+            os.close(nowhere)
 
 
 def _request(line: bytes, number: int) -> ScoreRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import orjson
@@ -10,6 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from riskwire.errors import FeedError
 from riskwire.ingest.entry import Entry, FeedDocument
 from riskwire.ingest.times import from_text
+
+_ESCAPE = re.compile(
+    rb"\\(?:(?P<lone>u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})|u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+"""An escape in a JSON text; `lone` is half of a surrogate pair without its other half."""
 
 VERSIONS = ("https://jsonfeed.org/version/1", "http://jsonfeed.org/version/1")
 
@@ -55,7 +63,7 @@ def parse(body: bytes, url: str, most: int) -> FeedDocument:
         FeedError: not JSON, or not a JSON Feed.
     """
     try:
-        feed = _Feed.model_validate(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")))
+        feed = _Feed.model_validate(_loads(body.removeprefix(b"\xef\xbb\xbf")))
     except orjson.JSONDecodeError as error:
         raise FeedError("the document is broken JSON", where=url) from error
     except ValidationError as error:
@@ -79,6 +87,17 @@ def parse(body: bytes, url: str, most: int) -> FeedDocument:
         dropped=dropped,
         fault=f"{dropped} items cannot be read or are too many" if dropped else "",
     )
+
+
+def _loads(body: bytes) -> object:
+    """Parse JSON; an escape that is half of a surrogate pair is read as U+FFFD, and costs nothing but itself."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], body)
+        if mended == body:
+            raise
+        return orjson.loads(mended)
 
 
 def _entry(item: _Item) -> Entry:

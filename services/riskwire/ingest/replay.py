@@ -187,7 +187,8 @@ async def replay(
             salt=partition_salt,
         )
         start = tape.place
-        run = _Run(opened, publisher, tape, key, settings, _Pace(speed), progress)
+        latest = await asyncio.to_thread(latest_of, opened, settings.ingest, datetime.now(UTC))
+        run = _Run(opened, publisher, tape, key, settings, _Pace(speed), progress, latest)
         await run.all(limit)
         return ReplayReport(
             stories=tape.place.stories - start.stories,
@@ -224,6 +225,7 @@ class _Run:
     settings: Settings
     pace: _Pace
     progress: Callable[[ReplayProgress], None] | None
+    latest: datetime | None
 
     async def all(self, limit: int | None) -> None:
         most = None if limit is None else max(0, limit - self.tape.place.stories)
@@ -243,7 +245,7 @@ class _Run:
         return (line for line in self.archive.lines(self.settings.ingest.max_line) if line.number > done)
 
     def _next(self, lines: Iterator[Line]) -> list[ReadLine]:
-        return read_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest)
+        return read_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest, self.latest)
 
     async def _keep_pace(self, read: ReadLine) -> None:
         if read.item is None or read.item.published_at is None:
@@ -270,14 +272,35 @@ class _Run:
             )
 
 
-def read_lines(lines: Sequence[Line], name: str, settings: IngestSettings) -> list[ReadLine]:
-    """Parse, clean and identify lines. Pure."""
-    return [_read(line, name, settings) for line in lines]
+def read_lines(
+    lines: Sequence[Line], name: str, settings: IngestSettings, latest: datetime | None = None
+) -> list[ReadLine]:
+    """Parse, clean and identify lines; one that is of after `latest` is bad. Pure."""
+    return [_read(line, name, settings, latest) for line in lines]
 
 
-def _read(line: Line, name: str, settings: IngestSettings) -> ReadLine:
+def latest_of(archive: Archive, settings: IngestSettings, now: datetime) -> datetime | None:
+    """The latest time that an item of an archive may have: a day from `now`.
+
+    One wrong date would carry the clock of every stage past all other news. An archive that begins in the future plays
+    there, as the demo does, without bound.
+    """
+    latest = now + timedelta(days=1)
+    for line in islice(archive.lines(settings.max_line), BATCH):
+        try:
+            return None if read_line(line, archive.path.name).published_at > latest else latest
+        except SchemaError:
+            continue
+    return latest
+
+
+def _read(line: Line, name: str, settings: IngestSettings, latest: datetime | None) -> ReadLine:
     try:
         found = read_line(line, name)
+        if latest is not None and found.published_at > latest:
+            raise SchemaError(
+                "published_at: lies in the future", value=str(found.published_at), where=f"{name}, line {line.number}"
+            )
         source = found.source.strip()[:100] or _host(found.url) or name
         items = _items(found, source, settings)
         if not items:

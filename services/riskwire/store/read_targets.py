@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
@@ -33,6 +33,7 @@ def list_targets(
     order: TargetOrder,
     spark: bool,
     blind_after_s: int,
+    fresh_s: int,
 ) -> list[TargetRow]:
     """Targets in the asked-for order; `query` is looked for in name, target and groups."""
     conditions: list[ColumnElement[bool]] = []
@@ -42,17 +43,17 @@ def list_targets(
         conditions.append(
             or_(*(column.icontains(query, autoescape=True) for column in (_T.name, _T.target, _T.groups)))
         )
-    return _rows(connection, conditions, order, limit, offset, spark, blind_after_s)
+    return _rows(connection, conditions, order, limit, offset, spark, blind_after_s, fresh_s)
 
 
 def targets_by_id(
-    connection: Connection, targets: Sequence[str], *, spark: bool, blind_after_s: int
+    connection: Connection, targets: Sequence[str], *, spark: bool, blind_after_s: int, fresh_s: int
 ) -> list[TargetRow]:
     """The rows of these targets, those that there are."""
     return [
         row
         for chunk in chunks(targets)
-        for row in _rows(connection, [_T.target.in_(chunk)], "name", len(chunk), 0, spark, blind_after_s)
+        for row in _rows(connection, [_T.target.in_(chunk)], "name", len(chunk), 0, spark, blind_after_s, fresh_s)
     ]
 
 
@@ -64,6 +65,7 @@ def _rows(
     offset: int,
     spark: bool,
     blind_after_s: int,
+    fresh_s: int,
 ) -> list[TargetRow]:
     newest = newest_ms(connection) or 0
     since = newest - int(SCORE_WINDOW.total_seconds() * 1000)
@@ -81,16 +83,17 @@ def _rows(
         .subquery()
     )
     alerts = func.coalesce(running.c.alerts, 0)
+    surprise = case((_T.surprise_ms >= newest - fresh_s * 1000, _T.surprise), else_=0.0)
     orders: dict[TargetOrder, list[Any]] = {
-        "alerts": [alerts.desc(), _T.surprise.desc(), _T.stories.desc()],
-        "surprise": [_T.surprise.desc(), _T.stories.desc()],
+        "alerts": [alerts.desc(), surprise.desc(), _T.stories.desc()],
+        "surprise": [surprise.desc(), _T.stories.desc()],
         "score": [mean.c.score.is_(None), mean.c.score],
         "stories": [_T.stories.desc()],
         "name": [func.lower(_T.name)],
         "last_seen": [_T.seen_ms.is_(None), _T.seen_ms.desc()],
     }
     query = (
-        select(tables.targets, mean.c.score, alerts.label("alerts"))
+        select(tables.targets, mean.c.score, alerts.label("alerts"), surprise.label("surprise_now"))
         .outerjoin(mean, mean.c.target == _T.target)
         .outerjoin(running, running.c.target == _T.target)
         .where(*conditions)
@@ -111,7 +114,7 @@ def _rows(
             stories=row.stories,
             articles=row.articles,
             score=None if row.score is None else round(row.score, 4),
-            surprise=row.surprise,
+            surprise=row.surprise_now,
             alerts=row.alerts,
             last_seen=None if row.seen_ms is None else from_ms(row.seen_ms),
             blind_since=from_ms(blind[row.target]) if row.target in blind else None,

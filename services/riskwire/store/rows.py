@@ -90,8 +90,9 @@ class TargetRow(Model):
     """What is known of a target now.
 
     `score` is the mean over the stories of the seven days before the newest news (each story once, by the mean of its
-    articles), None where there were none; `surprise` is that of the newest trend point; `alerts` counts episodes that
-    run; `blind_since` is set where every source that ever spoke of the target has been silent for too long.
+    articles), None where there were none; `surprise` is that of the newest trend point, 0 once that is
+    further before the newest data than the longest of `alerting.windows_s`; `alerts` counts episodes that run;
+    `blind_since` is set where every source that ever spoke of the target has been silent for too long.
     """
 
     target: str

@@ -53,6 +53,7 @@ class Store:
         self._keep_days = settings.store.keep_days
         self._keep_letters = settings.store.keep_dead_letters
         self._blind_after_s = settings.alerting.blind_after_s
+        self._fresh_s = max(settings.alerting.windows_s)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
 
@@ -175,12 +176,15 @@ class Store:
                 order=order,
                 spark=spark,
                 blind_after_s=self._blind_after_s,
+                fresh_s=self._fresh_s,
             )
 
     def target(self, target: str, *, spark: bool = False) -> TargetRow | None:
         """One target, or None."""
         with self._reading() as connection:
-            rows = read_targets.targets_by_id(connection, [target], spark=spark, blind_after_s=self._blind_after_s)
+            rows = read_targets.targets_by_id(
+                connection, [target], spark=spark, blind_after_s=self._blind_after_s, fresh_s=self._fresh_s
+            )
         return rows[0] if rows else None
 
     def trend(

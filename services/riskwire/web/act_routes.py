@@ -44,6 +44,7 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
     async def analyse(texts: Annotated[list[ScoreRequest], Body()]) -> list[ScoreResult]:
         if len(texts) > settings.max_texts:
             raise Problem(413, f"body: {len(texts)} texts, web.max_texts is {settings.max_texts}. Send fewer at once.")
+        _check_unicode(texts)
         _check_spans(texts)
         if services.score is None:
             raise Problem(503, "this process has no model; ask one that runs `riskwire run`")
@@ -70,6 +71,20 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
         return decided
 
     return router
+
+
+def _check_unicode(texts: list[ScoreRequest]) -> None:
+    """JSON can escape half of a surrogate pair; such a text has no UTF-8, so neither model nor answer can hold it."""
+    for place, text in enumerate(texts):
+        for field, value in (("id", str(text.id)), ("text", text.text)):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise Problem(
+                    422,
+                    f"body.{place}.{field}: not Unicode: half of a surrogate pair at character {error.start} "
+                    f"(got {value[error.start]!a})",
+                ) from None
 
 
 def _check_spans(texts: list[ScoreRequest]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from timeline import START, Timeline, mark, signal
 
 from riskwire.alerting.book import Book
-from riskwire.schemas import Mark, Signal
+from riskwire.schemas import Mark, Signal, content_id
 from riskwire.settings import AlertingSettings
 
 
@@ -271,3 +271,49 @@ def test_an_alert_always_shows_every_story_that_it_counts(warm: Timeline) -> Non
     for alert in warm.alerts:
         assert len(alert.evidence) == min(alert.stories, AlertingSettings().max_evidence)
         assert alert.sources == alert.stories
+
+
+def _day_of(warm: Timeline, stories: int, sources: int) -> Timeline:
+    """So many negative stories within half a day, told by so many sources, on a name that is in the news at times."""
+    for day in range(0, 30, 6):
+        hour = 721 + day * 24
+        warm.feed(signal(hour, negative=0.9), mark(hour, (hour,)))
+        warm.quiet(hour + 1, hour + 24 * 6 - 1)
+    for index in range(stories):
+        hour = 1_445 + index / 2
+        warm.feed(signal(hour, source=f"source-{index % sources}"), mark(hour, (hour,)))
+    warm.quiet(1_452, 1_453)
+    return warm
+
+
+def test_stories_that_many_sources_tell_weigh_more_than_those_of_one() -> None:
+    def stories_to_fire(sources: int) -> int:
+        timeline = Timeline()
+        timeline.quiet(0, 720)
+        return _day_of(timeline, stories=12, sources=sources).alerts[0].stories
+
+    assert stories_to_fire(5) < stories_to_fire(1)
+
+
+def test_eight_bad_stories_of_three_sources_in_a_day_fire(warm: Timeline) -> None:
+    fired = [alert for alert in _day_of(warm, stories=8, sources=3).alerts if alert.status == "firing"]
+    assert len(fired) == 1
+    assert fired[0].stories <= 6
+
+
+def test_reprints_by_other_sites_do_not_make_a_story_weigh_more() -> None:
+    def surprises(sites: int) -> list[float]:
+        timeline = Timeline()
+        timeline.quiet(0, 720)
+        for index in range(12):
+            hour = 721 + index / 3
+            story = content_id("story", str(index)) * 2
+            timeline.feed(signal(hour, story=story, source="wire"), mark(hour, (hour,)))
+            for site in range(sites):
+                again = hour + (site + 1) / 100
+                timeline.feed(signal(again, story=story, source=f"site-{site}"), mark(again))
+        timeline.quiet(726, 727)
+        return [alert.surprise for alert in timeline.alerts]
+
+    assert surprises(0)
+    assert surprises(9) == surprises(0)

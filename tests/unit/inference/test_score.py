@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from riskwire.errors import SchemaError
+from riskwire.errors import RiskwireError, SchemaError
 from riskwire.inference.bundle import Bundle
 from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker
@@ -104,6 +104,38 @@ async def test_a_line_is_answered_before_the_next_has_come(engine: Engine) -> No
             assert json.loads(answer)["id"] == at
         feed.close()
         assert await asyncio.wait_for(task, 20) == 0
+
+
+async def test_a_full_disk_is_told_in_one_message(engine: Engine) -> None:
+    lines = io.BytesIO(b'{"id": 1, "text": "Acme wins"}\n')
+    out = os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb")
+    with pytest.raises(RiskwireError) as raised:
+        await score_lines(lines, out, io.StringIO(), engine, Linker())
+    out.close()  # nothing is left that would fail again
+    assert "the results cannot be written: OSError: " in str(raised.value)
+    assert "No space left" in str(raised.value)
+
+
+async def test_when_the_reader_of_the_results_has_gone_it_ends_quietly(engine: Engine) -> None:
+    read_in, write_in = os.pipe()
+    read_out, write_out = os.pipe()
+    os.close(read_out)
+    err = io.StringIO()
+    with os.fdopen(read_in, "rb") as lines, os.fdopen(write_in, "wb", buffering=0) as feed:
+        with os.fdopen(write_out, "wb") as out:  # closes: nothing is left that would fail again
+            feed.write(b'{"id": 1, "text": "Acme wins"}\n')
+            assert await asyncio.wait_for(score_lines(lines, out, err, engine, Linker()), 20) == 1
+        feed.close()
+    assert err.getvalue() == ""
+
+
+async def test_lines_that_cannot_be_read_are_told_with_their_cause(engine: Engine) -> None:
+    class Broken(io.BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            raise OSError("the disk is gone")
+
+    with pytest.raises(RiskwireError, match="the lines cannot be read: OSError: the disk is gone"):
+        await score_lines(Broken(), io.BytesIO(), io.StringIO(), engine, Linker())
 
 
 async def test_the_api_gets_results_in_order_and_a_bad_target_names_its_id(engine: Engine) -> None:

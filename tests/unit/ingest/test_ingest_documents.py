@@ -164,3 +164,23 @@ def test_an_item_that_stands_twice_in_a_document_is_one() -> None:
     item = b"<item><title>Twice</title><link>https://e.example/%s</link></item>"
     reading = read(RSS % (item % b"1" + item % b"1?utm_source=x" + item % b"2"))
     assert (len(reading.items), reading.skipped) == (2, {"repeated": 1})
+
+
+def test_half_of_a_surrogate_pair_in_a_json_feed_costs_only_itself() -> None:
+    items = [
+        {"id": "1", "url": "https://e.example/1", "title": "Acme LONE rises", "content_text": "Shares of Acme rose."},
+        {"id": "2", "url": "https://e.example/2", "title": "Globex \U0001f600 falls", "content_text": "Globex fell."},
+        {"id": "3", "url": "https://e.example/3", "title": "A path: C:\\ud800", "content_text": "Initech stays."},
+    ]
+    body = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": items}).encode()
+
+    for lone in (rb"\ud800", rb"\udc00", rb"\uD83D\ud83d"):
+        document = parse(body.replace(b"LONE", lone), "application/json", "https://e.example/feed", "auto", Limits())
+        mended = "\ufffd" * (len(lone) // 6)
+        assert [entry.title for entry in document.entries] == [
+            f"Acme {mended} rises",
+            "Globex \U0001f600 falls",
+            "A path: C:\\ud800",
+        ]
+    with pytest.raises(FeedError, match="broken JSON"):
+        parse(body.replace(b"LONE", rb"\ud800")[:-1], "application/json", "https://e.example/feed", "auto", Limits())

@@ -209,3 +209,19 @@ async def test_an_empty_archive_tells_no_time(settings: Settings, tmp_path: Path
     path.write_bytes(b"")
     report, log = await run(settings, path)
     assert (report.stories, report.seen_at, log) == (0, None, [[], []])
+
+
+async def test_one_date_in_the_future_is_a_bad_line_and_does_not_carry_the_clock_away(
+    settings: Settings, tmp_path: Path
+) -> None:
+    ahead = (datetime.now(UTC) - START).total_seconds() + 40 * 86_400
+    report, _ = await run(settings, archive(tmp_path, [0, 60, ahead, 120]))
+    assert (report.published, report.bad) == (3, 1)
+    assert report.seen_at is not None
+    assert report.seen_at < START + timedelta(days=1)
+
+
+async def test_an_archive_that_begins_in_the_future_plays_there(settings: Settings, tmp_path: Path) -> None:
+    ahead = (datetime.now(UTC) - START).total_seconds() + 40 * 86_400
+    report, _ = await run(settings, archive(tmp_path, [ahead, ahead + 60]))
+    assert (report.published, report.bad) == (2, 0)

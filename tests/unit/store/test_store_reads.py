@@ -81,6 +81,24 @@ def test_a_trend_is_summed_by_step_and_keeps_the_largest_surprise(store: Store, 
     assert store.trend("entity:nobody") is None
 
 
+def test_a_surprise_is_over_once_it_is_older_than_the_longest_window(store: Store, news: ModuleType) -> None:
+    longest = timedelta(days=1)
+    store.write_trends(
+        [
+            news.trend(news.NOON - longest - timedelta(minutes=1), target="entity:osmark", surprise=9.0),
+            news.trend(news.NOON - longest, target="entity:tirell", surprise=2.0),
+            news.trend(news.NOON, surprise=1.0),
+        ]
+    )
+
+    expected = [("entity:tirell", 2.0), (news.VELDARA, 1.0), ("entity:osmark", 0.0)]
+    assert [(row.target, row.surprise) for row in store.targets(order="surprise")] == expected
+    assert [(row.target, row.surprise) for row in store.targets(order="alerts")] == expected
+    osmark = store.target("entity:osmark")
+    assert osmark is not None
+    assert osmark.surprise == 0.0
+
+
 def test_targets_are_found_by_name_id_or_group_and_kind(store: Store, news: ModuleType) -> None:
     store.write_signals([news.signal("a", target=target) for target in news.NAMES])
     store.write_trends([news.trend(target="market", name="Market")])

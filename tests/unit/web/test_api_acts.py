@@ -30,6 +30,8 @@ async def test_texts_are_scored_in_order(client: aiohttp.ClientSession) -> None:
     [
         ([{"id": "a", "text": "x"}, {"id": "b"}], "body.1.text"),
         ([{"id": "a", "text": 7}], "body.0.text"),
+        ([{"id": 1, "text": "x"}, {"id": "\ud800", "text": "Apple"}], "body.1.id"),
+        ([{"id": 1, "text": "Apple \udc00"}], "body.0.text"),
         (
             [{"id": "a", "text": "short", "targets": [{"start": 0, "end": 2}, {"start": 3, "end": 6}]}],
             "body.0.targets.1",
@@ -125,6 +127,10 @@ async def test_an_acknowledgement_is_published_and_shows_on_the_alert(
         ({"kind": "comment"}, "comment"),
         ({"by": ""}, "body.by"),
         ({"colour": "red"}, "body.colour"),
+        ({"kind": "comment", "comment": "\ud800"}, "body.comment"),
+        ({"by": "\ud800"}, "body.by"),
+        ({"alert": "\ud800"}, "body.alert"),
+        ({"\ud800": "red"}, "body: "),
     ],
 )
 async def test_a_command_that_is_not_one_is_refused_by_name(
