@@ -42,7 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "watchlist.yaml").write_text(next(block for block in yaml if "isin" in block))
     (folder / "riskwire.yaml").write_text(next(block for block in yaml if "webhooks" in block))
     (folder / "webhook.key").write_text("a key\n")
-    (folder / "archive.jsonl").write_text("\n".join(corpus_path().read_text().splitlines()[:40]) + "\n")
+    past = corpus_path().read_text().replace('"published_at": "2031-', '"published_at": "2021-')
+    (folder / "archive.jsonl").write_text("\n".join(past.splitlines()[:40]) + "\n")
     texts = [{"id": 1, "text": "Norvane Motors recalls cars."}, {"id": "b", "text": "Profit rises."}]
     (folder / "texts.jsonl").write_text("".join(json.dumps(text) + "\n" for text in texts))
     done = riskwire("replay", "archive.jsonl", "--data", "riskwire-data", cwd=folder)
