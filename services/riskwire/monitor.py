@@ -13,7 +13,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 from riskwire.alerting import AlertStage
-from riskwire.bus import Bus, Outgoing
+from riskwire.bus import Bus, Outgoing, behind
 from riskwire.bus.drain import drained
 from riskwire.bus.lock import lock_data_dir
 from riskwire.bus.open import open_bus
@@ -114,10 +114,7 @@ class Monitor:
 
     async def bus_state(self) -> BusState:
         """Records per topic, and how far each group is behind."""
-        lag: dict[str, int] = {}
-        for one in await self.bus.lag():
-            lag[one.group] = lag.get(one.group, 0) + one.records
-        return BusState(await self.bus.records(), lag)
+        return BusState(await self.bus.records(), behind(await self.bus.lag()))
 
 
 @asynccontextmanager

@@ -116,7 +116,7 @@ class Book:
             minute = self._minute(name, bucket)
             minute.surprise = max(minute.surprise, target.surprise)
             if alert is not None:
-                self._announce(alert, outcome)
+                outcome.alerts.append(alert)
 
     def _minute(self, target: str, at_ms: int) -> Minute:
         start = at_ms // TREND_MS * TREND_MS
@@ -129,11 +129,8 @@ class Book:
         )
         for at, name in due:
             recent = self._exposure.within(at, self._settings.blind_after_s * 1000)
-            self._announce(self._targets[name].resolve(at, blind=recent == 0), outcome)
+            outcome.alerts.append(self._targets[name].resolve(at, blind=recent == 0))
             self._changed.add(name)
-
-    def _announce(self, alert: Alert, outcome: Outcome) -> None:
-        outcome.alerts.append(alert)
 
     def _close_minutes(self, until: int, outcome: Outcome) -> None:
         for key in sorted(key for key in self._minutes if key[0] + TREND_MS <= until):

@@ -5,6 +5,6 @@ makes the three one atomic step. It promises that and nothing more, so that SQLi
 many can keep the same promise and stage code cannot tell them apart.
 """
 
-from riskwire.bus.protocol import Assignment, Bus, Lag, Message, Outgoing, Publisher, broadcast, partition_of
+from riskwire.bus.protocol import Assignment, Bus, Lag, Message, Outgoing, Publisher, behind, broadcast, partition_of
 
-__all__ = ["Assignment", "Bus", "Lag", "Message", "Outgoing", "Publisher", "broadcast", "partition_of"]
+__all__ = ["Assignment", "Bus", "Lag", "Message", "Outgoing", "Publisher", "behind", "broadcast", "partition_of"]

@@ -128,6 +128,14 @@ class Bus(Protocol):
         ...
 
 
+def behind(lags: Iterable[Lag]) -> dict[str, int]:
+    """How many records each group is behind, over all its partitions."""
+    total: dict[str, int] = {}
+    for lag in lags:
+        total[lag.group] = total.get(lag.group, 0) + lag.records
+    return total
+
+
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key: stable over runs and machines."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % partitions

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import FastAPI
 
 from riskwire.alerting import AlertStage
-from riskwire.bus import Bus, Outgoing
+from riskwire.bus import Bus, Outgoing, behind
 from riskwire.bus.open import need_kafka, open_bus
 from riskwire.errors import RiskwireError, SettingsError
 from riskwire.inference.bundle import Bundle
@@ -158,10 +158,7 @@ def _page(settings: Settings, bus: KafkaBus, store: Store, engine: Engine, linke
             await publisher.publish([Outgoing(Topic.COMMANDS, subject, command.to_bytes())], {})
 
     async def state() -> BusState:
-        lag: dict[str, int] = {}
-        for one in await bus.lag():
-            lag[one.group] = lag.get(one.group, 0) + one.records
-        return BusState(await bus.records(), lag)
+        return BusState(await bus.records(), behind(await bus.lag()))
 
     async def answer(requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
         return await score(requests, engine, linker)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from riskwire import __version__
+from riskwire.bus import behind
 from riskwire.bus.embedded import FILE
 from riskwire.bus.open import open_bus
 from riskwire.errors import RiskwireError, SettingsError
@@ -70,9 +71,7 @@ async def status(settings: Settings, json: bool) -> int:
     bus = await open_bus(settings)
     try:
         topics = await bus.records()
-        lag: dict[str, int] = {}
-        for one in await bus.lag():
-            lag[one.group] = lag.get(one.group, 0) + one.records
+        lag = behind(await bus.lag())
     finally:
         await bus.close()
     try:
