@@ -97,6 +97,19 @@ class Tick(Model):
     seen_at: Utc
 
 
+class Watch(Model):
+    """A change of the watchlist, on every partition of `articles`: what follows it is read with it.
+
+    `entry` is the entry as a watchlist file has it; None where `id` is watched no more.
+    """
+
+    v: int = 1
+    kind: Literal["watch"] = "watch"
+    id: str
+    entry: dict[str, Any] | None
+    at: Utc
+
+
 class ArticleRef(Model):
     """An article as an analysis names it."""
 
@@ -183,6 +196,8 @@ class Signal(Model):
     published_at: Utc
     seen_at: Utc
     backfill: bool = False
+    history: bool = False
+    """Told of an article from before its target was watched: learned from as if it had been; always backfill too."""
     sentiment: Sentiment
     relevance: Probability
     evidence: Evidence
@@ -286,6 +301,7 @@ class Command(Model):
     comment: str = ""
     until: Utc | None = None
     value: dict[str, Any] = Field(default_factory=dict)
+    """Of `watchlist_set`: the entry, as a line of the watchlist file has it."""
 
 
 class Feed(Model):
@@ -308,6 +324,7 @@ class DeadLetter(Model):
     topic: str
     partition: int
     offset: int
+    key: str | None = None
     error: str
     at: Utc
     record: str
@@ -359,10 +376,10 @@ class ScoreResult(Model):
     topics: tuple[TopicScore, ...]
 
 
-ArticleOrTick = Annotated[Article | Tick, Field(discriminator="kind")]
+ArticleRecord = Annotated[Article | Tick | Watch, Field(discriminator="kind")]
 SignalOrMark = Annotated[Signal | Mark, Field(discriminator="kind")]
 
-ARTICLES: TypeAdapter[Article | Tick] = TypeAdapter(ArticleOrTick)
+ARTICLES: TypeAdapter[Article | Tick | Watch] = TypeAdapter(ArticleRecord)
 SIGNALS: TypeAdapter[Signal | Mark] = TypeAdapter(SignalOrMark)
 
 _R = TypeVar("_R")

@@ -69,6 +69,7 @@ def dead_letter(stage: str, message: Message, error: BaseException) -> Outgoing:
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
+        key=message.key,
         error=_told(error),
         at=datetime.now(UTC),
         record=record,

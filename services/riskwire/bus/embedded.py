@@ -84,6 +84,10 @@ class EmbeddedBus:
         """
         return self._publisher(name)
 
+    async def kept(self, name: str) -> dict[str, bytes]:
+        """The state of a publisher's last step, read without taking its name over; empty where there is none."""
+        return await self._reader.run(ledger.kept, name)
+
     async def records(self) -> dict[str, int]:
         """Records ever published, per topic."""
         return await self._reader.run(ledger.records)

@@ -17,7 +17,7 @@ from riskwire.bus.kafka_lag import Positions, Room, Survey
 from riskwire.bus.kafka_log import Log
 from riskwire.bus.kafka_members import Assignments
 from riskwire.bus.kafka_partition import KafkaAssignment
-from riskwire.bus.kafka_publisher import KafkaPublisher
+from riskwire.bus.kafka_publisher import KafkaPublisher, last_step
 from riskwire.bus.protocol import Lag, Message
 from riskwire.errors import BusError
 from riskwire.schemas import Topic
@@ -82,6 +82,12 @@ class KafkaBus:
     def publisher(self, name: str) -> AbstractAsyncContextManager[KafkaPublisher]:
         """A publisher of that name; a second one of the same name fences the first, in whatever process it is."""
         return self._publisher(name)
+
+    async def kept(self, name: str) -> dict[str, bytes]:
+        """The state of a publisher's last step, read without taking its name over; empty where there is none."""
+        self._check()
+        state, _ = await last_step(self._cluster, self._log, name)
+        return state
 
     async def records(self) -> dict[str, int]:
         """Offsets ever given out, per topic: records published, and a marker for each transaction and partition."""

@@ -28,8 +28,7 @@ class KafkaPublisher:
         self._room = room
         self._name = name
         self._transactions = Transactions(cluster, cluster.name(f"publisher-{name}"))
-        partition = partition_of(name, cluster.count(f"{PUBLISHERS}-state"))
-        self._changelog = TopicPartition(cluster.state_of(PUBLISHERS), partition)
+        self._changelog = _changelog(cluster, name)
 
     async def open(self) -> None:
         """Take the name over from whoever has it."""
@@ -42,7 +41,7 @@ class KafkaPublisher:
     async def restore(self) -> dict[str, bytes]:
         """The state of the last step."""
         self._check()
-        state, _ = await self._last()
+        state, _ = await last_step(self._cluster, self._log, self._name)
         return state
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
@@ -67,7 +66,7 @@ class KafkaPublisher:
         await self._room.wait(counts, self._check)
 
         async def happened() -> bool:
-            return (await self._last())[1] == step
+            return (await last_step(self._cluster, self._log, self._name))[1] == step
 
         try:
             await self._transactions.take(records, happened)
@@ -82,25 +81,36 @@ class KafkaPublisher:
         self.revoke()
         await self._transactions.close()
 
-    async def _last(self) -> tuple[dict[str, bytes], bytes | None]:
-        keys, last = f"{self._name}/{_KEY}/".encode(), f"{self._name}/{_STEP}".encode()
-        state: dict[str, bytes] = {}
-        step: bytes | None = None
-        start = (await self._log.beginnings([self._changelog]))[self._changelog]
-        async for records in self._log.scan(self._changelog, start):
-            for record in records:
-                if record.key == last:
-                    step = record.value
-                elif record.key.startswith(keys):
-                    key = record.key[len(keys) :].decode()
-                    if record.value is None:
-                        state.pop(key, None)
-                    else:
-                        state[key] = record.value
-        return state, step
-
     def _check(self) -> None:
         if self.revoked:
             raise BusError(
                 f"another publisher has the name {self._name}, or this one is closed", where=self._cluster.url
             )
+
+
+async def last_step(cluster: Cluster, log_: Log, name: str) -> tuple[dict[str, bytes], bytes | None]:
+    """The state of a publisher's last step, and what that step was called.
+
+    Raises:
+        BusError: the changelog cannot be read.
+    """
+    changelog = _changelog(cluster, name)
+    keys, last = f"{name}/{_KEY}/".encode(), f"{name}/{_STEP}".encode()
+    state: dict[str, bytes] = {}
+    step: bytes | None = None
+    start = (await log_.beginnings([changelog]))[changelog]
+    async for records in log_.scan(changelog, start):
+        for record in records:
+            if record.key == last:
+                step = record.value
+            elif record.key.startswith(keys):
+                key = record.key[len(keys) :].decode()
+                if record.value is None:
+                    state.pop(key, None)
+                else:
+                    state[key] = record.value
+    return state, step
+
+
+def _changelog(cluster: Cluster, name: str) -> TopicPartition:
+    return TopicPartition(cluster.state_of(PUBLISHERS), partition_of(name, cluster.count(f"{PUBLISHERS}-state")))

@@ -105,6 +105,15 @@ def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str
     return position, state
 
 
+def kept(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
+    """The state of a publisher's last step."""
+    return dict(
+        connection.execute(
+            "SELECT key, value FROM state JOIN owners ON owner = owners.id WHERE name = ? AND slot = 0", (publisher,)
+        )
+    )
+
+
 def step(
     connection: sqlite3.Connection,
     layout: Layout,

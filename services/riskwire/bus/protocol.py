@@ -111,6 +111,10 @@ class Bus(Protocol):
         """A publisher of that name; a second one of the same name fences the first."""
         ...
 
+    async def kept(self, name: str) -> dict[str, bytes]:
+        """The state of a publisher's last step, read without taking its name over; empty where there is none."""
+        ...
+
     async def records(self) -> dict[str, int]:
         """Records ever published, per topic."""
         ...

@@ -22,6 +22,8 @@ GROUPS: dict[str, Topic] = {
     "infer": Topic.ARTICLES,
     "alert": Topic.SIGNALS,
     "notify": Topic.ALERTS,
+    "watchlist": Topic.COMMANDS,
+    "history": Topic.COMMANDS,
     **{
         f"sink-{topic}": topic
         for topic in (

@@ -199,7 +199,8 @@ class BusContract:
         assert values(await soon(assignment.fetch(10, 5))) == [b"3", b"4"]
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"result"]
         async with bus.publisher("ingest") as publisher:
-            assert await publisher.restore() == {"seen": b"yes"}
+            assert await publisher.restore() == await bus.kept("ingest") == {"seen": b"yes"}
+            await publisher.publish([], {"seen": None})  # who only looked has not taken the name over
 
     async def test_a_stale_assignment_can_do_nothing(self, bus_factory: BusFactory):
         bus = await bus_factory()
