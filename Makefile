@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format types check lock bench kafka clean venv
+.PHONY: help run demo test chaos lint format types check lock bench kafka clean venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,8 +18,11 @@ run: $(READY) ## run the monitor and its page on http://127.0.0.1:8080 (ARGS="--
 demo: $(READY) ## replay a fictional crisis and watch it on the page
 	@$(BIN)/riskwire demo $(ARGS)
 
-test: $(READY) ## run the unit and integration tests (ARGS="-k notify -x" passes options)
-	@$(BIN)/python -m pytest tests/unit tests/integration $(ARGS)
+test: $(READY) ## run the unit, integration and chaos tests (ARGS="-k notify -x" passes options)
+	@$(BIN)/python -m pytest tests/unit tests/integration tests/chaos $(ARGS)
+
+chaos: $(READY) ## hurt the services on Kafka in every way (ARGS="--faults 320 --articles 15000" passes options)
+	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .

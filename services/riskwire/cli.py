@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from riskwire import __version__
+from riskwire.cli_feeds import feeds_app
+from riskwire.cli_letters import letters_app
+from riskwire.cli_options import ConfigFile, Data, Json, Limit, run_to_end, settings_of
+from riskwire.cli_watchlist import watchlist_app
 from riskwire.errors import RiskwireError, SettingsError
-from riskwire.settings import Settings, described, load_settings
+from riskwire.settings import Settings, described
 
 app = typer.Typer(
     help="Reads financial news as it is published, follows the mood of each company, and explains every alert.",
@@ -26,8 +27,10 @@ config_app = typer.Typer(help="Show the settings, or check them.", no_args_is_he
 app.add_typer(config_app, name="config")
 topics_app = typer.Typer(help="Make the topics on Kafka, or check them.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
+app.add_typer(feeds_app, name="feeds")
+app.add_typer(letters_app, name="dead-letters")
+app.add_typer(watchlist_app, name="watchlist")
 
-Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False)]
 WatchlistFile = Annotated[
     Path | None, typer.Option("--watchlist", metavar="FILE", help="Watchlist (YAML or CSV).", show_default=False)
 ]
@@ -38,60 +41,6 @@ Port = Annotated[
     int | None,
     typer.Option("--port", help="Port of the page; 0 takes a free one.", min=0, max=65_535, show_default="8080"),
 ]
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="FILE", help="Settings file; `riskwire.yaml` here if there is one.", show_default=False
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Limit = Annotated[int, typer.Option("--limit", help="Most rows.", min=1)]
-
-
-def _settings(config: Path | None, **flat: Any) -> Settings:
-    """Settings with what the command line gave laid over them; `web__port` stands for `web.port`."""
-    overrides: dict[str, Any] = {}
-    for name, value in flat.items():
-        if value is None:
-            continue
-        section, _, key = name.partition("__")
-        if key:
-            overrides.setdefault(section, {})[key] = value
-        else:
-            overrides[section] = value
-    return load_settings(config, overrides)
-
-
-def _run(main: Coroutine[Any, Any, int], *, serves: bool = False) -> None:
-    """Run a coroutine on uvloop; SIGTERM ends it as Ctrl-C does, in good order.
-
-    Args:
-        serves: it runs until it is stopped, so being stopped is its good end; anything else has then been cut short.
-    """
-    import uvloop
-
-    signals: list[signal.Signals] = []
-
-    async def stoppable() -> int:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
-
-        def stop(told: signal.Signals) -> None:
-            signals.append(told)
-            task.cancel()
-
-        for one in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(one, stop, one)
-        return await main
-
-    try:
-        code = uvloop.run(stoppable())
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        code = 0 if serves else 128 + (signals[0] if signals else signal.SIGINT)
-        if not serves:
-            typer.echo("riskwire: interrupted before the end; nothing is lost, run it again to go on.", err=True)
-    raise typer.Exit(code)
 
 
 @app.callback(invoke_without_command=True)
@@ -115,7 +64,7 @@ def run(
     """Run the whole monitor in this process: poll the feeds, read, alert, and serve the page."""
     from riskwire.commands.run import run as main
 
-    _run(main(_settings(config, data=data, feeds=feeds, watchlist=watchlist, web__port=port)), serves=True)
+    run_to_end(main(settings_of(config, data=data, feeds=feeds, watchlist=watchlist, web__port=port)), serves=True)
 
 
 @app.command()
@@ -133,7 +82,7 @@ def demo(
     """Replay a fictional crisis through the real stages and watch it on the page. No network needed."""
     from riskwire.commands.demo import demo as main
 
-    _run(main(_settings(config, data=data, web__port=port), data is None, _speed(speed), once), serves=True)
+    run_to_end(main(settings_of(config, data=data, web__port=port), data is None, _speed(speed), once), serves=True)
 
 
 @app.command()
@@ -153,8 +102,8 @@ def replay(
     """Replay an archive through all stages until everything is read; goes on where an earlier run was cut."""
     from riskwire.commands.replay import replay as main
 
-    settings = _settings(config, data=data, watchlist=watchlist)
-    _run(main(settings, archive, speed=_speed(speed), limit=limit, publish_only=publish_only))
+    settings = settings_of(config, data=data, watchlist=watchlist)
+    run_to_end(main(settings, archive, speed=_speed(speed), limit=limit, publish_only=publish_only))
 
 
 @app.command()
@@ -169,7 +118,7 @@ def score(
     """Score texts: JSON lines of `{"id", "text", "targets"?}` in, the readings out, in order, as they come."""
     from riskwire.commands.score import score as main
 
-    _run(main(_settings(config, watchlist=watchlist), file))
+    run_to_end(main(settings_of(config, watchlist=watchlist), file))
 
 
 @app.command()
@@ -177,7 +126,7 @@ def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: 
     """The newest record of each alert, newest first."""
     from riskwire.commands.show import alerts as main
 
-    main(_settings(config, data=data), json, limit)
+    main(settings_of(config, data=data), json, limit)
 
 
 @app.command()
@@ -185,7 +134,7 @@ def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, confi
     """The targets followed, with their mood and surprise."""
     from riskwire.commands.show import targets as main
 
-    main(_settings(config, data=data), json, limit)
+    main(settings_of(config, data=data), json, limit)
 
 
 @app.command()
@@ -199,57 +148,64 @@ def stories(
     """The stories that speak of a target, newest first."""
     from riskwire.commands.show import stories as main
 
-    main(_settings(config, data=data), target, json, limit)
+    main(settings_of(config, data=data), target, json, limit)
 
 
 @app.command()
-def status(json: Json = False, data: Data = None, config: ConfigFile = None) -> None:
-    """How far every stage is: records per topic, lag per group, bundle, version."""
+def status(
+    json: Json = False,
+    partitions: Annotated[
+        bool, typer.Option("--partitions", help="Every partition, also those of which all has been read.")
+    ] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """How far every stage is: records per topic, lag per group and partition, bundle, version."""
     from riskwire.commands.show import status as main
 
-    _run(main(_settings(config, data=data), json))
+    run_to_end(main(settings_of(config, data=data), json, partitions))
 
 
 def _service(name: Any, settings: Settings) -> None:
     from riskwire.commands.service import service as main
 
-    _run(main(settings, name), serves=True)
+    run_to_end(main(settings, name), serves=True)
 
 
 @app.command(rich_help_panel="Services on Kafka")
 def ingest(feeds: FeedsFile = None, port: Port = None, config: ConfigFile = None) -> None:
     """Poll the feeds this worker is given and publish the articles."""
-    _service("ingest", _settings(config, feeds=feeds, web__port=port))
+    _service("ingest", settings_of(config, feeds=feeds, web__port=port))
 
 
 @app.command(rich_help_panel="Services on Kafka")
 def infer(watchlist: WatchlistFile = None, port: Port = None, config: ConfigFile = None) -> None:
     """Read articles: sentiment, names, topics."""
-    _service("infer", _settings(config, watchlist=watchlist, web__port=port))
+    _service("infer", settings_of(config, watchlist=watchlist, web__port=port))
 
 
 @app.command(rich_help_panel="Services on Kafka")
 def alert(port: Port = None, config: ConfigFile = None) -> None:
     """Follow the targets and raise alerts."""
-    _service("alert", _settings(config, web__port=port))
+    _service("alert", settings_of(config, web__port=port))
 
 
 @app.command(rich_help_panel="Services on Kafka")
 def sink(data: Data = None, port: Port = None, config: ConfigFile = None) -> None:
     """Write what the page shows into the store."""
-    _service("sink", _settings(config, data=data, web__port=port))
+    _service("sink", settings_of(config, data=data, web__port=port))
 
 
 @app.command(rich_help_panel="Services on Kafka")
 def notify(port: Port = None, config: ConfigFile = None) -> None:
     """Send the alerts out."""
-    _service("notify", _settings(config, web__port=port))
+    _service("notify", settings_of(config, web__port=port))
 
 
 @app.command(rich_help_panel="Services on Kafka")
 def serve(data: Data = None, watchlist: WatchlistFile = None, port: Port = None, config: ConfigFile = None) -> None:
     """Serve the page and the API over the store."""
-    _service("serve", _settings(config, data=data, watchlist=watchlist, web__port=port))
+    _service("serve", settings_of(config, data=data, watchlist=watchlist, web__port=port))
 
 
 @topics_app.command("create")
@@ -257,7 +213,7 @@ def topics_create(config: ConfigFile = None) -> None:
     """Make the topics that are missing; 1 where those that were there differ from what riskwire needs."""
     from riskwire.commands.topics import create as main
 
-    _run(main(_settings(config)))
+    run_to_end(main(settings_of(config)))
 
 
 @topics_app.command("check")
@@ -265,13 +221,13 @@ def topics_check(config: ConfigFile = None) -> None:
     """Say what differs from what riskwire needs; 1 where something does."""
     from riskwire.commands.topics import check as main
 
-    _run(main(_settings(config)))
+    run_to_end(main(settings_of(config)))
 
 
 @config_app.command("show")
 def config_show(config: ConfigFile = None) -> None:
     """Every setting with its value and what it is for; secrets are masked."""
-    for key, value, purpose in described(_settings(config)):
+    for key, value, purpose in described(settings_of(config)):
         typer.echo(f"{key} = {value}\n    {purpose}")
 
 
@@ -280,7 +236,7 @@ def config_check(config: ConfigFile = None) -> None:
     """Check the settings, and the feed list, watchlist, bundle and receivers they name."""
     from riskwire.commands.check import check
 
-    check(_settings(config))
+    check(settings_of(config))
     typer.echo("The settings are good.")
 
 

@@ -5,7 +5,8 @@
     ├── BundleError               a model bundle that is missing, damaged or of the wrong kind
     ├── DeviceError               the asked-for device or its runtime is not there
     ├── BusError                  the bus cannot be opened or has failed
-    │   └── BusVersionError       written by a newer riskwire
+    │   ├── BusVersionError       written by a newer riskwire
+    │   └── FencedError           another worker or publisher has taken over
     ├── StoreError                the store cannot be opened or has failed
     │   └── StoreVersionError     written by a newer riskwire
     ├── InUseError                a port or a data directory that another process holds
@@ -60,6 +61,10 @@ class BusError(RiskwireError):
 
 class BusVersionError(BusError):
     """The bus was written by a newer riskwire."""
+
+
+class FencedError(BusError):
+    """Another worker has the partition now, or another publisher the name; nothing of the step has happened."""
 
 
 class StoreError(RiskwireError):

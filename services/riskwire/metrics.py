@@ -10,6 +10,11 @@ STAGE_PROGRESS = Gauge("riskwire_stage_progress_timestamp_seconds", "When a stag
 DEAD_LETTERS = Counter("riskwire_dead_letters", "Records that could not be processed", ["stage"])
 BACKPRESSURE_SECONDS = Counter("riskwire_backpressure_seconds", "Time spent waiting for room on a topic", ["topic"])
 RESTORE_SECONDS = Histogram("riskwire_bus_restore_seconds", "Time a partition took to restore", ["group"])
+MISSED = Counter(
+    "riskwire_bus_missed_records",
+    "Records (Kafka: offsets, so markers of transactions too) deleted before a group had read them",
+    ["group", "topic"],
+)
 TRIMMED = Counter("riskwire_bus_trimmed_records", "Processed records removed from the embedded bus", ["topic"])
 
 FETCHES = Counter("riskwire_ingest_fetches", "Fetches by outcome", ["outcome"])
@@ -28,6 +33,8 @@ INFERENCE_SECONDS = Histogram("riskwire_inference_run_seconds", "Time of one run
 INFERENCE_QUEUE = Gauge("riskwire_inference_queue_articles", "Articles waiting for the model")
 ANALYSES = Counter("riskwire_inference_analyses", "Analyses by status", ["status"])
 REPEATS = Counter("riskwire_inference_repeats", "Articles dropped because they had been read before")
+
+HISTORY = Counter("riskwire_watchlist_history_signals", "Signals told of the past of targets that were new")
 
 LATE_SIGNALS = Counter("riskwire_alerting_late_signals", "Signals that came after their bucket had closed")
 DROPPED_TARGETS = Counter("riskwire_alerting_dropped_targets", "Targets forgotten because there were too many")

@@ -13,7 +13,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 from riskwire.alerting import AlertStage
-from riskwire.bus import Bus, Outgoing, behind
+from riskwire.bus import Bus, Outgoing
 from riskwire.bus.drain import drained
 from riskwire.bus.lock import lock_data_dir
 from riskwire.bus.open import open_bus
@@ -28,6 +28,7 @@ from riskwire.schemas import Command, ScoreRequest, ScoreResult, Topic
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
+from riskwire.watching import BATCHES, Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.watchlist import Watchlist, read_watchlist
 from riskwire.web import AppServices, BusState, Readiness, StageState, create_app, serve
 
@@ -47,14 +48,17 @@ class Monitor:
         self.bus = bus
         self.store = store
         self.engine = engine
-        self.linker = linker
         self.notify = notify
         self.started = time.monotonic()
         self.stages: Sequence[Stage] = (
             InferStage(engine, linker, settings, signal_partitions=bus.partitions(Topic.SIGNALS)),
             AlertStage(settings.alerting, article_partitions=bus.partitions(Topic.ARTICLES)),
             *sink_stages(store),
+            WatchlistStage(bus.partitions(Topic.ARTICLES)),
+            HistoryStage(store, bus.lag, settings.store),
         )
+        self.watchlist = WatchlistEditor(bus, linker.watchlist)
+        self._follower = Follower(bus, linker)
 
     @property
     def groups(self) -> list[str]:
@@ -67,11 +71,15 @@ class Monitor:
         Raises:
             RiskwireError: in a group, when a stage cannot go on; the others are stopped.
         """
-        batch = self.settings.bus.batch
-        async with asyncio.TaskGroup() as group:
-            for stage in self.stages:
-                group.create_task(run_stage(self.bus, stage, batch=batch), name=stage.name)
-            group.create_task(run_notify(self.bus, self.notify, batch=batch), name=self.notify.name)
+        most = self.settings.bus.batch
+        async with asyncio.TaskGroup() as beside:
+            following = beside.create_task(self._follower.run(), name="follow-watchlist")
+            async with asyncio.TaskGroup() as group:
+                for stage in self.stages:
+                    batch = BATCHES.get(stage.name, most)
+                    group.create_task(run_stage(self.bus, stage, batch=batch), name=stage.name)
+                group.create_task(run_notify(self.bus, self.notify, batch=most), name=self.notify.name)
+            following.cancel()
 
     async def drained(self) -> None:
         """Return when everything published has been read by every stage."""
@@ -79,7 +87,7 @@ class Monitor:
 
     async def score(self, requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
         """What the API answers to `analyse`."""
-        return await score(requests, self.engine, self.linker)
+        return await score(requests, self.engine, self._follower.linker)
 
     async def publish_command(self, command: Command) -> None:
         """Put what a person decided on its topic."""
@@ -92,6 +100,7 @@ class Monitor:
         services = AppServices(
             score=self.score,
             publish_command=self.publish_command,
+            watchlist=self.watchlist,
             ready=self.readiness,
             bus=self.bus_state,
             bundle=self.engine.bundle.label,
@@ -114,7 +123,7 @@ class Monitor:
 
     async def bus_state(self) -> BusState:
         """Records per topic, and how far each group is behind."""
-        return BusState(await self.bus.records(), behind(await self.bus.lag()))
+        return BusState.of(await self.bus.records(), await self.bus.lag())
 
 
 @asynccontextmanager

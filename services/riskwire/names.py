@@ -69,11 +69,13 @@ def joined(key: tuple[str, ...]) -> str:
     return "".join(key)
 
 
+@lru_cache(maxsize=16_384)
 def slug(name: str) -> str:
     """`name:<slug>`: the normalised name of an entity no table knows; empty when nothing is left of it."""
     return "-".join(name_key(name))[:80].strip("-")
 
 
+@lru_cache(maxsize=16_384)
 def acronyms(name: str) -> frozenset[str]:
     """Initials of a name with and without its legal form ("American International Group": AIG, AI); two letters or
     more, capitals."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -56,7 +57,28 @@ class Model(BaseModel):
 
     def to_bytes(self) -> bytes:
         """This record as it stands on a topic: one line of JSON."""
-        return self.model_dump_json(by_alias=True).encode()
+        return self.__pydantic_serializer__.to_json(self, by_alias=True)
+
+    @classmethod
+    def trusted(cls, **values: Any) -> Self:
+        """A record of values that this process has made or has validated before: nothing is looked at, every required
+        field must be there. Several times faster than the constructor, and than `model_construct`."""
+        made = cls.__new__(cls)
+        blank, fields = _blank(cls)
+        _set(made, "__dict__", blank | values)
+        _set(made, "__pydantic_fields_set__", fields)
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
+        return made
+
+
+_set = object.__setattr__
+
+
+@cache
+def _blank(model: type[BaseModel]) -> tuple[dict[str, Any], set[str]]:
+    """A record before anything is known of it: every field in order, the default or a mark that it is missing."""
+    return {name: field.get_default() for name, field in model.model_fields.items()}, set(model.model_fields)
 
 
 class Sentiment(Model):
@@ -198,6 +220,8 @@ class Signal(Model):
     backfill: bool = False
     history: bool = False
     """Told of an article from before its target was watched: learned from as if it had been; always backfill too."""
+    was_backfill: bool = False
+    """Of history: its article was backfill when it was seen, so it was no part of the amount of news."""
     sentiment: Sentiment
     relevance: Probability
     evidence: Evidence
@@ -329,6 +353,10 @@ class DeadLetter(Model):
     at: Utc
     record: str
     encoding: Literal["text", "base64"] = "text"
+    cut: bool = False
+    """`record` is only the beginning of what was read: all of it would have been too large."""
+    receiver: str | None = None
+    """Of a notification that was given up: whom it was owed to, as notify names them."""
 
 
 class Span(Model):

@@ -150,6 +150,8 @@ class InferenceSettings(Section):
     """Sentences whose results are kept: identical ones are computed once."""
     remember: int = Field(default=100_000, ge=1_000)
     """Article versions remembered per partition, to drop repeats."""
+    watchlists: int = Field(default=8, ge=1, le=1_000)
+    """Watchlists made ready to be looked up at once: partitions may stand at different ones while one is changed."""
     topic_threshold: float = Field(default=0.5, ge=0, le=1)
     """A topic is reported from this probability on."""
 
@@ -234,6 +236,12 @@ class StoreSettings(Section):
     """SQLAlchemy URL; SQLite in the data directory when not set."""
     keep_days: int = Field(default=400, ge=1)
     """Days of trends, stories and alerts kept, counted back from the newest data."""
+    keep_mentions: int = Field(default=40, ge=1)
+    """Most names kept of whom one article mentions, for targets that are only watched later; the weightiest stay."""
+    history: int = Field(default=500, ge=0, le=2_000)
+    """Most past stories that a new target is told of."""
+    history_wait_s: float = Field(default=30.0, ge=0, le=240)
+    """Longest wait until the store holds what was read before a target was new."""
     keep_dead_letters: int = Field(default=10_000, ge=10_000)
     """Most dead letters whose record is kept to be shown; all are counted."""
 

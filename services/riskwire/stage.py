@@ -12,7 +12,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 
@@ -27,6 +27,8 @@ POISON_IN_A_ROW = 25
 """This many records in a row that cannot be processed: it is the stage that is broken, not the records."""
 
 _MOST_ERROR_TEXT = 2_000
+_MOST_KEY = 1_000
+"""A key longer than this is not the key of its dead letter: key and record must fit together."""
 
 _FATAL = (BusError, StoreError, DeviceError, BundleError, OSError, MemoryError)
 
@@ -47,6 +49,15 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Beginning(Protocol):
+    """A task that has something to say when it is given its partition, before any record."""
+
+    async def begin(self) -> Step:
+        """Decide on what there is besides the records; a step of nothing is not taken."""
+        ...
+
+
 class Stage(Protocol):
     """A stage: its name (also its group), the topic it reads, and a task for each partition."""
 
@@ -58,8 +69,8 @@ class Stage(Protocol):
         ...
 
 
-def dead_letter(stage: str, message: Message, error: BaseException) -> Outgoing:
-    """The record of a record that cannot be processed."""
+def dead_letter(stage: str, message: Message, error: BaseException, receiver: str | None = None) -> Outgoing:
+    """The record of a record that cannot be processed; of a notification that was given up, with its receiver."""
     try:
         record, encoding = message.value.decode(), "text"
     except UnicodeDecodeError:
@@ -74,9 +85,11 @@ def dead_letter(stage: str, message: Message, error: BaseException) -> Outgoing:
         at=datetime.now(UTC),
         record=record,
         encoding="text" if encoding == "text" else "base64",
+        receiver=receiver,
     )
     metrics.DEAD_LETTERS.labels(stage=stage).inc()
-    return Outgoing(Topic.DEAD_LETTERS, message.key or f"{message.topic}-{message.partition}", letter.to_bytes())
+    key = message.key if message.key and len(message.key) <= _MOST_KEY else f"{message.topic}-{message.partition}"
+    return Outgoing(Topic.DEAD_LETTERS, key, letter.to_bytes())
 
 
 def _told(error: BaseException) -> str:
@@ -121,6 +134,7 @@ class _Runner:
         progress = metrics.STAGE_PROGRESS.labels(stage=self._stage.name)
         try:
             await self._reopen()
+            await self._begin()
             while not self._assignment.revoked:
                 batch = await self._assignment.fetch(self._most, self._wait_s)
                 progress.set_to_current_time()
@@ -131,6 +145,13 @@ class _Runner:
             # The step did not happen; whoever has the partition now, or opens the bus next, takes it.
             if not self._assignment.revoked:
                 raise
+
+    async def _begin(self) -> None:
+        if not isinstance(self._task, Beginning):
+            return
+        step = await self._task.begin()
+        if step.results or step.state:
+            await self._assignment.commit(self._assignment.position or 0, step.results, step.state)
 
     async def _reopen(self) -> None:
         """A task that knows nothing but what was committed."""

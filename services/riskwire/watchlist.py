@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,8 @@ from riskwire.isin import is_isin
 from riskwire.names import joined, name_key
 
 _MOST_BYTES = 20_000_000
+ENTRY_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
+"""What the id of an entry is made of."""
 
 
 def _checked_isin(isin: str) -> str:
@@ -39,7 +41,7 @@ class WatchedEntity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")
+    id: str = Field(min_length=1, max_length=100, pattern=ENTRY_ID)
     name: _Text
     aliases: tuple[_Text, ...] = ()
     tickers: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,14}$")], ...] = ()
@@ -104,10 +106,66 @@ def _claims(entity: WatchedEntity) -> Iterable[tuple[str, str, str]]:
     for name in entity.names:
         yield "name", joined(name_key(name)), name
     for ticker in entity.tickers:
-        yield "ticker", ticker, ticker
-        yield "name", ticker.casefold().replace(".", "").replace("-", ""), ticker
+        yield from ((kind, key, ticker) for kind, key in sorted(_ticker_claims(ticker), reverse=True))
     if entity.isin:
         yield "isin", entity.isin, entity.isin
+
+
+def written_entry(entity: WatchedEntity) -> dict[str, Any]:
+    """An entry as a watchlist file or a command has it: without what it leaves open."""
+    return entity.model_dump(mode="json", exclude_defaults=True)
+
+
+def layered(entities: Iterable[WatchedEntity], where: str = "watchlist") -> tuple[Watchlist, tuple[str, ...]]:
+    """The watchlist of entries of which an earlier one goes before a later.
+
+    A later entry of the same id is left out; of what else an earlier one claims, a later one loses the claim: the
+    name, the ticker, the ISIN. One that has nothing left to be found by is left out.
+
+    Returns:
+        the watchlist, and what was lost, in words; ids that were replaced are not told.
+    """
+    claims: set[tuple[str, str]] = set()
+    kept: list[WatchedEntity] = []
+    lost: list[str] = []
+    for entity in entities:
+        if ("id", entity.id.casefold()) in claims:
+            continue
+        left, without = _without_claims(entity, claims)
+        lost += [f"{entity.id!r} no longer stands for the {one}: another entry does" for one in without]
+        if left is None:
+            lost.append(f"{entity.id!r} has no name left")
+            continue
+        kept.append(left)
+        claims.update((kind, key) for kind, key, _ in _claims(left))
+    return Watchlist(tuple(kept), where), tuple(lost)
+
+
+def _without_claims(
+    entity: WatchedEntity, claims: Set[tuple[str, str]]
+) -> tuple[WatchedEntity | None, tuple[str, ...]]:
+    names = [one for one in entity.names if ("name", joined(name_key(one))) not in claims]
+    tickers = [one for one in entity.tickers if claims.isdisjoint(_ticker_claims(one))]
+    isin = entity.isin if ("isin", entity.isin) not in claims else None
+    without = [
+        *(f"name {one!r}" for one in entity.names if one not in names),
+        *(f"ticker {one!r}" for one in entity.tickers if one not in tickers),
+        *([f"ISIN {entity.isin!r}"] if isin != entity.isin else []),
+    ]
+    if not without:
+        return entity, ()
+    name = next(iter([*names, *tickers, *([isin] if isin else [])]), None)
+    if name is None:
+        return None, tuple(without)
+    aliases = tuple(one for one in names if one != name)
+    return (
+        entity.model_copy(update={"name": name, "aliases": aliases, "tickers": tuple(tickers), "isin": isin}),
+        tuple(without),
+    )
+
+
+def _ticker_claims(ticker: str) -> set[tuple[str, str]]:
+    return {("ticker", ticker), ("name", ticker.casefold().replace(".", "").replace("-", ""))}
 
 
 def read_watchlist(path: Path) -> Watchlist:
@@ -126,11 +184,15 @@ def read_watchlist(path: Path) -> Watchlist:
     except UnicodeDecodeError as error:
         raise SettingsError("the watchlist is not UTF-8", where=str(path), do="Save it as UTF-8") from error
     entries = _csv_entries(text, path) if path.suffix.lower() == ".csv" else _yaml_entries(text, path)
-    return Watchlist(tuple(_entity(entry, place, path) for place, entry in entries), str(path))
+    return Watchlist(tuple(read_entry(entry, f"{path}: {place}") for place, entry in entries), str(path))
 
 
-def _entity(entry: object, place: str, path: Path) -> WatchedEntity:
-    where = f"{path}: {place}"
+def read_entry(entry: object, where: str) -> WatchedEntity:
+    """One entry, as a watchlist file or a command has it.
+
+    Raises:
+        SettingsError: naming `where`, the field and its value.
+    """
     if not isinstance(entry, dict):
         raise SettingsError("an entry must be a mapping with `id` and `name`", value=entry, where=where)
     try:

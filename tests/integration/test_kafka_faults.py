@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from broker import Broker
 from kafka_reader import committed_records, last_by_key
 
 from riskwire.bus import Message, Outgoing
 from riskwire.bus.kafka import KafkaBus
+from riskwire.bus.kafka_partition import KafkaAssignment
 from riskwire.bus.kafka_transactions import Transactions
 from riskwire.bus.topics import create_topics
-from riskwire.errors import BusError
+from riskwire.errors import BusError, FencedError
 from riskwire.schemas import Topic
 from riskwire.settings import BusSettings, KafkaSettings
 
@@ -63,7 +65,7 @@ def copies(batch: list[Message] | Any) -> list[Outgoing]:
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_a_step_whose_answer_is_lost_is_settled_by_looking(
+async def test_a_step_whose_answer_is_lost_happens_once_whether_it_had_arrived_or_not(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch, arrived: bool
 ) -> None:
     bus = await opened()
@@ -72,50 +74,118 @@ async def test_a_step_whose_answer_is_lost_is_settled_by_looking(
     batch = await assignment.fetch(1, 20)
     producer = await assignment._transactions._opened()
     commit = producer.commit_transaction
+    lost = 0
 
-    async def lost() -> None:
+    async def lose() -> None:
+        nonlocal lost
+        lost += 1
         if arrived:
             await commit()
         raise TimeoutError
 
-    monkeypatch.setattr(producer, "commit_transaction", lost)
-    if arrived:
-        await assignment.commit(1, copies(batch), {"count": b"1"})
-    else:
-        with pytest.raises(BusError, match="nothing of it has happened"):
-            await assignment.commit(1, copies(batch), {"count": b"1"})
-        assert await assignment.restore() == {}
-        batch = await assignment.fetch(1, 20)
-        await assignment.commit(1, copies(batch), {"count": b"1"})
+    monkeypatch.setattr(producer, "commit_transaction", lose)
+    await assignment.commit(1, copies(batch), {"count": b"1"})
+    assert lost == 1
     assert await assignment.restore() == {"count": b"1"}
     found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
     assert [record.value for record in found] == [b"0"]
 
 
-async def test_a_send_that_fails_leaves_nothing_of_its_step(
+@pytest.mark.parametrize("restored", [True, False])
+async def test_a_publishers_step_whose_answer_is_lost_happens_once(
+    kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch, restored: bool
+) -> None:
+    bus = await opened()
+    async with bus.publisher("source") as publisher:
+        if restored:
+            assert await publisher.restore() == {}
+        producer = await publisher._transactions._opened()
+        commit = producer.commit_transaction
+
+        async def lose() -> None:
+            await commit()
+            raise TimeoutError
+
+        monkeypatch.setattr(producer, "commit_transaction", lose)
+        await publisher.publish([Outgoing(Topic.ARTICLES, None, b"0", 0)], {"at": b"1"})
+        await publisher.publish([Outgoing(Topic.ARTICLES, None, b"1", 0)], {"at": b"2"})
+        assert await publisher.restore() == {"at": b"2"}
+    found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}articles")
+    assert [record.value for record in found] == [b"0", b"1"]
+
+
+async def test_a_step_that_fails_is_tried_again_within_the_deadline(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus = await opened()
     await publish(bus, 1)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
     batch = await assignment.fetch(1, 20)
-    producer = await assignment._transactions._opened()
-    send = producer.send
-    sent = itertools.count()
+    failures = fail_second_batches(monkeypatch, 2)
+    await assignment.commit(1, copies(batch), {"count": b"1"})
+    assert next(failures) >= 2
+    assert await assignment.restore() == {"count": b"1"}
+    found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
+    assert [record.value for record in found] == [b"0"]
 
-    async def fails(*args: Any, **named: Any) -> Any:
-        if next(sent) == 0:
-            return await send(*args, **named)
-        failed = asyncio.get_running_loop().create_future()
-        failed.set_exception(OSError("the disk of the broker is full"))
-        return failed
 
-    monkeypatch.setattr(producer, "send", fails)
-    with pytest.raises(BusError, match="disk of the broker is full"):
-        await assignment.commit(1, copies(batch), {"count": b"1"})
+async def test_a_step_that_fails_beyond_the_deadline_leaves_nothing(
+    kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = await opened(deadline_s=3)
+    await publish(bus, 1)
+    assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
+    batch = await assignment.fetch(1, 20)
+    with monkeypatch.context() as patched:
+        fail_second_batches(patched, 1_000_000)
+        with pytest.raises(BusError, match=r"nothing of it has happened.*disk of the broker is full"):
+            await assignment.commit(1, copies(batch), {"count": b"1"})
     assert await assignment.restore() == {}
     assert [m.value for m in await assignment.fetch(1, 20)] == [b"0"]
     assert await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses") == []
+
+
+def fail_second_batches(monkeypatch: pytest.MonkeyPatch, times: int) -> Iterator[int]:
+    """From now on the second batch of a transaction is refused, so many times; how often it was is counted."""
+    send = AIOKafkaProducer.send_batch
+    sent: Counter[int] = Counter()
+    failed = itertools.count()
+
+    async def fails(producer: AIOKafkaProducer, *args: Any, **named: Any) -> Any:
+        sent[id(producer)] += 1
+        if sent[id(producer)] != 2 or next(failed) >= times:
+            return await send(producer, *args, **named)
+        refusal = asyncio.get_running_loop().create_future()
+        refusal.set_exception(OSError("the disk of the broker is full"))
+        return refusal
+
+    monkeypatch.setattr(AIOKafkaProducer, "send_batch", fails)
+    return failed
+
+
+async def test_a_worker_that_tries_again_does_not_repeat_what_another_has_done(
+    kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lost the partition without hearing of it: to take the id over anew would fence its successor."""
+    one, other = await opened(), await opened()
+    await publish(one, 1)
+    stale = await anext(one.assignments("copy", Topic.ARTICLES))
+    batch = await stale.fetch(1, 20)
+    fresh = KafkaAssignment(other._cluster, other._log, other._positions, "copy", "articles", 0, lambda: None)
+    await fresh.restore()
+    again = await fresh.fetch(1, 20)
+    await fresh.commit(1, copies(again), {"count": b"1"})
+    await stale._transactions._drop()  # its connection is gone, with the news of having been fenced
+    with pytest.raises(FencedError):
+        await stale.commit(1, copies(batch), {"count": b"1"})
+    assert stale.revoked
+    found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
+    assert [record.value for record in found] == [b"0"]
+    await fresh.release()
+
+
+async def nothing() -> None:
+    return None
 
 
 async def test_a_worker_that_is_fenced_asks_the_group_again_and_goes_on(
@@ -126,9 +196,8 @@ async def test_a_worker_that_is_fenced_asks_the_group_again_and_goes_on(
     joined = bus.assignments("copy", Topic.ARTICLES)
     first = await anext(joined)
     assert len(await first.fetch(1, 20)) == 1
-    other = Transactions(
-        bus._cluster, f"{prefix}copy-articles-0"
-    )  # as a worker does that believes it has the partition
+    # As a worker does that believes it has the partition.
+    other = Transactions(bus._cluster, f"{prefix}copy-articles-0", nothing)
     await other.open()
     with pytest.raises(BusError, match="another owner"):
         await first.commit(1, [], {"count": b"1"})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from broker import Broker, how_to_get_it
+from certificates import STORE, make_certificates
 from cli import environment, riskwire
 
 from riskwire.bus import Outgoing
@@ -21,38 +21,6 @@ from riskwire.settings import BusSettings, KafkaSettings
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 USER, SECRET = "riskwire", "correct-horse-battery"
-STORE = "changeit-of-this-test"
-
-
-def _openssl(*words: object) -> None:
-    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-
-
-def make_certificates(folder: Path) -> None:
-    """`ca.pem` and `broker.p12`, signed by it, for 127.0.0.1; `stranger.pem` is an authority that signed nothing."""
-    folder.mkdir(parents=True)
-    for name in ("ca", "stranger"):
-        _openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", 2, "-subj", f"/CN={name} of a test",
-            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign",
-            "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem",
-        )  # fmt: skip
-    _openssl(
-        "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=127.0.0.1",
-        "-keyout", folder / "broker.key", "-out", folder / "broker.csr",
-    )  # fmt: skip
-    names = folder / "names"
-    names.write_text("subjectAltName=IP:127.0.0.1\n")
-    _openssl(
-        "x509", "-req", "-in", folder / "broker.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
-        "-CAcreateserial", "-days", 2, "-extfile", names, "-out", folder / "broker.pem",
-    )  # fmt: skip
-    _openssl(
-        "pkcs12", "-export", "-in", folder / "broker.pem", "-inkey", folder / "broker.key",
-        "-certfile", folder / "ca.pem", "-out", folder / "broker.p12", "-passout", f"pass:{STORE}",
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,8 @@ def test_a_service_is_ready_fills_the_store_and_stops_when_told(kafka_broker, tm
         with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
             body = json.load(answer)
         assert body["ready"]
-        assert [stage["name"] for stage in body["stages"]] == ["kafka", *(g for g in GROUPS if g.startswith("sink-"))]
+        sinks = [group for group in GROUPS if group.startswith("sink-")]
+        assert [stage["name"] for stage in body["stages"]] == ["kafka", *sinks, "history"]
         with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             assert b"riskwire_bus_restore_seconds" in answer.read()
         process.terminate()

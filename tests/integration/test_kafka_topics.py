@@ -52,7 +52,7 @@ async def test_create_makes_every_topic_once_and_check_finds_nothing(
     settings = Settings(bus=BusSettings(url=kafka_broker.url), kafka=KafkaSettings(prefix=prefix, partitions=3))
     assert await topics.check(settings) == 1
     missing = capsys.readouterr().err
-    for name in (*Topic, *(f"{group}-state" for group in GROUPS), "publishers-state"):
+    for name in (*Topic, *(f"{group}-state" for group in GROUPS), "publishers-state", "layout"):
         assert f"{prefix}{name}: is missing" in missing
     assert await topics.create(settings) == 0
     told = capsys.readouterr()
@@ -79,7 +79,7 @@ def test_check_says_exactly_what_differs(kafka_broker: Broker, env: dict[str, st
     assert check.returncode == 1
     assert check.stderr.splitlines() == [
         f"{prefix}articles: retention.ms is 1000, not 604800000",
-        f"{prefix}signals: has 5 partitions, not 3",
+        f"{prefix}signals: has 5 partitions, of which 3 are in use; the others are neither written nor read",
     ]
 
 

@@ -58,6 +58,7 @@ class Broker:
         client: what a confluent-kafka client needs beside the address to be let in.
         environment: for Java (`KAFKA_OPTS` is not read: there are no scripts).
         java: further options of the virtual machine.
+        before: put before the command that starts it (`setpriv …`, `nice …`).
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Broker:
         client: Mapping[str, str] | None = None,
         java: tuple[str, ...] = (),
         format_with: tuple[str, ...] = (),
+        before: tuple[str, ...] = (),
     ) -> None:
         home = kafka_home()
         assert home is not None, how_to_get_it()
@@ -78,6 +80,7 @@ class Broker:
         self.log = folder / "broker.log"
         self._java = java
         self._format_with = format_with
+        self._before = before
         self._classpath = str(home / "libs" / "*")
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
@@ -127,6 +130,7 @@ class Broker:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *self._before,
                     "java",
                     "-Xmx512m",
                     "-XX:+UseSerialGC",
@@ -165,6 +169,11 @@ class Broker:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(timeout=STOP_S)
             self._process = None
+
+    def ended(self, within_s: float) -> int:
+        """The exit code of a broker that must end by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout=within_s)
 
     def restart(self) -> None:
         """Stop and start."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 READ_S = 60.0
 
@@ -34,7 +34,7 @@ def committed_records(client: Mapping[str, str], topic: str) -> list[Found]:
     try:
         partitions = list(consumer.list_topics(topic, timeout=READ_S).topics[topic].partitions)
         # What must be read is up to the end of all records, committed or not: an open step would be waited for.
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=READ_S)[1] for p in partitions}
+        ends = {p: _end_of(consumer, TopicPartition(topic, p)) for p in partitions}
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
         found: dict[int, list[Found]] = {p: [] for p in partitions}
         behind = {p for p in partitions if ends[p]}
@@ -52,6 +52,18 @@ def committed_records(client: Mapping[str, str], topic: str) -> list[Found]:
         return [record for p in partitions for record in found[p]]
     finally:
         consumer.close()
+
+
+def _end_of(consumer: Consumer, partition: TopicPartition) -> int:
+    """Where a partition ends; a broker that has just started may not lead it yet."""
+    deadline = time.monotonic() + READ_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=READ_S)[1]
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def last_by_key(records: list[Found]) -> dict[tuple[int, bytes | None], bytes]:

@@ -22,6 +22,8 @@ def signal(
     story: str = "",
     source: str = "wire",
     backfill: bool = False,
+    history: bool = False,
+    was_backfill: bool = False,
 ) -> Signal:
     """A signal `at_h` hours after the start; its own article and story unless told."""
     seen = START + timedelta(hours=at_h)
@@ -38,7 +40,9 @@ def signal(
         url="https://news.example/" + article,
         published_at=seen,
         seen_at=seen,
-        backfill=backfill,
+        backfill=backfill or history,
+        history=history,
+        was_backfill=was_backfill,
         sentiment=Sentiment(negative=negative, neutral=round(1 - negative, 4), positive=0.0),
         relevance=1.0,
         evidence=Evidence(text=title, start=0, end=4),

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ROOT / "services" / "riskwire"
 MODELS = ROOT / "models" / "riskwire_models"
 
-GROUND = {"", "errors", "isin", "logs", "metrics", "names", "schemas", "settings", "story", "watchlist"}
+GROUND = {"", "errors", "isin", "logs", "metrics", "names", "schemas", "settings", "story", "watchlist", "weights"}
 """Records, settings, errors and plain words about them: everyone may import these, and they import only each other."""
-CARRIERS = {"bus", "store", "stage"}
-ROOMS = {"ingest", "inference", "alerting", "notify", "web", "demo"}
-TOP = {"cli", "commands", "monitor", "__main__"}
+CARRIERS = {"bus", "dead_letters", "store", "stage"}
+ROOMS = {"ingest", "inference", "alerting", "notify", "watching", "web", "demo"}
+TOP = {"cli", "cli_feeds", "cli_letters", "cli_options", "cli_watchlist", "commands", "monitor", "__main__"}
 LEVELS = {room: level for level, rooms in enumerate((GROUND, CARRIERS, ROOMS, TOP)) for room in rooms}
 
 MOST_LINES = 400

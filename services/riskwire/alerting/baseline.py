@@ -67,7 +67,7 @@ class Baseline:
     Attributes:
         stories, negative: all that was learned, backfill included: the share and the mean score come from them.
         score: sum of the scores of `stories`.
-        events: negative stories that came while exposure was counted: the rate comes from them.
+        events: negative stories of news that counted as exposure: the rate comes from them.
     """
 
     stories: float = 0.0
@@ -76,8 +76,11 @@ class Baseline:
     events: float = 0.0
     at: int = 0
 
-    def learn(self, at_ms: int, stories: int, negative: int, score: float, events: int, half_life_ms: float) -> None:
-        """Add what has left the longest window at `at_ms`, or came as backfill (then without events)."""
+    def learn(
+        self, at_ms: int, stories: float, negative: float, score: float, events: float, half_life_ms: float
+    ) -> None:
+        """Add what has left the longest window at `at_ms`, or came as backfill (then without events), or is history
+        (then faded as if it had been learned in its time)."""
         weight = decay(at_ms - self.at, half_life_ms)
         self.stories = self.stories * weight + stories
         self.negative = self.negative * weight + negative

@@ -68,9 +68,9 @@ class Book:
                 self._pending_exposure[bucket] = self._pending_exposure.get(bucket, 0) + stories
             return
         seen = _ms(record)
-        if self._clock.is_late(seen):
+        if self._clock.is_late(seen) and not record.history:
             metrics.LATE_SIGNALS.inc()
-        key = f"{record.target}\n{record.article}\n{record.version}"
+        key = f"{record.target}\n{record.article}\n{record.version}" + ("\nhistory" if record.history else "")
         self._pending.setdefault(self._clock.bucket_of(seen), {})[key] = record
 
     def close(self) -> Outcome:
@@ -98,13 +98,19 @@ class Book:
             outcome.state[f"exposure/{slot}"] = str(self._exposure.slots[slot]).encode()
         signals = sorted(
             self._pending.pop(bucket, {}).values(),
-            key=lambda signal: (signal.target, signal.seen_at, signal.article, signal.version),
+            key=lambda signal: (signal.target, signal.seen_at, signal.article, signal.version, signal.history),
         )
         turned: dict[str, bool] = {}
+        rolled: set[str] = set()
         for signal in signals:
             target = self._target(signal.target)
-            if signal.target not in turned:
+            if signal.target not in rolled:
+                rolled.add(signal.target)
                 target.roll(end)
+            if signal.history:
+                target.remember(signal, end)
+                self._changed.add(signal.target)
+                continue
             at = max(_ms(signal), bucket)
             change = target.add(signal, at)
             turned[signal.target] = turned.get(signal.target, False) or change.negative

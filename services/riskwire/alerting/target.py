@@ -20,7 +20,7 @@ from riskwire.alerting.episode import (
     severity,
 )
 from riskwire.alerting.explain import from_ms, resolved, summary, would_not_fire
-from riskwire.alerting.exposure import Exposure
+from riskwire.alerting.exposure import Exposure, decay
 from riskwire.alerting.window import Change, Left, Window
 from riskwire.schemas import Alert, AlertEvidence, Signal, content_id
 from riskwire.settings import AlertingSettings
@@ -66,6 +66,20 @@ class Target:
             self.baseline.learn(at_ms, 1, int(negative), signal.sentiment.score, 0, half_life_ms(self._settings))
             return Change(article=True, story=True, negative=False)
         return self.window.add(signal, at_ms, self._settings.negative_from)
+
+    def remember(self, signal: Signal, now_ms: int) -> None:
+        """Learn a story from before this target was watched as if it had been, once: rate, share and score. It never
+        enters the window, and who tells it again has no news."""
+        self.name, self.groups, self.bundle = signal.name, signal.groups, signal.bundle or self.bundle
+        self.touched_ms = max(self.touched_ms, now_ms)
+        seen_ms = min(round(signal.seen_at.timestamp() * 1000), now_ms)
+        if not self.window.remember(signal, seen_ms, now_ms, self._settings.negative_from):
+            return
+        half_life = half_life_ms(self._settings)
+        weight = decay(now_ms - seen_ms, half_life)
+        negative = weight if signal.sentiment.negative >= self._settings.negative_from else 0.0
+        events = 0.0 if signal.was_backfill else negative
+        self.baseline.learn(now_ms, weight, negative, weight * signal.sentiment.score, events, half_life)
 
     def roll(self, now_ms: int) -> None:
         """Let time pass: what leaves the window is learned."""

@@ -34,6 +34,8 @@ class Story:
     articles: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
     evidence: AlertEvidence | None = None
+    known: bool = False
+    """Learned from history: it is remembered, and neither counted nor learned here."""
 
     @property
     def at_ms(self) -> int:
@@ -55,12 +57,13 @@ class Story:
             sorted(self.articles),
             sorted(self.sources),
             None if self.evidence is None else self.evidence.model_dump(mode="json"),
+            self.known,
         ]
 
     @classmethod
     def decoded(cls, plain: list[Any]) -> Story:
         """What `encoded` gave."""
-        fingerprint, first_ms, negative_ms, (negative, neutral, positive), articles, sources, evidence = plain
+        fingerprint, first_ms, negative_ms, (negative, neutral, positive), articles, sources, evidence, *known = plain
         return cls(
             fingerprint=fingerprint,
             first_ms=first_ms,
@@ -69,6 +72,7 @@ class Story:
             articles=set(articles),
             sources=set(sources),
             evidence=None if evidence is None else AlertEvidence.model_validate(evidence),
+            known=bool(known and known[0]),
         )
 
 
@@ -136,6 +140,22 @@ class Window:
             self._move(story, signal, at_ms)
         return Change(article=new_article, story=False, negative=turned)
 
+    def remember(self, signal: Signal, seen_ms: int, now_ms: int, negative_from: float) -> bool:
+        """Remember a story of the past, so that a reprint is no news; whether it was not known already."""
+        story = self._by_article.get(signal.article) or self._alike(signal.story)
+        if story is not None:
+            if len(story.articles) < MAX_ARTICLES and signal.article not in story.articles:
+                story.articles.add(signal.article)
+                self._by_article[signal.article] = story
+                self.dirty.add(self._slot_of(story))
+            return False
+        if seen_ms // self._slot_ms * self._slot_ms + self._slot_ms + self._remember_ms > now_ms:
+            negative = signal.sentiment.negative >= negative_from
+            story = Story(signal.story, seen_ms, seen_ms if negative else None, _weights(signal), known=True)
+            story.articles.add(signal.article)
+            self._put(story)
+        return True
+
     def roll(self, now_ms: int) -> Iterator[Left]:
         """Let stories leave the horizon, slot by slot and in order, and forget those beyond what is remembered.
 
@@ -172,7 +192,7 @@ class Window:
         """The stories that count from after `since_ms` on, by slot."""
         first = since_ms // self._slot_ms * self._slot_ms
         for slot in sorted(slot for slot in self._slots if slot >= first):
-            yield from (story for story in self._slots[slot] if story.at_ms > since_ms)
+            yield from (story for story in self._slots[slot] if story.at_ms > since_ms and not story.known)
 
     def encoded(self, slot: int) -> bytes | None:
         """A slot as state, None when it is gone."""
@@ -219,6 +239,8 @@ class Window:
             self._by_article[article] = story
         for band in bands(story.fingerprint):
             self._by_band.setdefault(band, []).append(story)
+        if story.known:
+            return
         insort(self._times, story.at_ms)
         if story.negative_ms is not None:
             insort(self._negative_times, story.negative_ms)
@@ -227,6 +249,7 @@ class Window:
     def _move(self, story: Story, signal: Signal, at_ms: int) -> None:
         """A story turned negative: it counts from now, by the article that made it so."""
         self._take_out(story)
+        story.known = False
         story.negative_ms = at_ms
         story.weights = _weights(signal)
         story.evidence = _evidence(signal)
@@ -238,9 +261,10 @@ class Window:
         self._slots[slot] = [other for other in self._slots[slot] if other is not story]
         if not self._slots[slot]:
             del self._slots[slot]
-        _discard(self._times, story.at_ms)
-        if story.negative_ms is not None:
-            _discard(self._negative_times, story.negative_ms)
+        if not story.known:
+            _discard(self._times, story.at_ms)
+            if story.negative_ms is not None:
+                _discard(self._negative_times, story.negative_ms)
         self._unindex(story)
 
     def _unindex(self, story: Story) -> None:
@@ -254,7 +278,7 @@ class Window:
                 self._by_band.pop(band, None)
 
     def _left(self, slot: int, at_ms: int) -> Left:
-        stories = self._slots[slot]
+        stories = [story for story in self._slots[slot] if not story.known]
         negative = sum(story.negative_ms is not None for story in stories)
         return Left(at_ms, len(stories), negative, sum(story.score for story in stories))
 

@@ -5,6 +5,31 @@ makes the three one atomic step. It promises that and nothing more, so that SQLi
 many can keep the same promise and stage code cannot tell them apart.
 """
 
-from riskwire.bus.protocol import Assignment, Bus, Lag, Message, Outgoing, Publisher, behind, broadcast, partition_of
+from riskwire.bus.amendment import Amendment, amend
+from riskwire.bus.protocol import (
+    Assignment,
+    Bus,
+    Lag,
+    Message,
+    Outgoing,
+    Publisher,
+    behind,
+    behind_by_partition,
+    broadcast,
+    partition_of,
+)
 
-__all__ = ["Assignment", "Bus", "Lag", "Message", "Outgoing", "Publisher", "behind", "broadcast", "partition_of"]
+__all__ = [
+    "Amendment",
+    "Assignment",
+    "Bus",
+    "Lag",
+    "Message",
+    "Outgoing",
+    "Publisher",
+    "amend",
+    "behind",
+    "behind_by_partition",
+    "broadcast",
+    "partition_of",
+]

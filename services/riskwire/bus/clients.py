@@ -11,7 +11,7 @@ from riskwire.bus.ledger import Owner
 from riskwire.bus.protocol import Message, Outgoing
 from riskwire.bus.steps import Steps
 from riskwire.bus.watch import Watch
-from riskwire.errors import BusError
+from riskwire.errors import BusError, FencedError
 
 
 class EmbeddedPublisher:
@@ -65,6 +65,8 @@ class EmbeddedAssignment:
         self._reader = reader
         self._watch = watch
         self._next: int | None = None
+        self.position: int | None = None
+        """Where the last step left reading; None before `restore` or the first `fetch`."""
 
     @property
     def revoked(self) -> bool:
@@ -85,7 +87,8 @@ class EmbeddedAssignment:
         """
         try:
             self._next, state = await self._reader.run(ledger.restore, self.owner)
-        except ledger.FencedError:
+            self.position = self._next
+        except FencedError:
             self.revoke()
             raise
         return state
@@ -137,6 +140,7 @@ class EmbeddedAssignment:
         """
         await self._steps.take(self, position, results, state)
         self._next = max(position, self._next or 0)
+        self.position = position
 
 
 class Assignments:

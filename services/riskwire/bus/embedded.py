@@ -92,6 +92,11 @@ class EmbeddedBus:
         """Records ever published, per topic."""
         return await self._reader.run(ledger.records)
 
+    async def ends(self, topic: str) -> list[int]:
+        """The offset that the next record of each partition of a topic gets."""
+        self._layout.of(topic)
+        return await self._reader.run(ledger.ends, str(topic))
+
     async def lag(self) -> list[Lag]:
         """How far every group that ever joined is behind, all of one moment."""
         return await self._reader.run(ledger.lag)

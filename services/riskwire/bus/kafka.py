@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 
 from riskwire.bus.kafka_cluster import CREATE, PUBLISHERS, Cluster, servers_of
 from riskwire.bus.kafka_lag import Positions, Room, Survey
+from riskwire.bus.kafka_layout import LAYOUT, in_use, read_layout, tell_unused
 from riskwire.bus.kafka_log import Log
 from riskwire.bus.kafka_members import Assignments
 from riskwire.bus.kafka_partition import KafkaAssignment
@@ -56,10 +57,12 @@ class KafkaBus:
             await positions.open()
             there = await positions.topics()
             needed = [*(str(topic) for topic in Topic), f"{PUBLISHERS}-state"]
-            missing = [cluster.name(name) for name in needed if cluster.name(name) not in there]
+            missing = [cluster.name(name) for name in (*needed, LAYOUT) if cluster.name(name) not in there]
             if missing:
                 raise BusError(f"topics are missing: {', '.join(missing)}", where=settings.url, do=CREATE)
-            cluster.partitions.update((name, there[cluster.name(name)]) for name in needed)
+            pinned = await read_layout(cluster, log)
+            cluster.partitions.update((name, in_use(name, cluster, pinned, there)) for name in needed)
+            tell_unused(cluster, there)
         except BaseException:
             await positions.close()
             await log.close()
@@ -67,14 +70,16 @@ class KafkaBus:
         return cls(cluster, log, positions, settings)
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has (as it had when the bus was opened)."""
+        """How many partitions of a topic are in use; it may have more, which nobody writes or reads."""
         return self._cluster.count(str(topic))
 
     def assignments(self, group: str, topic: str) -> AsyncIterator[KafkaAssignment]:
         """Each partition that the group gives to this worker, as it does; one that is taken away is revoked."""
         self.partitions(topic)
 
-        def assign(partition: int, on_fenced: Callable[[], None]) -> KafkaAssignment:
+        def assign(partition: int, on_fenced: Callable[[], None]) -> KafkaAssignment | None:
+            if partition >= self.partitions(topic):
+                return None
             return KafkaAssignment(self._cluster, self._log, self._positions, group, str(topic), partition, on_fenced)
 
         return Assignments(self._cluster, group, str(topic), assign, self._join)
@@ -97,6 +102,13 @@ class KafkaBus:
         for partition, end in (await self._log.ends(tps)).items():
             found[tps[partition]] += end
         return found
+
+    async def ends(self, topic: str) -> list[int]:
+        """The offset that the next record of each partition of a topic gets."""
+        self._check()
+        tps = [TopicPartition(self._cluster.name(str(topic)), p) for p in range(self.partitions(topic))]
+        found = await self._log.ends(tps)
+        return [found[tp] for tp in tps]
 
     async def lag(self) -> list[Lag]:
         """How far every group is behind that has a changelog and a position; markers count where it is far behind."""
@@ -121,23 +133,22 @@ class KafkaBus:
                     break
         return found[:most]
 
-    async def reach(self) -> None:
+    async def reach(self, within_s: float) -> None:
         """Ask the cluster something.
 
         Raises:
-            BusError: it does not answer within the deadline.
+            BusError: it does not answer within `within_s`.
         """
         self._check()
-        await self._positions.topics()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._positions.topics()
+        except TimeoutError as error:
+            raise BusError(f"Kafka does not answer within {within_s:g} s", where=self._cluster.url) from error
 
-    def holds(self, group: str) -> int:
-        """How many partitions this process has of a group."""
-        return sum(len(joined.assigned) for (name, _), joined in self._joined.items() if name == group)
-
-    def held_since(self, group: str) -> float | None:
-        """When (seconds since 1970) this process was last given partitions of a group; None while it has none."""
-        given = [joined.given_at for (name, _), joined in self._joined.items() if name == group and joined.assigned]
-        return min(given, default=None)
+    def holds(self, group: str) -> list[KafkaAssignment]:
+        """The partitions that this process has of a group."""
+        return [one for (name, _), joined in self._joined.items() if name == group for one in joined.assigned]
 
     async def close(self) -> None:
         """End all iterators, fetches and waits, finish the steps that have begun, leave the groups."""
@@ -158,9 +169,9 @@ class KafkaBus:
         there = (await self._positions.topics()).get(changelog, 0)
         if there < self.partitions(joined.topic):
             raise BusError(
-                f"{changelog} has {there} partitions and {joined.topic} has {self.partitions(joined.topic)}",
+                f"{changelog} has {there} partitions, and {self.partitions(joined.topic)} of {joined.topic} are in use",
                 where=self._cluster.url,
-                do=CREATE,
+                do="Give it as many with Kafka's tools (nothing moves by that)" if there else CREATE,
             )
         older = self._joined.get((joined.group, joined.topic))
         if older is not None:

@@ -12,8 +12,10 @@ from typing import Any
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
+from riskwire.bus.letters import fitting
 from riskwire.bus.protocol import Outgoing, partition_of
 from riskwire.errors import BusError, SchemaError, SettingsError
+from riskwire.schemas import DeadLetter, Topic
 from riskwire.settings import KafkaSettings
 
 SCHEME = "kafka://"
@@ -22,10 +24,6 @@ PUBLISHERS = "publishers"
 
 _OVERHEAD = 1_000
 """Room for what Kafka puts around the key and value of a record."""
-
-
-class FencedError(BusError):
-    """Another owner has taken over a transactional id: this one can do nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,10 @@ class Cluster:
             partition = partition_of(outgoing.key, count)
         elif not 0 <= partition < count:
             raise SchemaError(f"{topic} has partitions 0 to {count - 1}", value=partition)
-        return self._bounded(Record(self.name(topic), partition, key, outgoing.value))
+        value = outgoing.value
+        if topic == Topic.DEAD_LETTERS:
+            value = self._fitting(value, len(key or b""))
+        return self._bounded(Record(self.name(topic), partition, key, value))
 
     def state_record(self, group: str, partition: int, prefix: str, key: str, value: bytes | None) -> Record:
         """A change of state as it will be sent.
@@ -122,9 +123,17 @@ class Cluster:
         """
         return self._bounded(Record(self.state_of(group), partition, encoded(prefix + key), value))
 
+    def _fitting(self, letter: bytes, key_bytes: int) -> bytes:
+        room = self._most_bytes - key_bytes
+        return letter if len(letter) <= room else fitting(DeadLetter.model_validate_json(letter), room).to_bytes()
+
+    @property
+    def _most_bytes(self) -> int:
+        return self.settings.max_record_bytes - _OVERHEAD
+
     def _bounded(self, record: Record) -> Record:
         size = len(record.key or b"") + len(record.value or b"")
-        if size > self.settings.max_record_bytes - _OVERHEAD:
+        if size > self._most_bytes:
             raise SchemaError(
                 f"a record of {size} bytes is larger than kafka.max_record_bytes ({self.settings.max_record_bytes})",
                 where=record.topic,
@@ -179,6 +188,7 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
             cafile=settings.ca_file and str(settings.ca_file),
             certfile=settings.cert_file and str(settings.cert_file),
             keyfile=settings.key_file and str(settings.key_file),
+            password="",  # a key behind a passphrase is an error, not a question on the terminal
         )
     except (OSError, ssl.SSLError, ValueError) as error:
         raise SettingsError("kafka.ca_file, kafka.cert_file, kafka.key_file: they cannot be used") from error
@@ -212,7 +222,7 @@ def connecting(where: str) -> Iterator[None]:
                 "the broker refuses the user", value=reason, where=where, do=f"Check {', '.join(_WHO)}"
             ) from error.__cause__
         error.value = reason or None
-        error.do = "Check that the brokers run, bus.url, and the settings under `kafka` (security, ca_file)"
+        error.do = "Check that the brokers run, bus.url, and the settings under `kafka` (security, ca_file, cert_file)"
         raise
     finally:
         logger.removeHandler(overheard)

@@ -14,8 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from riskwire import metrics
-from riskwire.bus.kafka_cluster import PUBLISHERS, Cluster, as_bus_error
+from riskwire.bus.kafka_cluster import PUBLISHERS, Cluster
 from riskwire.bus.kafka_log import Log, label
+from riskwire.bus.kafka_patience import answered
 from riskwire.bus.protocol import Lag
 from riskwire.errors import BusError
 
@@ -28,7 +29,6 @@ _COUNT_S = 1.0
 _ASK_AGAIN_S = 0.25
 _STALE_S = 1.0
 _TELL_AFTER_S = 30.0
-_RETRY_S = 0.2
 
 Local = Callable[[], Iterable[tuple[str, str, int, int | None]]]
 """Group, topic, partition, position of what this process itself reads; it knows that before the cluster tells."""
@@ -52,15 +52,20 @@ class Positions:
     async def open(self) -> None:
         """Connect."""
         self._admin = AIOKafkaAdminClient(**self._cluster.client())
-        with as_bus_error("Kafka cannot be reached", self._cluster.url):
-            async with asyncio.timeout(self._cluster.settings.deadline_s):
-                await self._admin.start()
+        await answered(self._cluster, "Kafka cannot be reached", self._admin.start)
 
     async def topics(self) -> dict[str, int]:
-        """Every topic the cluster has now, as Kafka knows it, with its partitions."""
-        with as_bus_error("the topics cannot be listed", self._cluster.url):
-            async with asyncio.timeout(self._cluster.settings.deadline_s):
-                return {topic["topic"]: len(topic["partitions"]) for topic in await self._admin.describe_topics()}
+        """Every topic the cluster has now, as Kafka knows it, with its partitions.
+
+        Raises:
+            BusError: the cluster does not tell within the deadline.
+        """
+
+        async def asked() -> dict[str, int]:
+            self._check()
+            return {topic["topic"]: len(topic["partitions"]) for topic in await self._admin.describe_topics()}
+
+        return await answered(self._cluster, "the topics cannot be listed", asked)
 
     async def of(self, group: str) -> dict[tuple[str, int], Committed]:
         """By topic and partition, as riskwire names them; empty for a group that never read.
@@ -69,18 +74,10 @@ class Positions:
             BusError: the cluster does not tell within the deadline.
         """
         prefix = self._cluster.settings.prefix
-        deadline = time.monotonic() + self._cluster.settings.deadline_s
-        while True:
-            if self._closed:
-                raise BusError("the bus is closed", where=self._cluster.url)
-            try:
-                async with asyncio.timeout(self._cluster.settings.deadline_s):
-                    found = await self._admin.list_consumer_group_offsets(self._cluster.name(group))
-            except (KafkaError, TimeoutError, OSError) as error:  # also while the coordinator is being found or made
-                if time.monotonic() > deadline:
-                    raise BusError(f"the position of {group} cannot be read", where=self._cluster.url) from error
-                await asyncio.sleep(_RETRY_S)
-                continue
+
+        async def asked() -> dict[tuple[str, int], Committed]:
+            self._check()
+            found = await self._admin.list_consumer_group_offsets(self._cluster.name(group))
             return {
                 (partition.topic.removeprefix(prefix), partition.partition): Committed(
                     committed.offset, committed.metadata or ""
@@ -89,6 +86,8 @@ class Positions:
                 if committed.offset >= 0
             }
 
+        return await answered(self._cluster, f"the position of {group} cannot be read", asked)
+
     async def close(self) -> None:
         """Let the connection go."""
         self._closed = True
@@ -96,6 +95,10 @@ class Positions:
             with suppress(KafkaError, TimeoutError, OSError):
                 async with asyncio.timeout(5):
                     await self._admin.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise BusError("the bus is closed", where=self._cluster.url)
 
 
 class Survey:

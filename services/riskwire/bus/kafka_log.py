@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
+from riskwire.bus.kafka_clients import start_consumer, stop_consumer
 from riskwire.bus.kafka_cluster import Cluster, as_bus_error, connecting
+from riskwire.bus.kafka_patience import answered
 from riskwire.errors import BusError
 
 _POLL_MS = 20
 _LONG_POLL_MS = 50
 _IDLE_READERS = 2
-_CLOSE_S = 2.0
 
 
 class Log:
@@ -127,19 +127,24 @@ class Log:
 
     async def _offsets(self, ask: Any, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = list(partitions)
-        if self._closed:
-            raise BusError("the bus is closed", where=self._cluster.url)
+        self._check()
         if not wanted:
             return {}
-        with as_bus_error("the ends of partitions cannot be read", self._cluster.url):
-            async with asyncio.timeout(self._cluster.settings.deadline_s):
-                found: dict[TopicPartition, int] = await ask(wanted)
-                return found
+
+        async def asked() -> dict[TopicPartition, int]:
+            self._check()
+            found: dict[TopicPartition, int] = await ask(wanted)
+            return found
+
+        return await answered(self._cluster, "the ends of partitions cannot be read", asked)
+
+    def _check(self) -> None:
+        if self._closed:
+            raise BusError("the bus is closed", where=self._cluster.url)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[Any]:
-        if self._closed:
-            raise BusError("the bus is closed", where=self._cluster.url)
+        self._check()
         reader = self._idle.pop() if self._idle else await self._new_reader()
         try:
             yield reader
@@ -168,25 +173,3 @@ class Log:
 def label(partition: TopicPartition) -> str:
     """`topic-partition`."""
     return f"{partition.topic}-{partition.partition}"
-
-
-async def start_consumer(consumer: Any, cluster: Cluster) -> None:
-    """Start a consumer within the deadline, or leave nothing of it.
-
-    Raises:
-        BusError: it cannot be started.
-    """
-    try:
-        with as_bus_error("Kafka cannot be reached", cluster.url):
-            async with asyncio.timeout(cluster.settings.deadline_s):
-                await consumer.start()
-    except BaseException:
-        await stop_consumer(consumer)
-        raise
-
-
-async def stop_consumer(consumer: Any) -> None:
-    """Stop a consumer, waiting only so long."""
-    with suppress(KafkaError, TimeoutError, OSError):
-        async with asyncio.timeout(_CLOSE_S):
-            await consumer.stop()

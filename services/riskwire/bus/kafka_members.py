@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -12,8 +11,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
+from riskwire.bus.kafka_clients import start_consumer, stop_consumer
 from riskwire.bus.kafka_cluster import Cluster, as_bus_error
-from riskwire.bus.kafka_log import start_consumer, stop_consumer
 from riskwire.bus.kafka_partition import KafkaAssignment
 from riskwire.errors import BusError
 
@@ -22,8 +21,9 @@ log = structlog.get_logger(__name__)
 _LOOK_S = 1.0
 _LONGEST_SILENCE_MS = 24 * 3_600_000
 
-Assign = Callable[[int, Callable[[], None]], KafkaAssignment]
-"""Makes the assignment of a partition; the second argument is called when it finds itself fenced."""
+Assign = Callable[[int, Callable[[], None]], KafkaAssignment | None]
+"""Makes the assignment of a partition, None where it is not in use; the second argument is called when it finds itself
+fenced."""
 
 
 class Assignments:
@@ -39,8 +39,6 @@ class Assignments:
     ) -> None:
         self.group = group
         self.topic = topic
-        self.given_at = 0.0
-        """When partitions were last given to this worker, in seconds since 1970."""
         self._cluster = cluster
         self._assign = assign
         self._join = join
@@ -113,6 +111,10 @@ class Assignments:
                     log.warning("another worker took a partition over: joining anew", group=self.group)
         except BusError as error:
             self._failure = error
+        except Exception as error:  # noqa: BLE001 (whatever the client raises, nobody may wait for ever)
+            self._failure = BusError(f"membership of group {self.group} has failed", where=self._cluster.url)
+            self._failure.__cause__ = error
+        finally:
             self._came.set()
 
     async def _stay(self, consumer: Any) -> None:
@@ -147,8 +149,8 @@ class Assignments:
         """The group has given these to this worker."""
         if self._ended:
             return
-        given = [self._assign(partition, self._fenced.set) for partition in sorted(partitions)]
-        self.given_at = time.time()
+        made = [self._assign(partition, self._fenced.set) for partition in sorted(partitions)]
+        given = [assignment for assignment in made if assignment is not None]
         self._current += given
         self._pending += given
         log.info("partitions assigned", group=self.group, topic=self.topic, partitions=[a.partition for a in given])

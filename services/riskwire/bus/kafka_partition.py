@@ -18,12 +18,13 @@ from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from riskwire import metrics
-from riskwire.bus.kafka_cluster import Cluster, FencedError, Record, as_bus_error
+from riskwire.bus.kafka_clients import start_consumer, stop_consumer
+from riskwire.bus.kafka_cluster import Cluster, Record, as_bus_error
 from riskwire.bus.kafka_lag import Committed, Positions
-from riskwire.bus.kafka_log import Log, start_consumer, stop_consumer
+from riskwire.bus.kafka_log import Log
 from riskwire.bus.kafka_transactions import Transactions
 from riskwire.bus.protocol import Message, Outgoing
-from riskwire.errors import BusError
+from riskwire.errors import BusError, FencedError
 
 log = structlog.get_logger(__name__)
 
@@ -49,13 +50,15 @@ class KafkaAssignment:
         self.group = group
         self.position: int | None = None
         """Where the last step of this assignment, or of its predecessors, left reading; None before it is opened."""
+        self.active_at = time.monotonic()
+        """When it last got on: looked for records, read a piece of its state, ended a step (monotonic seconds)."""
         self._cluster = cluster
         self._log = log_
         self._positions = positions
         self._on_fenced = on_fenced
         self._source = TopicPartition(cluster.name(topic), partition)
         self._changelog = TopicPartition(cluster.state_of(group), partition)
-        self._transactions = Transactions(cluster, cluster.name(f"{group}-{topic}-{partition}"))
+        self._transactions = Transactions(cluster, cluster.name(f"{group}-{topic}-{partition}"), self._last_step)
         self._prefix = f"{topic}/"
         self._over = asyncio.Event()
         self._opening = asyncio.Lock()
@@ -93,6 +96,7 @@ class KafkaAssignment:
         state: dict[str, bytes] = {}
         start = (await self._log.beginnings([self._changelog]))[self._changelog]
         async for records in self._log.scan(self._changelog, start):
+            self.active_at = time.monotonic()
             for record in records:
                 key = record.key.decode()
                 if not key.startswith(self._prefix):
@@ -120,13 +124,14 @@ class KafkaAssignment:
         """The next records in order, at most `most`; empty when none came within `wait_s` or it was revoked.
 
         Raises:
-            BusError: the partition cannot be read, or what comes next has been deleted.
+            BusError: the partition cannot be read.
         """
         deadline = time.monotonic() + wait_s
         try:
             await self._open()
             while not self.revoked:
-                left = deadline - time.monotonic()
+                self.active_at = time.monotonic()
+                left = deadline - self.active_at
                 batch = await self._poll(most, max(0.0, min(left, _LOOK_AGAIN_S)))
                 if batch or left <= 0:
                     return batch
@@ -160,19 +165,15 @@ class KafkaAssignment:
 
     async def _step(self, records: Sequence[Record], position: int) -> None:
         name = uuid.uuid4().hex
-
-        async def happened() -> bool:
-            committed = await self._committed()
-            return committed is not None and committed.step == name
-
         move = {self._source: OffsetAndMetadata(position, name)}
         try:
-            await self._transactions.take(records, happened, self._cluster.name(self.group), move)
+            await self._transactions.take(name, records, self._cluster.name(self.group), move)
         except FencedError:
             self.revoke()
             self._on_fenced()
             raise
         self.position = position
+        self.active_at = time.monotonic()
 
     async def _poll(self, most: int, wait_s: float) -> Sequence[Message]:
         consumer = self._consumer
@@ -182,12 +183,9 @@ class KafkaAssignment:
             try:
                 found = await consumer.getmany(self._source, timeout_ms=int(wait_s * 1000), max_records=most)
                 position = await consumer.position(self._source)
-            except OffsetOutOfRangeError as error:
-                raise BusError(
-                    f"{self.topic}[{self.partition}]@{self._next} has been deleted before {self.group} read it",
-                    where=self._cluster.url,
-                    do="Start the stage again: it goes on at the oldest record there is",
-                ) from error
+            except OffsetOutOfRangeError:
+                await self._skip_deleted()
+                return ()
         if self.revoked:
             return ()
         records = [record for record in found.get(self._source, ()) if record.offset >= self._next]
@@ -220,7 +218,7 @@ class KafkaAssignment:
                     fetch_max_wait_ms=_LONG_POLL_MS,
                     max_partition_fetch_bytes=max(1 << 20, self._cluster.settings.max_record_bytes),
                 )
-                await start_consumer(consumer, self._cluster)
+                await start_consumer(consumer, self._cluster, self._check)
                 consumer.assign([self._source])
                 consumer.seek(self._source, position)
                 self._consumer = consumer
@@ -231,18 +229,44 @@ class KafkaAssignment:
     async def _first_position(self) -> int:
         """Where to begin: after the predecessor's last step, now that it can take no further one."""
         committed = await self._committed()
+        self._transactions.follows(None if committed is None else committed.step)
         start = (await self._log.beginnings([self._source]))[self._source]
         if committed is not None and committed.offset >= start:
             return committed.offset
         if committed is not None:
-            log.error(
-                "records were deleted before they were read: going on at the oldest there is",
-                group=self.group,
-                where=f"{self.topic}[{self.partition}]",
-                missing=start - committed.offset,
-            )
+            self._tell_missing(start - committed.offset)
         await self._step((), start)  # so that the group is seen, and holds writers up, before its first batch
         return start
+
+    async def _skip_deleted(self) -> None:
+        """Go on at the oldest record there is: what comes next was deleted before it was read."""
+        start = (await self._log.beginnings([self._source]))[self._source]
+        if start > self._next:
+            self._tell_missing(start - self._next)
+            await self._step((), start)
+            self._next, self._read = start, (start, start)
+        end = (await self._log.ends([self._source]))[self._source]
+        if self._next > end:
+            raise BusError(
+                f"{self.topic}[{self.partition}] ends at {end}, and {self.group} has read it to {self._next}: "
+                "the topic was made anew, or the brokers have lost records",
+                where=self._cluster.url,
+                do="Set the position of the group with Kafka's tools (kafka-consumer-groups --reset-offsets)",
+            )
+        self._consumer.seek(self._source, self._next)
+
+    def _tell_missing(self, offsets: int) -> None:
+        metrics.MISSED.labels(group=self.group, topic=self.topic).inc(offsets)
+        log.error(
+            "records were deleted before they were read: going on at the oldest there is",
+            group=self.group,
+            where=f"{self.topic}[{self.partition}]",
+            missing=offsets,
+        )
+
+    async def _last_step(self) -> str | None:
+        committed = await self._committed()
+        return None if committed is None else committed.step
 
     async def _committed(self) -> Committed | None:
         return (await self._positions.of(self.group)).get((self.topic, self.partition))

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from aiokafka import TopicPartition
 
-from riskwire.bus.kafka_cluster import PUBLISHERS, Cluster, FencedError
+from riskwire.bus.kafka_cluster import PUBLISHERS, Cluster
 from riskwire.bus.kafka_lag import Room
 from riskwire.bus.kafka_log import Log
 from riskwire.bus.kafka_transactions import Transactions
 from riskwire.bus.protocol import Outgoing, partition_of
-from riskwire.errors import BusError
+from riskwire.errors import FencedError
 
 _KEY, _STEP = "key", "step"
 
@@ -27,7 +27,7 @@ class KafkaPublisher:
         self._log = log_
         self._room = room
         self._name = name
-        self._transactions = Transactions(cluster, cluster.name(f"publisher-{name}"))
+        self._transactions = Transactions(cluster, cluster.name(f"publisher-{name}"), self._last_step)
         self._changelog = _changelog(cluster, name)
 
     async def open(self) -> None:
@@ -41,7 +41,8 @@ class KafkaPublisher:
     async def restore(self) -> dict[str, bytes]:
         """The state of the last step."""
         self._check()
-        state, _ = await last_step(self._cluster, self._log, self._name)
+        state, step = await last_step(self._cluster, self._log, self._name)
+        self._transactions.follows(step)
         return state
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
@@ -53,7 +54,7 @@ class KafkaPublisher:
             SchemaError: a result cannot stand on its topic; nothing of the step has happened.
         """
         self._check()
-        partition, step = self._changelog.partition, uuid.uuid4().hex.encode()
+        partition, step = self._changelog.partition, uuid.uuid4().hex
         records = [self._cluster.record(result) for result in results]
         records += [
             self._cluster.state_record(PUBLISHERS, partition, f"{self._name}/{_KEY}/", key, value)
@@ -61,15 +62,12 @@ class KafkaPublisher:
         ]
         if not records:
             return
-        records.append(self._cluster.state_record(PUBLISHERS, partition, f"{self._name}/", _STEP, step))
+        records.append(self._cluster.state_record(PUBLISHERS, partition, f"{self._name}/", _STEP, step.encode()))
         counts = Counter(str(result.topic) for result in results)
         await self._room.wait(counts, self._check)
 
-        async def happened() -> bool:
-            return (await last_step(self._cluster, self._log, self._name))[1] == step
-
         try:
-            await self._transactions.take(records, happened)
+            await self._transactions.take(step, records)
         except FencedError:
             self.revoke()
             raise
@@ -81,14 +79,17 @@ class KafkaPublisher:
         self.revoke()
         await self._transactions.close()
 
+    async def _last_step(self) -> str | None:
+        return (await last_step(self._cluster, self._log, self._name))[1]
+
     def _check(self) -> None:
         if self.revoked:
-            raise BusError(
+            raise FencedError(
                 f"another publisher has the name {self._name}, or this one is closed", where=self._cluster.url
             )
 
 
-async def last_step(cluster: Cluster, log_: Log, name: str) -> tuple[dict[str, bytes], bytes | None]:
+async def last_step(cluster: Cluster, log_: Log, name: str) -> tuple[dict[str, bytes], str | None]:
     """The state of a publisher's last step, and what that step was called.
 
     Raises:
@@ -97,12 +98,12 @@ async def last_step(cluster: Cluster, log_: Log, name: str) -> tuple[dict[str, b
     changelog = _changelog(cluster, name)
     keys, last = f"{name}/{_KEY}/".encode(), f"{name}/{_STEP}".encode()
     state: dict[str, bytes] = {}
-    step: bytes | None = None
+    step: str | None = None
     start = (await log_.beginnings([changelog]))[changelog]
     async for records in log_.scan(changelog, start):
         for record in records:
             if record.key == last:
-                step = record.value
+                step = record.value and record.value.decode()
             elif record.key.startswith(keys):
                 key = record.key[len(keys) :].decode()
                 if record.value is None:

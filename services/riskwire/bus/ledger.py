@@ -14,17 +14,13 @@ from dataclasses import dataclass, field
 from riskwire.bus.protocol import Lag, Message, Outgoing, partition_of
 from riskwire.bus.schema import OFFSET_BITS, Layout
 from riskwire.bus.sqlite import transaction
-from riskwire.errors import BusError, SchemaError
+from riskwire.errors import BusError, FencedError, SchemaError
 
 TRIM_CHUNK = 256
 """Records are trimmed once this many are due, so up to that many more than asked for are kept."""
 _VACUUM_FROM_PAGES = 512
 _VACUUM_PAGES = 128
 _OFFSETS = (1 << OFFSET_BITS) - 1
-
-
-class FencedError(BusError):
-    """Someone else has taken over: a newer assignment of the partition, or a newer publisher of the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +307,12 @@ def data_version(connection: sqlite3.Connection) -> int:
 def records(connection: sqlite3.Connection) -> dict[str, int]:
     """Records ever published, per topic."""
     return dict(connection.execute("SELECT topic, SUM(next_offset) FROM partitions GROUP BY topic"))
+
+
+def ends(connection: sqlite3.Connection, topic: str) -> list[int]:
+    """The offset that the next record of each partition of a topic gets."""
+    rows = connection.execute("SELECT next_offset FROM partitions WHERE topic = ? ORDER BY partition", (topic,))
+    return [int(end) for (end,) in rows]
 
 
 def lag(connection: sqlite3.Connection) -> list[Lag]:

@@ -54,6 +54,11 @@ class Assignment(Protocol):
     @property
     def partition(self) -> int: ...
 
+    @property
+    def position(self) -> int | None:
+        """Where the last step left reading; None before `restore` or the first `fetch`."""
+        ...
+
     async def restore(self) -> dict[str, bytes]:
         """The state of the last committed step; also puts the read position back to it."""
         ...
@@ -119,6 +124,10 @@ class Bus(Protocol):
         """Records ever published, per topic."""
         ...
 
+    async def ends(self, topic: str) -> list[int]:
+        """The offset that the next record of each partition of a topic gets."""
+        ...
+
     async def lag(self) -> list[Lag]:
         """How far every group is behind on every partition it reads."""
         ...
@@ -138,6 +147,14 @@ def behind(lags: Iterable[Lag]) -> dict[str, int]:
     for lag in lags:
         total[lag.group] = total.get(lag.group, 0) + lag.records
     return total
+
+
+def behind_by_partition(lags: Iterable[Lag]) -> dict[str, dict[str, dict[int, int]]]:
+    """How many records each group is behind, by topic and partition."""
+    found: dict[str, dict[str, dict[int, int]]] = {}
+    for lag in lags:
+        found.setdefault(lag.group, {}).setdefault(lag.topic, {})[lag.partition] = lag.records
+    return found
 
 
 def partition_of(key: str, partitions: int) -> int:

@@ -21,6 +21,7 @@ from riskwire.bus.protocol import Outgoing
 from riskwire.bus.schema import Layout
 from riskwire.bus.sqlite import WriteAheadLog
 from riskwire.bus.watch import Watch
+from riskwire.errors import FencedError
 from riskwire.settings import BusSettings
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,7 @@ class Steps:
             bells = {str(result.topic): self._watch.room.listen(str(result.topic)) for result in results}
             try:
                 outcome = await self._writer.run(self._attempt, client.owner, position, results, state, bound)
-            except ledger.FencedError:
+            except FencedError:
                 client.revoke()
                 raise
             if isinstance(outcome, Applied):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from riskwire.bus.kafka_cluster import PUBLISHERS, Cluster, as_bus_error, connecting, servers_of
+from riskwire.bus.kafka_layout import LAYOUT, pin, read_layout
+from riskwire.bus.kafka_log import Log
 from riskwire.errors import BusError
 from riskwire.schemas import Topic
 from riskwire.settings import BusSettings, KafkaSettings
@@ -54,6 +56,8 @@ _COMPACTED = {
     "segment.bytes": str(32 << 20),
     "min.cleanable.dirty.ratio": "0.2",
 }
+_READ_FIRST = {"min.compaction.lag.ms": str(7 * _DAY_MS)}
+"""Of two decisions on one thing the older is kept for a week all the same: the sink has read it by then, for audit."""
 _OPEN_S = 15.0
 
 
@@ -89,7 +93,7 @@ def wanted_topics(settings: KafkaSettings, groups: dict[str, Topic] | None = Non
             | (
                 {"cleanup.policy": "delete", "retention.ms": str(_KEPT_DAYS[topic] * _DAY_MS)}
                 if topic in _KEPT_DAYS
-                else _COMPACTED
+                else _COMPACTED | (_READ_FIRST if topic is Topic.COMMANDS else {})
             ),
         )
         for topic in Topic
@@ -97,11 +101,15 @@ def wanted_topics(settings: KafkaSettings, groups: dict[str, Topic] | None = Non
     for group, topic in (GROUPS if groups is None else groups).items():
         wanted.append(Wanted(f"{settings.prefix}{group}-state", count[topic], most | _COMPACTED))
     wanted.append(Wanted(f"{settings.prefix}{PUBLISHERS}-state", settings.partitions, most | _COMPACTED))
+    wanted.append(Wanted(f"{settings.prefix}{LAYOUT}", 1, {"cleanup.policy": "delete", "retention.ms": "-1"}))
     return wanted
 
 
 async def create_topics(bus: BusSettings, kafka: KafkaSettings, groups: dict[str, Topic] | None = None) -> list[str]:
-    """Make what is missing; what is there is left as it is.
+    """Make what is missing, and write down how many partitions are in use; what is there is left as it is.
+
+    Of a topic that was there and is not written down yet, that is the least of its own and its groups' changelogs'
+    partitions: what has grown since is not in use.
 
     Returns:
         the names of the topics made.
@@ -112,26 +120,51 @@ async def create_topics(bus: BusSettings, kafka: KafkaSettings, groups: dict[str
     async with _admin(bus, kafka) as (admin, cluster):
         there = await _listed(admin)
         missing = [wanted for wanted in wanted_topics(kafka, groups) if wanted.name not in there]
-        if not missing:
-            return []
-        copies = await _copies(admin, kafka)
-        config = {"min.insync.replicas": str(min(2, copies))}
-        answer = await admin.create_topics(
-            [NewTopic(one.name, one.partitions, copies, topic_configs=one.config | config) for one in missing]
-        )
-        made: list[str] = []
-        for name, code, *message in answer.topic_errors:
-            error = for_code(code)
-            if code == 0:
-                made.append(name)
-            elif error is not TopicAlreadyExistsError:  # another `create` beside this one
-                raise BusError(
-                    f"topic {name} cannot be made: {error.__name__}",
-                    value=message[0] if message and message[0] else None,
-                    where=cluster.url,
-                )
-        await _until_there(admin, {one.name for one in missing})
+        made = await _make(admin, cluster, missing) if missing else []
+        there = await _listed(admin)
+        pinned = await _pinned(cluster)
+        new = {topic: n for topic, n in _least(cluster, there, groups).items() if topic not in pinned}
+        if new:
+            await pin(cluster, new)
         return made
+
+
+async def _make(admin: Any, cluster: Cluster, missing: Sequence[Wanted]) -> list[str]:
+    copies = await _copies(admin, cluster.settings)
+    config = {"min.insync.replicas": str(min(2, copies))}
+    answer = await admin.create_topics(
+        [NewTopic(one.name, one.partitions, copies, topic_configs=one.config | config) for one in missing]
+    )
+    made: list[str] = []
+    for name, code, *message in answer.topic_errors:
+        error = for_code(code)
+        if code == 0:
+            made.append(name)
+        elif error is not TopicAlreadyExistsError:  # another `create` beside this one
+            raise BusError(
+                f"topic {name} cannot be made: {error.__name__}",
+                value=message[0] if message and message[0] else None,
+                where=cluster.url,
+            )
+    await _until_there(admin, {one.name for one in missing})
+    return made
+
+
+def _least(cluster: Cluster, there: Mapping[str, tuple[int, int]], groups: dict[str, Topic] | None) -> dict[str, int]:
+    """By topic: the least of its own and its groups' changelogs' partitions."""
+    found = {str(topic): there[cluster.name(topic)][0] for topic in Topic}
+    for group, topic in (GROUPS if groups is None else groups).items():
+        found[topic] = min(found[topic], there[cluster.state_of(group)][0])
+    return found | {f"{PUBLISHERS}-state": there[cluster.state_of(PUBLISHERS)][0]}
+
+
+async def _pinned(cluster: Cluster) -> dict[str, int]:
+    log = Log(cluster)
+    try:
+        await log.open(cluster.settings.deadline_s)
+        return await read_layout(cluster, log)
+    finally:
+        await log.close()
 
 
 async def topic_differences(
@@ -142,8 +175,9 @@ async def topic_differences(
     Raises:
         BusError: no broker answers, or it does not let us look.
     """
-    async with _admin(bus, kafka) as (admin, _):
+    async with _admin(bus, kafka) as (admin, cluster):
         there = await _listed(admin)
+        used = await _used(cluster, groups) if cluster.name(LAYOUT) in there else {}
         copies = await _copies(admin, kafka)
         every = wanted_topics(kafka, groups)
         present = [one for one in every if one.name in there]
@@ -154,16 +188,45 @@ async def topic_differences(
                 found.append(Difference(one.name, "is missing"))
                 continue
             partitions, replication = there[one.name]
-            found += _differences(one, partitions, replication, copies, configs[one.name])
+            if one.name in used or cluster.name(LAYOUT) not in there or one.name == cluster.name(LAYOUT):
+                count = used.get(one.name, one.partitions)
+            else:
+                found.append(Difference(one.name, "how many partitions are in use is not written down"))
+                count = one.partitions
+            found += _differences(one, partitions, count, replication, copies, configs[one.name])
         return found
 
 
+async def _used(cluster: Cluster, groups: dict[str, Topic] | None) -> dict[str, int]:
+    """By topic, as Kafka knows it: how many partitions are in use; a changelog's are its topic's."""
+    pinned = await _pinned(cluster)
+    used = {cluster.name(topic): count for topic, count in pinned.items()}
+    for group, topic in (GROUPS if groups is None else groups).items():
+        if topic in pinned:
+            used[cluster.state_of(group)] = pinned[topic]
+    return used
+
+
 def _differences(
-    wanted: Wanted, partitions: int, replication: int, copies: int, config: dict[str, str]
+    wanted: Wanted, partitions: int, used: int, replication: int, copies: int, config: dict[str, str]
 ) -> list[Difference]:
     found = []
-    if partitions != wanted.partitions:
-        found.append(Difference(wanted.name, f"has {partitions} partitions, not {wanted.partitions}"))
+    if partitions > used:
+        found.append(
+            Difference(
+                wanted.name,
+                f"has {partitions} partitions, of which {used} are in use; the others are neither written nor read",
+            )
+        )
+    elif partitions < used:
+        found.append(Difference(wanted.name, f"has {partitions} partitions, and {used} are in use"))
+    if used != wanted.partitions:
+        found.append(
+            Difference(
+                wanted.name,
+                f"{used} partitions are in use, not {wanted.partitions}: kafka.partitions counts when topics are made",
+            )
+        )
     if replication != copies:
         found.append(Difference(wanted.name, f"has {replication} copies, not {copies}"))
     for key, value in sorted(wanted.config.items()):

@@ -7,7 +7,7 @@ import sys
 
 from riskwire.ingest.feedlist import DEFAULT_FEEDS, read_feeds
 from riskwire.ingest.poll import run_ingest
-from riskwire.ingest.publication import publish_feeds
+from riskwire.ingest.publication import feeds_of, publish_feeds
 from riskwire.logs import configure_logging
 from riskwire.monitor import open_monitor
 from riskwire.settings import Settings
@@ -21,7 +21,7 @@ async def run(settings: Settings) -> int:
     listener = bind(settings.web)
     async with open_monitor(settings, live=True) as monitor:
         await publish_feeds(monitor.bus, feeds)
-        enabled = sum(feed.enabled for feed in feeds)
+        enabled = (await feeds_of(monitor.bus)).polled
 
         def started(url: str) -> None:
             print(f"riskwire is at {url} and polls {enabled} feeds; data in {settings.data}", file=sys.stderr)

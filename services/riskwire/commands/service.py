@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import FastAPI
 
 from riskwire.alerting import AlertStage
-from riskwire.bus import Bus, Outgoing, behind
+from riskwire.bus import Bus, Outgoing
 from riskwire.bus.open import need_kafka, open_bus
 from riskwire.errors import RiskwireError, SettingsError
 from riskwire.inference.bundle import Bundle
@@ -32,6 +32,7 @@ from riskwire.schemas import Command, ScoreRequest, ScoreResult, Topic
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
+from riskwire.watching import BATCHES, Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.web import AppServices, BusState, Readiness, bind, create_app, create_probes, serve
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def _until_it_ends(
 ) -> None:
     from riskwire.commands.vigil import Vigil  # noqa: PLC0415  (aiokafka is an extra)
 
-    vigil = Vigil(bus, work.groups, settings.kafka.stuck_after_s)
+    vigil = Vigil(bus, work.groups, settings.kafka)
     app = create_probes(settings, vigil.readiness) if work.app is None else work.app(vigil.readiness)
 
     def started(url: str) -> None:
@@ -115,12 +116,16 @@ async def _work(settings: Settings, name: ServiceName, bus: KafkaBus) -> AsyncIt
             engine = await stack.enter_async_context(await _engine(settings))
             linker = await asyncio.to_thread(Linker, watchlist_of(settings.watchlist))
             yield _stages(
-                settings, bus, InferStage(engine, linker, settings, signal_partitions=bus.partitions(Topic.SIGNALS))
+                settings,
+                bus,
+                InferStage(engine, linker, settings, signal_partitions=bus.partitions(Topic.SIGNALS)),
+                WatchlistStage(bus.partitions(Topic.ARTICLES)),
             )
         elif name == "alert":
             yield _stages(settings, bus, AlertStage(settings.alerting, bus.partitions(Topic.ARTICLES)))
         elif name == "sink":
-            yield _stages(settings, bus, *sink_stages(stack.enter_context(Store.open(settings))))
+            store = stack.enter_context(Store.open(settings))
+            yield _stages(settings, bus, *sink_stages(store), HistoryStage(store, bus.lag, settings.store))
         elif name == "notify":
             notify = Notify(settings.notify, live=True)
             yield _Work((notify.name,), lambda: run_notify(bus, notify, batch=settings.bus.batch))
@@ -138,7 +143,8 @@ def _stages(settings: Settings, bus: Bus, *stages: Stage) -> _Work:
     async def run() -> None:
         async with asyncio.TaskGroup() as group:
             for stage in stages:
-                group.create_task(run_stage(bus, stage, batch=settings.bus.batch), name=stage.name)
+                batch = BATCHES.get(stage.name, settings.bus.batch)
+                group.create_task(run_stage(bus, stage, batch=batch), name=stage.name)
 
     return _Work(tuple(stage.name for stage in stages), run)
 
@@ -151,6 +157,8 @@ async def _ingest(settings: Settings, bus: KafkaBus) -> _Work:
 
 
 def _page(settings: Settings, bus: KafkaBus, store: Store, engine: Engine, linker: Linker) -> _Work:
+    follower = Follower(bus, linker)
+
     async def publish(command: Command) -> None:
         subject = command.alert or command.target or command.kind
         # A name of this process's own: two pages must not fence each other.
@@ -158,22 +166,20 @@ def _page(settings: Settings, bus: KafkaBus, store: Store, engine: Engine, linke
             await publisher.publish([Outgoing(Topic.COMMANDS, subject, command.to_bytes())], {})
 
     async def state() -> BusState:
-        return BusState(await bus.records(), behind(await bus.lag()))
+        return BusState.of(await bus.records(), await bus.lag())
 
     async def answer(requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
-        return await score(requests, engine, linker)
+        return await score(requests, engine, follower.linker)
 
     def app(ready: Callable[[], Readiness]) -> FastAPI:
         services = AppServices(
             score=answer,
             publish_command=publish,
+            watchlist=WatchlistEditor(bus, linker.watchlist),
             ready=ready,
             bus=state,
             bundle=engine.bundle.label,
         )
         return create_app(settings, store, services)
 
-    async def nothing() -> None:
-        await asyncio.Event().wait()
-
-    return _Work((), nothing, app)
+    return _Work((), follower.run, app)

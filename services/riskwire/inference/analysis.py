@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from riskwire.inference.linking import LinkedMention
 from riskwire.inference.probabilities import Distribution, mean, rounded, sentiment_of
@@ -30,6 +31,7 @@ _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _NEUTRAL: Distribution = (0.0, 1.0, 0.0)
 
 
+@lru_cache(maxsize=1_024)
 def topic_target(label: str) -> str:
     """The target of a topic: `topic:m-a-investments` for "M&A | Investments"."""
     return f"topic:{_NOT_SLUG.sub('-', label.casefold()).strip('-')}"
@@ -54,13 +56,13 @@ def overall(reading: Reading, labels: Sequence[str], topic_threshold: float) -> 
     if not reading.sentences:
         return Overall(_NEUTRAL, ())
     weights = sentence_weights(reading.sentences)
-    sentiment = mean([(w, one.reading.sentiment) for w, one in zip(weights, reading.sentences, strict=True)])
+    sentiment = _mean([(w, one.reading.sentiment) for w, one in zip(weights, reading.sentences, strict=True)])
     first = [one.reading.topics for one in reading.sentences[:_TOPIC_SENTENCES] if one.reading.topics]
     topics: list[TopicScore] = []
     if first and labels:
         shares = rounded([sum(column) for column in zip(*first, strict=True)])
         topics = [
-            TopicScore(label=label, score=share)
+            TopicScore.trusted(label=label, score=share)
             for label, share in zip(labels, shares, strict=True)
             if share >= topic_threshold
         ]
@@ -69,7 +71,8 @@ def overall(reading: Reading, labels: Sequence[str], topic_threshold: float) -> 
 
 def reference(article: Article) -> ArticleRef:
     """An article as its analysis names it."""
-    return ArticleRef.model_validate(article.model_dump(include=set(ArticleRef.model_fields)))
+    known = article.__dict__
+    return ArticleRef.trusted(**{name: known[name] for name in ArticleRef.model_fields})
 
 
 def analysis_of(
@@ -77,7 +80,7 @@ def analysis_of(
 ) -> Analysis:
     """The record of an article that was read."""
     sentiment = sentiment_of(whole.sentiment)
-    return Analysis(
+    return Analysis.trusted(
         article=reference(article),
         bundle=bundle,
         status="ok",
@@ -85,12 +88,12 @@ def analysis_of(
         score=sentiment.score,
         topics=whole.topics,
         sentences=tuple(
-            SentenceAnalysis(start=one.start, end=one.end, sentiment=sentiment_of(one.reading.sentiment))
+            SentenceAnalysis.trusted(start=one.start, end=one.end, sentiment=sentiment_of(one.reading.sentiment))
             for one in reading.sentences
         ),
         skipped_sentences=reading.skipped,
         mentions=tuple(
-            Mention(
+            Mention.trusted(
                 start=one.start,
                 end=one.end,
                 text=one.text,
@@ -139,7 +142,7 @@ def signals_of(
         _Said(MARKET, "Market", (), whole.sentiment, 1.0, sentence),
     ]
     return [
-        Signal(
+        Signal.trusted(
             target=one.target,
             name=one.name,
             groups=one.groups,
@@ -173,8 +176,8 @@ def _entities(reading: Reading, mentions: Sequence[LinkedMention]) -> Iterable[_
         parts = []
         for at, there in by_sentence.items():
             weight = weights[at] * (SPEAKER if all(one.speaker for one in there) else 1.0)
-            parts.append((weight, mean([(1.0, one.sentiment) for one in there])))
-        sentiment = mean(parts)
+            parts.append((weight, _mean([(1.0, one.sentiment) for one in there])))
+        sentiment = _mean(parts)
         label = _likeliest(sentiment)
         telling = max(several, key=lambda one: (not one.speaker, one.sentiment[label], -one.start))
         watched = several[0].watched
@@ -186,6 +189,11 @@ def _entities(reading: Reading, mentions: Sequence[LinkedMention]) -> Iterable[_
             relevance(weight for weight, _ in parts),
             _evidence(reading, telling.sentence, telling.start, telling.end),
         )
+
+
+def _mean(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
+    """The mean of distributions as they are read, which are rounded: of one it is that one."""
+    return parts[0][1] if len(parts) == 1 else mean(parts)
 
 
 def _groups(entities: Sequence[_Said]) -> Iterable[_Said]:
@@ -224,4 +232,4 @@ def _evidence(reading: Reading, sentence: int, start: int, end: int) -> Evidence
         first = max(first, min(start - _EVIDENCE // 3, last - _EVIDENCE))
         last = min(last, first + _EVIDENCE)
     text = reading.document.content[first:last]
-    return Evidence(text=text, start=start - first, end=min(end, last) - first)
+    return Evidence.trusted(text=text, start=start - first, end=min(end, last) - first)

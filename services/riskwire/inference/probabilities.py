@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
+from operator import sub
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +31,18 @@ def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
 
     `shares` need not be scaled. Largest-remainder method: https://en.wikipedia.org/wiki/Quota_method
     """
-    values = [max(float(value), 0.0) for value in shares]
+    values = [0.0 if value < 0.0 else float(value) for value in shares]
     total = sum(values)
     if not 0.0 < total < float("inf"):
         raise ValueError(f"not a distribution: {values}")
     exact = [value / total * _UNITS for value in values]
-    units = [int(value) for value in exact]
+    units = [*map(int, exact)]
     missing = _UNITS - sum(units)
-    by_remainder = sorted(range(len(units)), key=lambda at: (units[at] - exact[at], at))
-    for at in by_remainder[:missing]:
-        units[at] += 1
-    return tuple(unit / _UNITS for unit in units)
+    if missing:
+        remainders = sorted(zip(map(sub, units, exact), count(), strict=False))
+        for _, at in remainders[:missing]:
+            units[at] += 1
+    return tuple([unit / _UNITS for unit in units])
 
 
 def mean(parts: Sequence[tuple[float, Sequence[float]]]) -> Distribution:
@@ -51,7 +54,7 @@ def mean(parts: Sequence[tuple[float, Sequence[float]]]) -> Distribution:
 def sentiment_of(shares: Sequence[float]) -> Sentiment:
     """A distribution over negative, neutral, positive as a record part."""
     negative, neutral, positive = shares
-    return Sentiment.model_construct(negative=negative, neutral=neutral, positive=positive)
+    return Sentiment.trusted(negative=negative, neutral=neutral, positive=positive)
 
 
 def shares_of(sentiment: Sentiment) -> Distribution:

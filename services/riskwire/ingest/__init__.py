@@ -1,6 +1,7 @@
 """ingest: from feeds and archives to articles.
 
-    feedlist, publication          the list of feeds, and how it gets onto the topic `feeds`
+    feedlist, catalogue            a list of feeds as a file; the list that is polled, merged with what is done by hand
+    publication                    how it gets onto the topic `feeds`
     poll                           the stage: run_ingest
         roster, schedule           which feed is due, and what a poll changes (pure)
         fetch, address             one polite, bounded GET; which addresses may be reached

@@ -1,34 +1,58 @@
-"""Publishing the feed list: the topic `feeds` is what ingesters share out among themselves."""
+"""Publishing the feed list: the topic `feeds` is what ingesters share out among themselves.
+
+The list is the state of the publisher `feeds` (`catalogue.py`). Each change of it is one step of that publisher; who is
+fenced by a concurrent writer reads what that one left and decides anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from riskwire.bus import Bus, Outgoing
-from riskwire.ingest.roster import FEED
-from riskwire.schemas import Feed, Topic
+import structlog
+
+from riskwire.bus import Bus
+from riskwire.bus.amendment import amend
+from riskwire.ingest.catalogue import Catalogue, FeedChange
+from riskwire.schemas import Feed
+
+log = structlog.get_logger(__name__)
+
+PUBLISHER = "feeds"
+
+
+async def feeds_of(bus: Bus) -> Catalogue:
+    """The list as it is now; takes nothing from whoever writes it."""
+    return Catalogue(await bus.kept(PUBLISHER))
+
+
+async def change_feeds(bus: Bus, change: Callable[[Catalogue], FeedChange]) -> FeedChange:
+    """Change the list, as one step; `change` is asked again where a concurrent writer was faster.
+
+    Raises:
+        SettingsError: what `change` raises; nothing is written.
+        BusError: it cannot be published, or others were faster each time.
+    """
+
+    def decide(state: Mapping[str, bytes]) -> FeedChange:
+        return change(Catalogue(state))
+
+    return await amend(bus, PUBLISHER, decide)
 
 
 async def publish_feeds(bus: Bus, feeds: Sequence[Feed]) -> int:
-    """Publish what changed since the last list: records that differ, and `enabled: false` for those that vanished.
+    """Bring a file's list: publish what changed in it since the last time (`enabled: false` for what vanished from it);
+    what was added, changed or removed by hand since stays as it is, and the log says so.
 
     Returns:
         how many records were published.
     """
-    async with bus.publisher("feeds") as publisher:
-        known = {key: value for key, value in (await publisher.restore()).items() if key.startswith(FEED)}
-        listed = {FEED + feed.id: feed for feed in feeds}
-        results: list[Outgoing] = []
-        state: dict[str, bytes | None] = {}
-        for key, feed in listed.items():
-            record = feed.to_bytes()
-            if known.get(key) != record:
-                results.append(Outgoing(Topic.FEEDS, feed.id, record))
-                state[key] = record
-        for key in known.keys() - listed.keys():
-            ended = Feed.model_validate_json(known[key]).model_copy(update={"enabled": False})
-            results.append(Outgoing(Topic.FEEDS, ended.id, ended.to_bytes()))
-            state[key] = None
-        if results:
-            await publisher.publish(results, state)
-        return len(results)
+    change = await change_feeds(bus, lambda catalogue: catalogue.merged(feeds))
+    if change.results or change.left:
+        log.info(
+            "feed list merged",
+            added=len(change.added),
+            changed=len(change.changed),
+            removed=len(change.removed),
+            left_as_by_hand=list(change.left[:20]),
+        )
+    return len(change.results)

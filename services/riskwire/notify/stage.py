@@ -236,7 +236,7 @@ class _Partition:
             reason=str(error),
         )
         metrics.NOTIFICATIONS.labels(way=delivery.way.partition(":")[0], outcome="given_up").inc()
-        return dead_letter(self._notify.name, delivery.message, error)
+        return dead_letter(self._notify.name, delivery.message, error, receiver=delivery.way)
 
     def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:

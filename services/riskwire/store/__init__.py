@@ -1,9 +1,11 @@
 """The store: what serve, the command line and Grafana read, filled by the sink."""
 
+from riskwire.store.read_mentions import Mentioned, PastArticle, Spoken
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
     Change,
+    CommandRow,
     Counts,
     Cursor,
     StoryRow,
@@ -20,8 +22,12 @@ __all__ = [
     "AlertHistory",
     "AlertRow",
     "Change",
+    "CommandRow",
     "Counts",
     "Cursor",
+    "Mentioned",
+    "PastArticle",
+    "Spoken",
     "Store",
     "StoryRow",
     "TargetKind",

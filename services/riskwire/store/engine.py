@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlche
 
 from riskwire.errors import SchemaError, SettingsError, StoreError, StoreVersionError
 from riskwire.settings import Settings
-from riskwire.store import tables
+from riskwire.store import migration, tables
 
 BUSY_S = 15.0
 """How long a transaction waits for another process that is writing."""
@@ -103,6 +103,11 @@ def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
         version = _version(connection, where)
     if version == tables.SCHEMA_VERSION:
         return
+    if version in migration.KNOWN:
+        if not read_only:
+            with engine.connect().execution_options(writes=True) as connection, connection.begin():
+                migration.migrate(connection, _version(connection, where))
+        return  # what is added later is not needed to read what was there
     if version is not None:
         raise StoreVersionError(
             f"the store has version {version}, this riskwire knows {tables.SCHEMA_VERSION}",

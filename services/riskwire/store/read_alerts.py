@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+import orjson
 from sqlalchemy import Connection, and_, or_, select
 
 from riskwire.schemas import Alert, AlertStatus, Command
 from riskwire.store import tables
-from riskwire.store.rows import AlertHistory, AlertRow, Cursor, Handling, to_ms
+from riskwire.store.rows import AlertHistory, AlertRow, CommandRow, Cursor, Handling, to_ms
 from riskwire.store.upsert import chunks
 
 StatusFilter = AlertStatus | Literal["open"]
@@ -93,3 +94,14 @@ def _commands(connection: Connection, alerts: list[str]) -> dict[str, list[Comma
         for row in connection.execute(query):
             found.setdefault(row.alert, []).append(Command.model_validate_json(row.body))
     return found
+
+
+def watchlist_commands(connection: Connection, limit: int, before: Cursor | None) -> list[CommandRow]:
+    """What was decided of the watchlist, newest first."""
+    table = tables.commands.c
+    query = select(table.id, table.body).where(table.kind.in_(("watchlist_set", "watchlist_remove")))
+    if before is not None:
+        at = to_ms(before.at)
+        query = query.where(or_(table.at_ms < at, and_(table.at_ms == at, table.id < before.key)))
+    query = query.order_by(table.at_ms.desc(), table.id.desc()).limit(limit)
+    return [CommandRow(id=row.id, **orjson.loads(row.body)) for row in connection.execute(query)]

@@ -6,7 +6,6 @@ The store groups articles whose fingerprints are equal; what is read together is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import orjson
@@ -15,12 +14,10 @@ from sqlalchemy import Connection, and_, func, or_, select
 from riskwire.schemas import Evidence, Sentiment
 from riskwire.store import tables
 from riskwire.store.rows import Cursor, StoryRow, from_ms, to_ms
-from riskwire.story import bands, same_story
+from riskwire.story import bands, is_fingerprint, same_story
 
 _REPRINTS = 4
 """Rows read for one story of a page: a page may be short where its stories have more reprints."""
-
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class _Page:
@@ -61,7 +58,7 @@ class _Page:
 
 def _bands(story: str) -> Iterable[str]:
     """Keys under which likeness is looked up; a story that is no fingerprint is like no other."""
-    return bands(story) if _FINGERPRINT.fullmatch(story) else ()
+    return bands(story) if is_fingerprint(story) else ()
 
 
 def stories_of(connection: Connection, target: str, limit: int, before: Cursor | None) -> list[StoryRow]:

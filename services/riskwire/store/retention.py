@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, update
 
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms, oldest_ms
@@ -21,7 +21,10 @@ def due(connection: Connection, keep_days: int) -> int | None:
 def forget_before(connection: Connection, cutoff: int) -> None:
     """Delete what is older than `cutoff` (milliseconds) and recount what was derived from it."""
     signal, story, target = tables.signals.c, tables.stories.c, tables.targets.c
-    connection.execute(delete(tables.articles).where(tables.articles.c.seen_ms < cutoff))
+    article = tables.articles.c
+    old = select(article.id).where(article.seen_ms < cutoff)
+    connection.execute(delete(tables.mentions).where(tables.mentions.c.article.in_(old)))
+    connection.execute(delete(tables.articles).where(article.seen_ms < cutoff))
     connection.execute(delete(tables.trends).where(tables.trends.c.start_ms < cutoff))
     connection.execute(delete(tables.signals).where(signal.seen_ms < cutoff))
     connection.execute(delete(tables.stories).where(story.seen_ms < cutoff))
@@ -51,7 +54,7 @@ def forget_before(connection: Connection, cutoff: int) -> None:
     head, record = tables.alert_heads.c, tables.alerts.c
     connection.execute(delete(tables.alert_heads).where(head.at_ms < cutoff))
     connection.execute(delete(tables.alerts).where(~exists().where(head.id == record.id)))
-    connection.execute(delete(tables.commands).where(tables.commands.c.at_ms < cutoff))
+    connection.execute(delete(tables.commands).where(tables.commands.c.at_ms < cutoff, ~_is_of_a_watched_entry()))
     change = tables.changes.c
     connection.execute(
         delete(tables.changes).where(
@@ -59,3 +62,15 @@ def forget_before(connection: Connection, cutoff: int) -> None:
         )
     )
     connection.execute(delete(tables.changes).where(change.kind == "alert", ~exists().where(head.id == change.key)))
+
+
+def _is_of_a_watched_entry() -> ColumnElement[bool]:
+    """Whether a command is of an entry that is still on the watchlist: so long it stays known who put it there."""
+    command, other = tables.commands.c, tables.commands.alias()
+    last = select(func.max(other.c.at_ms)).where(other.c.target == command.target).correlate(tables.commands)
+    set_at = last.where(other.c.kind == "watchlist_set").scalar_subquery()
+    removed_at = last.where(other.c.kind == "watchlist_remove").scalar_subquery()
+    return and_(
+        command.kind.in_(("watchlist_set", "watchlist_remove")),
+        func.coalesce(set_at, -1) >= func.coalesce(removed_at, 0),
+    )

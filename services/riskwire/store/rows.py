@@ -86,6 +86,17 @@ class AlertHistory(AlertRow):
     commands: tuple[Command, ...] = ()
 
 
+class CommandRow(Command):
+    """What a person decided, as the store keeps it."""
+
+    id: str
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where this row stands in the list."""
+        return Cursor(self.at, self.id)
+
+
 class TargetRow(Model):
     """What is known of a target now.
 

@@ -8,7 +8,7 @@ per topic partition; on SQLite writers take turns.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,15 +18,26 @@ from sqlalchemy import Connection, Engine, func, select
 
 from riskwire.schemas import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint
 from riskwire.settings import Settings
-from riskwire.store import read_alerts, read_news, read_targets, retention, tables, write_news, write_risk
+from riskwire.store import (
+    read_alerts,
+    read_mentions,
+    read_news,
+    read_targets,
+    retention,
+    tables,
+    write_news,
+    write_risk,
+)
 from riskwire.store.changes import changes_after, last_change
 from riskwire.store.clock import newest_ms, oldest_ms
 from riskwire.store.engine import open_engine, reported
 from riskwire.store.read_alerts import StatusFilter
+from riskwire.store.read_mentions import PastArticle
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
     Change,
+    CommandRow,
     Counts,
     Cursor,
     StoryRow,
@@ -52,6 +63,7 @@ class Store:
         self._where = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._keep_days = settings.store.keep_days
         self._keep_letters = settings.store.keep_dead_letters
+        self._keep_mentions = settings.store.keep_mentions
         self._blind_after_s = settings.alerting.blind_after_s
         self._fresh_s = max(settings.alerting.windows_s)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
@@ -92,9 +104,9 @@ class Store:
     # Writes
 
     def write_analyses(self, analyses: Iterable[Analysis]) -> None:
-        """Keep the newest version of each article."""
+        """Keep the newest version of each article and whom it mentions."""
         with self._writing() as connection:
-            write_news.write_analyses(connection, analyses)
+            write_news.write_analyses(connection, analyses, self._keep_mentions)
             self._forget(connection)
 
     def write_signals(self, signals: Iterable[Signal]) -> None:
@@ -200,6 +212,24 @@ class Store:
             if target is None:
                 return read_news.newest_stories(connection, limit, before)
             return read_news.stories_of(connection, target, limit, before)
+
+    def past_of(
+        self, target: str, *, keys: Sequence[str], entities: Sequence[str], also: Sequence[str], most: int
+    ) -> list[PastArticle]:
+        """The newest articles that mention one of these names or entities and have no signal of `target`
+        (`read_mentions.articles_mentioning`)."""
+        with self._reading() as connection:
+            return read_mentions.articles_mentioning(connection, target, keys, entities, also, most)
+
+    def stories_told(self, target: str) -> list[tuple[str, datetime]]:
+        """The fingerprints of a target's stories, and when each was last told."""
+        with self._reading() as connection:
+            return read_mentions.stories_told(connection, target)
+
+    def watchlist_log(self, *, limit: int = 100, before: Cursor | None = None) -> list[CommandRow]:
+        """What was decided of the watchlist, newest first."""
+        with self._reading() as connection:
+            return read_alerts.watchlist_commands(connection, limit, before)
 
     def newest(self) -> datetime | None:
         """The time of the newest data."""

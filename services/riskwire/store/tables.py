@@ -21,7 +21,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: the table `mentions`, and `commands.target`."""
 
 metadata = MetaData()
 
@@ -58,6 +59,28 @@ articles = Table(
     Index("articles_status", "status"),
 )
 """The newest version of each article as its analysis tells it."""
+
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("article", String, primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("entity", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sentence", Integer, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("relevance", Float, nullable=False),
+    Column("negative", Float, nullable=False),
+    Column("neutral", Float, nullable=False),
+    Column("positive", Float, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    Index("mentions_key", "key", "seen_ms"),
+    Index("mentions_entity", "entity", "seen_ms"),
+)
+"""Whom each article mentions (`write_mentions`), the weightiest first; `start` and `end`: where in the title, or -1."""
 
 sources = Table(
     "sources",
@@ -182,7 +205,9 @@ commands = Table(
     Column("alert", String),
     Column("at_ms", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
+    Column("target", String),
     Index("commands_alert", "alert", "at_ms"),
+    Index("commands_kind", "kind", "at_ms"),
 )
 
 dead_letters = Table(

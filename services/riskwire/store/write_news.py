@@ -17,6 +17,7 @@ from riskwire.store import tables
 from riskwire.store.changes import record_changes
 from riskwire.store.rows import kind_of, to_ms
 from riskwire.store.upsert import chunks, insert_missing, upsert
+from riskwire.store.write_mentions import write_mentions
 
 TOPICS_KEPT = 5
 
@@ -24,8 +25,8 @@ Pair = tuple[str, str]
 Gained = Counter[str]
 
 
-def write_analyses(connection: Connection, analyses: Iterable[Analysis]) -> None:
-    """Keep the newest version of each article and when each source was last heard."""
+def write_analyses(connection: Connection, analyses: Iterable[Analysis], mentions_kept: int) -> None:
+    """Keep the newest version of each article, whom it mentions, and when each source was last heard."""
     newest: dict[str, Analysis] = {}
     heard: dict[str, int] = {}
     for analysis in analyses:
@@ -40,6 +41,7 @@ def write_analyses(connection: Connection, analyses: Iterable[Analysis]) -> None
         [_article_row(analysis) for analysis in newest.values()],
         newer=lambda offered: offered.version >= tables.articles.c.version,
     )
+    write_mentions(connection, [newest[article] for (article,) in changed], mentions_kept)
     upsert(
         connection,
         tables.sources,

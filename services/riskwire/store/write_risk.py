@@ -124,6 +124,7 @@ def write_commands(connection: Connection, commands: Iterable[Command]) -> None:
             "alert": command.alert,
             "at_ms": to_ms(command.at),
             "body": body,
+            "target": command.target,
         }
         rows[row["id"]] = row
     changed = upsert(connection, tables.commands, list(rows.values()))

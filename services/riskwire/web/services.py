@@ -6,7 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from riskwire.bus import Lag, behind, behind_by_partition
 from riskwire.schemas import Command, Model, ScoreRequest, ScoreResult
+from riskwire.watching import WatchlistEditor
 
 
 class StageState(Model):
@@ -39,6 +41,13 @@ class BusState:
 
     topics: dict[str, int] = field(default_factory=dict)
     lag: dict[str, int] = field(default_factory=dict)
+    partitions: dict[str, dict[str, dict[int, int]]] = field(default_factory=dict)
+    """The same by group, topic and partition."""
+
+    @classmethod
+    def of(cls, topics: dict[str, int], lags: Sequence[Lag]) -> BusState:
+        """What a bus tells."""
+        return cls(topics, behind(lags), behind_by_partition(lags))
 
 
 async def _no_bus() -> BusState:
@@ -51,6 +60,7 @@ class AppServices:
 
     score: Callable[[Sequence[ScoreRequest]], Awaitable[list[ScoreResult]]] | None = None
     publish_command: Callable[[Command], Awaitable[None]] | None = None
+    watchlist: WatchlistEditor | None = None
     ready: Callable[[], Readiness] = Readiness
     bus: Callable[[], Awaitable[BusState]] = _no_bus
     bundle: str = ""

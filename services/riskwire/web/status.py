@@ -15,7 +15,8 @@ FRESH_S = 2.0
 
 
 class Status(Model):
-    """The process at a glance: `topics` are records ever published, `lag` is records a group has not read."""
+    """The process at a glance: `topics` are records ever published, `lag` is records a group has not read; `partitions`
+    is the same by topic and partition."""
 
     version: str
     bundle: str
@@ -23,6 +24,7 @@ class Status(Model):
     newest: Utc | None
     topics: dict[str, int]
     lag: dict[str, int]
+    partitions: dict[str, dict[str, dict[int, int]]]
     stages: tuple[StageState, ...]
     ready: bool
     blind: int
@@ -59,6 +61,7 @@ class StatusBoard:
             newest=counts.newest,
             topics=bus.topics,
             lag=bus.lag,
+            partitions=bus.partitions,
             stages=readiness.stages,
             ready=readiness.ready,
             blind=counts.blind,

@@ -259,6 +259,14 @@ class BusContract:
             Topic.FEEDS: 1,
         }
 
+    async def test_what_comes_next_stands_from_where_a_partition_ended(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await publish(bus, [*numbered(Topic.ARTICLES, 3), *numbered(Topic.ARTICLES, 1, 1)])
+        first, second = await bus.ends(Topic.ARTICLES)
+        await publish(bus, numbered(Topic.ARTICLES, 1, start=9))
+        assert values(await bus.read(Topic.ARTICLES, 0, first, 10)) == [b"9"]
+        assert list(await bus.read(Topic.ARTICLES, 1, second, 10)) == []
+
     async def test_a_writer_waits_while_a_topic_is_full_and_goes_on_when_it_is_read(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=10)
         first, second = await taken(bus, "infer", Topic.ARTICLES)

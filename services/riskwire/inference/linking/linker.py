@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees, shipped_companies
 from riskwire.inference.linking.mentions import Candidate, candidates
@@ -71,6 +72,11 @@ class Linker:
         self.watchlist = watchlist or Watchlist()
         self._watched = WatchedNames(self.watchlist)
         self._companies = companies or shipped_companies()
+
+    @property
+    def companies(self) -> CompanyTable:
+        """The tables of companies it knows."""
+        return self._companies
 
     def link(self, reading: Reading) -> list[LinkedMention]:
         """The mentions of a document, in order."""
@@ -214,6 +220,7 @@ def _set_company(mention: _Open, company: Company) -> None:
     mention.entity, mention.name = company.entity or f"name:{slug(name)}", name
 
 
+@lru_cache(maxsize=16_384)
 def _is_proper(text: str) -> bool:
     """Whether every word but "of", "and" and the like begins with a capital or a digit."""
     words = text.split()

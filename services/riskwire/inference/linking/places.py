@@ -5,7 +5,7 @@ Names and codes are those of the CLDR, by Babel; beside them the forms newspaper
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale
 
@@ -49,6 +49,7 @@ def _countries() -> dict[str, str]:
 _NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO", "AQ"})
 
 
+@lru_cache(maxsize=16_384)
 def country(name: str) -> str | None:
     """The usual name of a country, or None for what is none."""
     words = words_of_name(name)

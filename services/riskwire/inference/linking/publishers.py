@@ -7,6 +7,7 @@ or a broker that speaks of others ("Moody's cuts …", "JPMorgan downgrades …"
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from riskwire.names import joined, name_key
 
@@ -99,16 +100,19 @@ _RECOMMENDS = re.compile(
 _SPEAKER_OF = re.compile(r"(?:analysts?|economists?|strategists?)\s+(?:at|with|from|of)\s+(?:the\s+)?$", re.IGNORECASE)
 
 
+@lru_cache(maxsize=16_384)
 def is_publisher(name: str) -> bool:
     """Whether a name is that of a news agency, paper or broadcaster."""
     return joined(name_key(name)) in PUBLISHERS
 
 
+@lru_cache(maxsize=16_384)
 def is_rater(name: str) -> bool:
     """Whether a name is that of a rating agency."""
     return joined(name_key(name)) in RATERS
 
 
+@lru_cache(maxsize=16_384)
 def names_nobody(name: str) -> bool:
     """Whether a name is a market, an index, or a label such as FACTBOX."""
     return joined(name_key(name)) in MARKETS or _LABELS.fullmatch(name.strip()) is not None

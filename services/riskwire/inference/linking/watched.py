@@ -10,7 +10,7 @@ from ahocorasick_rs import AhoCorasick
 from riskwire.names import joined, name_key
 from riskwire.watchlist import WatchedEntity, Watchlist
 
-_BARE_TICKER = 4
+BARE_TICKER = 4
 """A ticker this long counts without a mark ("AAPL"); a shorter one may be a word ("ALL", "IT")."""
 
 
@@ -44,7 +44,7 @@ class WatchedNames:
         self._patterns = [
             _Pattern(text, entity, _is_unusual(text))
             for entity in watchlist.entities
-            for text in dict.fromkeys((*entity.names, *(one for one in entity.tickers if len(one) >= _BARE_TICKER)))
+            for text in dict.fromkeys((*entity.names, *(one for one in entity.tickers if len(one) >= BARE_TICKER)))
         ]
         self._automaton = AhoCorasick([_folded(one.text) for one in self._patterns]) if self._patterns else None
 
@@ -84,6 +84,8 @@ class WatchedNames:
 
 def _folded(text: str) -> str:
     """Lower case, character by character, so that offsets stay."""
+    if text.isascii():
+        return text.lower()
     return "".join(lower if len(lower := char.lower()) == 1 else char for char in text)
 
 

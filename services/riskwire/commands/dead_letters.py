@@ -1,0 +1,177 @@
+"""`riskwire dead-letters list|show|replay`: what could not be processed, why, and putting it back."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from riskwire.bus import Bus
+from riskwire.bus.amendment import amend
+from riskwire.commands.errands import Errands, is_errand
+from riskwire.commands.show import opened_bus, print_lines, print_table
+from riskwire.dead_letters import PUBLISHER, Letter, Replay, beginnings, every, find, newest, overtaken, replay, replays
+from riskwire.errors import SettingsError
+from riskwire.schemas import Topic
+from riskwire.settings import Settings
+
+_ERROR_SHOWN = 160
+
+
+async def show_list(settings: Settings, stage: str | None, limit: int, json: bool) -> int:
+    """The newest letters, newest last."""
+    async with opened_bus(settings) as bus:
+        letters = await newest(bus, limit, _of(stage))
+        replayed = replays(await bus.kept(PUBLISHER))
+    if json:
+        print_lines([_plain(letter, replayed, whole=False) for letter in letters])
+        return 0
+    print_table(
+        ("place", "at", "stage", "from", "replayed", "error"),
+        [
+            (
+                letter.place,
+                f"{letter.said.at:%Y-%m-%d %H:%M}",
+                printable(letter.said.stage),
+                printable(letter.source),
+                replayed.get(letter.place, "")[:16].replace("T", " "),
+                printable(letter.said.error[:_ERROR_SHOWN]),
+            )
+            for letter in letters
+        ],
+        empty="No dead letters." if stage is None else f"No dead letters of {stage}.",
+    )
+    return 0
+
+
+async def show(settings: Settings, place: str, json: bool) -> int:
+    """One letter, with its whole record."""
+    async with opened_bus(settings) as bus:
+        letter = await find(bus, place)
+        replayed = replays(await bus.kept(PUBLISHER))
+    if json:
+        print_lines([_plain(letter, replayed, whole=True)])
+        return 0
+    said = letter.said
+    rows = [
+        ("place", f"{Topic.DEAD_LETTERS}[{letter.partition}]@{letter.offset}"),
+        ("at", said.at.isoformat()),
+        ("stage", said.stage),
+        ("from", letter.source),
+        ("key", said.key or ""),
+        ("error", said.error),
+        ("owed to", said.receiver or ""),
+        ("replayed", replayed.get(letter.place, "")),
+        ("record", f"{len(said.record)} characters, {said.encoding}{', cut' if said.cut else ''}"),
+    ]
+    for name, value in rows:
+        if value:
+            print(f"{name:<9} {printable(value)}")
+    print()
+    print(printable(_pretty(said.record) if said.encoding == "text" else said.record, lines=True))
+    return 0
+
+
+async def replay_letters(
+    settings: Settings, place: str | None, *, everything: bool, stage: str | None, again: bool
+) -> int:
+    """Put letters back where they came from, or do the work of a sink or of notify; 1 where one could not be.
+
+    Raises:
+        SettingsError: neither a place nor `--all`, or both; no letter is there.
+    """
+    if everything == (place is not None) or (stage is not None and not everything):
+        raise SettingsError(
+            "give the place of one letter, or --all (with --stage: all of a stage)",
+            value=place,
+            do="`riskwire dead-letters list` shows the places",
+        )
+    counts = {"replayed": 0, "before": 0, "refused": 0}
+    async with opened_bus(settings) as bus, Errands(settings) as errands:
+        begin = await beginnings(bus)
+        pieces = every(bus, _of(stage)) if place is None else _one(await find(bus, place))
+        async for letters in pieces:
+            done = await _replay(bus, errands, letters, begin, again=again)
+            _tell(done, counts)
+    print(
+        f"{counts['replayed']} replayed, {counts['before']} had been before"
+        f"{' (--again replays them again)' if counts['before'] else ''}, {counts['refused']} could not be"
+    )
+    return 1 if counts["refused"] else 0
+
+
+async def _replay(
+    bus: Bus, errands: Errands, letters: Sequence[Letter], begin: Sequence[int], *, again: bool
+) -> Replay:
+    """Letters in one step; those whose work is done here before it can be noted, each in a step of its own."""
+    partitions = {str(topic): bus.partitions(topic) for topic in Topic}
+    newer = await overtaken(bus, letters)
+
+    async def note(some: Sequence[Letter], worked: Sequence[str] = ()) -> Replay:
+        def decide(state: Mapping[str, bytes]) -> Replay:
+            now = datetime.now(UTC)
+            return replay(some, state, partitions, newer, now, again=again, worked=worked, begin=begin)
+
+        return await amend(bus, PUBLISHER, decide)
+
+    total = await note([letter for letter in letters if not is_errand(letter)])
+    for letter in filter(is_errand, letters):
+        if letter.place in replays(await bus.kept(PUBLISHER)) and not again:
+            one = Replay(before=(letter,))
+        elif (why := await errands.run(letter)) is not None:
+            one = Replay(refused=((letter, why),))
+        else:
+            one = await note([letter], [letter.place])
+        total = Replay(
+            done=total.done + one.done, before=total.before + one.before, refused=total.refused + one.refused
+        )
+    return total
+
+
+def _tell(done: Replay, counts: dict[str, int]) -> None:
+    for letter in done.done:
+        if letter.said.receiver is not None:
+            print(f"{letter.place} delivered")
+        elif is_errand(letter):
+            print(f"{letter.place} written to the store")
+        else:
+            print(f"{letter.place} put back onto {printable(letter.said.topic)}[{letter.said.partition}]")
+    for letter in done.before:
+        print(f"{letter.place} had been replayed before")
+    for letter, why in done.refused:
+        print(f"{letter.place} not replayed: {printable(why)}", file=sys.stderr)
+    counts["replayed"] += len(done.done)
+    counts["before"] += len(done.before)
+    counts["refused"] += len(done.refused)
+
+
+async def _one(letter: Letter) -> AsyncIterator[list[Letter]]:
+    yield [letter]
+
+
+def _of(stage: str | None) -> Callable[[Letter], bool]:
+    return lambda letter: stage is None or letter.said.stage == stage
+
+
+def _plain(letter: Letter, replayed: Mapping[str, str], *, whole: bool) -> dict[str, object]:
+    fields = {"place": letter.place, "from": letter.source, "replayed": replayed.get(letter.place)}
+    said = letter.said.model_dump(mode="json")
+    if not whole:
+        said["size"] = len(said.pop("record"))
+    return fields | said
+
+
+def _pretty(record: str) -> str:
+    try:
+        return json_.dumps(json_.loads(record), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return record
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Text from outside as it may go to a terminal: what would steer it is shown as an escape."""
+    return "".join(
+        each if each.isprintable() or (lines and each == "\n") else each.encode("unicode_escape").decode()
+        for each in text
+    )

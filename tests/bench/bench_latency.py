@@ -1,0 +1,251 @@
+"""From fetched to notified: real feeds over HTTP, a real Kafka, the real services, a real webhook.
+
+    python tests/bench/bench_latency.py [--minutes 8] [--rate 2000] [--troubled 36]
+
+News appears on local feeds in real time at a busy day's rate; `riskwire ingest|infer|alert|sink|notify` run with
+default settings (but for addresses, and feeds polled every 10 s). An alert's time runs from `seen_at` of the newest
+story that made it fire (when ingest had fetched it) to its arrival at the webhook, the allowed lateness included. An
+independent reader (`read_committed`) notes when the analysis and the alert became visible in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+
+import yaml
+from aiohttp import web
+from aiokafka import AIOKafkaConsumer
+from broker import Broker, how_to_get_it
+from cli import environment, riskwire
+from latency_news import Feeds, script
+from rich.console import Console
+from rich.table import Table
+from services_on_kafka import Service
+
+from riskwire.bus.kafka import KafkaBus
+from riskwire.bus.protocol import broadcast
+from riskwire.schemas import Mark, Topic
+from riskwire.settings import BusSettings, KafkaSettings
+
+SERVICES = ("infer", "alert", "sink", "notify", "ingest")
+READY_S = 120.0
+BUCKET_S = 15
+STORIES_A_DAY = 500
+"""Of one partition, in the month before."""
+TAIL_S = 60.0
+"""How long after the last item alerts are still waited for: twice what is promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """When (seconds since 1970) what made an alert fire had come how far."""
+
+    target: str
+    seen: float
+    analysed: float
+    decided: float
+    notified: float
+
+
+class Witness:
+    """Notes when things arrive."""
+
+    def __init__(self) -> None:
+        self.analysed: dict[str, float] = {}
+        self.decided: dict[tuple[str, str], float] = {}
+        self.notified: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        """Takes a notification."""
+        arrived = time.time()
+        alert = await request.json()
+        self.notified.setdefault((alert["id"], alert["at"]), (arrived, alert))
+        return web.Response()
+
+    async def read(self, servers: str) -> None:
+        """Reads analyses and alerts as they become visible."""
+        reader = AIOKafkaConsumer(
+            "analyses",
+            "alerts",
+            bootstrap_servers=servers,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+        )
+        await reader.start()
+        try:
+            async for record in reader:
+                arrived, told = time.time(), json.loads(record.value)
+                if record.topic == "analyses":
+                    self.analysed.setdefault(told["article"]["url"], arrived)
+                else:
+                    self.decided.setdefault((told["id"], told["at"]), arrived)
+        finally:
+            await reader.stop()
+
+    def ways(self) -> list[Way]:
+        """The way of every alert that fired or escalated."""
+        found = []
+        for key, (arrived, alert) in self.notified.items():
+            if alert["status"] == "resolved" or key not in self.decided:
+                continue
+            newest = max(alert["evidence"], key=lambda one: one["seen_at"])
+            seen = datetime.fromisoformat(newest["seen_at"]).timestamp()
+            found.append(
+                Way(
+                    alert["target"],
+                    seen,
+                    self.analysed.get(newest["url"], seen),
+                    # The webhook may be quicker than this reader.
+                    min(self.decided[key], arrived),
+                    arrived,
+                )
+            )
+        return found
+
+
+async def a_calm_month(broker: Broker, now: datetime) -> None:
+    """Tell alert of a month of news about others, as infer's marks do: a name never heard in it is a quiet one."""
+    bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings())
+    partitions = bus.partitions(Topic.ARTICLES)
+    try:
+        async with bus.publisher("bench") as publisher:
+            for day in range(30, 0, -1):
+                at = now - timedelta(days=day)
+                bucket = int(at.timestamp()) // BUCKET_S * BUCKET_S
+                marks = [
+                    Mark.model_validate(
+                        {"from": one, "seen_at": at, "stories": STORIES_A_DAY, "buckets": {bucket: STORIES_A_DAY}}
+                    )
+                    for one in range(partitions)
+                ]
+                everywhere = [broadcast(Topic.SIGNALS, mark.to_bytes(), partitions) for mark in marks]
+                await publisher.publish([record for records in everywhere for record in records], {})
+    finally:
+        await bus.close()
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """An application on a free port of this machine."""
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def measured(broker: Broker, folder: Path, asked: argparse.Namespace) -> list[Way]:
+    """Run it all once."""
+    items = script(asked.minutes * 60, asked.rate, asked.feeds, asked.troubled, asked.seed)
+    feeds, witness = Feeds(items, asked.feeds), Witness()
+    app = web.Application()
+
+    async def document(request: web.Request) -> web.Response:
+        body = feeds.document(int(request.match_info["feed"]), time.time())
+        return web.Response(body=body, content_type="application/rss+xml")
+
+    app.router.add_get("/feed/{feed}", document)
+    app.router.add_post("/hook", witness.webhook)
+    async with served(app) as url:
+        listed = folder / "feeds.yaml"
+        listed.write_text(
+            yaml.safe_dump([{"id": f"wire-{n}", "url": f"{url}/feed/{n}", "every_s": 10} for n in range(asked.feeds)]),
+            encoding="utf-8",
+        )
+        env = environment(
+            RISKWIRE_BUS__URL=broker.url,
+            RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS='["127.0.0.1"]',
+            RISKWIRE_NOTIFY__WEBHOOKS=json.dumps([f"{url}/hook"]),
+            RISKWIRE_DATA=str(folder / "data"),
+        )
+        made = await asyncio.to_thread(riskwire, "topics", "create", env=env)
+        assert made.returncode == 0, made.stderr
+        await a_calm_month(broker, datetime.now(UTC))
+        with ExitStack() as stack:
+            services = []
+            for name in SERVICES:
+                words = ("--feeds", listed) if name == "ingest" else ()
+                services.append(Service(name, env, folder / f"{name}.log", *words))
+                stack.callback(services[-1].end)
+            for service in services:
+                await asyncio.to_thread(service.until_ready, READY_S)
+            reading = asyncio.create_task(witness.read(broker.servers))
+            feeds.begin(time.time())
+            print(f"{len(items)} items begin; load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+            await asyncio.sleep(asked.minutes * 60 + TAIL_S)
+            for service in services:
+                if service.process.poll() is not None:
+                    sys.exit(f"a service ended: {service.said()}")
+            if reading.done():
+                reading.result()
+            reading.cancel()
+            await asyncio.wait([reading])
+    print(f"{feeds.left} items have not appeared; {len(witness.analysed)} analysed", file=sys.stderr)
+    return witness.ways()
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The smallest value that `share` of all are not above."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--rate", type=float, default=2_000, help="articles an hour")
+    parser.add_argument("--troubled", type=int, default=36, help="companies that get into trouble")
+    parser.add_argument("--feeds", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    missing = how_to_get_it()
+    if missing is not None:
+        sys.exit(missing)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker = Broker(folder / "kafka")
+        broker.format()
+        broker.start()
+        try:
+            ways = asyncio.run(measured(broker, folder, asked))
+        finally:
+            broker.kill()
+    if not ways:
+        sys.exit("no alert fired")
+    parts = {
+        "fetched -> analysis visible": [way.analysed - way.seen for way in ways],
+        "analysis -> alert visible": [way.decided - way.analysed for way in ways],
+        "alert -> webhook": [way.notified - way.decided for way in ways],
+        "fetched -> notified": [way.notified - way.seen for way in ways],
+    }
+    table = Table(title=f"{len(ways)} alerts at {asked.rate:,.0f} articles an hour; load {os.getloadavg()[1]:.1f}")
+    for column in ("seconds", "median", "p95", "max"):
+        table.add_column(column, justify="left" if column == "seconds" else "right")
+    for part, values in parts.items():
+        table.add_row(part, *(f"{v:.1f}" for v in (statistics.median(values), quantile(values, 0.95), max(values))))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

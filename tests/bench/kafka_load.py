@@ -1,0 +1,152 @@
+"""What the benchmarks on Kafka feed: made-up news, a model that costs nothing, and records made ready beforehand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from riskwire.bus import Message, Outgoing
+from riskwire.inference.bundle import Bundle
+from riskwire.inference.decode import NamedSpan
+from riskwire.inference.linking import Linker
+from riskwire.inference.reading import Reading, ReadSentence, SentenceReading
+from riskwire.inference.sentences import Document
+from riskwire.inference.task import InferStage
+from riskwire.schemas import Article, Topic, content_id
+from riskwire.settings import Settings
+from riskwire.stage import Step
+
+COMPANIES = 500
+ARTICLES_AN_HOUR = 2_000
+_START = datetime(2026, 3, 2, 6, tzinfo=UTC)
+_FIRST = ("Vel", "Os", "Tir", "Quil", "Nor", "Hal", "Pel", "Lum", "Bright", "Arc", "Dom", "Cast", "Mer", "Kal", "Zor")
+_SECOND = ("dara", "mark", "ell", "lon", "wick", "brecht", "orum", "enor", "fen", "tessa", "rik")
+_TRADE = ("Chemicals", "Bank", "Motors", "Software", "Shipping", "Energy", "Pharma", "Steel")
+_WORDS = (
+    *("profit", "loss", "plant", "debt", "court", "regulator", "supplier", "order", "forecast"),
+    *("margin", "credit", "strike", "leak", "recall", "buyer", "lender", "factory", "pipeline"),
+    *("quarter", "revenue", "contract", "penalty", "inquiry", "merger", "rating", "default", "outlook"),
+    *("dividend", "chairman", "bond", "customers", "shares", "analysts", "output", "exports", "licence"),
+    *("tariff", "reserves", "refinery", "harbour", "warehouse", "fleet", "launch"),
+)
+
+
+def companies() -> list[str]:
+    """Names of companies that there are not."""
+    chance = random.Random(1)
+    names = [f"{a}{b} {c}" for a in _FIRST for b in _SECOND for c in _TRADE]
+    return chance.sample(names, COMPANIES)
+
+
+def articles(count: int) -> list[Article]:
+    """Articles of one title and two sentences, each its own story, at a busy day's rate."""
+    chance = random.Random(2)
+    names = companies()
+    made = []
+    for number in range(count):
+        name = chance.choice(names)
+        words = [" ".join(chance.choices(_WORDS, k=k)) for k in (6, 18, 18)]
+        seen = _START + timedelta(seconds=3600 / ARTICLES_AN_HOUR * number)
+        made.append(
+            Article(
+                id=content_id("bench", str(number)),
+                version=1,
+                url=f"https://news.example/2026/03/{content_id(str(number))[:12]}",
+                source=f"source-{number % 40}",
+                title=f"{name} {words[0]}",
+                text=f"{name} said on Monday that {words[1]}. It added that {words[2]}.",
+                language="en",
+                published_at=seen,
+                seen_at=seen,
+            )
+        )
+    return made
+
+
+class NoCost:
+    """An engine whose readings were made beforehand: a title with one company in it, one topic."""
+
+    def __init__(self, bundle: Bundle, news: Sequence[Article]) -> None:
+        self.bundle = bundle
+        topics = bundle.manifest.heads.topics
+        assert topics is not None
+        self._readings: dict[str, Reading] = {}
+        for number, article in enumerate(news):
+            document = Document.of_article(article.title, article.text)
+            sentiment = (0.9, 0.08, 0.02) if number % 10 == 0 else (0.1, 0.6, 0.3)
+            shares = [0.0] * len(topics.labels)
+            shares[number % len(shares)] = 1.0
+            name = NamedSpan(0, len(" ".join(article.title.split()[:2])), "ORG")
+            self._readings[document.content] = Reading(
+                document,
+                tuple(
+                    ReadSentence(
+                        place,
+                        SentenceReading(
+                            sentiment, tuple(shares), (name,) if place.title else (), np.zeros((0, 2), np.int32), None
+                        ),
+                    )
+                    for place in document.sentences()
+                ),
+            )
+
+    async def analyse(self, documents: Sequence[Document]) -> list[Reading]:
+        """The readings, at once."""
+        return [self._readings[document.content] for document in documents]
+
+
+def infer_stage(engine: object, signal_partitions: int, group: str) -> InferStage:
+    """The real stage under a group's name of its own."""
+    stage = InferStage(engine, Linker(), Settings(), signal_partitions=signal_partitions)  # type: ignore[arg-type]
+    stage.name = group  # type: ignore[misc]
+    return stage
+
+
+class ReadyStage:
+    """A stage that decides nothing: results and state of an article are looked up, its marks are written as infer's."""
+
+    topic = Topic.ARTICLES
+
+    def __init__(self, name: str, ready: Mapping[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]) -> None:
+        self.name = name
+        self._ready = ready
+
+    def open(self, partition: int, state: Mapping[str, bytes]) -> ReadyStage:
+        """The same task for every partition."""
+        return self
+
+    async def process(self, batch: Sequence[Message]) -> Step:
+        """What is ready for each message."""
+        step = Step()
+        for message in batch:
+            results, state = self._ready[message.key]
+            step.results += results
+            step.state |= state
+        return step
+
+
+async def made_ready(
+    news: Sequence[Article], engine: NoCost, partitions: int, batch: int
+) -> dict[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]:
+    """What the real stage makes of each article, by key; what it makes once a batch (marks) goes to the last one's."""
+    task = infer_stage(engine, partitions, "ready").open(0, {})
+    ready: dict[str | None, tuple[list[Outgoing], dict[str, bytes | None]]] = {}
+    for start in range(0, len(news), batch):
+        several = news[start : start + batch]
+        step = await task.process(
+            [Message(Topic.ARTICLES, 0, start + at, one.id, one.to_bytes()) for at, one in enumerate(several)]
+        )
+        by_article: dict[str, list[Outgoing]] = {}
+        at = -1
+        for result in step.results:
+            at += result.topic == Topic.ANALYSES
+            by_article.setdefault(several[at].id, []).append(result)
+        changes = dict(step.state)
+        last = several[-1].id
+        for article in several:
+            ready[article.id] = (by_article[article.id], {})
+        ready[last] = (by_article[last], changes)
+    return ready

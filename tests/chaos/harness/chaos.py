@@ -1,0 +1,286 @@
+"""One run from beginning to end: archive, calm run, cluster, workers, faults, drained, compared."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broker import Broker
+from confluent_kafka import KafkaException
+
+from harness import calm
+from harness.archive import digest_of, span_of, write_archive
+from harness.check import Compared
+from harness.cluster import Observer, proxied_broker
+from harness.fleet import LEASH, Fleet
+from harness.judgement import compared_notifications, compared_store, compared_topics, garbage_of, records_of
+from harness.plan import KINDS, Fault, Kind, faults
+from harness.proxy import Proxy
+from harness.receiver import Receiver
+from harness.services import DEADLINE_S, GROUPS, SESSION_S, Commands, notifying, on_kafka, plain, riskwire
+from harness.snapshot import Snapshot
+from harness.strikes import Strikes
+
+if TYPE_CHECKING:
+    from riskwire.bus.kafka import KafkaBus
+
+_AT_ONCE = 3
+_SPARE = 1.3
+"""The news is spread over this much more time than the faults that are left should take."""
+_CALM_S = 3_600.0
+_LOOK_S = 0.5
+
+Said = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is to be."""
+
+    seed: int
+    articles: int
+    faults: int
+    every_s: float
+    partitions: int
+    folder: Path
+    drain_s: float = 300.0
+    broken: str | None = None
+    kinds: tuple[Kind, ...] = KINDS
+    workers: Mapping[str, int] = field(default_factory=lambda: {"infer": 2, "alert": 2, "sink": 2, "notify": 1})
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run brought."""
+
+    compared: list[Compared] = field(default_factory=list)
+    store: list[str] = field(default_factory=list)
+    store_checked: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    missed: int = 0
+    while_flowing: int = 0
+    exits: dict[str, int] = field(default_factory=dict)
+    fenced: dict[str, int] = field(default_factory=dict)
+    unstoppable: int = 0
+    drained: bool = False
+    behind: str = ""
+    arrived: int = 0
+    log_lines: dict[str, int] = field(default_factory=dict)
+    wall_s: float = 0.0
+    faults_s: float = 0.0
+    drain_s: float = 0.0
+    added: tuple[int, int] = (0, 0)
+
+
+class Run:
+    """A run; `run` does it, and leaves no process behind whatever happens."""
+
+    def __init__(self, options: Options, code: Snapshot, say: Said) -> None:
+        self._options = options
+        self._code = code
+        self._say = say
+        self._chance = random.Random(options.seed)
+        self._archive = options.folder / "archive.jsonl"
+        self._data = options.folder / "data"
+        self._logs = options.folder / "logs"
+        self._outcome = Outcome()
+        self._speed = 1.0
+
+    async def run(self) -> Outcome:
+        """Do all of it.
+
+        Raises:
+            AssertionError: the cluster or the calm run cannot be had.
+        """
+        from riskwire.demo import corpus_path, watchlist_path
+
+        began = time.monotonic()
+        options = self._options
+        self._logs.mkdir(parents=True)
+        self._data.mkdir()
+        self._watchlist = watchlist_path()
+        write_archive(self._archive, options.articles, options.seed, corpus_path(), self._watchlist)
+        quiet = await self._calm()
+        async with AsyncExitStack() as stack:
+            proxy = Proxy(random.Random(options.seed))
+            stack.push_async_callback(proxy.close)
+            await proxy.listen()
+            broker, behind = proxied_broker(options.folder / "kafka", proxy.port, LEASH)
+            proxy.pass_on_to(behind)
+            stack.callback(broker.kill)
+            receiver = Receiver(random.Random(options.seed))
+            stack.push_async_callback(receiver.close)
+            await receiver.listen()
+            commands = Commands(self._archive, self._watchlist, self._data, options.broken, self._pace)
+            settings = on_kafka(f"kafka://127.0.0.1:{proxy.port}", options.partitions) | notifying(receiver.url)
+            fleet = Fleet(commands, plain(self._code) | settings, self._logs, self._say, "replay")
+            stack.callback(fleet.end)
+            await asyncio.to_thread(self._begin, broker)
+            observer = Observer(broker.client)
+            strikes = Strikes(fleet, broker, proxy, observer, SESSION_S, DEADLINE_S, self._say)
+            await self._disturbed(fleet, strikes)
+            await self._judge(quiet, broker, observer, receiver)
+            self._outcome.exits = dict(sorted(fleet.exits.items()))
+            self._outcome.unstoppable = fleet.unstoppable
+            self._outcome.fenced = dict(proxy.fenced)
+        self._count_lines()
+        self._outcome.wall_s = time.monotonic() - began
+        return self._outcome
+
+    # Before
+
+    async def _calm(self) -> Path:
+        name = f"{digest_of(self._archive)}-{self._code.digest}"
+        self._say("the calm run")
+        command = riskwire("replay", str(self._archive), "--watchlist", str(self._watchlist))
+        environment = plain(self._code) | {"RISKWIRE_BUS__KEEP_PROCESSED": "100000000"}
+        return await calm.calm_data(name, command, environment, _CALM_S)
+
+    def _begin(self, broker: Broker) -> None:
+        broker.format()
+        broker.start()
+        made = subprocess.run(
+            riskwire("topics", "create"),
+            env=plain(self._code) | on_kafka(broker.url, self._options.partitions),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+
+    # Meanwhile
+
+    def _pace(self) -> str:
+        return "max" if self._speed == float("inf") else f"{self._speed:.3f}"
+
+    async def _disturbed(self, fleet: Fleet, strikes: Strikes) -> None:
+        """Let the news flow through the workers, do the faults, let all of it settle."""
+        options = self._options
+        plan = list(faults(options.faults, options.every_s, self._chance, options.kinds))
+        for role, count in options.workers.items():
+            for _ in range(count):
+                fleet.start(role)
+        begin, end = span_of(self._archive)
+        self._speed = (end - begin).total_seconds() / (self._planned_s(plan) * _SPARE)
+        fleet.start("replay")
+        keeping = asyncio.create_task(fleet.keep())
+        try:
+            await self._until_they_work(strikes.observer, begin)
+            started = time.monotonic()
+            await self._faults(plan, fleet, strikes, begin, end)
+            self._outcome.faults_s = time.monotonic() - started
+            strikes.proxy.heal()
+            self._say("all faults are done; the rest of the news as fast as it is read")
+            settling = time.monotonic()
+            self._speed = float("inf")
+            for worker in fleet.of("replay"):
+                fleet.kill(worker.pid)
+            await self._until_all_is_read(fleet, strikes.broker)
+            self._outcome.drain_s = time.monotonic() - settling
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            self._outcome.faults = dict(strikes.done)
+            self._outcome.missed = strikes.missed
+
+    def _planned_s(self, plan: list[Fault]) -> float:
+        return sum(fault.after_s for fault in plan) + 5.0
+
+    async def _until_they_work(self, observer: Observer, begin: datetime) -> None:
+        async with asyncio.timeout(120):
+            while True:
+                newest = await asyncio.to_thread(observer.newest)
+                if newest is not None:
+                    return
+                await asyncio.sleep(_LOOK_S)
+
+    async def _faults(self, plan: list[Fault], fleet: Fleet, strikes: Strikes, begin: datetime, end: datetime) -> None:
+        room = asyncio.Semaphore(_AT_ONCE)
+        started, spent = time.monotonic(), 0.0
+
+        async def one(fault: Fault) -> None:
+            try:
+                await strikes.strike(fault)
+            finally:
+                room.release()
+
+        async with asyncio.TaskGroup() as group:
+            for fault in plan:
+                await asyncio.sleep(fault.after_s)
+                await room.acquire()
+                spent += fault.after_s
+                self._outcome.while_flowing += not fleet.finished.is_set()
+                left = self._planned_s(plan) - spent
+                slower = max(1.0, (time.monotonic() - started) / spent)
+                group.create_task(self._repace(strikes.observer, begin, end, left * slower))
+                group.create_task(one(fault))
+
+    async def _repace(self, observer: Observer, begin: datetime, end: datetime, left_s: float) -> None:
+        """The speed at which a replayer that is started from now on spreads what is left over the time left."""
+        try:
+            newest = await asyncio.to_thread(observer.newest)
+        except KafkaException:  # the broker is away: the next fault looks again
+            return
+        if newest is not None:
+            self._speed = max(1.0, (end - max(newest, begin)).total_seconds()) / max(5.0, left_s * _SPARE)
+
+    # Afterwards
+
+    async def _until_all_is_read(self, fleet: Fleet, broker: Broker) -> None:
+        from riskwire.bus.drain import drained
+        from riskwire.errors import RiskwireError
+
+        try:
+            async with asyncio.timeout(self._options.drain_s):
+                await fleet.finished.wait()
+                self._say("the news is published; waiting until it is read")
+                while not self._outcome.drained:
+                    with suppress(RiskwireError):  # a machine so busy that the cluster does not answer in time
+                        async with self._bus(broker) as bus:
+                            await drained(bus, GROUPS)
+                            self._outcome.drained = True
+        except TimeoutError:
+            self._outcome.behind = "the replay has not ended" if not fleet.finished.is_set() else "the stages"
+
+    @asynccontextmanager
+    async def _bus(self, broker: Broker) -> AsyncIterator[KafkaBus]:
+        from riskwire.bus.kafka import KafkaBus
+        from riskwire.settings import BusSettings, KafkaSettings
+
+        bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings(partitions=self._options.partitions))
+        try:
+            yield bus
+        finally:
+            await bus.close()
+
+    async def _judge(self, quiet: Path, broker: Broker, observer: Observer, receiver: Receiver) -> None:
+        outcome = self._outcome
+        garbage = len(garbage_of(observer))
+        outcome.added = (observer.added.total() - garbage, garbage)
+        outcome.compared = await compared_topics(quiet, broker.client, observer)
+        alerts = await records_of(broker.client, "alerts")
+        outcome.compared.append(await compared_notifications(alerts, receiver))
+        outcome.arrived = receiver.arrived.total()
+        outcome.store_checked, outcome.store = await compared_store(quiet, self._data)
+
+    def _count_lines(self) -> None:
+        wanted = {
+            "fenced, joined the group anew": "joining anew",
+            "left because another owner had taken over": "another owner has taken over",
+            "lost answers to a commit, settled by looking": "the answer to a commit was lost",
+            "restores of state": '"state restored"',
+            "tracebacks": "Traceback (most recent call last)",
+        }
+        for what, words in wanted.items():
+            self._outcome.log_lines[what] = sum(
+                path.read_text(encoding="utf-8", errors="replace").count(words) for path in self._logs.glob("*.log")
+            )

@@ -1,0 +1,85 @@
+"""A service that gets nowhere says so at /readyz and leaves with a code, however it hangs; its successor goes on."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+from broker import Broker
+from cli import riskwire
+from kafka_reader import committed_positions
+from services_on_kafka import Service, ended, on_kafka, publish, running, until
+
+from riskwire.bus import Outgoing
+from riskwire.schemas import Mark, Topic
+from riskwire.settings import KafkaSettings
+
+pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
+
+_NUMBERS = itertools.count()
+PROGRAM = Path(__file__).with_name("kafka_hanging_alert.py")
+
+
+class Hanging(Service):
+    """`riskwire alert` that hangs on one of its two partitions."""
+
+    def __init__(self, how: str, env: dict[str, str], log: Path) -> None:
+        super().__init__("alert", env, log, program=(sys.executable, PROGRAM, how))
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("await", 2, "riskwire: signals[0]: alert has made no progress for"),
+        ("thread", 1, "alert has made no progress for"),
+        ("loop", 1, "Timeout (0:00:08)!"),
+    ],
+)
+def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
+    kafka_broker: Broker, tmp_path: Path, how: str, code: int, said: str
+) -> None:
+    prefix = f"stuck{next(_NUMBERS)}-"
+    env = on_kafka(kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=3, stuck_after_s=8)
+    assert riskwire("topics", "create", env=env).returncode == 0
+    mark = Mark.model_validate({"from": 0, "seen_at": "2026-03-02T12:00:00Z"}).to_bytes()
+    publish(kafka_broker, KafkaSettings(prefix=prefix), [Outgoing(Topic.SIGNALS, None, mark, p) for p in (0, 1)])
+    log = tmp_path / "alert.log"
+    service = Hanging(how, env, log)
+    try:
+        if how != "loop":  # which cannot answer any more
+            until(lambda: service.probe()[0] == 503, 60, service.said)
+            detail = {stage["name"]: stage.get("detail", "") for stage in service.probe()[1]["stages"]}
+            assert detail["alert"].startswith("signals[0]: no progress for")
+        assert ended(service.process, 60) == code
+        assert said in service.said()
+    except BaseException:
+        print(service.said())
+        raise
+    finally:
+        service.end()
+    with running("alert", env, log) as successor:
+        until(lambda: min(positions(kafka_broker, prefix)) >= 1, 60, successor.said)
+
+
+def positions(broker: Broker, prefix: str) -> list[int]:
+    """Where alert has read to, by partition."""
+    return list(committed_positions(broker.client, f"{prefix}alert", f"{prefix}signals", 2).values())
+
+
+def test_a_worker_that_has_no_partition_stands_by_and_is_ready(kafka_broker: Broker, tmp_path: Path) -> None:
+    prefix = f"stuck{next(_NUMBERS)}-"
+    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3)
+    assert riskwire("topics", "create", env=env).returncode == 0
+
+    def told(service: Service) -> str:
+        return {stage["name"]: stage.get("detail", "") for stage in service.probe()[1].get("stages", [])}.get(
+            "alert", ""
+        )
+
+    with running("alert", env, tmp_path / "one.log") as one:
+        until(lambda: told(one) == "1 partitions", 60, one.said)
+        with running("alert", env, tmp_path / "other.log") as other:
+            until(lambda: sorted([told(one), told(other)]) == ["1 partitions", "stands by"], 60, other.said)
+            assert (one.probe()[0], other.probe()[0]) == (200, 200)

@@ -1,0 +1,162 @@
+"""`riskwire watchlist …` as a person uses it, on the data directory of an embedded bus."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from riskwire.bus.embedded import EmbeddedBus
+from riskwire.cli import app
+from riskwire.errors import SettingsError
+from riskwire.schemas import Topic
+from riskwire.settings import BusSettings
+
+Watchlist = Callable[..., Result]
+
+ENTRIES = """
+- {id: acme, name: Acme Corp, aliases: [Acme Industries], tickers: [ACM], isin: US0378331005, group: makers}
+- {id: globex, name: Globex}
+"""
+
+
+def bus_of(data: Path) -> tuple[int, dict[str, bytes]]:
+    """How many commands there are, and what the list is."""
+
+    async def look() -> tuple[int, dict[str, bytes]]:
+        bus = await EmbeddedBus.open(data, BusSettings())
+        try:
+            return (await bus.records())[Topic.COMMANDS], await bus.kept("watchlist")
+        finally:
+            await bus.close()
+
+    return asyncio.run(look())
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    bus_of(tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def watchlist(data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watchlist:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Result:
+        return CliRunner().invoke(app, ["watchlist", *map(str, words), "--data", str(data)])
+
+    return run
+
+
+def listed(watchlist: Watchlist) -> list[dict[str, Any]]:
+    done = watchlist("list", "--json")
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def refused(done: Result) -> str:
+    """The message of an error that a person can act on."""
+    assert isinstance(done.exception, SettingsError)
+    return str(done.exception)
+
+
+def test_the_first_entry_says_what_follows_and_is_signed_with_the_login_name(watchlist: Watchlist) -> None:
+    done = watchlist(
+        *("add", "acme", "--name", "Acme Corp", "--alias", "Acme Industries", "--alias", "Acme"),
+        *("--ticker", "$acm", "--isin", "us0378331005", "--group", "makers"),
+    )
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "set acme: Acme Corp\n"
+    assert done.stderr == "From now on only what is on the watchlist is followed.\n"
+    (row,) = listed(watchlist)
+    assert row.pop("at").endswith("Z")
+    assert row == {
+        "id": "acme",
+        "name": "Acme Corp",
+        "aliases": ["Acme Industries", "Acme"],
+        "tickers": ["ACM"],
+        "isin": "US0378331005",
+        "group": "makers",
+        "by": getpass.getuser(),
+    }
+    again = watchlist("add", "globex", "--name", "Globex", "--by", "ada")
+    assert (again.stdout, again.stderr) == ("set globex: Globex\n", "")
+    same = watchlist("add", "globex", "--name", "Globex", "--by", "bob")
+    assert same.stdout == "is on the list already: globex: Globex\n"
+
+
+def test_a_file_is_imported_as_one_step_and_only_what_differs_is_written(
+    watchlist: Watchlist, data: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.yaml"
+    file.write_text(ENTRIES)
+    assert watchlist("import", file).stdout == "2 set, 0 removed, 0 as they were\n"
+    csv = tmp_path / "list.csv"
+    csv.write_text("id,name,aliases\nglobex,Globex,\ninitech,Initech,Initech Corp;Initrode\n")
+    assert watchlist("import", csv).stdout == "1 set, 0 removed, 1 as they were\n"
+    assert [row["id"] for row in listed(watchlist)] == ["acme", "globex", "initech"]
+    assert watchlist("import", csv, "--replace").stdout == "0 set, 1 removed, 2 as they were\n"
+    assert [row["id"] for row in listed(watchlist)] == ["globex", "initech"]
+    assert bus_of(data)[0] == 4
+
+
+def test_a_file_of_which_one_entry_clashes_changes_nothing(watchlist: Watchlist, data: Path, tmp_path: Path) -> None:
+    watchlist("add", "held", "--name", "Globex Corp")
+    file = tmp_path / "list.yaml"
+    file.write_text(ENTRIES)
+    assert "'held' and 'globex' both claim the name 'Globex'" in refused(watchlist("import", file))
+    file.write_text("- {id: a, name: One}\n- {id: b, name: One}\n")
+    assert f"{file}: 'a' and 'b' both claim" in refused(watchlist("import", file))
+    assert bus_of(data)[0] == 1
+
+
+def test_an_entry_is_removed_and_one_that_was_not_commanded_says_where_it_is(
+    watchlist: Watchlist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watchlist("add", "acme", "--name", "Acme")
+    done = watchlist("remove", "acme")
+    assert done.stdout == "removed acme\n"
+    assert "The watchlist is empty: from now on every entity that is found is followed." in done.stderr
+    assert listed(watchlist) == []
+    assert "`riskwire watchlist list` shows" in refused(watchlist("remove", "acme"))
+    file = tmp_path / "list.yaml"
+    file.write_text(ENTRIES)
+    monkeypatch.setenv("RISKWIRE_WATCHLIST", str(file))
+    assert f"It is in {file}: take it out there" in refused(watchlist("remove", "acme"))
+    assert [(row["id"], row["by"]) for row in listed(watchlist)] == [("acme", None), ("globex", None)]
+    assert "the file" in watchlist("list").stdout
+    assert watchlist("add", "initech", "--name", "Initech").stderr == "", "a file had been followed before"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("add", "acme", "--name", "..."), "no letter or digit"),
+        (("add", "-x", "--name", "Acme"), "No such option"),
+        (("add", "a b", "--name", "Acme"), "id: "),
+        (("add", "acme", "--name", "Acme", "--isin", "US0378331006"), "not an ISIN"),
+        (("add", "acme", "--name", "Acme", "--by", " "), "by: "),
+        (("import", "none.yaml"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_by_name(
+    watchlist: Watchlist, data: Path, words: tuple[str, ...], says: str
+) -> None:
+    done = watchlist(*words)
+    assert done.exit_code != 0
+    assert says in done.stderr + str(done.exception)
+    assert bus_of(data)[0] == 0
+
+
+def test_a_directory_without_data_is_not_made_into_one(tmp_path: Path) -> None:
+    nothing = tmp_path / "typo"
+    done = CliRunner().invoke(app, ["watchlist", "add", "acme", "--name", "Acme", "--data", str(nothing)])
+    assert "there is no data of riskwire" in refused(done)
+    assert not nothing.exists()
