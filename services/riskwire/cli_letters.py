@@ -59,7 +59,9 @@ def letters_replay(
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
-    """Put records back where they came from, each once; a notification that was given up is delivered.
+    """Put records back where they came from, each once.
+
+    A notification that was given up is delivered to whom it was owed; what a sink missed is written to the store.
 
     Ends with 1 where a letter could not be replayed, and says why.
     """

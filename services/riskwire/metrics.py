@@ -10,6 +10,7 @@ STAGE_PROGRESS = Gauge("riskwire_stage_progress_timestamp_seconds", "When a stag
 DEAD_LETTERS = Counter("riskwire_dead_letters", "Records that could not be processed", ["stage"])
 BACKPRESSURE_SECONDS = Counter("riskwire_backpressure_seconds", "Time spent waiting for room on a topic", ["topic"])
 RESTORE_SECONDS = Histogram("riskwire_bus_restore_seconds", "Time a partition took to restore", ["group"])
+STEPS_AGAIN = Counter("riskwire_bus_repeated_steps", "Steps on Kafka that failed and were tried again")
 MISSED = Counter(
     "riskwire_bus_missed_records",
     "Records (Kafka: offsets, so markers of transactions too) deleted before a group had read them",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from hashlib import blake2b
+from operator import eq
 
 import numpy as np
 
@@ -24,6 +25,7 @@ _SAME_TITLE = 12
 """Values of 16 that must agree for two titles to be one; titles are short, so more than for leads."""
 _SAME_LEAD = 10
 _NONE = "00" * _VALUES
+SHARED_BANDS = {"t": _VALUES // 2 - (_VALUES - _SAME_TITLE), "l": _VALUES // 2 - (_VALUES - _SAME_LEAD)}
 
 _STOP = frozenset(
     [
@@ -78,9 +80,11 @@ def same_story(a: str, b: str) -> bool:
 
 
 def bands(a: str) -> tuple[str, ...]:
-    """Keys for a look-up: two fingerprints of one story share at least one.
+    """Keys for a look-up, those of the title first: two fingerprints of one story are equal, or share at least as many
+    keys of a kind (their first letter) as `SHARED_BANDS` says.
 
-    Either sketch must agree in more than half of its values, so in both values of some neighbouring pair.
+    For 12 of the 16 values of a title must agree, so both values of at least four of its eight pairs; of a lead 10,
+    so two pairs.
     """
     halves = (("t", a[: 2 * _VALUES]), ("l", a[2 * _VALUES :]))
     return tuple(
@@ -94,7 +98,7 @@ def bands(a: str) -> tuple[str, ...]:
 def _agree(a: str, b: str) -> int:
     if _NONE in {a, b}:
         return 0
-    return sum(x == y for x, y in zip(bytes.fromhex(a), bytes.fromhex(b), strict=False))
+    return sum(map(eq, bytes.fromhex(a), bytes.fromhex(b)))
 
 
 def _words(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from riskwire.bus import Outgoing
 from riskwire.bus.kafka import KafkaBus
 from riskwire.bus.protocol import partition_of
 from riskwire.bus.topics import create_topics
+from riskwire.commands.collector import settle
 from riskwire.schemas import Topic
 from riskwire.settings import BusSettings, KafkaSettings
 
@@ -75,8 +75,7 @@ class Bench:
         self, ours: Callable[[int], Awaitable[Run]], bare: Callable[[int], Awaitable[Run]]
     ) -> tuple[list[Run], list[Run]]:
         """Rounds of both, in turns; a first of each warms up."""
-        gc.collect()
-        gc.freeze()  # what was made ready beforehand is no part of either side
+        settle()  # as a service does; for both sides
         of_ours, of_bare = [], []
         for number in range(self.asked.rounds + 1):
             of_ours.append(await ours(number))

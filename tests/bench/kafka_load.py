@@ -25,13 +25,8 @@ _START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 _FIRST = ("Vel", "Os", "Tir", "Quil", "Nor", "Hal", "Pel", "Lum", "Bright", "Arc", "Dom", "Cast", "Mer", "Kal", "Zor")
 _SECOND = ("dara", "mark", "ell", "lon", "wick", "brecht", "orum", "enor", "fen", "tessa", "rik")
 _TRADE = ("Chemicals", "Bank", "Motors", "Software", "Shipping", "Energy", "Pharma", "Steel")
-_WORDS = (
-    *("profit", "loss", "plant", "debt", "court", "regulator", "supplier", "order", "forecast"),
-    *("margin", "credit", "strike", "leak", "recall", "buyer", "lender", "factory", "pipeline"),
-    *("quarter", "revenue", "contract", "penalty", "inquiry", "merger", "rating", "default", "outlook"),
-    *("dividend", "chairman", "bond", "customers", "shares", "analysts", "output", "exports", "licence"),
-    *("tariff", "reserves", "refinery", "harbour", "warehouse", "fleet", "launch"),
-)
+_SYLLABLES = ("ba", "cor", "del", "fin", "gar", "hol", "jun", "kes", "lim", "mor", "nat", "pol", "qua", "ros", "sto")
+_WORDS = tuple(f"{a}{b}{c}" for a in _SYLLABLES for b in _SYLLABLES for c in _SYLLABLES)
 
 
 def companies() -> list[str]:

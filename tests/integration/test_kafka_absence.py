@@ -25,7 +25,7 @@ from riskwire.settings import BusSettings, KafkaSettings
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
-DEADLINE_S = 40
+DEADLINE_S = 120
 """Longer than a broker takes to start on a busy machine."""
 
 

@@ -104,6 +104,9 @@ class Broker:
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
+            # KAFKA-20734 (4.3.1): a coordinator forgets the markers of a transaction where a partition has no leader,
+            # as all have while the only broker says that it is going; such a transaction then hangs for ever.
+            "controlled.shutdown.enable": "false",
             "log.cleaner.dedupe.buffer.size": "8000000",
         }
         filled = {
@@ -192,6 +195,13 @@ class Broker:
                     return
             except KafkaException:
                 assert time.monotonic() < deadline, f"the broker does not answer:\n{self.said()}"
+
+    def hanging_transactions(self) -> str:
+        """A table of transactions that are open in a partition although their coordinator has ended them."""
+        return self._tool(
+            "org.apache.kafka.tools.TransactionsCommand",
+            *("--bootstrap-server", self.servers, "find-hanging", "--broker-id", "1"),
+        )
 
     def said(self) -> str:
         """The end of its log."""

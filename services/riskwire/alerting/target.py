@@ -191,12 +191,11 @@ class Target:
 
     def _tellers(self, start_ms: int) -> set[str]:
         """Who told the negative stories since `start_ms` first; who only reprints one is not a teller."""
-        return {story.evidence.source for story in self.window.stories(start_ms) if story.evidence is not None}
+        return {story.evidence.source for story in self.window.negative_stories(start_ms) if story.evidence is not None}
 
     def _sources(self, start_ms: int) -> set[str]:
         """Who told the negative stories since `start_ms`."""
-        told = (story.sources for story in self.window.stories(start_ms) if story.negative_ms is not None)
-        return set().union(*told)
+        return set().union(*(story.sources for story in self.window.negative_stories(start_ms)))
 
     def _with_mood(self, verdict: Verdict, start_ms: int, baseline_share: float) -> Verdict:
         """Add the window's share and mean score, which only matter once the rate is surprising."""
@@ -243,7 +242,7 @@ class Target:
 
     def _evidence(self, start_ms: int) -> Sequence[AlertEvidence]:
         """The most negative stories of the window, each once."""
-        told = [story.evidence for story in self.window.stories(start_ms) if story.evidence is not None]
+        told = [story.evidence for story in self.window.negative_stories(start_ms) if story.evidence is not None]
         told.sort(key=lambda one: (-one.negative, one.seen_at, one.story, one.url))
         return tuple(told[: self._settings.max_evidence])
 

@@ -27,22 +27,26 @@ class AlertStage:
     def __init__(self, settings: AlertingSettings, article_partitions: int) -> None:
         self._settings = settings
         self._article_partitions = article_partitions
+        self._turn = asyncio.Lock()
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> AlertTask:
         """Continue from a committed state."""
-        return AlertTask(partition, Book(self._settings, self._article_partitions, state))
+        return AlertTask(partition, Book(self._settings, self._article_partitions, state), self._turn)
 
 
 class AlertTask:
-    """Takes batches of one partition of `signals` into its book."""
+    """Takes batches of one partition of `signals` into its book; partitions take turns: it is Python's work, and
+    threads that fight for it only lose time."""
 
-    def __init__(self, partition: int, book: Book) -> None:
+    def __init__(self, partition: int, book: Book, turn: asyncio.Lock) -> None:
         self._book = book
+        self._turn = turn
         self._targets = metrics.TARGETS.labels(partition=str(partition))
 
     async def process(self, batch: Sequence[Message]) -> Step:
         """Take a batch; what can be decided after it is decided."""
-        return await asyncio.to_thread(self._process, batch)
+        async with self._turn:
+            return await asyncio.to_thread(self._process, batch)
 
     def _process(self, batch: Sequence[Message]) -> Step:
         step = Step()

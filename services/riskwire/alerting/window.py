@@ -8,14 +8,17 @@ reprint or a later version that comes days after is not news again.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from riskwire.schemas import AlertEvidence, Signal
-from riskwire.story import bands, same_story
+from riskwire.story import SHARED_BANDS, bands, same_story
 
 MILLION = 1_000_000
 MAX_ARTICLES = 200
@@ -107,6 +110,7 @@ class Window:
         self._evidence_per_slot = evidence_per_slot
         self._most_stories = most_stories
         self._slots: dict[int, list[Story]] = {}
+        self._negative_slots: dict[int, list[Story]] = {}
         self._learned_until = 0
         self._by_article: dict[str, Story] = {}
         self._by_band: dict[str, list[Story]] = {}
@@ -194,6 +198,12 @@ class Window:
         for slot in sorted(slot for slot in self._slots if slot >= first):
             yield from (story for story in self._slots[slot] if story.at_ms > since_ms and not story.known)
 
+    def negative_stories(self, since_ms: int) -> Iterator[Story]:
+        """Those of `stories` that are negative: few of many, and asked for whenever a target is judged."""
+        first = since_ms // self._slot_ms * self._slot_ms
+        for slot in sorted(slot for slot in self._negative_slots if slot >= first):
+            yield from (story for story in self._negative_slots[slot] if story.at_ms > since_ms)
+
     def encoded(self, slot: int) -> bytes | None:
         """A slot as state, None when it is gone."""
         stories = self._slots.get(slot)
@@ -220,12 +230,16 @@ class Window:
 
     def _alike(self, fingerprint: str) -> Story | None:
         """The earliest story told alike; ties by fingerprint, so that the order of arrival does not matter."""
-        found = {
-            id(story): story
-            for band in bands(fingerprint)
-            for story in self._by_band.get(band, ())
-            if same_story(story.fingerprint, fingerprint)
-        }
+        found: dict[int, Story] = {}
+        for kind, keys in groupby(bands(fingerprint), key=itemgetter(0)):
+            near = [story for key in keys for story in self._by_band.get(key, ())]
+            shared, enough = Counter(map(id, near)), SHARED_BANDS[kind]
+            found |= {
+                id(story): story
+                for story in near
+                if story.fingerprint == fingerprint
+                or (shared[id(story)] >= enough and same_story(story.fingerprint, fingerprint))
+            }
         return min(found.values(), key=lambda story: (story.first_ms, story.fingerprint), default=None)
 
     def _slot_of(self, story: Story) -> int:
@@ -244,6 +258,7 @@ class Window:
         insort(self._times, story.at_ms)
         if story.negative_ms is not None:
             insort(self._negative_times, story.negative_ms)
+            self._negative_slots.setdefault(slot, []).append(story)
             self._bound_evidence(self._slots[slot])
 
     def _move(self, story: Story, signal: Signal, at_ms: int) -> None:
@@ -256,6 +271,7 @@ class Window:
         self._put(story)
 
     def _take_out(self, story: Story) -> None:
+        """Of a story that did not count as negative."""
         slot = self._slot_of(story)
         self.dirty.add(slot)
         self._slots[slot] = [other for other in self._slots[slot] if other is not story]
@@ -263,8 +279,6 @@ class Window:
             del self._slots[slot]
         if not story.known:
             _discard(self._times, story.at_ms)
-            if story.negative_ms is not None:
-                _discard(self._negative_times, story.negative_ms)
         self._unindex(story)
 
     def _unindex(self, story: Story) -> None:
@@ -296,6 +310,7 @@ class Window:
     def _forget(self, slot: int) -> None:
         for story in self._slots.pop(slot):
             self._unindex(story)
+        self._negative_slots.pop(slot, None)
         self.dirty.add(slot)
 
     def _bound_evidence(self, stories: Iterable[Story]) -> None:

@@ -126,7 +126,13 @@ class KafkaBus:
         async with aclosing(scan) as pieces:
             async for records in pieces:
                 found += [
-                    Message(str(topic), partition, r.offset, None if r.key is None else r.key.decode(), r.value or b"")
+                    Message(
+                        str(topic),
+                        partition,
+                        r.offset,
+                        None if r.key is None else r.key.decode("utf-8", "replace"),
+                        r.value or b"",
+                    )
                     for r in records
                 ]
                 if len(found) >= most:

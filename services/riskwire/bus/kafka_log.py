@@ -88,7 +88,8 @@ class Log:
                     raise BusError(
                         f"{partition.topic}[{partition.partition}]@{position} does not become readable",
                         where=self._cluster.url,
-                        do="A transaction that nobody ends may be in the way: it runs out after its timeout",
+                        do="A transaction that nobody ends may be in the way. It runs out after its timeout; where it "
+                        "does not (KAFKA-20734), `kafka-transactions.sh find-hanging` names it and `abort` ends it",
                     )
 
     async def count(self, spans: Mapping[TopicPartition, tuple[int, int]], within_s: float) -> dict[str, list[int]]:

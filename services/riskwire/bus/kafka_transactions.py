@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
+from riskwire import metrics
 from riskwire.bus.kafka_batches import COMPRESSION, sent
 from riskwire.bus.kafka_clients import cancelled, stop_producer
 from riskwire.bus.kafka_cluster import Cluster, Record
@@ -125,6 +126,7 @@ class Transactions:
                         break
                 if self._closed or refused(failure) or time.monotonic() + wait_s > until:
                     _raise(failure, self._cluster.url)
+                metrics.STEPS_AGAIN.inc()
                 log.warning("a step failed and is tried again", id=self._id, error=repr(failure))
                 await asyncio.sleep(wait_s)
             self.follows(name)

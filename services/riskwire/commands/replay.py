@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from riskwire.bus.open import open_bus
+from riskwire.commands.collector import settle
 from riskwire.ingest.archive import open_archive
 from riskwire.ingest.replay import ReplayProgress, ReplayReport
 from riskwire.ingest.replay import replay as publish
@@ -35,6 +36,7 @@ async def replay(
                 await bus.close()
         else:
             async with open_monitor(settings, live=False) as monitor:
+                settle()
                 report = await through_stages(monitor, archive, shown, speed=speed, limit=limit)
     _tell(report)
     return 0

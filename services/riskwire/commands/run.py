@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from riskwire.commands.collector import settle
 from riskwire.ingest.feedlist import DEFAULT_FEEDS, read_feeds
 from riskwire.ingest.poll import run_ingest
 from riskwire.ingest.publication import feeds_of, publish_feeds
@@ -26,6 +27,7 @@ async def run(settings: Settings) -> int:
         def started(url: str) -> None:
             print(f"riskwire is at {url} and polls {enabled} feeds; data in {settings.data}", file=sys.stderr)
 
+        settle()
         async with asyncio.TaskGroup() as group:
             group.create_task(monitor.run_stages(), name="stages")
             group.create_task(run_ingest(monitor.bus, settings), name="ingest")

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from riskwire.alerting import AlertStage
 from riskwire.bus import Bus, Outgoing
 from riskwire.bus.open import need_kafka, open_bus
+from riskwire.commands.collector import settle
 from riskwire.errors import RiskwireError, SettingsError
 from riskwire.inference.bundle import Bundle
 from riskwire.inference.engine import Engine
@@ -67,6 +68,7 @@ async def service(settings: Settings, name: ServiceName) -> int:
     listener = bind(settings.web)
     try:
         async with _opened(settings) as bus, _work(settings, name, bus) as work:
+            settle()
             await _until_it_ends(settings, name, bus, work, listener)
     finally:
         listener.close()

@@ -50,6 +50,8 @@ class InferStage:
         self.linkers = Linkers(linker, settings.inference.watchlists)
         self.settings = settings
         self.signal_partitions = signal_partitions
+        self.saying = asyncio.Lock()
+        """Partitions take turns in what is Python's own work: threads that fight for it only lose time."""
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> InferTask:
         """A task for a partition, which remembers what it has read."""
@@ -125,7 +127,8 @@ class InferTask:
             for article, reading in zip(readable, read, strict=True)
             if reading.sentences
         }
-        said = await asyncio.to_thread(self._said, placed, readings)
+        async with self._stage.saying:
+            said = await asyncio.to_thread(self._said, placed, readings)
         counted = []
         for article, (analysis, signals) in zip(articles, said, strict=True):
             metrics.ANALYSES.labels(status=analysis.status).inc()

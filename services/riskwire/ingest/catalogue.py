@@ -164,8 +164,9 @@ class Catalogue:
         results: list[Outgoing] = []
         state: dict[str, bytes | None] = {}
         if self._is_old and (self.feeds or wanted):
-            state = {LAYOUT: CURRENT} | {FILE + key: feed.to_bytes() for key, feed in self._file.items()}
-        state |= entries or {}
+            state[LAYOUT] = CURRENT
+            state.update((FILE + key, feed.to_bytes()) for key, feed in self._file.items())
+        state.update(entries or {})
         gone = self.feeds.keys() - wanted.keys()
         differ = [key for key, feed in wanted.items() if self.feeds.get(key) != feed]
         for key in differ:

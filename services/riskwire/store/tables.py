@@ -1,7 +1,7 @@
 """The tables of the store. Times are milliseconds since 1970 (UTC); records that are only handed on are kept as JSON.
 
-`articles`, `signals`, `trends`, `alerts`, `commands` and `dead_letters` hold what came over the topics. `stories`,
-`targets`, `target_sources`, `sources`, `alert_heads` and `changes` are derived from them inside the same
+`articles`, `mentions`, `signals`, `trends`, `alerts`, `commands` and `dead_letters` hold what came over the topics.
+`stories`, `targets`, `target_sources`, `sources`, `alert_heads` and `changes` are derived from them inside the same
 transaction, so that a read never has to scan history.
 """
 

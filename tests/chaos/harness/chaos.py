@@ -72,6 +72,7 @@ class Outcome:
     unstoppable: int = 0
     drained: bool = False
     behind: str = ""
+    hanging: str = ""
     arrived: int = 0
     log_lines: dict[str, int] = field(default_factory=dict)
     wall_s: float = 0.0
@@ -127,7 +128,7 @@ class Run:
             observer = Observer(broker.client)
             strikes = Strikes(fleet, broker, proxy, observer, SESSION_S, DEADLINE_S, self._say)
             await self._disturbed(fleet, strikes)
-            await self._judge(quiet, broker, observer, receiver)
+            await self._judged(quiet, broker, observer, receiver)
             self._outcome.exits = dict(sorted(fleet.exits.items()))
             self._outcome.unstoppable = fleet.unstoppable
             self._outcome.fenced = dict(proxy.fenced)
@@ -261,6 +262,17 @@ class Run:
             yield bus
         finally:
             await bus.close()
+
+    async def _judged(self, quiet: Path, broker: Broker, observer: Observer, receiver: Receiver) -> None:
+        if self._outcome.drained:
+            await self._judge(quiet, broker, observer, receiver)
+            return
+        with suppress(AssertionError):
+            self._outcome.hanging = await asyncio.to_thread(broker.hanging_transactions)
+        try:
+            await self._judge(quiet, broker, observer, receiver)
+        except AssertionError as error:
+            self._say(f"what is there cannot be read: {error}")
 
     async def _judge(self, quiet: Path, broker: Broker, observer: Observer, receiver: Receiver) -> None:
         outcome = self._outcome

@@ -49,3 +49,4 @@ def told(options: Options, outcome: Outcome) -> Iterator[str]:
     yield from outcome.store[:5]
     if not outcome.drained:
         yield f"NOT ALL WAS READ in {options.drain_s:.0f} s: {outcome.behind}"
+        yield f"transactions that hang in the broker:\n{outcome.hanging}"

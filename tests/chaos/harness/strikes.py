@@ -96,7 +96,9 @@ class Strikes:
 
     async def _kill_in_a_transaction(self, fault: Fault, chance: random.Random) -> None:
         trap = self._trap(chance, self.fleet.kill)
-        if not await self._caught(fault, chance, trap):
+        if await self._caught(fault, trap):
+            await self._let_go(trap, chance.uniform(0, self.session_s * 2))
+        else:
             await self._kill(fault, chance)
 
     async def _sleep_in_a_transaction(self, fault: Fault, chance: random.Random) -> None:
@@ -108,22 +110,20 @@ class Strikes:
 
         trap = self._trap(chance, spring)
         asleep_s = self._asleep_s(chance)
-        if not await self._caught(
-            fault, chance, trap, f" for {asleep_s:.1f} s", held_s=asleep_s + chance.uniform(-1, 1)
-        ):
+        if await self._caught(fault, trap, f"; asleep for {asleep_s:.1f} s"):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._asleep(caught[0], asleep_s, stop=False))
+                group.create_task(self._let_go(trap, max(0.0, asleep_s + chance.uniform(-2, 2))))
+        else:
             await self._sleep(fault, chance)
-        for pid in caught:
-            await self._asleep(pid, 0.0, stop=False)
 
     def _trap(self, chance: random.Random, spring: Callable[[int], None]) -> Trap:
         role = chance.choice(_AIMED_AT)
         request, hold = chance.choice(list(TRANSACTION)), chance.random() < 0.5
         return Trap(request, lambda pid: pid in self.fleet.awake(role), spring, hold)
 
-    async def _caught(
-        self, fault: Fault, chance: random.Random, trap: Trap, more: str = "", held_s: float | None = None
-    ) -> bool:
-        """Wait until the trap springs; then, for `held_s`, keep the request back where the trap does so."""
+    async def _caught(self, fault: Fault, trap: Trap, more: str = "") -> bool:
+        """Lay a trap and wait until it springs, which `_let_go` then ends; False where nothing went into it."""
         names: list[str] = []
         spring = trap.spring
 
@@ -133,18 +133,22 @@ class Strikes:
 
         trap.spring = told
         self.proxy.set(trap)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TRAP_S):
+                await trap.sprung.wait()
+        if not trap.sprung.is_set():
+            self.proxy.lift(trap)
+            self.missed += 1
+            self._tell(fault, f"no {TRANSACTION[trap.request]} came for {_TRAP_S:.0f} s; at any moment then")
+            return False
+        how = "which reaches the broker late" if trap.hold else "which reaches the broker"
+        self._tell(fault, f"{names[0]} at its {TRANSACTION[trap.request]}, {how}{more}")
+        return True
+
+    async def _let_go(self, trap: Trap, after_s: float) -> None:
+        """What a trap keeps back goes on after so long."""
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_TRAP_S):
-                    await trap.sprung.wait()
-            if not trap.sprung.is_set():
-                self.missed += 1
-                self._tell(fault, f"no {TRANSACTION[trap.request]} came for {_TRAP_S:.0f} s; at any moment then")
-                return False
-            how = "which reaches the broker late" if trap.hold else "which reaches the broker"
-            self._tell(fault, f"{names[0]} at its {TRANSACTION[trap.request]}, {how}{more}")
-            await asyncio.sleep(chance.uniform(0, self.session_s * 2) if held_s is None else max(0.0, held_s))
-            return True
+            await asyncio.sleep(after_s)
         finally:
             self.proxy.lift(trap)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from riskwire.bus import Message, Outgoing
 from riskwire.inference.bundle import Bundle
@@ -218,3 +219,17 @@ def test_linkers_keep_the_last_few_lists_and_the_base_for_none(monkeypatch: pyte
     assert linkers.of(lists[1]) is second
     assert linkers.of(lists[0]) is not first
     assert [one.id for one in first.watchlist.entities] == ["x1", "acme"]
+
+
+def test_what_the_file_loses_to_a_command_is_said_once() -> None:
+    linkers = Linkers(Linker(file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})), 1)
+    with capture_logs() as logs:
+        for group in ("one", "two", "three"):
+            linkers.of((WatchedEntity(id="globex", name="Globex", group=group),))
+    assert [one["lost"] for one in logs] == ["'acme' no longer stands for the name 'Globex': another entry does"]
+
+
+async def test_an_entry_of_the_state_that_later_rules_refuse_is_passed_over(engine: Engine) -> None:
+    state = {f"watch/{one.id}": one.to_bytes() for one in (watch("acme"), watch("bad", name="..."))}
+    step = await stage(engine).open(0, state).process(messages([article("a")]))
+    assert entities(step.results) == {"a": {"entity:acme"}}

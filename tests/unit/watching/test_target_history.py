@@ -157,6 +157,24 @@ async def test_where_only_others_were_watched_it_is_told_from_its_mentions_with_
     assert shown["a7"] == ("Fraud losses and default: a crisis at Acme Corp.", "Acme Corp"), "the market's signal did"
 
 
+@pytest.mark.parametrize(
+    "new",
+    [
+        entry("ford", name="Ford Motor Company", tickers=["F"], group="cars"),
+        entry("gm", name="General Motors", isin="US37045V1008"),
+        entry("motors", name="General Motors"),
+    ],
+)
+async def test_short_forms_and_what_the_tables_say_count_though_only_others_were_watched(
+    world: World, new: WatchedEntity
+) -> None:
+    await world.keep(await world.read(NEWS, entry("globex")))
+    told = await world.past(new)
+    assert told
+    lived = signals_in(await world.read(NEWS, entry("globex"), new), new.target, f"group:{new.group}")
+    assert without_origin(told, "evidence") == without_origin(lived, "evidence")
+
+
 async def test_what_the_store_has_of_the_target_is_not_told_again(world: World) -> None:
     new = entry("acme", group="makers")
     await world.keep(await world.read(NEWS[:1], new))
@@ -173,6 +191,13 @@ async def test_its_group_is_told_only_where_no_other_member_was_mentioned(world:
     told = await world.past(entry("acme", group="makers"))
     assert {one.article for one in told if one.target == "entity:acme"} == {"a1", "a2", "a3"}
     assert {one.article for one in told if one.target == "group:makers"} == {"a2"}
+
+
+async def test_an_article_that_spoke_of_the_group_once_is_not_told_of_it_again_by_a_later_version(world: World) -> None:
+    other, new = entry("globex", group="makers"), entry("acme", group="makers")
+    await world.keep(await world.read([article("a1", "Globex Inc loss in Dublin: shares, growth, record")], other))
+    await world.keep(await world.read([article("a1", "Acme Corp gains on profit", version=2)], other))
+    assert [one.target for one in await world.past(new)] == ["entity:acme"]
 
 
 async def test_a_reprint_is_told_once_and_what_comes_again_after_days_is_a_story_of_its_own(world: World) -> None:
@@ -259,3 +284,28 @@ async def test_it_waits_until_the_store_holds_what_was_read_before_but_not_for_e
     impatient = HistoryStage(world.store, always, StoreSettings(history_wait_s=0))
     step = await impatient.open(0, {}).process([put(entry("globex"))])
     assert [one.article for one in signals_in(step.results)] == ["a1"]
+
+
+async def test_many_commands_that_were_set_together_wait_once_and_a_later_one_waits_again(world: World) -> None:
+    asked: list[int] = []
+
+    async def lag() -> list[Lag]:
+        asked.append(1)
+        return [Lag("history", Topic.COMMANDS, 0, 3)]
+
+    task = HistoryStage(world.store, lag, StoreSettings()).open(0, {})
+    for offset in range(7, 10):
+        await task.process([put(entry(f"name{offset}"), offset)])
+    assert len(asked) == 1
+    await task.process([put(entry("later"), 10)])
+    assert len(asked) == 2
+
+
+async def test_two_new_members_of_a_group_tell_it_once_of_an_article_though_the_store_has_not_got_it_yet(
+    world: World,
+) -> None:
+    await world.keep(await world.read(NEWS))
+    told = await world.past(entry("acme", group="makers"), entry("globex", group="makers"))
+    of_group = [one.article for one in told if one.target == "group:makers"]
+    assert sorted(of_group) == ["a1", "a2", "a3"]
+    assert {one.article for one in told if one.target == "entity:globex"} == {"a1", "a3"}

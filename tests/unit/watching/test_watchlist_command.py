@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from riskwire.bus.embedded import EmbeddedBus
@@ -37,6 +39,18 @@ def bus_of(data: Path) -> tuple[int, dict[str, bytes]]:
             await bus.close()
 
     return asyncio.run(look())
+
+
+@pytest.fixture(autouse=True)
+def _log_of_the_process() -> Iterator[None]:
+    """A command writes its log to the standard error it was given, which ends with it."""
+    kept = structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**kept)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -1,0 +1,50 @@
+"""`Model.trusted`: quicker than the constructor, and no different for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic_core import PydanticSerializationError
+
+from riskwire.schemas import Article, Evidence, Sentiment, Signal
+
+AT = datetime(2026, 3, 2, 12, 0, 1, 250_000, tzinfo=UTC)
+FIELDS = {
+    "evidence": Evidence(text="Acme falls", start=0, end=4),
+    "sentiment": Sentiment(negative=0.9, neutral=0.1, positive=0.0),
+    "relevance": 1.0,
+    "seen_at": AT,
+    "published_at": AT,
+    "url": "https://news.example/1",
+    "title": "Acme falls – «hard»",
+    "source": "wire",
+    "story": "5f",
+    "version": 2,
+    "article": "5f2c",
+    "groups": ("tech",),
+    "name": "Acme",
+    "target": "entity:acme",
+}
+
+
+def test_a_trusted_record_is_the_record_that_the_constructor_makes_whatever_the_order_of_its_fields() -> None:
+    made, trusted = Signal(**FIELDS), Signal.trusted(**FIELDS)
+    assert trusted == made
+    assert trusted.to_bytes() == made.to_bytes()
+    assert Signal.model_validate_json(trusted.to_bytes()) == made
+    assert list(trusted.model_dump()) == list(Signal.model_fields)
+    assert trusted.model_copy(update={"name": "Acme Corp"}) == made.model_copy(update={"name": "Acme Corp"})
+
+
+def test_trusted_records_share_nothing_that_one_could_change_for_another() -> None:
+    first, second = (
+        Sentiment.trusted(negative=0.1, neutral=0.9, positive=0.0),
+        Sentiment.trusted(negative=0.2, neutral=0.8, positive=0.0),
+    )
+    assert (first.negative, second.negative) == (0.1, 0.2)
+
+
+def test_a_trusted_record_that_lacks_a_field_cannot_be_written() -> None:
+    with pytest.raises(PydanticSerializationError):
+        Article.trusted(id="5f2c", version=1).to_bytes()
