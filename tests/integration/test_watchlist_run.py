@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from cli import environment, lines, riskwire, started
 
-PATIENCE_S = 60
+PATIENCE_S = 90
 WORDS = ["crash", "fire", "strike", "leak", "fine", "delay", "theft", "flood", "raid", "outage", "boycott", "slump"]
 
 
@@ -143,7 +143,7 @@ def test_what_is_commanded_beside_a_running_monitor_holds_for_the_news_that_foll
         ("watchlist_set", "entity:acme", "ada"),
     ]
     assert run.ask("GET", "/api/v1/watchlist/log")[1] == log
-    run.publish(tmp_path, "later", [story(3, 1, "Acme Corp", "leak"), story(3, 2, "Globex Inc", "leak")])
+    run.publish(tmp_path, "later", [story(3, 1, "Acme Corp", "spill"), story(3, 2, "Globex Inc", "glitch")])
     end = run.until(lambda found: (found.get("entity:globex"), found["market"]) == (3, 13))
     assert end["entity:acme"] == 9
 

@@ -14,7 +14,7 @@ from broker import Broker
 from harness.cluster import Observer
 from harness.fleet import Fleet
 from harness.plan import Fault, Kind
-from harness.proxy import TRANSACTION, Proxy, Trap, Way
+from harness.proxy import ADD_PARTITIONS, TRANSACTION, Proxy, Trap, Way
 
 STAGES = ("infer", "alert", "sink", "notify")
 _AIMED_AT = ("infer", "infer", "alert", "alert", "sink")
@@ -119,7 +119,9 @@ class Strikes:
 
     def _trap(self, chance: random.Random, spring: Callable[[int], None]) -> Trap:
         role = chance.choice(_AIMED_AT)
-        request, hold = chance.choice(list(TRANSACTION)), chance.random() < 0.5
+        # The sink's store is elsewhere: its transactions hold nothing but the position.
+        requests = [request for request in TRANSACTION if role != "sink" or request != ADD_PARTITIONS]
+        request, hold = chance.choice(requests), chance.random() < 0.5
         return Trap(request, lambda pid: pid in self.fleet.awake(role), spring, hold)
 
     async def _caught(self, fault: Fault, trap: Trap, more: str = "") -> bool:
