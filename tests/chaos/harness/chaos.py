@@ -54,7 +54,7 @@ class Options:
     drain_s: float = 300.0
     broken: str | None = None
     kinds: tuple[Kind, ...] = KINDS
-    workers: Mapping[str, int] = field(default_factory=lambda: {"infer": 2, "alert": 2, "sink": 2, "notify": 1})
+    workers: Mapping[str, int] = field(default_factory=lambda: {"infer": 2, "alert": 2, "sink": 2, "notify": 2})
 
 
 @dataclass(slots=True)
