@@ -13,7 +13,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 from riskwire.alerting import AlertStage
-from riskwire.bus import Bus, Outgoing
+from riskwire.bus import Bus
 from riskwire.bus.drain import drained
 from riskwire.bus.lock import lock_data_dir
 from riskwire.bus.open import open_bus
@@ -24,13 +24,13 @@ from riskwire.inference.linking import Linker
 from riskwire.inference.score import score
 from riskwire.inference.task import InferStage
 from riskwire.notify import Notify, run_notify
-from riskwire.schemas import Command, ScoreRequest, ScoreResult, Topic
+from riskwire.schemas import ScoreRequest, ScoreResult, Topic
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
 from riskwire.watching import BATCHES, Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.watchlist import Watchlist, read_watchlist
-from riskwire.web import AppServices, BusState, Readiness, StageState, create_app, serve
+from riskwire.web import AppServices, BusState, Readiness, StageState, create_app, decisions_to, serve
 
 FUTURE = timedelta(hours=1)
 """News this far ahead of the wall clock is not this world's."""
@@ -89,17 +89,11 @@ class Monitor:
         """What the API answers to `analyse`."""
         return await score(requests, self.engine, self._follower.linker)
 
-    async def publish_command(self, command: Command) -> None:
-        """Put what a person decided on its topic."""
-        subject = command.alert or command.target or command.kind
-        async with self.bus.publisher("commands") as publisher:
-            await publisher.publish([Outgoing(Topic.COMMANDS, subject, command.to_bytes())], {})
-
     async def serve(self, listener: socket.socket, on_started: Callable[[str], None]) -> None:
         """Serve the page and the API on a bound socket until cancelled."""
         services = AppServices(
             score=self.score,
-            publish_command=self.publish_command,
+            publish_command=decisions_to(self.bus),
             watchlist=self.watchlist,
             ready=self.readiness,
             bus=self.bus_state,

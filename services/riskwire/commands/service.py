@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import FastAPI
 
 from riskwire.alerting import AlertStage
-from riskwire.bus import Bus, Outgoing
+from riskwire.bus import Bus
 from riskwire.bus.open import need_kafka, open_bus
 from riskwire.commands.collector import settle
 from riskwire.errors import RiskwireError, SettingsError
@@ -29,12 +28,12 @@ from riskwire.ingest.publication import publish_feeds
 from riskwire.logs import configure_logging
 from riskwire.monitor import watchlist_of
 from riskwire.notify import Notify, run_notify
-from riskwire.schemas import Command, ScoreRequest, ScoreResult, Topic
+from riskwire.schemas import ScoreRequest, ScoreResult, Topic
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
 from riskwire.watching import BATCHES, Follower, HistoryStage, WatchlistEditor, WatchlistStage
-from riskwire.web import AppServices, BusState, Readiness, bind, create_app, create_probes, serve
+from riskwire.web import AppServices, BusState, Readiness, bind, create_app, create_probes, decisions_to, serve
 
 if TYPE_CHECKING:
     from riskwire.bus.kafka import KafkaBus
@@ -161,12 +160,6 @@ async def _ingest(settings: Settings, bus: KafkaBus) -> _Work:
 def _page(settings: Settings, bus: KafkaBus, store: Store, engine: Engine, linker: Linker) -> _Work:
     follower = Follower(bus, linker)
 
-    async def publish(command: Command) -> None:
-        subject = command.alert or command.target or command.kind
-        # A name of this process's own: two pages must not fence each other.
-        async with bus.publisher(f"commands-{socket.gethostname()}-{os.getpid()}") as publisher:
-            await publisher.publish([Outgoing(Topic.COMMANDS, subject, command.to_bytes())], {})
-
     async def state() -> BusState:
         return BusState.of(await bus.records(), await bus.lag())
 
@@ -176,7 +169,7 @@ def _page(settings: Settings, bus: KafkaBus, store: Store, engine: Engine, linke
     def app(ready: Callable[[], Readiness]) -> FastAPI:
         services = AppServices(
             score=answer,
-            publish_command=publish,
+            publish_command=decisions_to(bus),
             watchlist=WatchlistEditor(bus, linker.watchlist),
             ready=ready,
             bus=state,

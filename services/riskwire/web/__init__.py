@@ -1,6 +1,7 @@
 """The API and the page."""
 
 from riskwire.web.app import create_app, create_probes
+from riskwire.web.decisions import decisions_to
 from riskwire.web.server import bind, serve
 from riskwire.web.services import AppServices, BusState, Readiness, StageState
 from riskwire.web.status import Status, StatusBoard
@@ -15,5 +16,6 @@ __all__ = [
     "bind",
     "create_app",
     "create_probes",
+    "decisions_to",
     "serve",
 ]
