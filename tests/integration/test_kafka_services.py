@@ -90,7 +90,7 @@ def test_the_demo_under_faults_gives_what_one_calm_process_gives(kafka_broker, t
             workers.hurt_one()
         assert replaying.wait(timeout=60) == 0
         workers.replace_ended()
-        asyncio.run(until_read(kafka_broker.url, "demo-", ["infer", "alert"]))
+        asyncio.run(until_read(kafka_broker.url, "demo-", ["infer", "alert", "watchlist"]))
         status = lines("status", env=env)[0]
     finally:
         workers.end()
@@ -104,7 +104,7 @@ def test_the_demo_under_faults_gives_what_one_calm_process_gives(kafka_broker, t
     assert here.trends == there.trends
     assert here.alerts == there.alerts
     assert CRISIS in {json.loads(alert)["target"] for alert in here.alerts}
-    assert status["lag"] == {"infer": 0, "alert": 0}
+    assert status["lag"] == {"infer": 0, "watchlist": 0, "alert": 0}
     assert status["topics"]["analyses"] >= len(here.analyses)
 
 
