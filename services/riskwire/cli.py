@@ -266,8 +266,10 @@ def main() -> None:
     try:
         app()
     except* RiskwireError as group:
+        from riskwire.commands.terminal import printable
+
         for error in _flat(group):
-            typer.echo(f"riskwire: {error}", err=True)
+            typer.echo(f"riskwire: {printable(str(error), lines=True)}", err=True)
         sys.exit(2)
 
 

@@ -42,7 +42,7 @@ def letters_show(
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
-    """One dead letter with its whole record."""
+    """One dead letter with its whole record, as it was read."""
     from riskwire.commands.dead_letters import show as main
 
     run_to_end(main(settings_of(config, data=data), place, json))
@@ -54,14 +54,15 @@ def letters_replay(
     every: Annotated[bool, typer.Option("--all", help="Every letter (with --stage: of that stage).")] = False,
     stage: Annotated[str | None, typer.Option("--stage", help="With --all: only those of a stage.")] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also what was replayed before, or has been overtaken since.")
+        bool, typer.Option("--again", help="Also what was replayed before, has been overtaken since, or is too old.")
     ] = False,
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
     """Put records back where they came from, each once.
 
-    A notification that was given up is delivered to whom it was owed; what a sink missed is written to the store.
+    A notification that was given up is delivered to whom it was owed (with --all only up to an age of
+    notify.max_age_s); what a sink missed is written to the store.
 
     Ends with 1 where a letter could not be replayed, and says why.
     """

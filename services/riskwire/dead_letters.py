@@ -31,7 +31,8 @@ _NOTE = "replayed:"
 _CHUNK = 64
 _MOST_CHUNK = 4_096
 _READER = TypeAdapter(DeadLetter)
-_PLACE = re.compile(r"(?:(?P<topic>.+)\[(?P<there>\d+)\]@|(?:(?P<partition>\d+)@)?)(?P<offset>\d+)")
+_PLACE = re.compile(r"(?:(?P<topic>.+)\[(?P<there>\d{1,19})\]@|(?:(?P<partition>\d{1,19})@)?)(?P<offset>\d{1,19})")
+"""As many digits as an offset can have: Python refuses to read numbers of thousands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ class BusVersionError(BusError):
 
 
 class FencedError(BusError):
-    """Another worker has the partition now, or another publisher the name; nothing of the step has happened."""
+    """Another worker has the partition now, or another publisher the name; nothing of the step has happened, unless
+    the answer to its commit was lost before."""
 
 
 class StoreError(RiskwireError):

@@ -8,6 +8,9 @@ STAGE_RECORDS = Counter("riskwire_stage_records", "Records a stage has taken", [
 STAGE_SECONDS = Histogram("riskwire_stage_batch_seconds", "Time a stage took over one batch", ["stage"])
 STAGE_PROGRESS = Gauge("riskwire_stage_progress_timestamp_seconds", "When a stage last looked for records", ["stage"])
 DEAD_LETTERS = Counter("riskwire_dead_letters", "Records that could not be processed", ["stage"])
+UNWRITTEN_LETTERS = Counter(
+    "riskwire_dead_letters_unwritten", "Dead letters that their topic did not take: they stand in the log", ["stage"]
+)
 BACKPRESSURE_SECONDS = Counter("riskwire_backpressure_seconds", "Time spent waiting for room on a topic", ["topic"])
 RESTORE_SECONDS = Histogram("riskwire_bus_restore_seconds", "Time a partition took to restore", ["group"])
 STEPS_AGAIN = Counter("riskwire_bus_repeated_steps", "Steps on Kafka that failed and were tried again")

@@ -18,6 +18,7 @@ import structlog
 
 from riskwire import metrics
 from riskwire.bus import Assignment, Bus, Message, Outgoing
+from riskwire.bus.letters import commit_with_letters
 from riskwire.errors import BundleError, BusError, DeviceError, RiskwireError, StoreError
 from riskwire.schemas import DeadLetter, Topic
 
@@ -175,14 +176,16 @@ class _Runner:
         """Take a batch record by record; each that fails goes to the dead letters and leaves the state as it was.
 
         Dead letters are committed with the next record that does not fail, or at the end of the batch. So if it is
-        the stage that is broken, the records it failed on are still there for a stage that is not.
+        the stage that is broken, the records it failed on are still there for a stage that is not. A letter that is
+        refused is not laid to the record it goes with (`commit_with_letters`).
         """
         letters: list[Outgoing] = []
         await self._reopen()
         for message in batch:
             try:
                 step = await self._task.process([message])
-                await self._assignment.commit(message.offset + 1, [*letters, *step.results], step.state)
+                results = [*letters, *step.results]
+                await commit_with_letters(self._assignment, message.offset + 1, results, step.state)
             except Exception as error:
                 if _is_fatal(error):
                     raise
@@ -201,7 +204,7 @@ class _Runner:
                 self._poison = 0
                 letters = []
         if letters:
-            await self._assignment.commit(batch[-1].offset + 1, letters, {})
+            await commit_with_letters(self._assignment, batch[-1].offset + 1, letters, {})
 
 
 def _is_fatal(error: BaseException) -> bool:

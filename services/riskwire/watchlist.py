@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ def _checked_isin(isin: str) -> str:
 
 
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def has_control(text: str, *, but: str = "") -> bool:
+    """Whether a text holds what steers a terminal or breaks a line, other than `but`."""
+    return any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for each in text if each not in but)
 
 
 class WatchedEntity(BaseModel):
@@ -188,11 +194,20 @@ def read_watchlist(path: Path) -> Watchlist:
 
 
 def read_entry(entry: object, where: str) -> WatchedEntity:
-    """One entry, as a watchlist file or a command has it.
+    """One entry, as a person writes it in a watchlist file or to the API.
 
     Raises:
         SettingsError: naming `where`, the field and its value.
     """
+    entity = _entry(entry, where)
+    for field, texts in {"name": (entity.name,), "aliases": entity.aliases, "group": (entity.group or "",)}.items():
+        for text in texts:
+            if has_control(text):
+                raise SettingsError(f"{field}: has a control character", value=text, where=where)
+    return entity
+
+
+def _entry(entry: object, where: str) -> WatchedEntity:
     if not isinstance(entry, dict):
         raise SettingsError("an entry must be a mapping with `id` and `name`", value=entry, where=where)
     try:
@@ -207,6 +222,17 @@ def read_entry(entry: object, where: str) -> WatchedEntity:
             message = "is needed"
         more = f" (and {len(others)} more)" if others else ""
         raise SettingsError(f"{field}: {message}{more}", value=first.get("input"), where=where) from None
+
+
+def recorded_entry(entry: object, where: str) -> WatchedEntity:
+    """One entry of a record, whose unknown fields are passed over: a newer riskwire may have written it.
+
+    Raises:
+        SettingsError: naming `where`, the field and its value.
+    """
+    if isinstance(entry, dict):
+        entry = {field: value for field, value in entry.items() if field in WatchedEntity.model_fields}
+    return _entry(entry, where)
 
 
 def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:

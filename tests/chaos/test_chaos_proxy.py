@@ -102,6 +102,9 @@ async def test_traffic_that_is_stalled_one_way_passes_when_it_is_healed() -> Non
         proxy.down.open.clear()
         reader, _writer = await asked(proxy, frame(FETCH, 1))
         waiting = asyncio.create_task(answer(reader))
+        async with asyncio.timeout(20):
+            while not broker.heard:
+                await asyncio.sleep(0.01)
         done, _pending = await asyncio.wait([waiting], timeout=SLOW_S)
         assert not done
         assert len(broker.heard) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from faults import Workers, logged, seeded
-from kafka_reader import committed_records, last_by_key
+from kafka_reader import committed_positions, committed_records, last_by_key
 
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import drained
@@ -80,5 +80,8 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
     for partition in range(PARTITIONS):
         numbers = [int(record.value) for record in copied if record.partition == partition]
         assert numbers == sorted(numbers), "in order"
-    state = last_by_key(await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}copy-state"))
-    assert state == {(p, b"articles/count"): b"%d" % sum(n % PARTITIONS == p for n in times) for p in range(PARTITIONS)}
+    changelog = last_by_key(await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}copy-state"))
+    state = {p: changelog.get((p, b"articles/count")) for p in range(PARTITIONS)}
+    assert state == {p: b"%d" % sum(n % PARTITIONS == p for n in times) for p in range(PARTITIONS)}
+    read_to = committed_positions(kafka_broker.client, f"{prefix}copy", f"{prefix}articles", PARTITIONS)
+    assert {p: changelog.get((p, b"articles#position")) for p in state} == {p: b"%d" % at for p, at in read_to.items()}

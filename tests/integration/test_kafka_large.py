@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -106,6 +107,17 @@ async def left(broker: Broker, prefix: str) -> tuple[list[bytes], list[DeadLette
     )
 
 
+def narrow(broker: Broker, topic: str) -> None:
+    """Have the brokers take far less on a topic than the settings say."""
+    altered = ConfigResource(
+        ResourceType.TOPIC,
+        topic,
+        incremental_configs=[ConfigEntry("max.message.bytes", "20000", incremental_operation=AlterConfigOpType.SET)],
+    )
+    admin = AdminClient(broker.client)
+    admin.incremental_alter_configs([altered])[altered].result(timeout=30)
+
+
 @pytest.mark.parametrize("what", ["result", "state"])
 async def test_exactly_the_record_that_makes_something_too_large_is_a_dead_letter(
     kafka_broker: Broker, opened: Callable, prefix: str, what: str
@@ -122,13 +134,7 @@ async def test_exactly_the_record_that_makes_something_too_large_is_a_dead_lette
 async def test_a_record_that_the_brokers_refuse_for_its_size_is_a_dead_letter_too(
     kafka_broker: Broker, opened: Callable, prefix: str
 ) -> None:
-    altered = ConfigResource(
-        ResourceType.TOPIC,
-        f"{prefix}analyses",
-        incremental_configs=[ConfigEntry("max.message.bytes", "20000", incremental_operation=AlterConfigOpType.SET)],
-    )
-    admin = AdminClient(kafka_broker.client)
-    admin.incremental_alter_configs([altered])[altered].result(timeout=30)
+    narrow(kafka_broker, f"{prefix}analyses")
     await copied(await opened(), [("a", b"1"), ("refused", b"large"), ("a", b"2")])
     copies, letters, _ = await left(kafka_broker, prefix)
     assert copies == [b"1", b"2"]
@@ -147,6 +153,19 @@ async def test_a_dead_letter_is_never_too_large_itself(
     assert letter.cut
     assert MOST * 0.9 < largest < MOST
     assert letter.error == "ValueError: cannot read this"
+
+
+async def test_a_dead_letter_that_the_brokers_refuse_is_cut_and_the_records_behind_it_are_not_blamed(
+    kafka_broker: Broker, opened: Callable, prefix: str
+) -> None:
+    narrow(kafka_broker, f"{prefix}dead-letters")
+    record = os.urandom(50_000)
+    await copied(await opened(), [("a", b"1"), ("bad", record), *(("a", b"%d" % n) for n in range(2, 40))])
+    copies, (letter,), _ = await left(kafka_broker, prefix)
+    assert copies == [b"%d" % n for n in range(1, 40)]
+    assert (letter.offset, letter.cut, letter.error) == (1, True, "ValueError: cannot read this")
+    assert record.startswith(base64.b64decode(letter.record))
+    assert len(letter.record) > 5_000
 
 
 def test_what_ingest_makes_is_far_below_the_bound() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 from pathlib import Path
 
 import pytest
-from broker import Broker
+from broker import Broker, how_to_get_it
 from cli import riskwire
 from kafka_reader import committed_positions
-from services_on_kafka import Service, ended, on_kafka, publish, running, until
+from services_on_kafka import Service, articles, ended, on_kafka, publish, running, until, with_bus
 
 from riskwire.bus import Outgoing
+from riskwire.bus.kafka import KafkaBus
 from riskwire.schemas import Mark, Topic
 from riskwire.settings import KafkaSettings
 
@@ -83,3 +85,43 @@ def test_a_worker_that_has_no_partition_stands_by_and_is_ready(kafka_broker: Bro
         with running("alert", env, tmp_path / "other.log") as other:
             until(lambda: sorted([told(one), told(other)]) == ["1 partitions", "stands by"], 60, other.said)
             assert (one.probe()[0], other.probe()[0]) == (200, 200)
+
+
+def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(tmp_path: Path) -> None:
+    if (missing := how_to_get_it()) is not None:
+        pytest.skip(missing)
+    # The topic that holds groups cannot be made, so there is never a coordinator; everything else works.
+    broker = Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"})
+    broker.format()
+    broker.start()
+    try:
+        env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=8)
+        assert riskwire("topics", "create", env=env).returncode == 0
+        with running("notify", env, tmp_path / "notify.log") as service:
+            until(lambda: service.probe()[0] == 503, 60, service.said)
+            detail = {stage["name"]: stage.get("detail", "") for stage in service.probe()[1]["stages"]}
+            assert detail["notify"].startswith("has not got into the group for")
+            assert ended(service.process, 60) == 2
+            assert "riskwire: notify has not got into its group for" in service.said()
+    finally:
+        broker.kill()
+
+
+def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broker: Broker, tmp_path: Path) -> None:
+    prefix = f"stuck{next(_NUMBERS)}-"
+    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=5, stuck_after_s=5)
+    env["RISKWIRE_STORE__HISTORY_WAIT_S"] = "12"
+    assert riskwire("topics", "create", env=env).returncode == 0
+
+    async def leave_a_backlog(bus: KafkaBus) -> None:
+        await (await anext(bus.assignments("infer", Topic.ARTICLES))).restore()
+        async with bus.publisher("test") as publisher:
+            await publisher.publish(articles(range(3)), {})
+
+    settings = KafkaSettings(prefix=prefix, session_timeout_s=3)
+    asyncio.run(with_bus(kafka_broker, settings, leave_a_backlog))
+    added = riskwire("watchlist", "add", "acme", "--name", "Acme Corp", env=env)
+    assert added.returncode == 0, added.stderr
+    with running("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
+        until(lambda: "a target's past is told before the store has all of it" in sink.said(), 60, sink.said)
+        assert sink.process.poll() is None

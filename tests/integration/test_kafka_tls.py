@@ -122,7 +122,7 @@ async def test_a_certificate_that_cannot_be_used_is_an_error_and_never_a_questio
 def test_a_service_over_tls_logs_objects_only_and_none_of_its_secrets(mutual: Broker, tmp_path: Path) -> None:
     tls = mutual.folder / "tls"
     files = {"ca_file": tls / "ca.pem", "cert_file": tls / "client.pem", "key_file": tls / "client.key"}
-    env = on_kafka(mutual, "tls-", security="ssl", partitions=1, session_timeout_s=2, deadline_s=8, **files)
+    env = on_kafka(mutual, "tls-", security="ssl", partitions=1, session_timeout_s=2, **files)
     assert riskwire("topics", "create", env=env).returncode == 0
     with running("alert", env | {"RISKWIRE_LOG__LEVEL": "debug"}, tmp_path / "alert.log") as service:
         service.until_ready()

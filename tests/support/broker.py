@@ -16,7 +16,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-READY_S = 60.0
+READY_S = 180.0
 STOP_S = 20.0
 ROOT = Path(__file__).parents[2]
 

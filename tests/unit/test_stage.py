@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from refusing import STATE, RefusingBus
 
-from riskwire.bus import Message, Outgoing
+from riskwire.bus import Bus, Message, Outgoing
 from riskwire.bus.drain import drained
 from riskwire.bus.embedded import EmbeddedBus
 from riskwire.errors import BusError, DeviceError, RiskwireError, SchemaError
@@ -69,7 +70,7 @@ async def publish(bus: EmbeddedBus, *records: bytes) -> None:
         await publisher.publish([Outgoing(Topic.ARTICLES, None, value, 0) for value in records], {})
 
 
-async def run_until_drained(bus: EmbeddedBus, stage: Stage, batch: int = 10) -> None:
+async def run_until_drained(bus: Bus, stage: Stage, batch: int = 10) -> None:
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         running = group.create_task(run_stage(bus, stage, batch=batch))
         await drained(bus, [stage.name])
@@ -296,3 +297,40 @@ async def test_a_task_may_put_a_record_to_the_dead_letters_itself(bus: EmbeddedB
     await run_until_drained(bus, stage)
     assert [letter.error for letter in await letters(bus)] == ["SchemaError: not a record"]
     assert stage.batches == [3]
+
+
+async def test_a_dead_letter_that_is_refused_is_cut_and_the_good_records_behind_it_are_taken(bus: EmbeddedBus):
+    poison = b"bad" * 10_000
+    await publish(bus, b"1", poison, *(b"%d" % n for n in range(2, 2 * POISON_IN_A_ROW)))
+    await run_until_drained(RefusingBus(bus, {"dead-letters": 15_000}), Counting(fails_on(poison)), batch=100)
+    assert await copies(bus) == [b"%d:%d" % (n, n) for n in range(1, 2 * POISON_IN_A_ROW)]
+    (letter,) = await letters(bus)
+    assert (letter.offset, letter.cut, letter.record[:6]) == (1, True, "badbad")
+
+
+@pytest.mark.parametrize("poison", [1, 3, 9])
+async def test_a_dead_letter_that_can_never_be_written_stops_nothing(bus: EmbeddedBus, poison: int):
+    await publish(bus, *(b"%d" % n for n in range(10)))
+    await run_until_drained(RefusingBus(bus, {"dead-letters": 10}), Counting(fails_on(b"%d" % poison)), batch=10)
+    good = [n for n in range(10) if n != poison]
+    assert await copies(bus) == [b"%d:%d" % (count, n) for count, n in enumerate(good, 1)]
+    assert await letters(bus) == []
+
+
+async def test_dead_letters_that_a_task_writes_itself_are_cut_too(bus: EmbeddedBus):
+    def on(message: Message) -> Outgoing | None:
+        return dead_letter("counting", message, SchemaError("no")) if message.value.startswith(b"bad") else None
+
+    await publish(bus, b"1", b"bad" * 10_000, b"2")
+    await run_until_drained(RefusingBus(bus, {"dead-letters": 15_000}), Counting(on))
+    assert await copies(bus) == [b"1:1", b"3:2"]
+    assert [(one.error, one.cut) for one in await letters(bus)] == [("SchemaError: no", True)]
+
+
+async def test_a_stage_whose_every_step_is_refused_stops_and_has_lost_nothing(bus: EmbeddedBus):
+    await publish(bus, *(b"%d" % n for n in range(60)))
+    with pytest.raises(RiskwireError, match=r"in a row.*refuse"):
+        async with asyncio.timeout(20):
+            await run_stage(RefusingBus(bus, {STATE: 1}), Counting(), batch=50)
+    assert await letters(bus) == []
+    assert await lag_of(bus) == 60

@@ -35,7 +35,8 @@ class Outcome:
 
 class Book:
     """The state of one partition. State keys: `clock`, `exposure`, `exposure/<slot>`, `target/<target>`,
-    `stories/<slot>/<target>`, `minute/<start>/<target>`, and `pending/…` for signals whose bucket is open."""
+    `stories/<slot>/<target>` and, for further parts of a slot of many stories, `stories/<slot>.<part>/<target>`,
+    `minute/<start>/<target>`, and `pending/…` for signals whose bucket is open."""
 
     def __init__(self, settings: AlertingSettings, article_partitions: int, state: Mapping[str, bytes]) -> None:
         self._settings = settings
@@ -173,16 +174,16 @@ class Book:
     def _forget(self, name: str, outcome: Outcome) -> None:
         target = self._targets.pop(name)
         self._changed.discard(name)
-        for slot in target.window.forget_all():
-            outcome.state[_stories_key(slot, name)] = None
+        for slot, part in target.window.forget_all():
+            outcome.state[_stories_key(slot, part, name)] = None
         outcome.state[f"target/{name}"] = None
 
     def _save(self, outcome: Outcome) -> None:
         state = outcome.state
         for name in self._changed:
             target = self._targets[name]
-            for slot in target.window.dirty:
-                state[_stories_key(slot, name)] = target.window.encoded(slot)
+            for slot, part in target.window.dirty:
+                state[_stories_key(slot, part, name)] = target.window.encoded(slot, part)
             target.window.dirty.clear()
             state[f"target/{name}"] = target.encoded()
         self._changed.clear()
@@ -228,8 +229,9 @@ class Book:
             elif kind == "target":
                 self._target(rest).load(raw)
             elif kind == "stories":
-                slot, _, name = rest.partition("/")
-                self._target(name).window.load(int(slot), raw)
+                place, _, name = rest.partition("/")
+                slot, _, part = place.partition(".")
+                self._target(name).window.load(int(slot), int(part or 0), raw)
             elif kind == "minute":
                 minute = Minute.decoded(raw)
                 self._minutes[minute.start_ms, minute.target] = minute
@@ -246,8 +248,8 @@ def _ms(record: Signal | Mark) -> int:
     return round(record.seen_at.timestamp() * 1000)
 
 
-def _stories_key(slot: int, target: str) -> str:
-    return f"stories/{slot}/{target}"
+def _stories_key(slot: int, part: int, target: str) -> str:
+    return f"stories/{slot}.{part}/{target}" if part else f"stories/{slot}/{target}"
 
 
 def _minute_key(key: tuple[int, str]) -> str:

@@ -21,7 +21,7 @@ from riskwire.alerting.episode import (
 )
 from riskwire.alerting.explain import from_ms, resolved, summary, would_not_fire
 from riskwire.alerting.exposure import Exposure, decay
-from riskwire.alerting.window import Change, Left, Window
+from riskwire.alerting.window import MILLION, Change, Left, Window
 from riskwire.schemas import Alert, AlertEvidence, Signal, content_id
 from riskwire.settings import AlertingSettings
 
@@ -200,7 +200,8 @@ class Target:
     def _with_mood(self, verdict: Verdict, start_ms: int, baseline_share: float) -> Verdict:
         """Add the window's share and mean score, which only matter once the rate is surprising."""
         stories = self.window.count(start_ms)
-        score = sum(story.score for story in self.window.stories(start_ms)) / max(stories, 1)
+        balance = sum(story.balance for story in self.window.stories(start_ms))
+        score = balance / MILLION / max(stories, 1)
         worse = verdict.negative > baseline_share * stories or score < verdict.baseline_score - WORSE_SCORE
         return replace(verdict, stories=stories, score=score, worse=worse)
 

@@ -3,6 +3,9 @@
 A story stands in the slot of the time from which it counts: when it turned negative, else when it was first seen. For
 the horizon (the longest window) it is judged; then it is learned by the baseline, and only remembered, so that a
 reprint or a later version that comes days after is not news again.
+
+As state a slot is cut in parts: no record grows with the slot, and of many stories only those beside one that changed
+are written anew. Which part a story is in, and the order they are restored in, changes nothing that comes out.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
@@ -24,6 +27,8 @@ MILLION = 1_000_000
 MAX_ARTICLES = 200
 """Article ids kept of one story; reprints beyond are counted but not remembered."""
 MAX_SOURCES = 50
+PART = 64
+"""Stories of one part of a slot: with all the articles and sources they may have, some 800 kB."""
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class Story:
     evidence: AlertEvidence | None = None
     known: bool = False
     """Learned from history: it is remembered, and neither counted nor learned here."""
+    part: int = 0
+    """In which part of its slot it is kept."""
 
     @property
     def at_ms(self) -> int:
@@ -46,9 +53,9 @@ class Story:
         return self.first_ms if self.negative_ms is None else self.negative_ms
 
     @property
-    def score(self) -> float:
-        """positive - negative, of the article that decided."""
-        return (self.weights[2] - self.weights[0]) / MILLION
+    def balance(self) -> int:
+        """positive - negative, of the article that decided, in millionths: a sum of them is the same in any order."""
+        return self.weights[2] - self.weights[0]
 
     def encoded(self) -> list[Any]:
         """Plain JSON values, for the state."""
@@ -109,17 +116,19 @@ class Window:
         self._remember_ms = max(remember_ms, horizon_ms)
         self._evidence_per_slot = evidence_per_slot
         self._most_stories = most_stories
-        self._slots: dict[int, list[Story]] = {}
+        self._slots: dict[int, dict[int, list[Story]]] = {}
+        self._held = 0
         self._negative_slots: dict[int, list[Story]] = {}
         self._learned_until = 0
         self._by_article: dict[str, Story] = {}
         self._by_band: dict[str, list[Story]] = {}
         self._times: list[int] = []
         self._negative_times: list[int] = []
-        self.dirty: set[int] = set()
+        self.dirty: set[tuple[int, int]] = set()
+        """Slots and parts whose state has changed."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._slots.values()))
+        return self._held
 
     def add(self, signal: Signal, at_ms: int, negative_from: float) -> Change:
         """Take a signal into the window at `at_ms` (its time, or the start of the bucket it was put off to)."""
@@ -138,7 +147,7 @@ class Window:
             self._by_article[signal.article] = story
         if len(story.sources) < MAX_SOURCES:
             story.sources.add(signal.source)
-        self.dirty.add(self._slot_of(story))
+        self._touch(story)
         turned = negative and story.negative_ms is None
         if turned:
             self._move(story, signal, at_ms)
@@ -151,7 +160,7 @@ class Window:
             if len(story.articles) < MAX_ARTICLES and signal.article not in story.articles:
                 story.articles.add(signal.article)
                 self._by_article[signal.article] = story
-                self.dirty.add(self._slot_of(story))
+                self._touch(story)
             return False
         if seen_ms // self._slot_ms * self._slot_ms + self._slot_ms + self._remember_ms > now_ms:
             negative = signal.sentiment.negative >= negative_from
@@ -196,7 +205,7 @@ class Window:
         """The stories that count from after `since_ms` on, by slot."""
         first = since_ms // self._slot_ms * self._slot_ms
         for slot in sorted(slot for slot in self._slots if slot >= first):
-            yield from (story for story in self._slots[slot] if story.at_ms > since_ms and not story.known)
+            yield from (story for story in self._in(slot) if story.at_ms > since_ms and not story.known)
 
     def negative_stories(self, since_ms: int) -> Iterator[Story]:
         """Those of `stories` that are negative: few of many, and asked for whenever a target is judged."""
@@ -204,20 +213,20 @@ class Window:
         for slot in sorted(slot for slot in self._negative_slots if slot >= first):
             yield from (story for story in self._negative_slots[slot] if story.at_ms > since_ms)
 
-    def encoded(self, slot: int) -> bytes | None:
-        """A slot as state, None when it is gone."""
-        stories = self._slots.get(slot)
+    def encoded(self, slot: int, part: int) -> bytes | None:
+        """A part of a slot as state, None when it is gone."""
+        stories = self._slots.get(slot, {}).get(part)
         return orjson.dumps([story.encoded() for story in stories]) if stories else None
 
-    def load(self, slot: int, raw: bytes) -> None:
-        """Take back what `encoded` gave."""
+    def load(self, slot: int, part: int, raw: bytes) -> None:
+        """Take back what `encoded` gave; parts may come in any order, and be larger than they are made now."""
         for plain in orjson.loads(raw):
-            self._put(Story.decoded(plain))
-        self.dirty.discard(slot)
+            self._put(Story.decoded(plain), part)
+        self.dirty.discard((slot, part))
 
-    def forget_all(self) -> list[int]:
-        """The slots it has, for the state to let go of."""
-        return sorted({*self._slots, *self.dirty})
+    def forget_all(self) -> list[tuple[int, int]]:
+        """The slots and parts it has, for the state to let go of."""
+        return sorted({*((slot, part) for slot, parts in self._slots.items() for part in parts), *self.dirty})
 
     def learned_until(self, ms: int) -> None:
         """After a restore: slots before this have been learned."""
@@ -245,10 +254,23 @@ class Window:
     def _slot_of(self, story: Story) -> int:
         return story.at_ms // self._slot_ms * self._slot_ms
 
-    def _put(self, story: Story) -> None:
+    def _in(self, slot: int) -> Iterator[Story]:
+        return chain.from_iterable(self._slots[slot].values())
+
+    def _touch(self, story: Story) -> None:
+        self.dirty.add((self._slot_of(story), story.part))
+
+    def _put(self, story: Story, part: int | None = None) -> None:
+        """Into its slot; into the last part of it, or a new one when that is full, unless told."""
         slot = self._slot_of(story)
-        self._slots.setdefault(slot, []).append(story)
-        self.dirty.add(slot)
+        parts = self._slots.setdefault(slot, {})
+        if part is None:
+            part = max(parts, default=0)
+            part += len(parts.get(part, ())) >= PART
+        story.part = part
+        parts.setdefault(part, []).append(story)
+        self._held += 1
+        self._touch(story)
         for article in story.articles:
             self._by_article[article] = story
         for band in bands(story.fingerprint):
@@ -259,7 +281,7 @@ class Window:
         if story.negative_ms is not None:
             insort(self._negative_times, story.negative_ms)
             self._negative_slots.setdefault(slot, []).append(story)
-            self._bound_evidence(self._slots[slot])
+            self._bound_evidence(self._negative_slots[slot])
 
     def _move(self, story: Story, signal: Signal, at_ms: int) -> None:
         """A story turned negative: it counts from now, by the article that made it so."""
@@ -273,9 +295,13 @@ class Window:
     def _take_out(self, story: Story) -> None:
         """Of a story that did not count as negative."""
         slot = self._slot_of(story)
-        self.dirty.add(slot)
-        self._slots[slot] = [other for other in self._slots[slot] if other is not story]
-        if not self._slots[slot]:
+        self._touch(story)
+        parts = self._slots[slot]
+        parts[story.part] = [other for other in parts[story.part] if other is not story]
+        self._held -= 1
+        if not parts[story.part]:
+            del parts[story.part]
+        if not parts:
             del self._slots[slot]
         if not story.known:
             _discard(self._times, story.at_ms)
@@ -292,9 +318,9 @@ class Window:
                 self._by_band.pop(band, None)
 
     def _left(self, slot: int, at_ms: int) -> Left:
-        stories = [story for story in self._slots[slot] if not story.known]
+        stories = [story for story in self._in(slot) if not story.known]
         negative = sum(story.negative_ms is not None for story in stories)
-        return Left(at_ms, len(stories), negative, sum(story.score for story in stories))
+        return Left(at_ms, len(stories), negative, sum(story.balance for story in stories) / MILLION)
 
     def _uncount(self, until_ms: int) -> None:
         """Stories up to this time no longer count."""
@@ -302,16 +328,18 @@ class Window:
         del self._negative_times[: bisect_right(self._negative_times, until_ms)]
 
     def _shadow(self, slot: int) -> None:
-        for story in self._slots[slot]:
+        for story in self._in(slot):
             story.evidence = None
             story.sources.clear()
-        self.dirty.add(slot)
+            self._touch(story)
 
     def _forget(self, slot: int) -> None:
-        for story in self._slots.pop(slot):
+        for story in self._in(slot):
             self._unindex(story)
+            self._touch(story)
+            self._held -= 1
+        del self._slots[slot]
         self._negative_slots.pop(slot, None)
-        self.dirty.add(slot)
 
     def _bound_evidence(self, stories: Iterable[Story]) -> None:
         """Keep the evidence of the most negative stories of a slot only."""
@@ -320,6 +348,7 @@ class Window:
             kept.sort(key=lambda story: (-story.weights[0], story.at_ms, story.fingerprint))
             for story in kept[self._evidence_per_slot :]:
                 story.evidence = None
+                self._touch(story)
 
 
 def _discard(times: list[int], value: int) -> None:

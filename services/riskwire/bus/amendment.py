@@ -38,7 +38,7 @@ async def amend(bus: Bus, name: str, decide: Callable[[Mapping[str, bytes]], A])
 
     Raises:
         FencedError: others were faster `ATTEMPTS` times.
-        BusError: it cannot be published; nothing of it has happened.
+        BusError: it cannot be published; nothing of it has happened, or else the message says it may have.
         SchemaError: a record cannot stand on its topic; nothing of it has happened.
     """
     for attempt in range(ATTEMPTS):

@@ -7,6 +7,7 @@ from the older. Stages never wait for room (Kafka holds what is not read yet); p
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
@@ -115,6 +116,12 @@ class KafkaBus:
         self._check()
         return await self._survey.lag()
 
+    async def lag_for(self, group: str) -> list[Lag]:
+        """`lag`, as a stage of that group asks in the middle of a step that waits on purpose: that is no standstill."""
+        for one in self.holds(group):
+            one.active_at = time.monotonic()
+        return await self.lag()
+
     async def read(self, topic: str, partition: int, start: int, most: int) -> Sequence[Message]:
         """Records of a partition from offset `start` on, outside any group; waits for steps that are being taken."""
         self._check()
@@ -155,6 +162,11 @@ class KafkaBus:
     def holds(self, group: str) -> list[KafkaAssignment]:
         """The partitions that this process has of a group."""
         return [one for (name, _), joined in self._joined.items() if name == group for one in joined.assigned]
+
+    def outside_since(self, group: str) -> float | None:
+        """Since when this process wants to be in a group and is not (monotonic seconds); None where there is none."""
+        since = (one.outside_since for (name, _), one in self._joined.items() if name == group)
+        return min((at for at in since if at is not None), default=None)
 
     async def close(self) -> None:
         """End all iterators, fetches and waits, finish the steps that have begun, leave the groups."""

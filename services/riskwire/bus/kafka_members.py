@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -39,6 +40,9 @@ class Assignments:
     ) -> None:
         self.group = group
         self.topic = topic
+        self.outside_since: float | None = None
+        """Since when it wants to be in its group and is not (monotonic seconds); None while it is, with or without a
+        partition."""
         self._cluster = cluster
         self._assign = assign
         self._join = join
@@ -85,6 +89,7 @@ class Assignments:
     async def end(self) -> None:
         """Leave the group and give every partition up, when the steps under way are done."""
         self._ended = True
+        self.outside_since = None
         self._came.set()
         for assignment in self._current:
             assignment.revoke()
@@ -99,6 +104,7 @@ class Assignments:
         try:
             while not self._ended:
                 self._fenced.clear()
+                self._is_outside()
                 consumer = self._consumer()
                 try:
                     await start_consumer(consumer, self._cluster)
@@ -149,6 +155,7 @@ class Assignments:
         """The group has given these to this worker."""
         if self._ended:
             return
+        self.outside_since = None
         made = [self._assign(partition, self._fenced.set) for partition in sorted(partitions)]
         given = [assignment for assignment in made if assignment is not None]
         self._current += given
@@ -158,7 +165,12 @@ class Assignments:
 
     async def taken(self) -> None:
         """The group shares its partitions out anew: nothing is this worker's until it says so."""
+        self._is_outside()
         await self._release()
+
+    def _is_outside(self) -> None:
+        if self.outside_since is None and not self._ended:
+            self.outside_since = time.monotonic()
 
     async def _release(self) -> None:
         released, self._current, self._pending = self._current, [], []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_S = 0.5
 _LONG_POLL_MS = 250
+_POSITION = "position"
+"""What `<topic>#position` in the changelog keeps: where reading stood when the state (`<topic>/…`) was last changed."""
 
 
 class KafkaAssignment:
@@ -60,6 +62,7 @@ class KafkaAssignment:
         self._changelog = TopicPartition(cluster.state_of(group), partition)
         self._transactions = Transactions(cluster, cluster.name(f"{group}-{topic}-{partition}"), self._last_step)
         self._prefix = f"{topic}/"
+        self._beside = f"{topic}#"
         self._over = asyncio.Event()
         self._opening = asyncio.Lock()
         self._consumer: Any = None
@@ -94,9 +97,7 @@ class KafkaAssignment:
         position = await self._open()
         started = time.monotonic()
         state: dict[str, bytes] = {}
-        start = (await self._log.beginnings([self._changelog]))[self._changelog]
-        async for records in self._log.scan(self._changelog, start):
-            self.active_at = time.monotonic()
+        async for records in self._changes():
             for record in records:
                 key = record.key.decode()
                 if not key.startswith(self._prefix):
@@ -144,7 +145,7 @@ class KafkaAssignment:
         """One atomic step; never waits for room: Kafka holds what the next stage has not read (publishers wait).
 
         Raises:
-            BusError: revoked, closed or failed; nothing of the step has happened.
+            BusError: revoked, closed or failed; nothing of the step has happened, or else the message says it may have.
             SchemaError: a result cannot stand on its topic; nothing of the step has happened.
         """
         self._check()
@@ -156,6 +157,9 @@ class KafkaAssignment:
         await self._open()
         # Beyond the markers of transactions where nothing else is in between, so that lag ends at 0.
         goal = max(self._read[1] if position == self._read[0] else position, self.position or 0)
+        if state:  # Kafka forgets where a group stands that was away for a week, but not its state
+            at = b"%d" % goal
+            records.append(self._cluster.state_record(self.group, self.partition, self._beside, _POSITION, at))
 
         await self._step(records, goal)
         if goal > self._next:
@@ -233,10 +237,35 @@ class KafkaAssignment:
         start = (await self._log.beginnings([self._source]))[self._source]
         if committed is not None and committed.offset >= start:
             return committed.offset
-        if committed is not None:
-            self._tell_missing(start - committed.offset)
-        await self._step((), start)  # so that the group is seen, and holds writers up, before its first batch
-        return start
+        known = committed.offset if committed is not None else await self._left_at()
+        if committed is None and known is not None:
+            log.warning(
+                "the group has lost its position: going on where its state was left",
+                group=self.group,
+                where=f"{self.topic}[{self.partition}]@{known}",
+            )
+        if known is not None and known < start:
+            self._tell_missing(start - known)
+        position = max(start, known or 0)
+        await self._step((), position)  # so that the group is seen, and holds writers up, before its first batch
+        return position
+
+    async def _left_at(self) -> int | None:
+        """Where the last step that changed the state left reading; None where there is no state."""
+        key = f"{self._beside}{_POSITION}".encode()
+        found: int | None = None
+        async for records in self._changes():
+            for record in records:
+                if record.key == key:
+                    found = None if record.value is None else int(record.value)
+        return found
+
+    async def _changes(self) -> AsyncIterator[list[Any]]:
+        """The changelog, from its beginning, in pieces."""
+        start = (await self._log.beginnings([self._changelog]))[self._changelog]
+        async for records in self._log.scan(self._changelog, start):
+            self.active_at = time.monotonic()
+            yield records
 
     async def _skip_deleted(self) -> None:
         """Go on at the oldest record there is: what comes next was deleted before it was read."""

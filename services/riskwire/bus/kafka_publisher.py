@@ -50,7 +50,7 @@ class KafkaPublisher:
         records up to `bus.backlog` beyond what its slowest group has read.
 
         Raises:
-            BusError: fenced, closed or failed; nothing of the step has happened.
+            BusError: fenced, closed or failed; nothing of the step has happened, or else the message says it may have.
             SchemaError: a result cannot stand on its topic; nothing of the step has happened.
         """
         self._check()

@@ -78,9 +78,10 @@ class Transactions:
             name: what `last_step` will say once it has happened.
 
         Raises:
-            FencedError: someone else has the id.
+            FencedError: someone else has the id; a step whose answer was lost may have happened before.
             SchemaError: the brokers refuse a record for its size; nothing of the step has happened.
-            BusError: it could not be taken within the deadline, however often it was tried; nothing has happened.
+            BusError: it could not be taken within the deadline, however often it was tried. Nothing has happened, or
+                the message says that it may have: its commit was asked for, and what came of that cannot be seen.
         """
         self._step = asyncio.create_task(self._take(name, records, group, offsets or {}), name=f"step-{self._id}")
         try:
@@ -89,7 +90,9 @@ class Transactions:
             await self._carried()
             taker = asyncio.current_task()
             if self._closed and not (taker and taker.cancelling()):  # it is the step alone that was given up
-                raise BusError("a step was given up, since the bus was closed", where=self._cluster.url) from None
+                raise BusError(
+                    "a step was given up, since the bus was closed; it may have happened", where=self._cluster.url
+                ) from None
             raise
 
     async def close(self) -> None:
@@ -119,9 +122,9 @@ class Transactions:
                 failure, asked = await self._try(name, records, group, offsets, until)
                 if failure is None:
                     break
-                if asked and not self._closed:
+                if asked:
                     log.warning("the answer to a commit was lost: looking what came of it", id=self._id)
-                    await self._opened(name)
+                    await self._look_into(name, failure)
                     if self._last == name:
                         break
                 if self._closed or refused(failure) or time.monotonic() + wait_s > until:
@@ -182,6 +185,20 @@ class Transactions:
                 raise
             self._producer = producer
         return self._producer
+
+    async def _look_into(self, name: str, failure: BaseException) -> None:
+        """Take the id over anew and see what came of a step whose commit was asked for."""
+        try:
+            await self._opened(name)
+        except FencedError:
+            raise
+        except BusError as error:
+            raise BusError(
+                "the answer to a commit was lost, and what came of the step cannot be seen; it may have happened",
+                value=str(failure) or type(failure).__name__,
+                where=self._cluster.url,
+                do="Whoever goes on with this work sees whether it has",
+            ) from error
 
     async def _look(self, step: str | None) -> None:
         """See that nobody else has taken a step since the last one known."""

@@ -73,7 +73,7 @@ class Assignment(Protocol):
         topic of `results` has no room.
 
         Raises:
-            BusError: revoked, closed or failed; nothing of the step has happened.
+            BusError: revoked, closed or failed; nothing of the step has happened, or else the message says it may have.
             SchemaError: a result cannot stand on its topic (no such topic, partition or key); nothing has happened.
         """
         ...
@@ -95,7 +95,7 @@ class Publisher(Protocol):
         """Publish and change the state in one atomic step; waits while a topic of `results` has no room.
 
         Raises:
-            BusError: fenced, closed or failed; nothing of the step has happened.
+            BusError: fenced, closed or failed; nothing of the step has happened, or else the message says it may have.
             SchemaError: a result cannot stand on its topic; nothing of the step has happened.
         """
         ...

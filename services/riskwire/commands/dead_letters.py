@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json as json_
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from riskwire.bus import Bus
 from riskwire.bus.amendment import amend
 from riskwire.commands.errands import Errands, is_errand
-from riskwire.commands.show import opened_bus, print_lines, print_table
+from riskwire.commands.show import opened_bus, print_lines
+from riskwire.commands.terminal import print_table, printable
 from riskwire.dead_letters import PUBLISHER, Letter, Replay, beginnings, every, find, newest, overtaken, replay, replays
 from riskwire.errors import SettingsError
 from riskwire.schemas import Topic
 from riskwire.settings import Settings
 
 _ERROR_SHOWN = 160
+_NOTE_EVERY_S = 5.0
+"""Work done here that has waited this long is noted after the letter that is under way."""
+
+_Note = Callable[[Sequence[Letter], Sequence[str]], Awaitable[Replay]]
 
 
 async def show_list(settings: Settings, stage: str | None, limit: int, json: bool) -> int:
@@ -33,20 +38,21 @@ async def show_list(settings: Settings, stage: str | None, limit: int, json: boo
             (
                 letter.place,
                 f"{letter.said.at:%Y-%m-%d %H:%M}",
-                printable(letter.said.stage),
-                printable(letter.source),
+                letter.said.stage,
+                letter.source,
                 replayed.get(letter.place, "")[:16].replace("T", " "),
-                printable(letter.said.error[:_ERROR_SHOWN]),
+                letter.said.error[:_ERROR_SHOWN],
             )
             for letter in letters
         ],
         empty="No dead letters." if stage is None else f"No dead letters of {stage}.",
+        whole=("place",),
     )
     return 0
 
 
 async def show(settings: Settings, place: str, json: bool) -> int:
-    """One letter, with its whole record."""
+    """One letter, with its whole record as it was read."""
     async with opened_bus(settings) as bus:
         letter = await find(bus, place)
         replayed = replays(await bus.kept(PUBLISHER))
@@ -69,7 +75,7 @@ async def show(settings: Settings, place: str, json: bool) -> int:
         if value:
             print(f"{name:<9} {printable(value)}")
     print()
-    print(printable(_pretty(said.record) if said.encoding == "text" else said.record, lines=True))
+    print(printable(said.record, lines=True))
     return 0
 
 
@@ -77,6 +83,8 @@ async def replay_letters(
     settings: Settings, place: str | None, *, everything: bool, stage: str | None, again: bool
 ) -> int:
     """Put letters back where they came from, or do the work of a sink or of notify; 1 where one could not be.
+
+    Of several letters a notification older than `notify.max_age_s` is not sent, unless `again` asks for it.
 
     Raises:
         SettingsError: neither a place nor `--all`, or both; no letter is there.
@@ -88,7 +96,7 @@ async def replay_letters(
             do="`riskwire dead-letters list` shows the places",
         )
     counts = {"replayed": 0, "before": 0, "refused": 0}
-    async with opened_bus(settings) as bus, Errands(settings) as errands:
+    async with opened_bus(settings) as bus, Errands(settings, old_too=again or not everything) as errands:
         begin = await beginnings(bus)
         pieces = every(bus, _of(stage)) if place is None else _one(await find(bus, place))
         async for letters in pieces:
@@ -104,29 +112,49 @@ async def replay_letters(
 async def _replay(
     bus: Bus, errands: Errands, letters: Sequence[Letter], begin: Sequence[int], *, again: bool
 ) -> Replay:
-    """Letters in one step; those whose work is done here before it can be noted, each in a step of its own."""
+    """Letters in one step; those whose work is done here before it can be noted, in further ones."""
     partitions = {str(topic): bus.partitions(topic) for topic in Topic}
     newer = await overtaken(bus, letters)
 
-    async def note(some: Sequence[Letter], worked: Sequence[str] = ()) -> Replay:
+    async def note(some: Sequence[Letter], worked: Sequence[str]) -> Replay:
         def decide(state: Mapping[str, bytes]) -> Replay:
             now = datetime.now(UTC)
             return replay(some, state, partitions, newer, now, again=again, worked=worked, begin=begin)
 
         return await amend(bus, PUBLISHER, decide)
 
-    total = await note([letter for letter in letters if not is_errand(letter)])
-    for letter in filter(is_errand, letters):
-        if letter.place in replays(await bus.kept(PUBLISHER)) and not again:
-            one = Replay(before=(letter,))
-        elif (why := await errands.run(letter)) is not None:
-            one = Replay(refused=((letter, why),))
-        else:
-            one = await note([letter], [letter.place])
-        total = Replay(
-            done=total.done + one.done, before=total.before + one.before, refused=total.refused + one.refused
-        )
+    returned = [letter for letter in letters if not is_errand(letter)]
+    total = await note(returned, ()) if returned else Replay()
+    if due := [letter for letter in letters if is_errand(letter)]:
+        total = _sum(total, await _do(due, errands, note, replays(await bus.kept(PUBLISHER)), again=again))
     return total
+
+
+async def _do(
+    letters: Sequence[Letter], errands: Errands, note: _Note, noted: Collection[str], *, again: bool
+) -> Replay:
+    """Do the work of letters, and note it every few seconds and at the end, also where it is cut short: to note reads
+    all notes there are. What was not noted when the process was killed is done once more."""
+    total, worked, since = Replay(), list[Letter](), time.monotonic()
+    try:
+        for letter in letters:
+            if letter.place in noted and not again:
+                total = _sum(total, Replay(before=(letter,)))
+            elif (why := await errands.run(letter)) is not None:
+                total = _sum(total, Replay(refused=((letter, why),)))
+            else:
+                worked.append(letter)
+                if time.monotonic() - since > _NOTE_EVERY_S:
+                    some, worked, since = worked, [], time.monotonic()
+                    total = _sum(total, await note(some, [one.place for one in some]))
+    finally:
+        if worked:
+            total = _sum(total, await note(worked, [one.place for one in worked]))
+    return total
+
+
+def _sum(one: Replay, other: Replay) -> Replay:
+    return Replay(done=one.done + other.done, before=one.before + other.before, refused=one.refused + other.refused)
 
 
 def _tell(done: Replay, counts: dict[str, int]) -> None:
@@ -160,18 +188,3 @@ def _plain(letter: Letter, replayed: Mapping[str, str], *, whole: bool) -> dict[
     if not whole:
         said["size"] = len(said.pop("record"))
     return fields | said
-
-
-def _pretty(record: str) -> str:
-    try:
-        return json_.dumps(json_.loads(record), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return record
-
-
-def printable(text: str, *, lines: bool = False) -> str:
-    """Text from outside as it may go to a terminal: what would steer it is shown as an escape."""
-    return "".join(
-        each if each.isprintable() or (lines and each == "\n") else each.encode("unicode_escape").decode()
-        for each in text
-    )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from riskwire.commands.replay import bar
+from riskwire.commands.terminal import printable
 from riskwire.demo import corpus_path, watchlist_path
 from riskwire.ingest.replay import replay as publish
 from riskwire.logs import configure_logging
@@ -50,7 +51,7 @@ def _tell(monitor: Monitor) -> None:
     for row in reversed(monitor.store.alerts()):
         history = monitor.store.alert(row.id)
         for alert in history.records if history else ():
-            print(f"{alert.at:%Y-%m-%d %H:%M}  {alert.status:<9}  {alert.severity:<8}  {alert.summary}")
+            print(f"{alert.at:%Y-%m-%d %H:%M}  {alert.status:<9}  {alert.severity:<8}  {printable(alert.summary)}")
 
 
 @contextmanager

@@ -9,15 +9,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from types import TracebackType
 
+from pydantic import TypeAdapter
+
 from riskwire.bus import Message
 from riskwire.dead_letters import Letter
 from riskwire.errors import SchemaError, StoreError
 from riskwire.notify import Notify
 from riskwire.notify.outbox import Delivery
-from riskwire.schemas import DeadLetter
+from riskwire.schemas import Alert, DeadLetter, read_record
 from riskwire.settings import Settings
 from riskwire.store import Store, sink_stages
 
+_ALERT = TypeAdapter(Alert)
 _TRIES = 3
 _TRY_FOR_S = 60.0
 _WAIT_MAX_S = 5.0
@@ -29,10 +32,16 @@ def is_errand(letter: Letter) -> bool:
 
 
 class Errands:
-    """Does such work; opens the store and connections when they are first needed. An asynchronous context manager."""
+    """Does such work; opens the store and connections when they are first needed. An asynchronous context manager.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        old_too: deliver also what is older than `notify.max_age_s`. A "firing" of last week, sent after its "resolved",
+            would be news to whoever gets it; so somebody must have asked for it.
+    """
+
+    def __init__(self, settings: Settings, *, old_too: bool) -> None:
         self._settings = settings
+        self._old_too = old_too
         patient = {
             "attempts": min(_TRIES, settings.notify.attempts),
             "give_up_after_s": _TRY_FOR_S,
@@ -67,8 +76,16 @@ class Errands:
     async def _deliver(self, message: Message, receiver: str) -> str | None:
         if receiver not in self._notify.receivers:
             return "the receiver it was owed to is not in the settings here (notify.webhooks, notify.apprise)"
+        now = datetime.now(UTC)
         try:
-            error = await self._notify.deliver(Delivery(message, receiver, datetime.now(UTC).timestamp()))
+            alert = read_record(_ALERT, message.value, message.where)
+            most_s = self._settings.notify.max_age_s
+            if abs((now - alert.at).total_seconds()) > most_s and not self._old_too:
+                return (
+                    f"its alert is of {alert.at:%Y-%m-%d %H:%M}, further from now than notify.max_age_s "
+                    f"({most_s:.0f} s); --again, or naming this one letter, delivers it all the same"
+                )
+            error = await self._notify.deliver(Delivery(message, receiver, now.timestamp()))
         except SchemaError as unreadable:
             return str(unreadable)
         return None if error is None else str(error)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
-from riskwire.commands.show import opened_bus, print_lines, print_table
+from riskwire.commands.show import opened_bus, print_lines
+from riskwire.commands.terminal import print_table, printable
 from riskwire.ingest.catalogue import Catalogue, FeedChange, permitted_url
 from riskwire.ingest.feedlist import read_feeds
 from riskwire.ingest.publication import change_feeds, feeds_of
@@ -37,7 +36,7 @@ async def add(
         done = await change_feeds(bus, change)
     (feed,) = meant
     word = "added" if done.added else "changed" if done.changed else "is on the list already:"
-    print(f"{word} {feed.id}: {feed.url}, every {feed.every_s} s, format {feed.format}")
+    print(printable(f"{word} {feed.id}: {feed.url}, every {feed.every_s} s, format {feed.format}"))
     return 0
 
 
@@ -45,7 +44,7 @@ async def remove(settings: Settings, feed_id: str) -> int:
     """Poll a feed no more."""
     async with opened_bus(settings) as bus:
         await change_feeds(bus, lambda catalogue: catalogue.without(feed_id))
-    print(f"removed {feed_id}")
+    print(printable(f"removed {feed_id}"))
     return 0
 
 
@@ -84,10 +83,6 @@ async def show(settings: Settings, json: bool) -> int:
         empty="No feeds yet: `riskwire feeds add URL`.",
     )
     if catalogue.removed_by_hand:
-        Console().print(
-            f"\nIn the feed list's file and removed by hand: {', '.join(catalogue.removed_by_hand)}. "
-            "`riskwire feeds add ID` brings one back.",
-            markup=False,
-            highlight=False,
-        )
+        print(f"\nIn the feed list's file and removed by hand: {printable(', '.join(catalogue.removed_by_hand))}.")
+        print("`riskwire feeds add ID` brings one back.")
     return 0

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from fastapi import FastAPI
@@ -126,7 +127,8 @@ async def _work(settings: Settings, name: ServiceName, bus: KafkaBus) -> AsyncIt
             yield _stages(settings, bus, AlertStage(settings.alerting, bus.partitions(Topic.ARTICLES)))
         elif name == "sink":
             store = stack.enter_context(Store.open(settings))
-            yield _stages(settings, bus, *sink_stages(store), HistoryStage(store, bus.lag, settings.store))
+            history = HistoryStage(store, partial(bus.lag_for, HistoryStage.name), settings.store)
+            yield _stages(settings, bus, *sink_stages(store), history)
         elif name == "notify":
             notify = Notify(settings.notify, live=True)
             yield _Work((notify.name,), lambda: run_notify(bus, notify, batch=settings.bus.batch))

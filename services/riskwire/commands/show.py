@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from riskwire import __version__
 from riskwire.bus import Bus, Lag, behind, behind_by_partition
 from riskwire.bus.embedded import FILE
 from riskwire.bus.open import open_bus
+from riskwire.commands.terminal import print_table, printable
 from riskwire.errors import RiskwireError, SettingsError
 from riskwire.inference.bundle import Bundle
 from riskwire.schemas import Sentiment, to_json
@@ -97,7 +97,7 @@ async def status(settings: Settings, json: bool, partitions: bool) -> int:
         ("group", "reads", "behind", "partition: behind"), _lag_rows(lags, every=partitions), "No stage has run yet."
     )
     print()
-    Console().print(f"bundle {bundle}, riskwire {__version__}")
+    print(printable(f"bundle {bundle}, riskwire {__version__}"))
     return 0
 
 
@@ -166,15 +166,3 @@ def print_lines(rows: Sequence[object]) -> None:
     out = Console(file=None).file
     for row in rows:
         out.write(to_json(row).decode() + "\n")
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "") -> None:
-    """A table for people; `empty` is said where there are no rows."""
-    console = Console()
-    if not rows:
-        console.print(empty)
-        return
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    console.print(table)

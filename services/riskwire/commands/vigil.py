@@ -25,8 +25,9 @@ _LEAVE_S = 10.0
 class Vigil:
     """Looks at the cluster and at each partition that this process has.
 
-    A worker that holds no partition stands by: that is ready. One that holds some must get on with each: look for
-    records, read its state, end steps. An event loop that stands still is noticed by a thread of the interpreter.
+    A worker that is in its group and holds no partition stands by: that is ready. One that does not get into its group
+    is not. One that holds partitions must get on with each: look for records, read its state, end steps. An event
+    loop that stands still is noticed by a thread of the interpreter.
 
     Without progress, or without an answer of the cluster, for `kafka.stuck_after_s` it is given up.
     """
@@ -88,9 +89,9 @@ class Vigil:
             for group in self._groups:
                 silent, where = self._silent(group)
                 if silent > self._stuck_after_s:
+                    what = "made no progress" if where else "not got into its group"
                     raise RiskwireError(
-                        f"{group} has made no progress for {silent:.0f} s (kafka.stuck_after_s): leaving, to be "
-                        "started again",
+                        f"{group} has {what} for {silent:.0f} s (kafka.stuck_after_s): leaving, to be started again",
                         where=where,
                     )
             await asyncio.sleep(self._look_s)
@@ -104,12 +105,18 @@ class Vigil:
     def _state(self, group: str) -> StageState:
         silent, where = self._silent(group)
         if silent > self._not_ready_after_s:
-            return StageState(name=group, ok=False, detail=f"{where}: no progress for {silent:.0f} s")
+            what = f"{where}: no progress" if where else "has not got into the group"
+            return StageState(name=group, ok=False, detail=f"{what} for {silent:.0f} s")
+        if self._bus.outside_since(group) is not None:
+            return StageState(name=group, ok=True, detail="is joining")
         held = len(self._bus.holds(group))
         return StageState(name=group, ok=True, detail=f"{held} partitions" if held else "stands by")
 
     def _silent(self, group: str) -> tuple[float, str]:
-        """For how long the partition that is slowest to get on has not, and which it is."""
+        """For how long it has been outside its group ('' says so); inside, the partition slowest to get on has not, and
+        which that is."""
         now = time.monotonic()
+        if (since := self._bus.outside_since(group)) is not None:
+            return now - since, ""
         held = ((now - one.active_at, f"{one.topic}[{one.partition}]") for one in self._bus.holds(group))
         return max(held, default=(0.0, ""))

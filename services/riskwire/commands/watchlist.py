@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from riskwire.commands.show import opened_bus, opened_store, print_lines, print_table
+from riskwire.commands.show import opened_bus, opened_store, print_lines
+from riskwire.commands.terminal import print_table, printable
 from riskwire.errors import SettingsError
 from riskwire.monitor import watchlist_of
 from riskwire.schemas import Command
@@ -20,7 +21,7 @@ async def add(settings: Settings, entry: Mapping[str, Any], by: str) -> int:
     """Put an entry on the list, or change it."""
     entity = read_entry({key: value for key, value in entry.items() if value}, "riskwire watchlist add")
     edit = await _put(settings, [entity], by, replace=False)
-    print(f"{'set' if edit.set else 'is on the list already:'} {entity.id}: {entity.name}")
+    print(printable(f"{'set' if edit.set else 'is on the list already:'} {entity.id}: {entity.name}"))
     _tell_what_is_followed(edit)
     return 0
 
@@ -39,7 +40,7 @@ async def remove(settings: Settings, entry: str, by: str) -> int:
             if in_file
             else "`riskwire watchlist list` shows what is on it",
         )
-    print(f"removed {entry}")
+    print(printable(f"removed {entry}"))
     _tell_what_is_followed(edit)
     return 0
 

@@ -9,7 +9,7 @@ import structlog
 
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.schemas import Watch
-from riskwire.watchlist import WatchedEntity, read_entry
+from riskwire.watchlist import WatchedEntity, recorded_entry
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Watches:
             self._entries.pop(watch.id, None)
             return
         try:
-            entity = read_entry(watch.entry, where)
+            entity = recorded_entry(watch.entry, where)
         except SettingsError as error:
             raise SchemaError(error.what, value=error.value, where=error.where) from None
         if entity.id != watch.id:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter
 
 from riskwire import metrics
 from riskwire.bus import Assignment, Bus, Message, Outgoing, broadcast
+from riskwire.bus.letters import commit_with_letters
 from riskwire.errors import BusError, FetchError, RiskwireError, SchemaError
 from riskwire.ingest.admission import admit
 from riskwire.ingest.fetch import Document, Fetcher
@@ -30,7 +32,7 @@ from riskwire.ingest.schedule import Polled, PollState, settle
 from riskwire.ingest.times import IngestClock, utc_now
 from riskwire.schemas import Article, Feed, Tick, Topic, Utc, read_record
 from riskwire.settings import Settings
-from riskwire.stage import dead_letter
+from riskwire.stage import POISON_IN_A_ROW, dead_letter
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,15 @@ async def run_ingest(bus: Bus, settings: Settings, *, clock: Callable[[], dateti
             group.create_task(task.run(), name=f"{STAGE}-{assignment.partition}")
 
 
+@dataclass(frozen=True, slots=True)
+class _New:
+    """An article to publish, which item of its document it is (from 1), and what is to be remembered of it."""
+
+    article: Article
+    ordinal: int
+    remembered: dict[str, bytes | None]
+
+
 class FeedTask:
     """The feeds of one partition."""
 
@@ -76,6 +87,8 @@ class FeedTask:
         self._position = 0
         self._told: datetime | None = None
         self._polls: set[asyncio.Task[Polled]] = set()
+        self._refused = 0
+        """Articles that were refused since the last one that was not."""
 
     async def run(self) -> None:
         """Until the partition is someone else's or the bus is closed."""
@@ -172,28 +185,71 @@ class FeedTask:
         """The new ones of a document's items, in steps of at most a batch."""
         most = self._settings.bus.batch
         for start in range(0, len(items), most):
-            articles = admit(
-                items[start : start + most],
-                feed.id,
-                self._memory,
-                self._clock.now(),
-                self._settings.ingest.backfill_after_s,
-                first=first,
-            )
-            await self._commit([_outgoing(article) for article in articles], self._memory.take_changes())
-            for article in articles:
-                metrics.ARTICLES.labels(kind="new" if article.version == 1 else "revised").inc()
+            now = self._clock.now()
+            new: list[_New] = []
+            for ordinal, item in enumerate(items[start : start + most], start + 1):
+                backfill_after_s = self._settings.ingest.backfill_after_s
+                articles = admit([item], feed.id, self._memory, now, backfill_after_s, first=first)
+                new += [_New(article, ordinal, self._memory.take_changes()) for article in articles]
+            try:
+                await self._publish_step(new)
+            except SchemaError as error:
+                log.warning("articles were refused, publishing them one by one", feed=feed.id, error=str(error))
+                await self._publish_one_by_one(feed, new)
 
-    async def _commit(self, results: list[Outgoing], state: dict[str, bytes | None]) -> None:
+    async def _publish_step(
+        self, new: Sequence[_New], dead: Sequence[tuple[_New, Outgoing]] = (), *, tick: bool = True
+    ) -> None:
+        """One step: articles to publish, and those that are only remembered, each with its dead letter."""
+        results = [*(letter for _, letter in dead), *(_outgoing(one.article) for one in new)]
+        remembered = [one.remembered for one in (*(one for one, _ in dead), *new)]
+        await self._commit(results, {key: value for each in remembered for key, value in each.items()}, tick=tick)
+        for one in new:
+            self._refused = 0
+            metrics.ARTICLES.labels(kind="new" if one.article.version == 1 else "revised").inc()
+
+    async def _publish_one_by_one(self, feed: Feed, new: Sequence[_New]) -> None:
+        """Each that is refused goes to the dead letters and is remembered: the next poll does not bring it back.
+
+        As in `riskwire.stage`, dead letters go with the next one that is not refused, or at the end. No tick comes in
+        between: what is behind it would be older.
+        """
+        dead: list[tuple[_New, Outgoing]] = []
+        for one in new:
+            try:
+                await self._publish_step([one], dead, tick=False)
+            except SchemaError as error:
+                self._refused += 1
+                if self._refused >= POISON_IN_A_ROW:
+                    raise RiskwireError(
+                        f"{self._refused} articles in a row were refused; {STAGE} stops so that none is lost",
+                        where=feed.id,
+                        do="Mend what the error says and start again",
+                    ) from error
+                log.error("article to dead letters", feed=feed.id, article=one.article.id, error=str(error))
+                dead.append((one, self._dead_letter(feed, one, error)))
+            else:
+                dead = []
+        if dead:
+            await self._publish_step([], dead, tick=False)
+
+    def _dead_letter(self, feed: Feed, new: _New, error: SchemaError) -> Outgoing:
+        article, partition = new.article, self._assignment.partition
+        return dead_letter(
+            STAGE, Message(f"feed:{feed.id}", partition, new.ordinal, article.id, article.to_bytes()), error
+        )
+
+    async def _commit(self, results: list[Outgoing], state: dict[str, bytes | None], *, tick: bool = True) -> None:
         """One atomic step, with a tick where one is due; none where there is nothing to say."""
         now = self._clock.now()
-        if self._told is None or now - self._told >= timedelta(seconds=self._settings.ingest.tick_s):
-            self._told = now
-            tick = Tick(seen_at=now).to_bytes()
-            results = [*results, *broadcast(Topic.ARTICLES, tick, self._partitions)]
+        due = tick and (self._told is None or now - self._told >= timedelta(seconds=self._settings.ingest.tick_s))
+        if due:
+            results = [*results, *broadcast(Topic.ARTICLES, Tick(seen_at=now).to_bytes(), self._partitions)]
         if results or state:
             state["clock"] = _CLOCK.dump_json(now)
-            await self._assignment.commit(self._position, results, state)
+            await commit_with_letters(self._assignment, self._position, results, state)
+        if due:
+            self._told = now
 
 
 _CLOCK: TypeAdapter[datetime] = TypeAdapter(Utc)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,14 +21,15 @@ from pydantic import TypeAdapter
 
 from riskwire import metrics
 from riskwire.bus import Assignment, Bus, Message, Outgoing
-from riskwire.errors import BusError, SchemaError
+from riskwire.bus.letters import commit_with_letters
+from riskwire.errors import BusError, RiskwireError, SchemaError
 from riskwire.notify.decision import Episodes
 from riskwire.notify.outbox import Delivery, Outbox
 from riskwire.notify.receiver import receivers_of
 from riskwire.notify.retry import TryError, another_try
 from riskwire.schemas import Alert, Topic, read_record
 from riskwire.settings import NotifySettings
-from riskwire.stage import dead_letter
+from riskwire.stage import POISON_IN_A_ROW, dead_letter
 
 log = structlog.get_logger(__name__)
 
@@ -36,12 +37,25 @@ _ALERT: Final = TypeAdapter(Alert)
 _POSITION: Final = "position"
 _BUSY_WAIT_S: Final = 0.1
 """Longest time between an arrival and its commit while deliveries are under way."""
+_SMALL: Final = 1_000
+"""An entry of state of at most so many bytes is never what a step is refused for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
     delivery: Delivery
     error: TryError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one record, or all that is settled (no record), adds to a step."""
+
+    position: int
+    results: list[Outgoing]
+    state: dict[str, bytes | None]
+    message: Message | None = None
+    owed: tuple[Delivery, ...] = ()
 
 
 class Notify:
@@ -158,6 +172,8 @@ class _Partition:
         # The outbox bounds what waits in these.
         self._queues: dict[str, asyncio.Queue[Delivery]] = {way: asyncio.Queue() for way in notify.receivers}
         self._settled: list[_Settled] = []
+        self._refused = 0
+        """Records whose part of a step was refused since the last whose was not."""
 
     async def run(self, most: int, wait_s: float) -> None:
         self._notify.owes(self._assignment.partition, len(self._outbox))
@@ -186,31 +202,91 @@ class _Partition:
         """Settle what is done, owe what is new, commit both, then let the workers at the new."""
         owed_before = len(self._outbox)
         settled, self._settled = self._settled, []
-        results = [self._given_up(one.delivery, one.error) for one in settled if one.error is not None]
-        self._outbox.settle(one.delivery for one in settled)
-        fresh: list[Delivery] = []
-        for message in batch:
-            deliveries, dead = self._accept(message)
-            fresh += deliveries
-            results += dead
-        if batch:
-            self._position = batch[-1].offset + 1
-            metrics.STAGE_RECORDS.labels(stage=self._notify.name).inc(len(batch))
-        state = {**self._episodes.take_changes(), **self._outbox.take_changes()}
-        state[_POSITION] = str(self._position).encode()
+        parts = [self._settle(settled)] if settled else []
+        parts += [self._accept(message) for message in batch]
         # Before the position moves: whoever waits for "no lag, then nothing pending" must not fall between the two.
         self._notify.owes(self._assignment.partition, max(owed_before, len(self._outbox)))
-        await self._assignment.commit(self._position, results, state)
+        try:
+            await self._commit(parts)
+        except SchemaError as error:
+            log.warning("a step was refused, taking it record by record", stage=self._notify.name, error=str(error))
+            parts = await self._commit_one_by_one(parts)
+        else:
+            self._refused = 0 if batch else self._refused
+        metrics.STAGE_RECORDS.labels(stage=self._notify.name).inc(len(batch))
         self._notify.owes(self._assignment.partition, len(self._outbox))
-        self._enqueue(fresh)
+        self._enqueue([delivery for part in parts for delivery in part.owed])
 
-    def _accept(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
+    async def _commit(self, parts: Sequence[_Part]) -> None:
+        self._position = parts[-1].position
+        state = {key: value for part in parts for key, value in part.state.items()}
+        state[_POSITION] = str(self._position).encode()
+        results = [result for part in parts for result in part.results]
+        await commit_with_letters(self._assignment, self._position, results, state)
+
+    async def _commit_one_by_one(self, parts: Sequence[_Part]) -> list[_Part]:
+        """As in `riskwire.stage`: dead letters go with the next part that is not refused, or at the end.
+
+        Returns:
+            the parts that were taken as they are.
+        """
+        taken: list[_Part] = []
+        held: list[_Part] = []
+        for part in parts:
+            try:
+                await self._commit([*held, part])
+            except SchemaError as error:
+                held.append(self._without_refused(part, error))
+            else:
+                taken.append(part)
+                held = []
+                self._refused = 0 if part.message is not None else self._refused
+        if held:
+            await self._commit(held)
+        return taken
+
+    def _without_refused(self, part: _Part, error: SchemaError) -> _Part:
+        """What can be written in place of a part that was refused; what it owes is given up."""
+        if part.message is None:
+            log.warning("what was delivered cannot be noted: a restart sends it again", error=str(error))
+        else:
+            self._count_refused(part.message, error)
+        letters = [
+            self._given_up(delivery, TryError(f"it cannot be owed: {error}", where=delivery.way))
+            for delivery in part.owed
+        ]
+        if part.message is not None and not letters:
+            letters = [self._dead(part.message, error)]
+        self._outbox.settle(part.owed)
+        changes = part.state | self._outbox.take_changes()
+        small = {key: value for key, value in changes.items() if len(key) + len(value or b"") <= _SMALL}
+        return replace(part, results=[*part.results, *letters], state=small, owed=())
+
+    def _count_refused(self, message: Message, error: SchemaError) -> None:
+        self._refused += 1
+        if self._refused >= POISON_IN_A_ROW:
+            raise RiskwireError(
+                f"{self._refused} alerts in a row were refused; {self._notify.name} stops so that none is lost",
+                where=message.where,
+                do="Mend what the error says and start again",
+            ) from error
+
+    def _settle(self, settled: Sequence[_Settled]) -> _Part:
+        letters = [self._given_up(one.delivery, one.error) for one in settled if one.error is not None]
+        self._outbox.settle(one.delivery for one in settled)
+        return _Part(self._position, letters, self._outbox.take_changes())
+
+    def _accept(self, message: Message) -> _Part:
         """Decide on one record: what is owed to receivers, and what goes to the dead letters at once."""
+        owed, dead = self._decide(message)
+        changes = self._episodes.take_changes() | self._outbox.take_changes()
+        return _Part(message.offset + 1, dead, changes, message, tuple(owed))
+
+    def _decide(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
         try:
             alert = read_record(_ALERT, message.value, message.where)
         except SchemaError as error:
-            log.error("record to dead letters", stage=self._notify.name, where=message.where, error=str(error))
-            return [], [dead_letter(self._notify.name, message, error)]
+            return [], [self._dead(message, error)]
         now = self._notify.wall()
         decision = self._episodes.decide(alert, now)
         if decision.log and self._notify.settings.log:
@@ -226,6 +302,10 @@ class _Partition:
             self._given_up(delivery, TryError(f"{limit} notifications already wait for it", where=delivery.way))
             for delivery in refused
         ]
+
+    def _dead(self, message: Message, error: SchemaError) -> Outgoing:
+        log.error("record to dead letters", stage=self._notify.name, where=message.where, error=str(error))
+        return dead_letter(self._notify.name, message, error)
 
     def _given_up(self, delivery: Delivery, error: TryError) -> Outgoing:
         receiver = self._notify.receivers.get(delivery.way)

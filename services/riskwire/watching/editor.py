@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from riskwire.bus import Amendment, Bus, Outgoing, amend
-from riskwire.errors import SettingsError
-from riskwire.schemas import Command, Topic, Utc
-from riskwire.watchlist import WatchedEntity, Watchlist, read_entry, written_entry
+from riskwire.errors import SchemaError, SettingsError
+from riskwire.schemas import Command, Topic, Utc, read_record
+from riskwire.watching.stage import COMMANDS
+from riskwire.watchlist import WatchedEntity, Watchlist, has_control, recorded_entry, written_entry
 
 PUBLISHER = "watchlist"
 
@@ -64,6 +65,7 @@ class WatchlistEditor:
 
         Raises:
             BusError: the list cannot be read.
+            SettingsError: an entry of it cannot be read.
         """
         commanded = _commanded(await self._bus.kept(PUBLISHER))
         ids = {entity.id.casefold() for entity, _ in commanded.values()}
@@ -82,7 +84,8 @@ class WatchlistEditor:
         """Set entries; with `replace` also remove all others that were commanded. All of it or nothing.
 
         Raises:
-            SettingsError: two entries of the list would claim one id, name, ticker or ISIN; or `by` is not a name.
+            SettingsError: two entries of the list would claim one id, name, ticker or ISIN; `by` is not a name; or an
+                entry of the list cannot be read.
             BusError: it cannot be written; nothing has changed.
         """
         at = datetime.now(UTC)
@@ -116,7 +119,7 @@ class WatchlistEditor:
 
     def _edit(self, held: Collection[str], new: Sequence[WatchedEntity], gone: Sequence[str], decided: Decided) -> Edit:
         _check_written("by", decided.by, 1, 100)
-        _check_written("comment", decided.comment, 0, 2_000)
+        _check_written("comment", decided.comment, 0, 2_000, but="\t\r\n")
         removals = {key: decided.remove(key) for key in gone}
         settings = {one.id: decided.set(one) for one in new}
         commands = (*removals.values(), *settings.values())
@@ -139,10 +142,24 @@ def commanded_entries(state: Mapping[str, bytes]) -> tuple[WatchedEntity, ...]:
 
 
 def _commanded(state: Mapping[str, bytes]) -> dict[str, tuple[WatchedEntity, Command]]:
+    """By key, what is on the list and the command that set it.
+
+    Raises:
+        SettingsError: an entry cannot be read.
+    """
     found = {}
     for key, raw in state.items():
-        command = Command.model_validate_json(raw)
-        found[key] = (read_entry(command.value, f"the watchlist: {key}"), command)
+        where = f"the watchlist: {key}"
+        try:
+            command = read_record(COMMANDS, raw, where)
+            found[key] = (recorded_entry(command.value, where), command)
+        except (SchemaError, SettingsError) as error:
+            raise SettingsError(
+                error.what,
+                value=error.value,
+                where=where,
+                do=f"If a newer riskwire wrote it, use that one; else `riskwire watchlist remove {key}`",
+            ) from None
     return found
 
 
@@ -170,11 +187,14 @@ class Decided:
         return Command(kind="watchlist_remove", target=f"entity:{entry}", by=self.by, at=self.at, comment=self.comment)
 
 
-def _check_written(what: str, text: str, least: int, most: int) -> None:
-    """What a person writes must be of a bounded length, and Unicode: a command line can hold other bytes."""
+def _check_written(what: str, text: str, least: int, most: int, *, but: str = "") -> None:
+    """What a person writes must be of a bounded length, without control characters (`but` these), and Unicode: a
+    command line can hold other bytes."""
     if not least <= len(text.strip()) <= len(text) <= most:
         raise SettingsError(f"{what}: {least} to {most} characters", value=text)
     try:
         text.encode()
     except UnicodeEncodeError:
         raise SettingsError(f"{what}: not Unicode", value=text) from None
+    if has_control(text, but=but):
+        raise SettingsError(f"{what}: has a control character", value=text)

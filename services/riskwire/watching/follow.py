@@ -41,6 +41,7 @@ class Follower:
 
         Raises:
             BusError: the bus does not answer.
+            SettingsError: an entry of the list cannot be read.
         """
         ends = await self._bus.ends(Topic.COMMANDS)
         if ends == self._ends:

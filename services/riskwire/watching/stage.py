@@ -16,7 +16,7 @@ from riskwire.bus.protocol import broadcast
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.schemas import Command, Topic, Watch, read_record
 from riskwire.stage import Step, dead_letter
-from riskwire.watchlist import ENTRY_ID, read_entry, written_entry
+from riskwire.watchlist import ENTRY_ID, recorded_entry, written_entry
 
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
 _ENTRY = "entry/"
@@ -97,7 +97,7 @@ def watch_of(command: Command, where: str) -> Watch | None:
     if command.kind == "watchlist_remove":
         return Watch(id=entry, entry=None, at=command.at)
     try:
-        entity = read_entry(command.value, where)
+        entity = recorded_entry(command.value, where)
     except SettingsError as error:
         raise SchemaError(f"value.{error.what}", value=error.value, where=where) from None
     if entity.id != entry:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+from refusing import RefusingAssignment
+from structlog.testing import capture_logs
 
-from riskwire.bus.letters import fitting
+from riskwire.bus import Outgoing
+from riskwire.bus.letters import commit_with_letters, fitting
 from riskwire.errors import SchemaError
-from riskwire.schemas import DeadLetter
+from riskwire.schemas import DeadLetter, Topic
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 MOST = 2_000
@@ -55,3 +60,70 @@ def test_a_key_that_leaves_no_room_is_left_out():
 def test_a_letter_that_can_never_fit_is_said():
     with pytest.raises(SchemaError, match="does not fit into 100 bytes"):
         fitting(letter("what was read"), 100)
+
+
+def test_an_error_that_leaves_no_room_is_cut_before_the_letter_is_given_up():
+    fits = fitting(letter("what was read", error="\x00" * 2_000), 1_000)
+    assert len(fits.to_bytes()) <= 1_000
+    assert fits.error.endswith("…")
+    assert (fits.record, fits.cut) == ("what was read", True)
+
+
+class Steps:
+    """An assignment that only notes its steps."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, list[Outgoing], dict[str, bytes | None]]] = []
+
+    async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
+        self.taken.append((position, list(results), dict(state)))
+
+
+RESULT = Outgoing(Topic.ANALYSES, "a", b"of a good record", 0)
+
+
+def outgoing(dead: DeadLetter, key: str = "k") -> Outgoing:
+    return Outgoing(Topic.DEAD_LETTERS, key, dead.to_bytes())
+
+
+@pytest.mark.parametrize("most", [200_000, 50_000, 5_000, 1_200])
+@pytest.mark.parametrize("count", [1, 24])
+async def test_letters_that_are_refused_are_cut_and_go_with_their_step(most: int, count: int):
+    steps = Steps()
+    letters = [outgoing(letter("x" * 300_000, offset=n), key="k" * 999) for n in range(count)]
+    await commit_with_letters(RefusingAssignment(steps, {"dead-letters": most}), 7, [*letters, RESULT], {"count": b"1"})
+    ((position, results, state),) = steps.taken
+    assert (position, results[-1], state) == (7, RESULT, {"count": b"1"})
+    said = [DeadLetter.model_validate_json(result.value) for result in results[:-1]]
+    assert [(one.offset, one.cut, one.error) for one in said] == [(n, True, "ValueError: no") for n in range(count)]
+
+
+async def test_a_letter_that_can_never_be_written_is_told_whole_and_its_step_is_taken():
+    def unwritten() -> float:
+        return REGISTRY.get_sample_value("riskwire_dead_letters_unwritten_total", {"stage": "infer"}) or 0.0
+
+    steps, before = Steps(), unwritten()
+    with capture_logs() as logs:
+        refusing = RefusingAssignment(steps, {"dead-letters": 10})
+        await commit_with_letters(refusing, 7, [outgoing(letter("what was read")), RESULT], {})
+    assert steps.taken == [(7, [RESULT], {})]
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    assert DeadLetter.model_validate_json(line["letter"]) == letter("what was read")
+    assert unwritten() - before == 1
+
+
+async def test_what_is_told_of_a_letter_is_bounded():
+    with capture_logs() as logs:
+        refusing = RefusingAssignment(Steps(), {"dead-letters": 10})
+        await commit_with_letters(refusing, 7, [outgoing(letter("x" * 1_000_000))], {})
+    (line,) = [line for line in logs if line["log_level"] == "error"]
+    assert len(line["letter"]) <= 20_000
+
+
+@pytest.mark.parametrize("letters", [[], [outgoing(letter("x" * 300_000))]], ids=["alone", "with a letter"])
+async def test_a_step_that_is_refused_for_what_else_is_in_it_is_not_taken_and_tells_no_letter(letters: list[Outgoing]):
+    steps = Steps()
+    with capture_logs() as logs, pytest.raises(SchemaError, match="refuse"):
+        await commit_with_letters(RefusingAssignment(steps, {"analyses": 5}), 7, [*letters, RESULT], {})
+    assert steps.taken == []
+    assert [line for line in logs if line["log_level"] == "error"] == []

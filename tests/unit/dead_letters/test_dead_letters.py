@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import Counter
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fictional import alert
+from webhooks import receiving
 
 from riskwire.bus import Bus, Message, Outgoing
 from riskwire.bus.embedded import EmbeddedBus
-from riskwire.commands.dead_letters import printable, replay_letters
+from riskwire.commands import dead_letters
+from riskwire.commands.dead_letters import replay_letters, show, show_list
 from riskwire.dead_letters import Letter, every, find, newest, overtaken, replay, replays, why_not
 from riskwire.errors import SchemaError, SettingsError
+from riskwire.notify import Notify
 from riskwire.schemas import DeadLetter, Topic
 from riskwire.settings import BusSettings, Settings
 from riskwire.stage import dead_letter
@@ -60,6 +65,7 @@ class Counting:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.read_records = 0
+        self.read_notes = 0
 
     def __getattr__(self, name: str):
         return getattr(self.bus, name)
@@ -68,6 +74,10 @@ class Counting:
         messages = await self.bus.read(*where)
         self.read_records += len(messages)
         return messages
+
+    async def kept(self, name):
+        self.read_notes += 1
+        return await self.bus.kept(name)
 
 
 async def test_the_newest_are_found_without_reading_all(bus: Bus) -> None:
@@ -92,7 +102,11 @@ async def test_a_letter_is_found_by_its_place_or_by_where_its_record_came_from(b
     for place, why in {
         "9": "no dead letter is there",
         "7@0": "no dead letter is there",
-        "99999999999999999999999": "no dead letter is there",
+        "9999999999999999999": "no dead letter is there",
+        "9" * 5_000: "not the place",
+        f"{'9' * 5_000}@1": "not the place",
+        f"articles[{'9' * 5_000}]@1": "not the place",
+        f"articles[1]@{'9' * 5_000}": "not the place",
         "articles[1]@99": "no dead letter is there",
         "nonsense": "not the place",
         "-1": "not the place",
@@ -230,10 +244,92 @@ def test_notes_on_letters_that_are_gone_are_dropped() -> None:
     assert later.state == {"replayed:3": None, "replayed:9": later.state["replayed:9"]}
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [("a\x1b[2Jb", r"a\x1b[2Jb"), ("x\ny", r"x\ny"), ("Zürich 株", "Zürich 株"), ("\u202e\x9b", r"\u202e\x9b")],
-)
-def test_what_came_from_outside_does_not_steer_the_terminal(text: str, shown: str) -> None:
-    assert printable(text) == shown
-    assert printable("x\n\x07", lines=True) == "x\n\\x07"
+@pytest.mark.parametrize("read", ['{"a":1,"a":2,"n":1e999,\n"big":1234567890123456789012.0}', "{ \x1b[2J"])
+async def test_a_record_is_shown_as_it_was_read(
+    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str], read: str
+) -> None:
+    await post(bus, [said(record=read)])
+    assert await show(settings, "0", json=False) == 0
+    assert capsys.readouterr().out.endswith("\n\n" + read.replace("\x1b", r"\x1b") + "\n")
+
+
+async def test_the_place_that_show_takes_is_never_cut(
+    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    error = "SchemaError: analyses[3]@1234567: at: Field required (and 12 more) " + "x" * 300
+    long = said(stage="sink-analyses", topic="analyses", partition=3, offset=123_456_789_012, error=error)
+    await post(bus, [long] * 1_001)
+    assert await show_list(settings, None, 2, json=False) == 0
+    told = capsys.readouterr().out
+    assert [line.split()[0] for line in told.splitlines() if line.startswith(("9", "1"))] == ["999", "1000"]
+    await show_list(settings, "\\[/x]", 2, json=False)
+    assert capsys.readouterr().out == "No dead letters of \\[/x].\n"
+
+
+@pytest.mark.parametrize(("place", "again", "sent"), [(None, False, 1), (None, True, 2), ("0", False, 1)])
+async def test_of_several_letters_only_young_notifications_are_sent_unless_it_is_asked_for(
+    bus: Bus,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: str | None,
+    again: bool,
+    sent: int,
+) -> None:
+    now = datetime.now(UTC)
+    with receiving() as receiver:
+        settings = Settings.model_validate(
+            {"data": tmp_path, "notify": {"webhooks": [receiver.url], "max_age_s": 3_600, "attempts": 1}}
+        )
+        (way,) = Notify(settings.notify).receivers
+        alerts = [alert("old", at=now - timedelta(hours=2)), alert("young", at=now - timedelta(minutes=2))]
+        await post(
+            bus,
+            [
+                said(stage="notify", topic="alerts", offset=n, record=one.to_bytes().decode(), receiver=way)
+                for n, one in enumerate(alerts)
+            ],
+        )
+        code = await replay_letters(settings, place, everything=place is None, stage=None, again=again)
+        assert len(receiver.got) == sent
+    told = capsys.readouterr()
+    if place is None and not again:
+        assert code == 1
+        assert "1 delivered" in told.out
+        assert "0 not replayed: its alert is of" in told.err
+        assert "notify.max_age_s (3600 s); --again, or naming this one letter, delivers it" in told.err
+    else:
+        assert code == 0
+        assert "0 delivered" in told.out
+
+
+async def test_the_work_of_many_letters_is_noted_without_reading_all_notes_for_each(
+    bus: Bus, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(bus)
+
+    @asynccontextmanager
+    async def counted(_: Settings):
+        yield counting
+
+    monkeypatch.setattr(dead_letters, "opened_bus", counted)
+    Store.open(settings).close()
+    record = alert().to_bytes().decode()
+    await post(bus, [said(stage="sink-alerts", topic="alerts", offset=n, record=record) for n in range(200)])
+    assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 0
+    assert len(replays(await bus.kept(dead_letters.PUBLISHER))) == 200
+    assert counting.read_notes < 20
+
+
+async def test_work_that_was_done_is_noted_also_where_the_rest_is_cut_short(bus: Bus, settings: Settings) -> None:
+    letters = [letter(n, stage="sink-alerts", topic="alerts") for n in range(3)]
+
+    class Interrupted:
+        async def run(self, one: Letter) -> str | None:
+            if one.place == "2":
+                raise asyncio.CancelledError
+            return None
+
+    with pytest.raises(asyncio.CancelledError):
+        await dead_letters._replay(bus, Interrupted(), letters, (), again=False)
+    assert set(replays(await bus.kept(dead_letters.PUBLISHER))) == {"0", "1"}

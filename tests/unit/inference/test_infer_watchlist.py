@@ -136,6 +136,12 @@ async def test_a_change_that_cannot_be_read_goes_to_the_dead_letters_and_changes
     assert entities(step.results) == {"a": {"entity:name:acme", "entity:name:globex"}}
 
 
+async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over(engine: Engine) -> None:
+    step = await stage(engine).open(0, {}).process(messages([watch("acme", lei="5493001KJTIIGC8Y1R12"), article("a")]))
+    assert entities(step.results) == {"a": {"entity:acme"}}
+    assert Topic.DEAD_LETTERS not in {one.topic for one in step.results}
+
+
 def log_of(chance: random.Random) -> list[Model]:
     """Articles and changes of the list, in some order."""
     records: list[Model] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,12 +13,15 @@ import orjson
 import pytest
 import structlog
 from pydantic import SecretStr
+from refusing import STATE, RefusingBus
 
 from riskwire.bus import Outgoing
 from riskwire.bus.embedded import EmbeddedBus
+from riskwire.errors import RiskwireError
 from riskwire.notify import Notify, run_notify
 from riskwire.schemas import Alert, Topic
 from riskwire.settings import BusSettings, NotifySettings
+from riskwire.stage import POISON_IN_A_ROW
 
 Make = Callable[..., Alert]
 Listen = Callable[[], Awaitable[Any]]
@@ -36,9 +39,10 @@ def hooks(*listeners: Any) -> tuple[SecretStr, ...]:
 class House:
     """A bus with the stage running on it."""
 
-    def __init__(self, bus: EmbeddedBus, stage: Notify) -> None:
+    def __init__(self, bus: EmbeddedBus, stage: Notify, task: asyncio.Task[None]) -> None:
         self.bus = bus
         self.stage = stage
+        self.task = task
 
     async def publish(self, *records: Alert | bytes) -> None:
         async with self.bus.publisher("test") as publisher:
@@ -63,12 +67,17 @@ class House:
 
 
 @asynccontextmanager
-async def running(data: Path, stage: Notify) -> AsyncIterator[House]:
-    """Run the stage; leaving cancels it between two steps, which for the state is what a kill is."""
+async def running(data: Path, stage: Notify, most: Mapping[str, int] | None = None) -> AsyncIterator[House]:
+    """Run the stage; leaving cancels it between two steps, which for the state is what a kill is.
+
+    Args:
+        most: what the bus takes, as `RefusingBus` has it; everything where it is not given.
+    """
     bus = await EmbeddedBus.open(data, BusSettings())
-    task = asyncio.create_task(run_notify(bus, stage, batch=16, wait_s=0.05))
+    taking = RefusingBus(bus, most or {})
+    task = asyncio.create_task(run_notify(taking, stage, batch=16, wait_s=0.05))
     try:
-        yield House(bus, stage)
+        yield House(bus, stage, task)
     finally:
         if task.done():
             task.result()
@@ -247,7 +256,7 @@ async def test_closing_the_bus_ends_the_stage_quietly_even_while_a_receiver_hang
     bus = await EmbeddedBus.open(tmp_path, BusSettings())
     stage = notify(alert().at, webhooks=hooks(stuck), timeout_s=60)
     task = asyncio.create_task(run_notify(bus, stage, batch=16, wait_s=0.05))
-    await House(bus, stage).publish(alert())
+    await House(bus, stage, task).publish(alert())
     await stuck.received(1)
     await bus.close()
     async with asyncio.timeout(10):
@@ -266,3 +275,89 @@ async def test_no_log_line_holds_the_secret_of_a_url(tmp_path: Path, listen: Lis
     assert len(hook.requests) == 2
     assert any("127.0.0.1" in str(line) for line in logged)
     assert "s3cret" not in str(logged)
+
+
+LARGE: dict[str, Any] = {"summary": "x" * 20_000}
+NARROW = {STATE: 10_000}
+
+
+async def test_an_alert_that_is_too_large_to_be_owed_is_given_up_alone_and_can_be_replayed(
+    tmp_path: Path, listen: Listen, alert: Make
+) -> None:
+    hook, service = await listen(), await listen()
+    apprise = (SecretStr(service.url.replace("http", "json")),)
+    stage = notify(alert().at, webhooks=hooks(hook), apprise=apprise)
+    async with running(tmp_path, stage, NARROW) as house:
+        await house.publish(alert(id="a"), alert(id="b", **LARGE), alert(id="c"), alert(id="b", status="resolved"))
+        await house.settled()
+        letters = await house.dead_letters()
+    sent = [("a", "firing"), ("c", "firing"), ("b", "resolved")]
+    said = [orjson.loads(body) for _, body in hook.requests]
+    assert [(one["id"], one["status"]) for one in said] == sent
+    assert len(service.requests) == len(sent)
+    assert len({letter["receiver"] for letter in letters}) == 2, "owed to both, and it says so: replay does the rest"
+    for letter in letters:
+        assert "the brokers refuse a record for its size" in letter["error"]
+        assert Alert.model_validate_json(letter["record"]) == alert(id="b", **LARGE)
+
+
+async def test_after_a_restart_what_was_refused_does_not_come_back(tmp_path: Path, listen: Listen, alert: Make) -> None:
+    hook = await listen()
+    async with running(tmp_path, notify(alert().at, webhooks=hooks(hook)), NARROW) as house:
+        await house.publish(alert(**LARGE))
+        await house.settled()
+    async with running(tmp_path, notify(alert().at, webhooks=hooks(hook)), NARROW) as house:
+        await house.publish(alert(status="resolved"))
+        await house.settled()
+        assert len(await house.dead_letters()) == 1
+    assert statuses(hook) == ["resolved"]
+
+
+async def test_a_dead_letter_that_is_refused_is_cut_and_the_next_is_notified(
+    tmp_path: Path, listen: Listen, alert: Make
+) -> None:
+    hook = await listen()
+    async with running(tmp_path, notify(alert().at, webhooks=hooks(hook)), {"dead-letters": 15_000}) as house:
+        await house.publish(b"no alert" * 10_000, alert())
+        await house.settled()
+        [letter] = await house.dead_letters()
+    assert letter["cut"]
+    assert statuses(hook) == ["firing"]
+
+
+async def test_what_was_owed_under_wider_bounds_is_settled_under_narrower_ones(
+    tmp_path: Path, listen: Listen, alert: Make
+) -> None:
+    good, stuck = await listen(), await listen()
+    good.hang = stuck.hang = True
+    before = notify(alert().at, webhooks=hooks(good, stuck), timeout_s=60)
+    async with running(tmp_path, before) as house:
+        await house.publish(alert(**LARGE))
+        await stuck.received(1)
+    good.hang = False
+    async with running(tmp_path, notify(alert().at, webhooks=hooks(good, stuck), timeout_s=60), NARROW) as house:
+        await house.owes(1)
+        await house.publish(alert(id="next"))
+        await good.received(3)
+        stuck.hang = False
+        assert await house.dead_letters() == []
+
+
+async def test_where_every_alert_is_refused_the_stage_stops(tmp_path: Path, listen: Listen, alert: Make) -> None:
+    hook = await listen()
+    stage = notify(alert().at, webhooks=hooks(hook))
+
+    async def until_it_stops() -> None:
+        async with running(tmp_path, stage, {STATE: 500}) as house:
+            await house.publish(*(alert(id=f"{n}") for n in range(2 * POISON_IN_A_ROW)))
+            await asyncio.wait([house.task], timeout=20)
+
+    with pytest.raises(ExceptionGroup) as stopped:
+        await until_it_stops()
+    assert stopped.group_contains(RiskwireError, match=rf"{POISON_IN_A_ROW} alerts in a row.*brokers refuse")
+    bus = await EmbeddedBus.open(tmp_path, BusSettings())
+    letters = [message for message in await bus.read(Topic.DEAD_LETTERS, 0, 0, 100)]
+    left = sum(lag.records for lag in await bus.lag() if lag.group == "notify")
+    await bus.close()
+    assert len(letters) + left == 2 * POISON_IN_A_ROW, "each is a dead letter or still to be read"
+    assert len(letters) < POISON_IN_A_ROW

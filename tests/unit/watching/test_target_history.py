@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from riskwire.inference.task import InferStage
 from riskwire.schemas import SIGNALS, Article, Command, Model, Signal, Topic
 from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store, sink_stages
-from riskwire.watching import HistoryStage
+from riskwire.watching import HistoryStage, history_stage
 from riskwire.watchlist import WatchedEntity, Watchlist
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -92,7 +93,6 @@ class World:
         stage = HistoryStage(self.store, no_lag, StoreSettings(history=most))
         step = await stage.open(0, {}).process([put(one, at) for at, one in enumerate(entries)])
         assert {one.topic for one in step.results} <= {Topic.SIGNALS}
-        assert step.state == {}
         return signals_in(step.results)
 
 
@@ -309,3 +309,36 @@ async def test_two_new_members_of_a_group_tell_it_once_of_an_article_though_the_
     of_group = [one.article for one in told if one.target == "group:makers"]
     assert sorted(of_group) == ["a1", "a2", "a3"]
     assert {one.article for one in told if one.target == "entity:globex"} == {"a1", "a3"}
+
+
+async def test_what_was_told_is_not_told_again_after_a_restart_though_the_store_has_not_got_it_yet(
+    world: World,
+) -> None:
+    await world.keep(await world.read(NEWS))
+    acme, globex = entry("acme", group="makers"), entry("globex", group="makers")
+    stage = HistoryStage(world.store, no_lag, StoreSettings())
+    told = await stage.open(0, {}).process([put(acme)])
+    assert len(told.results) == 6
+    state = _there(told.state)
+    again = await stage.open(0, state).process([put(acme, 1), put(globex, 2)])
+    assert {one.target for one in signals_in(again.results)} == {"entity:globex"}
+    other = entry("acme", name="Globex", group="makers")
+    more = await stage.open(0, state).process([put(other, 1)])
+    assert more.results == [], "it was told of these articles by another name"
+
+
+async def test_of_what_was_told_no_more_is_kept_than_can_be_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.keep(await world.read(NEWS))
+    state: dict[str, bytes | None] = {}
+    for at, name in enumerate(["Acme", "Globex", "Ford"]):
+        task = HistoryStage(world.store, no_lag, StoreSettings(history=2)).open(0, _there(state))
+        state |= (await task.process([put(entry("one", name=name), at)])).state
+    assert {key: len(json.loads(raw)) for key, raw in _there(state).items()} == {"told/one/entity:one": 2}
+    monkeypatch.setattr(history_stage, "_REMEMBERED", 3)
+    task = HistoryStage(world.store, no_lag, StoreSettings(history=2)).open(0, _there(state))
+    state |= (await task.process([put(entry("two", name="Acme"), 3)])).state
+    assert set(_there(state)) == {"told/two/entity:two"}, "the longest untold entry goes first"
+
+
+def _there(state: Mapping[str, bytes | None]) -> dict[str, bytes]:
+    return {key: value for key, value in state.items() if value is not None}

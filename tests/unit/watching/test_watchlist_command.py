@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from riskwire.bus.embedded import EmbeddedBus
-from riskwire.cli import app
+from riskwire.cli import app, main
 from riskwire.errors import SettingsError
 from riskwire.schemas import Topic
 from riskwire.settings import BusSettings
+from riskwire.watching import WatchlistEditor
+from riskwire.watchlist import WatchedEntity
+from riskwire.watchlist import Watchlist as BaseList
 
 Watchlist = Callable[..., Result]
 
@@ -157,6 +161,10 @@ def test_an_entry_is_removed_and_one_that_was_not_commanded_says_where_it_is(
         (("add", "a b", "--name", "Acme"), "id: "),
         (("add", "acme", "--name", "Acme", "--isin", "US0378331006"), "not an ISIN"),
         (("add", "acme", "--name", "Acme", "--by", " "), "by: "),
+        (("add", "acme", "--name", "Ac\x1b[2Jme"), "name: has a control character (got 'Ac\\x1b[2Jme')"),
+        (("add", "acme", "--name", "Acme", "--alias", "Ac\nme"), "aliases: has a control character"),
+        (("add", "acme", "--name", "Acme", "--group", "a\x9bb"), "group: has a control character"),
+        (("add", "acme", "--name", "Acme", "--by", "eve\x1b]0;x\x07"), "by: has a control character"),
         (("import", "none.yaml"), "cannot be read"),
     ],
 )
@@ -174,3 +182,36 @@ def test_a_directory_without_data_is_not_made_into_one(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["watchlist", "add", "acme", "--name", "Acme", "--data", str(nothing)])
     assert "there is no data of riskwire" in refused(done)
     assert not nothing.exists()
+
+
+def test_an_entry_that_was_written_with_control_characters_is_shown_without_steering_the_terminal(
+    watchlist: Watchlist, data: Path
+) -> None:
+    hostile = "Ac\x1b[2J\\[/x]"
+
+    async def put() -> None:
+        entity = WatchedEntity(id="acme", name=hostile, group="[/x]")
+        bus = await EmbeddedBus.open(data, BusSettings())
+        await WatchlistEditor(bus, BaseList()).put([entity], "ada")
+        await bus.close()
+
+    asyncio.run(put())
+    told = watchlist("list")
+    assert told.exit_code == 0
+    assert r"Ac\x1b[2J\[/x]" in told.stdout
+    assert "\x1b" not in told.stdout
+    assert [row["name"] for row in listed(watchlist)] == [hostile]
+    assert watchlist("remove", "acme").stdout == "removed acme\n"
+
+
+def test_an_error_that_quotes_what_came_from_outside_does_not_steer_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["riskwire", "watchlist", "import", "a\x1b]0;x\x07b.yaml"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert r"a\x1b]0;x\x07b.yaml: the watchlist" in told
+    assert "\x1b" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,33 @@ async def test_of_two_who_claim_one_name_at_once_one_is_refused(bus: EmbeddedBus
     assert len(await editor.listed()) == 1
 
 
+async def keep(bus: EmbeddedBus, key: str, **changed: object) -> None:
+    """An entry in the publisher's state as another version might write it."""
+    plain = {"kind": "watchlist_set", "target": f"entity:{key}", "by": "ada", "at": "2026-01-05T10:00:00Z"}
+    command = plain | {"value": {"id": key, "name": key.title()}} | changed
+    async with bus.publisher("watchlist") as publisher:
+        await publisher.publish([], {key: json.dumps(command).encode()})
+
+
+async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
+    await keep(bus, "acme", v=2, value={"id": "acme", "name": "Acme", "lei": "5493001KJTIIGC8Y1R12"}, reason="x")
+    assert [(row.id, row.by) for row in await editor.listed()] == [("acme", "ada")]
+
+
+async def test_what_cannot_be_read_of_the_list_is_named_stops_no_follower_and_can_be_removed(
+    bus: EmbeddedBus, editor: WatchlistEditor
+) -> None:
+    await keep(bus, "acme", kind="watchlist_pause")
+    with pytest.raises(SettingsError, match=r"the watchlist: acme: kind: .*riskwire watchlist remove acme"):
+        await editor.listed()
+    with pytest.raises(SettingsError):
+        await editor.put([entry("globex")], "bob")
+    with pytest.raises(SettingsError):  # which a follower tells, and goes on
+        await Follower(bus, Linker()).look()
+    assert (await editor.remove("acme", "bob")).removed == ("acme",)
+    assert await editor.listed() == []
+
+
 async def test_a_follower_takes_the_list_over_when_there_are_new_commands(
     bus: EmbeddedBus, editor: WatchlistEditor
 ) -> None:
@@ -161,3 +189,10 @@ async def test_a_follower_takes_the_list_over_when_there_are_new_commands(
     await editor.remove("acme", "ada")
     await follower.look()
     assert follower.linker is base
+
+
+async def test_who_decided_and_why_may_not_steer_a_terminal(editor: WatchlistEditor) -> None:
+    for by, comment in [("eve\x1b[2J", ""), ("e\nve", ""), ("eve", "why\x9b"), ("eve", "why\u2028")]:
+        with pytest.raises(SettingsError, match="has a control character"):
+            await editor.put([entry("acme")], by, comment=comment)
+    assert (await editor.put([entry("acme")], "eve", comment="why:\n\tbecause")).set == ("acme",)

@@ -73,7 +73,7 @@ async def test_other_commands_are_none_of_its_business() -> None:
         (put("a").model_copy(update={"target": "group:a"}), "target: must be"),
         (put("a").model_copy(update={"target": "entity:b"}), "value.id: not the id 'b'"),
         (remove("a").model_copy(update={"target": "entity:\n"}), "target: must be"),
-        (put("a", colour="red"), "value.colour: there is no such field"),
+        (put("a", aliases=["..."]), "value.aliases"),
         (put("a", isin="US0378331006"), "value.isin"),
     ],
 )
@@ -83,6 +83,12 @@ async def test_a_bad_command_goes_to_the_dead_letters_and_the_rest_goes_on(comma
     assert (letter.stage, letter.topic, letter.offset) == ("watchlist", "commands", 0)
     assert says in letter.error
     assert told(step.results) == {0: [("fine", True)]}
+
+
+async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over_and_the_command_carried_out() -> None:
+    step = await WatchlistStage(1).open(0, {}).process(messages(put("a", lei="5493001KJTIIGC8Y1R12")))
+    assert told(step.results) == {0: [("a", True)]}
+    assert Topic.DEAD_LETTERS not in {one.topic for one in step.results}
 
 
 async def test_partitions_that_are_new_are_told_the_whole_list_when_it_opens() -> None:
