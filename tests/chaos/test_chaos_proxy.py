@@ -27,6 +27,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
+        self.first = asyncio.Event()
         self.error = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,6 +36,7 @@ class Broker:
                 size = await reader.readexactly(4)
                 request = await reader.readexactly(int.from_bytes(size, "big"))
                 self.heard.append(request)
+                self.first.set()
                 body = request[4:8] + b"\0\0\0\0" + self.error.to_bytes(2, "big")
                 writer.write(len(body).to_bytes(4, "big") + body)
                 await writer.drain()
@@ -103,8 +105,7 @@ async def test_traffic_that_is_stalled_one_way_passes_when_it_is_healed() -> Non
         reader, _writer = await asked(proxy, frame(FETCH, 1))
         waiting = asyncio.create_task(answer(reader))
         async with asyncio.timeout(20):
-            while not broker.heard:
-                await asyncio.sleep(0.01)
+            await broker.first.wait()
         done, _pending = await asyncio.wait([waiting], timeout=SLOW_S)
         assert not done
         assert len(broker.heard) == 1

@@ -194,7 +194,7 @@ class Proxy:
         for trap in [*self._traps]:
             if trap.request != request or trap.sprung.is_set():
                 continue
-            process = next((pid for pid in _owners(port) if trap.wants(pid)), None)
+            process = next((pid for pid in _owners(port, self.port) if trap.wants(pid)), None)
             if process is None:
                 continue
             trap.spring(process)
@@ -219,12 +219,12 @@ def _error(request: int, body: bytes) -> int:
     return int.from_bytes(body[at : at + 2], "big", signed=True)
 
 
-def _owners(port: int) -> Iterator[int]:
-    """The processes that hold the connection whose own end has this port (Linux)."""
+def _owners(port: int, to: int) -> Iterator[int]:
+    """The processes that hold the connection from this port to that one (Linux); a port may have had others before."""
     inode = ""
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
         words = line.split()
-        if words[1] == f"0100007F:{port:04X}":
+        if words[1:3] == [f"0100007F:{port:04X}", f"0100007F:{to:04X}"] and words[9] != "0":
             inode = f"socket:[{words[9]}]"
     if not inode:
         return
