@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from broker import Broker
 from kafka_reader import committed_records, last_by_key
 
-from riskwire.bus import Message, Outgoing
+from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.bus.kafka import KafkaBus
 from riskwire.bus.kafka_partition import KafkaAssignment
 from riskwire.bus.kafka_transactions import Transactions
@@ -238,23 +238,24 @@ async def _copied_over_a_kill(bus: KafkaBus, broker: Broker) -> None:
     state = 0
 
     async def copy() -> None:
-        nonlocal state
         async for assignment in bus.assignments("copy", Topic.ARTICLES):
-            state = int((await assignment.restore()).get("count", b"0"))
-            while not assignment.revoked and state < count:
-                batch = await assignment.fetch(50, 1.0)
-                if batch:
-                    try:
-                        await assignment.commit(
-                            batch[-1].offset + 1, copies(batch), {"count": b"%d" % (state + len(batch))}
-                        )
-                    except BusError:
-                        if not assignment.revoked:
-                            raise
-                        break
-                    state += len(batch)
+            try:
+                await copy_what_comes(assignment)
+            except BusError:
+                if not assignment.revoked:  # the group may give the partition anew, at any moment
+                    raise
             if state >= count:
                 return
+
+    async def copy_what_comes(assignment: Assignment) -> None:
+        nonlocal state
+        state = int((await assignment.restore()).get("count", b"0"))
+        while not assignment.revoked and state < count:
+            batch = await assignment.fetch(50, 1.0)
+            if batch:
+                changed = {"count": b"%d" % (state + len(batch))}
+                await assignment.commit(batch[-1].offset + 1, copies(batch), changed)
+                state += len(batch)
 
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         copying = group.create_task(copy())
