@@ -7,32 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
 
-from riskwire.bus import Message, Outgoing
+from copying import Copy
+
 from riskwire.bus.kafka import KafkaBus
-from riskwire.schemas import Topic
 from riskwire.settings import BusSettings, KafkaSettings
-from riskwire.stage import Step, Task, run_stage
-
-
-class Copy:
-    name = "copy"
-    topic = Topic.ARTICLES
-
-    def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
-        return CopyTask(partition, int(state.get("count", b"0")))
-
-
-class CopyTask:
-    def __init__(self, partition: int, count: int) -> None:
-        self.partition = partition
-        self.count = count
-
-    async def process(self, batch: Sequence[Message]) -> Step:
-        self.count += len(batch)
-        results = [Outgoing(Topic.ANALYSES, None, message.value, self.partition) for message in batch]
-        return Step(results, {"count": b"%d" % self.count})
+from riskwire.stage import run_stage
 
 
 async def main(url: str, prefix: str) -> None:
