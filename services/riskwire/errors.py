@@ -10,7 +10,8 @@
     ├── StoreError                the store cannot be opened or has failed
     │   └── StoreVersionError     written by a newer riskwire
     ├── InUseError                a port or a data directory that another process holds
-    ├── SchemaError               one record that cannot be read; goes to the dead letters
+    ├── SchemaError               one record that cannot be read, or cannot stand on its topic; goes to the dead letters
+    │   └── TooLargeError         … for its size: shorter it may
     ├── FetchError                one feed that could not be fetched
     │   └── RefusedError          … because riskwire will not: address, size or redirect not allowed
     ├── FeedError                 one document that is not a feed
@@ -81,7 +82,11 @@ class InUseError(RiskwireError):
 
 
 class SchemaError(RiskwireError):
-    """One record that cannot be read."""
+    """One record that cannot be read, or cannot stand on its topic."""
+
+
+class TooLargeError(SchemaError):
+    """A record, or a change of state, that is larger than its topic takes."""
 
 
 class FetchError(RiskwireError):

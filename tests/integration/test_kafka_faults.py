@@ -27,6 +27,7 @@ from riskwire.settings import BusSettings, KafkaSettings
 pytestmark = pytest.mark.needs_kafka
 
 _NUMBERS = itertools.count()
+PATIENCE_S = 60
 Open = Callable[..., Awaitable[KafkaBus]]
 
 
@@ -38,11 +39,14 @@ def prefix() -> str:
 @pytest.fixture
 async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
     """`opened(**kafka)`: a worker's bus, all on the test's own topics of one partition."""
+    # asyncio tells, with a traceback, of each future that aiokafka fails and nobody holds (logs.py hides these). Where
+    # that happens in a collection in the midst of `ast.parse`, CPython 3.11 takes the traceback's own parsing amiss.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     buses: list[KafkaBus] = []
 
     async def one(**changed: object) -> KafkaBus:
         kafka = KafkaSettings.model_validate(
-            {"prefix": prefix, "partitions": 1, "session_timeout_s": 2, "deadline_s": 20} | changed
+            {"prefix": prefix, "partitions": 1, "session_timeout_s": 10, "deadline_s": 30} | changed
         )
         settings = BusSettings(url=kafka_broker.url)
         if not buses:
@@ -71,7 +75,7 @@ async def test_a_step_whose_answer_is_lost_happens_once_whether_it_had_arrived_o
     bus = await opened()
     await publish(bus, 2)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
-    batch = await assignment.fetch(1, 20)
+    batch = await assignment.fetch(1, PATIENCE_S)
     producer = await assignment._transactions._opened()
     commit = producer.commit_transaction
     lost = 0
@@ -120,7 +124,7 @@ async def test_a_step_that_fails_is_tried_again_within_the_deadline(
     bus = await opened()
     await publish(bus, 1)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
-    batch = await assignment.fetch(1, 20)
+    batch = await assignment.fetch(1, PATIENCE_S)
     failures = fail_second_batches(monkeypatch, 2)
     await assignment.commit(1, copies(batch), {"count": b"1"})
     assert next(failures) >= 2
@@ -132,28 +136,28 @@ async def test_a_step_that_fails_is_tried_again_within_the_deadline(
 async def test_a_step_that_fails_beyond_the_deadline_leaves_nothing(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bus = await opened(deadline_s=3)
+    bus = await opened(deadline_s=5)
     await publish(bus, 1)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
-    batch = await assignment.fetch(1, 20)
+    batch = await assignment.fetch(1, PATIENCE_S)
     with monkeypatch.context() as patched:
         fail_second_batches(patched, 1_000_000)
         with pytest.raises(BusError, match=r"nothing of it has happened.*disk of the broker is full"):
             await assignment.commit(1, copies(batch), {"count": b"1"})
     assert await assignment.restore() == {}
-    assert [m.value for m in await assignment.fetch(1, 20)] == [b"0"]
+    assert [m.value for m in await assignment.fetch(1, PATIENCE_S)] == [b"0"]
     assert await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses") == []
 
 
 def fail_second_batches(monkeypatch: pytest.MonkeyPatch, times: int) -> Iterator[int]:
     """From now on the second batch of a transaction is refused, so many times; how often it was is counted."""
     send = AIOKafkaProducer.send_batch
-    sent: Counter[int] = Counter()
+    sent: Counter[AIOKafkaProducer] = Counter()  # by itself: an id may come again
     failed = itertools.count()
 
     async def fails(producer: AIOKafkaProducer, *args: Any, **named: Any) -> Any:
-        sent[id(producer)] += 1
-        if sent[id(producer)] != 2 or next(failed) >= times:
+        sent[producer] += 1
+        if sent[producer] != 2 or next(failed) >= times:
             return await send(producer, *args, **named)
         refusal = asyncio.get_running_loop().create_future()
         refusal.set_exception(OSError("the disk of the broker is full"))
@@ -170,10 +174,10 @@ async def test_a_worker_that_tries_again_does_not_repeat_what_another_has_done(
     one, other = await opened(), await opened()
     await publish(one, 1)
     stale = await anext(one.assignments("copy", Topic.ARTICLES))
-    batch = await stale.fetch(1, 20)
+    batch = await stale.fetch(1, PATIENCE_S)
     fresh = KafkaAssignment(other._cluster, other._log, other._positions, "copy", "articles", 0, lambda: None)
     await fresh.restore()
-    again = await fresh.fetch(1, 20)
+    again = await fresh.fetch(1, PATIENCE_S)
     await fresh.commit(1, copies(again), {"count": b"1"})
     await stale._transactions._drop()  # its connection is gone, with the news of having been fenced
     with pytest.raises(FencedError):
@@ -195,20 +199,39 @@ async def test_a_worker_that_is_fenced_asks_the_group_again_and_goes_on(
     await publish(bus, 2)
     joined = bus.assignments("copy", Topic.ARTICLES)
     first = await anext(joined)
-    assert len(await first.fetch(1, 20)) == 1
+    assert len(await first.fetch(1, PATIENCE_S)) == 1
     # As a worker does that believes it has the partition.
     other = Transactions(bus._cluster, f"{prefix}copy-articles-0", nothing)
     await other.open()
     with pytest.raises(BusError, match="another owner"):
         await first.commit(1, [], {"count": b"1"})
     assert first.revoked
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         second = await anext(joined)
     assert await second.restore() == {}
-    batch = await second.fetch(2, 20)
+    batch = await second.fetch(2, PATIENCE_S)
     await second.commit(batch[-1].offset + 1, copies(batch), {"count": b"2"})
     await other.close()
     assert await second.restore() == {"count": b"2"}
+
+
+async def test_a_step_of_many_topics_says_that_it_was_fenced_wherever_it_learns_of_it(
+    opened: Open, prefix: str
+) -> None:
+    """aiokafka learns of it by itself while the records of one topic wait for the metadata of another."""
+    cluster = (await opened())._cluster
+    records = [
+        cluster.record(Outgoing(topic, None, b"1", 0)) for topic in (Topic.ANALYSES, Topic.SIGNALS, Topic.TRENDS)
+    ]
+    for _ in range(5):
+        fenced, other = (Transactions(cluster, f"{prefix}many", nothing) for _ in range(2))
+        fenced.follows(None)
+        await fenced.open()
+        await other.open()
+        with pytest.raises(FencedError):
+            await fenced.take("step", records)
+        await fenced.close()
+        await other.close()
 
 
 @pytest.fixture
@@ -223,7 +246,7 @@ def own_broker(kafka_broker: Broker, tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.mark.slow
 async def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker) -> None:
-    kafka = KafkaSettings(partitions=1, session_timeout_s=2)
+    kafka = KafkaSettings(partitions=1, session_timeout_s=6)
     settings = BusSettings(url=own_broker.url)
     await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
     bus = await KafkaBus.open(settings, kafka)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from riskwire.bus import Assignment, Bus, Outgoing
-from riskwire.errors import SchemaError
+from riskwire.errors import TooLargeError
 
 STATE = "state"
 """Among the bounds: of what a step changes in the state."""
@@ -46,5 +46,5 @@ class RefusingAssignment:
         sizes = [(str(result.topic), len(result.key or "") + len(result.value)) for result in results]
         sizes += [(STATE, len(key) + len(value or b"")) for key, value in state.items()]
         if any(size > self._most.get(topic, size) for topic, size in sizes):
-            raise SchemaError("the brokers refuse a record for its size")
+            raise TooLargeError("the brokers refuse a record for its size")
         await self._assignment.commit(position, results, state)

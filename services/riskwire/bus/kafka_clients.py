@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from aiokafka.errors import IllegalOperation
+
 from riskwire.bus.kafka_cluster import Cluster
 from riskwire.bus.kafka_patience import answered
 
@@ -52,6 +54,17 @@ async def stop_producer(producer: Any) -> None:
     if (sender := producer._sender.sender_task) is not None:
         await cancelled(sender)
     await _close(producer.client)
+
+
+def met(producer: Any, raised: BaseException) -> BaseException:
+    """Why a call in a transaction failed. What the producer meets by itself, between two calls (that it is fenced, that
+    a coordinator refused it), it does not say at the next call: only that it is in no transaction.
+    """
+    if isinstance(raised, (IllegalOperation, AssertionError)):
+        end: asyncio.Future[None] | None = producer._txn_manager.wait_for_transaction_end()
+        if end is not None and end.done() and not end.cancelled():
+            return end.exception() or raised
+    return raised
 
 
 async def cancelled(task: asyncio.Task[Any]) -> None:

@@ -14,7 +14,7 @@ from aiokafka.helpers import create_ssl_context
 
 from riskwire.bus.letters import fitting
 from riskwire.bus.protocol import Outgoing, partition_of
-from riskwire.errors import BusError, SchemaError, SettingsError
+from riskwire.errors import BusError, SchemaError, SettingsError, TooLargeError
 from riskwire.schemas import DeadLetter, Topic
 from riskwire.settings import KafkaSettings
 
@@ -134,7 +134,7 @@ class Cluster:
     def _bounded(self, record: Record) -> Record:
         size = len(record.key or b"") + len(record.value or b"")
         if size > self._most_bytes:
-            raise SchemaError(
+            raise TooLargeError(
                 f"a record of {size} bytes is larger than kafka.max_record_bytes ({self.settings.max_record_bytes})",
                 where=record.topic,
             )

@@ -15,10 +15,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from riskwire import metrics
 from riskwire.bus.kafka_batches import COMPRESSION, sent
-from riskwire.bus.kafka_clients import cancelled, stop_producer
+from riskwire.bus.kafka_clients import cancelled, met, stop_producer
 from riskwire.bus.kafka_cluster import Cluster, Record
 from riskwire.bus.kafka_patience import AWAY, answered, refused, too_large, waits
-from riskwire.errors import BusError, FencedError, SchemaError
+from riskwire.errors import BusError, FencedError, TooLargeError
 
 log = structlog.get_logger(__name__)
 
@@ -160,14 +160,14 @@ class Transactions:
                     await producer.send_offsets_to_transaction(offsets, group)
                 asked = True
                 await producer.commit_transaction()
-        except (ProducerFenced, InvalidProducerEpoch) as error:
-            await self._drop()
-            raise FencedError(f"another owner has taken over {self._id}", where=self._cluster.url) from error
-        except AWAY as error:
+        except BaseException as raised:
+            failure = met(producer, raised)
+            if isinstance(failure, (ProducerFenced, InvalidProducerEpoch)):
+                await self._drop()
+                raise FencedError(f"another owner has taken over {self._id}", where=self._cluster.url) from failure
             await self._undo(producer, asked)
-            return error, asked
-        except BaseException:
-            await self._undo(producer, asked)
+            if isinstance(failure, AWAY):
+                return failure, asked
             raise
         return None, asked
 
@@ -246,7 +246,7 @@ class Transactions:
 
 def _raise(failure: BaseException, where: str) -> NoReturn:
     if too_large(failure):
-        raise SchemaError(
+        raise TooLargeError(
             "the brokers refuse a record for its size",
             where=where,
             do="`riskwire topics check` says whether max.message.bytes is less than kafka.max_record_bytes",

@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip("aiokafka")
 
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
+from aiokafka.producer.transaction_manager import TransactionManager
 
-from riskwire.bus.kafka_cluster import Cluster
+from riskwire.bus.kafka_cluster import Cluster, Record
 from riskwire.bus.kafka_transactions import Transactions
 from riskwire.errors import BusError, FencedError
 from riskwire.settings import KafkaSettings
@@ -106,3 +107,54 @@ async def test_a_commit_whose_answer_was_lost_is_found_to_have_happened() -> Non
 
 async def test_where_somebody_else_has_worked_since_the_commit_this_one_is_fenced() -> None:
     assert isinstance(await refused(Scene("commit", come_back=True, last="another's")), FencedError)
+
+
+class FailingBetweenCalls(FakeProducer):
+    """Meets a failure by itself, after `begin_transaction` and before the next call, as aiokafka's sender does."""
+
+    def __init__(self, failure: KafkaError) -> None:
+        super().__init__("", _nothing)
+        self._failure = failure
+        self._txn_manager = TransactionManager("sink-trends-0", 60_000)
+        self._txn_manager.set_pid_and_epoch(1, 0)
+
+    async def begin_transaction(self) -> None:
+        self._txn_manager.begin_transaction()
+        self._txn_manager.fatal_error(self._failure)
+
+    async def commit_transaction(self) -> None:
+        self._txn_manager.committing_transaction()
+
+    async def abort_transaction(self) -> None:
+        self._txn_manager.aborting_transaction()
+
+    def create_batch(self) -> FailingBetweenCalls:
+        return self
+
+    def append(self, **_: object) -> bool:
+        return True
+
+    async def send_batch(self, *_: object, **__: object) -> None:
+        raise IllegalOperation("Can't send messages while not in transaction")
+
+
+async def _nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("records", [[], [Record("articles", 0, None, b"1")]], ids=["at the commit", "at a batch"])
+async def test_a_producer_that_was_fenced_between_two_calls_says_that_it_was_fenced(records: list[Record]) -> None:
+    scene = Scene("")
+    scene._producer = FailingBetweenCalls(ProducerFenced())
+    scene.follows(None)
+    with pytest.raises(FencedError):
+        await scene.take("step", records)
+
+
+@pytest.mark.parametrize("records", [[], [Record("articles", 0, None, b"1")]], ids=["at the commit", "at a batch"])
+async def test_a_step_that_failed_between_two_calls_is_taken_again_by_a_new_producer(records: list[Record]) -> None:
+    scene = Scene("", come_back=True, last="step")
+    scene._producer = FailingBetweenCalls(KafkaError("Unexpected error during batch delivery"))
+    scene.follows(None)
+    await scene.take("step", records)
+    assert not isinstance(scene._producer, FailingBetweenCalls)
