@@ -6,6 +6,7 @@ millisecond resolution; ids are lower-case hex; a distribution sums to 1; offset
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -20,7 +21,13 @@ from riskwire.errors import SchemaError
 
 def _to_utc_milliseconds(value: datetime) -> datetime:
     value = value.astimezone(UTC)
-    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    beyond = value.microsecond % 1000
+    return value.replace(microsecond=value.microsecond - beyond) if beyond else value
+
+
+def from_ms(ms: int) -> datetime:
+    """The UTC time of a number of milliseconds since 1970."""
+    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
 
 
 Utc = Annotated[AwareDatetime, AfterValidator(_to_utc_milliseconds)]
@@ -57,7 +64,19 @@ class Model(BaseModel):
 
     def to_bytes(self) -> bytes:
         """This record as it stands on a topic: one line of JSON."""
-        return self.__pydantic_serializer__.to_json(self, by_alias=True)
+        try:
+            return orjson.dumps(_fields(self), default=_fields, option=orjson.OPT_UTC_Z)
+        except TypeError:  # what only pydantic writes: names of another kind, whole numbers beyond 64 bits
+            return self.__pydantic_serializer__.to_json(self, by_alias=True)
+
+    @classmethod
+    def written(cls, fields: Mapping[str, object]) -> bytes:
+        """`to_bytes` of a record that is not built: `fields` are all of its fields, in order, of values that this
+        process has made or has validated before. A part may be given as a record or as all of its fields."""
+        try:
+            return orjson.dumps(fields, default=_fields, option=orjson.OPT_UTC_Z)
+        except TypeError:
+            return cls.model_validate(fields).to_bytes()
 
     @classmethod
     def trusted(cls, **values: Any) -> Self:
@@ -73,6 +92,18 @@ class Model(BaseModel):
 
 
 _set = object.__setattr__
+
+
+def _fields(part: object) -> dict[str, Any]:
+    """The fields of a record under the names that they are written by."""
+    if isinstance(part, Model) and not _renames(type(part)):
+        return part.__dict__
+    raise TypeError(f"{type(part).__name__} is not written so")
+
+
+@cache
+def _renames(model: type[BaseModel]) -> bool:
+    return any(field.alias is not None for field in model.model_fields.values())
 
 
 @cache
@@ -109,6 +140,8 @@ class Article(Model):
     published_at: Utc
     seen_at: Utc
     backfill: bool = False
+    cut: bool = False
+    """`text` is only the beginning: with all of it the record would have been too large."""
 
 
 class Tick(Model):
@@ -122,7 +155,8 @@ class Tick(Model):
 class Watch(Model):
     """A change of the watchlist, on every partition of `articles`: what follows it is read with it.
 
-    `entry` is the entry as a watchlist file has it; None where `id` is watched no more.
+    `entry` is the entry as a watchlist file has it; None where `id` is watched no more. `command` is the offset in
+    `commands` of what was decided: it tells which change is the later one on every partition alike.
     """
 
     v: int = 1
@@ -130,6 +164,7 @@ class Watch(Model):
     id: str
     entry: dict[str, Any] | None
     at: Utc
+    command: int | None = Field(default=None, ge=0)
 
 
 class ArticleRef(Model):
@@ -191,6 +226,8 @@ class Analysis(Model):
     skipped_sentences: int = 0
     mentions: tuple[Mention, ...] = ()
     story: str | None = None
+    read_with: int | None = None
+    """The newest change of the watchlist that stood before the article in the log (`Watch.command`); None: none did."""
 
 
 class Evidence(Model):
@@ -420,7 +457,7 @@ def read_record(reader: TypeAdapter[_R], raw: bytes, where: str) -> _R:
         SchemaError: naming the field, its value and `where` (topic, partition and offset, or file and line).
     """
     try:
-        return reader.validate_json(raw)
+        return reader.validator.validate_json(raw)  # type: ignore[no-any-return]
     except ValidationError as error:
         raise schema_error(error, where) from None
 

@@ -12,6 +12,7 @@ title and lead together; the thresholds were chosen there.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from operator import eq
@@ -25,6 +26,7 @@ _SAME_TITLE = 12
 """Values of 16 that must agree for two titles to be one; titles are short, so more than for leads."""
 _SAME_LEAD = 10
 _NONE = "00" * _VALUES
+_GAP = " "
 SHARED_BANDS = {"t": _VALUES // 2 - (_VALUES - _SAME_TITLE), "l": _VALUES // 2 - (_VALUES - _SAME_LEAD)}
 
 _STOP = frozenset(
@@ -44,11 +46,13 @@ _PREFIX = re.compile(
 _SUFFIX = re.compile(
     r"\s+[-–—|]\s+[A-Z][\w.&' ]{1,30}$|:\s*(?:[A-Z]{2,4}|reports?|sources?|papers?|official|analyst)\s*$", re.ASCII
 )
+_SUFFIX_MARKS = ("-", "–", "—", "|", ":")
+"""Without one of these there is nothing for `_SUFFIX`."""
 _DATELINE = re.compile(
     r"^.{0,80}?\([A-Z][\w .]{1,25}\)\s*[-–—]+\s*|^[A-Z][A-Z ,/.]{2,60}(?:, \w+\.? \d{1,2})?\s*[-–—]+\s"
 )
 _TICKER = re.compile(r"\(\s*(?:[A-Z]{2,8}:\s*)?[A-Z0-9]{1,8}(?:\.[A-Z]{1,3})?\s*\)|<[^<>\s]{1,12}>")
-_POSSESSIVE = re.compile(r"['’]s?\b")
+_POSSESSIVE = re.compile(r"'s?\b")
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 _LONGEST = 2_000
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -57,13 +61,24 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 def fingerprint(title: str, lead: str) -> str:
     """64 hex digits: 32 of the title, 32 of the lead (its first 20 words that mean something); zeros where there are
     too few words to tell."""
-    title_words = _words(_SUFFIX.sub("", _PREFIX.sub("", title[:_LONGEST])))
-    lead_words = _words(_TICKER.sub(" ", _DATELINE.sub("", lead[:_LONGEST].lstrip())))[:_LEAD_WORDS]
-    of_lead = _sketch(lead_words) if len(lead_words) >= _LEAST_LEAD_WORDS else _NONE
-    of_title = _sketch(title_words) if title_words else _NONE
-    if of_title == of_lead == _NONE:
-        of_title = blake2b(f"{title}\n{lead}".encode("utf-8", "surrogatepass"), digest_size=_VALUES).hexdigest()
-    return of_title + of_lead
+    return fingerprints([(title, lead)])[0]
+
+
+def fingerprints(articles: Sequence[tuple[str, str]]) -> list[str]:
+    """The `fingerprint` of each (title, lead), for less than one by one: their hashes are compared all at once."""
+    parts: list[list[str]] = []
+    for title, lead in articles:
+        lead_words = _lead_words(lead)
+        parts += (_title_words(title), lead_words if len(lead_words) >= _LEAST_LEAD_WORDS else [])
+    sketches = _sketches(parts)
+    return [
+        of_title + of_lead if of_title is not _NONE or of_lead is not _NONE else _wordless(title, lead) + _NONE
+        for (title, lead), of_title, of_lead in zip(articles, sketches[::2], sketches[1::2], strict=True)
+    ]
+
+
+def _wordless(title: str, lead: str) -> str:
+    return blake2b(f"{title}\n{lead}".encode("utf-8", "surrogatepass"), digest_size=_VALUES).hexdigest()
 
 
 def is_fingerprint(story: str) -> bool:
@@ -101,15 +116,52 @@ def _agree(a: str, b: str) -> int:
     return sum(map(eq, bytes.fromhex(a), bytes.fromhex(b)))
 
 
-def _words(text: str) -> list[str]:
-    plain = _POSSESSIVE.sub("", text.replace("’", "'").casefold())
-    return [word for word in _WORD.findall(plain) if word not in _STOP]
+def _title_words(title: str) -> list[str]:
+    title = _without_beginning(_PREFIX, title[:_LONGEST])
+    if any(mark in title for mark in _SUFFIX_MARKS):
+        title = _SUFFIX.sub("", title)
+    return _words(title, len(title))
 
 
-def _sketch(words: list[str]) -> str:
-    hashes = np.frombuffer(b"".join(map(_hashes, set(words))), "<u8").reshape(-1, _VALUES)
-    least: bytes = hashes.min(axis=0).astype(np.uint8).tobytes()
-    return least.hex()
+def _lead_words(lead: str) -> list[str]:
+    lead = _without_beginning(_DATELINE, lead[:_LONGEST].lstrip())
+    if "(" in lead or "<" in lead:
+        lead = _TICKER.sub(" ", lead)
+    return _words(lead, _LEAD_WORDS)
+
+
+def _without_beginning(beginning: re.Pattern[str], text: str) -> str:
+    found = beginning.match(text)
+    return text[found.end() :] if found else text
+
+
+def _words(text: str, most: int) -> list[str]:
+    """The first words that mean something, at most `most`."""
+    plain = text.replace("’", "'").casefold()
+    if "'" in plain:
+        plain = _POSSESSIVE.sub("", plain)
+    words: list[str] = []
+    for token in plain.split():
+        if token.isalnum():  # one word, as most are: no need to look into it
+            if token not in _STOP:
+                words.append(token)
+        else:
+            words += [word for word in _WORD.findall(token) if word not in _STOP]
+        if len(words) >= most:
+            break
+    return words[:most]
+
+
+def _sketches(parts: Sequence[Sequence[str]]) -> list[str]:
+    """The sketch of each part; `_NONE` of one without words."""
+    present = [words for words in parts if words]
+    if not present:
+        return [_NONE] * len(parts)
+    hashes = np.frombuffer(b"".join([_hashes(word) for words in present for word in words]), "<u8")
+    starts = np.cumsum([0, *map(len, present[:-1])])
+    least = np.minimum.reduceat(hashes.reshape(-1, _VALUES), starts, axis=0).astype(np.uint8)
+    sketches = iter(least.tobytes().hex(_GAP, _VALUES).split(_GAP))
+    return [next(sketches) if words else _NONE for words in parts]
 
 
 @lru_cache(maxsize=20_000)

@@ -113,7 +113,7 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and _is_edge(text[start]):
         start += 1
     while start < end:
-        if end - start > len(_POSSESSIVES[0]) and text[start:end].endswith(_POSSESSIVES):
+        if end - start > len(_POSSESSIVES[0]) and text.endswith(_POSSESSIVES, start, end):
             end -= len(_POSSESSIVES[0])
         elif _is_edge(text[end - 1]):
             end -= 1
@@ -123,4 +123,6 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_edge(char: str) -> bool:
+    if char.isalnum():
+        return False
     return char in _EDGE or char.isspace() or unicodedata.category(char) in _EDGE_CATEGORIES

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
-from operator import sub
+from operator import mul, sub
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,9 @@ def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
 
     `shares` need not be scaled. Largest-remainder method: https://en.wikipedia.org/wiki/Quota_method
     """
-    values = [0.0 if value < 0.0 else float(value) for value in shares]
+    values: Sequence[float] = shares.tolist() if isinstance(shares, np.ndarray) else shares
+    if min(values) < 0.0:
+        values = [0.0 if value < 0.0 else value for value in values]
     total = sum(values)
     if not 0.0 < total < float("inf"):
         raise ValueError(f"not a distribution: {values}")
@@ -39,16 +40,29 @@ def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
     units = [*map(int, exact)]
     missing = _UNITS - sum(units)
     if missing:
-        remainders = sorted(zip(map(sub, units, exact), count(), strict=False))
-        for _, at in remainders[:missing]:
+        remainders = [*map(sub, units, exact)]
+        for at in sorted(range(len(units)), key=remainders.__getitem__)[:missing]:
             units[at] += 1
     return tuple([unit / _UNITS for unit in units])
 
 
+def all_rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`rounded` of each row, to the bit: [documents, shares], none of them negative."""
+    totals = shares.cumsum(axis=1)[:, -1:]  # in order, as a plain sum adds
+    if not (np.isfinite(totals) & (totals > 0.0)).all():
+        raise ValueError("not distributions")
+    exact = shares / totals * _UNITS
+    units = exact.astype(np.int64)
+    missing = _UNITS - units.sum(axis=1, keepdims=True)
+    ranks = np.argsort(np.argsort(units - exact, axis=1, kind="stable"), axis=1, kind="stable")
+    rounded: NDArray[np.float64] = (units + (ranks < missing)) / _UNITS
+    return rounded
+
+
 def mean(parts: Sequence[tuple[float, Sequence[float]]]) -> Distribution:
     """Weighted mean of distributions, rounded; `parts` are (weight > 0, distribution)."""
-    width = len(parts[0][1])
-    return rounded([sum(weight * shares[at] for weight, shares in parts) for at in range(width)])
+    weights, distributions = zip(*parts, strict=True)
+    return rounded([sum(map(mul, weights, column)) for column in zip(*distributions, strict=True)])
 
 
 def sentiment_of(shares: Sequence[float]) -> Sentiment:

@@ -16,7 +16,7 @@ from typing import BinaryIO, TextIO
 from pydantic import TypeAdapter
 
 from riskwire.errors import RiskwireError, SchemaError
-from riskwire.inference.analysis import overall
+from riskwire.inference.analysis import Overall, overall
 from riskwire.inference.engine import Engine
 from riskwire.inference.linking import LinkedMention, Linker
 from riskwire.inference.probabilities import Distribution, mean, sentiment_of
@@ -73,12 +73,15 @@ def check_targets(request: ScoreRequest, where: str) -> None:
 def _results(
     requests: Sequence[ScoreRequest], readings: Sequence[Reading], engine: Engine, linker: Linker
 ) -> list[ScoreResult]:
-    return [_result(request, reading, engine, linker) for request, reading in zip(requests, readings, strict=True)]
-
-
-def _result(request: ScoreRequest, reading: Reading, engine: Engine, linker: Linker) -> ScoreResult:
     topics = engine.bundle.manifest.heads.topics
-    whole = overall(reading, topics.labels if topics else (), engine.settings.topic_threshold)
+    wholes = overall(readings, topics.labels if topics else (), engine.settings.topic_threshold)
+    return [
+        _result(request, reading, whole, linker)
+        for request, reading, whole in zip(requests, readings, wholes, strict=True)
+    ]
+
+
+def _result(request: ScoreRequest, reading: Reading, whole: Overall, linker: Linker) -> ScoreResult:
     return ScoreResult(
         id=request.id,
         sentiment=sentiment_of(whole.sentiment),

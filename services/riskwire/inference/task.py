@@ -9,26 +9,32 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from riskwire import metrics
 from riskwire.bus import Message, Outgoing
 from riskwire.bus.protocol import broadcast
 from riskwire.errors import SchemaError
-from riskwire.inference.analysis import analysis_of, overall, reference, signals_of
+from riskwire.inference import written
+from riskwire.inference.analysis import overall, said_of
 from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker, Linkers
 from riskwire.inference.reading import Reading
 from riskwire.inference.seen import SeenRing
 from riskwire.inference.sentences import Document
 from riskwire.inference.watches import Watches
-from riskwire.schemas import ARTICLES, Analysis, Article, Mark, Signal, Topic, Watch, read_record
+from riskwire.schemas import ARTICLES, Article, Mark, Topic, Watch, read_record
 from riskwire.settings import Settings
 from riskwire.stage import Step, dead_letter
-from riskwire.story import fingerprint
+from riskwire.story import fingerprints
 from riskwire.watchlist import WatchedEntity
+
+_SLICE = 64
+"""Most articles that are linked and written in one go,"""
+_SLICE_CHARACTERS = 60_000
+"""and most characters of text of several together: a few milliseconds."""
 
 
 class InferStage:
@@ -51,24 +57,46 @@ class InferStage:
         self.settings = settings
         self.signal_partitions = signal_partitions
         self.saying = asyncio.Lock()
-        """Partitions take turns in what is Python's own work: threads that fight for it only lose time."""
+        """Partitions take turns in what is Python's own work, which is done on the event loop in short slices. A thread
+        would hold Python's lock for longer at a time, and threads that fight for it lose a sixth of their time."""
+
+    def reads(self, language: str | None) -> bool:
+        """Whether the model reads a language, as an article names it."""
+        return (language or "").partition("-")[0].casefold() in self.engine.bundle.languages
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> InferTask:
         """A task for a partition, which remembers what it has read."""
         return InferTask(self, partition, state)
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """An article, and what had been commanded of the watchlist where it stands in the log."""
+class _Placed(NamedTuple):
+    """An article, what had been commanded of the watchlist where it stands in the log, and by which command last."""
 
     article: Article
     commanded: tuple[WatchedEntity, ...]
+    read_with: int | None
 
 
-def _first_of_each(placed: Sequence[_Placed]) -> Iterable[_Placed]:
-    """An article of each list: hashing a long one is not for every article."""
-    return {id(one.commanded): one for one in placed}.values()
+def _slices(placed: Sequence[_Placed]) -> Iterable[tuple[int, int]]:
+    """Stretches of a batch short enough for others to wait for; a long article is one by itself."""
+    start = size = 0
+    for at, one in enumerate(placed):
+        size += len(one.article.text)
+        if size > _SLICE_CHARACTERS or at - start == _SLICE:
+            if at > start:
+                yield start, at
+            start, size = at, len(one.article.text)
+    if placed:
+        yield start, len(placed)
+
+
+@dataclass(slots=True)
+class _Written:
+    """What is published of several articles, in order; those of them that count as news; how many of each status."""
+
+    results: list[Outgoing] = field(default_factory=list)
+    news: list[Article] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
 
 
 class InferTask:
@@ -105,7 +133,7 @@ class InferTask:
             if isinstance(record, Article):
                 if self._seen.add(record.id, record.version):
                     commanded = self._watches.entries() if commanded is None else commanded
-                    articles.append(_Placed(record, commanded))
+                    articles.append(_Placed(record, commanded, self._watches.read_with))
                 else:
                     metrics.REPEATS.inc()
         counted = await self._read(articles, step)
@@ -118,50 +146,59 @@ class InferTask:
 
     async def _read(self, placed: Sequence[_Placed], step: Step) -> list[Article]:
         """Publish what is said of each article, in order; the articles that count as news."""
-        articles = [one.article for one in placed]
-        readable = [article for article in articles if self._reads(article) and (article.title + article.text).strip()]
-        documents = [Document.of_article(article.title, article.text) for article in readable]
-        read = await self._stage.engine.analyse(documents)
-        readings = {
-            (article.id, article.version): reading
-            for article, reading in zip(readable, read, strict=True)
-            if reading.sentences
+        documents = {
+            at: Document.of_article(one.article.title, one.article.text)
+            for at, one in enumerate(placed)
+            if self._stage.reads(one.article.language) and (one.article.title.strip() or one.article.text.strip())
         }
+        read = await self._stage.engine.analyse([*documents.values()])
+        readings = {at: one for at, one in zip(documents, read, strict=True) if one.sentences}
+        told: Counter[str] = Counter()
+        news: list[Article] = []
         async with self._stage.saying:
-            said = await asyncio.to_thread(self._said, placed, readings)
-        counted = []
-        for article, (analysis, signals) in zip(articles, said, strict=True):
-            metrics.ANALYSES.labels(status=analysis.status).inc()
-            step.results.append(Outgoing(Topic.ANALYSES, article.id, analysis.to_bytes()))
-            step.results.extend(Outgoing(Topic.SIGNALS, one.target, one.to_bytes()) for one in signals)
-            if analysis.status == "ok" and not article.backfill:
-                counted.append(article)
-        return counted
+            linkers = await self._linkers(placed)
+            for start, end in _slices(placed):
+                several = [readings.get(at) for at in range(start, end)]
+                done = self._written(placed[start:end], several, linkers)
+                step.results += done.results
+                told += done.statuses
+                news += done.news
+                await asyncio.sleep(0)
+        for status, count in told.items():
+            metrics.ANALYSES.labels(status=status).inc(count)
+        return news
 
-    def _reads(self, article: Article) -> bool:
-        return (article.language or "").partition("-")[0].casefold() in self._stage.engine.bundle.languages
+    async def _linkers(self, placed: Sequence[_Placed]) -> dict[int, Linker]:
+        """The linkers of the lists, by the identity of each: hashing a long one is not for every article."""
+        lists = {id(one.commanded): one.commanded for one in placed}.values()
+        if any(lists):  # one that is not there yet takes a while
+            return await asyncio.to_thread(lambda: {id(one): self._stage.linkers.of(one) for one in lists})
+        return {id(one): self._stage.linkers.base for one in lists}
 
-    def _said(
-        self, placed: Sequence[_Placed], readings: Mapping[tuple[str, int], Reading]
-    ) -> list[tuple[Analysis, list[Signal]]]:
-        linkers = {id(one.commanded): self._stage.linkers.of(one.commanded) for one in _first_of_each(placed)}
-        return [
-            self._said_of(one.article, readings.get((one.article.id, one.article.version)), linkers[id(one.commanded)])
-            for one in placed
-        ]
-
-    def _said_of(self, article: Article, reading: Reading | None, linker: Linker) -> tuple[Analysis, list[Signal]]:
+    def _written(
+        self, placed: Sequence[_Placed], readings: Sequence[Reading | None], linkers: Mapping[int, Linker]
+    ) -> _Written:
         stage, bundle = self._stage, self._stage.engine.bundle
-        if reading is None:
-            status: Literal["empty", "unsupported"] = "empty" if self._reads(article) else "unsupported"
-            return Analysis(article=reference(article), bundle=bundle.label, status=status), []
-        topics = bundle.manifest.heads.topics
-        mentions = linker.link(reading)
-        whole = overall(reading, topics.labels if topics else (), stage.settings.inference.topic_threshold)
-        story = fingerprint(article.title, article.text)
-        analysis = analysis_of(article, reading, mentions, whole, bundle.label, story)
-        watched_only = bool(linker.watchlist)
-        return analysis, signals_of(article, reading, mentions, whole, bundle.label, story, watched_only=watched_only)
+        labels = bundle.manifest.heads.topics.labels if bundle.manifest.heads.topics else ()
+        both = [(one.article, reading) for one, reading in zip(placed, readings, strict=True) if reading is not None]
+        stories = iter(fingerprints([(article.title, article.text) for article, _ in both]))
+        wholes = iter(overall([reading for _, reading in both], labels, stage.settings.inference.topic_threshold))
+        done = _Written()
+        for (article, commanded, read_with), reading in zip(placed, readings, strict=True):
+            if reading is None:
+                status: Literal["empty", "unsupported"] = "empty" if stage.reads(article.language) else "unsupported"
+                done.statuses[status] += 1
+                done.results.append(written.unread(article, status, bundle.label, read_with))
+                continue
+            story, whole, linker = next(stories), next(wholes), linkers[id(commanded)]
+            mentions = linker.link(reading)
+            said = said_of(reading, mentions, whole, watched_only=bool(linker.watchlist))
+            done.results.append(written.analysis(article, reading, mentions, whole, bundle.label, story, read_with))
+            done.results += written.signals(article, said, bundle.label, story)
+            done.statuses["ok"] += 1
+            if not article.backfill:
+                done.news.append(article)
+        return done
 
     def _mark(self, newest: datetime, counted: Sequence[Article]) -> Mark:
         length = self._stage.settings.alerting.bucket_s

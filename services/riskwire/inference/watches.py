@@ -14,14 +14,17 @@ from riskwire.watchlist import WatchedEntity, recorded_entry
 log = structlog.get_logger(__name__)
 
 _PREFIX = "watch/"
+_READ_WITH = "read-with"
 
 
 class Watches:
-    """The entries in force, kept in the stage's state one a key (`watch/ID`: the last record of that id)."""
+    """The entries in force, kept in the stage's state one a key (`watch/ID`: the last record of that id); and the
+    newest change that was taken (`read-with`: the offset of its command), also where it took an entry away."""
 
     def __init__(self, state: Mapping[str, bytes]) -> None:
         self._entries: dict[str, tuple[datetime, WatchedEntity]] = {}
         self._changed: dict[str, bytes | None] = {}
+        self._read_with = int(state[_READ_WITH]) if _READ_WITH in state else None
         for key, value in state.items():
             if key.startswith(_PREFIX):
                 watch = Watch.model_validate_json(value)
@@ -38,6 +41,14 @@ class Watches:
         """
         self._take(watch, where)
         self._changed[_PREFIX + watch.id] = None if watch.entry is None else watch.to_bytes()
+        if watch.command is not None and (self._read_with is None or watch.command > self._read_with):
+            self._read_with = watch.command
+            self._changed[_READ_WITH] = str(watch.command).encode()
+
+    @property
+    def read_with(self) -> int | None:
+        """The offset in `commands` of the newest change that was taken; None where none was, or it did not say."""
+        return self._read_with
 
     def entries(self) -> tuple[WatchedEntity, ...]:
         """The entries, the newest first: where two claim one name, the later command is meant."""

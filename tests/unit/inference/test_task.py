@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from riskwire.bus import Message, Outgoing
-from riskwire.inference.analysis import overall, signals_of, topic_target
+from riskwire.inference.analysis import overall, said_of, topic_target
 from riskwire.inference.bundle import Bundle
 from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker
 from riskwire.inference.reading import Reading
-from riskwire.inference.seen import SeenRing
 from riskwire.inference.task import InferStage
 from riskwire.schemas import SIGNALS, Analysis, Article, DeadLetter, Mark, Signal, Tick, Topic
 from riskwire.settings import Settings
@@ -139,7 +139,7 @@ async def test_a_repeat_is_dropped_also_after_a_restart_and_a_new_version_is_not
     step = await stage.open(0, state).process(messages(article("b"), article("a", version=2)))
     assert [(one.article.id, one.article.version) for one in analyses(step.results)] == [("a", 2)]
     assert marks(step.results)[0][1].stories == 1
-    assert set(step.state) == {"seen/2", "seen-count"}
+    assert set(step.state) == {"read/0"}
 
 
 async def test_other_languages_and_empty_articles_are_stored_without_sentiment_and_signals(stage: InferStage) -> None:
@@ -199,27 +199,27 @@ async def test_with_a_watchlist_only_its_entities_are_followed_and_groups_take_t
     assert found["group:makers"].groups == found["entity:acme"].groups == ("makers",)
 
 
-def test_the_ring_remembers_the_last_and_writes_only_what_changed() -> None:
-    state: dict[str, bytes] = {}
-    ring = SeenRing(1_000, state)
-    for at in range(1_500):
-        assert ring.add(str(at), 1)
-        changes = ring.changes()
-        assert len(changes) == 2
-        state.update({key: value for key, value in changes.items() if value is not None})
-    assert len(state) == 1_001
-    again = SeenRing(1_000, state)
-    assert not again.add("1499", 1)
-    assert not again.add("500", 1)
-    assert again.add("499", 1)
-    assert SeenRing(10, state).changes()["seen/999"] is None
+async def test_a_long_batch_lets_others_have_their_turn(stage: InferStage) -> None:
+    """Twenty times while it links and writes, in short slices: so heartbeats and requests are answered meanwhile."""
+    records = messages(*(article(str(at), text="Acme Corp gains. " * 1_000) for at in range(60)))
+    turns = 0
+
+    async def watch() -> None:
+        nonlocal turns
+        while True:
+            turns += stage.saying.locked()
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    step = await stage.open(0, {}).process(records)
+    watching.cancel()
+    assert len(of(step.results, Topic.ANALYSES)) == 60
+    assert turns >= 20
 
 
 def test_evidence_of_a_long_sentence_is_a_window_that_holds_the_span(marked: Callable[..., Reading]) -> None:
     reading = marked("x " * 400 + "[ORG Acme Corp] fell" + " y" * 400)
-    one = signals_of(
-        article(), reading, Linker().link(reading), overall(reading, (), 0.5), "b", "s", watched_only=False
-    )[0]
+    one = said_of(reading, Linker().link(reading), overall([reading], (), 0.5)[0], watched_only=False)[0]
     assert len(one.evidence.text) <= 600
     assert one.evidence.text[one.evidence.start : one.evidence.end] == "Acme Corp"
 
@@ -228,9 +228,7 @@ def test_a_speaker_s_mention_weighs_little(marked: Callable[..., Reading]) -> No
     reading = marked("[ORG Moody's] cuts [ORG Acme Corp]", sentiments=[(0.9, 0.1, 0.0)])
     found = {
         one.name: one.relevance
-        for one in signals_of(
-            article(), reading, Linker().link(reading), overall(reading, (), 0.5), "b", "s", watched_only=False
-        )
+        for one in said_of(reading, Linker().link(reading), overall([reading], (), 0.5)[0], watched_only=False)
     }
     assert found["Acme Corp"] == 1.0
     assert found["Moody's Corporation"] == 0.2

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees, shipped_companies
 from riskwire.inference.linking.mentions import Candidate, candidates
@@ -26,11 +27,12 @@ from riskwire.watchlist import WatchedEntity, Watchlist
 
 _INITIALS = re.compile(r"[A-Z][A-Z&]{1,4}")
 _SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
+_REMEMBERED = 16_384
+"""Names whose meaning is remembered."""
 _COMPANIES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedMention:
+class LinkedMention(NamedTuple):
     """A mention in its document and what it resolves to.
 
     `followed` says whether it may become a signal: a company or organisation, a country, or anything watched, and
@@ -50,6 +52,20 @@ class LinkedMention:
     speaker: bool = False
 
 
+class _Meaning(NamedTuple):
+    """What a name stands for; without an entity nobody knows yet."""
+
+    entity: str = ""
+    name: str = ""
+    watched: WatchedEntity | None = None
+    country: bool = False
+    weak: bool = False
+    """Found in the tables by a single word and nothing else: a fuller name in the same article knows better."""
+
+
+_UNKNOWN = _Meaning()
+
+
 @dataclass(slots=True)
 class _Open:
     """A mention that is being resolved."""
@@ -57,12 +73,12 @@ class _Open:
     candidate: Candidate
     text: str
     sentence: int
-    entity: str = ""
-    name: str = ""
-    watched: WatchedEntity | None = None
-    country: bool = False
-    weak: bool = False
-    """Found in the tables by a single word and nothing else: a fuller name in the same article knows better."""
+    meaning: _Meaning = _UNKNOWN
+
+    @property
+    def entity(self) -> str:
+        """Its entity, empty as long as it is not known."""
+        return self.meaning.entity
 
 
 class Linker:
@@ -72,6 +88,9 @@ class Linker:
         self.watchlist = watchlist or Watchlist()
         self._watched = WatchedNames(self.watchlist)
         self._companies = companies or shipped_companies()
+        # Most names come again and again, and what a name alone means never changes.
+        self._alone = lru_cache(maxsize=_REMEMBERED)(self._meaning_alone)
+        self._at_last = lru_cache(maxsize=_REMEMBERED)(self._meaning_at_last)
 
     @property
     def companies(self) -> CompanyTable:
@@ -83,16 +102,22 @@ class Linker:
         content = reading.document.content
         mentions: list[_Open] = []
         for at, read in enumerate(reading.sentences):
-            sentence = content[read.start : read.end]
+            place = read.place
+            sentence = content[place.start : place.end]
             for found in candidates(sentence, read.reading.names, self._watched, self._companies):
                 candidate = _with_own_possessive(sentence, found, self._owns_possessive)
                 mentions.append(_Open(candidate, sentence[candidate.start : candidate.end], at))
         for mention in mentions:
-            self._resolve_surely(mention)
-        self._resolve_short_forms(mentions)
+            candidate = mention.candidate
+            by_name = candidate.mark is None and candidate.watched is None
+            mention.meaning = (
+                self._alone(mention.text, candidate.kind) if by_name else self._surely(mention.text, candidate)
+            )
+        if len(mentions) > 1:
+            self._resolve_short_forms(mentions)
         for mention in mentions:
             if not mention.entity:
-                self._resolve_at_last(mention)
+                mention.meaning = self._at_last(mention.text, mention.candidate.kind)
         return [self._placed(reading, mention) for mention in mentions if mention.entity]
 
     def _owns_possessive(self, name: str) -> bool:
@@ -101,8 +126,11 @@ class Linker:
         names = (*(watched.names if watched else ()), *(company.names if company else ()))
         return is_rater(name) or any("'s" in one.replace("’", "'").casefold() for one in names)
 
-    def _resolve_surely(self, mention: _Open) -> None:
-        candidate, text = mention.candidate, mention.text
+    def _meaning_alone(self, text: str, kind: MentionType) -> _Meaning:
+        """What a name means by itself, without a ticker beside it."""
+        return self._surely(text, Candidate(0, len(text), kind))
+
+    def _surely(self, text: str, candidate: Candidate) -> _Meaning:
         watched = candidate.watched
         company: Company | None = None
         if candidate.mark is not None:
@@ -117,13 +145,13 @@ class Linker:
             company = self._companies.exact(text)
         watched = watched or (self._watched_company(company) if company else None)
         if watched is not None:
-            self._set_watched(mention, watched)
-        elif company is not None:
-            _set_company(mention, company)
+            return _Meaning(watched.id, watched.name, watched)
+        if company is not None:
             sure = candidate.mark is not None or (company.entity or "").startswith("isin:")
-            mention.weak = not sure and len(name_key(text)) == 1
-        elif candidate.kind in {"LOC", "ORG"} and (name := country(text)):
-            mention.entity, mention.name, mention.country = f"name:{slug(name)}", name, True
+            return _meaning_of(company, weak=not sure and len(name_key(text)) == 1)
+        if candidate.kind in {"LOC", "ORG"} and (name := country(text)):
+            return _Meaning(f"name:{slug(name)}", name, country=True)
+        return _UNKNOWN
 
     def _watched_company(self, company: Company) -> WatchedEntity | None:
         if company.entity and company.entity.startswith("isin:"):
@@ -136,9 +164,6 @@ class Linker:
                 return found
         return None
 
-    def _set_watched(self, mention: _Open, watched: WatchedEntity) -> None:
-        mention.entity, mention.name, mention.watched = watched.id, watched.name, watched
-
     def _resolve_short_forms(self, mentions: Sequence[_Open]) -> None:
         """Names that stand for a fuller name of the same article; where two fuller names fit, for none."""
         fuller = [
@@ -148,7 +173,7 @@ class Linker:
         ]
         for mention in mentions:
             kind = mention.candidate.kind
-            if mention.entity and not mention.weak:
+            if mention.entity and not mention.meaning.weak:
                 continue
             if is_publisher(mention.text) or names_nobody(mention.text):
                 continue
@@ -156,52 +181,51 @@ class Linker:
             fits = [one for long, one in fuller if one is not mention and _is_short_for(mention, key, long, one)]
             for one in fits:
                 if not one.entity:
-                    self._resolve_at_last(one)
+                    one.meaning = self._at_last(one.text, one.candidate.kind)
             meant = {one.entity: one for one in reversed(fits) if one.entity}
             if len(meant) == 1:
                 (one,) = meant.values()
-                mention.entity, mention.name, mention.watched = one.entity, one.name, one.watched
+                mention.meaning = mention.meaning._replace(
+                    entity=one.entity, name=one.meaning.name, watched=one.meaning.watched
+                )
                 if kind in {"PER", "LOC"} and one.candidate.kind == "ORG":
                     mention.candidate = replace(mention.candidate, kind="ORG")
 
-    def _resolve_at_last(self, mention: _Open) -> None:
-        if mention.candidate.kind == "ORG" and not is_publisher(mention.text) and not names_nobody(mention.text):
-            company = self._companies.by_name(mention.text)
-            if company is None and _INITIALS.fullmatch(mention.text):
-                company = self._companies.by_acronym(mention.text)
+    def _meaning_at_last(self, text: str, kind: MentionType) -> _Meaning:
+        """What a name means that no table knows for certain and no fuller name in the article explains."""
+        if kind == "ORG" and not is_publisher(text) and not names_nobody(text):
+            company = self._companies.by_name(text)
+            if company is None and _INITIALS.fullmatch(text):
+                company = self._companies.by_acronym(text)
             if company is not None:
                 watched = self._watched_company(company)
-                if watched is not None:
-                    self._set_watched(mention, watched)
-                else:
-                    _set_company(mention, company)
-                return
-        name = slug(mention.text)
-        if name:
-            mention.entity, mention.name = f"name:{name}", " ".join(mention.text.split())
+                return _meaning_of(company) if watched is None else _Meaning(watched.id, watched.name, watched)
+        name = slug(text)
+        return _Meaning(f"name:{name}", " ".join(text.split())) if name else _UNKNOWN
 
     def _placed(self, reading: Reading, mention: _Open) -> LinkedMention:
         read = reading.sentences[mention.sentence]
-        sentence = reading.document.content[read.start : read.end]
-        candidate = mention.candidate
+        place, candidate, meaning = read.place, mention.candidate, mention.meaning
+        sentence = reading.document.content[place.start : place.end]
         kind = candidate.kind
         first_of_text = mention.sentence == (1 if reading.sentences[0].place.title else 0)
         in_dateline = first_of_text and candidate.start < dateline_end(sentence)
-        named = _is_proper(mention.text) or not mention.entity.startswith("name:")
-        known = kind == "ORG" or not mention.entity.startswith("name:")  # a code that no table knows names nobody
-        followed = mention.country or (kind in _COMPANIES and named and known and not names_nobody(mention.text))
+        identified = not meaning.entity.startswith("name:")
+        named = identified or _is_proper(mention.text)
+        known = kind == "ORG" or identified  # a code that no table knows names nobody
+        followed = meaning.country or (kind in _COMPANIES and named and known and not names_nobody(mention.text))
         ignored = in_dateline or is_publisher(mention.text)
         return LinkedMention(
-            start=read.start + candidate.start,
-            end=read.start + candidate.end,
+            start=place.start + candidate.start,
+            end=place.start + candidate.end,
             text=mention.text,
             type=kind,
             sentence=mention.sentence,
-            entity=mention.entity,
-            name=mention.name,
+            entity=meaning.entity,
+            name=meaning.name,
             sentiment=read.reading.toward(candidate.start, candidate.end),
-            watched=mention.watched,
-            followed=mention.watched is not None or (followed and not ignored),
+            watched=meaning.watched,
+            followed=meaning.watched is not None or (followed and not ignored),
             speaker=kind in _COMPANIES and speaks_of_others(sentence, candidate.start, candidate.end),
         )
 
@@ -215,9 +239,9 @@ def _may_be(text: str, candidate: Candidate, watched: WatchedEntity, company: Co
     return bool(words & set(words_of_name(text))) or any(text.upper() in acronyms(name) for name in watched.names)
 
 
-def _set_company(mention: _Open, company: Company) -> None:
+def _meaning_of(company: Company, *, weak: bool = False) -> _Meaning:
     name = company.display_name
-    mention.entity, mention.name = company.entity or f"name:{slug(name)}", name
+    return _Meaning(company.entity or f"name:{slug(name)}", name, weak=weak)
 
 
 @lru_cache(maxsize=16_384)
@@ -238,7 +262,8 @@ def _is_short_for(mention: _Open, key: tuple[str, ...], long: tuple[str, ...], f
     if mention.candidate.kind in {"PER", "LOC"}:
         if mention.candidate.kind == "PER" and fuller.candidate.kind == "PER":
             return _is_last_name(key, long)
-        surely = fuller.candidate.mark is not None or fuller.watched is not None or fuller.entity.startswith("isin:")
+        watched = fuller.meaning.watched is not None
+        surely = fuller.candidate.mark is not None or watched or fuller.entity.startswith("isin:")
         return surely and (key == long or (begins and mention.candidate.kind == "PER"))
     if fuller.candidate.kind != "ORG":
         return False

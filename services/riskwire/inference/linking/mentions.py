@@ -15,6 +15,8 @@ from riskwire.schemas import MentionType
 from riskwire.watchlist import WatchedEntity
 
 _LONGEST = 200
+_KINDS: dict[str, MentionType] = {"PER": "PER", "ORG": "ORG", "LOC": "LOC"}
+"""What the model's names are; the rest is MISC."""
 _NEAR = 2
 """Characters between a name and the ticker mark that belongs to it."""
 
@@ -35,11 +37,16 @@ def candidates(
 ) -> list[Candidate]:
     """The mentions of a sentence in order; none overlaps another."""
     marks = ticker_marks(sentence)
+    if not (names or marks or watched):
+        return []
     found = _without_marks(sentence, names, marks)
-    found = _hyphenated(sentence, found, lambda name: companies.exact(name) is not None or watched.by_name(name))
-    found = _with_tickers(sentence, found, marks, companies)
-    found = _with_watched(sentence, found, watched)
-    return sorted(found, key=lambda one: one.start)
+    if len(found) > 1:
+        found = _hyphenated(sentence, found, lambda name: companies.exact(name) is not None or watched.by_name(name))
+    if marks:
+        found = _with_tickers(sentence, found, marks, companies)
+    if watched:
+        found = _with_watched(sentence, found, watched)
+    return sorted(found, key=lambda one: one.start) if len(found) > 1 else found
 
 
 def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[TickerMark]) -> list[Candidate]:
@@ -52,8 +59,8 @@ def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[Ti
                 end = mark.start if start < mark.start else start
         start, end = trimmed(sentence, start, end)
         text = sentence[start:end]
-        if start < end <= start + _LONGEST and any(char.isalpha() for char in text) and len(text) > 1:
-            kept.append(Candidate(start, end, _kind(name.kind)))
+        if start + 1 < end <= start + _LONGEST and (text.isalpha() or any(map(str.isalpha, text))):
+            kept.append(Candidate(start, end, _KINDS.get(name.kind, "MISC")))
     return kept
 
 
@@ -67,11 +74,6 @@ def _hyphenated(sentence: str, found: list[Candidate], known: Callable[[str], ob
         else:
             whole.append(one)
     return whole
-
-
-def _kind(kind: str) -> MentionType:
-    kinds: dict[str, MentionType] = {"PER": "PER", "ORG": "ORG", "LOC": "LOC"}
-    return kinds.get(kind, "MISC")
 
 
 def _with_tickers(
@@ -115,7 +117,7 @@ def _unnamed(sentence: str, mark: TickerMark, companies: CompanyTable) -> tuple[
 def _with_watched(sentence: str, found: list[Candidate], watched: WatchedNames) -> list[Candidate]:
     """A watchlist name is a mention though the model missed it; inside a longer name it counts only where the rest
     says no more than the legal form or the trade ("Apple Inc", not "Apple Records", not "Henry Ford")."""
-    mentions = list(found)
+    mentions = found
     for span in watched.find(sentence):
         over = [one for one in mentions if one.start < span.end and one.end > span.start]
         longer = [one for one in over if one.start <= span.start and one.end >= span.end]

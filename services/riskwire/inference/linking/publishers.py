@@ -97,6 +97,7 @@ _RECOMMENDS = re.compile(
     r"|(?:['’]s)?\s+(?:\w+\s+){0,2}?(?:analysts?|economists?|strategists?)\b",
     re.IGNORECASE,
 )
+_OWNER = re.compile(r"['’]s\b")
 _SPEAKER_OF = re.compile(r"(?:analysts?|economists?|strategists?)\s+(?:at|with|from|of)\s+(?:the\s+)?$", re.IGNORECASE)
 
 
@@ -127,7 +128,11 @@ def dateline_end(sentence: str) -> int:
 def speaks_of_others(sentence: str, start: int, end: int) -> bool:
     """Whether the name at `start` to `end` is there as the one who rates, recommends or comments."""
     after = sentence[end : end + 120]
-    if _RECOMMENDS.match(after) or _SPEAKER_OF.search(sentence[max(0, start - 40) : start]):
+    if _RECOMMENDS.match(after):
         return True
-    name = sentence[start:end] + ("s" if re.match(r"['’]s\b", after) else "")
-    return (is_rater(sentence[start:end]) or is_rater(name)) and _RATES.match(after) is not None
+    before = sentence[max(0, start - 40) : start]
+    if before[-1:].isspace() and _SPEAKER_OF.search(before):
+        return True
+    name = sentence[start:end]
+    rates = is_rater(name) or (_OWNER.match(after) is not None and is_rater(name + "s"))
+    return rates and _RATES.match(after) is not None

@@ -37,7 +37,7 @@ _MARK = re.compile(
     r"|\(\s*\$(?P<cash_paren>[A-Z]{1,6})\s*\)"
     r"|(?<![\w.$&-])(?P<bare>[A-Z]{2,6}|\d{4})\.(?P<bare_at>N|O|OQ|PK|L|PA|DE|VX|MI|MC|AS|TO|AX|HK|T|BO|NS|UL|OS|KS)(?![\w.]\w|\w)"
 )
-_DOTTED = re.compile(r"(?<=[A-Z\d])\.[A-Z]")
+_DOTTED = re.compile(r"\.(?<=[A-Z\d]\.)[A-Z]")
 """What every mark without a bracket or a `$` has in it."""
 _NAMED_EXCHANGE = re.compile(_EXCHANGE)
 
@@ -58,7 +58,8 @@ class TickerMark:
 
 def ticker_marks(sentence: str) -> list[TickerMark]:
     """The marks of a sentence in order."""
-    if not ("(" in sentence or "$" in sentence or "<" in sentence or _DOTTED.search(sentence)):
+    bracketed = "(" in sentence or "$" in sentence or "<" in sentence
+    if not bracketed and _DOTTED.search(sentence) is None:
         return []
     return [_mark(found) for found in _MARK.finditer(sentence)]
 

@@ -48,6 +48,10 @@ class WatchedNames:
         ]
         self._automaton = AhoCorasick([_folded(one.text) for one in self._patterns]) if self._patterns else None
 
+    def __bool__(self) -> bool:
+        """Whether anything is watched."""
+        return self._automaton is not None
+
     def by_name(self, name: str) -> WatchedEntity | None:
         """The entity that bears a name, but for case, punctuation and legal form."""
         return self._by_key.get(joined(name_key(name)))
