@@ -110,6 +110,9 @@ class Baseline:
         Each belief of the mixture is updated (Gamma-Poisson) and weighed by how well it had foretold what was seen.
         `known` further events shift the rates without weighing the beliefs anew.
         """
+        if len(prior.rates) == 1:
+            (only,) = prior.rates
+            return (Rate(1.0, only.shape + self.events + known, only.stories + exposure),)
         likely = [
             math.log(rate.weight)
             + math.lgamma(rate.shape + self.events)

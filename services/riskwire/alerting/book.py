@@ -6,8 +6,9 @@ version), so that what comes out does not depend on the order in which they came
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import orjson
 
@@ -22,6 +23,7 @@ from riskwire.schemas import SIGNALS, Alert, Mark, Signal, TrendPoint, read_reco
 from riskwire.settings import AlertingSettings
 
 DAY_MS = 86_400_000
+_IN_ORDER = attrgetter("target", "seen_at", "article", "version", "history")
 
 
 @dataclass(slots=True)
@@ -49,9 +51,13 @@ class Book:
         self._minutes: dict[tuple[int, str], Minute] = {}
         self._pending: dict[int, dict[str, Signal]] = {}
         self._pending_exposure: dict[int, int] = {}
+        self._new_pending: dict[str, Signal] = {}
         self._saved_pending: set[str] = set()
         self._saved_minutes: set[tuple[int, str]] = set()
         self._changed: set[str] = set()
+        self._changed_minutes: set[tuple[int, str]] = set()
+        self._running: set[str] = set()
+        """Targets with an episode."""
         self._swept_ms = 0
         self._load(state)
 
@@ -71,8 +77,13 @@ class Book:
         seen = _ms(record)
         if self._clock.is_late(seen) and not record.history:
             metrics.LATE_SIGNALS.inc()
-        key = f"{record.target}\n{record.article}\n{record.version}" + ("\nhistory" if record.history else "")
-        self._pending.setdefault(self._clock.bucket_of(seen), {})[key] = record
+        bucket = self._clock.bucket_of(seen)
+        key = f"pending/{bucket}/{record.target}\n{record.article}\n{record.version}"
+        if record.history:
+            key += "\nhistory"
+        self._pending.setdefault(bucket, {})[key] = record
+        if key not in self._saved_pending:
+            self._new_pending[key] = record
 
     def close(self) -> Outcome:
         """Close every bucket that may close, in order, and carry out what falls due between them."""
@@ -97,10 +108,7 @@ class Book:
         if stories:
             slot = self._exposure.add(bucket, stories)
             outcome.state[f"exposure/{slot}"] = str(self._exposure.slots[slot]).encode()
-        signals = sorted(
-            self._pending.pop(bucket, {}).values(),
-            key=lambda signal: (signal.target, signal.seen_at, signal.article, signal.version, signal.history),
-        )
+        signals = sorted(self._no_longer_pending(bucket, outcome), key=_IN_ORDER)
         turned: dict[str, bool] = {}
         rolled: set[str] = set()
         for signal in signals:
@@ -123,25 +131,45 @@ class Book:
             minute = self._minute(name, bucket)
             minute.surprise = max(minute.surprise, target.surprise)
             if alert is not None:
+                self._running.add(name)
                 outcome.alerts.append(alert)
 
+    def _no_longer_pending(self, bucket: int, outcome: Outcome) -> Iterable[Signal]:
+        """The signals of a bucket that closes, taken out of what waits and of the state."""
+        signals = self._pending.pop(bucket, {})
+        for key in signals:
+            if key in self._saved_pending:
+                self._saved_pending.discard(key)
+                outcome.state[key] = None
+            else:
+                del self._new_pending[key]
+        return signals.values()
+
     def _minute(self, target: str, at_ms: int) -> Minute:
+        """The minute of a target that is about to be changed."""
         start = at_ms // TREND_MS * TREND_MS
-        return self._minutes.setdefault((start, target), Minute(target, start))
+        key = (start, target)
+        self._changed_minutes.add(key)
+        minute = self._minutes.get(key)
+        if minute is None:
+            minute = self._minutes[key] = Minute(target, start)
+        return minute
 
     def _resolve_due(self, until: int, outcome: Outcome) -> None:
         """Resolve the episodes whose calm ends by `until`, each at its own time, in order."""
         due = sorted(
-            (at, name) for name, target in self._targets.items() if (at := target.due_ms()) is not None and at <= until
+            (at, name) for name in self._running if (at := self._targets[name].due_ms()) is not None and at <= until
         )
         for at, name in due:
             recent = self._exposure.within(at, self._settings.blind_after_s * 1000)
             outcome.alerts.append(self._targets[name].resolve(at, blind=recent == 0))
+            self._running.discard(name)
             self._changed.add(name)
 
     def _close_minutes(self, until: int, outcome: Outcome) -> None:
         for key in sorted(key for key in self._minutes if key[0] + TREND_MS <= until):
             outcome.trends.append(self._minutes.pop(key).point())
+            self._changed_minutes.discard(key)
             if key in self._saved_minutes:
                 self._saved_minutes.discard(key)
                 outcome.state[_minute_key(key)] = None
@@ -187,10 +215,14 @@ class Book:
             target.window.dirty.clear()
             state[f"target/{name}"] = target.encoded()
         self._changed.clear()
-        for key, minute in self._minutes.items():
-            state[_minute_key(key)] = minute.encoded()
-            self._saved_minutes.add(key)
-        self._save_pending(state)
+        for key in self._changed_minutes:
+            state[_minute_key(key)] = self._minutes[key].encoded()
+        self._saved_minutes |= self._changed_minutes
+        self._changed_minutes.clear()
+        for waiting, signal in self._new_pending.items():
+            state[waiting] = signal.to_bytes()
+        self._saved_pending.update(self._new_pending)
+        self._new_pending.clear()
         state["clock"] = orjson.dumps(
             {
                 "marks": {str(partition): at for partition, at in self._clock.marks.items()},
@@ -200,19 +232,6 @@ class Book:
             }
         )
         state["exposure"] = orjson.dumps([self._exposure.past, self._exposure.past_at])
-
-    def _save_pending(self, state: dict[str, bytes | None]) -> None:
-        """Write signals that came to wait, take out those whose bucket has closed."""
-        waiting = {
-            f"pending/{bucket}/{key}": signal
-            for bucket, signals in self._pending.items()
-            for key, signal in signals.items()
-        }
-        for key in self._saved_pending - waiting.keys():
-            state[key] = None
-        for key in waiting.keys() - self._saved_pending:
-            state[key] = waiting[key].to_bytes()
-        self._saved_pending = set(waiting)
 
     def _load(self, state: Mapping[str, bytes]) -> None:
         if "clock" in state:
@@ -227,7 +246,10 @@ class Book:
             if kind == "exposure" and rest:
                 self._exposure.slots[int(rest)] = int(raw)
             elif kind == "target":
-                self._target(rest).load(raw)
+                target = self._target(rest)
+                target.load(raw)
+                if target.episode is not None:
+                    self._running.add(rest)
             elif kind == "stories":
                 place, _, name = rest.partition("/")
                 slot, _, part = place.partition(".")
@@ -237,10 +259,10 @@ class Book:
                 self._minutes[minute.start_ms, minute.target] = minute
                 self._saved_minutes.add((minute.start_ms, minute.target))
             elif kind == "pending":
-                bucket, _, name = rest.partition("/")
+                bucket = int(rest.partition("/")[0])
                 signal = read_record(SIGNALS, raw, where=f"state {key}")
                 assert isinstance(signal, Signal)
-                self._pending.setdefault(int(bucket), {})[name] = signal
+                self._pending.setdefault(bucket, {})[key] = signal
                 self._saved_pending.add(key)
 
 

@@ -22,7 +22,10 @@ is one), so the true number is higher for busy targets, and for quiet ones the m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
 
 BURST = 0.6
 """Stories that follow a negative one of a single source beyond what the rate explains. Chosen on the Reuters stream of
@@ -30,8 +33,15 @@ BURST = 0.6
 MOST_SOURCES = 9
 """Sources beyond this many say no more."""
 MAX_SHAPE = 2.0
+"""Whole, so that `_LOG_GAMMA` has what it asks for."""
 MAX_SURPRISE = 99.0
 MONTH_S = 30 * 86_400
+_LEAST = 1e-12
+_LONG, _BLOCK = 150, 65_536
+"""A tail of more terms than this is left to numpy, which takes at most so many at a time."""
+_MANY = 30
+"""So is a head of more, of the shape that all targets of much news have: its logarithms are at hand."""
+_LOG_GAMMA = np.array([math.inf, *(math.lgamma(n) for n in range(1, 20_000))])
 
 
 def tail(count: int, mean: float, shape: float) -> float:
@@ -47,25 +57,54 @@ def tail(count: int, mean: float, shape: float) -> float:
     if mean <= 0.0:
         return 0.0
     p = mean / (mean + shape)
-    log_term = (
-        math.lgamma(shape + count) - math.lgamma(shape) - math.lgamma(count + 1)
-        + count * math.log(p) + shape * math.log1p(-p)
-    )  # fmt: skip
     if count <= mean:  # the tail is the larger part: sum the head instead
-        return max(0.0, 1.0 - math.fsum(_pmf(i, p, shape) for i in range(count)))
+        return max(0.0, 1.0 - math.fsum(_pmf(0, count, p, shape)))
+    (first,) = _pmf(count, count + 1, p, shape)
+    return min(1.0, first * _in_firsts(count, p, shape))
+
+
+def _pmf(start: int, stop: int, p: float, shape: float) -> Iterable[float]:
+    """P(X = i) for `start` <= i < `stop`."""
+    of_shape, log_p, none = math.lgamma(shape), math.log(p), shape * math.log1p(-p)
+    if shape == MAX_SHAPE and stop - start >= _MANY and stop < len(_LOG_GAMMA) - MAX_SHAPE:
+        i = np.arange(start, stop)
+        logs = _LOG_GAMMA[i + int(MAX_SHAPE)] - of_shape - _LOG_GAMMA[i + 1] + i * log_p + none
+        return map(math.exp, logs.tolist())  # not numpy's exp: its last bit is not the same on every processor
+    exp, lgamma = math.exp, math.lgamma
+    return [exp(lgamma(shape + i) - of_shape - lgamma(i + 1) + i * log_p + none) for i in range(start, stop)]
+
+
+def _in_firsts(count: int, p: float, shape: float) -> float:
+    """P(X >= count) / P(X = count), summed until a term adds less than `_LEAST` of the whole.
+
+    Where the tail is long, numpy takes the same steps in the same order: multiplying, adding and dividing are exact to
+    the bit, and its accumulations run from the left.
+    """
+    terms = math.log(_LEAST) / math.log(p)
+    if terms > _LONG:
+        return _in_firsts_of_many(count, p, shape, min(int(terms * 1.1), _BLOCK))
     term = total = 1.0
     i = count
-    while term > total * 1e-12:
+    while term > total * _LEAST:
         term *= p * (shape + i) / (i + 1)
         total += term
         i += 1
-    return min(1.0, math.exp(log_term) * total)
+    return total
 
 
-def _pmf(i: int, p: float, shape: float) -> float:
-    return math.exp(
-        math.lgamma(shape + i) - math.lgamma(shape) - math.lgamma(i + 1) + i * math.log(p) + shape * math.log1p(-p)
-    )
+def _in_firsts_of_many(count: int, p: float, shape: float, block: int) -> float:
+    terms, totals = np.empty(block + 1), np.empty(block + 1)
+    term = total = 1.0
+    while True:
+        i = np.arange(count, count + block, dtype=np.float64)
+        terms[0], terms[1:] = term, p * (shape + i) / (i + 1.0)
+        np.multiply.accumulate(terms, out=terms)
+        totals[0], totals[1:] = total, terms[1:]
+        np.add.accumulate(totals, out=totals)
+        small = terms <= totals * _LEAST
+        if small.any():
+            return float(totals[small.argmax()])
+        count, term, total = count + block, float(terms[-1]), float(totals[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +116,7 @@ class Prediction:
 
     def told_by(self, sources: int) -> Prediction:
         """The same where the stories come from this many sources."""
-        return replace(self, burst=BURST / min(max(sources, 1), MOST_SOURCES) ** 0.75)
+        return Prediction(self.parts, BURST / min(max(sources, 1), MOST_SOURCES) ** 0.75)
 
     @property
     def mean(self) -> float:
@@ -86,12 +125,12 @@ class Prediction:
 
     def scaled(self, factor: float) -> Prediction:
         """The same with `factor` times as much news, or so much busier a past."""
-        return replace(self, parts=tuple((weight, mean * factor, shape) for weight, mean, shape in self.parts))
+        return Prediction(tuple((weight, mean * factor, shape) for weight, mean, shape in self.parts), self.burst)
 
     def tail(self, count: int) -> float:
         """P(X >= count)."""
         return math.fsum(
-            weight * tail(count, mean, min(shape, mean / self.burst, MAX_SHAPE)) for weight, mean, shape in self.parts
+            [weight * tail(count, mean, min(shape, mean / self.burst, MAX_SHAPE)) for weight, mean, shape in self.parts]
         )
 
     def surprise(self, count: int) -> float:

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from riskwire.alerting.detector import Verdict, most_not_firing
 from riskwire.schemas import AlertEvidence
-
-
-def from_ms(ms: int) -> datetime:
-    """A time of the stream as a UTC datetime."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def span(seconds: int) -> str:

@@ -24,15 +24,19 @@ class Exposure:
     slots: dict[int, int] = field(default_factory=dict)
     past: float = 0.0
     past_at: int = 0
+    _asked: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
+    """What `within` has answered since anything changed: every target that a bucket changes asks the same."""
 
     def add(self, bucket_ms: int, stories: int) -> int:
         """Count the stories of a closed bucket; returns the slot that changed."""
+        self._asked.clear()
         slot = bucket_ms // self.slot_ms * self.slot_ms
         self.slots[slot] = self.slots.get(slot, 0) + stories
         return slot
 
     def roll(self, now_ms: int) -> list[int]:
         """Move slots that have left the horizon to the past, in order; returns those that went."""
+        self._asked.clear()
         gone = sorted(slot for slot in self.slots if slot + self.slot_ms + self.horizon_ms <= now_ms)
         for slot in gone:
             left_at = slot + self.slot_ms + self.horizon_ms
@@ -43,7 +47,11 @@ class Exposure:
     def within(self, now_ms: int, window_ms: int) -> int:
         """Stories of the last `window_ms`, whole slots."""
         since = (now_ms - window_ms) // self.slot_ms * self.slot_ms
-        return sum(stories for slot, stories in self.slots.items() if since <= slot < now_ms)
+        stories = self._asked.get((since, now_ms))
+        if stories is None:
+            stories = sum(stories for slot, stories in self.slots.items() if since <= slot < now_ms)
+            self._asked[since, now_ms] = stories
+        return stories
 
     def before(self, now_ms: int) -> float:
         """Decayed stories of all that lies before the horizon."""

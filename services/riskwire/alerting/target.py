@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
-from riskwire.alerting.baseline import Baseline, prior_of
-from riskwire.alerting.detector import Prediction, Verdict
+from riskwire.alerting.baseline import Baseline, Rate, prior_of
+from riskwire.alerting.detector import MOST_SOURCES, Prediction, Verdict
 from riskwire.alerting.episode import (
     Decision,
     Episode,
@@ -19,16 +20,18 @@ from riskwire.alerting.episode import (
     is_hot,
     severity,
 )
-from riskwire.alerting.explain import from_ms, resolved, summary, would_not_fire
+from riskwire.alerting.explain import resolved, summary, would_not_fire
 from riskwire.alerting.exposure import Exposure, decay
-from riskwire.alerting.window import MILLION, Change, Left, Window
-from riskwire.schemas import Alert, AlertEvidence, Signal, content_id
+from riskwire.alerting.told import MILLION
+from riskwire.alerting.window import Change, Left, Window
+from riskwire.schemas import Alert, AlertEvidence, Signal, content_id, from_ms
 from riskwire.settings import AlertingSettings
 
 SLOT_MS = 900_000
 """Stories and exposure are kept in slots of a quarter of an hour."""
 REMEMBER_MS = 3 * 86_400_000
 """How long a story is remembered, so that a late reprint is not news."""
+_SURPRISE = attrgetter("surprise")
 WORSE_SCORE = 0.1
 """A window's mean score this far below the baseline's is worse."""
 RULE = "default"
@@ -88,8 +91,12 @@ class Target:
 
     def judge(self, now_ms: int, exposure: Exposure, *, may_notify: bool) -> Alert | None:
         """Look at the windows as of `now_ms`; with `may_notify` (a new negative story came) an alert may come of it."""
+        if not may_notify and not self.window.negatives(now_ms - horizon_ms(self._settings)):
+            rates = self._rates(self.baseline.as_of(now_ms, half_life_ms(self._settings)), now_ms, exposure)
+            self.surprise = Prediction(tuple((rate.weight, 0.0, rate.shape) for rate in rates)).surprise(0)
+            return None
         whole = self._verdicts(now_ms, exposure, since_ms=0, known=0)
-        self.surprise = max(verdict.surprise for verdict in whole)
+        self.surprise = max(map(_SURPRISE, whole))
         if not may_notify:
             return None
         episode = self.episode
@@ -170,7 +177,8 @@ class Target:
     def _verdicts(self, now_ms: int, exposure: Exposure, since_ms: int, known: int) -> list[Verdict]:
         """A verdict for each window on stories after `since_ms`; `known` negative stories are added to the past."""
         past = self.baseline.as_of(now_ms, half_life_ms(self._settings))
-        rates = past.rates(self._prior, exposure.before(now_ms), known)
+        min_stories, notice = self._settings.min_stories, self._thresholds.notice
+        rates = self._rates(past, now_ms, exposure, known)
         baseline_score = past.mean_score(self._prior)
         baseline_share = past.share(self._prior)
         verdicts = []
@@ -179,19 +187,18 @@ class Target:
             negative = self.window.negatives(start)
             stories = max(exposure.within(now_ms, now_ms - start), negative, 1)
             prediction = Prediction(
-                tuple((rate.weight, rate.shape / rate.stories * stories, rate.shape) for rate in rates)
+                tuple([(rate.weight, rate.shape / rate.stories * stories, rate.shape) for rate in rates])
             )
-            if negative >= self._settings.min_stories:
-                prediction = prediction.told_by(len(self._tellers(start)))
+            if negative >= min_stories:
+                prediction = prediction.told_by(self.window.tellers(start, MOST_SOURCES))
             verdict = Verdict(window_s, negative, prediction, prediction.surprise(negative), baseline_score)
-            if verdict.surprise >= self._thresholds.notice:
+            if verdict.surprise >= notice:
                 verdict = self._with_mood(verdict, start, baseline_share)
             verdicts.append(verdict)
         return verdicts
 
-    def _tellers(self, start_ms: int) -> set[str]:
-        """Who told the negative stories since `start_ms` first; who only reprints one is not a teller."""
-        return {story.evidence.source for story in self.window.negative_stories(start_ms) if story.evidence is not None}
+    def _rates(self, past: Baseline, now_ms: int, exposure: Exposure, known: int = 0) -> tuple[Rate, ...]:
+        return past.rates(self._prior, exposure.before(now_ms), known)
 
     def _sources(self, start_ms: int) -> set[str]:
         """Who told the negative stories since `start_ms`."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from riskwire.alerting.explain import from_ms
-from riskwire.alerting.window import MILLION, Change
-from riskwire.schemas import Signal, TrendPoint
+from riskwire.alerting.told import MILLION
+from riskwire.alerting.window import Change
+from riskwire.schemas import Signal, TrendPoint, from_ms
 
 TREND_MS = 60_000
 
@@ -40,7 +40,7 @@ class Minute:
     def point(self) -> TrendPoint:
         """The record of this minute."""
         mean = (self.positive - self.negative) / (self.stories * MILLION) if self.stories else 0.0
-        return TrendPoint(
+        return TrendPoint.trusted(
             target=self.target,
             name=self.name,
             start=from_ms(self.start_ms),

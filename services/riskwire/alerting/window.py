@@ -11,79 +11,17 @@ are written anew. Which part a story is in, and the order they are restored in, 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import chain, groupby
-from operator import itemgetter
-from typing import Any
+from dataclasses import dataclass
+from itertools import chain
 
 import orjson
 
-from riskwire.schemas import AlertEvidence, Signal
-from riskwire.story import SHARED_BANDS, bands, same_story
+from riskwire.alerting.told import MAX_SOURCES, MILLION, Story, Told, evidence_of, weights_of
+from riskwire.schemas import Signal
 
-MILLION = 1_000_000
-MAX_ARTICLES = 200
-"""Article ids kept of one story; reprints beyond are counted but not remembered."""
-MAX_SOURCES = 50
 PART = 64
 """Stories of one part of a slot: with all the articles and sources they may have, some 800 kB."""
-
-
-@dataclass(slots=True)
-class Story:
-    """One story as one target's window sees it; weights in millionths, times in ms."""
-
-    fingerprint: str
-    first_ms: int
-    negative_ms: int | None
-    weights: tuple[int, int, int]
-    articles: set[str] = field(default_factory=set)
-    sources: set[str] = field(default_factory=set)
-    evidence: AlertEvidence | None = None
-    known: bool = False
-    """Learned from history: it is remembered, and neither counted nor learned here."""
-    part: int = 0
-    """In which part of its slot it is kept."""
-
-    @property
-    def at_ms(self) -> int:
-        """The time from which it counts."""
-        return self.first_ms if self.negative_ms is None else self.negative_ms
-
-    @property
-    def balance(self) -> int:
-        """positive - negative, of the article that decided, in millionths: a sum of them is the same in any order."""
-        return self.weights[2] - self.weights[0]
-
-    def encoded(self) -> list[Any]:
-        """Plain JSON values, for the state."""
-        return [
-            self.fingerprint,
-            self.first_ms,
-            self.negative_ms,
-            self.weights,
-            sorted(self.articles),
-            sorted(self.sources),
-            None if self.evidence is None else self.evidence.model_dump(mode="json"),
-            self.known,
-        ]
-
-    @classmethod
-    def decoded(cls, plain: list[Any]) -> Story:
-        """What `encoded` gave."""
-        fingerprint, first_ms, negative_ms, (negative, neutral, positive), articles, sources, evidence, *known = plain
-        return cls(
-            fingerprint=fingerprint,
-            first_ms=first_ms,
-            negative_ms=negative_ms,
-            weights=(negative, neutral, positive),
-            articles=set(articles),
-            sources=set(sources),
-            evidence=None if evidence is None else AlertEvidence.model_validate(evidence),
-            known=bool(known and known[0]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +58,9 @@ class Window:
         self._held = 0
         self._negative_slots: dict[int, list[Story]] = {}
         self._learned_until = 0
-        self._by_article: dict[str, Story] = {}
-        self._by_band: dict[str, list[Story]] = {}
+        self._due_ms = 0
+        """Before this no slot leaves the horizon or what is remembered."""
+        self._told = Told()
         self._times: list[int] = []
         self._negative_times: list[int] = []
         self.dirty: set[tuple[int, int]] = set()
@@ -133,18 +72,17 @@ class Window:
     def add(self, signal: Signal, at_ms: int, negative_from: float) -> Change:
         """Take a signal into the window at `at_ms` (its time, or the start of the bucket it was put off to)."""
         negative = signal.sentiment.negative >= negative_from
-        story = self._by_article.get(signal.article) or self._alike(signal.story)
+        story = self._told.find(signal.article, signal.story)
         if story is None:
-            story = Story(signal.story, at_ms, at_ms if negative else None, _weights(signal))
+            story = Story(signal.story, at_ms, at_ms if negative else None, weights_of(signal))
             story.articles.add(signal.article)
             story.sources.add(signal.source)
-            story.evidence = _evidence(signal) if negative else None
+            story.evidence = evidence_of(signal) if negative else None
             self._put(story)
             return Change(article=True, story=True, negative=negative)
         new_article = signal.article not in story.articles
-        if new_article and len(story.articles) < MAX_ARTICLES:
-            story.articles.add(signal.article)
-            self._by_article[signal.article] = story
+        if new_article:
+            self._told.join(story, signal.article)
         if len(story.sources) < MAX_SOURCES:
             story.sources.add(signal.source)
         self._touch(story)
@@ -155,16 +93,14 @@ class Window:
 
     def remember(self, signal: Signal, seen_ms: int, now_ms: int, negative_from: float) -> bool:
         """Remember a story of the past, so that a reprint is no news; whether it was not known already."""
-        story = self._by_article.get(signal.article) or self._alike(signal.story)
+        story = self._told.find(signal.article, signal.story)
         if story is not None:
-            if len(story.articles) < MAX_ARTICLES and signal.article not in story.articles:
-                story.articles.add(signal.article)
-                self._by_article[signal.article] = story
+            if signal.article not in story.articles and self._told.join(story, signal.article):
                 self._touch(story)
             return False
         if seen_ms // self._slot_ms * self._slot_ms + self._slot_ms + self._remember_ms > now_ms:
             negative = signal.sentiment.negative >= negative_from
-            story = Story(signal.story, seen_ms, seen_ms if negative else None, _weights(signal), known=True)
+            story = Story(signal.story, seen_ms, seen_ms if negative else None, weights_of(signal), known=True)
             story.articles.add(signal.article)
             self._put(story)
         return True
@@ -174,15 +110,8 @@ class Window:
 
         A window that holds too many lets its oldest slots go early; they are learned all the same.
         """
-        for slot in sorted(self._slots):
-            leaves = slot + self._slot_ms + self._horizon_ms
-            if leaves > now_ms:
-                break
-            if slot >= self._learned_until:
-                yield self._left(slot, leaves)
-                self._shadow(slot)
-            if slot + self._slot_ms + self._remember_ms <= now_ms:
-                self._forget(slot)
+        if now_ms >= self._due_ms:
+            yield from self._roll_slots(now_ms)
         self._learned_until = max(self._learned_until, (now_ms - self._horizon_ms) // self._slot_ms * self._slot_ms)
         self._uncount(now_ms - self._horizon_ms)
         while len(self) > self._most_stories and len(self._slots) > 1:
@@ -192,6 +121,22 @@ class Window:
                 self._learned_until = slot + self._slot_ms
                 self._uncount(self._learned_until - 1)
             self._forget(slot)
+
+    def _roll_slots(self, now_ms: int) -> Iterator[Left]:
+        for slot in sorted(self._slots):
+            leaves = slot + self._slot_ms + self._horizon_ms
+            if leaves > now_ms:
+                break
+            if slot >= self._learned_until:
+                yield self._left(slot, leaves)
+                self._shadow(slot)
+            if slot + self._slot_ms + self._remember_ms <= now_ms:
+                self._forget(slot)
+        ends = (slot + self._slot_ms for slot in self._slots)
+        self._due_ms = min(
+            (end + (self._horizon_ms if end + self._horizon_ms > now_ms else self._remember_ms) for end in ends),
+            default=0,
+        )
 
     def count(self, since_ms: int) -> int:
         """Stories that count from after `since_ms` on."""
@@ -212,6 +157,24 @@ class Window:
         first = since_ms // self._slot_ms * self._slot_ms
         for slot in sorted(slot for slot in self._negative_slots if slot >= first):
             yield from (story for story in self._negative_slots[slot] if story.at_ms > since_ms)
+
+    def tellers(self, since_ms: int, most: int) -> int:
+        """How many sources told those of `negative_stories` first that evidence is kept of; counted up to `most`."""
+        first = since_ms // self._slot_ms * self._slot_ms
+        found: set[str] = set()
+        for slot, stories in reversed(self._negative_slots.items()):
+            if slot < first:
+                continue
+            found.update(
+                [
+                    story.evidence.source
+                    for story in stories
+                    if story.evidence is not None and (slot > since_ms or story.at_ms > since_ms)
+                ]
+            )
+            if len(found) >= most:
+                return most
+        return len(found)
 
     def encoded(self, slot: int, part: int) -> bytes | None:
         """A part of a slot as state, None when it is gone."""
@@ -237,20 +200,6 @@ class Window:
         """Slots before this have been learned."""
         return self._learned_until
 
-    def _alike(self, fingerprint: str) -> Story | None:
-        """The earliest story told alike; ties by fingerprint, so that the order of arrival does not matter."""
-        found: dict[int, Story] = {}
-        for kind, keys in groupby(bands(fingerprint), key=itemgetter(0)):
-            near = [story for key in keys for story in self._by_band.get(key, ())]
-            shared, enough = Counter(map(id, near)), SHARED_BANDS[kind]
-            found |= {
-                id(story): story
-                for story in near
-                if story.fingerprint == fingerprint
-                or (shared[id(story)] >= enough and same_story(story.fingerprint, fingerprint))
-            }
-        return min(found.values(), key=lambda story: (story.first_ms, story.fingerprint), default=None)
-
     def _slot_of(self, story: Story) -> int:
         return story.at_ms // self._slot_ms * self._slot_ms
 
@@ -263,7 +212,10 @@ class Window:
     def _put(self, story: Story, part: int | None = None) -> None:
         """Into its slot; into the last part of it, or a new one when that is full, unless told."""
         slot = self._slot_of(story)
-        parts = self._slots.setdefault(slot, {})
+        parts = self._slots.get(slot)
+        if parts is None:
+            parts = self._slots[slot] = {}
+            self._due_ms = 0
         if part is None:
             part = max(parts, default=0)
             part += len(parts.get(part, ())) >= PART
@@ -271,10 +223,7 @@ class Window:
         parts.setdefault(part, []).append(story)
         self._held += 1
         self._touch(story)
-        for article in story.articles:
-            self._by_article[article] = story
-        for band in bands(story.fingerprint):
-            self._by_band.setdefault(band, []).append(story)
+        self._told.add(story)
         if story.known:
             return
         insort(self._times, story.at_ms)
@@ -288,8 +237,8 @@ class Window:
         self._take_out(story)
         story.known = False
         story.negative_ms = at_ms
-        story.weights = _weights(signal)
-        story.evidence = _evidence(signal)
+        story.weights = weights_of(signal)
+        story.evidence = evidence_of(signal)
         self._put(story)
 
     def _take_out(self, story: Story) -> None:
@@ -305,17 +254,7 @@ class Window:
             del self._slots[slot]
         if not story.known:
             _discard(self._times, story.at_ms)
-        self._unindex(story)
-
-    def _unindex(self, story: Story) -> None:
-        for article in story.articles:
-            self._by_article.pop(article, None)
-        for band in bands(story.fingerprint):
-            others = [other for other in self._by_band.get(band, ()) if other is not story]
-            if others:
-                self._by_band[band] = others
-            else:
-                self._by_band.pop(band, None)
+        self._told.remove(story)
 
     def _left(self, slot: int, at_ms: int) -> Left:
         stories = [story for story in self._in(slot) if not story.known]
@@ -335,7 +274,7 @@ class Window:
 
     def _forget(self, slot: int) -> None:
         for story in self._in(slot):
-            self._unindex(story)
+            self._told.remove(story)
             self._touch(story)
             self._held -= 1
         del self._slots[slot]
@@ -355,26 +294,3 @@ def _discard(times: list[int], value: int) -> None:
     at = bisect_right(times, value) - 1
     if at >= 0 and times[at] == value:
         del times[at]
-
-
-def _weights(signal: Signal) -> tuple[int, int, int]:
-    sentiment = signal.sentiment
-    return (
-        round(sentiment.negative * MILLION),
-        round(sentiment.neutral * MILLION),
-        round(sentiment.positive * MILLION),
-    )
-
-
-def _evidence(signal: Signal) -> AlertEvidence:
-    return AlertEvidence(
-        story=signal.story,
-        title=signal.title,
-        url=signal.url,
-        source=signal.source,
-        seen_at=signal.seen_at,
-        text=signal.evidence.text,
-        start=signal.evidence.start,
-        end=signal.evidence.end,
-        negative=signal.sentiment.negative,
-    )

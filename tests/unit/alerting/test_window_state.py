@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from datetime import timedelta
 
 import orjson
 import pytest
-from timeline import Timeline, mark, signal
+from timeline import START, Timeline, mark, signal
 
 from riskwire.alerting.book import Book
 from riskwire.alerting.target import Target
@@ -133,3 +134,26 @@ def test_the_order_in_which_records_are_restored_changes_nothing(seed: int) -> N
 
 def encoded(target: Target) -> object:
     return orjson.loads(target.encoded())
+
+
+@pytest.mark.parametrize("since_h", [0.0, 1.3, 5.1, 20.0])
+def test_tellers_are_those_whose_evidence_is_kept_and_no_more_are_counted_than_asked_for(since_h: float) -> None:
+    timeline = Timeline()
+    for batch in busy_day(random.Random(7)):
+        timeline.feed(*batch)
+    window = timeline.book.targets[NAME].window
+    since_ms = round((START + timedelta(hours=since_h)).timestamp() * 1000)
+    all_of_them = {story.evidence.source for story in window.negative_stories(since_ms) if story.evidence is not None}
+    assert len(all_of_them) > 5
+    assert window.tellers(since_ms, 1_000) == len(all_of_them)
+    assert window.tellers(since_ms, 3) == 3
+
+
+def test_a_story_of_the_past_that_is_told_only_now_is_forgotten_in_its_time_too() -> None:
+    timeline = Timeline()
+    timeline.feed(signal(80, NAME, 0.1), mark(81))
+    timeline.feed(signal(82, NAME, 0.1), mark(83))
+    timeline.feed(signal(12, NAME, 0.1, history=True), mark(83.5))
+    assert len(slots(timeline.state)) == 3
+    timeline.feed(signal(84.5, NAME, 0.1), mark(85))
+    assert len(slots(timeline.state)) == 3, "long before anything else leaves, the one of the past is gone"
