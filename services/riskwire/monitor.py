@@ -55,7 +55,7 @@ class Monitor:
             AlertStage(settings.alerting, article_partitions=bus.partitions(Topic.ARTICLES)),
             *sink_stages(store),
             WatchlistStage(bus.partitions(Topic.ARTICLES)),
-            HistoryStage(store, bus.lag, settings.store),
+            HistoryStage(store, bus.ends, bus.lag, settings.store),
         )
         self.watchlist = WatchlistEditor(bus, linker.watchlist)
         self._follower = Follower(bus, linker)

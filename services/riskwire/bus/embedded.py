@@ -88,6 +88,10 @@ class EmbeddedBus:
         """The state of a publisher's last step, read without taking its name over; empty where there is none."""
         return await self._reader.run(ledger.kept, name)
 
+    async def kept_by(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
+        """What the tasks of a group keep under keys of one prefix, over all partitions of the topic they read."""
+        return await self._reader.run(ledger.kept_by, group, self._layout.of(topic), prefix)
+
     async def records(self) -> dict[str, int]:
         """Records ever published, per topic."""
         return await self._reader.run(ledger.records)

@@ -95,6 +95,13 @@ class KafkaBus:
         state, _ = await last_step(self._cluster, self._log, name)
         return state
 
+    async def kept_by(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
+        """What the tasks of a group keep under keys of one prefix, over all partitions of the topic they read; reads
+        their whole changelog."""
+        self._check()
+        changelogs = [TopicPartition(self._cluster.state_of(group), p) for p in range(self.partitions(topic))]
+        return await self._log.latest(changelogs, f"{topic}/", prefix)
+
     async def records(self) -> dict[str, int]:
         """Offsets ever given out, per topic: records published, and a marker for each transaction and partition."""
         self._check()
@@ -117,8 +124,15 @@ class KafkaBus:
         return await self._survey.lag()
 
     async def lag_for(self, group: str) -> list[Lag]:
-        """`lag`, as a stage of that group asks in the middle of a step that waits on purpose: that is no standstill."""
-        for one in self.holds(group):
+        """`lag`, as a stage of that group asks in the middle of a step that waits on purpose: that is no standstill.
+
+        Raises:
+            BusError: no partition of the group is this process's any more: what it waits for would be refused.
+        """
+        held = self.holds(group)
+        if not held:
+            raise BusError(f"{group} is another worker's by now: it waits no longer", where=self._cluster.url)
+        for one in held:
             one.active_at = time.monotonic()
         return await self.lag()
 

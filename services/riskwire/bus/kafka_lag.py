@@ -125,7 +125,7 @@ class Survey:
                 spans[tp] = (start, ends[tp])
         counted = await self._log.count(spans, _COUNT_S)
         return [
-            Lag(group, topic, partition, self._behind(position, tps[topic, partition], ends, counted))
+            Lag(group, topic, partition, self._behind(position, tps[topic, partition], ends, counted), position)
             for (group, topic, partition), position in sorted(read.items())
         ]
 

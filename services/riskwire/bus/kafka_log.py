@@ -89,8 +89,29 @@ class Log:
                         f"{partition.topic}[{partition.partition}]@{position} does not become readable",
                         where=self._cluster.url,
                         do="A transaction that nobody ends may be in the way. It runs out after its timeout; where it "
-                        "does not (KAFKA-20734), `kafka-transactions.sh find-hanging` names it and `abort` ends it",
+                        "does not (KAFKA-20734), `kafka-transactions.sh find-hanging --broker-id … "
+                        "--max-transaction-timeout 1` names its partitions, and `abort` ends it in each",
                     )
+
+    async def latest(self, changelogs: Iterable[TopicPartition], beside: str, prefix: str) -> dict[str, bytes]:
+        """The newest value of each key that starts with `beside` and `prefix`, without `beside`; deleted ones are not.
+
+        Raises:
+            BusError: as `scan`.
+        """
+        starts = await self.beginnings(changelogs)
+        wanted, skip = (beside + prefix).encode(), len(beside.encode())
+        found: dict[str, bytes] = {}
+        for changelog, start in starts.items():
+            async for records in self.scan(changelog, start):
+                for record in records:
+                    if record.key.startswith(wanted):
+                        key = record.key[skip:].decode()
+                        if record.value is None:
+                            found.pop(key, None)
+                        else:
+                            found[key] = record.value
+        return found
 
     async def count(self, spans: Mapping[TopicPartition, tuple[int, int]], within_s: float) -> dict[str, list[int]]:
         """Offsets of the committed records inside each span, by `topic-partition`, as far as `within_s` lets it read;

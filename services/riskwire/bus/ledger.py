@@ -110,6 +110,17 @@ def kept(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
     )
 
 
+def kept_by(connection: sqlite3.Connection, group: str, slots: Sequence[int], prefix: str) -> dict[str, bytes]:
+    """What a group keeps under keys of one prefix, on all these slots."""
+    return dict(
+        connection.execute(
+            """SELECT key, value FROM state JOIN owners ON owner = owners.id
+               WHERE name = ? AND slot BETWEEN ? AND ? AND substr(key, 1, ?) = ?""",
+            (group, min(slots), max(slots), len(prefix), prefix),
+        )
+    )
+
+
 def step(
     connection: sqlite3.Connection,
     layout: Layout,
@@ -318,7 +329,7 @@ def ends(connection: sqlite3.Connection, topic: str) -> list[int]:
 def lag(connection: sqlite3.Connection) -> list[Lag]:
     """How far every group is behind, all of one moment."""
     rows = connection.execute(
-        """SELECT o.name, p.topic, p.partition, p.next_offset - o.position
+        """SELECT o.name, p.topic, p.partition, p.next_offset - o.position, o.position
            FROM owners o JOIN partitions p USING (slot) ORDER BY o.name, p.topic, p.partition"""
     )
     return [Lag(*row) for row in rows]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from riskwire import metrics
-from riskwire.bus.protocol import Assignment, Outgoing
+from riskwire.bus.protocol import Assignment, Outgoing, Publisher
 from riskwire.errors import SchemaError
 from riskwire.schemas import DeadLetter, Topic
 
@@ -24,6 +24,9 @@ _LEAST_ROOM = 1_000
 _MOST_TOLD = 20_000
 """Characters of a letter that is only told in the log."""
 
+_Take = Callable[[Sequence[Outgoing]], Awaitable[None]]
+"""Takes a step of these results."""
+
 
 async def commit_with_letters(
     assignment: Assignment, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]
@@ -35,25 +38,35 @@ async def commit_with_letters(
         BusError: revoked, closed or failed.
         SchemaError: what is refused is not a dead letter; nothing of the step has happened.
     """
+    await _taken(lambda these: assignment.commit(position, these, state), results)
+
+
+async def publish_with_letters(
+    publisher: Publisher, results: Sequence[Outgoing], state: Mapping[str, bytes | None]
+) -> None:
+    """One step, as `Publisher.publish`, that no dead letter can stop (`commit_with_letters`).
+
+    Raises:
+        BusError: fenced, closed or failed.
+        SchemaError: what is refused is not a dead letter; nothing of the step has happened.
+    """
+    await _taken(lambda these: publisher.publish(these, state), results)
+
+
+async def _taken(take: _Take, results: Sequence[Outgoing]) -> None:
     try:
-        await assignment.commit(position, results, state)
+        await take(results)
     except SchemaError as error:
         letters = [result for result in results if result.topic == Topic.DEAD_LETTERS]
         if not letters:
             raise
-        if await _committed_cut(assignment, position, results, state, len(letters)):
+        if await _taken_cut(take, results, len(letters)):
             log.warning("dead letters were refused and have been cut", letters=len(letters), error=str(error))
             return
-        await _commit_without(assignment, position, results, state)
+        await _taken_without(take, results)
 
 
-async def _committed_cut(
-    assignment: Assignment,
-    position: int,
-    results: Sequence[Outgoing],
-    state: Mapping[str, bytes | None],
-    letters: int,
-) -> bool:
+async def _taken_cut(take: _Take, results: Sequence[Outgoing], letters: int) -> bool:
     tried = list(results)
     for room in _ROOMS:
         cut = [_cut(result, max(room // letters, _LEAST_ROOM)) for result in results]
@@ -61,19 +74,17 @@ async def _committed_cut(
             continue
         tried = cut
         try:
-            await assignment.commit(position, cut, state)
-        except SchemaError:  # it may be the rest of the step: `_commit_without` will tell
+            await take(cut)
+        except SchemaError:  # it may be the rest of the step: `_taken_without` will tell
             continue
         return True
     return False
 
 
-async def _commit_without(
-    assignment: Assignment, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]
-) -> None:
+async def _taken_without(take: _Take, results: Sequence[Outgoing]) -> None:
     taken = True
     try:
-        await assignment.commit(position, [one for one in results if one.topic != Topic.DEAD_LETTERS], state)
+        await take([one for one in results if one.topic != Topic.DEAD_LETTERS])
     except SchemaError:
         taken = False
         raise

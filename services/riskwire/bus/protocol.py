@@ -37,12 +37,13 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a group is behind on one partition."""
+    """How far a group is behind on one partition, and the offset up to which it has read."""
 
     group: str
     topic: str
     partition: int
     records: int
+    position: int = 0
 
 
 class Assignment(Protocol):
@@ -118,6 +119,11 @@ class Bus(Protocol):
 
     async def kept(self, name: str) -> dict[str, bytes]:
         """The state of a publisher's last step, read without taking its name over; empty where there is none."""
+        ...
+
+    async def kept_by(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
+        """What the tasks of a group keep under keys of one prefix, as of their last steps, over all partitions of the
+        topic they read; read without joining (tools)."""
         ...
 
     async def records(self) -> dict[str, int]:

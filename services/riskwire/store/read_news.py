@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import orjson
 from sqlalchemy import Connection, and_, func, or_, select
 
-from riskwire.schemas import Evidence, Sentiment
+from riskwire.schemas import Evidence, Sentiment, from_ms
 from riskwire.store import tables
-from riskwire.store.rows import Cursor, StoryRow, from_ms, to_ms
+from riskwire.store.rows import Cursor, StoryRow, to_ms
 from riskwire.story import bands, is_fingerprint, same_story
 
 _REPRINTS = 4
@@ -111,7 +111,8 @@ def stories_of(connection: Connection, target: str, limit: int, before: Cursor |
 def newest_stories(connection: Connection, limit: int, before: Cursor | None) -> list[StoryRow]:
     """The newest stories of all, those that could not be read too, each by its newest article on this page."""
     table = tables.articles.c
-    query = select(tables.articles).order_by(table.seen_ms.desc(), table.id.desc()).limit(limit * _REPRINTS)
+    columns = [column for column in table if column is not table.read_with]  # a store of before has not got it
+    query = select(*columns).order_by(table.seen_ms.desc(), table.id.desc()).limit(limit * _REPRINTS)
     if before is not None:
         query = query.where(table.seen_ms < to_ms(before.at))
     shown = _Page(limit)

@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
+from riskwire.schemas import from_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
-from riskwire.store.rows import TargetKind, TargetOrder, TargetRow, Trend, TrendBucket, from_ms, to_ms
+from riskwire.store.rows import TargetKind, TargetOrder, TargetRow, Trend, TrendBucket, to_ms
 from riskwire.store.upsert import chunks
 
 SCORE_WINDOW = timedelta(days=7)

@@ -24,6 +24,7 @@ def forget_before(connection: Connection, cutoff: int) -> None:
     article = tables.articles.c
     old = select(article.id).where(article.seen_ms < cutoff)
     connection.execute(delete(tables.mentions).where(tables.mentions.c.article.in_(old)))
+    connection.execute(delete(tables.replaced).where(tables.replaced.c.seen_ms < cutoff))
     connection.execute(delete(tables.articles).where(article.seen_ms < cutoff))
     connection.execute(delete(tables.trends).where(tables.trends.c.start_ms < cutoff))
     connection.execute(delete(tables.signals).where(signal.seen_ms < cutoff))

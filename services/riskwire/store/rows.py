@@ -20,11 +20,6 @@ def to_ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
-def from_ms(ms: int) -> datetime:
-    """The UTC time of a number of milliseconds since 1970."""
-    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
-
-
 def kind_of(target: str) -> TargetKind:
     """The kind of a target by what stands before its colon; anything unheard of is an entity."""
     match target.partition(":")[0]:

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, func, select
 
-from riskwire.schemas import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint
+from riskwire.schemas import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms
 from riskwire.settings import Settings
 from riskwire.store import (
     read_alerts,
@@ -45,7 +45,6 @@ from riskwire.store.rows import (
     TargetOrder,
     TargetRow,
     Trend,
-    from_ms,
 )
 
 _P = ParamSpec("_P")
@@ -214,17 +213,18 @@ class Store:
             return read_news.stories_of(connection, target, limit, before)
 
     def past_of(
-        self, target: str, *, keys: Sequence[str], entities: Sequence[str], also: Sequence[str], most: int
+        self, target: str, *, keys: Sequence[str], entities: Sequence[str], also: Sequence[str], most: int, before: int
     ) -> list[PastArticle]:
-        """The newest articles that mention one of these names or entities and have no signal of `target`
-        (`read_mentions.articles_mentioning`)."""
+        """The newest articles read before a command that mention one of these names or entities and have no signal of
+        `target` (`read_mentions.articles_mentioning`)."""
         with self._reading() as connection:
-            return read_mentions.articles_mentioning(connection, target, keys, entities, also, most)
+            return read_mentions.articles_mentioning(connection, target, keys, entities, also, most, before)
 
-    def stories_told(self, target: str) -> list[tuple[str, datetime]]:
-        """The fingerprints of a target's stories, and when each was last told."""
+    def stories_told(self, target: str, *, since: datetime, before: int) -> list[tuple[str, datetime]]:
+        """The fingerprints of a target's stories that were read before a command and told since a time, and when each
+        was last told."""
         with self._reading() as connection:
-            return read_mentions.stories_told(connection, target)
+            return read_mentions.stories_told(connection, target, since, before)
 
     def watchlist_log(self, *, limit: int = 100, before: Cursor | None = None) -> list[CommandRow]:
         """What was decided of the watchlist, newest first."""

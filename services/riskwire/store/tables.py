@@ -21,8 +21,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
-"""2: the table `mentions`, and `commands.target`."""
+SCHEMA_VERSION = 3
+"""2: the table `mentions`, and `commands.target`. 3: the table `replaced`, and `articles.read_with`."""
 
 metadata = MetaData()
 
@@ -55,10 +55,24 @@ articles = Table(
     Column("negative", Float),
     Column("neutral", Float),
     Column("positive", Float),
+    Column("read_with", BigInteger),
     Index("articles_seen", "seen_ms", "id"),
     Index("articles_status", "status"),
 )
 """The newest version of each article as its analysis tells it."""
+
+replaced = Table(
+    "replaced",
+    metadata,
+    Column("article", String, primary_key=True),
+    Column("read_with", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("replaced_seen", "seen_ms"),
+)
+"""Of each article the last version that was read with an earlier watchlist than its newest one (-1: before any change):
+who is new on the list is told of it, whenever that is. `body` is its row of `articles` and those of `mentions`."""
 
 mentions = Table(
     "mentions",

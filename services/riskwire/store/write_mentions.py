@@ -7,7 +7,7 @@ not in the analysis: whether it was named as one who only comments on others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert
@@ -26,12 +26,17 @@ def write_mentions(connection: Connection, analyses: Iterable[Analysis], most: i
     articles: list[str] = []
     for analysis in analyses:
         articles.append(analysis.article.id)
-        weightiest = sorted(_rows(analysis), key=lambda row: (-row["relevance"], row["sentence"], row["key"]))
-        rows += ({"n": n, **row} for n, row in enumerate(weightiest[:most]))
+        rows += mention_rows(analysis, most)
     for chunk in chunks(articles):
         connection.execute(delete(tables.mentions).where(tables.mentions.c.article.in_(chunk)))
     if rows:
         connection.execute(insert(tables.mentions), rows)
+
+
+def mention_rows(analysis: Analysis, most: int) -> Iterator[dict[str, Any]]:
+    """The rows of `mentions` of an article, the weightiest first, at most `most`."""
+    weightiest = sorted(_rows(analysis), key=lambda row: (-row["relevance"], row["sentence"], row["key"]))
+    return ({"n": n, **row} for n, row in enumerate(weightiest[:most]))
 
 
 def _rows(analysis: Analysis) -> Iterable[dict[str, Any]]:

@@ -17,7 +17,8 @@ from riskwire.store import tables
 from riskwire.store.changes import record_changes
 from riskwire.store.rows import kind_of, to_ms
 from riskwire.store.upsert import chunks, insert_missing, upsert
-from riskwire.store.write_mentions import write_mentions
+from riskwire.store.write_mentions import mention_rows, write_mentions
+from riskwire.store.write_replaced import keep_earlier, keep_replaced
 
 TOPICS_KEPT = 5
 
@@ -28,20 +29,27 @@ Gained = Counter[str]
 def write_analyses(connection: Connection, analyses: Iterable[Analysis], mentions_kept: int) -> None:
     """Keep the newest version of each article, whom it mentions, and when each source was last heard."""
     newest: dict[str, Analysis] = {}
+    others: list[Analysis] = []
     heard: dict[str, int] = {}
     for analysis in analyses:
         article = analysis.article
         held = newest.get(article.id)
         if held is None or held.article.version <= article.version:
             newest[article.id] = analysis
+            others += [held] if held else []
+        else:
+            others.append(analysis)
         heard[article.source] = max(heard.get(article.source, 0), to_ms(article.seen_at))
+    rows = [_article_row(analysis) for analysis in newest.values()]
+    keep_replaced(connection, rows)
     changed = upsert(
-        connection,
-        tables.articles,
-        [_article_row(analysis) for analysis in newest.values()],
-        newer=lambda offered: offered.version >= tables.articles.c.version,
+        connection, tables.articles, rows, newer=lambda offered: offered.version >= tables.articles.c.version
     )
-    write_mentions(connection, [newest[article] for (article,) in changed], mentions_kept)
+    written = {article for (article,) in changed}
+    write_mentions(connection, [newest[article] for article in newest if article in written], mentions_kept)
+    others += [analysis for article, analysis in newest.items() if article not in written]
+    if others:
+        keep_earlier(connection, [(_article_row(one), list(mention_rows(one, mentions_kept))) for one in others])
     upsert(
         connection,
         tables.sources,
@@ -72,6 +80,7 @@ def _article_row(analysis: Analysis) -> dict[str, Any]:
         "negative": sentiment.negative if sentiment else None,
         "neutral": sentiment.neutral if sentiment else None,
         "positive": sentiment.positive if sentiment else None,
+        "read_with": analysis.read_with,
     }
 
 

@@ -9,7 +9,7 @@ title, for evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,12 +60,14 @@ def past_signals(
     articles: Iterable[PastArticle],
     told: Mapping[str, Sequence[tuple[str, datetime]]],
     most: int,
+    lately: Mapping[str, Collection[str]],
 ) -> list[Signal]:
     """The signals of a target's past, oldest first: one a story, of the newest `most` stories.
 
     Args:
         articles: that mention it and have no signal of it.
         told: by target of the entry, its stories that are known, and when each was last told.
+        lately: by target of the entry, articles that it was told of though their signals are not among those read.
     """
     own, *group = targets_of(entry)
     signals: list[Signal] = []
@@ -73,12 +75,13 @@ def past_signals(
     known_of_group = _Stories(told.get(group[0], ()) if group else ())
     for article in sorted(articles, key=lambda one: (one.seen_at, one.id)):
         signal = _signal(entry, own, sought, article)
-        if signal is None:
+        if signal is None or article.id in lately.get(own, ()):
             continue
         if known.add(article.story, article.seen_at):
             signals.append(signal)
         # Where the article speaks of the group already, another of its members was mentioned: that one counted.
-        untold = bool(group) and all(one.target != group[0] for one in article.spoken)
+        untold = bool(group) and article.id not in lately.get(group[0], ())
+        untold = untold and all(one.target != group[0] for one in article.spoken)
         if untold and known_of_group.add(article.story, article.seen_at):
             signals.append(signal.model_copy(update={"target": group[0], "name": entry.group}))
     newest = {one.article: None for one in reversed(signals)}

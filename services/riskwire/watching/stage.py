@@ -54,7 +54,7 @@ class WatchlistTask:
         step = Step()
         for message in batch:
             try:
-                watch = watch_of(read_record(COMMANDS, message.value, message.where), message.where)
+                watch = watch_of(message)
             except SchemaError as error:
                 step.results.append(dead_letter(WatchlistStage.name, message, error))
                 continue
@@ -83,23 +83,25 @@ class WatchlistTask:
         return {_TOLD: str(self._told).encode()}
 
 
-def watch_of(command: Command, where: str) -> Watch | None:
+def watch_of(message: Message) -> Watch | None:
     """What a command says of the watchlist; None where it speaks of something else.
 
     Raises:
-        SchemaError: it speaks of the watchlist and cannot be carried out.
+        SchemaError: it cannot be read; or it speaks of the watchlist and cannot be carried out.
     """
+    where = message.where
+    command = read_record(COMMANDS, message.value, where)
     if command.kind not in ("watchlist_set", "watchlist_remove"):
         return None
     kind, _, entry = (command.target or "").partition(":")
     if kind != "entity" or not re.fullmatch(ENTRY_ID, entry) or len(entry) > 100:
         raise SchemaError("target: must be `entity:` and the id of an entry", value=command.target, where=where)
     if command.kind == "watchlist_remove":
-        return Watch(id=entry, entry=None, at=command.at)
+        return Watch(id=entry, entry=None, at=command.at, command=message.offset)
     try:
         entity = recorded_entry(command.value, where)
     except SettingsError as error:
         raise SchemaError(f"value.{error.what}", value=error.value, where=where) from None
     if entity.id != entry:
         raise SchemaError(f"value.id: not the id {entry!r} of the target", value=entity.id, where=where)
-    return Watch(id=entry, entry=written_entry(entity), at=command.at)
+    return Watch(id=entry, entry=written_entry(entity), at=command.at, command=message.offset)

@@ -12,6 +12,7 @@ pytest.importorskip("aiokafka")
 from riskwire.bus.kafka import KafkaBus
 from riskwire.bus.kafka_cluster import Cluster
 from riskwire.bus.protocol import Lag
+from riskwire.errors import BusError
 from riskwire.settings import BusSettings, KafkaSettings
 
 
@@ -39,3 +40,11 @@ async def test_a_stage_that_looks_at_the_lag_in_the_middle_of_a_step_counts_as_g
     assert await bus.lag_for("history") == [Lag("infer", "articles", 0, 3)]
     assert history.assigned[0].active_at >= before
     assert other.assigned[0].active_at == 0.0, "only the group that looks"
+
+
+async def test_a_stage_whose_partition_was_taken_away_in_the_middle_of_a_step_is_told_when_it_looks() -> None:
+    bus = KafkaBus(Cluster("kafka://broker:9092", KafkaSettings()), None, None, BusSettings(url="kafka://broker:9092"))
+    bus._survey = Survey()
+    bus._joined = {("history", "commands"): Joined([])}
+    with pytest.raises(BusError, match="history is another worker's by now"):
+        await bus.lag_for("history")

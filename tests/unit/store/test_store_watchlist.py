@@ -143,6 +143,8 @@ def as_version_1(settings: Settings) -> None:
     """The store as riskwire made it before it kept mentions."""
     with closing(sqlite3.connect(settings.data / "store.sqlite")) as raw, raw:
         raw.execute("DROP TABLE mentions")
+        raw.execute("DROP TABLE replaced")
+        raw.execute("ALTER TABLE articles DROP COLUMN read_with")
         raw.execute("DROP INDEX commands_kind")
         raw.execute("ALTER TABLE commands DROP COLUMN target")
         raw.execute("UPDATE riskwire_schema SET version = 1")
@@ -163,7 +165,7 @@ def test_a_store_from_before_is_brought_up_to_date_with_all_it_holds(settings: S
         store.write_analyses([analysis(news, mentions=(mention("Acme", 0, 0, 0.1, news),))])
     with Store.open(settings) as store:
         assert [one.target for one in store.watchlist_log()] == ["entity:acme"]
-    assert rows(settings, "select version from riskwire_schema") == [(2,)]
+    assert rows(settings, "select version from riskwire_schema") == [(3,)]
     assert rows(settings, "select target from commands") == [("entity:acme",)]
     assert rows(settings, "select article from mentions") == [(content_id("a1"),)]
 

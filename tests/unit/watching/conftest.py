@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from past import World
 
 from riskwire.bus.embedded import EmbeddedBus
-from riskwire.settings import BusSettings
+from riskwire.inference.bundle import Bundle
+from riskwire.inference.engine import Engine
+from riskwire.settings import BusSettings, Settings
+from riskwire.store import Store
 
 
 @pytest.fixture
@@ -16,3 +20,15 @@ async def bus(tmp_path: Path) -> AsyncIterator[EmbeddedBus]:
         yield opened
     finally:
         await opened.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Settings(data=tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def world(tiny_bundle: Path, store: Store) -> AsyncIterator[World]:
+    async with Engine(Bundle.load(tiny_bundle)) as engine:
+        yield World(engine, store)

@@ -56,6 +56,8 @@ async def test_each_change_goes_to_every_partition_in_order() -> None:
     order = [("a", True), ("b", True), ("a", False)]
     assert told(step.results) == {0: order, 1: order, 2: order}
     assert set(committed({}, step.state)) == {"entry/b", "told"}
+    by_partition = [ARTICLES.validate_json(one.value) for one in step.results if one.partition == 2]
+    assert [one.command for one in by_partition if isinstance(one, Watch)] == [0, 1, 2], "which command it was"
 
 
 async def test_other_commands_are_none_of_its_business() -> None:
