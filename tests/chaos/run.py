@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--only", action="append", choices=KINDS, help="only faults of this kind; may be repeated")
     parser.add_argument("--broken", choices=BROKEN, help="run a build with a known mistake: it must be caught")
+    parser.add_argument("--feeds", type=int, default=6, help="feeds that ingesters poll meanwhile; 0: no live news")
     parser.add_argument("--drain", type=float, default=300.0, metavar="S", help="longest wait until all is read")
     parser.add_argument("--folder", type=Path, help="where logs and data go; must not exist")
     parser.add_argument("--keep", action="store_true", help="keep the folder also where all is well")
@@ -57,7 +58,7 @@ def _run(words: argparse.Namespace, seed: int, folder: Path) -> int:
 
     code = taken(folder / "code")
     sys.path[:0] = map(str, code.folders)  # before anything of riskwire is imported
-    from harness.chaos import Options, Run
+    from harness.chaos import FEWER, WORKERS, Options, Run
     from harness.plan import KINDS
     from harness.report import told, verdict
 
@@ -70,6 +71,8 @@ def _run(words: argparse.Namespace, seed: int, folder: Path) -> int:
         folder=folder,
         drain_s=words.drain,
         broken=words.broken,
+        feeds=words.feeds,
+        workers=WORKERS if words.broken is None else FEWER,
         kinds=tuple(words.only) if words.only else KINDS,
     )
     began = time.monotonic()
@@ -97,7 +100,7 @@ def _run(words: argparse.Namespace, seed: int, folder: Path) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         return 0
     again = f"python tests/chaos/run.py --seed {seed} --articles {words.articles} --faults {words.faults}"
-    again += f" --every {words.every:g} --partitions {words.partitions}"
+    again += f" --every {words.every:g} --partitions {words.partitions} --feeds {words.feeds}"
     again += "".join(f' --only "{kind}"' for kind in words.only or ())
     print(f"Logs and data are left in {folder}. To see it again:\n  {again}{_broken(words)}")
     return 1

@@ -44,6 +44,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
         "sleep": SLEEPER,
         "fail": [sys.executable, "-c", "raise SystemExit(2)"],
         "done": [sys.executable, "-c", ""],
+        "words": [sys.executable, "-c", "import sys; print('begun\\nriskwire: no way'); sys.exit(2)"],
         "deaf": [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"],
     }
     fleet = Fleet(commands, dict(os.environ), tmp_path, print, "done")
@@ -62,6 +63,48 @@ async def test_a_worker_that_leaves_is_started_again_and_how_it_left_is_counted(
     keeping.cancel()
     assert made.exits["sleep -9"] == 1
     assert failing.name == "fail-1"
+
+
+async def test_how_a_worker_left_is_noted_with_the_end_of_what_its_last_process_said(made: Fleet) -> None:
+    keeping = asyncio.create_task(made.keep())
+    made.start("words")
+    await until(lambda: len(made.departures) >= 2)
+    keeping.cancel()
+    for departure in made.departures:
+        assert (departure.worker, departure.code, departure.told) == ("words-1", 2, False)
+        assert departure.said == ("begun", "riskwire: no way"), "and nothing of the process before"
+        assert departure.explained
+
+
+async def test_one_that_the_run_has_killed_was_told_and_one_that_somebody_else_kills_was_not(made: Fleet) -> None:
+    keeping = asyncio.create_task(made.keep())
+    ours, others = made.start("sleep"), made.start("sleep")
+    made.kill(ours.pid)
+    os.kill(others.pid, signal.SIGKILL)
+    await until(lambda: len(made.departures) == 2)
+    keeping.cancel()
+    assert {one.worker: one.explained for one in made.departures} == {ours.name: True, others.name: False}
+
+
+async def test_one_that_leaves_again_at_once_is_started_later_each_time_but_not_one_that_was_killed(
+    made: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "MOST_AFTER_S", 0.35)
+    keeping = asyncio.create_task(made.keep())
+    failing, killed = made.start("fail"), made.start("sleep")
+    waits: set[float] = set()
+
+    def longest() -> bool:
+        waits.add(failing.again_after_s)
+        return failing.again_after_s == 0.35
+
+    await until(longest)
+    assert waits <= {0.0, 0.1, 0.35}
+    for times in (1, 2):
+        made.kill(killed.pid)
+        await until(lambda times=times: made.exits["sleep -9"] == times and killed.alive)
+    keeping.cancel()
+    assert killed.again_after_s == 0.1
 
 
 async def test_one_whose_work_is_done_is_not_started_again(made: Fleet) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from broker import how_to_get_it
-from harness.plan import KINDS
+from harness.plan import AIMED, KINDS
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
 RUN = Path(__file__).with_name("run.py")
-AIMED = ("SIGKILL in a transaction", "SIGSTOP in a transaction, SIGCONT")
+ARTICLES = 300
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def chaos(folder: Path, *words: object) -> tuple[int, str]:
 
 def counted(report: str) -> dict[str, int]:
     """The closing line of a report."""
-    found = re.search(r"in all: checked (\d+), lost (\d+), doubled (\d+), differing (\d+)", report)
+    found = re.search(r"^in all: checked (\d+), lost (\d+), doubled (\d+), differing (\d+)", report, re.MULTILINE)
     assert found is not None, "no report"
     return dict(zip(("checked", "lost", "doubled", "differing"), map(int, found.groups()), strict=True))
 
@@ -53,12 +53,17 @@ def test_under_every_kind_of_fault_nothing_is_lost_nothing_doubled_and_nothing_d
     tmp_path: Path, seed: int
 ) -> None:
     code, report = chaos(
-        tmp_path / "run", "--seed", seed, "--articles", 400, "--faults", len(KINDS), "--every", 4, "--drain", 240
+        *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", len(KINDS), "--every", 1.5),
+        *("--feeds", 4, "--drain", 240),
     )
     assert code == 0
     figures = counted(report)
     assert (figures["lost"], figures["doubled"], figures["differing"]) == (0, 0, 0)
-    assert figures["checked"] > 3_000
+    assert figures["checked"] > 2_000
+    for live in ("live articles", "live analyses"):
+        checked = re.search(rf"^{live} +(\d+)", report, re.MULTILINE)
+        assert checked is not None
+        assert int(checked.group(1)) > 20, live
     assert f"{len(KINDS)} of them while news was flowing" in report
     for kind in KINDS:
         assert re.search(rf"^ +\d+  {re.escape(kind)}$", report, re.MULTILINE), kind
@@ -69,7 +74,8 @@ def test_under_every_kind_of_fault_nothing_is_lost_nothing_doubled_and_nothing_d
 def test_a_build_that_is_broken_on_purpose_is_caught(tmp_path: Path, seed: int, broken: str) -> None:
     words = [word for kind in AIMED for word in ("--only", kind)]
     code, report = chaos(
-        tmp_path / "run", "--seed", seed, "--articles", 400, "--faults", 6, "--every", 3, "--broken", broken, *words
+        *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", 6, "--every", 1.5),
+        *("--feeds", 0, "--broken", broken, *words),
     )
     assert code == 1
     assert counted(report)["lost"] > 0

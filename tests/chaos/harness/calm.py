@@ -25,14 +25,20 @@ async def calm_data(name: str, command: Sequence[str], environment: Mapping[str,
     if not (folder / _DONE).exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        await _ended_well([*command, "--data", str(folder)], environment, within_s)
+        await ended_well([*command, "--data", str(folder)], environment, within_s)
         (folder / _DONE).touch()
     os.utime(folder)
     _forget_old()
     return folder
 
 
-async def _ended_well(command: Sequence[str], environment: Mapping[str, str], within_s: float) -> None:
+async def ended_well(command: Sequence[str], environment: Mapping[str, str], within_s: float) -> None:
+    """Run a command to its end.
+
+    Raises:
+        AssertionError: its code is not 0; with the end of what it said.
+        TimeoutError: it was not in that time.
+    """
     process = await asyncio.create_subprocess_exec(
         *LEASH, *command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
@@ -43,7 +49,7 @@ async def _ended_well(command: Sequence[str], environment: Mapping[str, str], wi
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert process.returncode == 0, f"the calm run failed:\n{said.decode(errors='replace')[-4_000:]}"
+    assert process.returncode == 0, f"{' '.join(command)} failed:\n{said.decode(errors='replace')[-4_000:]}"
 
 
 def embedded_records(data: Path) -> dict[str, list[bytes]]:

@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
+import resource
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker import Broker
+from broker import Broker, Hanging
 from confluent_kafka import KafkaException
 
-from harness import calm
 from harness.archive import digest_of, span_of, write_archive
+from harness.calm import calm_data, ended_well
 from harness.check import Compared
 from harness.cluster import Observer, proxied_broker
 from harness.fleet import LEASH, Fleet
 from harness.judgement import compared_notifications, compared_store, compared_topics, garbage_of, records_of
+from harness.live import Live, gone, live_news
+from harness.oversight import Operator
 from harness.plan import KINDS, Fault, Kind, faults
 from harness.proxy import Proxy
 from harness.receiver import Receiver
-from harness.services import DEADLINE_S, GROUPS, SESSION_S, Commands, notifying, on_kafka, plain, riskwire
+from harness.services import (
+    ARCHIVE,
+    DATA,
+    DEADLINE_S,
+    GROUPS,
+    LIVE_PREFIX,
+    SESSION_S,
+    Commands,
+    ingesting,
+    notifying,
+    on_kafka,
+    plain,
+    riskwire,
+)
 from harness.snapshot import Snapshot
 from harness.strikes import Strikes
+from harness.testimony import Testimony, heard
 
 if TYPE_CHECKING:
     from riskwire.bus.kafka import KafkaBus
@@ -36,7 +52,12 @@ _AT_ONCE = 3
 _SPARE = 1.3
 """The news is spread over this much more time than the faults that are left should take."""
 _CALM_S = 3_600.0
+_CREATE_S = 120.0
 _LOOK_S = 0.5
+
+WORKERS: Mapping[str, int] = {"infer": 2, "alert": 2, "sink": 2, "notify": 2}
+FEWER: Mapping[str, int] = {"infer": 2, "alert": 2, "sink": 1, "notify": 1}
+"""Where it is known who makes the mistake that is to be caught."""
 
 Said = Callable[[str], None]
 
@@ -53,8 +74,10 @@ class Options:
     folder: Path
     drain_s: float = 300.0
     broken: str | None = None
+    feeds: int = 6
+    """Polled by ingesters meanwhile; 0: no live news."""
     kinds: tuple[Kind, ...] = KINDS
-    workers: Mapping[str, int] = field(default_factory=lambda: {"infer": 2, "alert": 2, "sink": 2, "notify": 2})
+    workers: Mapping[str, int] = field(default_factory=lambda: WORKERS)
 
 
 @dataclass(slots=True)
@@ -72,10 +95,13 @@ class Outcome:
     unstoppable: int = 0
     drained: bool = False
     behind: str = ""
-    hanging: str = ""
+    aborted: list[Hanging] = field(default_factory=list)
+    """What Kafka itself had left hanging, and the operator has aborted."""
     arrived: int = 0
-    log_lines: dict[str, int] = field(default_factory=dict)
+    said: Testimony = field(default_factory=Testimony)
     wall_s: float = 0.0
+    processor_s: float = 0.0
+    """Of all processes that the run started, the calm run's too."""
     faults_s: float = 0.0
     drain_s: float = 0.0
     added: tuple[int, int] = (0, 0)
@@ -89,18 +115,14 @@ class Run:
         self._code = code
         self._say = say
         self._chance = random.Random(options.seed)
-        self._archive = options.folder / "archive.jsonl"
-        self._data = options.folder / "data"
+        self._archive = options.folder / ARCHIVE
+        self._data = options.folder / DATA
         self._logs = options.folder / "logs"
         self._outcome = Outcome()
         self._speed = 1.0
 
     async def run(self) -> Outcome:
-        """Do all of it.
-
-        Raises:
-            AssertionError: the cluster or the calm run cannot be had.
-        """
+        """Do all of it; an AssertionError, in a group, says why the cluster or the calm run cannot be had."""
         from riskwire.demo import corpus_path, watchlist_path
 
         began = time.monotonic()
@@ -109,7 +131,6 @@ class Run:
         self._data.mkdir()
         self._watchlist = watchlist_path()
         write_archive(self._archive, options.articles, options.seed, corpus_path(), self._watchlist)
-        quiet = await self._calm()
         async with AsyncExitStack() as stack:
             proxy = Proxy(random.Random(options.seed))
             stack.push_async_callback(proxy.close)
@@ -120,20 +141,31 @@ class Run:
             receiver = Receiver(random.Random(options.seed))
             stack.push_async_callback(receiver.close)
             await receiver.listen()
-            commands = Commands(self._archive, self._watchlist, self._data, options.broken, self._pace)
-            settings = on_kafka(f"kafka://127.0.0.1:{proxy.port}", options.partitions) | notifying(receiver.url)
+            live = await stack.enter_async_context(
+                live_news(options.feeds, random.Random(options.seed), options.folder, broker.client)
+            )
+            commands = Commands(options.folder, self._watchlist, options.broken, self._pace)
+            settings = on_kafka(f"kafka://127.0.0.1:{proxy.port}", options.partitions)
+            settings |= notifying(receiver.url) | ingesting()
             fleet = Fleet(commands, plain(self._code) | settings, self._logs, self._say, "replay")
             stack.callback(fleet.end)
-            await asyncio.to_thread(self._begin, broker)
+            async with asyncio.TaskGroup() as group:
+                calm_run = group.create_task(self._calm())
+                group.create_task(self._begin(broker))
+            quiet = calm_run.result()
             observer = Observer(broker.client)
-            strikes = Strikes(fleet, broker, proxy, observer, SESSION_S, DEADLINE_S, self._say)
-            await self._disturbed(fleet, strikes)
-            await self._judged(quiet, broker, observer, receiver)
+            strikes = Strikes(fleet, broker, proxy, observer, SESSION_S, DEADLINE_S, self._say, live is not None)
+            await self._disturbed(fleet, strikes, live)
+            await self._judged(quiet, broker, observer, receiver, live)
             self._outcome.exits = dict(sorted(fleet.exits.items()))
             self._outcome.unstoppable = fleet.unstoppable
             self._outcome.fenced = dict(proxy.fenced)
-        self._count_lines()
+        logs = sorted(self._logs.glob("*.log"))
+        said = ((log.name, log.read_text(encoding="utf-8", errors="replace")) for log in logs)
+        self._outcome.said = heard(said, fleet.departures)
         self._outcome.wall_s = time.monotonic() - began
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self._outcome.processor_s = spent.ru_utime + spent.ru_stime
         return self._outcome
 
     # Before
@@ -143,53 +175,58 @@ class Run:
         self._say("the calm run")
         command = riskwire("replay", str(self._archive), "--watchlist", str(self._watchlist))
         environment = plain(self._code) | {"RISKWIRE_BUS__KEEP_PROCESSED": "100000000"}
-        return await calm.calm_data(name, command, environment, _CALM_S)
+        return await calm_data(name, command, environment, _CALM_S)
 
-    def _begin(self, broker: Broker) -> None:
-        broker.format()
-        broker.start()
-        made = subprocess.run(
-            riskwire("topics", "create"),
-            env=plain(self._code) | on_kafka(broker.url, self._options.partitions),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert made.returncode == 0, made.stderr
+    async def _begin(self, broker: Broker) -> None:
+        self._say("the broker")
+        await asyncio.to_thread(broker.format)
+        await asyncio.to_thread(broker.start)
+        environment = plain(self._code) | on_kafka(broker.url, self._options.partitions)
+        async with asyncio.TaskGroup() as group:
+            for prefix in ("", LIVE_PREFIX) if self._options.feeds else ("",):
+                with_prefix = environment | {"RISKWIRE_KAFKA__PREFIX": prefix}
+                group.create_task(ended_well(riskwire("topics", "create"), with_prefix, _CREATE_S))
 
     # Meanwhile
 
     def _pace(self) -> str:
         return "max" if self._speed == float("inf") else f"{self._speed:.3f}"
 
-    async def _disturbed(self, fleet: Fleet, strikes: Strikes) -> None:
+    async def _disturbed(self, fleet: Fleet, strikes: Strikes, live: Live | None) -> None:
         """Let the news flow through the workers, do the faults, let all of it settle."""
         options = self._options
         plan = list(faults(options.faults, options.every_s, self._chance, options.kinds))
         for role, count in options.workers.items():
             for _ in range(count):
                 fleet.start(role)
+        if live is not None:
+            live.start(fleet)
         begin, end = span_of(self._archive)
         self._speed = (end - begin).total_seconds() / (self._planned_s(plan) * _SPARE)
         fleet.start("replay")
-        keeping = asyncio.create_task(fleet.keep())
+        operator = Operator(strikes.broker, strikes.at_broker, self._say)
+        meanwhile = [asyncio.create_task(fleet.keep()), asyncio.create_task(operator.work())]
         try:
+            self._say("the workers")
             await self._until_they_work(strikes.observer, begin)
             started = time.monotonic()
             await self._faults(plan, fleet, strikes, begin, end)
             self._outcome.faults_s = time.monotonic() - started
             strikes.proxy.heal()
+            if live is not None:
+                await live.hush()
             self._say("all faults are done; the rest of the news as fast as it is read")
             settling = time.monotonic()
             self._speed = float("inf")
             for worker in fleet.of("replay"):
                 fleet.kill(worker.pid)
-            await self._until_all_is_read(fleet, strikes.broker)
+            await self._until_all_is_read(fleet, strikes.broker, live)
             self._outcome.drain_s = time.monotonic() - settling
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for task in meanwhile:
+                task.cancel()
+            await asyncio.gather(*meanwhile, return_exceptions=True)
+            self._outcome.aborted = operator.aborted
             self._outcome.faults = dict(strikes.done)
             self._outcome.missed = strikes.missed
 
@@ -236,45 +273,60 @@ class Run:
 
     # Afterwards
 
-    async def _until_all_is_read(self, fleet: Fleet, broker: Broker) -> None:
-        from riskwire.bus.drain import drained
-        from riskwire.errors import RiskwireError
-
+    async def _until_all_is_read(self, fleet: Fleet, broker: Broker, live: Live | None) -> None:
         try:
             async with asyncio.timeout(self._options.drain_s):
                 await fleet.finished.wait()
                 self._say("the news is published; waiting until it is read")
-                while not self._outcome.drained:
-                    with suppress(RiskwireError):  # a machine so busy that the cluster does not answer in time
-                        async with self._bus(broker) as bus:
-                            await drained(bus, GROUPS)
-                            self._outcome.drained = True
+                await self._until_drained(broker, "", GROUPS)
+                if live is not None:
+                    self._outcome.behind = "live news: not all of it is published"
+                    await live.until_all_is_there()
+                    self._say("live news is published; the ingesters go")
+                    await gone(fleet)
+                    self._outcome.behind = "live news: infer"
+                    await self._until_drained(broker, LIVE_PREFIX, ("infer",))
+                self._outcome.drained = True
         except TimeoutError:
-            self._outcome.behind = "the replay has not ended" if not fleet.finished.is_set() else "the stages"
+            if not self._outcome.behind:
+                self._outcome.behind = "the stages" if fleet.finished.is_set() else "the replay has not ended"
+
+    async def _until_drained(self, broker: Broker, prefix: str, groups: Sequence[str]) -> None:
+        from riskwire.bus.drain import drained
+        from riskwire.errors import RiskwireError
+
+        while True:
+            with suppress(RiskwireError):  # a machine so busy that the cluster does not answer in time
+                async with self._bus(broker, prefix) as bus:
+                    await drained(bus, groups)
+                    return
 
     @asynccontextmanager
-    async def _bus(self, broker: Broker) -> AsyncIterator[KafkaBus]:
+    async def _bus(self, broker: Broker, prefix: str) -> AsyncIterator[KafkaBus]:
         from riskwire.bus.kafka import KafkaBus
         from riskwire.settings import BusSettings, KafkaSettings
 
-        bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings(partitions=self._options.partitions))
+        kafka = KafkaSettings(partitions=self._options.partitions, prefix=prefix)
+        bus = await KafkaBus.open(BusSettings(url=broker.url), kafka)
         try:
             yield bus
         finally:
             await bus.close()
 
-    async def _judged(self, quiet: Path, broker: Broker, observer: Observer, receiver: Receiver) -> None:
+    async def _judged(
+        self, quiet: Path, broker: Broker, observer: Observer, receiver: Receiver, live: Live | None
+    ) -> None:
         if self._outcome.drained:
-            await self._judge(quiet, broker, observer, receiver)
+            await self._judge(quiet, broker, observer, receiver, live)
             return
-        with suppress(AssertionError):
-            self._outcome.hanging = await asyncio.to_thread(broker.hanging_transactions)
         try:
-            await self._judge(quiet, broker, observer, receiver)
+            await self._judge(quiet, broker, observer, receiver, live)
         except AssertionError as error:
             self._say(f"what is there cannot be read: {error}")
 
-    async def _judge(self, quiet: Path, broker: Broker, observer: Observer, receiver: Receiver) -> None:
+    async def _judge(
+        self, quiet: Path, broker: Broker, observer: Observer, receiver: Receiver, live: Live | None
+    ) -> None:
         outcome = self._outcome
         garbage = len(garbage_of(observer))
         outcome.added = (observer.added.total() - garbage, garbage)
@@ -282,17 +334,6 @@ class Run:
         alerts = await records_of(broker.client, "alerts")
         outcome.compared.append(await compared_notifications(alerts, receiver))
         outcome.arrived = receiver.arrived.total()
+        if live is not None:
+            outcome.compared += await live.judge()
         outcome.store_checked, outcome.store = await compared_store(quiet, self._data)
-
-    def _count_lines(self) -> None:
-        wanted = {
-            "fenced, joined the group anew": "joining anew",
-            "left because another owner had taken over": "another owner has taken over",
-            "lost answers to a commit, settled by looking": "the answer to a commit was lost",
-            "restores of state": '"state restored"',
-            "tracebacks": "Traceback (most recent call last)",
-        }
-        for what, words in wanted.items():
-            self._outcome.log_lines[what] = sum(
-                path.read_text(encoding="utf-8", errors="replace").count(words) for path in self._logs.glob("*.log")
-            )

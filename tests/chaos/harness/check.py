@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,39 @@ def without(records: Iterable[bytes], extra: Counter[bytes]) -> list[bytes]:
     return list(counted.elements())
 
 
+def live_lost(final: Mapping[str, str], articles: Iterable[Record]) -> list[str]:
+    """Pages whose last words (`final`, by address) are not on the log of articles."""
+    there = {(article["url"], article["title"]) for article in articles}
+    return [f"{url}: {words}" for url, words in final.items() if (url, words) not in there]
+
+
+def compare_live(final: Mapping[str, str], stood: Collection[tuple[str, str]], articles: Iterable[Record]) -> Compared:
+    """Articles of feeds: each page's last words at least once, from each feed each version once and no two versions
+    alike, and nothing that never stood there.
+
+    Args:
+        final: the last words of each page.
+        stood: all words that ever stood on each page; what was corrected before anyone looked need not be there.
+    """
+    found = list(articles)
+    compared = Compared("live articles", len(found), live_lost(final, found))
+    versions = Counter((one["source"], one["id"], one["version"]) for one in found)
+    words = Counter((one["source"], one["id"], one["title"]) for one in {_identity(one): one for one in found}.values())
+    compared.doubled = [f"{which}" for which, count in (versions + words).items() for _ in range(count - 1)]
+    compared.differing = [f"never published: {one}" for one in found if (one["url"], one["title"]) not in stood]
+    return compared
+
+
+def compare_readings(articles: Iterable[Record], analyses: Iterable[Record]) -> Compared:
+    """One analysis per (id, version) of the log of articles."""
+    expected = {_article(one) for one in articles}
+    found = Counter(map(_analysis, analyses))
+    compared = Compared("live analyses", found.total(), [f"{which}" for which in expected - {*found}])
+    compared.doubled = [f"{which}" for which, count in found.items() for _ in range(count - 1)]
+    compared.differing = [f"of no article: {which}" for which in {*found} - expected]
+    return compared
+
+
 def view_differences(calm: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
     """What users would see otherwise."""
     found = []
@@ -121,6 +154,10 @@ def letter_of(raw: bytes) -> bytes:
     except UnicodeDecodeError:
         record, encoding = base64.b64encode(raw).decode(), "base64"
     return json.dumps({"stage": "infer", "topic": "articles", "record": record, "encoding": encoding}).encode()
+
+
+def _identity(article: Record) -> tuple[object, ...]:
+    return article["source"], *_article(article)
 
 
 def _by_identity(topic: str, records: Iterable[bytes]) -> dict[tuple[object, ...], list[bytes]]:

@@ -15,8 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.testimony import Departure, last_lines
+
 LOOK_S = 0.2
 AGAIN_AFTER_S = 0.5
+MOST_AFTER_S = 8.0
+LIVED_S = 15.0
+"""Who leaves is started again half a second later; who leaves again before it has lived so long, after four times as
+long: workers that start over and over would take all processor time from the broker that they wait for."""
+_BEHIND = 10
+"""Niceness of workers above that of the run and its broker, which all of them wait for."""
 STOP_WITHIN_S = 60.0
 """A worker that was told to stop and has not after this long is killed, and counted."""
 
@@ -33,8 +41,12 @@ class Worker:
     role: str
     name: str
     process: subprocess.Popen[bytes]
+    said_from: int
+    """Where in its log begins what this process says."""
     leaving: bool = False
+    started_at: float = field(default_factory=time.monotonic)
     ended_at: float = 0.0
+    again_after_s: float = 0.0
 
     @property
     def pid(self) -> int:
@@ -64,18 +76,24 @@ class Fleet:
     done_role: str
     workers: list[Worker] = field(default_factory=list)
     started: Counter[str] = field(default_factory=Counter)
-    exits: Counter[str] = field(default_factory=Counter)
-    """How processes ended, by `role code`; those that the run itself killed apart."""
+    departures: list[Departure] = field(default_factory=list)
+    """How processes ended, until `end`."""
     unstoppable: int = 0
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process of `done_role` has ended with 0."""
     _asleep: Counter[int] = field(default_factory=Counter)
+    _killed: set[int] = field(default_factory=set)
+
+    @property
+    def exits(self) -> Counter[str]:
+        """How processes ended, by `role code`."""
+        return Counter(f"{one.worker.rpartition('-')[0]} {one.code}" for one in self.departures)
 
     def start(self, role: str) -> Worker:
         """Start a further worker of a role."""
         number = self.started[role] = self.started[role] + 1
         name = f"{role}-{number}"
-        worker = Worker(role, name, self._process(role, name))
+        worker = Worker(role, name, *self._process(role, name))
         self.workers.append(worker)
         return worker
 
@@ -102,6 +120,7 @@ class Fleet:
 
     def kill(self, pid: int) -> None:
         """kill -9."""
+        self._killed.add(pid)
         _send(pid, signal.SIGKILL)
 
     def put_to_sleep(self, pid: int) -> None:
@@ -127,7 +146,7 @@ class Fleet:
         except subprocess.TimeoutExpired:
             self.unstoppable += 1
             self.say(f"{worker.name} did not stop when told: killed")
-            worker.process.kill()
+            self.kill(worker.pid)
             worker.process.wait(timeout=20)
         self._note(worker)
         self.workers.remove(worker)
@@ -139,14 +158,14 @@ class Fleet:
                 if worker.alive or worker.leaving:
                     continue
                 if not worker.ended_at:
-                    worker.ended_at = time.monotonic()
-                    self._note(worker)
+                    self._ended(worker)
                     if worker.role == self.done_role and worker.process.returncode == 0:
                         self.finished.set()
                 if self.finished.is_set() and worker.role == self.done_role:
                     continue
-                if time.monotonic() - worker.ended_at >= AGAIN_AFTER_S:
-                    worker.process, worker.ended_at = self._process(worker.role, worker.name), 0.0
+                if time.monotonic() - worker.ended_at >= worker.again_after_s:
+                    worker.process, worker.said_from = self._process(worker.role, worker.name)
+                    worker.started_at, worker.ended_at = time.monotonic(), 0.0
             await asyncio.sleep(LOOK_S)
 
     def end(self) -> None:
@@ -158,9 +177,10 @@ class Fleet:
             with suppress(subprocess.TimeoutExpired):
                 worker.process.wait(timeout=20)
 
-    def _process(self, role: str, name: str) -> subprocess.Popen[bytes]:
-        with (self.logs / f"{name}.log").open("ab") as out:
-            return subprocess.Popen(
+    def _process(self, role: str, name: str) -> tuple[subprocess.Popen[bytes], int]:
+        with self._log(name).open("ab") as out:
+            said_from = out.tell()
+            process = subprocess.Popen(
                 [*LEASH, *self.commands[role]],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -168,11 +188,29 @@ class Fleet:
                 env=dict(self.environment),
                 start_new_session=True,
             )
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _BEHIND)
+        return process, said_from
+
+    def _ended(self, worker: Worker) -> None:
+        worker.ended_at = time.monotonic()
+        self._note(worker)
+        killed, lived = worker.pid in self._killed, worker.ended_at - worker.started_at > LIVED_S
+        longer_s = min(worker.again_after_s * 4, MOST_AFTER_S)
+        worker.again_after_s = AGAIN_AFTER_S if killed or lived else max(AGAIN_AFTER_S, longer_s)
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
 
     def _note(self, worker: Worker) -> None:
-        code = worker.process.returncode
-        self.exits[f"{worker.role} {code}"] += 1
-        if code not in (0, -signal.SIGKILL):
+        with self._log(worker.name).open("rb") as log:
+            log.seek(worker.said_from)
+            said = last_lines(log.read().decode("utf-8", "replace"))
+        code, told = worker.process.returncode, worker.leaving or worker.pid in self._killed
+        departure = Departure(worker.name, code, told, worker.role == self.done_role, said)
+        self.departures.append(departure)
+        if not departure.explained:
+            self.say(f"{worker.name} left with {code}, which nothing explains")
+        elif not told and code:
             self.say(f"{worker.name} left with {code}")
 
 

@@ -10,14 +10,16 @@ if TYPE_CHECKING:
 
 
 def verdict(outcome: Outcome) -> bool:
-    """Whether all of it is as the calm run left it."""
-    return outcome.drained and not outcome.store and all(one.good for one in outcome.compared)
+    """Whether all of it is as the calm run left it, every exit is explained, and nobody left a traceback."""
+    same = outcome.drained and not outcome.store and all(one.good for one in outcome.compared)
+    return same and outcome.said.good
 
 
 def told(options: Options, outcome: Outcome) -> Iterator[str]:
     """The report, line by line."""
     yield f"seed {options.seed}, {options.articles} articles"
     yield f"wall time {outcome.wall_s:.0f} s: faults {outcome.faults_s:.0f} s, then {outcome.drain_s:.0f} s to the end"
+    yield f"processor time {outcome.processor_s:.0f} s"
     yield f"faults: {options.faults}, {outcome.while_flowing} of them while news was flowing"
     for kind, count in sorted(outcome.faults.items()):
         yield f"  {count:4}  {kind}"
@@ -25,9 +27,10 @@ def told(options: Options, outcome: Outcome) -> Iterator[str]:
     yield f"  added to articles: {outcome.added[0]} repeats, {outcome.added[1]} records that cannot be read"
     fenced = ", ".join(f"{count} at {request}" for request, count in sorted(outcome.fenced.items()))
     yield f"fenced producers seen on the wire: {sum(outcome.fenced.values())}{f' ({fenced})' if fenced else ''}"
-    yield "what the workers said:"
-    for what, count in outcome.log_lines.items():
-        yield f"  {count:4}  {what}"
+    if outcome.aborted:
+        where = ", ".join(f"{one.topic}[{one.partition}]@{one.start}" for one in outcome.aborted)
+        yield f"transactions that Kafka itself left hanging, aborted with its tools: {where}"
+    yield from outcome.said.told()
     yield "processes that ended, by role and code (-9: killed by the run; 0: told to stop, or done):"
     for ended, count in outcome.exits.items():
         yield f"  {count:4}  {ended}"
@@ -42,11 +45,11 @@ def told(options: Options, outcome: Outcome) -> Iterator[str]:
     yield (
         f"in all: checked {sum(one.checked for one in records) + outcome.store_checked}, "
         f"lost {sum(len(one.lost) for one in records)}, doubled {sum(len(one.doubled) for one in records)}, "
-        f"differing {sum(len(one.differing) for one in records) + len(outcome.store)}"
+        f"differing {sum(len(one.differing) for one in records) + len(outcome.store)}; "
+        f"unexplained exits {len(outcome.said.unexplained)}, tracebacks {len(outcome.said.traces)}"
     )
     for one in outcome.compared:
         yield from one.told()
     yield from outcome.store[:5]
     if not outcome.drained:
         yield f"NOT ALL WAS READ in {options.drain_s:.0f} s: {outcome.behind}"
-        yield f"transactions that hang in the broker:\n{outcome.hanging}"

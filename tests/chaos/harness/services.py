@@ -18,6 +18,11 @@ STUCK_S = 30
 GROUPS = ("infer", "alert", "notify", *(f"sink-{topic}" for topic in ("analyses", "signals", "trends", "alerts")))
 """Groups that must have read everything before a run is judged."""
 
+LIVE_PREFIX = "live-"
+"""Of the topics of live news."""
+ARCHIVE, DATA, FEEDS = "archive.jsonl", "data", "feeds.yaml"
+"""In the folder of a run: the news, the data directory of the sinks, the feed list."""
+
 
 def riskwire(*words: str) -> list[str]:
     """`riskwire …` of whatever code PYTHONPATH names."""
@@ -57,29 +62,44 @@ def notifying(url: str) -> dict[str, str]:
     }
 
 
+def ingesting() -> dict[str, str]:
+    """Settings for feeds on this machine, polled as often as may be, also after a failure."""
+    return {
+        "RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS": '["127.0.0.1"]',
+        "RISKWIRE_INGEST__PER_HOST": "16",
+        "RISKWIRE_INGEST__BACKOFF_MAX_S": "10",
+        "RISKWIRE_INGEST__TICK_S": "1",
+    }
+
+
 class Commands(dict[str, list[str]]):
     """What is started, by role; the pace of the replayer is asked for each time.
 
     Args:
+        folder: of the run.
         broken: the known mistake of infer and alert, where they are to have one.
         pace: what `--speed` gets.
     """
 
-    def __init__(self, archive: Path, watchlist: Path, data: Path, broken: str | None, pace: Callable[[], str]) -> None:
+    def __init__(self, folder: Path, watchlist: Path, broken: str | None, pace: Callable[[], str]) -> None:
         def stage(*words: str) -> list[str]:
             if broken is None:
                 return riskwire(*words)
             return [sys.executable, str(Path(__file__).with_name("broken.py")), broken, *words]
 
+        live = ("env", f"RISKWIRE_KAFKA__PREFIX={LIVE_PREFIX}")
+        infer = stage("infer", "--port", "0", "--watchlist", str(watchlist))
         super().__init__(
             {
-                "infer": stage("infer", "--port", "0", "--watchlist", str(watchlist)),
+                "infer": infer,
                 "alert": stage("alert", "--port", "0"),
-                "sink": riskwire("sink", "--port", "0", "--data", str(data)),
+                "sink": riskwire("sink", "--port", "0", "--data", str(folder / DATA)),
                 "notify": riskwire("notify", "--port", "0"),
+                "ingest": [*live, *stage("ingest", "--port", "0", "--feeds", str(folder / FEEDS))],
+                "live": [*live, *infer],
             }
         )
-        self._replay = riskwire("replay", str(archive), "--publish-only", "--speed")
+        self._replay = riskwire("replay", str(folder / ARCHIVE), "--publish-only", "--speed")
         self._pace = pace
 
     def __missing__(self, role: str) -> list[str]:

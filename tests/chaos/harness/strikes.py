@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from broker import Broker
 
 from harness.cluster import Observer
-from harness.fleet import Fleet
+from harness.fleet import Fleet, Worker
 from harness.plan import Fault, Kind
 from harness.proxy import ADD_PARTITIONS, TRANSACTION, Proxy, Trap, Way
 
-STAGES = ("infer", "alert", "sink", "notify")
+_STAGES = ("infer", "alert", "sink", "notify")
 _AIMED_AT = ("infer", "infer", "alert", "alert", "sink")
 """Whose transactions traps are laid for; notify takes one only when there is an alert."""
-_HURT = (*_AIMED_AT, "notify")
+_LIVE = ("ingest", "live")
+_LIVE_AIMED_AT = ("ingest", "ingest", "live")
 _MOST_OF_A_ROLE = 4
-_TRAP_S = 12.0
+_TRAP_S = 8.0
 _GARBAGE = (b"", b"{", b'{"v":1,"kind":"article","id":7}', b"\xff\xfe no text", b'{"kind":"unheard of"}')
 
 
@@ -36,12 +37,27 @@ class Strikes:
     session_s: float
     deadline_s: float
     say: Callable[[str], None]
+    live: bool = False
+    """Whether there are ingesters and an infer of what they bring."""
     done: Counter[str] = field(default_factory=Counter)
     missed: int = 0
     """Traps into which no transaction went."""
     garbage: int = 0
-    _at_broker: asyncio.Lock = field(default_factory=asyncio.Lock)
+    at_broker: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever stops the broker, or needs it."""
     _at_traffic: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def _stages(self) -> tuple[str, ...]:
+        return (*_STAGES, *_LIVE) if self.live else _STAGES
+
+    @property
+    def _aimed_at(self) -> tuple[str, ...]:
+        return (*_AIMED_AT, *_LIVE_AIMED_AT) if self.live else _AIMED_AT
+
+    def _victim(self, chance: random.Random) -> Worker | None:
+        role = chance.choice((*self._aimed_at, "notify"))
+        return self.fleet.one_of([role], chance) or self.fleet.one_of(self._stages, chance)
 
     async def strike(self, fault: Fault) -> None:
         """Do a fault to its end: the process sleeps no more, the broker is back, the traffic flows."""
@@ -82,13 +98,13 @@ class Strikes:
     # Processes
 
     async def _kill(self, fault: Fault, chance: random.Random) -> None:
-        worker = self.fleet.one_of([chance.choice(_HURT)], chance) or self.fleet.one_of(STAGES, chance)
+        worker = self._victim(chance)
         if worker is not None:
             self._tell(fault, worker.name)
             self.fleet.kill(worker.pid)
 
     async def _sleep(self, fault: Fault, chance: random.Random) -> None:
-        worker = self.fleet.one_of([chance.choice(_HURT)], chance) or self.fleet.one_of(STAGES, chance)
+        worker = self._victim(chance)
         if worker is not None:
             asleep_s = self._asleep_s(chance)
             self._tell(fault, f"{worker.name} for {asleep_s:.1f} s")
@@ -118,7 +134,7 @@ class Strikes:
             await self._sleep(fault, chance)
 
     def _trap(self, chance: random.Random, spring: Callable[[int], None]) -> Trap:
-        role = chance.choice(_AIMED_AT)
+        role = chance.choice(self._aimed_at)
         # The sink's store is elsewhere: its transactions hold nothing but the position.
         requests = [request for request in TRANSACTION if role != "sink" or request != ADD_PARTITIONS]
         request, hold = chance.choice(requests), chance.random() < 0.5
@@ -166,14 +182,14 @@ class Strikes:
             self.fleet.wake(pid)
 
     async def _add(self, fault: Fault, chance: random.Random) -> None:
-        roles = [role for role in STAGES if len(self.fleet.of(role)) < _MOST_OF_A_ROLE]
+        roles = [role for role in self._stages if len(self.fleet.of(role)) < _MOST_OF_A_ROLE]
         if not roles:
             await self._remove(fault, chance)
             return
         self._tell(fault, self.fleet.start(chance.choice(roles)).name)
 
     async def _remove(self, fault: Fault, chance: random.Random) -> None:
-        roles = [role for role in STAGES if len(self.fleet.of(role)) > 1]
+        roles = [role for role in self._stages if len(self.fleet.of(role)) > 1]
         if not roles:
             await self._add(fault, chance)
             return
@@ -201,14 +217,14 @@ class Strikes:
     # The broker
 
     async def _restart_broker(self, fault: Fault, chance: random.Random) -> None:
-        async with self._at_broker:
+        async with self.at_broker:
             self._tell(fault, "SIGTERM")
             await asyncio.to_thread(self.broker.stop)
             await asyncio.sleep(chance.uniform(0, 3))
             await asyncio.to_thread(self.broker.start)
 
     async def _kill_broker(self, fault: Fault, chance: random.Random) -> None:
-        async with self._at_broker:
+        async with self.at_broker:
             self._tell(fault, "SIGKILL")
             await asyncio.to_thread(self.broker.kill)
             await asyncio.sleep(chance.uniform(0, 3))
@@ -266,7 +282,7 @@ class Strikes:
 
     async def _repeat(self, fault: Fault, chance: random.Random) -> None:
         """A second source: articles that are there already, and records that are none."""
-        async with self._at_broker:
+        async with self.at_broker:
             tail = await asyncio.to_thread(self.observer.tail)
             articles = [one for one in tail if b'"kind":"article"' in one[2] and one[2] not in self.observer.added]
             repeats = chance.sample(articles, min(len(articles), 10))
