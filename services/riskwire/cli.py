@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,7 +16,7 @@ from riskwire.cli_feeds import feeds_app
 from riskwire.cli_letters import letters_app
 from riskwire.cli_options import ConfigFile, Data, Json, Limit, run_to_end, settings_of
 from riskwire.cli_watchlist import watchlist_app
-from riskwire.errors import RiskwireError, SettingsError
+from riskwire.errors import RiskwireError, SettingsError, leaves
 from riskwire.settings import Settings, described
 
 app = typer.Typer(
@@ -92,7 +95,7 @@ def replay(
     speed: Annotated[
         str, typer.Option("--speed", metavar="N|max", help="Archive seconds per real second, or `max`.")
     ] = "max",
-    limit: Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1, max=10**12)] = None,
     publish_only: Annotated[
         bool, typer.Option("--publish-only", help="Only write the articles; run no other stage.")
     ] = False,
@@ -261,6 +264,8 @@ def _mount_model_commands() -> None:
 
 def main() -> None:
     """Entry point: every failure that can be acted on is one clear message and a non-zero exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not every terminal has the letters that news is written in
+        sys.stdout.reconfigure(errors="backslashreplace")
     if len(sys.argv) > 1 and sys.argv[1] in ("model", "--help"):
         _mount_model_commands()
     try:
@@ -268,13 +273,28 @@ def main() -> None:
     except* RiskwireError as group:
         from riskwire.commands.terminal import printable
 
-        for error in _flat(group):
+        for error in leaves(group):
             typer.echo(f"riskwire: {printable(str(error), lines=True)}", err=True)
         sys.exit(2)
+    except* OSError as group:
+        full = [error for error in leaves(group) if isinstance(error, OSError) and error.errno == errno.ENOSPC]
+        if not full:
+            raise
+        _give_up_output(full[0])
+    finally:
+        _write_out()
 
 
-def _flat(group: BaseExceptionGroup[RiskwireError]) -> list[RiskwireError]:
-    found: list[RiskwireError] = []
-    for error in group.exceptions:
-        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
+def _write_out() -> None:
+    """Write what has been said, here rather than at the interpreter's end: who reads it may be gone, or a disk full."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_output(error)
+
+
+def _give_up_output(error: OSError) -> NoReturn:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still unwritten
+    if not isinstance(error, BrokenPipeError):
+        typer.echo(f"riskwire: what was to be said cannot be written: {error}", err=True)
+    sys.exit(1)

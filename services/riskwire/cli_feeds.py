@@ -47,11 +47,16 @@ def feeds_remove(
 
 
 @feeds_app.command("list")
-def feeds_list(json: Json = False, data: Data = None, config: ConfigFile = None) -> None:
-    """The feeds that are polled, and whether a file or somebody by hand had the last word on each."""
+def feeds_list(
+    json: Json = False,
+    failing: Annotated[bool, typer.Option("--failing", help="Only feeds of which news may be missed.")] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """The feeds that are polled, how each does, and whether a file or somebody by hand had the last word on it."""
     from riskwire.commands.feeds import show as main
 
-    run_to_end(main(settings_of(config, data=data), json))
+    run_to_end(main(settings_of(config, data=data), json, failing=failing))
 
 
 @feeds_app.command("import")

@@ -21,7 +21,7 @@ ConfigFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Limit = Annotated[int, typer.Option("--limit", help="Most rows.", min=1)]
+Limit = Annotated[int, typer.Option("--limit", help="Most rows.", min=1, max=1_000_000_000)]
 
 
 def settings_of(config: Path | None, **flat: Any) -> Settings:

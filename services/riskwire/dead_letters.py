@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from riskwire.bus import Bus, Message, Outgoing
 from riskwire.bus.amendment import Amendment
 from riskwire.errors import SchemaError, SettingsError
-from riskwire.schemas import DeadLetter, Topic, read_record
+from riskwire.schemas import Article, DeadLetter, Topic, content_id, read_record
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,9 @@ LAST_WORD = frozenset({Topic.COMMANDS, Topic.FEEDS})
 """Topics of which the newest record of a key is what counts: an older one put back would have the last word."""
 
 _NOTE = "replayed:"
+_CUT = "its record was too large to be kept whole"
+_REFUSED_RECORD = ("SchemaError:", "TooLargeError:")
+"""How the error of a letter begins where the record is at fault."""
 _CHUNK = 64
 _MOST_CHUNK = 4_096
 _READER = TypeAdapter(DeadLetter)
@@ -52,6 +55,16 @@ class Letter:
     def source(self) -> str:
         """Where its record was read."""
         return f"{self.said.topic}[{self.said.partition}]@{self.said.offset}"
+
+    @property
+    def is_article(self) -> bool:
+        """Whether its record is an article that ingest could not publish: it has been on no topic yet."""
+        return self.said.stage == "ingest" and self.said.topic.startswith("feed:")
+
+    @property
+    def names_record(self) -> str:
+        """The same for all letters of one record. Items of a feed are counted anew in each document."""
+        return f"{self.source}#{content_id(self.said.record)}" if self.is_article else self.source
 
     def payload(self) -> bytes:
         """The record as it was read.
@@ -171,7 +184,7 @@ def replay(
     begin: Sequence[int] = (),
 ) -> Replay:
     """Decide on letters: each record back onto the topic and partition it came from, with its key, once (several groups
-    that read one topic may each have a letter of it).
+    that read one topic may each have a letter of it); an article that ingest could not publish onto `articles`.
 
     Args:
         state: of the publisher `dead-letters`.
@@ -189,9 +202,9 @@ def replay(
     before: list[Letter] = []
     refused: list[tuple[Letter, str]] = []
     for letter in letters:
-        source = "" if letter.place in worked else letter.source
+        source = "" if letter.place in worked else letter.names_record
         if source:
-            twin = source in {one.source for one in done}  # also `again` puts a record back once
+            twin = source in {one.names_record for one in done}  # also `again` puts a record back once
             if twin or ((letter.place in noted or source in returned) and not again):
                 before.append(letter)
                 continue
@@ -201,8 +214,7 @@ def replay(
             if why is not None:
                 refused.append((letter, why))
                 continue
-            said = letter.said
-            results.append(Outgoing(said.topic, said.key, letter.payload(), said.partition))
+            results.append(_returned(letter))
         done.append(letter)
         notes[_NOTE + letter.place] = orjson.dumps({"at": now.isoformat(timespec="seconds"), "from": source})
     return Replay(results, notes, done=tuple(done), before=tuple(before), refused=tuple(refused))
@@ -210,7 +222,25 @@ def replay(
 
 def why_not(letter: Letter, partitions: Mapping[str, int]) -> str | None:
     """Why the record of a letter cannot be put back, or None."""
+    if letter.is_article:
+        return next(_article_obstacles(letter), None)
     return next(_obstacles(letter, partitions.get(letter.said.topic, 0)), None)
+
+
+def _returned(letter: Letter) -> Outgoing:
+    said = letter.said
+    if letter.is_article:
+        return Outgoing(Topic.ARTICLES, Article.model_validate_json(letter.payload()).id, letter.payload())
+    return Outgoing(said.topic, said.key, letter.payload(), said.partition)
+
+
+def _article_obstacles(letter: Letter) -> Iterator[str]:
+    if letter.said.cut:
+        yield _CUT
+    try:
+        Article.model_validate_json(letter.payload())
+    except ValueError:
+        yield "its record is not an article"
 
 
 def _obstacles(letter: Letter, count: int) -> Iterator[str]:
@@ -219,10 +249,10 @@ def _obstacles(letter: Letter, count: int) -> Iterator[str]:
         yield f"it is line {said.offset} of an archive: mend the file and replay that"
     if said.topic == Topic.DEAD_LETTERS or not count:
         yield f"there is no topic {said.topic} to put it back onto"
-    if said.receiver is not None or (said.stage == "notify" and not said.error.startswith("SchemaError")):
+    if said.receiver is not None or (said.stage == "notify" and not said.error.startswith(_REFUSED_RECORD)):
         yield "it is a notification that was given up, and does not say to whom it was owed"
     if said.cut:
-        yield "its record was too large to be kept whole"
+        yield _CUT
     if said.partition >= count:
         yield f"{said.topic} has partitions 0 to {count - 1} now, and it came from {said.partition}"
     if said.topic in LAST_WORD and said.key is None:

@@ -22,6 +22,14 @@ A message says what was wrong, with what value, where, and what to do about it.
 
 from __future__ import annotations
 
+import reprlib
+
+_SHORT = reprlib.Repr()
+"""A few kilobytes of YAML can hold lists of lists of one list whose whole `repr` no memory can."""
+_SHORT.maxlevel = 4
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = 10
+_SHORT.maxstring = _SHORT.maxother = 1_000
+
 
 class RiskwireError(Exception):
     """Base of all errors raised on purpose; renders what, value, where and what to do the same way for each."""
@@ -36,12 +44,13 @@ class RiskwireError(Exception):
     def __str__(self) -> str:
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.value is not None:
-            shown = repr(self.value)
+            shown = _SHORT.repr(self.value)
             parts.append(f"(got {shown if len(shown) <= 200 else shown[:197] + '...'})")
         text = " ".join(parts)
         if self.__cause__ is not None:
-            text += f": {type(self.__cause__).__name__}: {self.__cause__}"
-        return f"{text}. {self.do}" if self.do else text
+            name, said = type(self.__cause__).__name__, str(self.__cause__)
+            text += f": {said}" if said.startswith(name) else f": {name}: {said}" if said else f": {name}"
+        return f"{text.rstrip('.')}. {self.do}" if self.do else text
 
 
 class SettingsError(RiskwireError):
@@ -103,3 +112,10 @@ class FeedError(RiskwireError):
 
 class NotifyError(RiskwireError):
     """A notification that could not be delivered."""
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors that an error carries, where it is a group of them; else itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in leaves(part)]
+    return [error]

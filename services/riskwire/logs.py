@@ -39,6 +39,7 @@ def configure_logging(settings: LogSettings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_news)
+    handler.addFilter(_in_short)
     handler.addFilter(Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -83,6 +84,16 @@ def _is_news(record: logging.LogRecord) -> bool:
     said, error = record.getMessage(), record.exc_info[1] if record.exc_info else None
     known = type(error).__module__.startswith("aiokafka.") or "/aiokafka/producer/" in said
     return not (known and "exception was never retrieved" in said)
+
+
+def _in_short(record: logging.LogRecord) -> bool:
+    """What aiokafka tells of brokers that are away it tells in one line: the traceback is of its insides, and whoever
+    asked is told too. Any other error keeps its traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    away = isinstance(error, OSError | TimeoutError) or type(error).__module__.startswith("aiokafka.")
+    if away and record.name.split(".")[0] == "aiokafka":
+        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error!r}", (), None
+    return True
 
 
 def _without_userinfo(

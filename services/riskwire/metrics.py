@@ -24,6 +24,9 @@ TRIMMED = Counter("riskwire_bus_trimmed_records", "Processed records removed fro
 FETCHES = Counter("riskwire_ingest_fetches", "Fetches by outcome", ["outcome"])
 FETCHED_BYTES = Counter("riskwire_ingest_fetched_bytes", "Bytes of feed documents after decompression")
 ARTICLES = Counter("riskwire_ingest_articles", "Articles published", ["kind"])
+SHORTENED = Counter(
+    "riskwire_ingest_shortened_articles", "Articles whose text was shortened: all of it was too large for a record"
+)
 SKIPPED = Counter("riskwire_ingest_skipped_entries", "Entries of documents that became no article", ["reason"])
 FAULTY = Counter("riskwire_ingest_faulty_documents", "Documents that were read in part")
 

@@ -19,7 +19,7 @@ import structlog
 from riskwire import metrics
 from riskwire.bus import Assignment, Bus, Message, Outgoing
 from riskwire.bus.letters import commit_with_letters
-from riskwire.errors import BundleError, BusError, DeviceError, RiskwireError, StoreError
+from riskwire.errors import BundleError, BusError, DeviceError, RiskwireError, StoreError, leaves
 from riskwire.schemas import DeadLetter, Topic
 
 log = structlog.get_logger(__name__)
@@ -112,7 +112,7 @@ async def run_stage(bus: Bus, stage: Stage, *, batch: int, wait_s: float = 1.0) 
                 runner = _Runner(stage, assignment, batch, wait_s)
                 group.create_task(runner.run(), name=f"{stage.name}-{assignment.partition}")
     except BaseExceptionGroup as failures:
-        failure, *others = sorted(_leaves(failures), key=_is_fatal, reverse=True)
+        failure, *others = sorted(leaves(failures), key=_is_fatal, reverse=True)
         for other in others:
             log.error("stage failed", stage=stage.name, error=repr(other))
     if failure is not None:  # raised out here, so that it does not carry the group that carries it
@@ -209,10 +209,4 @@ class _Runner:
 
 def _is_fatal(error: BaseException) -> bool:
     """Whether it is the stage that cannot go on, rather than the record that cannot be processed."""
-    return any(isinstance(leaf, _FATAL) for leaf in _leaves(error))
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
+    return any(isinstance(leaf, _FATAL) for leaf in leaves(error))

@@ -238,7 +238,7 @@ def recorded_entry(entry: object, where: str) -> WatchedEntity:
 def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
     try:
         tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that there is not
         raise SettingsError("the watchlist is not YAML", where=str(path)) from error
     if not isinstance(tree, list):
         raise SettingsError("the watchlist must be a list of entries", value=tree, where=str(path))

@@ -15,7 +15,7 @@ from cli import environment, lines, riskwire, started
 from feedserver import Publisher, publishing
 from services_on_kafka import until
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def running(feeds: Path, data: Path, env: dict[str, str]) -> Iterator[str]:
             raise AssertionError("it ended without saying where it serves")
     finally:
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
 
 
 def test_feeds_are_added_and_removed_while_it_runs_and_stay_so_when_it_starts_again(
@@ -68,6 +68,17 @@ def test_feeds_are_added_and_removed_while_it_runs_and_stay_so_when_it_starts_ag
         assert re.search(r"polls 2 feeds", said)
         assert feeds("add", publisher.url("hand"), "--id", "hand").stdout.startswith("added hand: ")
         until(lambda: polled() == {"file", "doomed", "hand"}, PATIENCE_S, lambda: str(polled()))
+        feeds("add", publisher.url("nowhere"), "--id", "nowhere")
+
+        def conditions() -> dict[str, dict]:
+            return {row["id"]: row for row in lines("feeds", "list", "--data", data, env=env)}
+
+        until(lambda: conditions()["nowhere"]["state"] == "failing", PATIENCE_S, lambda: str(conditions()))
+        (failing,) = lines("feeds", "list", "--failing", "--data", data, env=env)
+        assert (failing["id"], failing["read_at"]) == ("nowhere", None)
+        assert failing["failures"] >= 1
+        assert "404" in failing["error"]
+        assert feeds("remove", "nowhere").returncode == 0
         assert feeds("remove", "doomed").returncode == 0
 
     publisher.asked.clear()

@@ -23,7 +23,6 @@ LEVELS = {room: level for level, rooms in enumerate((GROUND, CARRIERS, ROOMS, TO
 
 MOST_LINES = 400
 LONG_FOR_A_REASON: dict[str, str] = {
-    "services/riskwire/settings.py": "one tree, each setting documented where it is defined",
     "services/riskwire/schemas.py": "every record in one place",
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from aiokafka.errors import KafkaError
 
 from riskwire.logs import configure_logging
 from riskwire.settings import LogSettings
@@ -41,12 +42,29 @@ def test_a_line_of_a_library_is_an_object_like_ours(capsys: pytest.CaptureFixtur
 def test_an_exception_of_a_library_is_told_inside_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="json"))
     try:
-        raise ConnectionError("reset")
-    except ConnectionError:
+        raise KeyError("generation")
+    except KeyError:
         logging.getLogger("aiokafka").exception("heartbeat failed")
     (line,) = logged(capsys)
     assert line["event"] == "heartbeat failed"
-    assert "ConnectionError: reset" in line["exception"]
+    assert "Traceback" in line["exception"]
+    assert "KeyError: 'generation'" in line["exception"]
+
+
+@pytest.mark.parametrize("error", [ConnectionError("reset"), TimeoutError(), KafkaError("no 100%")])
+def test_brokers_that_are_away_are_no_reason_for_a_traceback(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(LogSettings(format="json"))
+    for name in ("aiokafka.producer.sender", "another.library"):
+        try:
+            raise error
+        except type(error):
+            logging.getLogger(name).exception("Unexpected error in %s routine", "sender")
+    theirs, others = logged(capsys)
+    assert theirs["event"] == f"Unexpected error in sender routine: {error!r}"
+    assert "exception" not in theirs
+    assert "Traceback" in others["exception"]
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning"])

@@ -8,11 +8,12 @@ from riskwire.ingest.feedlist import DEFAULT_FEEDS, read_feeds
 from riskwire.monitor import watchlist_of
 from riskwire.notify import Notify
 from riskwire.settings import Settings
+from riskwire.store.engine import store_url
 from riskwire.web import bind
 
 
 def check(settings: Settings) -> None:
-    """Look at the feed list, watchlist, bundle, receivers and port.
+    """Look at the feed list, watchlist, bus, store, bundle, receivers and port; nothing is opened or asked.
 
     Raises:
         RiskwireError: the first that cannot be used.
@@ -21,5 +22,14 @@ def check(settings: Settings) -> None:
     bind(settings.web).close()
     watchlist_of(settings.watchlist)
     check_bus(settings)
+    if settings.bus.url != "embedded":
+        _check_kafka(settings)
+    store_url(settings)
     Notify(settings.notify)
     Bundle.load(settings.inference.bundle)
+
+
+def _check_kafka(settings: Settings) -> None:
+    from riskwire.bus.kafka_cluster import Cluster  # noqa: PLC0415  (aiokafka is an extra)
+
+    Cluster(settings.bus.url, settings.kafka).client()

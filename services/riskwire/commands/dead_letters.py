@@ -13,7 +13,7 @@ from riskwire.commands.errands import Errands, is_errand
 from riskwire.commands.show import opened_bus, print_lines
 from riskwire.commands.terminal import print_table, printable
 from riskwire.dead_letters import PUBLISHER, Letter, Replay, beginnings, every, find, newest, overtaken, replay, replays
-from riskwire.errors import SettingsError
+from riskwire.errors import SchemaError, SettingsError
 from riskwire.schemas import Topic
 from riskwire.settings import Settings
 
@@ -75,8 +75,16 @@ async def show(settings: Settings, place: str, json: bool) -> int:
         if value:
             print(f"{name:<9} {printable(value)}")
     print()
-    print(printable(said.record, lines=True))
+    print(printable(_readable(letter), lines=True))
     return 0
+
+
+def _readable(letter: Letter) -> str:
+    """The record for a person: what was no text as far as it is some, with escapes for the rest."""
+    try:
+        return letter.payload().decode("utf-8", "backslashreplace")
+    except ValueError:
+        return letter.said.record
 
 
 async def replay_letters(
@@ -123,8 +131,20 @@ async def _replay(
 
         return await amend(bus, PUBLISHER, decide)
 
+    async def put_back(some: Sequence[Letter]) -> Replay:
+        """Where the bus refuses one of several, each in a step of its own."""
+        try:
+            return await note(some, ())
+        except SchemaError as error:
+            if len(some) == 1:
+                return Replay(refused=((some[0], str(error)),))
+        total = Replay()
+        for one in some:
+            total = _sum(total, await put_back([one]))
+        return total
+
     returned = [letter for letter in letters if not is_errand(letter)]
-    total = await note(returned, ()) if returned else Replay()
+    total = await put_back(returned) if returned else Replay()
     if due := [letter for letter in letters if is_errand(letter)]:
         total = _sum(total, await _do(due, errands, note, replays(await bus.kept(PUBLISHER)), again=again))
     return total
@@ -163,6 +183,8 @@ def _tell(done: Replay, counts: dict[str, int]) -> None:
             print(f"{letter.place} delivered")
         elif is_errand(letter):
             print(f"{letter.place} written to the store")
+        elif letter.is_article:
+            print(f"{letter.place} published as an article")
         else:
             print(f"{letter.place} put back onto {printable(letter.said.topic)}[{letter.said.partition}]")
     for letter in done.before:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from riskwire.commands.show import opened_bus, print_lines
 from riskwire.commands.terminal import print_table, printable
 from riskwire.ingest.catalogue import Catalogue, FeedChange, permitted_url
+from riskwire.ingest.condition import Condition, conditions, polls_of
 from riskwire.ingest.feedlist import read_feeds
 from riskwire.ingest.publication import change_feeds, feeds_of
+from riskwire.ingest.schedule import PollState
 from riskwire.schemas import Feed
 from riskwire.settings import Settings
+
+_TOLD = {"failures", "error", "failed_at", "read_at", "polled_at", "polled_by", "next_at", "moved_to"}
+"""What of a poll is told as JSON."""
 
 
 async def add(
@@ -60,29 +68,68 @@ async def import_file(settings: Settings, file: Path) -> int:
     return 0
 
 
-async def show(settings: Settings, json: bool) -> int:
-    """The list, and where each feed comes from."""
+async def show(settings: Settings, json: bool, *, failing: bool = False) -> int:
+    """The list, where each feed comes from and how it does.
+
+    Args:
+        failing: only those of which news may be missed.
+    """
     async with opened_bus(settings) as bus:
         catalogue = await feeds_of(bus)
-    feeds = sorted(catalogue.feeds.values(), key=lambda feed: feed.id)
+        polls = await polls_of(bus)
+    shown = [one for one in conditions(catalogue.feeds.values(), polls) if one.needs_a_look or not failing]
     if json:
-        print_lines([feed.model_dump(mode="json") | {"from": catalogue.origin(feed.id)} for feed in feeds])
+        print_lines([_plain(one, catalogue) for one in shown])
         return 0
     print_table(
-        ("id", "every", "format", "from", "url"),
+        ("id", "state", "last read", "every", "from", "url"),
         [
             (
-                feed.id,
-                f"{feed.every_s} s" if feed.enabled else "off",
-                feed.format,
-                catalogue.origin(feed.id),
-                feed.url,
+                one.feed.id,
+                one.state,
+                _moment(one.poll.read_at if one.poll else None),
+                f"{one.feed.every_s} s",
+                catalogue.origin(one.feed.id),
+                one.feed.url,
             )
-            for feed in feeds
+            for one in shown
         ],
-        empty="No feeds yet: `riskwire feeds add URL`.",
+        empty="No feed fails." if failing and catalogue.feeds else "No feeds yet: `riskwire feeds add URL`.",
     )
-    if catalogue.removed_by_hand:
+    if troubles := [trouble for one in shown for trouble in _troubles(one)]:
+        print("\n" + "\n".join(map(printable, troubles)))
+    if catalogue.removed_by_hand and not failing:
         print(f"\nIn the feed list's file and removed by hand: {printable(', '.join(catalogue.removed_by_hand))}.")
         print("`riskwire feeds add ID` brings one back.")
     return 0
+
+
+def _plain(one: Condition, catalogue: Catalogue) -> dict[str, object]:
+    poll = PollState(url=one.feed.url) if one.poll is None else one.poll
+    told = poll.model_dump(mode="json", include=_TOLD)
+    return one.feed.model_dump(mode="json") | {"from": catalogue.origin(one.feed.id), "state": one.state} | told
+
+
+def _troubles(one: Condition) -> Iterator[str]:
+    """What is wrong with a feed, a line each; nothing where all is well."""
+    feed, poll = one.feed, one.poll
+    if poll is None or not one.needs_a_look:
+        return
+    by = f", polled by {poll.polled_by}" if poll.polled_by else ""
+    if one.state == "failing":
+        times = "1 failure" if poll.failures == 1 else f"{poll.failures} failures in a row"
+        yield (
+            f"{feed.id} fails: {poll.error or poll.problem} ({times}, the last {_moment(poll.failed_at)}; "
+            f"last read {_moment(poll.read_at)}; again {_moment(poll.next_at)}{by})"
+        )
+    elif one.state == "gone":
+        yield f"{feed.id} is polled no more: its server says that it is gone for good ({_moment(poll.failed_at)}{by})"
+    elif one.state == "in part":
+        yield f"{feed.id} is damaged: its last document could only be read in part ({_moment(poll.read_at)}{by})"
+    if poll.moved_to is not None:
+        follow = shlex.join(["riskwire", "feeds", "add", feed.id, "--url", poll.moved_to])  # the publisher wrote it
+        yield f"{feed.id} has moved for good, and is read there; `{follow}` follows it"
+
+
+def _moment(at: datetime | None) -> str:
+    return "never" if at is None else f"{at:%Y-%m-%d %H:%M}"

@@ -127,7 +127,7 @@ async def _work(settings: Settings, name: ServiceName, bus: KafkaBus) -> AsyncIt
             yield _stages(settings, bus, AlertStage(settings.alerting, bus.partitions(Topic.ARTICLES)))
         elif name == "sink":
             store = stack.enter_context(Store.open(settings))
-            history = HistoryStage(store, partial(bus.lag_for, HistoryStage.name), settings.store)
+            history = HistoryStage(store, bus.ends, partial(bus.lag_for, HistoryStage.name), settings.store)
             yield _stages(settings, bus, *sink_stages(store), history)
         elif name == "notify":
             notify = Notify(settings.notify, live=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-from rich.console import Console
 
 from riskwire import __version__
 from riskwire.bus import Bus, Lag, behind, behind_by_partition
@@ -52,7 +51,13 @@ def targets(settings: Settings, json: bool, limit: int) -> None:
 
 
 def stories(settings: Settings, target: str, json: bool, limit: int) -> None:
-    """The stories of a target."""
+    """The stories of a target.
+
+    Raises:
+        SettingsError: the target is no text.
+    """
+    if not target.isprintable():
+        raise SettingsError("--target: not a target", value=target, do="`riskwire targets` lists what there is")
     with opened_store(settings) as store:
         rows = store.stories(target, limit=limit)
     if json:
@@ -162,7 +167,8 @@ def must_exist(data: Path) -> None:
 
 
 def print_lines(rows: Sequence[object]) -> None:
-    """One JSON object a line on standard output."""
-    out = Console(file=None).file
+    """One JSON object a line on standard output: UTF-8, whatever the terminal speaks."""
+    sys.stdout.flush()
     for row in rows:
-        out.write(to_json(row).decode() + "\n")
+        sys.stdout.buffer.write(to_json(row) + b"\n")
+    sys.stdout.buffer.flush()

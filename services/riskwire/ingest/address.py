@@ -59,6 +59,7 @@ def well_formed(url: str) -> URL:
     if len(url) > MAX_URL:
         raise RefusedError(f"an address longer than {MAX_URL} characters", value=url)
     try:
+        url.encode()
         parsed = URL(url)
         port = parsed.port
     except ValueError as error:

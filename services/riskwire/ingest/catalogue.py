@@ -146,7 +146,8 @@ class Catalogue:
                         do=f"Remove {others[0]} first, or change it: `riskwire feeds add {others[0]} …`",
                     )
                 key = others[0]
-        key = key or self._free_id(address or "")
+        if key is None:
+            key = self._free_id(address or "")
         base = self.feeds.get(key) or self._file.get(key)
         if base is None and address is None:
             raise self._unknown(key, "Give its address with --url to add it")

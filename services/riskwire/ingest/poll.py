@@ -8,6 +8,8 @@ again and the memory drops what is out already.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from riskwire.errors import BusError, FetchError, RiskwireError, SchemaError
 from riskwire.ingest.admission import admit
 from riskwire.ingest.fetch import Document, Fetcher
 from riskwire.ingest.memory import ItemMemory
+from riskwire.ingest.piecemeal import Piece, Piecemeal
 from riskwire.ingest.reader import Reader
 from riskwire.ingest.reading import Item, Reading
 from riskwire.ingest.roster import Roster
@@ -32,11 +35,13 @@ from riskwire.ingest.schedule import Polled, PollState, settle
 from riskwire.ingest.times import IngestClock, utc_now
 from riskwire.schemas import Article, Feed, Tick, Topic, Utc, read_record
 from riskwire.settings import Settings
-from riskwire.stage import POISON_IN_A_ROW, dead_letter
+from riskwire.stage import dead_letter
 
 log = structlog.get_logger(__name__)
 
 STAGE = "ingest"
+WORKER = f"{socket.gethostname()}, process {os.getpid()}"
+"""This process, as operators find it."""
 
 _LISTEN_S = 1.0
 """How long one look for new feed records lasts."""
@@ -58,11 +63,9 @@ async def run_ingest(bus: Bus, settings: Settings, *, clock: Callable[[], dateti
 
 
 @dataclass(frozen=True, slots=True)
-class _New:
-    """An article to publish, which item of its document it is (from 1), and what is to be remembered of it."""
+class _New(Piece):
+    """An article to publish, and what is to be remembered of it."""
 
-    article: Article
-    ordinal: int
     remembered: dict[str, bytes | None]
 
 
@@ -87,8 +90,7 @@ class FeedTask:
         self._position = 0
         self._told: datetime | None = None
         self._polls: set[asyncio.Task[Polled]] = set()
-        self._refused = 0
-        """Articles that were refused since the last one that was not."""
+        self._piecemeal = Piecemeal(STAGE)
 
     async def run(self) -> None:
         """Until the partition is someone else's or the bus is closed."""
@@ -176,7 +178,7 @@ class FeedTask:
         if not self._roster.holds(feed):
             return
         before = self._roster.poll_of(feed)
-        after, wait_s = settle(before, polled, self._settings.ingest.backoff_max_s)
+        after, wait_s = settle(before, polled, self._settings.ingest.backoff_max_s, utc_now(), WORKER)
         _tell(before, after, polled, wait_s)
         await self._publish(feed, polled.reading.items if polled.reading else (), first=not before.body)
         await self._commit([], self._roster.settled(feed, after, wait_s, utc_now(), time.monotonic()))
@@ -190,54 +192,35 @@ class FeedTask:
             for ordinal, item in enumerate(items[start : start + most], start + 1):
                 backfill_after_s = self._settings.ingest.backfill_after_s
                 articles = admit([item], feed.id, self._memory, now, backfill_after_s, first=first)
-                new += [_New(article, ordinal, self._memory.take_changes()) for article in articles]
+                new += [
+                    _New(article, self._origin(feed, ordinal, article), self._memory.take_changes())
+                    for article in articles
+                ]
             try:
                 await self._publish_step(new)
             except SchemaError as error:
                 log.warning("articles were refused, publishing them one by one", feed=feed.id, error=str(error))
-                await self._publish_one_by_one(feed, new)
+                # No tick comes in between: what is behind it would be older.
+                await self._piecemeal.publish(new, partial(self._publish_step, tick=False))
+            else:
+                if new:
+                    self._piecemeal.went_well()
 
     async def _publish_step(
         self, new: Sequence[_New], dead: Sequence[tuple[_New, Outgoing]] = (), *, tick: bool = True
     ) -> None:
-        """One step: articles to publish, and those that are only remembered, each with its dead letter."""
-        results = [*(letter for _, letter in dead), *(_outgoing(one.article) for one in new)]
+        """One step: articles to publish, and those that are only remembered (the next poll does not bring them back),
+        each with its dead letter."""
+        articles = [one.article for one in new if one.article is not None]
+        results = [*(letter for _, letter in dead), *map(_outgoing, articles)]
         remembered = [one.remembered for one in (*(one for one, _ in dead), *new)]
         await self._commit(results, {key: value for each in remembered for key, value in each.items()}, tick=tick)
-        for one in new:
-            self._refused = 0
-            metrics.ARTICLES.labels(kind="new" if one.article.version == 1 else "revised").inc()
+        for article in articles:
+            metrics.ARTICLES.labels(kind="new" if article.version == 1 else "revised").inc()
 
-    async def _publish_one_by_one(self, feed: Feed, new: Sequence[_New]) -> None:
-        """Each that is refused goes to the dead letters and is remembered: the next poll does not bring it back.
-
-        As in `riskwire.stage`, dead letters go with the next one that is not refused, or at the end. No tick comes in
-        between: what is behind it would be older.
-        """
-        dead: list[tuple[_New, Outgoing]] = []
-        for one in new:
-            try:
-                await self._publish_step([one], dead, tick=False)
-            except SchemaError as error:
-                self._refused += 1
-                if self._refused >= POISON_IN_A_ROW:
-                    raise RiskwireError(
-                        f"{self._refused} articles in a row were refused; {STAGE} stops so that none is lost",
-                        where=feed.id,
-                        do="Mend what the error says and start again",
-                    ) from error
-                log.error("article to dead letters", feed=feed.id, article=one.article.id, error=str(error))
-                dead.append((one, self._dead_letter(feed, one, error)))
-            else:
-                dead = []
-        if dead:
-            await self._publish_step([], dead, tick=False)
-
-    def _dead_letter(self, feed: Feed, new: _New, error: SchemaError) -> Outgoing:
-        article, partition = new.article, self._assignment.partition
-        return dead_letter(
-            STAGE, Message(f"feed:{feed.id}", partition, new.ordinal, article.id, article.to_bytes()), error
-        )
+    def _origin(self, feed: Feed, ordinal: int, article: Article) -> Message:
+        """Where an article came from: which item of its document it is, from 1."""
+        return Message(f"feed:{feed.id}", self._assignment.partition, ordinal, article.id, article.to_bytes())
 
     async def _commit(self, results: list[Outgoing], state: dict[str, bytes | None], *, tick: bool = True) -> None:
         """One atomic step, with a tick where one is due; none where there is nothing to say."""
@@ -280,8 +263,8 @@ def _tell(before: PollState, after: PollState, polled: Polled, wait_s: float) ->
         if after.problem == "gone":
             log.warning("feed is gone for good (410), it is polled no more", feed=feed.id, url=feed.url)
         elif after.problem:
-            why = str(polled.error) if polled.error else repr(polled.answer)
-            log.warning("feed fails", feed=feed.id, outcome=after.problem, error=why, again_in_s=round(wait_s))
+            wait = round(wait_s)
+            log.warning("feed fails", feed=feed.id, outcome=after.problem, error=polled.trouble, again_in_s=wait)
         else:
             log.info("feed is back", feed=feed.id)
     if after.moved_to and after.moved_to != before.moved_to:

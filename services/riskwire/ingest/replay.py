@@ -2,7 +2,8 @@
 
 Lines go out in batches, each with the place in the archive, the clock and the item memory as one atomic step of the
 publisher `replay`. What a line becomes depends on nothing but the lines before it, so a replay that was killed and
-started again leaves the same records as one that was not.
+started again leaves the same records as one that was not. Where a step is refused, its lines go out one by one: an
+article that is too large is shortened, one that cannot stand on its topic goes to the dead letters (`piecemeal.py`).
 """
 
 from __future__ import annotations
@@ -11,46 +12,30 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
+
+import structlog
 
 from riskwire import metrics
-from riskwire.bus import Bus, Outgoing, Publisher, broadcast, partition_of
+from riskwire.bus import Bus, Outgoing, Publisher
+from riskwire.bus.letters import publish_with_letters
 from riskwire.errors import SchemaError
-from riskwire.ingest.admission import admit
-from riskwire.ingest.archive import Archive, ArchiveItem, Line, open_archive, read_line
-from riskwire.ingest.documents import Limits
-from riskwire.ingest.entry import Entry, FeedDocument
+from riskwire.ingest.archive import Archive, Line, open_archive
 from riskwire.ingest.memory import ItemMemory
-from riskwire.ingest.reading import Item, read_entries
-from riskwire.schemas import Article, DeadLetter, Model, Tick, Topic, Utc
-from riskwire.settings import IngestSettings, Settings
+from riskwire.ingest.piecemeal import Piecemeal
+from riskwire.ingest.tape import STAGE, Place, ReadLine, ReplayClock, Taken, Tape, latest_of, read_lines
+from riskwire.schemas import Topic
+from riskwire.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 BATCH = 100
 """Lines in one atomic step."""
 
 _FLUSH_BEFORE_S = 0.05
 """A wait of the pace longer than this first sends off what is ready."""
-
-
-class Place(Model):
-    """How far a replay of one archive has come."""
-
-    line: int = 0
-    stories: int = 0
-    bad: int = 0
-    published: int = 0
-    closed: bool = False
-    """The tick that closes the last buckets is out and nothing came after it."""
-
-
-class ReplayClock(Model):
-    """The time that replays have told, over all archives on this bus."""
-
-    seen_at: Utc | None = None
-    tick: Utc | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,71 +66,6 @@ class ReplayReport:
     def nothing_new(self) -> bool:
         """An earlier run had published all of it."""
         return self.stories == 0 and self.resumed_at > 0
-
-
-@dataclass(slots=True)
-class ReadLine:
-    """A line and what it says: an item or the reason why not."""
-
-    line: Line
-    item: Item | None
-    source: str = ""
-    error: SchemaError | None = None
-
-
-@dataclass(slots=True)
-class Tape:
-    """The pure core: turns read lines into records, moving its place, clock and memory on.
-
-    Args:
-        partitions: how many partitions `articles` has.
-        salt: another one spreads the articles differently over the partitions.
-    """
-
-    place: Place
-    clock: ReplayClock
-    memory: ItemMemory
-    settings: IngestSettings
-    partitions: int
-    name: str
-    salt: int = 0
-    records: list[Outgoing] = field(default_factory=list)
-
-    def take(self, read: ReadLine) -> None:
-        """Publish what a line says: a tick where time has passed, then its article where it is new."""
-        self.place = self.place.model_copy(
-            update={"line": read.line.number, "stories": self.place.stories + 1, "closed": False}
-        )
-        if read.item is None:
-            self.place = self.place.model_copy(update={"bad": self.place.bad + 1})
-            self.records.append(_dead_letter(read, self.name))
-            return
-        published_at = read.item.published_at
-        assert published_at is not None
-        seen_at = max(published_at, self.clock.seen_at or published_at)
-        tick = self.clock.tick
-        if tick is None or seen_at - tick >= timedelta(seconds=self.settings.tick_s):
-            self.tell(seen_at)
-        self.clock = self.clock.model_copy(update={"seen_at": seen_at})
-        for article in admit([read.item], read.source, self.memory, seen_at, self.settings.backfill_after_s):
-            self.records.append(self._outgoing(article))
-            self.place = self.place.model_copy(update={"published": self.place.published + 1})
-
-    def tell(self, moment: datetime) -> None:
-        """A tick on every partition."""
-        self.clock = ReplayClock(seen_at=moment, tick=moment)
-        self.records.extend(broadcast(Topic.ARTICLES, Tick(seen_at=moment).to_bytes(), self.partitions))
-
-    def close(self, after_s: float) -> None:
-        """The last tick: far enough on that the last buckets close."""
-        if self.place.closed or self.clock.seen_at is None or not self.place.stories:
-            return
-        self.tell(self.clock.seen_at + timedelta(seconds=after_s))
-        self.place = self.place.model_copy(update={"closed": True})
-
-    def _outgoing(self, article: Article) -> Outgoing:
-        partition = partition_of(f"{self.salt}:{article.id}", self.partitions) if self.salt else None
-        return Outgoing(Topic.ARTICLES, article.id, article.to_bytes(), partition)
 
 
 async def replay(
@@ -226,6 +146,9 @@ class _Run:
     pace: _Pace
     progress: Callable[[ReplayProgress], None] | None
     latest: datetime | None
+    piecemeal: Piecemeal = field(default_factory=lambda: Piecemeal(STAGE))
+    refused: int = 0
+    """Articles of what is being sent that have gone to the dead letters."""
 
     async def all(self, limit: int | None) -> None:
         most = None if limit is None else max(0, limit - self.tape.place.stories)
@@ -237,8 +160,7 @@ class _Run:
             await self._send(batch[-1].line.read)
         alerting = self.settings.alerting
         self.tape.close(alerting.bucket_s + alerting.lateness_s + 61)
-        if self.tape.records:
-            await self._send(self.archive.size)
+        await self._send(self.archive.size)
 
     def _remaining(self) -> Iterator[Line]:
         done = self.tape.place.line
@@ -257,12 +179,19 @@ class _Run:
 
     async def _send(self, read_bytes: int) -> None:
         tape = self.tape
-        state: dict[str, bytes | None] = dict(tape.memory.take_changes())
-        state[self.key] = tape.place.to_bytes()
-        state["clock"] = tape.clock.to_bytes()
-        records, tape.records = tape.records, []
-        await self.publisher.publish(records, state)
-        _count(records)
+        taken, tape.taken = tape.taken, []
+        if not taken:
+            return
+        try:
+            await self.publisher.publish(*self._step(taken))
+        except SchemaError as error:
+            log.warning("lines were refused, publishing them one by one", archive=tape.name, error=str(error))
+            await self.piecemeal.publish(taken, self._publish)
+            tape.refused(self.refused)
+            self.refused = 0
+        else:
+            self._count(taken)
+            self.piecemeal.went_well()
         if self.progress is not None:
             place = tape.place
             self.progress(
@@ -271,78 +200,25 @@ class _Run:
                 )
             )
 
+    async def _publish(self, live: Sequence[Taken], dead: Sequence[tuple[Taken, Outgoing]]) -> None:
+        await publish_with_letters(self.publisher, *self._step(live, dead))
+        self.refused += len(dead)
+        self._count(live)
 
-def read_lines(
-    lines: Sequence[Line], name: str, settings: IngestSettings, latest: datetime | None = None
-) -> list[ReadLine]:
-    """Parse, clean and identify lines; one that is of after `latest` is bad. Pure."""
-    return [_read(line, name, settings, latest) for line in lines]
+    def _step(
+        self, live: Sequence[Taken], dead: Sequence[tuple[Taken, Outgoing]] = ()
+    ) -> tuple[list[Outgoing], dict[str, bytes | None]]:
+        """Records and state of a step; letters stand where the articles would that were refused."""
+        results = [record for one, letter in dead for record in (*one.records, letter)]
+        for one in live:
+            results += one.records
+            if one.article is not None:
+                results.append(self.tape.outgoing(one.article))
+        everyone = [*(one for one, _ in dead), *live]
+        state = {key: value for one in everyone for key, value in one.remembered.items()}
+        state[self.key] = everyone[-1].place.less(self.refused + len(dead)).to_bytes()
+        state["clock"] = everyone[-1].clock.to_bytes()
+        return results, state
 
-
-def latest_of(archive: Archive, settings: IngestSettings, now: datetime) -> datetime | None:
-    """The latest time that an item of an archive may have: a day from `now`.
-
-    One wrong date would carry the clock of every stage past all other news. An archive that begins in the future plays
-    there, as the demo does, without bound.
-    """
-    latest = now + timedelta(days=1)
-    for line in islice(archive.lines(settings.max_line), BATCH):
-        try:
-            return None if read_line(line, archive.path.name).published_at > latest else latest
-        except SchemaError:
-            continue
-    return latest
-
-
-def _read(line: Line, name: str, settings: IngestSettings, latest: datetime | None) -> ReadLine:
-    try:
-        found = read_line(line, name)
-        if latest is not None and found.published_at > latest:
-            raise SchemaError(
-                "published_at: lies in the future", value=str(found.published_at), where=f"{name}, line {line.number}"
-            )
-        source = found.source.strip()[:100] or _host(found.url) or name
-        items = _items(found, source, settings)
-        if not items:
-            what = "title: nothing is left of it and the text once they are cleaned"
-            raise SchemaError(what, value=found.title, where=f"{name}, line {line.number}")
-    except SchemaError as error:
-        return ReadLine(line, None, error=error)
-    return ReadLine(line, items[0], source)
-
-
-def _items(found: ArchiveItem, source: str, settings: IngestSettings) -> tuple[Item, ...]:
-    bodies = tuple(body for body in (found.summary, found.text) if body)
-    entry = Entry(link=found.url, title=found.title, bodies=bodies, published=found.published_at)
-    document = FeedDocument("archive", (entry,), language=found.language)
-    limits = Limits(text=settings.max_text)
-    return read_entries(document, source, limits, settings.min_language_confidence).items
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").removeprefix("www.")[:100]
-    except ValueError:
-        return ""
-
-
-def _dead_letter(read: ReadLine, name: str) -> Outgoing:
-    topic = f"archive:{name}"
-    letter = DeadLetter(
-        stage="replay",
-        topic=topic,
-        partition=0,
-        offset=read.line.number,
-        error=f"SchemaError: {read.error}",
-        at=datetime.now(UTC),
-        record=read.line.raw.decode("utf-8", "backslashreplace"),
-    )
-    return Outgoing(Topic.DEAD_LETTERS, topic, letter.to_bytes())
-
-
-def _count(records: Sequence[Outgoing]) -> None:
-    for record in records:
-        if record.topic == Topic.DEAD_LETTERS:
-            metrics.DEAD_LETTERS.labels(stage="replay").inc()
-        elif record.key is not None:
-            metrics.ARTICLES.labels(kind="replayed").inc()
+    def _count(self, live: Sequence[Taken]) -> None:
+        metrics.ARTICLES.labels(kind="replayed").inc(sum(one.article is not None for one in live))

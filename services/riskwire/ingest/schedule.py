@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 
 from riskwire.errors import FeedError, RefusedError, RiskwireError
@@ -12,6 +13,9 @@ from riskwire.schemas import Feed, Model, Utc
 
 DAY_S = 86_400
 """Longest wait that anything a publisher sends can cause."""
+
+_MOST_ERROR = 300
+"""Characters that are kept of what a failure said."""
 
 
 class PollState(Model):
@@ -33,6 +37,14 @@ class PollState(Model):
     moved_to: str | None = None
     gone: bool = False
     next_at: Utc | None = None
+    polled_at: Utc | None = None
+    polled_by: str = ""
+    """The process that polled it last, as it names itself."""
+    read_at: Utc | None = None
+    """When it last answered as it should, with news or without."""
+    failed_at: Utc | None = None
+    error: str = ""
+    """What the last failure was; stays when all is well again."""
 
     @property
     def validators(self) -> Validators:
@@ -74,6 +86,17 @@ class Polled:
     error: RiskwireError | None = None
 
     @property
+    def trouble(self) -> str:
+        """What went wrong, in words of bounded length; empty where nothing did."""
+        if self.error is not None:
+            text = str(self.error).encode("utf-8", "backslashreplace").decode()
+            return text if len(text) <= _MOST_ERROR else text[: _MOST_ERROR - 1] + "…"
+        if isinstance(self.answer, Busy):
+            later = f", not again within {self.answer.retry_after_s} s" if self.answer.retry_after_s else ""
+            return f"the server is busy: HTTP {self.answer.status}{later}"
+        return "the server says that it is gone for good: HTTP 410" if isinstance(self.answer, Gone) else ""
+
+    @property
     def outcome(self) -> str:
         """One word for it, as metrics and logs say it."""
         if self.error is not None:
@@ -84,13 +107,20 @@ class Polled:
         return type(self.answer).__name__.lower()
 
 
-def settle(state: PollState, polled: Polled, backoff_max_s: float) -> tuple[PollState, float]:
+def settle(
+    state: PollState, polled: Polled, backoff_max_s: float, now: datetime, worker: str = ""
+) -> tuple[PollState, float]:
     """The state after a poll, and the seconds until the next.
 
     After a failure nothing of what an earlier success left is touched: the next poll is conditional on that still.
+
+    Args:
+        worker: who polled, as `polled_by` will name it.
     """
     feed, answer, reading = polled.feed, polled.answer, polled.reading
-    state = state.model_copy(update={"polls": state.polls + 1})
+    state = state.model_copy(update={"polls": state.polls + 1, "polled_at": now, "polled_by": worker})
+    if polled.trouble:
+        state = state.model_copy(update={"failed_at": now, "error": polled.trouble})
     if polled.error is not None or answer is None or isinstance(answer, Busy):
         retry_after_s = answer.retry_after_s if isinstance(answer, Busy) else 0
         state = state.model_copy(update={"failures": state.failures + 1, "problem": polled.outcome})
@@ -98,7 +128,7 @@ def settle(state: PollState, polled: Polled, backoff_max_s: float) -> tuple[Poll
     if isinstance(answer, Gone):
         return state.model_copy(update={"gone": True, "problem": "gone"}), DAY_S
     fresh_s = answer.fresh_s
-    state = state.model_copy(update={"failures": 0, "problem": ""})
+    state = state.model_copy(update={"failures": 0, "problem": "", "read_at": now})
     if isinstance(answer, Document):
         state = state.model_copy(
             update={

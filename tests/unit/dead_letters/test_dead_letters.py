@@ -181,6 +181,11 @@ async def test_one_letter_or_all_must_be_said(settings: Settings, bus: Bus) -> N
         ({"encoding": "base64", "record": "%%%"}, "base64"),
         ({"topic": "alerts", "stage": "notify", "error": "TryError: gone"}, "does not say to whom"),
         ({"topic": "alerts", "stage": "notify", "error": "SchemaError: at: Field required"}, None),
+        ({"topic": "alerts", "stage": "notify", "error": "TooLargeError: a record of 9 bytes"}, None),
+        ({"topic": "feed:bbc", "stage": "ingest"}, "not an article"),
+        ({"topic": "feed:bbc", "stage": "ingest", "cut": True}, "too large"),
+        ({"topic": "feed:bbc", "stage": "ingest", "record": "%", "encoding": "base64"}, "not an article"),
+        ({"topic": "feed:bbc", "stage": "alert"}, "no topic feed:bbc"),
     ],
 )
 def test_what_keeps_a_letter_from_being_put_back(fields: dict, why: str | None) -> None:

@@ -1,4 +1,5 @@
-"""An article that cannot stand on its topic goes to the dead letters, alone; the feed, and the service, go on."""
+"""An article that is too large is shortened rather than missed; one that cannot stand on its topic even so goes to the
+dead letters, alone; the feed, and the service, go on."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from refusing import RefusingAssignment
+from structlog.testing import capture_logs
 
 from riskwire.bus import Outgoing
 from riskwire.bus.embedded import EmbeddedBus
@@ -25,7 +28,7 @@ from riskwire.settings import BusSettings, IngestSettings, Settings
 from riskwire.stage import POISON_IN_A_ROW
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
-LARGE = "x" * 50_000
+LARGE = "much is said " * 4_000
 NARROW = {"articles": 10_000}
 ROOMY: dict[str, int] = {}
 
@@ -33,6 +36,11 @@ ROOMY: dict[str, int] = {}
 def item(name: str, text: str = "") -> Item:
     url = f"http://news.example/{name}"
     return Item(id=name, content="first", url=url, title=name, text=text, language="en", published_at=AT)
+
+
+def hopeless(name: str) -> Item:
+    """Too large also without its text."""
+    return item(name, LARGE).model_copy(update={"title": LARGE})
 
 
 class Source:
@@ -83,7 +91,9 @@ class House:
         self.settings = settings
         self.polls = 0
 
-    async def poll(self, items: Sequence[Item], most: Mapping[str, int], takes_s: float = 0, pace_s: float = 0) -> None:
+    async def poll(
+        self, items: Sequence[Item], most: Mapping[str, int], takes_s: float = 0, pace_s: float = 0
+    ) -> Noting:
         """Start the stage anew, with a feed that is due at once, until its document is dealt with."""
         self.polls += 1
         await publish_feeds(self.bus, [Feed(id="globex", url=f"http://news.example/{self.polls}")])
@@ -101,6 +111,7 @@ class House:
             for each in (running, polled):
                 each.cancel()
             await asyncio.gather(running, polled, return_exceptions=True)
+        return assignment
 
     async def articles(self) -> list[str]:
         return [one.id for one in await self.log() if isinstance(one, Article)]
@@ -126,30 +137,68 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await bus.close()
 
 
+def shortened() -> float:
+    return REGISTRY.get_sample_value("riskwire_ingest_shortened_articles_total") or 0.0
+
+
+@pytest.mark.parametrize("large", [[0], [1], [3], [0, 1], [2, 3], [0, 1, 2, 3]])
+async def test_an_article_that_is_too_large_comes_out_shortened_and_no_other_is_touched(
+    house: House, large: list[int]
+) -> None:
+    before = shortened()
+    with capture_logs() as logs:
+        await house.poll([item(f"{n}", LARGE if n in large else f"text {n}") for n in range(4)], NARROW)
+    came = [one for one in await house.log() if isinstance(one, Article)]
+    assert [one.id for one in came] == ["0", "1", "2", "3"]
+    for n, one in enumerate(came):
+        assert one.cut == (n in large)
+        assert one.text == f"text {n}" if n not in large else LARGE.startswith(one.text)
+        if one.cut:
+            assert NARROW["articles"] / 2.5 < len(one.to_bytes()) <= NARROW["articles"], "no more is left out than must"
+    assert await house.letters() == []
+    assert shortened() - before == len(large)
+    told = [(line["id"], line["characters"]) for line in logs if "shortened" in line["event"]]
+    assert told == [(f"{n}", len(LARGE)) for n in large]
+
+
+async def test_what_was_refused_once_in_a_document_is_not_asked_for_again(house: House) -> None:
+    asked = await house.poll([item(f"{n}", LARGE) for n in range(20)], NARROW)
+    assert len(await house.articles()) == 20
+    assert asked.refused <= 1 + 3, "the whole document, and three sizes"
+
+
+async def test_a_title_alone_still_comes_out(house: House) -> None:
+    await house.poll([item("1", LARGE)], {"articles": 400})
+    (one,) = [one for one in await house.log() if isinstance(one, Article)]
+    assert (one.title, one.text, one.cut) == ("1", "", True)
+
+
 @pytest.mark.parametrize("bad", [[0], [1], [3], [0, 1], [2, 3], [0, 1, 2, 3]])
-async def test_exactly_the_article_that_is_too_large_is_a_dead_letter(house: House, bad: list[int]) -> None:
-    await house.poll([item(f"{n}", LARGE if n in bad else "") for n in range(4)], NARROW)
+async def test_exactly_the_article_that_is_too_large_even_without_its_text_is_a_dead_letter(
+    house: House, bad: list[int]
+) -> None:
+    await house.poll([hopeless(f"{n}") if n in bad else item(f"{n}") for n in range(4)], NARROW)
     assert await house.articles() == [f"{n}" for n in range(4) if n not in bad]
     letters = await house.letters()
     assert [(one.stage, one.topic, one.offset, one.key) for one in letters] == [
         ("ingest", "feed:globex", n + 1, f"{n}") for n in bad
     ]
     for one in letters:
-        assert one.error == "SchemaError: the brokers refuse a record for its size"
-        assert Article.model_validate_json(one.record).text == LARGE
+        assert one.error == "TooLargeError: the brokers refuse a record for its size"
+        assert Article.model_validate_json(one.record).text == LARGE, "as it was before anything was left out"
 
 
-async def test_the_poll_is_remembered_and_the_article_does_not_come_back(house: House) -> None:
-    document = [item("1"), item("large", LARGE), item("2")]
+async def test_the_poll_is_remembered_and_neither_article_comes_back(house: House) -> None:
+    document = [item("1"), hopeless("hopeless"), item("large", LARGE), item("2")]
     await house.poll(document, NARROW)
     assert PollState.model_validate_json((await house.state())["poll:globex"]).etag == "etag"
     await house.poll([*document, item("3")], ROOMY)
-    assert await house.articles() == ["1", "2", "3"]
+    assert await house.articles() == ["1", "large", "2", "3"]
     assert len(await house.letters()) == 1
 
 
 async def test_a_dead_letter_that_is_refused_is_cut_and_the_articles_behind_it_come_out(house: House) -> None:
-    document = [item("large", LARGE), *(item(f"{n}") for n in range(2 * POISON_IN_A_ROW))]
+    document = [hopeless("hopeless"), *(item(f"{n}") for n in range(2 * POISON_IN_A_ROW))]
     await house.poll(document, NARROW | {"dead-letters": 15_000})
     assert await house.articles() == [f"{n}" for n in range(2 * POISON_IN_A_ROW)]
     assert [one.cut for one in await house.letters()] == [True]
@@ -158,7 +207,7 @@ async def test_a_dead_letter_that_is_refused_is_cut_and_the_articles_behind_it_c
 async def test_where_every_article_is_refused_the_stage_stops_and_has_lost_nothing(house: House) -> None:
     document = [item(f"{n}", "some text" * 100) for n in range(POISON_IN_A_ROW)]
     with pytest.raises(RiskwireError, match=rf"{POISON_IN_A_ROW} articles in a row.*brokers refuse"):
-        await house.poll(document, {"articles": 500})
+        await house.poll(document, {"articles": 150})
     assert (await house.articles(), await house.letters()) == ([], [])
     await house.poll(document, ROOMY)
     assert await house.articles() == [one.id for one in document]
@@ -170,7 +219,7 @@ async def test_the_tick_of_a_step_that_is_refused_is_told_all_the_same(house: Ho
 
 
 async def test_no_article_comes_behind_a_tick_that_is_newer(house: House) -> None:
-    document = [item(f"{n}", LARGE if n == 2 else "") for n in range(6)]
+    document = [item("0"), item("1", LARGE), hopeless("2"), *(item(f"{n}") for n in range(3, 6))]
     await house.poll(document, NARROW, pace_s=1_000)
     newest = AT
     for one in await house.log():

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from refusing import RefusingBus
 
 from riskwire.bus import Bus
 from riskwire.bus.open import open_bus
@@ -17,6 +18,7 @@ from riskwire.errors import RiskwireError
 from riskwire.ingest.replay import ReplayProgress, ReplayReport, replay
 from riskwire.schemas import ARTICLES, Article, DeadLetter, Tick, Topic
 from riskwire.settings import Settings
+from riskwire.stage import POISON_IN_A_ROW
 
 START = datetime(2009, 1, 1, tzinfo=UTC)
 
@@ -225,3 +227,98 @@ async def test_an_archive_that_begins_in_the_future_plays_there(settings: Settin
     ahead = (datetime.now(UTC) - START).total_seconds() + 40 * 86_400
     report, _ = await run(settings, archive(tmp_path, [ahead, ahead + 60]))
     assert (report.published, report.bad) == (2, 0)
+
+
+async def refused(
+    settings: Settings, path: Path, most: int, letters: int = 10**9
+) -> tuple[ReplayReport, list[list[Article | Tick]], list[DeadLetter]]:
+    """A replay onto a bus whose topics take no larger records than these, in bytes."""
+    async with opened(settings) as bus:
+        narrow = RefusingBus(bus, {"articles": most, "dead-letters": letters})
+        report = await replay(narrow, path, settings)  # type: ignore[arg-type]
+        found = await bus.read(Topic.DEAD_LETTERS, 0, 0, 1_000)
+        return report, await logged(bus), [DeadLetter.model_validate_json(one.value) for one in found]
+
+
+def line(n: int, summary: str = "It was said on Thursday.", url: str = "") -> str:
+    moment = START + timedelta(seconds=n)
+    return json.dumps(
+        {"published_at": moment.isoformat(), "title": f"Story {n}", "url": url or f"https://e.example/{n}"}
+        | {"summary": summary}
+    )
+
+
+async def test_an_article_that_is_too_large_is_shortened_and_all_others_come_out_whole(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = archive(tmp_path, [float(n) for n in range(150)], lines={7: line(7, "Much was said. " * 1_000)})
+    report, log, letters = await refused(settings, path, 4_000)
+    assert (report.stories, report.published, report.bad, letters) == (150, 150, 0, [])
+    (cut,) = [one for one in articles(log) if one.cut]
+    assert cut.title == "Story 7"
+    assert ("Much was said. " * 1_000).startswith(cut.text)
+    assert cut.text
+
+    roomy = settings.model_copy(update={"data": tmp_path / "roomy"})
+    _, wanted, _ = await refused(roomy, path, 10**9)
+    for part, other in zip(log, wanted, strict=True):
+        assert [one for one in part if one != cut] == [one for one in other if getattr(one, "id", None) != cut.id]
+
+
+@pytest.mark.parametrize("bad", [[0], [5], [0, 1], [98, 99, 100], [149], [3, 100, 149]])
+async def test_a_line_that_the_bus_refuses_costs_only_itself_and_is_counted_and_not_tried_again(
+    settings: Settings, tmp_path: Path, bad: list[int]
+) -> None:
+    long = {n: line(n, url=f"https://e.example/{n}/{'x' * 1_000}") for n in bad}
+    path = archive(tmp_path, [float(n) for n in range(150)], lines=long)
+    report, log, letters = await refused(settings, path, 900)
+    assert (report.stories, report.published, report.bad) == (150, 150 - len(bad), len(bad))
+    assert len(articles(log)) == 150 - len(bad)
+    assert [(one.stage, one.topic, one.offset, one.record) for one in letters] == [
+        ("replay", "archive:news.jsonl", n + 1, long[n]) for n in bad
+    ]
+    assert all("refuse a record" in one.error for one in letters)
+    for part in log:
+        assert ticks(part) == [*range(0, 150, 5), 149 + 61 + 20]
+        assert [one.seen_at for one in part] == sorted(one.seen_at for one in part)
+    again, same, _ = await refused(settings, path, 900)
+    assert (again.nothing_new, same) == (True, log)
+
+
+async def test_a_dead_letter_that_is_refused_ends_nothing(settings: Settings, tmp_path: Path) -> None:
+    path = archive(tmp_path, [float(n) for n in range(50)], lines={20: "broken {" + "x" * 50_000})
+    report, log, letters = await refused(settings, path, 10**9, letters=15_000)
+    assert (report.published, report.bad, len(articles(log))) == (49, 1, 49)
+    assert [(one.offset, one.cut) for one in letters] == [(21, True)]
+
+
+async def test_where_every_line_is_refused_it_ends_and_goes_on_there_once_it_is_mended(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = archive(tmp_path, [float(n) for n in range(60)])
+    with pytest.raises(RiskwireError, match=rf"{POISON_IN_A_ROW} articles in a row.*refuse a record"):
+        await refused(settings, path, 150)
+    report, log, letters = await refused(settings, path, 10**9)
+    assert (report.published, len(articles(log)), letters) == (60, 60, [])
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+async def test_a_replay_with_refused_lines_that_was_killed_counts_the_same(
+    settings: Settings, tmp_path: Path, kills: int
+) -> None:
+    long = {n: line(n, url=f"https://e.example/{n}/{'x' * 1_000}") for n in (3, 99, 100, 204)}
+    path = archive(tmp_path, [float(n) for n in range(250)], lines=long)
+
+    def stop(progress: ReplayProgress) -> None:
+        raise KilledError
+
+    for _ in range(kills):
+        async with opened(settings) as bus:
+            with pytest.raises(KilledError):
+                await replay(RefusingBus(bus, {"articles": 900}), path, settings, progress=stop)  # type: ignore[arg-type]
+    seen: list[ReplayProgress] = []
+    async with opened(settings) as bus:
+        await replay(RefusingBus(bus, {"articles": 900}), path, settings, progress=seen.append)  # type: ignore[arg-type]
+        assert len(await bus.read(Topic.DEAD_LETTERS, 0, 0, 100)) == 4
+        assert len(articles(await logged(bus))) == 246
+    assert (seen[-1].stories, seen[-1].published, seen[-1].bad) == (250, 246, 4)

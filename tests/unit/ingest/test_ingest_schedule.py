@@ -22,7 +22,7 @@ DOCUMENT = Document(b"", "", FEED.url, Validators('"1"', None))
 
 
 def after(polled: Polled, state: PollState | None = None) -> tuple[PollState, float]:
-    return settle(state or PollState(url=FEED.url), polled, 3_600)
+    return settle(state or PollState(url=FEED.url), polled, 3_600, NOW, "host, process 1")
 
 
 def test_a_feed_is_polled_at_its_own_pace_with_a_little_spread() -> None:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import aiohttp
+import pytest
 
 from riskwire.settings import Settings, WebSettings
 from riskwire.store import Store
@@ -108,7 +109,10 @@ async def test_one_stream_too_many_is_a_503_and_an_ended_one_makes_room(serving:
                         break
 
 
-async def test_the_server_stops_promptly_with_streams_open(store: Store, process: Any) -> None:
+async def test_the_server_stops_promptly_with_streams_open(
+    store: Store, process: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("riskwire.web.server.STOP_S", 40)
     settings = Settings(web=WebSettings(port=0))
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(create_app(settings, store, process.services()), settings, url.set_result))
@@ -116,6 +120,6 @@ async def test_the_server_stops_promptly_with_streams_open(store: Store, process
         await events.next("status")
         begun = time.monotonic()
         server.cancel()
-        await asyncio.wait([server], timeout=10)
+        await asyncio.wait([server], timeout=60)
         assert server.cancelled()
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 20, "streams are ended, not waited for"
