@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -18,8 +19,11 @@ run: $(READY) ## run the monitor and its page on http://127.0.0.1:8080 (ARGS="--
 demo: $(READY) ## replay a fictional crisis and watch it on the page
 	@$(BIN)/riskwire demo $(ARGS)
 
+# Most of the tests wait for something most of the time: two files at once, each with a Kafka of its own, the long ones
+# first. WORKERS=0 runs one after the other, as a debugger needs it.
 test: $(READY) ## run the unit, integration and chaos tests (ARGS="-k notify -x" passes options)
-	@$(BIN)/python -m pytest tests/unit tests/integration tests/chaos $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		tests/chaos tests/integration tests/unit $(ARGS)
 
 chaos: $(READY) ## hurt the services on Kafka in every way (ARGS="--faults 320 --articles 15000" passes options)
 	@$(BIN)/python tests/chaos/run.py $(ARGS)

@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 DEADLINE_S = 120
 """Longer than a broker takes to start on a busy machine."""
+ATTEMPTS = 5
+"""The state is restored in a tenth of a second: that the broker goes meanwhile takes a little luck."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def made(broker: Broker, prefix: str, bundle: Path, **kafka: object) -> tuple[di
 
 def until_analysed(broker: Broker, prefix: str, count: int) -> None:
     """Each of the first articles has one analysis, and no other is there."""
-    until(lambda: len(set(analysed(broker, prefix))) >= count, 60)
+    until(lambda: len(set(analysed(broker, prefix))) >= count)
     assert Counter(analysed(broker, prefix)) == Counter(article(number).id for number in range(count))
 
 
@@ -62,9 +64,8 @@ def test_an_absence_shorter_than_the_deadline_costs_nothing_and_is_told_meanwhil
         infer.until_ready()
         publish(own_broker, kafka, articles(range(40, 80)))
         own_broker.kill()
-        until(lambda: infer.probe()[0] == 503, 30, infer.said)
-        (cluster,) = [stage for stage in infer.probe()[1]["stages"] if stage["name"] == "kafka"]
-        assert "no answer for" in cluster["detail"]
+        until(lambda: "no answer for" in infer.detail("kafka"), why=infer.said)
+        assert infer.probe()[0] == 503
         own_broker.start()
         infer.until_ready()
         publish(own_broker, kafka, articles(range(80, 100)))
@@ -80,32 +81,35 @@ def test_a_worker_that_is_restoring_when_the_broker_goes_waits_for_it(
 ) -> None:
     env, kafka = made(own_broker, "restoring-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
     publish(own_broker, kafka, articles(range(20)))
-    log = tmp_path / "infer.log"
-    with running("infer", env | {"RISKWIRE_LOG__LEVEL": "info"}, log) as infer:
-        until(lambda: "partitions assigned" in infer.said(), 60, infer.said)
-        own_broker.kill()
-        assert infer.said().count("state restored") < 2, "the broker has gone in time"
-        own_broker.start()
-        until_analysed(own_broker, "restoring-", 20)
-        assert infer.process.poll() is None, "no restart"
+    for attempt in range(ATTEMPTS):
+        with running("infer", env | {"RISKWIRE_LOG__LEVEL": "info"}, tmp_path / f"infer-{attempt}.log") as infer:
+            until(lambda: "partitions assigned" in infer.said(), why=infer.said)
+            own_broker.kill()
+            in_time = infer.said().count("state restored") < 2
+            own_broker.start()
+            if in_time:
+                until_analysed(own_broker, "restoring-", 20)
+                assert infer.process.poll() is None, "no restart"
+                return
+    raise AssertionError(f"in {ATTEMPTS} attempts the broker has never gone while the worker was restoring")
 
 
 def test_after_an_absence_beyond_the_deadline_the_service_leaves_and_its_successor_goes_on(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    env, kafka = made(own_broker, "long-", tiny_bundle, deadline_s=3, stuck_after_s=8)
+    env, kafka = made(own_broker, "long-", tiny_bundle, deadline_s=5, stuck_after_s=8)
     publish(own_broker, kafka, articles(range(40)))
     log = tmp_path / "infer.log"
     with running("infer", env, log) as infer:
         until_analysed(own_broker, "long-", 40)
         publish(own_broker, kafka, articles(range(40, 60)))
         own_broker.kill()
-        assert ended(infer.process, 60) == 2
+        assert ended(infer.process) == 2
         last = infer.said().splitlines()[-1]
         assert last.startswith("riskwire: ")
-        assert "Kafka has not answered for" in last or "nothing of it has happened" in last
+        assert own_broker.url in last or "Kafka has not answered for" in last  # by what it was at
     with running("infer", env, log) as early:
-        assert ended(early.process, 60) == 2, "as an orchestrator starts it again, too early"
+        assert ended(early.process) == 2, "as an orchestrator starts it again, too early"
         assert "Kafka cannot be reached" in early.said().splitlines()[-1]
     own_broker.start()
     with running("infer", env, log):
@@ -128,7 +132,7 @@ async def test_what_is_closed_while_the_broker_is_away_leaves_no_task_behind(own
         steps = [asyncio.create_task(assignment.commit(0, [], {"a": b"1"})) for assignment in held]
         fetches = [asyncio.create_task(assignment.fetch(1, 60)) for assignment in held]
         await asyncio.wait(steps, timeout=1)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await bus.close()
             assert [list(batch) for batch in await asyncio.gather(*fetches)] == [[], []]
             failures = await asyncio.gather(*steps, return_exceptions=True)
@@ -183,11 +187,11 @@ def test_what_feeds_bring_while_the_broker_is_away_is_published_once_it_is_back(
     )
     env |= {"RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS": '["127.0.0.1"]'}
     with running("ingest", env, tmp_path / "ingest.log", "--feeds", feeds) as ingest:
-        until(lambda: sum(titles(own_broker, "feeds-").values()) == 5, 60, ingest.said)
+        until(lambda: sum(titles(own_broker, "feeds-").values()) == 5, why=ingest.said)
         own_broker.kill()
         wire.items = 9
-        until(lambda: ingest.probe()[0] == 503, 30, ingest.said)
+        until(lambda: "no answer for" in ingest.detail("kafka"), why=ingest.said)
         own_broker.start()
-        until(lambda: len(titles(own_broker, "feeds-")) == 9, 60, ingest.said)
+        until(lambda: len(titles(own_broker, "feeds-")) == 9, why=ingest.said)
         assert set(titles(own_broker, "feeds-").values()) == {1}
         assert ingest.process.poll() is None, "no restart"

@@ -47,7 +47,7 @@ def remove(broker: Broker, names: list[str]) -> None:
     admin = AdminClient(broker.client)
     for done in admin.delete_topics(names).values():
         done.result(timeout=30)
-    until(lambda: not set(names) & set(admin.list_topics(timeout=30).topics), 30)
+    until(lambda: not set(names) & set(admin.list_topics(timeout=30).topics))
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_growth_under_running_workers_and_over_restarts_changes_nothing(
     log = tmp_path / "infer.log"
 
     def read(count: int) -> None:
-        until(lambda: len(set(analysed(kafka_broker, prefix))) >= count, 60)
+        until(lambda: len(set(analysed(kafka_broker, prefix))) >= count)
 
     publish(kafka_broker, kafka, articles(range(30)))
     with running("infer", env, log):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from broker import Broker
 from confluent_kafka.admin import AdminClient
+from services_on_kafka import PATIENCE_S
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka import KafkaBus
@@ -29,7 +30,7 @@ def prefix() -> str:
 @pytest.fixture
 async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
     settings = BusSettings(url=kafka_broker.url)
-    kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=6, deadline_s=20)
+    kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=10, deadline_s=60)
     await create_topics(settings, kafka)
     buses: list[KafkaBus] = []
 
@@ -49,7 +50,7 @@ async def test_records_that_the_state_knows_are_not_read_into_it_again(
     async with bus.publisher("test") as publisher:
         await publisher.publish([Outgoing(Topic.SIGNALS, None, b"%d" % n, 0) for n in range(5)], {})
     assignment = await anext(bus.assignments("alert", Topic.SIGNALS))
-    batch = await assignment.fetch(3, 20)
+    batch = await assignment.fetch(3, PATIENCE_S)
     await assignment.commit(batch[-1].offset + 1, [], {"seen": b"%d" % len(batch)})
     await bus.close()
 
@@ -60,5 +61,5 @@ async def test_records_that_the_state_knows_are_not_read_into_it_again(
     bus = await opened()
     assignment = await anext(bus.assignments("alert", Topic.SIGNALS))
     assert await assignment.restore() == {"seen": b"3"}
-    assert [message.value for message in await assignment.fetch(10, 20)] == [b"3", b"4"]
+    assert [message.value for message in await assignment.fetch(10, PATIENCE_S)] == [b"3", b"4"]
     assert [lag.records for lag in await bus.lag() if lag.group == "alert"] == [2]

@@ -10,7 +10,7 @@ import pytest
 from broker import Broker
 from cli import lines, riskwire
 from fictional import alert
-from services_on_kafka import on_kafka, publish, running, until
+from services_on_kafka import PATIENCE_S, ended, on_kafka, publish, running, until
 from webhooks import Receiver, receiving
 
 from riskwire.bus import Outgoing
@@ -48,7 +48,7 @@ def until_read(broker: Broker, prefix: str) -> None:
     async def wait() -> None:
         bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings(prefix=prefix, partitions=2))
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 await drained(bus, ["notify"])
         finally:
             await bus.close()
@@ -73,7 +73,7 @@ def test_an_alert_whose_delivery_was_cut_by_a_kill_comes_again_with_the_same_key
         until_read(kafka_broker, "notify-")
         second.until_ready()
         second.process.terminate()
-        assert second.process.wait(timeout=30) == 0
+        assert ended(second.process) == 0
     bodies = {record.to_bytes() for record in records}
     assert {one.body for one in after} == bodies, "what is sent is the record, byte for byte, each time"
     count = len(receiver.got)
@@ -94,7 +94,7 @@ def test_a_notification_that_was_given_up_is_a_dead_letter_and_replay_delivers_i
         receiver.until(lambda got: len(got) == 1)
         until_read(kafka_broker, "given-up-")
         service.until_ready()
-        until(lambda: bool(lines("dead-letters", "list", env=env)), 60, service.said)
+        until(lambda: bool(lines("dead-letters", "list", env=env)), why=service.said)
     (letter,) = lines("dead-letters", "list", env=env)
     assert "answered 500" in letter["error"]
     assert "secret" not in str(letter), "whom it was owed to is told without the address"

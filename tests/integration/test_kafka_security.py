@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from broker import Broker, how_to_get_it
-from certificates import STORE, make_certificates
+from broker import Broker
 from cli import environment, riskwire
+from services_on_kafka import PATIENCE_S
+from tls_broker import tls_broker, tls_settings
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka import KafkaBus
@@ -26,66 +27,32 @@ USER, SECRET = "riskwire", "correct-horse-battery"
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A broker that speaks SASL_SSL only, with one SCRAM user."""
-    missing = how_to_get_it()
-    if missing is not None:
-        pytest.skip(missing)
-    folder = tmp_path_factory.mktemp("secured")
-    make_certificates(folder / "tls")
     login = "org.apache.kafka.common.security"
-    broker = Broker(
-        folder,
-        {
-            "listeners": "SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": "SASL_SSL://127.0.0.1:{port}",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
-            "inter.broker.listener.name": "SASL_SSL",
-            "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
-            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
-            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
-                f'{login}.scram.ScramLoginModule required username="{USER}" password="{SECRET}";'
-            ),
-            "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
-            "listener.name.sasl_ssl.plain.sasl.jaas.config": (
-                f'{login}.plain.PlainLoginModule required user_{USER}="{SECRET}";'
-            ),
-            "ssl.keystore.location": "{folder}/tls/broker.p12",
-            "ssl.keystore.type": "PKCS12",
-            "ssl.keystore.password": STORE,
-            "ssl.key.password": STORE,
-            "ssl.truststore.location": "{folder}/tls/ca.pem",
-            "ssl.truststore.type": "PEM",
-        },
-        client={
-            "security.protocol": "SASL_SSL",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": USER,
-            "sasl.password": SECRET,
-            "ssl.ca.location": str(folder / "tls" / "ca.pem"),
-        },
-        format_with=tuple(
-            word
-            for mechanism in ("SCRAM-SHA-512", "SCRAM-SHA-256")
-            for word in ("--add-scram", f"{mechanism}=[name={USER},password={SECRET}]")
+    properties = {
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
+            f'{login}.scram.ScramLoginModule required username="{USER}" password="{SECRET}";'
         ),
-    )
-    broker.format()
-    broker.start()
-    try:
+        "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
+        "listener.name.sasl_ssl.plain.sasl.jaas.config": (
+            f'{login}.plain.PlainLoginModule required user_{USER}="{SECRET}";'
+        ),
+    }
+    client = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": USER, "sasl.password": SECRET}
+    users = [
+        word
+        for mechanism in ("SCRAM-SHA-512", "SCRAM-SHA-256")
+        for word in ("--add-scram", f"{mechanism}=[name={USER},password={SECRET}]")
+    ]
+    with tls_broker(tmp_path_factory.mktemp("secured"), "SASL_SSL", properties, client, users) as broker:
         yield broker
-    finally:
-        broker.kill()
 
 
 def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
-    plain = {
-        "security": "sasl_ssl",
-        "username": USER,
-        "password": SECRET,
-        "ca_file": broker.folder / "tls" / "ca.pem",
-        "partitions": 2,
-        "deadline_s": 10,
-    }
-    return KafkaSettings.model_validate(plain | changed)
+    """The user that the broker knows."""
+    user = {"security": "sasl_ssl", "username": USER, "password": SECRET}
+    return tls_settings(broker, **user | changed)
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"])
@@ -102,9 +69,9 @@ async def test_a_step_goes_through_over_tls_with_each_mechanism(secured: Broker,
             await publisher.publish([Outgoing(Topic.ARTICLES, None, b"0", 0)], {"seen": b"0"})
             assert await publisher.restore() == {"seen": b"0"}
         joined = bus.assignments("infer", Topic.ARTICLES)
-        async with asyncio.timeout(20):
-            first, second = await anext(joined), await anext(joined)
-            read = [*await first.fetch(1, 1.0), *await second.fetch(1, 1.0)]
+        async with asyncio.timeout(PATIENCE_S):
+            assigned = {one.partition: one for one in [await anext(joined), await anext(joined)]}
+            read = await assigned[0].fetch(1, PATIENCE_S)
         assert [message.value for message in read] == [b"0"]
     finally:
         await bus.close()
@@ -123,8 +90,6 @@ async def test_a_step_goes_through_over_tls_with_each_mechanism(secured: Broker,
 async def test_who_is_not_let_in_is_told_and_no_secret_is(
     secured: Broker, changed: dict[str, str | None], why: str
 ) -> None:
-    if changed.get("ca_file"):
-        changed = {"ca_file": str(secured.folder / "tls" / str(changed["ca_file"]))}
     with pytest.raises(BusError, match=why) as refused:
         await KafkaBus.open(BusSettings(url=secured.url), settings_for(secured, **changed))
     told = f"{refused.value}{refused.value.__cause__!r}"

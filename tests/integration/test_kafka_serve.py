@@ -12,7 +12,7 @@ from broker import Broker
 from cli import riskwire
 from fictional import alert, signal
 from kafka_reader import committed_records
-from services_on_kafka import Service, on_kafka, publish, running, until
+from services_on_kafka import Service, ended, on_kafka, publish, running, until
 
 from riskwire.bus import Outgoing
 from riskwire.schemas import Topic
@@ -53,7 +53,7 @@ def test_the_page_and_the_api_answer_over_the_store_that_the_sink_fills(
         sink.until_ready()
         serve.until_ready()
         assert "<html" in asked(serve, "/").lower()
-        until(lambda: bool(asked(serve, "/api/v1/alerts")), 60, serve.said)
+        until(lambda: bool(asked(serve, "/api/v1/alerts")), why=serve.said)
         status, ready = serve.probe()
         assert (status, ready["ready"]) == (200, True)
         assert "kafka" in {stage["name"] for stage in ready["stages"]}
@@ -70,8 +70,8 @@ def test_the_page_and_the_api_answer_over_the_store_that_the_sink_fills(
             json.loads(one.value or b"{}") for one in committed_records(kafka_broker.client, f"{PREFIX}commands")
         ]
         assert (command["kind"], command["alert"], command["by"]) == ("acknowledge", record.id, "anna")
-        until(lambda: "known" in json.dumps(asked(serve, f"/api/v1/alerts/{record.id}")), 60, serve.said)
+        until(lambda: "known" in json.dumps(asked(serve, f"/api/v1/alerts/{record.id}")), why=serve.said)
 
         for service in (serve, sink):
             service.process.terminate()
-        assert [service.process.wait(timeout=30) for service in (serve, sink)] == [0, 0]
+        assert [ended(service.process) for service in (serve, sink)] == [0, 0]

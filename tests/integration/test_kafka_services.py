@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from cli import RISKWIRE, Left, environment, left_in, lines, riskwire, started
 from faults import Workers, logged, seeded
 from fictional import alert
 from kafka_reader import committed_records
+from services_on_kafka import PATIENCE_S, ended, running
 
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import drained
@@ -56,7 +56,7 @@ def left_on_kafka(client: dict[str, str], prefix: str) -> Left:
 async def until_read(url: str, prefix: str, groups: list[str]) -> None:
     bus = await KafkaBus.open(BusSettings(url=url), KafkaSettings(prefix=prefix))
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_S):
             await drained(bus, groups)
     finally:
         await bus.close()
@@ -88,9 +88,9 @@ def test_the_demo_under_faults_gives_what_one_calm_process_gives(kafka_broker, t
         for _ in range(FAULTS):
             workers.between(0.5, 2.5)
             workers.hurt_one()
-        assert replaying.wait(timeout=60) == 0
-        workers.replace_ended()
-        asyncio.run(until_read(kafka_broker.url, "demo-", ["infer", "alert", "watchlist"]))
+        assert ended(replaying) == 0
+        reading = until_read(kafka_broker.url, "demo-", ["infer", "alert", "watchlist"])
+        asyncio.run(workers.keep_until(reading, 2 * PATIENCE_S))
         status = lines("status", env=env)[0]
     finally:
         workers.end()
@@ -113,26 +113,16 @@ def test_a_service_is_ready_fills_the_store_and_stops_when_told(kafka_broker, tm
     assert riskwire("topics", "create", env=env).returncode == 0
     record = alert()
     asyncio.run(publish(kafka_broker.url, "sink-", Outgoing(Topic.ALERTS, record.target, record.to_bytes())))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = started("sink", "--port", port, "--data", tmp_path, env=env)
-    try:
-        assert process.stderr is not None
-        assert process.stderr.readline() == f"riskwire sink is at http://127.0.0.1:{port}\n"
+    with running("sink", env, log, "--data", tmp_path) as sink:
         asyncio.run(until_read(kafka_broker.url, "sink-", ["sink-alerts"]))
-        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
-            body = json.load(answer)
-        assert body["ready"]
+        sink.until_ready()
         sinks = [group for group in GROUPS if group.startswith("sink-")]
-        assert [stage["name"] for stage in body["stages"]] == ["kafka", *sinks, "history"]
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        assert [stage["name"] for stage in sink.probe()[1]["stages"]] == ["kafka", *sinks, "history"]
+        with urlopen(f"http://127.0.0.1:{sink.port}/metrics", timeout=10) as answer:
             assert b"riskwire_bus_restore_seconds" in answer.read()
-        process.terminate()
-        assert process.wait(timeout=30) == 0
-    finally:
-        process.kill()
-        process.communicate()
+        sink.process.terminate()
+        assert ended(sink.process) == 0
+        assert f"riskwire sink is at http://127.0.0.1:{sink.port}" in sink.said().splitlines()
     assert [row["id"] for row in lines("alerts", "--data", tmp_path, env=env)] == [record.id]
 
 

@@ -11,7 +11,7 @@ import pytest
 from broker import Broker
 from cli import lines, riskwire, started
 from fictional import alert
-from services_on_kafka import Service, analysed, article, articles, on_kafka, publish, running, until
+from services_on_kafka import Service, analysed, article, articles, ended, on_kafka, publish, running, until
 
 from riskwire.bus import Outgoing
 from riskwire.schemas import Topic
@@ -46,17 +46,17 @@ def test_while_the_sink_sleeps_alerts_go_out_and_it_catches_up_with_all_of_them(
         running("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink,
     ):
         publish(kafka_broker, kafka, articles(range(10)))
-        until(lambda: taken(sink, "sink-analyses") == 10, 90, sink.said)
+        until(lambda: taken(sink, "sink-analyses") >= 10, why=sink.said)
         sink.process.send_signal(signal.SIGSTOP)
         publish(kafka_broker, kafka, articles(range(10, 60)))
         records = [Outgoing(Topic.ALERTS, one.target, one.to_bytes()) for one in alerts]
         publish(kafka_broker, kafka, records)
-        until(lambda: taken(notify, "notify") == len(alerts), 60, notify.said)
-        until(lambda: len(analysed(kafka_broker, prefix)) == 60, 60, infer.said)
+        until(lambda: taken(notify, "notify") >= len(alerts), why=notify.said)
+        until(lambda: len(analysed(kafka_broker, prefix)) == 60, why=infer.said)
         assert lag(env, "sink-analyses") >= 50
         assert lag(env, "sink-alerts") >= len(alerts)
         sink.process.send_signal(signal.SIGCONT)
-        until(lambda: lag(env, "sink-analyses") == 0 and lag(env, "sink-alerts") == 0, 90, sink.said)
+        until(lambda: lag(env, "sink-analyses") == 0 and lag(env, "sink-alerts") == 0, why=sink.said)
         sink.until_ready()
     kept = lines("alerts", "--data", tmp_path / "data", env=env)
     assert {row["id"] for row in kept} == {one.id for one in alerts}
@@ -79,7 +79,7 @@ def test_a_slow_infer_holds_a_replay_back_at_the_backlog(
     )
     with running("infer", env, tmp_path / "infer.log") as infer:
         publish(kafka_broker, KafkaSettings(prefix=prefix), articles([0]))
-        until(lambda: len(analysed(kafka_broker, prefix)) == 1, 90, infer.said)
+        until(lambda: len(analysed(kafka_broker, prefix)) == 1, why=infer.said)
         infer.process.send_signal(signal.SIGSTOP)
         replaying = started("replay", archive, "--publish-only", env=env)
         try:
@@ -89,15 +89,15 @@ def test_a_slow_infer_holds_a_replay_back_at_the_backlog(
                 seen.append(lag(env, "infer"))
                 return len(seen) > 3 and len(set(seen[-4:])) == 1 and seen[-1] > 0
 
-            until(stands_still, 90, lambda: str(seen))
+            until(stands_still, why=lambda: str(seen))
             assert replaying.poll() is None, "it waits"
             assert seen[-1] <= BACKLOG, seen
             infer.process.send_signal(signal.SIGCONT)
-            assert replaying.wait(timeout=90) == 0
+            assert ended(replaying) == 0
         finally:
             replaying.kill()
             replaying.communicate()
-        until(lambda: lag(env, "infer") == 0, 90, infer.said)
+        until(lambda: lag(env, "infer") == 0, why=infer.said)
     times = Counter(analysed(kafka_broker, prefix))
     assert len(times) == 601
     assert set(times.values()) == {1}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from broker import Broker, how_to_get_it
-from cli import riskwire
+from cli import lines, riskwire
 from kafka_reader import committed_positions
 from services_on_kafka import Service, articles, ended, on_kafka, publish, running, until, with_bus
 
@@ -21,6 +22,7 @@ from riskwire.settings import KafkaSettings
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 _NUMBERS = itertools.count()
+STUCK_S = 8
 PROGRAM = Path(__file__).with_name("kafka_hanging_alert.py")
 
 
@@ -43,7 +45,7 @@ def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
     kafka_broker: Broker, tmp_path: Path, how: str, code: int, said: str
 ) -> None:
     prefix = f"stuck{next(_NUMBERS)}-"
-    env = on_kafka(kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=3, stuck_after_s=8)
+    env = on_kafka(kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=4, stuck_after_s=STUCK_S)
     assert riskwire("topics", "create", env=env).returncode == 0
     mark = Mark.model_validate({"from": 0, "seen_at": "2026-03-02T12:00:00Z"}).to_bytes()
     publish(kafka_broker, KafkaSettings(prefix=prefix), [Outgoing(Topic.SIGNALS, None, mark, p) for p in (0, 1)])
@@ -51,10 +53,8 @@ def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
     service = Hanging(how, env, log)
     try:
         if how != "loop":  # which cannot answer any more
-            until(lambda: service.probe()[0] == 503, 60, service.said)
-            detail = {stage["name"]: stage.get("detail", "") for stage in service.probe()[1]["stages"]}
-            assert detail["alert"].startswith("signals[0]: no progress for")
-        assert ended(service.process, 60) == code
+            until(lambda: not_ready(service)["alert"].startswith("signals[0]: no progress for"), why=service.said)
+        assert ended(service.process) == code
         assert said in service.said()
     except BaseException:
         print(service.said())
@@ -62,7 +62,14 @@ def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
     finally:
         service.end()
     with running("alert", env, log) as successor:
-        until(lambda: min(positions(kafka_broker, prefix)) >= 1, 60, successor.said)
+        until(lambda: min(positions(kafka_broker, prefix)) >= 1, why=successor.said)
+
+
+def not_ready(service: Service) -> dict[str, str]:
+    """What is told of each stage where the answer is 503; '' of any other."""
+    status, body = service.probe()
+    stages = body["stages"] if status == 503 else ()
+    return defaultdict(str, {stage["name"]: stage.get("detail", "") for stage in stages})
 
 
 def positions(broker: Broker, prefix: str) -> list[int]:
@@ -75,16 +82,13 @@ def test_a_worker_that_has_no_partition_stands_by_and_is_ready(kafka_broker: Bro
     env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3)
     assert riskwire("topics", "create", env=env).returncode == 0
 
-    def told(service: Service) -> str:
-        return {stage["name"]: stage.get("detail", "") for stage in service.probe()[1].get("stages", [])}.get(
-            "alert", ""
-        )
-
     with running("alert", env, tmp_path / "one.log") as one:
-        until(lambda: told(one) == "1 partitions", 60, one.said)
+        until(lambda: one.detail("alert") == "1 partitions", why=one.said)
         with running("alert", env, tmp_path / "other.log") as other:
-            until(lambda: sorted([told(one), told(other)]) == ["1 partitions", "stands by"], 60, other.said)
-            assert (one.probe()[0], other.probe()[0]) == (200, 200)
+            shared = ["1 partitions", "stands by"]
+            until(lambda: sorted(each.detail("alert") for each in (one, other)) == shared, why=other.said)
+            for each in (one, other):
+                each.until_ready()
 
 
 def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(tmp_path: Path) -> None:
@@ -95,13 +99,11 @@ def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(tmp_path: Pa
     broker.format()
     broker.start()
     try:
-        env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=8)
+        env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
         assert riskwire("topics", "create", env=env).returncode == 0
         with running("notify", env, tmp_path / "notify.log") as service:
-            until(lambda: service.probe()[0] == 503, 60, service.said)
-            detail = {stage["name"]: stage.get("detail", "") for stage in service.probe()[1]["stages"]}
-            assert detail["notify"].startswith("has not got into the group for")
-            assert ended(service.process, 60) == 2
+            until(lambda: not_ready(service)["notify"].startswith("has not got into the group for"), why=service.said)
+            assert ended(service.process) == 2
             assert "riskwire: notify has not got into its group for" in service.said()
     finally:
         broker.kill()
@@ -109,8 +111,7 @@ def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(tmp_path: Pa
 
 def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broker: Broker, tmp_path: Path) -> None:
     prefix = f"stuck{next(_NUMBERS)}-"
-    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=5, stuck_after_s=5)
-    env["RISKWIRE_STORE__HISTORY_WAIT_S"] = "12"
+    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=8, stuck_after_s=STUCK_S)
     assert riskwire("topics", "create", env=env).returncode == 0
 
     async def leave_a_backlog(bus: KafkaBus) -> None:
@@ -122,6 +123,10 @@ def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broke
     asyncio.run(with_bus(kafka_broker, settings, leave_a_backlog))
     added = riskwire("watchlist", "add", "acme", "--name", "Acme Corp", env=env)
     assert added.returncode == 0, added.stderr
+    told = 'riskwire_stage_progress_timestamp_seconds{stage="history"}'
     with running("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
-        until(lambda: "a target's past is told before the store has all of it" in sink.said(), 60, sink.said)
-        assert sink.process.poll() is None
+        until(lambda: sink.metric(told) > 0, why=sink.said)
+        began = sink.metric(told)
+        until(lambda: sink.metric(told) - began > 1.5 * STUCK_S or sink.process.poll() is not None, why=sink.said)
+        assert sink.process.poll() is None, sink.said()
+        assert lines("status", env=env)[0]["lag"]["history"] == 1, "it waits until infer has read what came before"

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from broker import Broker, how_to_get_it
-from certificates import STORE, make_certificates
+from broker import Broker
+from certificates import STORE
 from cli import riskwire
 from services_on_kafka import on_kafka, running, until
+from tls_broker import tls_broker, tls_settings
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka import KafkaBus
@@ -26,48 +27,17 @@ pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def mutual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A broker that speaks TLS only and asks for a certificate of its own authority."""
-    missing = how_to_get_it()
-    if missing is not None:
-        pytest.skip(missing)
     folder = tmp_path_factory.mktemp("mutual")
-    make_certificates(folder / "tls")
-    tls = folder / "tls"
-    broker = Broker(
-        folder,
-        {
-            "listeners": "SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": "SSL://127.0.0.1:{port}",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SSL:SSL",
-            "inter.broker.listener.name": "SSL",
-            "ssl.client.auth": "required",
-            "ssl.keystore.location": "{folder}/tls/broker.p12",
-            "ssl.keystore.type": "PKCS12",
-            "ssl.keystore.password": STORE,
-            "ssl.key.password": STORE,
-            "ssl.truststore.location": "{folder}/tls/ca.pem",
-            "ssl.truststore.type": "PEM",
-        },
-        client={
-            "security.protocol": "SSL",
-            "ssl.ca.location": str(tls / "ca.pem"),
-            "ssl.certificate.location": str(tls / "client.pem"),
-            "ssl.key.location": str(tls / "client.key"),
-        },
-    )
-    broker.format()
-    broker.start()
-    try:
+    own = {"ssl.certificate.location": folder / "tls" / "client.pem", "ssl.key.location": folder / "tls" / "client.key"}
+    with tls_broker(
+        folder, "SSL", {"ssl.client.auth": "required"}, {key: str(path) for key, path in own.items()}
+    ) as broker:
         yield broker
-    finally:
-        broker.kill()
 
 
 def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
-    """The client that the broker knows; files are named as they are called in its folder."""
-    plain = {"security": "ssl", "ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "client.key"} | changed
-    tls = broker.folder / "tls"
-    files = {key: value and tls / str(value) for key, value in plain.items() if key.endswith("_file")}
-    return KafkaSettings.model_validate(plain | files | {"partitions": 2, "deadline_s": 8})
+    """The client that the broker knows."""
+    return tls_settings(broker, **{"cert_file": "client.pem", "key_file": "client.key"} | changed)
 
 
 async def test_a_step_goes_through_with_a_client_certificate_and_no_password(mutual: Broker) -> None:
@@ -128,7 +98,7 @@ def test_a_service_over_tls_logs_objects_only_and_none_of_its_secrets(mutual: Br
         service.until_ready()
         mutual.stop()
         try:
-            until(lambda: '"logger": "aiokafka' in service.log.read_text(), 60, service.said)
+            until(lambda: '"logger": "aiokafka' in service.log.read_text(), why=service.said)
         finally:
             mutual.start()
         service.until_ready()

@@ -21,6 +21,7 @@ from riskwire.settings import Settings, WebSettings
 from riskwire.store import Store
 
 CHROMIUM = shutil.which("chromium")
+PATIENCE_MS = 60_000
 ARGS = [
     "--headless",
     "--no-sandbox",
@@ -33,6 +34,8 @@ ARGS = [
 ]
 
 pytestmark = [pytest.mark.needs_browser, pytest.mark.asyncio(loop_scope="module")]
+
+expect.set_options(timeout=PATIENCE_MS)
 
 HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script> \U0001f4a5\U0001f4a5 Veldara'
 
@@ -74,6 +77,7 @@ async def watching(
                 locale="en-GB",
                 timezone_id="UTC",
             )
+            context.set_default_timeout(PATIENCE_MS)
             page = await context.new_page()
             seen = Seen(page, store, process, url)
             page.on("console", lambda said: seen.complaints.append(said.text) if said.type == "error" else None)
@@ -112,12 +116,9 @@ async def test_an_alert_opens_to_its_evidence_with_the_span_marked(browser: Brow
         await expect(detail.locator("[data-testid=evidence] mark").first).to_have_text("Veldara Chemicals")
         await expect(detail).to_contain_text("19 negative stories")
         await expect(detail).to_contain_text("would not have fired")
-        assert [await head.inner_text() for head in await detail.locator(".timeline-head strong").all()] == [
-            "Fired",
-            "Escalated",
-        ]
+        await expect(detail.locator(".timeline-head strong")).to_have_text(["Fired", "Escalated"], use_inner_text=True)
         link = detail.get_by_test_id("evidence").first.get_by_role("link")
-        assert await link.get_attribute("rel") == "noopener noreferrer"
+        await expect(link).to_have_attribute("rel", "noopener noreferrer")
         await page.keyboard.press("Escape")
         await expect(page.get_by_test_id("alert-detail")).to_have_count(0)
         await expect(page.get_by_test_id("alert-row").first).to_be_focused()

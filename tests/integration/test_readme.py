@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from cli import RISKWIRE, environment, riskwire
+from typer.testing import CliRunner
 
+from riskwire.cli import app
 from riskwire.demo import corpus_path
 
 ROOT = Path(__file__).parents[2]
@@ -99,17 +101,17 @@ def serving(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
+        os.killpg(process.pid, signal.SIGTERM)  # SIGINT is ignored where this suite was started in the background
+        process.communicate(timeout=120)
 
 
 @pytest.mark.parametrize("serving", sorted(SERVING), indirect=True)
 def test_a_command_that_serves_serves_the_page(serving: subprocess.Popen[str]) -> None:
     assert serving.stderr is not None
     address = next(found for line in serving.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
-    with urllib.request.urlopen(address[0] + "/", timeout=30) as page:
+    with urllib.request.urlopen(address[0] + "/", timeout=120) as page:
         assert b"riskwire" in page.read()
-    with urllib.request.urlopen(address[0] + "/api/v1/status", timeout=30) as status:
+    with urllib.request.urlopen(address[0] + "/api/v1/status", timeout=120) as status:
         assert json.load(status)["bundle"].startswith("finance-en@")
 
 
@@ -117,9 +119,9 @@ def test_make_test_runs_this_suite() -> None:
     make = shutil.which("make")
     assert make is not None
     told = subprocess.run(
-        [make, "--dry-run", "--silent", "test"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+        [make, "--dry-run", "--silent", "test"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )
-    assert "pytest tests/unit tests/integration" in told.stdout
+    assert {"pytest", "tests/unit", "tests/integration", "tests/chaos"} <= set(told.stdout.split())
 
 
 def test_links_and_pictures_are_there() -> None:
@@ -147,4 +149,4 @@ def test_help_teaches_and_names_every_command() -> None:
     ):
         assert re.search(rf"\b{command}\b", told), command
         if command != "model":
-            assert len(riskwire(command, "--help").stdout.splitlines()) > 5
+            assert len(CliRunner().invoke(app, [command, "--help"]).stdout.splitlines()) > 5

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from broker import Broker
 from cli import riskwire
-from services_on_kafka import Service, on_kafka
+from services_on_kafka import Service, ended, on_kafka
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
@@ -46,7 +46,7 @@ def test_the_commands_on_kafka_do_what_they_say(kafka_broker: Broker, tmp_path: 
         for service in running.values():
             service.process.send_signal(signal.SIGTERM)
         for name, service in running.items():
-            assert service.process.wait(timeout=60) == 0, f"{name}: {service.said()}"
+            assert ended(service.process) == 0, f"{name}: {service.said()}"
     finally:
         for service in running.values():
             if service.process.poll() is None:

@@ -103,14 +103,14 @@ def test_kill_9_at_any_moment_changes_nothing(calm: Path, tmp_path: Path) -> Non
 
 @pytest.mark.needs_data
 @pytest.mark.slow
-def test_kill_9_in_300_real_stories_changes_nothing(shared_data: Path, tmp_path: Path) -> None:
+def test_kill_9_in_150_real_stories_changes_nothing(shared_data: Path, tmp_path: Path) -> None:
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
-    words: list[object] = [shared_data / REUTERS, "--limit", 300]
+    words: list[object] = [shared_data / REUTERS, "--limit", 150]
     assert riskwire("replay", *words, "--data", tmp_path / "calm").returncode == 0
-    _killed_again_and_again(tmp_path / "killed", words, kills=4, seed=seed)
+    _killed_again_and_again(tmp_path / "killed", words, kills=3, seed=seed)
     _same(left_in(tmp_path / "killed"), left_in(tmp_path / "calm"), seed)
-    assert lines("status", "--data", tmp_path / "calm")[0]["topics"]["analyses"] == 300
+    assert lines("status", "--data", tmp_path / "calm")[0]["topics"]["analyses"] == 150
 
 
 @pytest.mark.parametrize(("partitions", "salt"), [(1, 0), (3, 17)])
@@ -146,23 +146,24 @@ def test_two_processes_do_not_run_the_stages_of_one_directory(tmp_path: Path) ->
     first = started("demo", "--port", "0", "--data", tmp_path, env=environment())
     try:
         assert first.stderr is not None
-        assert "unfolds at http://" in first.stderr.readline()
+        assert any("unfolds at http://" in line for line in first.stderr)
         second = riskwire("replay", corpus_path(), "--data", tmp_path)
         assert second.returncode == 2
         assert str(tmp_path) in second.stderr
         assert f"process {first.pid}" in second.stderr
     finally:
         first.send_signal(signal.SIGTERM)
-        first.communicate(timeout=30)
+        first.communicate(timeout=120)
 
 
 def test_an_interrupted_replay_says_so_and_is_no_success(tmp_path: Path) -> None:
     process = started("replay", corpus_path(), "--speed", "1000", "--data", tmp_path)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (tmp_path / "bus.sqlite").exists():
         assert time.monotonic() < deadline
+        time.sleep(0.02)  # between two looks
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM
     assert "interrupted" in told
 

@@ -22,9 +22,11 @@ import feedparser
 import pytest
 import yaml
 from cli import environment, lines, started
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
-PATIENCE_S = 150
+PATIENCE_S = 120
+LEAST = 2_000
+"""Articles in the saved feed documents."""
 CHROMIUM_ARGS = [
     "--headless",
     "--no-sandbox",
@@ -35,6 +37,9 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+expect.set_options(timeout=PATIENCE_S * 1_000)
 
 
 @pytest.fixture
@@ -66,24 +71,28 @@ def address_of(process: subprocess.Popen[str]) -> str:
 def stopped(process: subprocess.Popen[str]) -> int:
     """Stop as an orchestrator does; the exit status."""
     process.send_signal(signal.SIGTERM)
-    return process.wait(timeout=30)
+    return process.wait(timeout=PATIENCE_S)
 
 
 @pytest.mark.needs_data
 @pytest.mark.slow
 def test_every_saved_feed_document_becomes_articles_and_only_its_language_is_read(
-    documents: tuple[str, list[Path]], tmp_path: Path
+    documents: tuple[str, list[Path]], tmp_path: Path, tiny_bundle: Path
 ) -> None:
     url, files = documents
     entries = {file.stem: len(feedparser.parse(io.BytesIO(file.read_bytes())).entries) for file in files}
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text(yaml.safe_dump([{"id": file.stem, "url": f"{url}/{file.name}"} for file in files]))
-    env = environment(RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS='["127.0.0.1"]', RISKWIRE_INGEST__PER_HOST="8")
+    env = environment(
+        RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS='["127.0.0.1"]',
+        RISKWIRE_INGEST__PER_HOST="8",
+        RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle),
+    )
     data = tmp_path / "data"
     process = started("run", "--feeds", feeds, "--data", data, "--port", "0", env=env)
     try:
         address_of(process)
-        rows = _when_read(data, {name for name, count in entries.items() if count})
+        rows = _when_read(data, {name for name, count in entries.items() if count}, LEAST)
     finally:
         assert stopped(process) == 0
     statuses = {(language, status) for _, language, status in rows}
@@ -91,21 +100,21 @@ def test_every_saved_feed_document_becomes_articles_and_only_its_language_is_rea
     assert {status for language, status in statuses if language != "en"} == {"unsupported"}
     assert {status for language, status in statuses if language == "en"} <= {"ok", "empty"}
     assert {language for language, _ in statuses} >= {"de", "fr", "es", "ru"}
-    assert len(rows) > 2_000
     targets = {row["target"] for row in lines("targets", "--data", data)}
     assert "market" in targets
 
 
-def _when_read(data: Path, sources: set[str]) -> list[tuple[str, str | None, str]]:
-    """Source, language and status of every article, once each source has some and no stage is behind."""
+def _when_read(data: Path, sources: set[str], least: int) -> list[tuple[str, str | None, str]]:
+    """Source, language and status of so many articles at least, once each source has some and no stage is behind."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         lag = lines("status", "--data", data)[0]["lag"]
         with closing(sqlite3.connect(f"file:{data / 'store.sqlite'}?mode=ro", uri=True)) as store:
             rows = store.execute("select source, language, status from articles").fetchall()
-        if {source for source, _, _ in rows} >= sources and sum(lag.values()) < 50:
+        if len(rows) >= least and {source for source, _, _ in rows} >= sources and sum(lag.values()) < 50:
             return rows
-    raise AssertionError(f"never heard of {sources - {source for source, _, _ in rows}}; behind: {lag}")
+    silent = sources - {source for source, _, _ in rows}
+    raise AssertionError(f"{len(rows)} of {least} articles; never heard of {silent}; behind: {lag}")
 
 
 def test_health_readiness_and_metrics_answer_while_it_runs(tmp_path: Path) -> None:
@@ -114,9 +123,9 @@ def test_health_readiness_and_metrics_answer_while_it_runs(tmp_path: Path) -> No
     process = started("run", "--feeds", feeds, "--data", tmp_path / "data", "--port", "0")
     try:
         url = address_of(process)
-        with urllib.request.urlopen(url + "/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(url + "/healthz", timeout=PATIENCE_S) as answer:
             assert answer.status == 200
-        with urllib.request.urlopen(url + "/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(url + "/metrics", timeout=PATIENCE_S) as answer:
             assert b"riskwire_stage_progress_timestamp_seconds" in answer.read()
         assert _ready(url)
     finally:
@@ -124,14 +133,15 @@ def test_health_readiness_and_metrics_answer_while_it_runs(tmp_path: Path) -> No
 
 
 def _ready(url: str) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url + "/readyz", timeout=10) as answer:
+            with urllib.request.urlopen(url + "/readyz", timeout=PATIENCE_S) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError as error:
             if error.code != 503:
                 raise
+        time.sleep(0.1)  # between two looks
     return False
 
 
@@ -143,7 +153,9 @@ def page() -> Iterator[Page]:
         pytest.skip("chromium is not there: apt-get update && apt-get install -y chromium")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
-        yield browser.new_page()
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_S * 1_000)
+        yield page
         browser.close()
 
 
@@ -153,19 +165,14 @@ def test_a_newcomer_sees_the_demos_alert_fire_and_resolve_and_why(tmp_path: Path
     try:
         page.goto(address_of(process))
         row = page.get_by_test_id("alert-row").filter(has_text="Norvane Motors")
-        row.first.wait_for(timeout=90_000)
-        row.filter(has_text="resolved").first.wait_for(timeout=90_000)
+        row.first.wait_for()
+        row.filter(has_text="resolved").first.wait_for()
         row.first.click()
         detail = page.get_by_test_id("alert-detail")
-        detail.wait_for(timeout=10_000)
-        evidence = detail.get_by_test_id("evidence")
-        evidence.first.wait_for(timeout=10_000)
-        assert evidence.count() >= 3
-        marks = evidence.locator("mark")
-        assert any("Norvane" in text for text in marks.all_inner_texts())
-        told = detail.inner_text()
-        assert "would not have fired" in told
-        for status in ("fired", "escalated", "resolved"):
-            assert status in told.lower()
+        expect(detail.get_by_test_id("evidence").nth(2)).to_be_visible()
+        expect(detail.get_by_test_id("evidence").locator("mark").filter(has_text="Norvane").first).to_be_visible()
+        expect(detail).to_contain_text("would not have fired")
+        for status in ("Fired", "Escalated", "Resolved"):
+            expect(detail.locator(".timeline-head strong").filter(has_text=status).first).to_be_visible()
     finally:
         assert stopped(process) == 0

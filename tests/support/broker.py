@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +13,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -18,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 READY_S = 180.0
 STOP_S = 20.0
+_LOWEST_PORT = 10_000
 ROOT = Path(__file__).parents[2]
 
 
@@ -38,15 +42,37 @@ def how_to_get_it() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that are free now, and that the kernel gives to nobody by itself.
+
+    Its own range is left alone: whoever connects is given a port of it, so that the port of a service that is about to
+    listen, or of a broker that is away, may be taken by a client, or a client that tries again be connected to itself.
+    """
+    above = max(_first_port_of_the_kernel(), _LOWEST_PORT + 10_000)
+    candidates = random.SystemRandom().sample(range(_LOWEST_PORT, above), 100)
+    return list(itertools.islice(filter(_is_free, candidates), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _first_port_of_the_kernel() -> int:
+    place = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    return int(place.read_text().split()[0]) if place.exists() else 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """A transaction that is open in a partition from an offset on, although its coordinator has ended it."""
+
+    topic: str
+    partition: int
+    start: int
 
 
 class Broker:
@@ -107,6 +133,10 @@ class Broker:
             # KAFKA-20734 (4.3.1): a coordinator forgets the markers of a transaction where a partition has no leader,
             # as all have while the only broker says that it is going; such a transaction then hangs for ever.
             "controlled.shutdown.enable": "false",
+            # A broker that is started again is let in only when its former self has not been heard of for so long:
+            # with the nine seconds of the default every restart takes three times as long.
+            "broker.session.timeout.ms": "5000",
+            "broker.heartbeat.interval.ms": "500",
             "log.cleaner.dedupe.buffer.size": "8000000",
         }
         filled = {
@@ -196,12 +226,19 @@ class Broker:
             except KafkaException:
                 assert time.monotonic() < deadline, f"the broker does not answer:\n{self.said()}"
 
-    def hanging_transactions(self) -> str:
-        """A table of transactions that are open in a partition although their coordinator has ended them."""
-        return self._tool(
-            "org.apache.kafka.tools.TransactionsCommand",
-            *("--bootstrap-server", self.servers, "find-hanging", "--broker-id", "1"),
-        )
+    def hanging_transactions(self) -> list[Hanging]:
+        """What has been open in a partition for over a minute although its coordinator has ended it."""
+        table = self._transactions("find-hanging", "--broker-id", "1", "--max-transaction-timeout", "1")
+        rows = [line.split() for line in table.splitlines() if not line.startswith("Topic")]
+        return [Hanging(row[0], int(row[1]), int(row[5])) for row in rows if len(row) > 5]
+
+    def abort(self, one: Hanging) -> None:
+        """Abort a transaction that hangs in a partition."""
+        place = ("--topic", one.topic, "--partition", str(one.partition), "--start-offset", str(one.start))
+        self._transactions("abort", *place)
+
+    def _transactions(self, *words: str) -> str:
+        return self._tool("org.apache.kafka.tools.TransactionsCommand", "--bootstrap-server", self.servers, *words)
 
     def said(self) -> str:
         """The end of its log."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+_LOOK_S = 0.5
 Start = Callable[[], subprocess.Popen[bytes]]
 
 
@@ -61,6 +63,21 @@ class Workers:
             if process.poll() is not None:
                 self.faults[f"had ended with {process.returncode}"] += 1
                 self.running[which] = self._starts[which]()
+
+    async def keep_until(self, done: Awaitable[None], within_s: float) -> None:
+        """Wait for something, and start anew what ends meanwhile.
+
+        Raises:
+            TimeoutError: it was not in that time.
+        """
+        awaited = asyncio.ensure_future(done)
+        try:
+            async with asyncio.timeout(within_s):
+                while not (await asyncio.wait([awaited], timeout=_LOOK_S))[0]:
+                    self.replace_ended()
+                await awaited
+        finally:
+            awaited.cancel()
 
     def end(self) -> None:
         """Kill all."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class Publisher:
         with self._lock:
             return [asked for asked in self.asked if asked.at > moment]
 
+    def body(self, feed: str, items: list[int]) -> bytes:
+        """What a feed of these items says."""
+        return document(feed, items)
+
     def answer(self, feed: str, agent: str, validator: str | None) -> tuple[int, str, bytes]:
         """Status, entity tag and body."""
         with self._lock:
@@ -56,7 +61,7 @@ class Publisher:
             if items is None:
                 status, tag, body = 404, "", b""
             else:
-                body = document(feed, items)
+                body = self.body(feed, items)
                 tag = f'"{blake2b(body, digest_size=8).hexdigest()}"'
                 status = 304 if validator == tag else 200
             self.asked.append(Asked(feed, agent, validator, status, time.monotonic()))
@@ -78,9 +83,12 @@ def document(feed: str, items: list[int]) -> bytes:
     return f'<?xml version="1.0"?><rss version="2.0"><channel><title>x</title>{entries}</channel></rss>'.encode()
 
 
+P = TypeVar("P", bound=Publisher)
+
+
 @contextmanager
-def publishing() -> Iterator[Publisher]:
-    """A publisher on a free port, in threads of its own."""
+def publishing(make: Callable[[int], P] = Publisher) -> Iterator[P]:  # type: ignore[assignment]
+    """A publisher on a free port, in threads of its own; `make` makes it, given the port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -102,7 +110,7 @@ def publishing() -> Iterator[Publisher]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    publisher = Publisher(server.server_address[1])
+    publisher = make(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 READ_S = 60.0
+_STARTING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+}
+"""What is answered for a moment by a broker that has just come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ def committed_records(client: Mapping[str, str], topic: str) -> list[Found]:
         }
     )
     try:
-        partitions = list(consumer.list_topics(topic, timeout=READ_S).topics[topic].partitions)
+        partitions = _partitions(consumer, topic)
         # What must be read is up to the end of all records, committed or not: an open step would be waited for.
         ends = {p: _end_of(consumer, TopicPartition(topic, p)) for p in partitions}
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
@@ -54,6 +62,17 @@ def committed_records(client: Mapping[str, str], topic: str) -> list[Found]:
         consumer.close()
 
 
+def _partitions(consumer: Consumer, topic: str) -> list[int]:
+    """Of a topic that is there; a broker that has just started may not know it yet."""
+    deadline = time.monotonic() + READ_S
+    while True:
+        found = consumer.list_topics(topic, timeout=READ_S).topics[topic]
+        if found.error is None and found.partitions:
+            return list(found.partitions)
+        assert time.monotonic() < deadline, f"{topic}: {found.error}"
+        time.sleep(0.1)
+
+
 def _end_of(consumer: Consumer, partition: TopicPartition) -> int:
     """Where a partition ends; a broker that has just started may not lead it yet."""
     deadline = time.monotonic() + READ_S
@@ -61,7 +80,7 @@ def _end_of(consumer: Consumer, partition: TopicPartition) -> int:
         try:
             return consumer.get_watermark_offsets(partition, timeout=READ_S)[1]
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+            if error.args[0].code() not in _STARTING or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 

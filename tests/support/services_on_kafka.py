@@ -24,6 +24,8 @@ from riskwire.bus.kafka import KafkaBus
 from riskwire.schemas import Article, Tick, Topic, content_id
 from riskwire.settings import BusSettings, KafkaSettings
 
+PATIENCE_S = 120.0
+"""Longer than anything takes that comes at all, on a slow and busy machine too."""
 _START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
@@ -70,7 +72,12 @@ class Service:
             return 0.0
         return float(found[0].rsplit(" ", 1)[1]) if found else 0.0
 
-    def until_ready(self, within_s: float = 60) -> None:
+    def detail(self, stage: str) -> str:
+        """What /readyz tells of a stage; '' where it tells nothing, or nobody answers."""
+        found = (one for one in self.probe()[1].get("stages", ()) if one["name"] == stage)
+        return str(next(found, {}).get("detail", ""))
+
+    def until_ready(self, within_s: float = PATIENCE_S) -> None:
         """Wait until /readyz says yes."""
         until(lambda: self.probe()[0] == 200, within_s, self.said)
 
@@ -97,7 +104,7 @@ def running(name: str, env: dict[str, str], log: Path, *words: object) -> Iterat
         service.end()
 
 
-def until(condition: Callable[[], bool], within_s: float, why: Callable[[], str] = str) -> None:
+def until(condition: Callable[[], bool], within_s: float = PATIENCE_S, why: Callable[[], str] = str) -> None:
     """Wait until it is so.
 
     Raises:
@@ -109,7 +116,7 @@ def until(condition: Callable[[], bool], within_s: float, why: Callable[[], str]
         time.sleep(0.1)
 
 
-def ended(process: subprocess.Popen[bytes], within_s: float) -> int:
+def ended(process: subprocess.Popen[Any], within_s: float = PATIENCE_S) -> int:
     """The exit code of a process that must end by itself."""
     return process.wait(timeout=within_s)
 
