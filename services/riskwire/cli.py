@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -264,10 +264,38 @@ def _mount_model_commands() -> None:
 
 def main() -> None:
     """Entry point: every failure that can be acted on is one clear message and a non-zero exit."""
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # not every terminal has the letters that news is written in
         sys.stdout.reconfigure(errors="backslashreplace")
     if len(sys.argv) > 1 and sys.argv[1] in ("model", "--help"):
         _mount_model_commands()
+    try:
+        code = _code()
+    finally:
+        written = _write_out()
+    sys.exit(code or (0 if written else 1))
+
+
+def _open_streams() -> None:
+    """Where we were started with a standard stream closed, nothing is read or written there; else the next file that is
+    opened would get its number, and what a library prints would end up in the database."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
+def _code() -> int | str | None:
+    """Run the command that was asked for; its exit status."""
+    try:
+        _run_command()
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+def _run_command() -> None:
     try:
         app()
     except* RiskwireError as group:
@@ -281,20 +309,24 @@ def main() -> None:
         if not full:
             raise
         _give_up_output(full[0])
-    finally:
-        _write_out()
+        sys.exit(1)
 
 
-def _write_out() -> None:
-    """Write what has been said, here rather than at the interpreter's end: who reads it may be gone, or a disk full."""
+def _write_out() -> bool:
+    """Write what has been said, here rather than at the interpreter's end: who reads it may be gone, or a disk full.
+
+    Returns:
+        whether it could be.
+    """
     try:
         sys.stdout.flush()
     except OSError as error:
         _give_up_output(error)
+        return False
+    return True
 
 
-def _give_up_output(error: OSError) -> NoReturn:
+def _give_up_output(error: OSError) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still unwritten
     if not isinstance(error, BrokenPipeError):
         typer.echo(f"riskwire: what was to be said cannot be written: {error}", err=True)
-    sys.exit(1)

@@ -8,10 +8,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from riskwire.logs import configure_logging
-from riskwire.settings import Settings, load_settings
+from riskwire.settings import Retired, Settings, load_settings
+
+log = structlog.get_logger(__name__)
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False)]
 ConfigFile = Annotated[
@@ -26,6 +29,7 @@ Limit = Annotated[int, typer.Option("--limit", help="Most rows.", min=1, max=1_0
 
 def settings_of(config: Path | None, **flat: Any) -> Settings:
     """Settings with what the command line gave laid over them (`web__port` stands for `web.port`); logging as they say.
+    Whoever gives one that is no longer needed is warned.
 
     Raises:
         SettingsError: one that cannot be used.
@@ -39,8 +43,11 @@ def settings_of(config: Path | None, **flat: Any) -> Settings:
             overrides.setdefault(section, {})[key] = value
         else:
             overrides[section] = value
-    settings = load_settings(config, overrides)
+    retired: list[Retired] = []
+    settings = load_settings(config, overrides, retired.append)
     configure_logging(settings.log)  # here, so that no command ever logs to standard output
+    for one in retired:
+        log.warning("a setting is no longer needed", setting=one.key, where=", ".join(one.where), why=one.why)
     return settings
 
 

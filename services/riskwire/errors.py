@@ -22,8 +22,11 @@ A message says what was wrong, with what value, where, and what to do about it.
 
 from __future__ import annotations
 
+import re
 import reprlib
 
+_USERINFO = re.compile(r"(://)[^/\s]*@")
+"""User and password in an address."""
 _SHORT = reprlib.Repr()
 """A few kilobytes of YAML can hold lists of lists of one list whose whole `repr` no memory can."""
 _SHORT.maxlevel = 4
@@ -32,7 +35,8 @@ _SHORT.maxstring = _SHORT.maxother = 1_000
 
 
 class RiskwireError(Exception):
-    """Base of all errors raised on purpose; renders what, value, where and what to do the same way for each."""
+    """Base of all errors raised on purpose; renders what, value, where and what to do the same way for each, and no
+    password of an address."""
 
     def __init__(self, what: str, *, value: object = None, where: str = "", do: str = "") -> None:
         self.what = what
@@ -44,13 +48,13 @@ class RiskwireError(Exception):
     def __str__(self) -> str:
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.value is not None:
-            shown = _SHORT.repr(self.value)
+            shown = without_userinfo(_SHORT.repr(self.value))
             parts.append(f"(got {shown if len(shown) <= 200 else shown[:197] + '...'})")
         text = " ".join(parts)
         if self.__cause__ is not None:
             name, said = type(self.__cause__).__name__, str(self.__cause__)
             text += f": {said}" if said.startswith(name) else f": {name}: {said}" if said else f": {name}"
-        return f"{text.rstrip('.')}. {self.do}" if self.do else text
+        return without_userinfo(f"{text.rstrip('.')}. {self.do}" if self.do else text)
 
 
 class SettingsError(RiskwireError):
@@ -112,6 +116,11 @@ class FeedError(RiskwireError):
 
 class NotifyError(RiskwireError):
     """A notification that could not be delivered."""
+
+
+def without_userinfo(text: str) -> str:
+    """A text whose addresses hold no user and no password."""
+    return _USERINFO.sub(r"\1***@", text)
 
 
 def leaves(error: BaseException) -> list[BaseException]:

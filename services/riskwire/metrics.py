@@ -42,6 +42,11 @@ ANALYSES = Counter("riskwire_inference_analyses", "Analyses by status", ["status
 REPEATS = Counter("riskwire_inference_repeats", "Articles dropped because they had been read before")
 
 HISTORY = Counter("riskwire_watchlist_history_signals", "Signals told of the past of targets that were new")
+HISTORY_WAITING = Gauge(
+    "riskwire_watchlist_history_waiting_seconds",
+    "How long history has been waiting until a group has read what stood before a command; 0: it does not wait for it",
+    ["group"],
+)
 
 LATE_SIGNALS = Counter("riskwire_alerting_late_signals", "Signals that came after their bucket had closed")
 DROPPED_TARGETS = Counter("riskwire_alerting_dropped_targets", "Targets forgotten because there were too many")

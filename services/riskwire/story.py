@@ -12,6 +12,7 @@ title and lead together; the thresholds were chosen there.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -40,11 +41,12 @@ _STOP = frozenset(
 )
 _PREFIX = re.compile(
     r"^(?:\s*(?:update|wrapup|refile|rpt|repeat|corrected|correction|exclusive|breaking|breaking news|analysis|brief|"
-    r"live|watch|video|opinion|preview|snapshot|highlights|instant view|special report)\s*\d{0,2}\s*[-:–—|]+\s*)+",
+    r"live|watch|video|opinion|preview|snapshot|highlights|instant view|special report)\s*(?:\d{1,2}\s*)?[-:–—|]+\s*)+",
     re.IGNORECASE,
 )
 _SUFFIX = re.compile(
-    r"\s+[-–—|]\s+[A-Z][\w.&' ]{1,30}$|:\s*(?:[A-Z]{2,4}|reports?|sources?|papers?|official|analyst)\s*$", re.ASCII
+    r"(?<!\s)\s+[-–—|]\s+[A-Z][\w.&' ]{1,30}$|:\s*(?:[A-Z]{2,4}|reports?|sources?|papers?|official|analyst)\s*$",
+    re.ASCII,
 )
 _SUFFIX_MARKS = ("-", "–", "—", "|", ":")
 """Without one of these there is nothing for `_SUFFIX`."""
@@ -120,7 +122,7 @@ def _title_words(title: str) -> list[str]:
     title = _without_beginning(_PREFIX, title[:_LONGEST])
     if any(mark in title for mark in _SUFFIX_MARKS):
         title = _SUFFIX.sub("", title)
-    return _words(title, len(title))
+    return _words(title)
 
 
 def _lead_words(lead: str) -> list[str]:
@@ -135,8 +137,8 @@ def _without_beginning(beginning: re.Pattern[str], text: str) -> str:
     return text[found.end() :] if found else text
 
 
-def _words(text: str, most: int) -> list[str]:
-    """The first words that mean something, at most `most`."""
+def _words(text: str, most: int = sys.maxsize) -> list[str]:
+    """The first words that mean something, at most `most`; there may be more than characters, as in "ᾷ"."""
     plain = text.replace("’", "'").casefold()
     if "'" in plain:
         plain = _POSSESSIVE.sub("", plain)

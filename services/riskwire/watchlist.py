@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from riskwire.errors import SettingsError
 from riskwire.isin import is_isin
 from riskwire.names import joined, name_key
+from riskwire.yaml_file import kind_of, parsed_yaml
 
 _MOST_BYTES = 20_000_000
 ENTRY_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
@@ -236,12 +236,9 @@ def recorded_entry(entry: object, where: str) -> WatchedEntity:
 
 
 def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
-    try:
-        tree = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date that there is not
-        raise SettingsError("the watchlist is not YAML", where=str(path)) from error
+    tree = parsed_yaml(text, "the watchlist", str(path))
     if not isinstance(tree, list):
-        raise SettingsError("the watchlist must be a list of entries", value=tree, where=str(path))
+        raise SettingsError(f"the watchlist must be a list of entries, and is {kind_of(tree)}", where=str(path))
     return [(_place(f"entry {at}", entry), entry) for at, entry in enumerate(tree, 1)]
 
 

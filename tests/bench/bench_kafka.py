@@ -83,14 +83,8 @@ def main() -> None:
     if missing is not None:
         sys.exit(missing)
     configure_logging(LogSettings(level="error"))
-    with tempfile.TemporaryDirectory() as folder:
-        broker = Broker(Path(folder) / "kafka")
-        broker.format()
-        broker.start()
-        try:
-            uvloop.run(measured(Bench(broker, asked)))
-        finally:
-            broker.kill()
+    with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka").running() as broker:
+        uvloop.run(measured(Bench(broker, asked)))
 
 
 if __name__ == "__main__":

@@ -224,13 +224,8 @@ def main() -> None:
         sys.exit(missing)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        broker = Broker(folder / "kafka")
-        broker.format()
-        broker.start()
-        try:
+        with Broker(folder / "kafka").running() as broker:
             ways = asyncio.run(measured(broker, folder, asked))
-        finally:
-            broker.kill()
     if not ways:
         sys.exit("no alert fired")
     parts = {

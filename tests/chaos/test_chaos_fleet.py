@@ -44,7 +44,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
         "sleep": SLEEPER,
         "fail": [sys.executable, "-c", "raise SystemExit(2)"],
         "done": [sys.executable, "-c", ""],
-        "words": [sys.executable, "-c", "import sys; print('begun\\nriskwire: no way'); sys.exit(2)"],
+        "words": [sys.executable, "-c", "import sys; print('begun\\nriskwire: Kafka cannot be reached'); sys.exit(2)"],
         "deaf": [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"],
     }
     fleet = Fleet(commands, dict(os.environ), tmp_path, print, "done")
@@ -72,7 +72,7 @@ async def test_how_a_worker_left_is_noted_with_the_end_of_what_its_last_process_
     keeping.cancel()
     for departure in made.departures:
         assert (departure.worker, departure.code, departure.told) == ("words-1", 2, False)
-        assert departure.said == ("begun", "riskwire: no way"), "and nothing of the process before"
+        assert departure.said == ("begun", "riskwire: Kafka cannot be reached"), "and nothing of the process before"
         assert departure.explained
 
 
@@ -114,6 +114,29 @@ async def test_one_whose_work_is_done_is_not_started_again(made: Fleet) -> None:
         await made.finished.wait()
     keeping.cancel()
     assert made.exits["done 0"] == 1
+
+
+async def test_one_that_has_left_before_it_is_removed_is_noted_once(
+    made: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "AGAIN_AFTER_S", WITHIN_S)
+    keeping = asyncio.create_task(made.keep())
+    failing = made.start("fail")
+    await until(lambda: made.exits["fail 2"] == 1)
+    await made.remove(failing)
+    keeping.cancel()
+    assert made.exits == {"fail 2": 1}
+
+
+async def test_who_leaves_when_nobody_keeps_them_any_more_is_noted_at_the_end(made: Fleet) -> None:
+    """While all is judged nobody is started again; who falls over then has not gone unseen."""
+    failing, sleeping = made.start("fail"), made.start("sleep")
+    await until(lambda: not failing.alive)
+    made.end()
+    made.end()
+    assert made.exits == {"fail 2": 1}, "and none of those that were ended by the run"
+    assert not sleeping.alive
+    assert not made.departures[0].explained
 
 
 async def test_a_worker_sleeps_until_all_who_put_it_to_sleep_have_woken_it(made: Fleet) -> None:

@@ -65,6 +65,7 @@ def test_under_every_kind_of_fault_nothing_is_lost_nothing_doubled_and_nothing_d
         assert checked is not None
         assert int(checked.group(1)) > 20, live
     assert f"{len(KINDS)} of them while news was flowing" in report
+    assert re.search(r"^live dead-letters +0 ", report, re.MULTILINE), "a row of its own"
     for kind in KINDS:
         assert re.search(rf"^ +\d+  {re.escape(kind)}$", report, re.MULTILINE), kind
     assert not (tmp_path / "run").exists()
@@ -83,4 +84,5 @@ def test_a_build_that_is_broken_on_purpose_is_caught(tmp_path: Path, seed: int, 
     assert analyses is not None
     assert int(analyses.group(1)) > 50, "it reads news: not all is lost because it does not run at all"
     assert "NOT ALL WAS READ" not in report
+    assert "--drain 300 --only" in report.splitlines()[-1]
     assert f"--broken {broken}" in report.splitlines()[-1]

@@ -23,6 +23,9 @@ def logged(event: str, level: str = "info", **more: object) -> str:
     return json.dumps({**more, "event": event, "level": level}) + "\n"
 
 
+POISON = "riskwire: articles[1]@7: stage infer failed on 25 records in a row; it stops so that none is lost"
+
+
 def left(code: int, *said: str, told: bool = False, done: bool = False) -> Departure:
     return Departure("sink-1", code, told, done, said)
 
@@ -41,7 +44,16 @@ def left(code: int, *said: str, told: bool = False, done: bool = False) -> Depar
         (left(1, told=True), False),
         (left(2, REASON), True),
         (left(2), False),
+        (left(2, "riskwire: no way"), False),
+        (left(2, POISON), False),
+        (left(2, REASON, POISON), False),
+        (left(2, POISON, REASON), False),
+        (left(2, "begun", REASON, REASON), True),
+        (left(2, REASON, "Segmentation fault"), False),
+        (left(1, REASON), False),
         (left(-11, told=True), False),
+        (left(143, "riskwire: interrupted before the end", told=True), True),
+        (left(143, "riskwire: interrupted before the end"), False),
     ],
 )
 def test_an_exit_is_explained_by_the_run_by_work_that_is_done_or_by_a_reason_given(
@@ -49,6 +61,49 @@ def test_an_exit_is_explained_by_the_run_by_work_that_is_done_or_by_a_reason_giv
 ) -> None:
     assert departure.explained is explained
     assert heard([], [departure]).good is explained
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Kafka has not answered for 31 s (kafka.stuck_after_s): leaving, to be started again",
+        "articles[1]: infer has made no progress for 34 s (kafka.stuck_after_s): leaving, to be started again",
+        "infer has not got into its group for 34 s (kafka.stuck_after_s): leaving, to be started again",
+        "kafka://h:1: Kafka cannot be reached (got 'Unable connect'): KafkaConnectionError: Unable to bootstrap. Check",
+        "kafka://h:1: Kafka cannot be reached: no answer within the deadline: TimeoutError. Check that",
+        "kafka://h:1: the topics cannot be listed: no answer within 8 s: NodeNotReadyError: Attempt to send. Check",
+        "kafka://h:1: the transactional id infer-articles-1 cannot be taken over: InvalidProducerEpoch: [Error 47]",
+        "kafka://h:1: articles[1] cannot be read: KafkaConnectionError: Connection at h:1 closed",
+        "kafka://h:1: group infer cannot be joined: GroupCoordinatorNotAvailableError: [Error 15]",
+        "kafka://h:1: a step could not be committed; nothing of it has happened (got 'TimeoutError'): TimeoutError.",
+        "kafka://h:1: a step was given up, since the bus was closed; it may have happened",
+        "kafka://h:1: the answer to a commit was lost, and what came of the step cannot be seen; it may have happened",
+        "kafka://h:1: another owner has taken over publisher-replay: ProducerFenced: There is a newer producer",
+        "kafka://h:1: another owner has worked as publisher-replay (got 'a')",
+        "kafka://h:1: another publisher has the name replay, or this one is closed",
+        "`riskwire infer` has nothing left to do: its partitions were taken over",
+        "kafka://h:1: publishers-state[4]@7 does not become readable. A transaction that nobody ends may be in the way",
+    ],
+)
+def test_brokers_that_are_away_and_others_that_take_over_are_reasons(reason: str) -> None:
+    assert left(2, f"riskwire: {reason}").explained
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "store at data/news.db: the store failed: OperationalError: disk I/O error",
+        "kafka://h:1: topics are missing: signals. Make them with `riskwire topics create`",
+        "kafka://h:1: articles[1] ends at 3, and infer has read it to 7: the topic was made anew",
+        "kafka://h:1: membership of group infer has failed: KeyError: 'x'",
+        "kafka://h:1: articles[1] cannot be read: TopicAuthorizationFailedError: [Error 29]",
+        "kafka://h:1: articles[1] is not (or no longer) this worker's, or the bus is closed (got 'infer')",
+        "kafka://h:1: the brokers refuse a record for its size",
+        "what was to be said cannot be written: [Errno 28] No space left on device",
+    ],
+)
+def test_what_no_fault_of_a_run_does_is_no_reason(reason: str) -> None:
+    assert not left(2, f"riskwire: {reason}").explained
 
 
 def test_reasons_are_counted_whatever_numbers_stand_in_them() -> None:

@@ -8,17 +8,19 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    """A real broker (`broker.Broker`), started once; tests keep apart by `kafka.prefix`."""
-    from broker import Broker, how_to_get_it
+def kafka_here() -> None:
+    """A broker can be started here; the test is skipped where none can."""
+    from broker import how_to_get_it
 
     missing = how_to_get_it()
     if missing is not None:
         pytest.skip(missing)
-    broker = Broker(tmp_path_factory.mktemp("kafka"))
-    broker.format()
-    broker.start()
-    try:
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """A real broker (`broker.Broker`), started once; tests keep apart by `kafka.prefix`."""
+    from broker import Broker
+
+    with Broker(tmp_path_factory.mktemp("kafka")).running() as broker:
         yield broker
-    finally:
-        broker.kill()

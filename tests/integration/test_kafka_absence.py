@@ -32,13 +32,10 @@ ATTEMPTS = 5
 
 
 @pytest.fixture(scope="module")
-def own_broker(kafka_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that may be killed (and is not there where there can be none)."""
-    broker = Broker(tmp_path_factory.mktemp("absent"))
-    broker.format()
-    broker.start()
-    yield broker
-    broker.kill()
+def own_broker(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker that may be killed."""
+    with Broker(tmp_path_factory.mktemp("absent")).running() as broker:
+        yield broker
 
 
 def made(broker: Broker, prefix: str, bundle: Path, **kafka: object) -> tuple[dict[str, str], KafkaSettings]:
@@ -80,15 +77,16 @@ def test_a_worker_that_is_restoring_when_the_broker_goes_waits_for_it(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     env, kafka = made(own_broker, "restoring-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
-    publish(own_broker, kafka, articles(range(20)))
     for attempt in range(ATTEMPTS):
+        before, count = 20 * attempt, 20 * (attempt + 1)
+        publish(own_broker, kafka, articles(range(before, count)))  # so that this attempt alone can have read them
         with running("infer", env | {"RISKWIRE_LOG__LEVEL": "info"}, tmp_path / f"infer-{attempt}.log") as infer:
             until(lambda: "partitions assigned" in infer.said(), why=infer.said)
             own_broker.kill()
             in_time = infer.said().count("state restored") < 2
             own_broker.start()
             if in_time:
-                until_analysed(own_broker, "restoring-", 20)
+                until_analysed(own_broker, "restoring-", count)
                 assert infer.process.poll() is None, "no restart"
                 return
     raise AssertionError(f"in {ATTEMPTS} attempts the broker has never gone while the worker was restoring")

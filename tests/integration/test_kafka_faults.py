@@ -235,13 +235,10 @@ async def test_a_step_of_many_topics_says_that_it_was_fenced_wherever_it_learns_
 
 
 @pytest.fixture
-def own_broker(kafka_broker: Broker, tmp_path: Path) -> Iterator[Broker]:
-    """A broker that may be killed (and is not there where there can be none)."""
-    broker = Broker(tmp_path / "kafka")
-    broker.format()
-    broker.start()
-    yield broker
-    broker.kill()
+def own_broker(kafka_here: None, tmp_path: Path) -> Iterator[Broker]:
+    """A broker that may be killed."""
+    with Broker(tmp_path / "kafka").running() as broker:
+        yield broker
 
 
 @pytest.mark.slow

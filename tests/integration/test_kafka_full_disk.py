@@ -47,14 +47,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def broker(kafka_broker: Broker, small_disk: Path) -> Iterator[Broker]:
-    """A broker on that disk (and none where there can be none)."""
+def broker(kafka_here: None, small_disk: Path) -> Iterator[Broker]:
+    """A broker on that disk."""
     one = Broker(small_disk / "kafka", {"log.segment.bytes": "4194304", "log.index.size.max.bytes": "65536"})
     one.log = small_disk.parent / "broker.log"
-    one.format()
-    one.start()
-    yield one
-    one.kill()
+    with one.running():
+        yield one
 
 
 def fill(place: Path) -> Path:

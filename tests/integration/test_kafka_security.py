@@ -25,7 +25,7 @@ USER, SECRET = "riskwire", "correct-horse-battery"
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def secured(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A broker that speaks SASL_SSL only, with one SCRAM user."""
     login = "org.apache.kafka.common.security"
     properties = {

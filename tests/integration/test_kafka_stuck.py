@@ -9,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from broker import Broker, how_to_get_it
+from broker import Broker
 from cli import lines, riskwire
 from kafka_reader import committed_positions
 from services_on_kafka import Service, articles, ended, on_kafka, publish, running, until, with_bus
@@ -53,7 +53,11 @@ def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
     service = Hanging(how, env, log)
     try:
         if how != "loop":  # which cannot answer any more
-            until(lambda: not_ready(service)["alert"].startswith("signals[0]: no progress for"), why=service.said)
+            until(
+                lambda: not_ready(service)["alert"].startswith("signals[0]: no progress for") or _left(service),
+                why=service.said,
+            )
+            assert not _left(service), f"it left before it had told: {service.said()}"
         assert ended(service.process) == code
         assert said in service.said()
     except BaseException:
@@ -70,6 +74,10 @@ def not_ready(service: Service) -> dict[str, str]:
     status, body = service.probe()
     stages = body["stages"] if status == 503 else ()
     return defaultdict(str, {stage["name"]: stage.get("detail", "") for stage in stages})
+
+
+def _left(service: Service) -> bool:
+    return service.process.poll() is not None
 
 
 def positions(broker: Broker, prefix: str) -> list[int]:
@@ -91,22 +99,19 @@ def test_a_worker_that_has_no_partition_stands_by_and_is_ready(kafka_broker: Bro
                 each.until_ready()
 
 
-def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(tmp_path: Path) -> None:
-    if (missing := how_to_get_it()) is not None:
-        pytest.skip(missing)
+def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(kafka_here: None, tmp_path: Path) -> None:
     # The topic that holds groups cannot be made, so there is never a coordinator; everything else works.
-    broker = Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"})
-    broker.format()
-    broker.start()
-    try:
+    with Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"}).running() as broker:
         env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
         assert riskwire("topics", "create", env=env).returncode == 0
         with running("notify", env, tmp_path / "notify.log") as service:
-            until(lambda: not_ready(service)["notify"].startswith("has not got into the group for"), why=service.said)
+            until(
+                lambda: not_ready(service)["notify"].startswith("has not got into the group for") or _left(service),
+                why=service.said,
+            )
+            assert not _left(service), f"it left before it had told: {service.said()}"
             assert ended(service.process) == 2
             assert "riskwire: notify has not got into its group for" in service.said()
-    finally:
-        broker.kill()
 
 
 def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broker: Broker, tmp_path: Path) -> None:
@@ -127,6 +132,6 @@ def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broke
     with running("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
         until(lambda: sink.metric(told) > 0, why=sink.said)
         began = sink.metric(told)
-        until(lambda: sink.metric(told) - began > 1.5 * STUCK_S or sink.process.poll() is not None, why=sink.said)
-        assert sink.process.poll() is None, sink.said()
+        until(lambda: sink.metric(told) - began > 1.5 * STUCK_S or _left(sink), why=sink.said)
+        assert not _left(sink), sink.said()
         assert lines("status", env=env)[0]["lag"]["history"] == 1, "it waits until infer has read what came before"

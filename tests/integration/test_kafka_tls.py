@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def mutual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def mutual(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A broker that speaks TLS only and asks for a certificate of its own authority."""
     folder = tmp_path_factory.mktemp("mutual")
     own = {"ssl.certificate.location": folder / "tls" / "client.pem", "ssl.key.location": folder / "tls" / "client.key"}

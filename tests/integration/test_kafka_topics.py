@@ -160,17 +160,14 @@ async def test_a_record_larger_than_the_bound_is_refused_and_one_below_it_passes
 
 
 @pytest.mark.slow
-def test_a_service_whose_broker_stays_away_leaves_with_a_code(tmp_path: Path) -> None:
-    broker = Broker(tmp_path / "kafka")
-    broker.format()
-    broker.start()
-    env = environment(
-        RISKWIRE_BUS__URL=broker.url,
-        RISKWIRE_KAFKA__PARTITIONS="2",
-        RISKWIRE_KAFKA__STUCK_AFTER_S="6",
-        RISKWIRE_KAFKA__DEADLINE_S="3",
-    )
-    try:
+def test_a_service_whose_broker_stays_away_leaves_with_a_code(kafka_here: None, tmp_path: Path) -> None:
+    with Broker(tmp_path / "kafka").running() as broker:
+        env = environment(
+            RISKWIRE_BUS__URL=broker.url,
+            RISKWIRE_KAFKA__PARTITIONS="2",
+            RISKWIRE_KAFKA__STUCK_AFTER_S="6",
+            RISKWIRE_KAFKA__DEADLINE_S="3",
+        )
         assert riskwire("topics", "create", env=env).returncode == 0
         process = started("alert", "--port", 0, env=env)
         try:
@@ -183,5 +180,3 @@ def test_a_service_whose_broker_stays_away_leaves_with_a_code(tmp_path: Path) ->
             assert "Kafka" in said.splitlines()[-1]
         finally:
             process.kill()
-    finally:
-        broker.kill()

@@ -135,7 +135,8 @@ def test_a_command_takes_effect_on_every_reader_and_a_new_target_gets_its_past_w
         last = news(kafka_broker, kafka, range(200, 208))
         until_read(kafka_broker, kafka, "infer", "alert", "sink-alerts", "sink-commands")
         assert {one["target"] for one in entity_signals(kafka_broker) if one["article"] in last} == {"entity:name:acme"}
-        assert share_them(readers), "no reader was started again"
+        assert [one.process.poll() for one in readers] == [None, None], "no reader was started again"
+        until(lambda: share_them(readers), why=lambda: str([one.probe() for one in readers]))
         log_rows = lines("watchlist", "log", "--data", data, env=env)
         fired = {row["target"] for row in lines("alerts", "--data", data, env=env)}
     assert [(row["kind"], row["by"]) for row in log_rows] == [("watchlist_remove", "bob"), ("watchlist_set", "ada")]

@@ -12,7 +12,8 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,6 +146,16 @@ class Broker:
         }
         lines = [f"{key}={value}" for key, value in (defaults | filled).items()]
         self._properties.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def running(self) -> Iterator[Broker]:
+        """It, formatted and started; killed at the end, whatever it has been through."""
+        self.format()
+        self.start()
+        try:
+            yield self
+        finally:
+            self.kill()
 
     def format(self) -> None:
         """Make the data folder ready; once."""

@@ -57,6 +57,24 @@ def lines(*words: object, env: dict[str, str] | None = None) -> list[dict[str, A
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+_TRIED_AGAIN = {"a step failed and is tried again", "the answer to a commit was lost: looking what came of it"}
+
+
+def not_of_a_contest(stderr: str) -> list[str]:
+    """What a command says on standard error beside what it may where another takes its place for a moment: that a step
+    is tried again, and aiokafka's own words about a producer that was fenced, each in a line."""
+    return [line for line in stderr.splitlines() if not _is_of_a_contest(line)]
+
+
+def _is_of_a_contest(line: str) -> bool:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return False
+    known = said.get("event") in _TRIED_AGAIN or str(said.get("logger", "")).startswith("aiokafka.producer.")
+    return known and "exception" not in said
+
+
 @dataclass(frozen=True)
 class Left:
     """Every record a run left on the bus downstream of `articles`, free of order, partition and batch."""

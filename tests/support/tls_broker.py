@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-from broker import Broker, how_to_get_it
+from broker import Broker
 from certificates import STORE, make_certificates
 
 from riskwire.settings import KafkaSettings
@@ -28,9 +27,6 @@ def tls_broker(
         properties: what it has besides.
         client: what a client of librdkafka needs besides the protocol and the authority.
     """
-    missing = how_to_get_it()
-    if missing is not None:
-        pytest.skip(missing)
     make_certificates(folder / "tls")
     listener = {
         "listeners": f"{protocol}://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{controller}}",
@@ -48,12 +44,8 @@ def tls_broker(
     broker = Broker(
         folder, listener | dict(properties), client=authority | dict(client), format_with=tuple(format_with)
     )
-    broker.format()
-    broker.start()
-    try:
+    with broker.running():
         yield broker
-    finally:
-        broker.kill()
 
 
 def tls_settings(broker: Broker, **given: object) -> KafkaSettings:

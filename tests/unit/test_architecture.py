@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ROOT / "services" / "riskwire"
 MODELS = ROOT / "models" / "riskwire_models"
 
-GROUND = {"", "errors", "isin", "logs", "metrics", "names", "schemas", "settings", "story", "watchlist", "weights"}
+GROUND = {
+    *("", "errors", "isin", "logs", "metrics", "names", "schemas", "settings", "story", "watchlist", "weights"),
+    "yaml_file",
+}
 """Records, settings, errors and plain words about them: everyone may import these, and they import only each other."""
 CARRIERS = {"bus", "dead_letters", "store", "stage"}
 ROOMS = {"ingest", "inference", "alerting", "notify", "watching", "web", "demo"}

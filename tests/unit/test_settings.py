@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,87 @@ def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {"web": {"token": {"s3cr3t": 1}}})
     assert "s3cr3t" not in str(caught.value)
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kafka:\n  password: @hunter2\n", "line 2, column 13: found character '@' that cannot start any token"),
+        ("kafka:\n  password: hunter2: x\n", "line 2, column 20: mapping values are not allowed here"),
+        ("kafka: {password: *hunter2}\n", "line 1, column 19: found undefined alias"),
+        ("kafka: {password: !hunter2 }\n", "line 1, column 19: could not determine a constructor for the tag"),
+        ("kafka: {password: !it's-hunter2 }\n", "could not determine a constructor for the tag"),
+        ("kafka: {password: !!int hunter2}\n", "a date or a number that there is not"),
+        ("kafka: {password: [hunter2\n", "expected ',' or ']', but got '<stream end>'"),
+        ("kafka:\n  pasword: hunter2\n", "kafka.pasword: there is no such setting.*did you mean password"),
+        ("kafka: {username: me, password=hunter2}\n", "kafka.***: there is no such setting"),
+        ("kafka: hunter2\n", "kafka: a section, not a setting.*password_file"),
+        ("store:\n  url: [postgresql://u:hunter2@h/db]\n", "store.url: .*valid string, not a list"),
+        ("store:\n  url: {postgresql://u:hunter2@h/db: 1}\n", "store.url: .*not a mapping"),
+        ("store:\n  postgresql://u:hunter2@h/db: 1\n", "store.***: there is no such setting"),
+        ("notify: https://hooks.slack/hunter2\n", "notify: a section, not a setting"),
+        ("notify:\n  hooks: [https://hooks.slack/hunter2]\n", "notify.hooks: .*did you mean webhooks"),
+        ("notify:\n  webhooks: https://hooks.slack/hunter2\n", "notify.webhooks: .*valid tuple"),
+        ("notify:\n  webhooks: [{https://hooks.slack/hunter2: 1}]\n", "notify.webhooks.0: .*valid string"),
+        ("- kafka\n- password: hunter2\n", "must be a mapping of sections, and is a list"),
+        ("hunter2\n", "must be a mapping of sections, and is a text"),
+        ("web:\n  token: hunter2\n  port: x\n", "web.port: .*got 'x'"),
+        ("web:\n  port: {token: hunter2}\n", "web.port: .*not a mapping"),
+        ("web:\n  port: https://me:hunter2@h/\n", "web.port: .*got 'https://***@h/'"),
+        ("web:\n  port: https://me:no@hunter2@h/\n", "web.port: .*got 'https://***@h/'"),
+        (f"web:\n  port: https://me:{'x' * 170}hunter2{'x' * 170}@h/\n", "got 'https://***@h/'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_explained_without_what_may_be_a_secret(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    said = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in said
+    assert re.search(f"mine.yaml: .*{re.escape(told).replace(re.escape('.*'), '.*')}", said)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("KAFKA__PASWORD", "hunter2", "kafka.pasword: there is no such setting.*did you mean password"),
+        ("KAFKA", '"hunter2"', "kafka: a section"),
+        ("KAFKA", "hunter2", "kafka: a section"),
+        ("KAFKA", '{"pasword": "hunter2"}', "kafka.pasword: there is no such setting"),
+        ("ALERTING__BUDGET", "hunter2", "alerting.budget: a section"),
+        ("ALERTING__BUDGET__NOTICES", "hunter2", "alerting.budget.notices: .*did you mean notice"),
+        ("NOTIFY__WEBHOOKS", "https://hooks.slack/hunter2", "notify.webhooks: this value must be JSON"),
+        ("WEB__HOSTS", "https://me:hunter2@h/", "web.hosts: this value must be JSON"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_explained_without_what_may_be_a_secret(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv("RISKWIRE_STORE__URL", "postgresql://u:hunter2@h/db")
+    monkeypatch.setenv(f"RISKWIRE_{variable}", value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    said = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in said
+    assert re.search(f"environment RISKWIRE_{variable}.*: {told}", said)
+
+
+def test_a_wrong_item_of_a_list_is_told_with_the_place_that_gave_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("alerting: {windows_s: [3600, 5]}\n")
+    with pytest.raises(SettingsError, match=r"mine\.yaml: alerting\.windows_s\.1: .*got 5"):
+        load_settings(file)
+    monkeypatch.setenv("RISKWIRE_ALERTING__WINDOWS_S", "[7]")
+    with pytest.raises(SettingsError, match=r"environment RISKWIRE_ALERTING__WINDOWS_S: alerting\.windows_s\.0"):
+        load_settings(file)
 
 
 def test_every_setting_says_what_it_is_for() -> None:

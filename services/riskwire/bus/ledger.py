@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from riskwire.bus.protocol import Lag, Message, Outgoing, partition_of
+from riskwire.bus.protocol import UNBOUNDED, Lag, Message, Outgoing, partition_of
 from riskwire.bus.schema import OFFSET_BITS, Layout
 from riskwire.bus.sqlite import transaction
 from riskwire.errors import BusError, FencedError, SchemaError
@@ -135,7 +135,8 @@ def step(
 
     Args:
         position: the offset of the next record to read; None for a publisher.
-        backlog: most unread records a topic may hold after this; a topic with none takes any step. None: no bound.
+        backlog: most unread records a topic may hold after this, unless it is `UNBOUNDED`; a topic with none takes any
+            step. None: no bound.
         keep: records kept per partition after every group has read them.
 
     Raises:
@@ -149,7 +150,8 @@ def step(
         if position is not None:
             _check_position(connection, owner, committed, position)
         if backlog is not None:
-            for topic, new in Counter(str(result.topic) for result in results).items():
+            bounded = (str(result.topic) for result in results if result.topic not in UNBOUNDED)
+            for topic, new in Counter(bounded).items():
                 full = _full(connection, layout, owner, topic, new, backlog)
                 if full is not None:
                     return full

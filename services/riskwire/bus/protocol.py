@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
+from riskwire.schemas import Topic
+
+UNBOUNDED = frozenset({Topic.COMMANDS})
+"""Topics that nobody waits for room on: people write them, few records each time, and whoever decides something is not
+to wait for a group that waits for others (history, while infer is behind)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -93,7 +99,8 @@ class Publisher(Protocol):
         ...
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Publish and change the state in one atomic step; waits while a topic of `results` has no room.
+        """Publish and change the state in one atomic step; waits while a topic of `results` has no room (those that are
+        `UNBOUNDED` always have).
 
         Raises:
             BusError: fenced, closed or failed; nothing of the step has happened, or else the message says it may have.

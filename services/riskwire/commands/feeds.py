@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from riskwire.commands.show import opened_bus, print_lines
 from riskwire.commands.terminal import print_table, printable
+from riskwire.errors import BusError
 from riskwire.ingest.catalogue import Catalogue, FeedChange, permitted_url
 from riskwire.ingest.condition import Condition, conditions, polls_of
 from riskwire.ingest.feedlist import read_feeds
@@ -18,7 +20,9 @@ from riskwire.schemas import Feed
 from riskwire.settings import Settings
 
 _TOLD = {"failures", "error", "failed_at", "read_at", "polled_at", "polled_by", "next_at", "moved_to"}
-"""What of a poll is told as JSON."""
+"""What of a poll is told as JSON; null where it cannot be read."""
+_PATIENCE_S = 5.0
+"""For how the feeds do, without any getting on."""
 
 
 async def add(
@@ -69,18 +73,23 @@ async def import_file(settings: Settings, file: Path) -> int:
 
 
 async def show(settings: Settings, json: bool, *, failing: bool = False) -> int:
-    """The list, where each feed comes from and how it does.
+    """The list, where each feed comes from and how it does; where that cannot be read, the list all the same.
 
     Args:
-        failing: only those of which news may be missed.
+        failing: only those of which news may be missed; 1 where that cannot be told.
     """
     async with opened_bus(settings) as bus:
         catalogue = await feeds_of(bus)
-        polls = await polls_of(bus)
+    try:
+        async with opened_bus(_impatient(settings)) as bus:
+            polls = await polls_of(bus)
+    except BusError as error:
+        polls = None
+        print(printable(f"How the feeds do cannot be read: {error}"), file=sys.stderr)
     shown = [one for one in conditions(catalogue.feeds.values(), polls) if one.needs_a_look or not failing]
     if json:
         print_lines([_plain(one, catalogue) for one in shown])
-        return 0
+        return int(failing and polls is None)
     print_table(
         ("id", "state", "last read", "every", "from", "url"),
         [
@@ -101,12 +110,19 @@ async def show(settings: Settings, json: bool, *, failing: bool = False) -> int:
     if catalogue.removed_by_hand and not failing:
         print(f"\nIn the feed list's file and removed by hand: {printable(', '.join(catalogue.removed_by_hand))}.")
         print("`riskwire feeds add ID` brings one back.")
-    return 0
+    return int(failing and polls is None)
+
+
+def _impatient(settings: Settings) -> Settings:
+    """What stands in the way of what ingesters remember (an open transaction, a right that is missing) may stay there
+    for as long as the deadline, and the list is known without it."""
+    deadline_s = min(_PATIENCE_S, settings.kafka.deadline_s)
+    return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"deadline_s": deadline_s})})
 
 
 def _plain(one: Condition, catalogue: Catalogue) -> dict[str, object]:
     poll = PollState(url=one.feed.url) if one.poll is None else one.poll
-    told = poll.model_dump(mode="json", include=_TOLD)
+    told = poll.model_dump(mode="json", include=_TOLD) if one.known else dict.fromkeys(sorted(_TOLD))
     return one.feed.model_dump(mode="json") | {"from": catalogue.origin(one.feed.id), "state": one.state} | told
 
 

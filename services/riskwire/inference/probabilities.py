@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import mul, sub
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add, mul, sub
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
     values: Sequence[float] = shares.tolist() if isinstance(shares, np.ndarray) else shares
     if min(values) < 0.0:
         values = [0.0 if value < 0.0 else value for value in values]
-    total = sum(values)
+    total = _in_order(values)
     if not 0.0 < total < float("inf"):
         raise ValueError(f"not a distribution: {values}")
     exact = [value / total * _UNITS for value in values]
@@ -48,7 +49,7 @@ def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
 
 def all_rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """`rounded` of each row, to the bit: [documents, shares], none of them negative."""
-    totals = shares.cumsum(axis=1)[:, -1:]  # in order, as a plain sum adds
+    totals = shares.cumsum(axis=1)[:, -1:]  # one after another, as `_in_order` adds
     if not (np.isfinite(totals) & (totals > 0.0)).all():
         raise ValueError("not distributions")
     exact = shares / totals * _UNITS
@@ -59,10 +60,15 @@ def all_rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return rounded
 
 
+def _in_order(values: Iterable[float]) -> float:
+    """Their sum, added one after another, as numpy's `cumsum` does; from Python 3.12 on `sum` does otherwise."""
+    return reduce(add, values, 0.0)
+
+
 def mean(parts: Sequence[tuple[float, Sequence[float]]]) -> Distribution:
     """Weighted mean of distributions, rounded; `parts` are (weight > 0, distribution)."""
     weights, distributions = zip(*parts, strict=True)
-    return rounded([sum(map(mul, weights, column)) for column in zip(*distributions, strict=True)])
+    return rounded([_in_order(map(mul, weights, column)) for column in zip(*distributions, strict=True)])
 
 
 def sentiment_of(shares: Sequence[float]) -> Sentiment:

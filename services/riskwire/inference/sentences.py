@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nupunkt
 
@@ -41,10 +41,14 @@ class Document:
         return cls(f"{title}\n{text}", len(title))
 
     def sentences(self) -> Iterator[Sentence]:
-        """Title first, then the sentences of the text in order; none is blank."""
-        title = _stripped(self.content, 0, self.title_length)
-        if title:
-            yield Sentence(*title, title=True)
+        """Title first, then the sentences of the text in order; none is blank.
+
+        What is left of a title that is too long for a sentence is read like the text.
+        """
+        title = True
+        for part in _bounded(self.content, 0, self.title_length):
+            yield replace(part, title=title)
+            title = False
         start = self.title_length
         for gap in _PARAGRAPH.finditer(self.content, start):
             yield from self._paragraph(start, gap.start())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from typing import Literal, NamedTuple
 
 from riskwire import metrics
@@ -34,7 +35,11 @@ from riskwire.watchlist import WatchedEntity
 _SLICE = 64
 """Most articles that are linked and written in one go,"""
 _SLICE_CHARACTERS = 60_000
-"""and most characters of text of several together: a few milliseconds."""
+"""and most characters of several together: a few milliseconds."""
+_LONG = 5_000
+"""An article of more characters is a slice by itself, and is taken by a thread: a hostile one may take a second."""
+_TURN_S = 0.02
+"""Others have their turn after this long: of short articles too a hostile one takes ten times as long as news."""
 
 
 class InferStage:
@@ -58,7 +63,8 @@ class InferStage:
         self.signal_partitions = signal_partitions
         self.saying = asyncio.Lock()
         """Partitions take turns in what is Python's own work, which is done on the event loop in short slices. A thread
-        would hold Python's lock for longer at a time, and threads that fight for it lose a sixth of their time."""
+        would hold Python's lock for longer at a time, and threads that fight for it lose a sixth of their time; for
+        a long article alone, whose work need not be short, that is the lesser evil."""
 
     def reads(self, language: str | None) -> bool:
         """Whether the model reads a language, as an article names it."""
@@ -76,16 +82,21 @@ class _Placed(NamedTuple):
     commanded: tuple[WatchedEntity, ...]
     read_with: int | None
 
+    @property
+    def size(self) -> int:
+        """Characters of its title and text."""
+        return len(self.article.title) + len(self.article.text)
+
 
 def _slices(placed: Sequence[_Placed]) -> Iterable[tuple[int, int]]:
     """Stretches of a batch short enough for others to wait for; a long article is one by itself."""
     start = size = 0
     for at, one in enumerate(placed):
-        size += len(one.article.text)
-        if size > _SLICE_CHARACTERS or at - start == _SLICE:
-            if at > start:
-                yield start, at
-            start, size = at, len(one.article.text)
+        full = at - start == _SLICE or size + one.size > _SLICE_CHARACTERS
+        if at > start and (full or max(one.size, placed[at - 1].size) > _LONG):
+            yield start, at
+            start, size = at, 0
+        size += one.size
     if placed:
         yield start, len(placed)
 
@@ -97,6 +108,16 @@ class _Written:
     results: list[Outgoing] = field(default_factory=list)
     news: list[Article] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
+
+
+async def _in_turns(work: Iterator[None]) -> None:
+    """Do work on the event loop, and let others have their turn at its end and wherever it has taken long."""
+    since = perf_counter()
+    for _ in work:
+        if perf_counter() - since > _TURN_S:
+            await asyncio.sleep(0)
+            since = perf_counter()
+    await asyncio.sleep(0)
 
 
 class InferTask:
@@ -153,20 +174,20 @@ class InferTask:
         }
         read = await self._stage.engine.analyse([*documents.values()])
         readings = {at: one for at, one in zip(documents, read, strict=True) if one.sentences}
-        told: Counter[str] = Counter()
-        news: list[Article] = []
+        done = _Written()
         async with self._stage.saying:
             linkers = await self._linkers(placed)
             for start, end in _slices(placed):
                 several = [readings.get(at) for at in range(start, end)]
-                done = self._written(placed[start:end], several, linkers)
-                step.results += done.results
-                told += done.statuses
-                news += done.news
-                await asyncio.sleep(0)
-        for status, count in told.items():
+                writing = self._writing(placed[start:end], several, linkers, done)
+                if placed[start].size > _LONG:
+                    await asyncio.to_thread(list, writing)
+                else:
+                    await _in_turns(writing)
+        step.results += done.results
+        for status, count in done.statuses.items():
             metrics.ANALYSES.labels(status=status).inc(count)
-        return news
+        return done.news
 
     async def _linkers(self, placed: Sequence[_Placed]) -> dict[int, Linker]:
         """The linkers of the lists, by the identity of each: hashing a long one is not for every article."""
@@ -175,20 +196,25 @@ class InferTask:
             return await asyncio.to_thread(lambda: {id(one): self._stage.linkers.of(one) for one in lists})
         return {id(one): self._stage.linkers.base for one in lists}
 
-    def _written(
-        self, placed: Sequence[_Placed], readings: Sequence[Reading | None], linkers: Mapping[int, Linker]
-    ) -> _Written:
+    def _writing(
+        self,
+        placed: Sequence[_Placed],
+        readings: Sequence[Reading | None],
+        linkers: Mapping[int, Linker],
+        done: _Written,
+    ) -> Iterator[None]:
+        """Adds to what is done one article after another, and stops after each."""
         stage, bundle = self._stage, self._stage.engine.bundle
         labels = bundle.manifest.heads.topics.labels if bundle.manifest.heads.topics else ()
         both = [(one.article, reading) for one, reading in zip(placed, readings, strict=True) if reading is not None]
         stories = iter(fingerprints([(article.title, article.text) for article, _ in both]))
         wholes = iter(overall([reading for _, reading in both], labels, stage.settings.inference.topic_threshold))
-        done = _Written()
         for (article, commanded, read_with), reading in zip(placed, readings, strict=True):
             if reading is None:
                 status: Literal["empty", "unsupported"] = "empty" if stage.reads(article.language) else "unsupported"
                 done.statuses[status] += 1
                 done.results.append(written.unread(article, status, bundle.label, read_with))
+                yield
                 continue
             story, whole, linker = next(stories), next(wholes), linkers[id(commanded)]
             mentions = linker.link(reading)
@@ -198,7 +224,7 @@ class InferTask:
             done.statuses["ok"] += 1
             if not article.backfill:
                 done.news.append(article)
-        return done
+            yield
 
     def _mark(self, newest: datetime, counted: Sequence[Article]) -> Mark:
         length = self._stage.settings.alerting.bucket_s

@@ -29,7 +29,7 @@ def topics_of(readings: Sequence[Reading], labels: Sequence[str], threshold: flo
     each[tuple(zip(*places, strict=True))] = np.fromiter(
         chain.from_iterable(chain.from_iterable(shares)), np.float64
     ).reshape(-1, len(labels))
-    rounded = all_rounded(reduce(np.add, each.swapaxes(0, 1)))  # sentence by sentence, as a plain sum adds
+    rounded = all_rounded(reduce(np.add, each.swapaxes(0, 1)))  # one sentence after another
     topics: dict[int, list[tuple[float, str]]] = {}
     for at, label in zip(*np.nonzero(rounded >= threshold), strict=True):
         topics.setdefault(told[at], []).append((-float(rounded[at, label]), labels[label]))

@@ -13,23 +13,30 @@ from riskwire.ingest.roster import POLL
 from riskwire.ingest.schedule import PollState
 from riskwire.schemas import Feed, Topic
 
-State = Literal["ok", "in part", "failing", "gone", "not yet", "off"]
+State = Literal["ok", "in part", "failing", "gone", "not yet", "off", "unknown"]
 
 _GROUP = "ingest"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A feed on the list, and what is remembered of its polls; None where it has not been polled at this address."""
+    """A feed on the list, and what is remembered of its polls; None where it has not been polled at this address.
+
+    Args:
+        known: whether what is remembered could be read.
+    """
 
     feed: Feed
     poll: PollState | None
+    known: bool = True
 
     @property
     def state(self) -> State:
         """One word or two."""
         if not self.feed.enabled:
             return "off"
+        if not self.known:
+            return "unknown"
         if self.poll is None:
             return "not yet"
         if self.poll.gone:
@@ -41,7 +48,7 @@ class Condition:
     @property
     def needs_a_look(self) -> bool:
         """Whether news may be missed."""
-        return self.state in ("in part", "failing", "gone") or self.moved_to is not None
+        return self.state in ("in part", "failing", "gone", "unknown") or self.moved_to is not None
 
     @property
     def moved_to(self) -> str | None:
@@ -64,11 +71,15 @@ async def polls_of(bus: Bus) -> dict[str, PollState]:
     return found
 
 
-def conditions(feeds: Iterable[Feed], polls: dict[str, PollState]) -> list[Condition]:
-    """Each feed with what is remembered of it, by id; what belongs to an address that it had before is left out."""
+def conditions(feeds: Iterable[Feed], polls: dict[str, PollState] | None) -> list[Condition]:
+    """Each feed with what is remembered of it, by id; what belongs to an address that it had before is left out.
+
+    Args:
+        polls: None where they cannot be read.
+    """
 
     def poll_of(feed: Feed) -> PollState | None:
-        poll = polls.get(feed.id)
+        poll = (polls or {}).get(feed.id)
         return poll if poll is not None and poll.url == feed.url and poll.polls else None
 
-    return [Condition(feed, poll_of(feed)) for feed in sorted(feeds, key=lambda feed: feed.id)]
+    return [Condition(feed, poll_of(feed), polls is not None) for feed in sorted(feeds, key=lambda feed: feed.id)]

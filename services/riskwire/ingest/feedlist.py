@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-import yaml
 from pydantic import ValidationError
 
 from riskwire.errors import RefusedError, SettingsError
 from riskwire.ingest.address import well_formed
 from riskwire.schemas import Feed, schema_error
+from riskwire.yaml_file import kind_of, read_yaml
 
 log = structlog.get_logger(__name__)
 
@@ -45,16 +45,10 @@ def read_feeds(path: Path) -> list[Feed]:
 
 
 def _entries(path: Path) -> list[Any]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SettingsError(f"the feed list is larger than {MAX_BYTES} bytes", where=str(path))
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SettingsError("the feed list cannot be read", where=str(path)) from error
+    entries = read_yaml(path, "the feed list", MAX_BYTES)
     if not isinstance(entries, list):
         raise SettingsError(
-            "the feed list must be a list of feeds",
-            value=entries,
+            f"the feed list must be a list of feeds, and is {kind_of(entries)}",
             where=str(path),
             do="Each entry starts with `- id: …` and has a `url: …`",
         )

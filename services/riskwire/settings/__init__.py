@@ -6,6 +6,7 @@ In the environment keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). A
 """
 
 from riskwire.settings.reading import DEFAULT_FILE, load_settings
+from riskwire.settings.retired import Retired
 from riskwire.settings.tree import (
     ENV_PREFIX,
     AlertingSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "KafkaSettings",
     "LogSettings",
     "NotifySettings",
+    "Retired",
     "Section",
     "Settings",
     "StoreSettings",

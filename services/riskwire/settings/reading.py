@@ -4,48 +4,78 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from riskwire.errors import SettingsError
+from riskwire.settings.retired import Retired, gathered, without_retired
 from riskwire.settings.tree import ENV_PREFIX, Settings
+from riskwire.yaml_file import kind_of, read_yaml
 
 DEFAULT_FILE = Path("riskwire.yaml")
 
 
-def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+def _warn(retired: Retired) -> None:
+    warnings.warn(f"{', '.join(retired.where)}: {retired.key} is no longer needed: {retired.why}", stacklevel=3)
+
+
+def load_settings(
+    file: Path | None = None, overrides: dict[str, Any] | None = None, told: Callable[[Retired], object] = _warn
+) -> Settings:
     """Read the settings: command line over environment over file over defaults.
 
     Args:
         file: a YAML file that must exist; by default `riskwire.yaml` in the working directory if it is there.
         overrides: nested values from the command line.
+        told: is told of each setting that is given and no longer needed (`retired.RETIRED`), once.
 
     Raises:
         SettingsError: naming the key, the value, what is allowed and where the value came from.
     """
     _refuse_unknown_variables()
     path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    tree = _read_yaml(path) if path else {}
+    given, retired_here = without_retired(overrides or {})
+    tree, retired_there = without_retired(_read_tree(path) if path else {})
+    found = [(key, "command line") for key in retired_here] + [(key, str(path)) for key in retired_there]
 
     class Layered(Settings):
         @classmethod
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return named["init_settings"], named["env_settings"], InitSettingsSource(settings_cls, init_kwargs=tree)
+            environment, retired = without_retired(named["env_settings"]())
+            found.extend((key, f"environment {_variable_of(key.split('.'))}") for key in retired)
+            below = (InitSettingsSource(settings_cls, init_kwargs=layer) for layer in (environment, tree))
+            return named["init_settings"], *below
 
     try:
-        return _with_secrets(Layered(**(overrides or {})))
+        settings = _with_secrets(Layered(**given))
     except ValidationError as error:
-        raise _explained(error, overrides or {}, tree, path) from None
+        raise _explained(error, given, tree, path) from None
     except PydanticSettingsError:
         raise _not_json() from None
+    for retired in gathered(found):
+        told(retired)
+    return settings
+
+
+def _variable(location: list[str]) -> str:
+    return ENV_PREFIX + "__".join(location).upper()
+
+
+def _variable_of(location: list[str]) -> str:
+    """The variable that gives it: its own, or that of its section."""
+    given = {name.upper() for name in os.environ}
+    own = _variable(location)
+    return own if own in given else _variable(location[:-1])
 
 
 def _refuse_unknown_variables() -> None:
@@ -62,23 +92,22 @@ def _refuse_unknown_variables() -> None:
 def _not_json() -> SettingsError:
     """Which environment value should be JSON and is not."""
     for variable, value in sorted(os.environ.items()):
-        section, _, key = variable.upper().removeprefix(ENV_PREFIX).partition("__")
-        field = Settings.model_fields.get(section.lower())
-        if not variable.upper().startswith(ENV_PREFIX) or field is None or not isinstance(field.annotation, type):
+        name = variable.upper()
+        if not name.startswith(ENV_PREFIX) or _is_json(value):
             continue
-        if not key and issubclass(field.annotation, BaseModel) and not _is_json(value):
+        location = name.removeprefix(ENV_PREFIX).lower().split("__")
+        section, rest = _reached(location)
+        if not rest:
             return SettingsError(
-                f"{section.lower()}: a section, not a setting",
+                f"{'.'.join(location)}: a section, not a setting",
                 where=f"environment {variable}",
-                do=f"Set what is in it: {ENV_PREFIX}{section}__{next(iter(field.annotation.model_fields)).upper()}",
+                do=f"Set what is in it: {name}__{next(iter(section.model_fields)).upper()}",
             )
-        inner = getattr(field.annotation, "model_fields", {}).get(key.lower())
-        if inner is None or get_origin(inner.annotation) is None:
-            continue
-        if not _is_json(value):
+        annotation = _annotation(section, rest)
+        if get_origin(annotation) is tuple:
             return SettingsError(
-                f"{section.lower()}.{key.lower()}: this value must be JSON",
-                value="***" if "secret" in str(inner.annotation).lower() else value,
+                f"{'.'.join(location)}: this value must be JSON",
+                value="***" if _is_secret(annotation) else value,
                 where=f"environment {variable}",
                 do="""Write for example '["127.0.0.1"]'.""",
             )
@@ -93,38 +122,46 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: also a date that there is not
-        raise SettingsError("the settings file cannot be read", where=str(path)) from error
+def _read_tree(path: Path) -> dict[str, Any]:
+    tree = read_yaml(path, "the settings file")
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise SettingsError("the settings file must be a mapping of sections", value=tree, where=str(path))
+        what = f"the settings file must be a mapping of sections, and is {kind_of(tree)}"
+        raise SettingsError(what, where=str(path))
     return {str(key): value for key, value in tree.items()}
 
 
 def _explained(
     error: ValidationError, overrides: dict[str, Any], tree: dict[str, Any], path: Path | None
 ) -> SettingsError:
+    """What is wrong, and where it was given. A value is shown only where it is one, and of a setting that there is and
+    that is no secret: what is misspelt or misplaced may be a password."""
     first, *others = error.errors(include_url=False)
     location = [str(part) for part in first["loc"]]
-    variable = ENV_PREFIX + "__".join(location).upper()
-    if _holds(overrides, location):
+    section, rest = _reached(location)
+    given = location[: len(location) - len(rest) + 1]  # without the places inside a list
+    variable = _variable([_told(part) for part in given])
+    if _holds(overrides, given):
         where = "command line"
-    elif any(name.upper() == variable for name in os.environ) or not _holds(tree, location):
+    elif any(name.upper() == variable for name in os.environ) or not _holds(tree, given):
         where = f"environment {variable}"
     else:
         where = str(path)
-    message = first["msg"]
+    annotation, value = _annotation(section, rest), first.get("input")
+    message, shown = first["msg"], None
     if first["type"] == "extra_forbidden":
         message = f"there is no such setting; `riskwire config show` lists them ({_nearest(location)})"
+    elif annotation is not None and _is_secret(annotation):
+        shown = "***"
+    elif isinstance(value, dict | list | tuple):
+        message += f", not {kind_of(value)}"
+    elif annotation is not None:
+        shown = value
+    elif not rest:
+        message = f"a section, not a setting; `riskwire config show` lists what is in it ({_allowed(section)})"
     more = f" (and {len(others)} more)" if others else ""
-    # A receiver's URL holds its secret; one given as text where a list is wanted must not be shown either.
-    secret = any(word in part for part in location for word in ("secret", "token", "password", "webhook", "apprise"))
-    value = "***" if secret else first.get("input")
-    return SettingsError(f"{'.'.join(location)}: {message}{more}", value=value, where=where)
+    return SettingsError(f"{'.'.join(map(_told, location))}: {message}{more}", value=shown, where=where)
 
 
 def _holds(tree: object, location: list[str]) -> bool:
@@ -135,16 +172,40 @@ def _holds(tree: object, location: list[str]) -> bool:
     return True
 
 
-def _nearest(location: list[str]) -> str:
+def _reached(location: list[str]) -> tuple[type[BaseModel], list[str]]:
+    """The innermost section on the way to a place in the tree, and what is left of the way."""
     section: type[BaseModel] = Settings
-    for part in location[:-1]:
-        annotation = section.model_fields[part].annotation if part in section.model_fields else None
+    for depth, part in enumerate(location):
+        annotation = _annotation(section, [part])
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
+            return section, location[depth:]
         section = annotation
-    names = list(section.model_fields)
-    close = get_close_matches(location[-1], names, n=1)
-    return f"did you mean {close[0]}?" if close else "allowed: " + ", ".join(names)
+    return section, []
+
+
+def _annotation(section: type[BaseModel], rest: list[str]) -> Any:
+    """The type of the setting that the rest of a way begins with; None where there is none."""
+    field = section.model_fields.get(rest[0]) if rest else None
+    return None if field is None else field.annotation
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
+
+
+def _told(part: str) -> str:
+    """A key as it may be shown: one that is no word is a line that was mistaken for a key, and may hold anything."""
+    return part if re.fullmatch(r"\w{1,40}", part) else "***"
+
+
+def _nearest(location: list[str]) -> str:
+    section, rest = _reached(location)
+    close = get_close_matches(rest[0], list(section.model_fields), n=1)
+    return f"did you mean {close[0]}?" if close else _allowed(section)
+
+
+def _allowed(section: type[BaseModel]) -> str:
+    return "allowed: " + ", ".join(section.model_fields)
 
 
 def _with_secrets(settings: Settings) -> Settings:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlchemyError
 
@@ -18,6 +18,8 @@ from riskwire.store import migration, tables
 
 BUSY_S = 15.0
 """How long a transaction waits for another process that is writing."""
+_TURN = int.from_bytes(b"riskwire")
+"""The advisory lock of PostgreSQL that creating and migrating take."""
 
 
 def store_url(settings: Settings) -> URL:
@@ -106,6 +108,7 @@ def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
     if version in migration.KNOWN:
         if not read_only:
             with engine.connect().execution_options(writes=True) as connection, connection.begin():
+                _take_turns(connection)
                 migration.migrate(connection, _version(connection, where))
         return  # what is added later is not needed to read what was there
     if version is not None:
@@ -123,9 +126,17 @@ def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
         finally:
             raw.close()
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        _take_turns(connection)
         if _version(connection, where) is None:  # another process may have been faster
             tables.metadata.create_all(connection)
             connection.execute(tables.schema.insert().values(version=tables.SCHEMA_VERSION))
+
+
+def _take_turns(connection: Connection) -> None:
+    """Wait until no other process creates or migrates this store, and let none until this transaction ends. SQLite has
+    one writer at a time anyway; PostgreSQL would let two find the old version, and fail one of them."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_TURN)))
 
 
 def _version(connection: Connection, where: str) -> int | None:

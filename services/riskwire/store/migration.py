@@ -35,6 +35,8 @@ def migrate(connection: Connection, version: int | None) -> None:
     if version < 3:
         _add_column(connection, "articles", "read_with")
         tables.metadata.create_all(connection)
+        for index in tables.signals.indexes:
+            index.create(connection, checkfirst=True)
     connection.execute(tables.schema.update().values(version=tables.SCHEMA_VERSION))
 
 

@@ -125,22 +125,23 @@ def stories_told(connection: Connection, target: str, since: datetime, before: i
         .join(tables.articles, article.id == signal.article)
         .where(told_since, signal.version <= article.version, _was_read_before(article, before))
     )
-    version = tables.replaced.c
-    earlier = (
-        select(signal.story, signal.seen_ms)
-        .join(tables.articles, article.id == signal.article)
-        .join(tables.replaced, version.article == signal.article)
-        .where(
-            told_since,
-            signal.version <= version.version,
-            _was_read_before(version, before),
-            ~_was_read_before(article, before),
-        )
-    )
     told: dict[str, int] = {}
-    for query in (current, earlier):
-        for row in connection.execute(query):
-            told[row.story] = max(row.seen_ms, told.get(row.story, row.seen_ms))
+    for story, seen_ms in connection.execute(current):
+        told[story] = max(seen_ms, told.get(story, seen_ms))
+    version = tables.replaced.c
+    last = (
+        select(version.article, func.max(version.version).label("version"))
+        .join(tables.articles, article.id == version.article)
+        .where(_was_read_before(version, before), ~_was_read_before(article, before))
+        .group_by(version.article)
+    )
+    versions = {row.article: row.version for row in connection.execute(last)}
+    for chunk in chunks(versions):  # few articles: to look for them among a group's signals would read all of those
+        query = select(signal.article, signal.version, signal.story, signal.seen_ms)
+        rows = connection.execute(query.where(told_since, signal.article.in_(chunk)))
+        for one, number, story, seen_ms in rows:
+            if number <= versions[one]:
+                told[story] = max(seen_ms, told.get(story, seen_ms))
     return [(story, from_ms(seen_ms)) for story, seen_ms in told.items()]
 
 

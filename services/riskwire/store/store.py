@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, func, select
 from riskwire.schemas import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms
 from riskwire.settings import Settings
 from riskwire.store import (
+    command_log,
     read_alerts,
     read_mentions,
     read_news,
@@ -30,6 +31,7 @@ from riskwire.store import (
 )
 from riskwire.store.changes import changes_after, last_change
 from riskwire.store.clock import newest_ms, oldest_ms
+from riskwire.store.command_log import CommandLog
 from riskwire.store.engine import open_engine, reported
 from riskwire.store.read_alerts import StatusFilter
 from riskwire.store.read_mentions import PastArticle
@@ -133,6 +135,12 @@ class Store:
         with self._writing() as connection:
             write_risk.write_dead_letters(connection, letters, self._keep_letters)
 
+    def go_with(self, log: int, *, anew: bool) -> None:
+        """Go with the log of commands of this number; `anew`: what is here was read under another, so all of it is
+        past for every command of this one."""
+        with self._writing() as connection:
+            command_log.go_with(connection, log, anew=anew)
+
     def forget(self) -> None:
         """Delete what is older than `store.keep_days` before the newest data; writing analyses does it too."""
         with self._writing() as connection:
@@ -225,6 +233,11 @@ class Store:
         was last told."""
         with self._reading() as connection:
             return read_mentions.stories_told(connection, target, since, before)
+
+    def command_log(self) -> CommandLog:
+        """The log of commands that this store goes with, as far as it knows."""
+        with self._reading() as connection:
+            return command_log.command_log(connection)
 
     def watchlist_log(self, *, limit: int = 100, before: Cursor | None = None) -> list[CommandRow]:
         """What was decided of the watchlist, newest first."""

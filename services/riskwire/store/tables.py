@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = 3
-"""2: the table `mentions`, and `commands.target`. 3: the table `replaced`, and `articles.read_with`."""
+"""2: the table `mentions`, and `commands.target`. 3: the table `replaced`, `articles.read_with`,
+and the index `signals_told`."""
 
 metadata = MetaData()
 
@@ -129,6 +130,7 @@ signals = Table(
     Column("bundle", String, nullable=False),
     Index("signals_story", "target", "story", "superseded"),
     Index("signals_seen", "seen_ms"),
+    Index("signals_told", "target", "seen_ms", "article", "version", "story"),
 )
 """Every signal; `superseded` where a later version of the article speaks of the same target. The score is kept in
 ten-thousandths, so that a mean does not depend on the order of summing."""

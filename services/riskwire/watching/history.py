@@ -9,7 +9,8 @@ title, for evidence.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -71,9 +72,10 @@ def past_signals(
     """
     own, *group = targets_of(entry)
     signals: list[Signal] = []
-    known = _Stories(told.get(own, ()))
-    known_of_group = _Stories(told.get(group[0], ()) if group else ())
-    for article in sorted(articles, key=lambda one: (one.seen_at, one.id)):
+    articles = sorted(articles, key=lambda one: (one.seen_at, one.id))
+    known = _Stories(_that_matter(told.get(own, ()), articles))
+    known_of_group = _Stories(_that_matter(told.get(group[0], ()) if group else (), articles))
+    for article in articles:
         signal = _signal(entry, own, sought, article)
         if signal is None or article.id in lately.get(own, ()):
             continue
@@ -144,6 +146,18 @@ def _evidence(article: PastArticle, meant: Sequence[Mentioned], same: Sequence[S
             if at >= 0:
                 return Evidence(text=spoken.evidence.text, start=at, end=at + len(one.text))
     return Evidence(text=article.title, start=0, end=0)
+
+
+def _that_matter(
+    told: Iterable[tuple[str, datetime]], articles: Sequence[PastArticle]
+) -> Iterator[tuple[str, datetime]]:
+    """The stories that articles (in order of time) can repeat: a group may have told a hundred thousand others, and to
+    look each of them up by what it is like takes seconds."""
+    times, stories = [one.seen_at for one in articles], {one.story for one in articles}
+    for story, at in told:
+        first = bisect_left(times, at - REPRINT)
+        if story in stories or (first < len(times) and times[first] <= at + REPRINT):
+            yield story, at
 
 
 class _Stories:

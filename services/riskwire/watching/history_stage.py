@@ -24,6 +24,7 @@ from riskwire.settings import StoreSettings
 from riskwire.stage import Step
 from riskwire.store import Store
 from riskwire.watching.history import ASKED, REPRINT, past_signals, targets_of, terms
+from riskwire.watching.same_log import KEY, same_log
 from riskwire.watching.stage import watch_of
 from riskwire.watching.stored import Ends, Lags, Stored
 from riskwire.watchlist import WatchedEntity, recorded_entry
@@ -58,7 +59,7 @@ class HistoryStage:
         """Who has the partition now, of all that this process opened."""
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> HistoryTask:
-        """Begin; it keeps no state: what was told before is waited for."""
+        """Begin; its state is the number of the log (`same_log`): what was told before is waited for."""
         self.task = HistoryTask(self, state)
         return self.task
 
@@ -73,11 +74,19 @@ class HistoryTask:
         self._stored_before = 0
         """What was read before the commands before this offset took effect is in the store."""
         self._lately = _Lately()
-        self._outdated = tuple(state)
+        self._ends = stage.ends
+        self._state = state
 
     async def begin(self) -> Step:
-        """Let go of the state that it had in an earlier riskwire."""
-        return Step(state=dict.fromkeys(self._outdated))
+        """See that the store goes with this log, and let go of the state that it had in an earlier riskwire.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+            BusError: the bus cannot be asked how far the log reaches.
+        """
+        number = await same_log(self._store, self._ends, self._state)
+        changed: dict[str, bytes | None] = dict.fromkeys(key for key in self._state if key != KEY)
+        return Step(state=changed if self._state.get(KEY) == number else changed | {KEY: number})
 
     async def process(self, batch: Sequence[Message]) -> Step:
         """Publish the past of what a batch of commands sets; what cannot be read the watchlist stage has put away.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
+from prometheus_client import Gauge
 
 from riskwire import metrics
 from riskwire.bus import Lag
@@ -67,13 +68,22 @@ class Stored:
         return commands
 
     async def _until_read(self, group: str, topic: str, ends: Sequence[int]) -> None:
+        waiting = metrics.HISTORY_WAITING.labels(group=group)
+        try:
+            await self._wait(group, topic, ends, waiting)
+        finally:
+            waiting.set(0)
+
+    async def _wait(self, group: str, topic: str, ends: Sequence[int], waiting: Gauge) -> None:
         began = told = time.monotonic()
         pause = _LOOK_S
         while not has_read(group, topic, ends, lags := await self._lag()):
             if self._is_over():
                 raise BusError(f"{self._stage} has been taken over by another worker: it waits no longer")
             metrics.STAGE_PROGRESS.labels(stage=self._stage).set_to_current_time()
-            if (now := time.monotonic()) - told > _TELL_S:
+            now = time.monotonic()
+            waiting.set(now - began)
+            if now - told > _TELL_S:
                 told = now
                 behind = sum(one.records for one in lags if (one.group, one.topic) == (group, topic))
                 log.warning(

@@ -23,7 +23,7 @@ from harness.cluster import Observer, proxied_broker
 from harness.fleet import LEASH, Fleet
 from harness.judgement import compared_notifications, compared_store, compared_topics, garbage_of, records_of
 from harness.live import Live, gone, live_news
-from harness.oversight import Operator
+from harness.oversight import Operator, beside
 from harness.plan import KINDS, Fault, Kind, faults
 from harness.proxy import Proxy
 from harness.receiver import Receiver
@@ -54,6 +54,7 @@ _SPARE = 1.3
 _CALM_S = 3_600.0
 _CREATE_S = 120.0
 _LOOK_S = 0.5
+_KEEPER = "the keeper of the workers"
 
 WORKERS: Mapping[str, int] = {"infer": 2, "alert": 2, "sink": 2, "notify": 2}
 FEWER: Mapping[str, int] = {"infer": 2, "alert": 2, "sink": 1, "notify": 1}
@@ -93,6 +94,9 @@ class Outcome:
     exits: dict[str, int] = field(default_factory=dict)
     fenced: dict[str, int] = field(default_factory=dict)
     unstoppable: int = 0
+    """Workers that did not stop when told."""
+    unkept: str = ""
+    """What the keeper of the workers failed of."""
     drained: bool = False
     behind: str = ""
     aborted: list[Hanging] = field(default_factory=list)
@@ -157,9 +161,10 @@ class Run:
             strikes = Strikes(fleet, broker, proxy, observer, SESSION_S, DEADLINE_S, self._say, live is not None)
             await self._disturbed(fleet, strikes, live)
             await self._judged(quiet, broker, observer, receiver, live)
-            self._outcome.exits = dict(sorted(fleet.exits.items()))
-            self._outcome.unstoppable = fleet.unstoppable
             self._outcome.fenced = dict(proxy.fenced)
+        # From here on the fleet has ended: who left while all was judged is among them.
+        self._outcome.exits = dict(sorted(fleet.exits.items()))
+        self._outcome.unstoppable = fleet.unstoppable
         logs = sorted(self._logs.glob("*.log"))
         said = ((log.name, log.read_text(encoding="utf-8", errors="replace")) for log in logs)
         self._outcome.said = heard(said, fleet.departures)
@@ -205,8 +210,7 @@ class Run:
         self._speed = (end - begin).total_seconds() / (self._planned_s(plan) * _SPARE)
         fleet.start("replay")
         operator = Operator(strikes.broker, strikes.at_broker, self._say)
-        meanwhile = [asyncio.create_task(fleet.keep()), asyncio.create_task(operator.work())]
-        try:
+        async with beside({_KEEPER: fleet.keep(), "the operator": operator.work()}, self._say) as failed:
             self._say("the workers")
             await self._until_they_work(strikes.observer, begin)
             started = time.monotonic()
@@ -222,13 +226,10 @@ class Run:
                 fleet.kill(worker.pid)
             await self._until_all_is_read(fleet, strikes.broker, live)
             self._outcome.drain_s = time.monotonic() - settling
-        finally:
-            for task in meanwhile:
-                task.cancel()
-            await asyncio.gather(*meanwhile, return_exceptions=True)
-            self._outcome.aborted = operator.aborted
-            self._outcome.faults = dict(strikes.done)
-            self._outcome.missed = strikes.missed
+        self._outcome.unkept = failed.get(_KEEPER, "")
+        self._outcome.aborted = operator.aborted
+        self._outcome.faults = dict(strikes.done)
+        self._outcome.missed = strikes.missed
 
     def _planned_s(self, plan: list[Fault]) -> float:
         return sum(fault.after_s for fault in plan) + 5.0
@@ -286,6 +287,8 @@ class Run:
                     await gone(fleet)
                     self._outcome.behind = "live news: infer"
                     await self._until_drained(broker, LIVE_PREFIX, ("infer",))
+                    self._outcome.behind = "live news: not all that infer wrote becomes readable"
+                    await live.until_all_is_readable()
                 self._outcome.drained = True
         except TimeoutError:
             if not self._outcome.behind:
@@ -321,7 +324,7 @@ class Run:
             return
         try:
             await self._judge(quiet, broker, observer, receiver, live)
-        except AssertionError as error:
+        except (AssertionError, KafkaException) as error:
             self._say(f"what is there cannot be read: {error}")
 
     async def _judge(

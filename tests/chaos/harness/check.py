@@ -106,36 +106,55 @@ def without(records: Iterable[bytes], extra: Counter[bytes]) -> list[bytes]:
 
 
 def live_lost(final: Mapping[str, str], articles: Iterable[Record]) -> list[str]:
-    """Pages whose last words (`final`, by address) are not on the log of articles."""
-    there = {(article["url"], article["title"]) for article in articles}
+    """Pages whose last words (`final`, by address) infer never reads, on a log of articles in its order."""
+    there = {_words(article) for article in _read(articles).values()}
     return [f"{url}: {words}" for url, words in final.items() if (url, words) not in there]
 
 
 def compare_live(final: Mapping[str, str], stood: Collection[tuple[str, str]], articles: Iterable[Record]) -> Compared:
-    """Articles of feeds: each page's last words at least once, from each feed each version once and no two versions
-    alike, and nothing that never stood there.
+    """Articles of feeds: each page's last words where infer reads them, every version up to the last, from each feed
+    each version once and no two versions alike, and nothing that never stood there.
 
     Args:
         final: the last words of each page.
         stood: all words that ever stood on each page; what was corrected before anyone looked need not be there.
+        articles: as they stand on the log; those of one id in its order.
     """
     found = list(articles)
     compared = Compared("live articles", len(found), live_lost(final, found))
+    newest: dict[object, int] = {}
+    for one in found:
+        newest[one["id"]] = max(newest.get(one["id"], 0), one["version"])
+    due = {(article, version) for article, last in newest.items() for version in range(1, last)}
+    compared.lost += [f"{which}, and a later version is there" for which in due - {*_read(found)}]
     versions = Counter((one["source"], one["id"], one["version"]) for one in found)
     words = Counter((one["source"], one["id"], one["title"]) for one in {_identity(one): one for one in found}.values())
     compared.doubled = [f"{which}" for which, count in (versions + words).items() for _ in range(count - 1)]
-    compared.differing = [f"never published: {one}" for one in found if (one["url"], one["title"]) not in stood]
+    compared.differing = [f"never published: {one}" for one in found if _words(one) not in stood]
     return compared
 
 
 def compare_readings(articles: Iterable[Record], analyses: Iterable[Record]) -> Compared:
-    """One analysis per (id, version) of the log of articles."""
-    expected = {_article(one) for one in articles}
-    found = Counter(map(_analysis, analyses))
-    compared = Compared("live analyses", found.total(), [f"{which}" for which in expected - {*found}])
-    compared.doubled = [f"{which}" for which, count in found.items() for _ in range(count - 1)]
-    compared.differing = [f"of no article: {which}" for which in {*found} - expected]
+    """One analysis per (id, version) of the log of articles, of the words that came first under it."""
+    expected = _read(articles)
+    found: dict[tuple[object, ...], list[Record]] = {}
+    for one in analyses:
+        found.setdefault(_analysis(one), []).append(one["article"])
+    compared = Compared("live analyses", sum(map(len, found.values())))
+    compared.lost = [f"{which}" for which in expected if which not in found]
+    for which, those in found.items():
+        compared.doubled += [f"{which}"] * (len(those) - 1)
+        if which not in expected:
+            compared.differing.append(f"of no article: {which}")
+        elif {_words(one) for one in those} != {_words(expected[which])}:
+            compared.differing.append(f"of other words than came first: {which}: {_words(those[-1])}")
     return compared
+
+
+def compare_letters(letters: Iterable[Record]) -> Compared:
+    """Dead letters of live news: there must be none, since whatever is published there can be read."""
+    told = [f"{one.get('stage')}: {one.get('error')}: {str(one.get('record'))[:200]}" for one in letters]
+    return Compared("live dead-letters", len(told), differing=told)
 
 
 def view_differences(calm: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
@@ -154,6 +173,18 @@ def letter_of(raw: bytes) -> bytes:
     except UnicodeDecodeError:
         record, encoding = base64.b64encode(raw).decode(), "base64"
     return json.dumps({"stage": "infer", "topic": "articles", "record": record, "encoding": encoding}).encode()
+
+
+def _read(articles: Iterable[Record]) -> dict[tuple[object, ...], Record]:
+    """What infer reads: of each (id, version) what came first. Two feeds may each bring one with words of its own."""
+    read: dict[tuple[object, ...], Record] = {}
+    for one in articles:
+        read.setdefault(_article(one), one)
+    return read
+
+
+def _words(article: Record) -> tuple[str, str]:
+    return article["url"], article["title"]
 
 
 def _identity(article: Record) -> tuple[object, ...]:

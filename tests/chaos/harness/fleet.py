@@ -77,7 +77,7 @@ class Fleet:
     workers: list[Worker] = field(default_factory=list)
     started: Counter[str] = field(default_factory=Counter)
     departures: list[Departure] = field(default_factory=list)
-    """How processes ended, until `end`."""
+    """How processes ended; those that `end` itself has killed are not among them."""
     unstoppable: int = 0
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process of `done_role` has ended with 0."""
@@ -148,7 +148,8 @@ class Fleet:
             self.say(f"{worker.name} did not stop when told: killed")
             self.kill(worker.pid)
             worker.process.wait(timeout=20)
-        self._note(worker)
+        if not worker.ended_at:  # else `keep` has seen it leave before it was told
+            self._note(worker)
         self.workers.remove(worker)
 
     async def keep(self) -> None:
@@ -169,13 +170,17 @@ class Fleet:
             await asyncio.sleep(LOOK_S)
 
     def end(self) -> None:
-        """Kill all."""
+        """Kill all; how those left that had left before is noted."""
+        alive = [worker for worker in self.workers if worker.alive]
         for worker in self.workers:
-            if worker.alive:
-                self.kill(worker.pid)
-        for worker in self.workers:
+            if worker not in alive and not worker.ended_at and not worker.leaving:
+                self._ended(worker)
+        for worker in alive:
+            self.kill(worker.pid)
+        for worker in alive:
             with suppress(subprocess.TimeoutExpired):
                 worker.process.wait(timeout=20)
+            worker.ended_at = time.monotonic()
 
     def _process(self, role: str, name: str) -> tuple[subprocess.Popen[bytes], int]:
         with self._log(name).open("ab") as out:

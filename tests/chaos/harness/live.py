@@ -9,22 +9,23 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from feedserver import publishing
 from kafka_reader import committed_records
 
-from harness.check import Compared, Record, compare_live, compare_readings, live_lost
+from harness.check import Compared, Record, compare_letters, compare_live, compare_readings, live_lost
 from harness.fleet import Fleet
 from harness.newsroom import Newsroom
 from harness.services import FEEDS, LIVE_PREFIX
 
 WORKERS: Mapping[str, int] = {"ingest": 2, "live": 1}
+_JUDGED = ("articles", "analyses", "dead-letters")
 _HAPPENS_S = 1.0
-_LOOK_S = 1.0
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class Live:
 
     newsroom: Newsroom
     client: Mapping[str, str]
+    look_s: float = 1.0
+    """From one look at the log to the next."""
     _working: asyncio.Task[None] | None = None
 
     def start(self, fleet: Fleet) -> None:
@@ -51,17 +54,33 @@ class Live:
 
     async def until_all_is_there(self) -> None:
         """Return when all that was published, as it stands now, is on the log of articles."""
-        while live_lost(self._final(), await self._records("articles")):  # noqa: ASYNC110  (the log tells nobody)
-            await asyncio.sleep(_LOOK_S)
+        while live_lost(self._final(), await self._readable("articles")):  # noqa: ASYNC110  (the log tells nobody)
+            await asyncio.sleep(self.look_s)
+
+    async def until_all_is_readable(self) -> None:
+        """Return when no transaction is open any more in what `judge` reads; some of it no stage does."""
+        for topic in _JUDGED:
+            await self._readable(topic)
 
     async def judge(self) -> list[Compared]:
         """What is there, beside what must be; for the time when the ingesters are gone and all is read."""
-        articles, analyses = await self._records("articles"), await self._records("analyses")
+        articles, analyses, letters = [await self._records(topic) for topic in _JUDGED]
         stood = {(page.url, words) for page in self.newsroom.pages for words in page.words}
-        return [compare_live(self._final(), stood, articles), compare_readings(articles, analyses)]
+        return [
+            compare_live(self._final(), stood, articles),
+            compare_readings(articles, analyses),
+            compare_letters(letters),
+        ]
 
     def _final(self) -> dict[str, str]:
         return {page.url: page.words[-1] for page in self.newsroom.pages}
+
+    async def _readable(self, topic: str) -> list[Record]:
+        """The records of a topic, once they can be read: what Kafka has left hanging the operator aborts first."""
+        while True:
+            with suppress(AssertionError, KafkaException):
+                return await self._records(topic)
+            await asyncio.sleep(self.look_s)
 
     async def _records(self, topic: str) -> list[Record]:
         found = await asyncio.to_thread(committed_records, self.client, f"{LIVE_PREFIX}{topic}")

@@ -1,15 +1,43 @@
-"""Whoever runs the cluster: aborts, with Kafka's own tools, the transactions that Kafka has left hanging."""
+"""Who works beside a run: the operator aborts, with Kafka's own tools, the transactions that Kafka has left hanging."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from subprocess import TimeoutExpired
 
 from broker import Broker, Hanging
 
 _EVERY_S = 60.0
+
+
+@asynccontextmanager
+async def beside(
+    works: Mapping[str, Coroutine[object, object, None]], say: Callable[[str], None]
+) -> AsyncIterator[dict[str, str]]:
+    """Do works, by name, as long as the block lasts; which of them fail is said as it happens.
+
+    Yields:
+        What the works failed of, by name; complete when the block has been left.
+    """
+    failed: dict[str, str] = {}
+
+    def seen(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            failed[task.get_name()] = f"{type(error).__name__}: {error}"
+            say(f"{task.get_name()} has failed: {failed[task.get_name()]}")
+
+    tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
+    for task in tasks:
+        task.add_done_callback(seen)
+    try:
+        yield failed
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)

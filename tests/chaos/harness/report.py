@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 def verdict(outcome: Outcome) -> bool:
-    """Whether all of it is as the calm run left it, every exit is explained, and nobody left a traceback."""
+    """Whether all of it is as the calm run left it, every exit is explained, nobody left a traceback, and everyone
+    stopped who was told to."""
     same = outcome.drained and not outcome.store and all(one.good for one in outcome.compared)
-    return same and outcome.said.good
+    return same and outcome.said.good and not outcome.unstoppable and not outcome.unkept
 
 
 def told(options: Options, outcome: Outcome) -> Iterator[str]:
@@ -37,19 +38,22 @@ def told(options: Options, outcome: Outcome) -> Iterator[str]:
     if outcome.unstoppable:
         yield f"  {outcome.unstoppable:4}  did not stop when told and were killed"
     yield f"notifications that arrived, repeats included: {outcome.arrived}"
-    yield f"{'':14}{'checked':>9}{'lost':>7}{'doubled':>9}{'differing':>11}"
+    yield f"{'':17}{'checked':>9}{'lost':>7}{'doubled':>9}{'differing':>11}"
     for one in outcome.compared:
-        yield f"{one.topic:14}{one.checked:9}{len(one.lost):7}{len(one.doubled):9}{len(one.differing):11}"
-    yield f"{'store':14}{outcome.store_checked:9}{'':7}{'':9}{len(outcome.store):11}"
+        yield f"{one.topic:17}{one.checked:9}{len(one.lost):7}{len(one.doubled):9}{len(one.differing):11}"
+    yield f"{'store':17}{outcome.store_checked:9}{'':7}{'':9}{len(outcome.store):11}"
     records = outcome.compared
     yield (
         f"in all: checked {sum(one.checked for one in records) + outcome.store_checked}, "
         f"lost {sum(len(one.lost) for one in records)}, doubled {sum(len(one.doubled) for one in records)}, "
         f"differing {sum(len(one.differing) for one in records) + len(outcome.store)}; "
-        f"unexplained exits {len(outcome.said.unexplained)}, tracebacks {len(outcome.said.traces)}"
+        f"unexplained exits {len(outcome.said.unexplained)}, tracebacks {len(outcome.said.traces)}, "
+        f"did not stop {outcome.unstoppable}"
     )
     for one in outcome.compared:
         yield from one.told()
     yield from outcome.store[:5]
+    if outcome.unkept:
+        yield f"NOBODY STARTED WORKERS AGAIN to the end: {outcome.unkept}"
     if not outcome.drained:
         yield f"NOT ALL WAS READ in {options.drain_s:.0f} s: {outcome.behind}"

@@ -1,7 +1,8 @@
 """What the workers of a run said, and how they left: every exit must be explained, and no error is a traceback. Pure.
 
-A service that cannot go on says in one line what, where and what to do, and leaves with 2. Whatever else ends a process
-that the run itself did not end is unexplained, and so is every traceback: no documented fault leaves one.
+A service that cannot go on says in its last line what, where and what to do, and leaves with 2. That explains it where
+it is what a fault of the run does to it. Whatever else ends a process that the run itself did not end is unexplained,
+and so is every traceback: no documented fault leaves one.
 """
 
 from __future__ import annotations
@@ -12,11 +13,36 @@ import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 REASON = "riskwire: "
 """How the one line of a service begins that says why it leaves."""
 NAMED = 2
 """The code that goes with it."""
+
+_STOPPED = 128 + signal.SIGTERM
+"""The code of what ends by itself when its work is done, and was told to stop before."""
+
+_AWAY = (
+    r"(Kafka(Connection|Timeout)|NodeNotReady|(RequestTimedO|Timeo)ut|Connection\w*|\w*(Leader|Coordinator)\w*)Error"
+)
+_FENCED = r"(ProducerFenced|InvalidProducerEpoch)"
+_FAULTS = re.compile(
+    r"Kafka has not answered for \d"
+    r"|Kafka cannot be reached"
+    r"|: no answer within "
+    rf"|cannot be (read|joined|counted|listed|written|taken over): ({_AWAY}|{_FENCED})"
+    r"|has (made no progress|not got into its group) for \d"
+    r"|nothing of it has happened \(got "
+    r"|it may have happened"
+    r"|another owner has (taken over|worked as) "
+    r"|another publisher has the name "
+    r"|is another worker's by now"
+    r"|its partitions were taken over"
+    r"|does not become readable\. A transaction that nobody ends"
+)
+"""The reasons that the faults of a run give: brokers that are away or late, and somebody else who has taken over while
+one was asleep. A store, a model, a setting or a record that cannot be used is none of them: no fault hurts those."""
 
 _MOST_KINDS = 12
 _MOST_KIND = 160
@@ -56,18 +82,19 @@ class Departure:
     said: tuple[str, ...]
 
     @property
-    def reason(self) -> str:
-        """What it gave as the reason; empty where it gave none."""
-        return next((line.removeprefix(REASON) for line in reversed(self.said) if line.startswith(REASON)), "")
+    def reasons(self) -> tuple[str, ...]:
+        """What it gave as the reason in its last line, or lines where there were several; empty where it gave none."""
+        last = takewhile(lambda line: line.startswith(REASON), reversed(self.said))
+        return tuple(line.removeprefix(REASON) for line in last)[::-1]
 
     @property
     def explained(self) -> bool:
-        """Whether the run ended it, its work was done, or it said why it could not go on."""
-        if self.code in (-signal.SIGKILL, -signal.SIGTERM):
+        """Whether the run ended it, its work was done, or it said that a fault keeps it from going on."""
+        if self.code in (-signal.SIGKILL, -signal.SIGTERM, _STOPPED):
             return self.told
         if self.code == 0:
             return self.told or self.done
-        return self.code == NAMED and bool(self.reason)
+        return self.code == NAMED and bool(self.reasons) and all(map(_FAULTS.search, self.reasons))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +158,7 @@ def heard(logs: Iterable[tuple[str, str]], departures: Iterable[Departure]) -> T
     found.complaints = dict(complaints)
     left = list(departures)
     found.unexplained = [one for one in left if not one.explained]
-    reasons = (f"{one.worker.rpartition('-')[0]}: {_NUMBERS.sub('…', one.reason)}" for one in left if _left_itself(one))
-    found.reasons = dict(Counter(reasons))
+    found.reasons = dict(Counter(_why(one) for one in left if one.code == NAMED and one.reasons))
     return found
 
 
@@ -188,5 +214,5 @@ def _record(line: str) -> dict[str, object]:
     return record if isinstance(record, dict) else {}
 
 
-def _left_itself(one: Departure) -> bool:
-    return one.code == NAMED and bool(one.reason)
+def _why(one: Departure) -> str:
+    return f"{one.worker.rpartition('-')[0]}: {_NUMBERS.sub('…', '; '.join(one.reasons))}"

@@ -350,6 +350,16 @@ class BusContract:
             await publish(bus, numbered(Topic.TRENDS, 5))
         assert len(await read_all(bus, Topic.TRENDS)) == 15
 
+    async def test_a_group_that_never_reads_commands_stops_no_command(self, bus_factory: BusFactory):
+        bus = await bus_factory(backlog=2)
+        await taken(bus, "slow", Topic.COMMANDS)
+        commands = [Outgoing(Topic.COMMANDS, f"entity:{n}", b"%d" % n) for n in range(6)]
+        for name in ("watchlist", "commands"):
+            async with bus.publisher(name) as publisher:
+                await soon(publisher.publish(commands[:5], {}))
+                await soon(publisher.publish(commands[5:], {}))
+        assert len(await read_all(bus, Topic.COMMANDS)) == 12
+
     async def test_a_cancelled_wait_for_room_leaves_nothing_half_done(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=2)
         assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]

@@ -84,6 +84,20 @@ async def test_before_the_commit_was_asked_for_nothing_of_it_has_happened() -> N
     assert "nothing of it has happened" in str(await refused(scene))
 
 
+class NeverWell(Scene):
+    """Every producer starts and none gets a step through, as with brokers that have no room left."""
+
+    async def _started(self) -> FakeProducer:
+        return FakeProducer("begin", _nothing)
+
+
+async def test_a_step_that_failed_until_the_deadline_says_why_where_and_what_to_do() -> None:
+    told = str(await refused(NeverWell("")))
+    assert told.startswith("kafka://broker:9092: a step could not be committed; nothing of it has happened")
+    assert "connection lost" in told
+    assert told.endswith("Check that the brokers run and have room")
+
+
 async def test_where_nobody_says_what_came_of_the_commit_it_may_have_happened() -> None:
     error = await refused(Scene("commit"))
     assert "it may have happened" in str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,43 @@ def test_an_output_that_cannot_be_written_is_told(listed: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.decode().startswith("riskwire: what was to be said cannot be written: ")
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--version"], ["status", "--json"], ["watchlist", "list"], ["config", "show"]])
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"], ids=["output", "all three"])
+def test_who_is_started_with_streams_closed_says_nothing_and_ends_well(
+    listed: Path, words: list[str], closed: str
+) -> None:
+    done = started_with(closed, *words, *(["--data", str(listed)] if words[0] in ("status", "watchlist") else []))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_with_the_streams_closed_the_data_is_written_as_ever(listed: Path) -> None:
+    assert started_with("<&- >&- 2>&-", "watchlist", "add", "b", "--name", "B", "--data", str(listed)).returncode == 0
+    rows = told(subprocess.PIPE, "watchlist", "list", "--json", "--data", listed)
+    assert rows.stdout.count(b"\n") == 2
+
+
+def test_the_exit_status_of_a_failure_stays_whatever_becomes_of_the_output(tmp_path: Path) -> None:
+    refused = started_with(">&-", "status", "--data", str(tmp_path))
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (2, 1)
+    script = (
+        "import riskwire.cli as cli; from riskwire.errors import BusError\n"
+        "def app(): print('half of it'); raise BusError('the bus is away')\n"
+        "cli.app = app; cli.main()"  # what is printed is written at the end, and then cannot be
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=environment(PYTHONUNBUFFERED=""), stdout=full, stderr=subprocess.PIPE, check=False, timeout=120,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"riskwire: the bus is away\n")
+
+
+def started_with(closed: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run by a shell that closes standard streams."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", str(RISKWIRE), *words],
+        env=environment(), capture_output=True, check=False, timeout=120,
+    )  # fmt: skip

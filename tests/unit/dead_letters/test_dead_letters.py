@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,16 +15,17 @@ from fictional import alert
 from webhooks import receiving
 
 from riskwire.bus import Bus, Message, Outgoing
-from riskwire.bus.embedded import EmbeddedBus
 from riskwire.commands import dead_letters
 from riskwire.commands.dead_letters import replay_letters, show, show_list
 from riskwire.dead_letters import Letter, every, find, newest, overtaken, replay, replays, why_not
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.notify import Notify
 from riskwire.schemas import DeadLetter, Topic
-from riskwire.settings import BusSettings, Settings
+from riskwire.settings import Settings
 from riskwire.stage import dead_letter
 from riskwire.store import Store
+
+Post = Callable[[Iterable[DeadLetter]], Awaitable[None]]
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PARTITIONS = {str(topic): 2 for topic in Topic}
@@ -36,23 +38,6 @@ def said(**fields: object) -> DeadLetter:
 
 def letter(at: int = 3, on: int = 0, **fields: object) -> Letter:
     return Letter(on, at, said(**fields))
-
-
-@pytest.fixture
-async def bus(tmp_path: Path):
-    bus = await EmbeddedBus.open(tmp_path, BusSettings())
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path)
-
-
-async def post(bus: Bus, letters: list[DeadLetter]) -> None:
-    async with bus.publisher("stage") as publisher:
-        await publisher.publish([Outgoing(Topic.DEAD_LETTERS, None, one.to_bytes(), 0) for one in letters], {})
 
 
 async def everything_on(bus: Bus, topic: Topic) -> list[Message]:
@@ -80,22 +65,22 @@ class Counting:
         return await self.bus.kept(name)
 
 
-async def test_the_newest_are_found_without_reading_all(bus: Bus) -> None:
-    await post(bus, [said(offset=n) for n in range(3_000)])
+async def test_the_newest_are_found_without_reading_all(bus: Bus, post: Post) -> None:
+    await post([said(offset=n) for n in range(3_000)])
     counting = Counting(bus)
     found = await newest(counting, 4)
     assert [one.said.offset for one in found] == [2996, 2997, 2998, 2999]
     assert counting.read_records < 100
 
 
-async def test_those_of_a_stage_are_found_however_far_back_they_are(bus: Bus) -> None:
-    await post(bus, [said(stage="alert", offset=1), *(said(offset=n) for n in range(500))])
+async def test_those_of_a_stage_are_found_however_far_back_they_are(bus: Bus, post: Post) -> None:
+    await post([said(stage="alert", offset=1), *(said(offset=n) for n in range(500))])
     found = await newest(bus, 20, lambda one: one.said.stage == "alert")
     assert [one.place for one in found] == ["0"]
 
 
-async def test_a_letter_is_found_by_its_place_or_by_where_its_record_came_from(bus: Bus) -> None:
-    await post(bus, [said(offset=1), said(offset=2), said(offset=2, error="the second time")])
+async def test_a_letter_is_found_by_its_place_or_by_where_its_record_came_from(bus: Bus, post: Post) -> None:
+    await post([said(offset=1), said(offset=2), said(offset=2, error="the second time")])
     for place in ("1", "0@1", "dead-letters[0]@1", " 1 "):
         assert (await find(bus, place)).said.error == "SchemaError: no"
     assert (await find(bus, "articles[1]@2")).said.error == "the second time"
@@ -115,10 +100,10 @@ async def test_a_letter_is_found_by_its_place_or_by_where_its_record_came_from(b
             await find(bus, place)
 
 
-async def test_what_is_no_dead_letter_is_left_out(bus: Bus) -> None:
+async def test_what_is_no_dead_letter_is_left_out(bus: Bus, post: Post) -> None:
     async with bus.publisher("vandal") as publisher:
         await publisher.publish([Outgoing(Topic.DEAD_LETTERS, None, b"\xff{", 0)], {})
-    await post(bus, [said()])
+    await post([said()])
     assert [one.place for one in await newest(bus, 5)] == ["1"]
     assert [one.place async for some in every(bus) for one in some] == ["1"]
 
@@ -138,9 +123,9 @@ async def test_a_record_goes_back_as_it_was_read_with_its_key_once(bus: Bus, set
 
 
 async def test_all_of_a_stage_go_back_in_order_and_the_others_stay(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str]
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await post(bus, [said(offset=n, record=str(n), stage="infer" if n % 2 else "alert") for n in range(300)])
+    await post([said(offset=n, record=str(n), stage="infer" if n % 2 else "alert") for n in range(300)])
     assert await replay_letters(settings, None, everything=True, stage="infer", again=False) == 0
     assert [m.value for m in await everything_on(bus, Topic.ARTICLES)] == [b"%d" % n for n in range(1, 300, 2)]
     assert "150 replayed, 0 had been before" in capsys.readouterr().out
@@ -150,9 +135,9 @@ async def test_all_of_a_stage_go_back_in_order_and_the_others_stay(
 
 
 async def test_one_that_cannot_be_put_back_says_why_and_the_others_go(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str]
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await post(bus, [said(topic="archive:old.jsonl", stage="replay"), said(cut=True), said(record="good")])
+    await post([said(topic="archive:old.jsonl", stage="replay"), said(cut=True), said(record="good")])
     assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 1
     told = capsys.readouterr()
     assert "0 not replayed: it is line 7 of an archive" in told.err
@@ -220,13 +205,13 @@ def test_a_record_of_which_two_groups_have_a_letter_goes_back_once() -> None:
 
 
 async def test_what_the_store_missed_is_written_to_it_and_told_to_no_other_reader(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str]
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = alert()
     missed = said(
         stage="sink-alerts", topic="alerts", record=record.to_bytes().decode(), error="OperationalError: locked"
     )
-    await post(bus, [missed, said(stage="sink-alerts", topic="alerts", record="{}")])
+    await post([missed, said(stage="sink-alerts", topic="alerts", record="{}")])
     assert await replay_letters(settings, "0", everything=False, stage=None, again=False) == 1
     assert "0 not replayed" in capsys.readouterr().err
     assert not (settings.data / "store.sqlite").exists(), "a store that is not there is not made"
@@ -251,20 +236,20 @@ def test_notes_on_letters_that_are_gone_are_dropped() -> None:
 
 @pytest.mark.parametrize("read", ['{"a":1,"a":2,"n":1e999,\n"big":1234567890123456789012.0}', "{ \x1b[2J"])
 async def test_a_record_is_shown_as_it_was_read(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str], read: str
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str], read: str
 ) -> None:
-    await post(bus, [said(record=read)])
+    await post([said(record=read)])
     assert await show(settings, "0", json=False) == 0
     assert capsys.readouterr().out.endswith("\n\n" + read.replace("\x1b", r"\x1b") + "\n")
 
 
 async def test_the_place_that_show_takes_is_never_cut(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     error = "SchemaError: analyses[3]@1234567: at: Field required (and 12 more) " + "x" * 300
     long = said(stage="sink-analyses", topic="analyses", partition=3, offset=123_456_789_012, error=error)
-    await post(bus, [long] * 1_001)
+    await post([long] * 1_001)
     assert await show_list(settings, None, 2, json=False) == 0
     told = capsys.readouterr().out
     assert [line.split()[0] for line in told.splitlines() if line.startswith(("9", "1"))] == ["999", "1000"]
@@ -275,6 +260,7 @@ async def test_the_place_that_show_takes_is_never_cut(
 @pytest.mark.parametrize(("place", "again", "sent"), [(None, False, 1), (None, True, 2), ("0", False, 1)])
 async def test_of_several_letters_only_young_notifications_are_sent_unless_it_is_asked_for(
     bus: Bus,
+    post: Post,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     place: str | None,
@@ -289,7 +275,6 @@ async def test_of_several_letters_only_young_notifications_are_sent_unless_it_is
         (way,) = Notify(settings.notify).receivers
         alerts = [alert("old", at=now - timedelta(hours=2)), alert("young", at=now - timedelta(minutes=2))]
         await post(
-            bus,
             [
                 said(stage="notify", topic="alerts", offset=n, record=one.to_bytes().decode(), receiver=way)
                 for n, one in enumerate(alerts)
@@ -309,7 +294,7 @@ async def test_of_several_letters_only_young_notifications_are_sent_unless_it_is
 
 
 async def test_the_work_of_many_letters_is_noted_without_reading_all_notes_for_each(
-    bus: Bus, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    bus: Bus, post: Post, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting = Counting(bus)
 
@@ -320,7 +305,7 @@ async def test_the_work_of_many_letters_is_noted_without_reading_all_notes_for_e
     monkeypatch.setattr(dead_letters, "opened_bus", counted)
     Store.open(settings).close()
     record = alert().to_bytes().decode()
-    await post(bus, [said(stage="sink-alerts", topic="alerts", offset=n, record=record) for n in range(200)])
+    await post([said(stage="sink-alerts", topic="alerts", offset=n, record=record) for n in range(200)])
     assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 0
     assert len(replays(await bus.kept(dead_letters.PUBLISHER))) == 200
     assert counting.read_notes < 20

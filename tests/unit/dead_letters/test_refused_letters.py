@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from refusing import RefusingBus
 
-from riskwire.bus import Bus, Message, Outgoing, partition_of
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus import Bus, Message, partition_of
 from riskwire.commands import dead_letters
 from riskwire.commands.dead_letters import replay_letters
 from riskwire.errors import TooLargeError
-from riskwire.schemas import Article, Topic
-from riskwire.settings import BusSettings, Settings
+from riskwire.schemas import Article, DeadLetter, Topic
+from riskwire.settings import Settings
 from riskwire.stage import dead_letter
 
+Post = Callable[[Iterable[DeadLetter]], Awaitable[None]]
+
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
-    bus = await EmbeddedBus.open(tmp_path, BusSettings())
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path)
 
 
 def article(name: str, version: int = 1, text: str = "") -> Article:
@@ -45,10 +33,10 @@ def item(number: int, one: Article) -> Message:
     return Message("feed:e", 1, number, one.id, one.to_bytes())
 
 
-async def post(bus: Bus, stage: str, *messages: Message) -> None:
-    letters = [dead_letter(stage, message, TooLargeError("refused")) for message in messages]
-    async with bus.publisher("stage") as publisher:
-        await publisher.publish([Outgoing(Topic.DEAD_LETTERS, None, one.value, 0) for one in letters], {})
+def refused(stage: str, *messages: Message) -> Iterator[DeadLetter]:
+    """The letters of a stage whose records were too large."""
+    for message in messages:
+        yield DeadLetter.model_validate_json(dead_letter(stage, message, TooLargeError("refused")).value)
 
 
 async def replayed(settings: Settings, *, again: bool = False) -> int:
@@ -60,10 +48,10 @@ async def on(bus: Bus, topic: Topic) -> list[Message]:
 
 
 async def test_an_article_that_ingest_could_not_publish_is_published_once_where_its_id_belongs(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str]
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ones = [article(f"{n}") for n in range(6)]
-    await post(bus, "ingest", *(item(n, one) for n, one in enumerate(ones)))
+    await post(refused("ingest", *(item(n, one) for n, one in enumerate(ones))))
     assert await replayed(settings) == 0
     assert "0 published as an article" in capsys.readouterr().out
     assert await replayed(settings) == 0
@@ -73,20 +61,20 @@ async def test_an_article_that_ingest_could_not_publish_is_published_once_where_
 
 
 async def test_items_of_the_same_number_of_different_documents_are_not_taken_for_one(
-    bus: Bus, settings: Settings
+    bus: Bus, post: Post, settings: Settings
 ) -> None:
-    await post(bus, "ingest", item(3, article("a")), item(3, article("b")), item(3, article("a", version=2)))
+    await post(refused("ingest", item(3, article("a")), item(3, article("b")), item(3, article("a", version=2))))
     assert await replayed(settings) == 0
     found = [Article.model_validate_json(m.value) for m in await on(bus, Topic.ARTICLES)]
     assert sorted((one.id, one.version) for one in found) == [("a", 1), ("a", 2), ("b", 1)]
 
 
 async def test_a_record_that_the_bus_refuses_costs_only_itself_and_can_be_tried_again(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = article("large", text="x" * 5_000)
-    await post(bus, "ingest", item(1, article("a")), item(2, large), item(3, article("b")))
-    await post(bus, "infer", Message("analyses", 0, 0, "k", b"what was read"))
+    await post(refused("ingest", item(1, article("a")), item(2, large), item(3, article("b"))))
+    await post(refused("infer", Message("analyses", 0, 0, "k", b"what was read")))
 
     @asynccontextmanager
     async def narrow(_: Settings) -> AsyncIterator[Any]:
@@ -105,8 +93,8 @@ async def test_a_record_that_the_bus_refuses_costs_only_itself_and_can_be_tried_
 
 
 async def test_a_record_that_is_no_text_is_shown_as_far_as_it_is_some(
-    bus: Bus, settings: Settings, capsys: pytest.CaptureFixture[str]
+    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await post(bus, "replay", Message("archive:old.jsonl", 0, 7, None, b'{"title": "Z\xfcrich falls\x1b[31m'))
+    await post(refused("replay", Message("archive:old.jsonl", 0, 7, None, b'{"title": "Z\xfcrich falls\x1b[31m')))
     assert await dead_letters.show(settings, "0", json=False) == 0
     assert capsys.readouterr().out.splitlines()[-1] == '{"title": "Z\\xfcrich falls\\x1b[31m'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+import weakref
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from riskwire.inference.bundle import Bundle
 from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker, Linkers
 from riskwire.inference.linking import linkers as linkers_module
+from riskwire.inference.reading import Reading
 from riskwire.inference.task import InferStage
 from riskwire.schemas import SIGNALS, Article, DeadLetter, Mark, Model, Signal, Tick, Topic, Watch
 from riskwire.settings import Settings
@@ -225,6 +228,26 @@ def test_linkers_keep_the_last_few_lists_and_the_base_for_none(monkeypatch: pyte
     assert linkers.of(lists[1]) is second
     assert linkers.of(lists[0]) is not first
     assert [one.id for one in first.watchlist.entities] == ["x1", "acme"]
+
+
+def test_a_linker_that_is_let_go_is_gone_at_once(marked: Callable[..., Reading]) -> None:
+    """A running stage all but never collects cycles (`commands/collector.py`): so a linker must not be in one."""
+    linkers = Linkers(Linker(file({"id": "acme", "name": "Acme"})), 2)
+    alive: list[weakref.ref[Linker]] = []
+    gc.disable()
+    try:
+        for at in range(8):
+            linker = linkers.of((WatchedEntity(id=f"x{at}", name=f"Globex {at}"),))
+            assert [one.entity for one in linker.link(marked(f"[ORG Globex {at}] and [ORG Acme] [PER Jo]"))] == [
+                f"x{at}",
+                "acme",
+                "name:jo",
+            ]
+            alive.append(weakref.ref(linker))
+            del linker
+        assert [one() is not None for one in alive] == [False] * 6 + [True] * 2
+    finally:
+        gc.enable()
 
 
 def test_what_the_file_loses_to_a_command_is_said_once() -> None:

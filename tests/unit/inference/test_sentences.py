@@ -26,6 +26,14 @@ def test_newswire_is_cut_at_the_ends_of_sentences_and_nowhere_else(sentences: li
     assert cut(" ".join(sentences)) == sentences
 
 
+def test_a_title_too_long_for_a_sentence_is_read_in_parts_and_the_first_is_the_title() -> None:
+    document = Document.of_article("word " * 1_000, "It fell.")
+    places = list(document.sentences())
+    assert [place.title for place in places] == [True, False, False, False]
+    assert all(place.end - place.start <= LONGEST for place in places)
+    assert "".join(document.content[one.start : one.end] for one in places).count("word") == 1_000
+
+
 def test_the_title_is_sentence_zero_and_offsets_are_into_title_newline_text() -> None:
     document = Document.of_article("Acme falls", "It fell.\n\nIt fell again.")
     places = list(document.sentences())

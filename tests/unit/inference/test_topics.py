@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from math import fsum
+from operator import add
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.inference.probabilities import all_rounded, rounded
+from riskwire.inference import probabilities
+from riskwire.inference.probabilities import all_rounded, mean, rounded
 from riskwire.inference.reading import Reading, ReadSentence, SentenceReading
 from riskwire.inference.sentences import Document, Sentence
 from riskwire.inference.topics import topics_of
@@ -37,6 +41,20 @@ def test_many_rows_are_rounded_as_each_is_to_the_bit(rows: list[list[float]]) ->
     assert all_rounded(np.array(rows)).tolist() == [list(rounded(one)) for one in rows]
 
 
+def test_distributions_are_the_same_on_a_python_whose_sum_is_compensated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 3.12 on `sum` of floats is as exact as `fsum` in cases like these, and would round them otherwise."""
+    shares, parts = [0.2, 0.05, 0.05], [(0.3, (0.1, 0.35, 0.1)), (0.7, (0.1, 0.1, 0.1))]
+
+    def compensated(values: Iterable[float]) -> float:
+        several = [*values]
+        return fsum(several) if any(isinstance(one, float) for one in several) else sum(several)
+
+    monkeypatch.setattr(probabilities, "sum", compensated, raising=False)
+    assert rounded(shares) == (0.6667, 0.1667, 0.1666)
+    assert [list(rounded(shares))] == all_rounded(np.array([shares])).tolist()
+    assert mean(parts) == (0.2667, 0.4667, 0.2666)
+
+
 @pytest.mark.parametrize("bad", [0.0, float("inf"), float("nan")])
 def test_what_is_no_distribution_is_refused_among_others(bad: float) -> None:
     with pytest.raises(ValueError, match="not distributions"):
@@ -50,7 +68,7 @@ def test_topics_come_from_the_first_three_sentences_the_likeliest_first(
     expected = []
     for sentences in documents:
         first = [one for one in sentences[:3] if one]
-        shares = rounded([sum(column) for column in zip(*first, strict=True)]) if first else ()
+        shares = rounded([reduce(add, column) for column in zip(*first, strict=True)]) if first else ()
         told = [(label, value) for label, value in zip(LABELS, shares, strict=False) if value >= threshold]
         expected.append(sorted(told, key=lambda one: (-one[1], one[0])))
     found = topics_of([reading(one) for one in documents], LABELS, threshold)

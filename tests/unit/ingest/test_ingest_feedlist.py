@@ -35,6 +35,15 @@ def test_id_and_url_are_enough(tmp_path: Path) -> None:
         ("- {id: a, url: 'ftp://a/'}", "entry 1: url: only http and https are fetched .got 'ftp://a/'"),
         ("- {id: a, url: '/etc/passwd'}", "entry 1: url: only http and https"),
         ("- {id: a, url: 'https://'}", "entry 1: url: .*host"),
+        (
+            "- url: https://me:secret@a/\n  id: @a",
+            r"the feed list cannot be read: line 2, column 7: .*'@'",
+        ),
+        ("- https://me:secret@a/", "entry 1: a feed must be a mapping.*got 'https://[*]{3}@a/'"),
+        ("- {id: 'https://me:secret@a/', url: 'https://a/'}", "entry 1: id: .*got 'https://[*]{3}@a/'"),
+        ("- {id: a, url: ['https://me:secret@a/']}", "entry 1: url: .*valid string"),
+        ("- {id: a, url: 'ftp://me:secret@a/'}", "entry 1: url: only http and https"),
+        ("https://me:secret@a/", "must be a list of feeds, and is a text"),
         ("- {id: a, url: 'https://me:secret@a/'}", "entry 1: url: an address with a user name or password"),
         (
             "- {id: a, url: 'https://a/'}\n- {id: a, url: 'https://b/'}",

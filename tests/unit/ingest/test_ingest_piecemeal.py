@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwire.bus import Message, Outgoing
+from riskwire.bus.letters import fitting
+from riskwire.dead_letters import Letter, why_not
 from riskwire.errors import SchemaError, TooLargeError
 from riskwire.ingest.piecemeal import LEAST_TEXT, Piece, Piecemeal, shortened
-from riskwire.schemas import Article
+from riskwire.schemas import Article, DeadLetter
+from riskwire.stage import dead_letter
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -44,6 +47,14 @@ def test_shortening_ends_without_text_and_not_with_a_scrap_of_it() -> None:
         lengths.append(len(one.text))
     assert len(lengths) <= 8
     assert all(length == 0 or length > LEAST_TEXT * 0.8 for length in lengths)
+
+
+def test_what_is_refused_without_text_fits_no_letter_of_the_same_bound_and_that_is_said() -> None:
+    bare = article("").model_copy(update={"title": "Globex falls " * 100})
+    said = dead_letter("ingest", Message("feed:e", 0, 1, "a", bare.to_bytes()), TooLargeError("no"))
+    letter = fitting(DeadLetter.model_validate_json(said.value), most=len(bare.to_bytes()) - 1)
+    assert letter.cut
+    assert "too large to be kept whole" in (why_not(Letter(0, 0, letter), {}) or "")
 
 
 class Narrow:

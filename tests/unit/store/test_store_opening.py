@@ -83,3 +83,33 @@ def test_reading_goes_on_while_another_process_writes(settings: Settings, news: 
 def test_a_store_url_that_cannot_be_used_is_told(tmp_path: Path, url: str, says: str) -> None:
     with pytest.raises(SettingsError, match=rf"store\.url.*{says}"):
         Store.open(Settings(data=tmp_path, store=StoreSettings(url=url)))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_brought_up_to_date_has_the_tables_and_indexes_of_a_new_one(settings: Settings, version: int) -> None:
+    def shape() -> set[tuple[str, ...]]:
+        raw = sqlite3.connect(settings.data / "store.sqlite")
+        try:
+            columns = raw.execute("SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c").fetchall()
+            indexes = raw.execute("SELECT tbl_name, name, 'index' FROM sqlite_master WHERE type = 'index'").fetchall()
+        finally:
+            raw.close()
+        return {*columns, *indexes}
+
+    Store.open(settings).close()
+    new = shape()
+    raw = sqlite3.connect(settings.data / "store.sqlite")
+    with raw:
+        raw.execute("DROP TABLE replaced")
+        raw.execute("ALTER TABLE articles DROP COLUMN read_with")
+        raw.execute("DROP INDEX signals_told")
+        if version == 1:
+            raw.execute("DROP TABLE mentions")
+            raw.execute("DROP INDEX commands_kind")
+            raw.execute("ALTER TABLE commands DROP COLUMN target")
+        raw.execute("UPDATE riskwire_schema SET version = ?", (version,))
+    raw.close()
+    assert shape() < new
+
+    Store.open(settings).close()
+    assert shape() == new

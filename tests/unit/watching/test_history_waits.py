@@ -157,6 +157,30 @@ async def test_whoever_waits_long_says_for_whom_and_that_it_has_not_stopped(
     assert (told["stage"], told["slowest_group"], told["behind"]) == ("history", "watchlist", 3)
 
 
+async def test_how_long_it_has_been_waiting_for_whom_is_a_metric(bus: EmbeddedBus) -> None:
+    def waited(group: str) -> float | None:
+        return REGISTRY.get_sample_value("riskwire_watchlist_history_waiting_seconds", {"group": group})
+
+    groups, looks = Groups(bus), Looks(bus)
+    await groups.join_all()
+    await publish(bus, record(Topic.COMMANDS), record(Topic.ARTICLES))
+    await groups.read_on("watchlist")
+    async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until) as task:
+        await looks.twice()
+        await looks.twice()
+        assert (waited("watchlist"), (waited("infer") or 0) > 0) == (0, True)
+        await groups.read_on("infer")
+        async with asyncio.timeout(PATIENCE_S):
+            await task
+    assert waited("infer") == 0
+    await publish(bus, record(Topic.ARTICLES))
+    async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until):
+        await looks.twice()
+        await looks.twice()
+        assert (waited("infer") or 0) > 0
+    assert waited("infer") == 0, "who has stopped waiting waits for nobody"
+
+
 async def test_a_group_that_has_never_read_is_waited_for(bus: EmbeddedBus) -> None:
     groups, looks = Groups(bus), Looks(bus)
     await groups.join("watchlist", Topic.COMMANDS)
@@ -261,8 +285,9 @@ async def test_no_more_of_what_was_told_is_kept_in_mind_than_is_allowed(
     assert waits.count(Topic.COMMANDS) == 2, "at first, and when two were told"
 
 
-async def test_the_state_of_an_earlier_riskwire_is_let_go_of(world: World) -> None:
-    task = HistoryStage(world.store, None, None, StoreSettings()).open(0, {"told/acme/entity:acme": b"[]"})
+async def test_the_state_of_an_earlier_riskwire_is_let_go_of(bus: EmbeddedBus, world: World) -> None:
+    state = {"told/acme/entity:acme": b"[]", "log": b"7"}
+    task = HistoryStage(world.store, bus.ends, bus.lag, StoreSettings()).open(0, state)
     step = await task.begin()
     assert (step.results, step.state) == ([], {"told/acme/entity:acme": None})
 

@@ -57,7 +57,7 @@ def test_csv_with_the_same_columns_is_read(tmp_path: Path) -> None:
         ("- {id: a, name: '...'}", "w.yaml", ["name", "no letter or digit"]),
         ("- just text", "w.yaml", ["entry 1", "mapping"]),
         ("a: b", "w.yaml", ["must be a list"]),
-        ("[", "w.yaml", ["not YAML"]),
+        ("[", "w.yaml", ["the watchlist cannot be read: line 1, column 2"]),
         ("id,nome\na,Acme\n", "w.csv", ["columns", "nome"]),
         ("id,name\na,Acme,extra\n", "w.csv", ["line 2", "more cells"]),
         ("id,name\n,Acme\n", "w.csv", ["line 2", "id: is needed"]),

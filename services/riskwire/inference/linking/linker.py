@@ -8,28 +8,28 @@ Nardelli"); the tables' short names; else the normalised name. Ids: `<watchlist 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees, shipped_companies
+from riskwire.inference.linking.companies import CompanyTable, shipped_companies
+from riskwire.inference.linking.meanings import COMPANIES, INITIALS, UNKNOWN, Meaning, Meanings
 from riskwire.inference.linking.mentions import Candidate, candidates
-from riskwire.inference.linking.places import country
-from riskwire.inference.linking.publishers import dateline_end, is_publisher, is_rater, names_nobody, speaks_of_others
+from riskwire.inference.linking.publishers import dateline_end, is_publisher, names_nobody, speaks_of_others
 from riskwire.inference.linking.watched import WatchedNames
 from riskwire.inference.probabilities import Distribution
 from riskwire.inference.reading import Reading
-from riskwire.names import LEGAL, acronyms, is_prefix, name_key, slug, words_of_name
+from riskwire.names import acronyms, is_prefix, name_key
 from riskwire.schemas import MentionType
 from riskwire.watchlist import WatchedEntity, Watchlist
 
-_INITIALS = re.compile(r"[A-Z][A-Z&]{1,4}")
 _SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
 _REMEMBERED = 16_384
 """Names whose meaning is remembered."""
-_COMPANIES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
+_COMPARED = 300
+"""Mentions of an article, the first ones, that may be a short or the fuller form of one another: each is compared with
+each, and whoever writes thousands of names into one article means no one to read it. News has up to a hundred."""
 
 
 class LinkedMention(NamedTuple):
@@ -52,20 +52,6 @@ class LinkedMention(NamedTuple):
     speaker: bool = False
 
 
-class _Meaning(NamedTuple):
-    """What a name stands for; without an entity nobody knows yet."""
-
-    entity: str = ""
-    name: str = ""
-    watched: WatchedEntity | None = None
-    country: bool = False
-    weak: bool = False
-    """Found in the tables by a single word and nothing else: a fuller name in the same article knows better."""
-
-
-_UNKNOWN = _Meaning()
-
-
 @dataclass(slots=True)
 class _Open:
     """A mention that is being resolved."""
@@ -73,12 +59,20 @@ class _Open:
     candidate: Candidate
     text: str
     sentence: int
-    meaning: _Meaning = _UNKNOWN
+    meaning: Meaning = UNKNOWN
 
     @property
     def entity(self) -> str:
         """Its entity, empty as long as it is not known."""
         return self.meaning.entity
+
+
+class _Fuller(NamedTuple):
+    """A mention that others may be short for: the words of its name, and its initials."""
+
+    key: tuple[str, ...]
+    initials: frozenset[str]
+    mention: _Open
 
 
 class Linker:
@@ -88,9 +82,10 @@ class Linker:
         self.watchlist = watchlist or Watchlist()
         self._watched = WatchedNames(self.watchlist)
         self._companies = companies or shipped_companies()
+        self._meanings = Meanings(self._watched, self._companies)
         # Most names come again and again, and what a name alone means never changes.
-        self._alone = lru_cache(maxsize=_REMEMBERED)(self._meaning_alone)
-        self._at_last = lru_cache(maxsize=_REMEMBERED)(self._meaning_at_last)
+        self._alone = lru_cache(maxsize=_REMEMBERED)(self._meanings.alone)
+        self._at_last = lru_cache(maxsize=_REMEMBERED)(self._meanings.at_last)
 
     @property
     def companies(self) -> CompanyTable:
@@ -105,69 +100,26 @@ class Linker:
             place = read.place
             sentence = content[place.start : place.end]
             for found in candidates(sentence, read.reading.names, self._watched, self._companies):
-                candidate = _with_own_possessive(sentence, found, self._owns_possessive)
+                candidate = _with_own_possessive(sentence, found, self._meanings.owns_possessive)
                 mentions.append(_Open(candidate, sentence[candidate.start : candidate.end], at))
         for mention in mentions:
             candidate = mention.candidate
             by_name = candidate.mark is None and candidate.watched is None
             mention.meaning = (
-                self._alone(mention.text, candidate.kind) if by_name else self._surely(mention.text, candidate)
+                self._alone(mention.text, candidate.kind) if by_name else self._meanings.surely(mention.text, candidate)
             )
         if len(mentions) > 1:
-            self._resolve_short_forms(mentions)
+            self._resolve_short_forms(mentions[:_COMPARED])
         for mention in mentions:
             if not mention.entity:
                 mention.meaning = self._at_last(mention.text, mention.candidate.kind)
-        return [self._placed(reading, mention) for mention in mentions if mention.entity]
-
-    def _owns_possessive(self, name: str) -> bool:
-        """Whether a name that ends in 's is written so itself, as Moody's and Macy's are: "GM's" is not GMS Inc."""
-        watched, company = self._watched.by_name(name), self._companies.exact(name)
-        names = (*(watched.names if watched else ()), *(company.names if company else ()))
-        return is_rater(name) or any("'s" in one.replace("’", "'").casefold() for one in names)
-
-    def _meaning_alone(self, text: str, kind: MentionType) -> _Meaning:
-        """What a name means by itself, without a ticker beside it."""
-        return self._surely(text, Candidate(0, len(text), kind))
-
-    def _surely(self, text: str, candidate: Candidate) -> _Meaning:
-        watched = candidate.watched
-        company: Company | None = None
-        if candidate.mark is not None:
-            watched = watched or self._watched.by_ticker(candidate.mark.symbol)
-            company = self._companies.by_ticker(candidate.mark.market, candidate.mark.symbol)
-            if candidate.kind != "INSTRUMENT" and company is not None and not agrees(text, company):
-                company = None
-            if watched is not None and candidate.watched is None and not _may_be(text, candidate, watched, company):
-                watched = None
-        watched = watched or self._watched.by_name(text)
-        if company is None and candidate.kind in _COMPANIES and not names_nobody(text):
-            company = self._companies.exact(text)
-        watched = watched or (self._watched_company(company) if company else None)
-        if watched is not None:
-            return _Meaning(watched.id, watched.name, watched)
-        if company is not None:
-            sure = candidate.mark is not None or (company.entity or "").startswith("isin:")
-            return _meaning_of(company, weak=not sure and len(name_key(text)) == 1)
-        if candidate.kind in {"LOC", "ORG"} and (name := country(text)):
-            return _Meaning(f"name:{slug(name)}", name, country=True)
-        return _UNKNOWN
-
-    def _watched_company(self, company: Company) -> WatchedEntity | None:
-        if company.entity and company.entity.startswith("isin:"):
-            found = self._watched.by_isin(company.entity.removeprefix("isin:"))
-            if found is not None:
-                return found
-        tickers = (self._watched.by_ticker(symbol) for market, symbol in company.tickers if market == US)
-        for found in tickers:
-            if found is not None and any(agrees(name, company) for name in found.names):
-                return found
-        return None
+        dateline = _dateline(reading) if mentions else range(0)
+        return [_placed(reading, mention, dateline) for mention in mentions if mention.entity]
 
     def _resolve_short_forms(self, mentions: Sequence[_Open]) -> None:
         """Names that stand for a fuller name of the same article; where two fuller names fit, for none."""
         fuller = [
-            (name_key(one.text), one)
+            _Fuller(name_key(one.text), _initials(one), one)
             for one in mentions
             if one.candidate.kind in {"ORG", "PER"} and _is_proper(one.text) and not is_publisher(one.text)
         ]
@@ -178,7 +130,13 @@ class Linker:
             if is_publisher(mention.text) or names_nobody(mention.text):
                 continue
             key = name_key(mention.text)
-            fits = [one for long, one in fuller if one is not mention and _is_short_for(mention, key, long, one)]
+            plain = mention.text.replace(".", "")
+            initials = plain if INITIALS.fullmatch(plain) else ""
+            fits = [
+                one.mention
+                for one in fuller
+                if one.mention is not mention and _is_short_for(mention, key, initials, one)
+            ]
             for one in fits:
                 if not one.entity:
                     one.meaning = self._at_last(one.text, one.candidate.kind)
@@ -191,57 +149,39 @@ class Linker:
                 if kind in {"PER", "LOC"} and one.candidate.kind == "ORG":
                     mention.candidate = replace(mention.candidate, kind="ORG")
 
-    def _meaning_at_last(self, text: str, kind: MentionType) -> _Meaning:
-        """What a name means that no table knows for certain and no fuller name in the article explains."""
-        if kind == "ORG" and not is_publisher(text) and not names_nobody(text):
-            company = self._companies.by_name(text)
-            if company is None and _INITIALS.fullmatch(text):
-                company = self._companies.by_acronym(text)
-            if company is not None:
-                watched = self._watched_company(company)
-                return _meaning_of(company) if watched is None else _Meaning(watched.id, watched.name, watched)
-        name = slug(text)
-        return _Meaning(f"name:{name}", " ".join(text.split())) if name else _UNKNOWN
 
-    def _placed(self, reading: Reading, mention: _Open) -> LinkedMention:
-        read = reading.sentences[mention.sentence]
-        place, candidate, meaning = read.place, mention.candidate, mention.meaning
-        sentence = reading.document.content[place.start : place.end]
-        kind = candidate.kind
-        first_of_text = mention.sentence == (1 if reading.sentences[0].place.title else 0)
-        in_dateline = first_of_text and candidate.start < dateline_end(sentence)
-        identified = not meaning.entity.startswith("name:")
-        named = identified or _is_proper(mention.text)
-        known = kind == "ORG" or identified  # a code that no table knows names nobody
-        followed = meaning.country or (kind in _COMPANIES and named and known and not names_nobody(mention.text))
-        ignored = in_dateline or is_publisher(mention.text)
-        return LinkedMention(
-            start=place.start + candidate.start,
-            end=place.start + candidate.end,
-            text=mention.text,
-            type=kind,
-            sentence=mention.sentence,
-            entity=meaning.entity,
-            name=meaning.name,
-            sentiment=read.reading.toward(candidate.start, candidate.end),
-            watched=meaning.watched,
-            followed=meaning.watched is not None or (followed and not ignored),
-            speaker=kind in _COMPANIES and speaks_of_others(sentence, candidate.start, candidate.end),
-        )
+def _dateline(reading: Reading) -> range:
+    """Where in the document the dateline of its text is."""
+    for read in reading.sentences:
+        if not read.place.title:
+            start = read.place.start
+            return range(start, start + dateline_end(reading.document.content[start : read.place.end]))
+    return range(0)
 
 
-def _may_be(text: str, candidate: Candidate, watched: WatchedEntity, company: Company | None) -> bool:
-    """Tickers are given to others over the years, and differ from market to market: the name must not speak
-    against it."""
-    if candidate.kind == "INSTRUMENT" or company is not None:
-        return True
-    words = {word for name in watched.names for word in words_of_name(name)} - LEGAL
-    return bool(words & set(words_of_name(text))) or any(text.upper() in acronyms(name) for name in watched.names)
-
-
-def _meaning_of(company: Company, *, weak: bool = False) -> _Meaning:
-    name = company.display_name
-    return _Meaning(company.entity or f"name:{slug(name)}", name, weak=weak)
+def _placed(reading: Reading, mention: _Open, dateline: range) -> LinkedMention:
+    read = reading.sentences[mention.sentence]
+    place, candidate, meaning = read.place, mention.candidate, mention.meaning
+    sentence = reading.document.content[place.start : place.end]
+    kind = candidate.kind
+    identified = not meaning.entity.startswith("name:")
+    named = identified or _is_proper(mention.text)
+    known = kind == "ORG" or identified  # a code that no table knows names nobody
+    followed = meaning.country or (kind in COMPANIES and named and known and not names_nobody(mention.text))
+    ignored = place.start + candidate.start in dateline or is_publisher(mention.text)
+    return LinkedMention(
+        start=place.start + candidate.start,
+        end=place.start + candidate.end,
+        text=mention.text,
+        type=kind,
+        sentence=mention.sentence,
+        entity=meaning.entity,
+        name=meaning.name,
+        sentiment=read.reading.toward(candidate.start, candidate.end),
+        watched=meaning.watched,
+        followed=meaning.watched is not None or (followed and not ignored),
+        speaker=kind in COMPANIES and speaks_of_others(sentence, candidate.start, candidate.end),
+    )
 
 
 @lru_cache(maxsize=16_384)
@@ -257,18 +197,16 @@ def _is_proper(text: str) -> bool:
     )
 
 
-def _is_short_for(mention: _Open, key: tuple[str, ...], long: tuple[str, ...], fuller: _Open) -> bool:
+def _is_short_for(mention: _Open, key: tuple[str, ...], initials: str, fuller: _Fuller) -> bool:
+    long, one = fuller.key, fuller.mention
     begins = is_prefix(key, long) and long[len(key)] != "and"
     if mention.candidate.kind in {"PER", "LOC"}:
-        if mention.candidate.kind == "PER" and fuller.candidate.kind == "PER":
+        if mention.candidate.kind == "PER" and one.candidate.kind == "PER":
             return _is_last_name(key, long)
-        watched = fuller.meaning.watched is not None
-        surely = fuller.candidate.mark is not None or watched or fuller.entity.startswith("isin:")
+        watched = one.meaning.watched is not None
+        surely = one.candidate.mark is not None or watched or one.entity.startswith("isin:")
         return surely and (key == long or (begins and mention.candidate.kind == "PER"))
-    if fuller.candidate.kind != "ORG":
-        return False
-    plain = mention.text.replace(".", "")
-    return begins or (_INITIALS.fullmatch(plain) is not None and plain in _initials(fuller))
+    return one.candidate.kind == "ORG" and (begins or initials in fuller.initials)
 
 
 def _is_last_name(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
@@ -284,7 +222,7 @@ def _initials(mention: _Open) -> frozenset[str]:
 def _with_own_possessive(sentence: str, candidate: Candidate, owns: Callable[[str], bool]) -> Candidate:
     """Give back an 's that is part of a name: "Moody's", "Macy's"."""
     after = sentence[candidate.end : candidate.end + 2]
-    if after not in {"'s", "’s"} or candidate.kind not in _COMPANIES:
+    if after not in {"'s", "’s"} or candidate.kind not in COMPANIES:
         return candidate
     whole = sentence[candidate.start : candidate.end + 2]
     return replace(candidate, end=candidate.end + 2) if owns(whole) else candidate

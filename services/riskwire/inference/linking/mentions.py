@@ -81,21 +81,23 @@ def _with_tickers(
 ) -> list[Candidate]:
     """A mark belongs to the name right before it; without one it is a mention itself."""
     names = list(found)
-    ends: list[tuple[int, int]] = []  # (where a mark ends, position in names of the name it belongs to)
+    taken: set[int] = set()  # where marks end that belong to a name: one right behind belongs to the same
     for mark in marks:
-        at = next((at for end, at in ends if 0 <= mark.start - end <= _NEAR), None)
-        if at is None and not mark.alone:
+        if taken.intersection(range(mark.start - _NEAR, mark.start + 1)):
+            taken.add(mark.end)
+            continue
+        if not mark.alone:
             at = next((at for at, one in enumerate(names) if 0 <= mark.start - one.end <= _NEAR), None)
             if at is not None:
                 names[at] = replace(names[at], kind="ORG", mark=names[at].mark or mark)
-            elif span := _unnamed(sentence, mark, companies):
+                taken.add(mark.end)
+                continue
+            if span := _unnamed(sentence, mark, companies):
                 names = [one for one in names if one.end <= span[0] or one.start >= span[1]]
                 names.append(Candidate(*span, "ORG", mark=mark))
-                at = len(names) - 1
-        if at is None:
-            names.append(Candidate(mark.symbol_start, mark.symbol_end, "INSTRUMENT", mark=mark))
-            continue
-        ends.append((mark.end, at))
+                taken.add(mark.end)
+                continue
+        names.append(Candidate(mark.symbol_start, mark.symbol_end, "INSTRUMENT", mark=mark))
     return names
 
 
