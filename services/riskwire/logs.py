@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 
 import structlog
 
+from riskwire.errors import without_userinfo
 from riskwire.settings import LogSettings
-
-_USERINFO = re.compile(r"(://)[^/@\s]*@")
-"""User and password in an address."""
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -99,4 +96,4 @@ def _in_short(record: logging.LogRecord) -> bool:
 def _without_userinfo(
     _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    return {key: _USERINFO.sub(r"\1***@", value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: without_userinfo(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -95,22 +95,10 @@ async def last_step(cluster: Cluster, log_: Log, name: str) -> tuple[dict[str, b
     Raises:
         BusError: the changelog cannot be read.
     """
-    changelog = _changelog(cluster, name)
-    keys, last = f"{name}/{_KEY}/".encode(), f"{name}/{_STEP}".encode()
-    state: dict[str, bytes] = {}
-    step: str | None = None
-    start = (await log_.beginnings([changelog]))[changelog]
-    async for records in log_.scan(changelog, start):
-        for record in records:
-            if record.key == last:
-                step = record.value and record.value.decode()
-            elif record.key.startswith(keys):
-                key = record.key[len(keys) :].decode()
-                if record.value is None:
-                    state.pop(key, None)
-                else:
-                    state[key] = record.value
-    return state, step
+    kept = await log_.latest([_changelog(cluster, name)], f"{name}/", "")
+    state = {key.removeprefix(f"{_KEY}/"): value for key, value in kept.items() if key.startswith(f"{_KEY}/")}
+    step = kept.get(_STEP)
+    return state, None if step is None else step.decode()
 
 
 def _changelog(cluster: Cluster, name: str) -> TopicPartition:

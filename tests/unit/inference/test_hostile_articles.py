@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from itertools import cycle, islice, product
 from pathlib import Path
@@ -10,6 +9,7 @@ from string import ascii_uppercase
 
 import numpy as np
 import pytest
+from turns import turns_of_others
 
 from riskwire.bus import Message
 from riskwire.inference import task as task_module
@@ -21,7 +21,7 @@ from riskwire.inference.linking import linker as linker_module
 from riskwire.inference.reading import Reading, ReadSentence, SentenceReading
 from riskwire.inference.sentences import Document
 from riskwire.inference.task import InferStage
-from riskwire.schemas import Article, Topic
+from riskwire.schemas import Article
 from riskwire.settings import Settings
 
 PAIRS = [a + b for a, b in product(ascii_uppercase, repeat=2)]
@@ -63,23 +63,6 @@ def messages(count: int, text: str) -> list[Message]:
 async def stage(tiny_bundle: Path) -> AsyncIterator[InferStage]:
     async with Engine(Bundle.load(tiny_bundle)) as engine:
         yield InferStage(engine, Linker(), Settings(), signal_partitions=1)
-
-
-async def turns_of_others(stage: InferStage, batch: list[Message]) -> int:
-    """How often a task that is always ready runs while the stage links and writes what it has read."""
-    turns = 0
-
-    async def watch() -> None:
-        nonlocal turns
-        while True:
-            turns += stage.saying.locked()
-            await asyncio.sleep(0)
-
-    watching = asyncio.create_task(watch())
-    step = await stage.open(0, {}).process(batch)
-    watching.cancel()
-    assert sum(one.topic == Topic.ANALYSES for one in step.results) == len(batch)
-    return turns
 
 
 def test_thousands_of_names_are_compared_no_more_often_than_hundreds(monkeypatch: pytest.MonkeyPatch) -> None:

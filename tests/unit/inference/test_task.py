@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from turns import turns_of_others
 
 from riskwire.bus import Message, Outgoing
 from riskwire.inference.analysis import overall, said_of, topic_target
@@ -202,19 +202,7 @@ async def test_with_a_watchlist_only_its_entities_are_followed_and_groups_take_t
 async def test_a_long_batch_lets_others_have_their_turn(stage: InferStage) -> None:
     """Twenty times while it links and writes, in short slices: so heartbeats and requests are answered meanwhile."""
     records = messages(*(article(str(at), text="Acme Corp gains. " * 1_000) for at in range(60)))
-    turns = 0
-
-    async def watch() -> None:
-        nonlocal turns
-        while True:
-            turns += stage.saying.locked()
-            await asyncio.sleep(0)
-
-    watching = asyncio.create_task(watch())
-    step = await stage.open(0, {}).process(records)
-    watching.cancel()
-    assert len(of(step.results, Topic.ANALYSES)) == 60
-    assert turns >= 20
+    assert await turns_of_others(stage, records) >= 20
 
 
 def test_evidence_of_a_long_sentence_is_a_window_that_holds_the_span(marked: Callable[..., Reading]) -> None:
