@@ -75,8 +75,3 @@ def sentiment_of(shares: Sequence[float]) -> Sentiment:
     """A distribution over negative, neutral, positive as a record part."""
     negative, neutral, positive = shares
     return Sentiment.trusted(negative=negative, neutral=neutral, positive=positive)
-
-
-def shares_of(sentiment: Sentiment) -> Distribution:
-    """The other way round."""
-    return (sentiment.negative, sentiment.neutral, sentiment.positive)
