@@ -82,8 +82,8 @@ def _say(line: str) -> None:
 
 def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | None) -> None:
     _quiet()
-    from riskwire_models.recipe import Recipe
-    from riskwire_models.training import train as run
+    from riskwire_models.training.loop import train as run
+    from riskwire_models.training.recipe import Recipe
 
     recipe = Recipe()
     recipe = replace(recipe, steps=steps or recipe.steps, seed=recipe.seed if seed is None else seed)
@@ -92,7 +92,7 @@ def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | 
 
 def _export(data: Path, work: Path, out: Path, threads: int) -> None:
     _quiet()
-    from riskwire_models.export import export as run
+    from riskwire_models.export.pipeline import export as run
 
     bundle = run(data, work, out, threads=threads, say=_say)
     _show(out)
@@ -100,8 +100,8 @@ def _export(data: Path, work: Path, out: Path, threads: int) -> None:
 
 
 def _show(folder: Path) -> None:
-    from riskwire_models.bundle import read_bundle
-    from riskwire_models.card import score_rows
+    from riskwire_models.export.bundle import read_bundle
+    from riskwire_models.export.card import score_rows
 
     bundle = read_bundle(folder, verify=False)
     for part, title in (("held_out", "held out"), ("never_seen", "never seen")):
@@ -141,7 +141,7 @@ def export(data: Data, out: Out, work: Work = _WORK, threads: Threads = 2) -> No
 def evaluate(bundle: BundleFolder, data: Data, threads: Threads = 2) -> None:
     """Measure the files of a bundle anew, on held-out splits and never-seen sets."""
     with _faults("evaluate"):
-        from riskwire_models.measure import measure_bundle
+        from riskwire_models.evaluation.measure import measure_bundle
 
         table = Table("precision", "head", "set", "n", "figures", title=str(bundle))
         for row in measure_bundle(bundle, data, threads=threads):
@@ -153,8 +153,8 @@ def evaluate(bundle: BundleFolder, data: Data, threads: Threads = 2) -> None:
 def card(bundle: BundleFolder) -> None:
     """Write a bundle's card again from its bundle.json."""
     with _faults("card"):
-        from riskwire_models.bundle import read_bundle
-        from riskwire_models.card import write_card
+        from riskwire_models.export.bundle import read_bundle
+        from riskwire_models.export.card import write_card
 
         _say(str(write_card(bundle, read_bundle(bundle))))
 

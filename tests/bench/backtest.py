@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from riskwire.alerting.book import Book
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.schemas import SIGNALS, Alert, Mark, Signal, Topic, read_record
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.pipeline import Topic
+from riskwire.records import SIGNALS, Alert, Mark, Signal, read_record
 from riskwire.settings import AlertingSettings, Budget, BusSettings
 
 NEAR = timedelta(days=4)

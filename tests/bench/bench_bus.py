@@ -17,10 +17,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from riskwire.bus import Outgoing, schema
+from riskwire.bus import Outgoing
 from riskwire.bus.drain import drained
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.schemas import Topic
+from riskwire.bus.embedded import schema
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings
 
 RESULTS = 4

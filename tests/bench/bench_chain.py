@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from riskwire.demo import corpus_path
-from riskwire.ingest.archive import open_archive, read_line
+from riskwire.ingest.replay.archive import open_archive, read_line
 
 ROOT = Path(__file__).parents[2]
 RISKWIRE = Path(sys.executable).with_name("riskwire")

@@ -19,13 +19,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from riskwire.inference.batches import pack, run_batch, tokens_of_one_run
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker
-from riskwire.inference.sentences import Document
-from riskwire.inference.session import ModelSession
-from riskwire.inference.tokens import TokenEncoder, Window
+from riskwire.inference.model.batches import pack, run_batch, tokens_of_one_run
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.session import ModelSession
+from riskwire.inference.model.tokens import TokenEncoder, Window
 from riskwire.settings import InferenceSettings
 
 SHARED = Path(os.environ.get("RISKWIRE_SHARED", Path(__file__).parents[3] / "shared")) / "data"

@@ -38,9 +38,10 @@ from rich.console import Console
 from rich.table import Table
 from services_on_kafka import Service
 
-from riskwire.bus.kafka import KafkaBus
+from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.protocol import broadcast
-from riskwire.schemas import Mark, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import Mark
 from riskwire.settings import BusSettings, KafkaSettings
 
 SERVICES = ("infer", "alert", "sink", "notify", "ingest")

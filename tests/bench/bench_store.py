@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fictional
 
 from riskwire.bus import Message
-from riskwire.schemas import SIGNALS, Analysis, Topic, read_record
+from riskwire.pipeline import Topic
+from riskwire.records import SIGNALS, Analysis, read_record
 from riskwire.settings import Settings
 from riskwire.store import Store
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from riskwire.bus.kafka_batches import COMPRESSION
+from riskwire.bus.kafka.batches import COMPRESSION
 
 Ready = tuple[str, int, bytes | None, bytes | None]
 """Topic, partition, key and value of what is sent."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from broker import Broker
 from kafka_bare import Bare, Ready, Run
 
+from riskwire.app.collector import settle
 from riskwire.bus import Outgoing
-from riskwire.bus.kafka import KafkaBus
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.bus.kafka.topics import create_topics
 from riskwire.bus.protocol import partition_of
-from riskwire.bus.topics import create_topics
-from riskwire.commands.collector import settle
-from riskwire.schemas import Topic
+from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings, KafkaSettings
 
 

@@ -14,8 +14,9 @@ from kafka_measure import timed_stage
 from riskwire.alerting import AlertStage
 from riskwire.alerting.book import Book
 from riskwire.bus import Outgoing
-from riskwire.inference.bundle import Bundle
-from riskwire.schemas import Evidence, Mark, Sentiment, Signal, Topic, content_id
+from riskwire.inference.model.bundle import Bundle
+from riskwire.pipeline import Topic
+from riskwire.records import Evidence, Mark, Sentiment, Signal, content_id
 from riskwire.settings import AlertingSettings
 from riskwire.story import fingerprint
 

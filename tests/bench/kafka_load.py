@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from riskwire.bus import Message, Outgoing
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.decode import NamedSpan
 from riskwire.inference.linking import Linker
-from riskwire.inference.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.sentences import Document
-from riskwire.inference.task import InferStage
-from riskwire.schemas import Article, Topic, content_id
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.decode import NamedSpan
+from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
+from riskwire.inference.model.sentences import Document
+from riskwire.inference.stage import InferStage
+from riskwire.pipeline import Topic
+from riskwire.records import Article, content_id
 from riskwire.settings import Settings
-from riskwire.stage import Step
+from riskwire.stage.batch_loop import Step
 
 COMPANIES = 500
 ARTICLES_AN_HOUR = 2_000

@@ -10,8 +10,8 @@ from typing import Any
 from kafka_bare import Run
 
 from riskwire.bus import Assignment, Message, Outgoing
-from riskwire.bus.kafka import KafkaBus
-from riskwire.stage import Stage, run_stage
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.stage.batch_loop import Stage, run_stage
 
 Kept = list[tuple[int, Sequence[Outgoing], Mapping[str, bytes | None]]]
 """Partition, results and state of each step."""

@@ -16,10 +16,11 @@ from kafka_measure import Kept, timed_stage
 
 from riskwire.alerting import AlertStage
 from riskwire.bus import Outgoing
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
-from riskwire.inference.sentences import Document
-from riskwire.schemas import Article, Topic
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.sentences import Document
+from riskwire.pipeline import Topic
+from riskwire.records import Article
 from riskwire.settings import AlertingSettings, InferenceSettings, Settings
 from riskwire.store import Store, sink_stages
 

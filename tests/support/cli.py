@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.schemas import Topic
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings
 
 RISKWIRE = Path(sys.executable).with_name("riskwire")

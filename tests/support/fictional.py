@@ -10,16 +10,16 @@ from itertools import count
 from typing import Any
 
 from riskwire.bus import Message
-from riskwire.schemas import (
+from riskwire.pipeline import Topic
+from riskwire.records import (
     Alert,
     AlertEvidence,
     Analysis,
     ArticleRef,
     Evidence,
-    Model,
+    Record,
     Sentiment,
     Signal,
-    Topic,
     TopicScore,
     TrendPoint,
     content_id,
@@ -202,7 +202,7 @@ CALM = (
 )
 
 
-def messages(topic: Topic, records: Iterable[Model], start: int = 0, partition: int = 0) -> list[Message]:
+def messages(topic: Topic, records: Iterable[Record], start: int = 0, partition: int = 0) -> list[Message]:
     """Records as they stand on a partition."""
     return [
         Message(topic, partition, offset, None, record.to_bytes())
@@ -210,10 +210,10 @@ def messages(topic: Topic, records: Iterable[Model], start: int = 0, partition: 
     ]
 
 
-def world(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, list[Model]]:
+def world(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, list[Record]]:
     """Weeks of calm news of all companies that end with a crisis at Veldara Chemicals, escalated and still open."""
     dice = random.Random(seed)
-    records: dict[Topic, list[Model]] = {
+    records: dict[Topic, list[Record]] = {
         Topic.ANALYSES: [],
         Topic.SIGNALS: [],
         Topic.TRENDS: [],

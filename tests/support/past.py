@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from riskwire.bus import Lag, Message, Outgoing
-from riskwire.inference.engine import Engine
+from riskwire.entities.watchlist import WatchedEntity, Watchlist, written_entry
 from riskwire.inference.linking import Linker
-from riskwire.inference.task import InferStage
-from riskwire.schemas import SIGNALS, Article, Command, Signal, Topic, Watch
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.stage import InferStage
+from riskwire.pipeline import Topic
+from riskwire.records import SIGNALS, Article, Command, Signal, WatchlistChange
 from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store, sink_stages
 from riskwire.watching import HistoryStage
-from riskwire.watchlist import WatchedEntity, Watchlist, written_entry
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 _COMMANDS = 1_000
@@ -49,14 +50,16 @@ def put(entity: WatchedEntity, offset: int = 0) -> Message:
     return Message(Topic.COMMANDS, 0, offset, entity.target, command.to_bytes())
 
 
-def watch(entity: WatchedEntity, command: int = 0) -> Watch:
+def watch(entity: WatchedEntity, command: int = 0) -> WatchlistChange:
     """The same among articles."""
-    return Watch(id=entity.id, entry=written_entry(entity), at=AT + timedelta(seconds=command), command=command)
+    return WatchlistChange(
+        id=entity.id, entry=written_entry(entity), at=AT + timedelta(seconds=command), command=command
+    )
 
 
-def unwatch(entity: WatchedEntity, command: int) -> Watch:
+def unwatch(entity: WatchedEntity, command: int) -> WatchlistChange:
     """From here on it is watched no more."""
-    return Watch(id=entity.id, entry=None, at=AT + timedelta(seconds=command), command=command)
+    return WatchlistChange(id=entity.id, entry=None, at=AT + timedelta(seconds=command), command=command)
 
 
 async def ends(topic: str) -> list[int]:
@@ -81,7 +84,7 @@ class World:
         self.engine = engine
         self.store = store
 
-    async def read(self, records: Sequence[Article | Watch], *entries: WatchedEntity) -> list[Outgoing]:
+    async def read(self, records: Sequence[Article | WatchlistChange], *entries: WatchedEntity) -> list[Outgoing]:
         """What infer makes of a log where these are watched from the start."""
         stage = InferStage(self.engine, Linker(Watchlist(entries)), Settings(), signal_partitions=1)
         batch = [Message(Topic.ARTICLES, 0, at, None, one.to_bytes()) for at, one in enumerate(records)]

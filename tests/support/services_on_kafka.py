@@ -20,8 +20,9 @@ from faults import logged
 from kafka_reader import committed_records
 
 from riskwire.bus import Outgoing
-from riskwire.bus.kafka import KafkaBus
-from riskwire.schemas import Article, Tick, Topic, content_id
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.pipeline import Topic
+from riskwire.records import Article, Tick, content_id
 from riskwire.settings import BusSettings, KafkaSettings
 
 PATIENCE_S = 120.0

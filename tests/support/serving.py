@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import fictional
 
-from riskwire.schemas import Command, Model, ScoreRequest, ScoreResult, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import Command, Record, ScoreRequest, ScoreResult
 from riskwire.settings import Settings
 from riskwire.store import Store, sink_stages
 from riskwire.web import AppServices, BusState, Readiness, create_app, serve
@@ -65,7 +66,7 @@ async def running(settings: Settings, store: Store, services: AppServices) -> As
         await asyncio.wait([server], timeout=20)
 
 
-async def sink(store: Store, records: dict[Topic, list[Model]]) -> None:
+async def sink(store: Store, records: dict[Topic, list[Record]]) -> None:
     """Put records into a store by way of the sink."""
     for stage in sink_stages(store):
         if some := records.get(stage.topic):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from riskwire.alerting.book import Book
-from riskwire.schemas import Alert, Evidence, Mark, Sentiment, Signal, TrendPoint, content_id
+from riskwire.records import Alert, Evidence, Mark, Sentiment, Signal, TrendPoint, content_id
 from riskwire.settings import AlertingSettings
 
 START = datetime(2031, 3, 1, tzinfo=UTC)

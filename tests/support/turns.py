@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from riskwire.bus import Message
-from riskwire.inference.task import InferStage
-from riskwire.schemas import Topic
+from riskwire.inference.stage import InferStage
+from riskwire.pipeline import Topic
 
 
 async def turns_of_others(stage: InferStage, batch: Sequence[Message]) -> int:

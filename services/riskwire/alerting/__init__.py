@@ -8,6 +8,6 @@ and resolve; `explain` says why; `trend` sums up minutes; `book` is all that is 
 records into it and back.
 """
 
-from riskwire.alerting.task import AlertStage
+from riskwire.alerting.stage import AlertStage
 
 __all__ = ["AlertStage"]

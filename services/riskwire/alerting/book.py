@@ -19,7 +19,7 @@ from riskwire.alerting.episode import Thresholds
 from riskwire.alerting.exposure import Exposure
 from riskwire.alerting.target import SLOT_MS, Target, half_life_ms, horizon_ms
 from riskwire.alerting.trend import TREND_MS, Minute
-from riskwire.schemas import SIGNALS, Alert, Mark, Signal, TrendPoint, read_record
+from riskwire.records import SIGNALS, Alert, Mark, Signal, TrendPoint, read_record
 from riskwire.settings import AlertingSettings
 
 DAY_MS = 86_400_000

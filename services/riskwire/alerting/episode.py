@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from riskwire.alerting.detector import Verdict
-from riskwire.schemas import Alert, Severity
+from riskwire.records import Alert, Severity
 
 CRITICAL_SOURCES = 3
 CRITICAL_ABOVE = 2.0

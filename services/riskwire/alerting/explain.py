@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from riskwire.alerting.detector import Verdict, most_not_firing
-from riskwire.schemas import AlertEvidence
+from riskwire.records import AlertEvidence
 
 
 def span(seconds: int) -> str:

@@ -22,9 +22,9 @@ from riskwire.alerting.episode import (
 )
 from riskwire.alerting.explain import resolved, summary, would_not_fire
 from riskwire.alerting.exposure import Exposure, decay
-from riskwire.alerting.told import MILLION
+from riskwire.alerting.story_index import MILLION
 from riskwire.alerting.window import Change, Left, Window
-from riskwire.schemas import Alert, AlertEvidence, Signal, content_id, from_ms
+from riskwire.records import Alert, AlertEvidence, Signal, content_id, from_ms
 from riskwire.settings import AlertingSettings
 
 SLOT_MS = 900_000

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from riskwire.alerting.told import MILLION
+from riskwire.alerting.story_index import MILLION
 from riskwire.alerting.window import Change
-from riskwire.schemas import Signal, TrendPoint, from_ms
+from riskwire.records import Signal, TrendPoint, from_ms
 
 TREND_MS = 60_000
 

@@ -17,8 +17,8 @@ from itertools import chain
 
 import orjson
 
-from riskwire.alerting.told import MAX_SOURCES, MILLION, Story, Told, evidence_of, weights_of
-from riskwire.schemas import Signal
+from riskwire.alerting.story_index import MAX_SOURCES, MILLION, Story, Told, evidence_of, weights_of
+from riskwire.records import Signal
 
 PART = 64
 """Stories of one part of a slot: with all the articles and sources they may have, some 800 kB."""

@@ -5,7 +5,6 @@ makes the three one atomic step. It promises that and nothing more, so that SQLi
 many can keep the same promise and stage code cannot tell them apart.
 """
 
-from riskwire.bus.amendment import Amendment, amend
 from riskwire.bus.protocol import (
     Assignment,
     Bus,
@@ -18,6 +17,7 @@ from riskwire.bus.protocol import (
     broadcast,
     partition_of,
 )
+from riskwire.bus.state import Amendment, amend
 
 __all__ = [
     "Amendment",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.bus.protocol import Bus
 from riskwire.errors import SettingsError
 from riskwire.settings import Settings
@@ -37,7 +37,7 @@ def check_bus(settings: Settings) -> None:
 
 
 async def _open_kafka(settings: Settings) -> Bus:
-    from riskwire.bus.kafka import KafkaBus  # noqa: PLC0415  (aiokafka is an extra)
+    from riskwire.bus.kafka.bus import KafkaBus  # noqa: PLC0415  (aiokafka is an extra)
 
     return await KafkaBus.open(settings.bus, settings.kafka)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
-from riskwire.schemas import Topic
+from riskwire.pipeline import Topic
 
 UNBOUNDED = frozenset({Topic.COMMANDS})
 """Topics that nobody waits for room on: people write them, few records each time, and whoever decides something is not

@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from riskwire.inference.linking import LinkedMention
-from riskwire.inference.probabilities import Distribution, mean
-from riskwire.inference.reading import Reading
+from riskwire.inference.model.probabilities import Distribution, mean
+from riskwire.inference.model.reading import Reading
 from riskwire.inference.topics import topics_of
 from riskwire.inference.weights import SPEAKER, clarity_weights, relevance, sentence_weights
-from riskwire.schemas import TopicScore
+from riskwire.records import TopicScore
 
 MARKET = "market"
 _EVIDENCE = 600

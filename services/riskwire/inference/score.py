@@ -17,18 +17,18 @@ from pydantic import TypeAdapter
 
 from riskwire.errors import RiskwireError, SchemaError
 from riskwire.inference.analysis import Overall, overall
-from riskwire.inference.engine import Engine
 from riskwire.inference.linking import LinkedMention, Linker
-from riskwire.inference.probabilities import Distribution, mean, sentiment_of
-from riskwire.inference.reading import Reading
-from riskwire.inference.sentences import Document
-from riskwire.schemas import (
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.probabilities import Distribution, mean, sentiment_of
+from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.sentences import Document
+from riskwire.records import (
     ScoreMention,
     ScoreRequest,
     ScoreResult,
     ScoreTarget,
     SentenceAnalysis,
-    Span,
+    TargetSpan,
     read_record,
 )
 
@@ -109,7 +109,7 @@ def _mention(one: LinkedMention) -> ScoreMention:
     )
 
 
-def _toward(reading: Reading, span: Span, otherwise: Distribution) -> Distribution:
+def _toward(reading: Reading, span: TargetSpan, otherwise: Distribution) -> Distribution:
     """Sentiment toward a span: where it runs over several sentences, their mean by its characters in each."""
     parts = []
     for one in reading.sentences:

@@ -8,9 +8,9 @@ from itertools import chain
 
 import numpy as np
 
-from riskwire.inference.probabilities import all_rounded
-from riskwire.inference.reading import Reading
-from riskwire.schemas import TopicScore
+from riskwire.inference.model.probabilities import all_rounded
+from riskwire.inference.model.reading import Reading
+from riskwire.records import TopicScore
 
 _SENTENCES = 3
 """Topics are read from the title and the first sentences; what follows wanders off."""

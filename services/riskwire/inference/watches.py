@@ -7,9 +7,9 @@ from datetime import datetime
 
 import structlog
 
+from riskwire.entities.watchlist import WatchedEntity, recorded_entry
 from riskwire.errors import SchemaError, SettingsError
-from riskwire.schemas import Watch
-from riskwire.watchlist import WatchedEntity, recorded_entry
+from riskwire.records import WatchlistChange
 
 log = structlog.get_logger(__name__)
 
@@ -27,13 +27,13 @@ class Watches:
         self._read_with = int(state[_READ_WITH]) if _READ_WITH in state else None
         for key, value in state.items():
             if key.startswith(_PREFIX):
-                watch = Watch.model_validate_json(value)
+                watch = WatchlistChange.model_validate_json(value)
                 try:
                     self._take(watch, key)
                 except SchemaError as error:  # an entry that was good once, by other rules
                     log.error("a watched entry is passed over", error=str(error))
 
-    def take(self, watch: Watch, where: str) -> None:
+    def take(self, watch: WatchlistChange, where: str) -> None:
         """From here on this entry is watched, or no more.
 
         Raises:
@@ -61,7 +61,7 @@ class Watches:
         changed, self._changed = self._changed, {}
         return changed
 
-    def _take(self, watch: Watch, where: str) -> None:
+    def _take(self, watch: WatchlistChange, where: str) -> None:
         if watch.entry is None:
             self._entries.pop(watch.id, None)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from riskwire.inference.reading import ReadSentence
+from riskwire.inference.model.reading import ReadSentence
 from riskwire.weights import SPEAKER, relevance, sentence_weight
 
 __all__ = ["SPEAKER", "clarity_weights", "relevance", "sentence_weights"]

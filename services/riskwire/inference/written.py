@@ -12,9 +12,10 @@ from typing import Literal
 from riskwire.bus import Outgoing
 from riskwire.inference.analysis import Overall, Said
 from riskwire.inference.linking import LinkedMention
-from riskwire.inference.probabilities import Distribution, sentiment_of
-from riskwire.inference.reading import Reading
-from riskwire.schemas import Analysis, Article, ArticleRef, Signal, Topic
+from riskwire.inference.model.probabilities import Distribution, sentiment_of
+from riskwire.inference.model.reading import Reading
+from riskwire.pipeline import Topic
+from riskwire.records import Analysis, Article, ArticleRef, Signal
 
 Fields = dict[str, object]
 """Fields of a record or of a part of one, in order."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from riskwire.ingest.memory import ItemMemory
-from riskwire.ingest.reading import Item
-from riskwire.schemas import Article
+from riskwire.ingest.parsing.items import Item
+from riskwire.records import Article
 
 
 def admit(

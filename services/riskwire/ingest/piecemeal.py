@@ -15,9 +15,9 @@ import structlog
 from riskwire import metrics
 from riskwire.bus import Message, Outgoing
 from riskwire.errors import RiskwireError, SchemaError, TooLargeError
-from riskwire.ingest.clean import cut
-from riskwire.schemas import Article
-from riskwire.stage import POISON_IN_A_ROW, dead_letter
+from riskwire.ingest.parsing.clean import cut
+from riskwire.records import Article
+from riskwire.stage.batch_loop import POISON_IN_A_ROW, dead_letter
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Piecemeal:
     async def publish(self, pieces: Sequence[P], take: Take[P]) -> None:
         """Publish each in a step of its own.
 
-        As in `riskwire.stage`, dead letters go with the next piece that is not refused, or at the end. What the bus has
+        As in the batch loop, dead letters go with the next piece that is not refused, or at the end. What the bus has
         refused for its size is not asked for again: larger articles among these pieces are shortened at once.
 
         Raises:

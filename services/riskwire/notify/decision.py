@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from riskwire.schemas import Alert, Severity
+from riskwire.records import Alert, Severity
 
 _RANK: Final[dict[Severity, int]] = {"warning": 0, "high": 1, "critical": 2}
 _PREFIX: Final = "episode:"

@@ -16,7 +16,7 @@ from riskwire import __version__
 from riskwire.errors import SettingsError
 from riskwire.notify.retry import TryError, failure_of_status
 from riskwire.notify.text import idempotency_key, signature, text_of
-from riskwire.schemas import Alert, content_id
+from riskwire.records import Alert, content_id
 from riskwire.settings import NotifySettings
 
 MOST_ANSWER = 65_536

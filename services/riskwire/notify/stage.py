@@ -1,6 +1,6 @@
 """Stage `notify`: alert records out of the house.
 
-Deliveries outlast the batch that brought them, so this stage has a loop of its own beside `riskwire.stage.run_stage`;
+Deliveries outlast the batch that brought them, so this stage has a loop of its own beside the batch loop;
 its promise is the same: position, state and dead letters move as one atomic step. A record is read, decided, and owed
 to its receivers in one step; each receiver is served in order by its own worker; what arrived or was given up leaves
 the state in the next step. **At least once**: killed between an arrival and that step (a fraction of a second), the
@@ -21,15 +21,16 @@ from pydantic import TypeAdapter
 
 from riskwire import metrics
 from riskwire.bus import Assignment, Bus, Message, Outgoing
-from riskwire.bus.letters import commit_with_letters
 from riskwire.errors import BusError, RiskwireError, SchemaError
 from riskwire.notify.decision import Episodes
 from riskwire.notify.outbox import Delivery, Outbox
 from riskwire.notify.receiver import receivers_of
 from riskwire.notify.retry import TryError, another_try
-from riskwire.schemas import Alert, Topic, read_record
+from riskwire.pipeline import Topic
+from riskwire.records import Alert, read_record
 from riskwire.settings import NotifySettings
-from riskwire.stage import POISON_IN_A_ROW, dead_letter
+from riskwire.stage.batch_loop import POISON_IN_A_ROW, dead_letter
+from riskwire.stage.dead_letters import commit_with_letters
 
 log = structlog.get_logger(__name__)
 
@@ -225,7 +226,7 @@ class _Partition:
         await commit_with_letters(self._assignment, self._position, results, state)
 
     async def _commit_one_by_one(self, parts: Sequence[_Part]) -> list[_Part]:
-        """As in `riskwire.stage`: dead letters go with the next part that is not refused, or at the end.
+        """As in `riskwire.stage.batch_loop`: dead letters go with the next part that is not refused, or at the end.
 
         Returns:
             the parts that were taken as they are.

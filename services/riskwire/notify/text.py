@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from riskwire.schemas import Alert, AlertEvidence, content_id
+from riskwire.records import Alert, AlertEvidence, content_id
 
 MOST_STORIES = 5
 """Stories named in a text for people; the record on the topic carries them all."""

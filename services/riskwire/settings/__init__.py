@@ -5,7 +5,7 @@ In the environment keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). A
 `riskwire config show` prints this very text.
 """
 
-from riskwire.settings.reading import DEFAULT_FILE, load_settings
+from riskwire.settings.loading import DEFAULT_FILE, load_settings
 from riskwire.settings.retired import Retired
 from riskwire.settings.tree import (
     ENV_PREFIX,

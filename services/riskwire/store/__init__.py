@@ -1,6 +1,6 @@
 """The store: what serve, the command line and Grafana read, filled by the sink."""
 
-from riskwire.store.read_mentions import Mentioned, PastArticle, Spoken
+from riskwire.store.reads.mentions import Mentioned, PastArticle, Spoken
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, and_, insert, inspect, select, text, update
 
+from riskwire.entities.names import joined, name_key
 from riskwire.errors import StoreError
-from riskwire.names import joined, name_key
 from riskwire.store import tables
 from riskwire.store.upsert import chunks
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from riskwire.errors import SettingsError
-from riskwire.schemas import Alert, Command, Evidence, Model, Sentiment, Utc
+from riskwire.records import Alert, Command, Evidence, Record, Sentiment, Utc
 
 Handling = Literal["acknowledged", "snoozed", "false_alarm"]
 TargetKind = Literal["entity", "topic", "group", "market"]
@@ -92,7 +92,7 @@ class CommandRow(Command):
         return Cursor(self.at, self.id)
 
 
-class TargetRow(Model):
+class TargetRow(Record):
     """What is known of a target now.
 
     `score` is the mean over the stories of the seven days before the newest news (each story once, by the mean of its
@@ -115,7 +115,7 @@ class TargetRow(Model):
     spark: tuple[float | None, ...] | None = None
 
 
-class TrendBucket(Model):
+class TrendBucket(Record):
     """A step of a trend: weights are summed, the score is their mean, the surprise is the largest."""
 
     start: Utc
@@ -128,7 +128,7 @@ class TrendBucket(Model):
     surprise: float
 
 
-class Trend(Model):
+class Trend(Record):
     """The trend of a target over a range of time; steps without news are left out."""
 
     target: str
@@ -139,7 +139,7 @@ class Trend(Model):
     points: tuple[TrendBucket, ...]
 
 
-class StoryRow(Model):
+class StoryRow(Record):
     """A story by its newest article; `articles` counts how many tell it."""
 
     story: str
@@ -165,7 +165,7 @@ class StoryRow(Model):
         return Cursor(self.seen_at, self.story)
 
 
-class Counts(Model):
+class Counts(Record):
     """How much the store holds, and the newest time of its data."""
 
     articles: int
@@ -182,7 +182,7 @@ class Counts(Model):
     oldest: Utc | None
 
 
-class Change(Model):
+class Change(Record):
     """Something changed; `key` is the id of the alert or target (empty for status)."""
 
     seq: int

@@ -14,18 +14,9 @@ from pydantic import TypeAdapter
 
 from riskwire.bus import Message
 from riskwire.errors import SchemaError
-from riskwire.schemas import (
-    SIGNALS,
-    Alert,
-    Analysis,
-    Command,
-    DeadLetter,
-    Signal,
-    Topic,
-    TrendPoint,
-    read_record,
-)
-from riskwire.stage import Stage, Step, Task, dead_letter
+from riskwire.pipeline import Topic
+from riskwire.records import SIGNALS, Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, read_record
+from riskwire.stage.batch_loop import Stage, Step, Task, dead_letter
 from riskwire.store.store import Store
 
 log = structlog.get_logger(__name__)

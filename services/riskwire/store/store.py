@@ -16,25 +16,19 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, func, select
 
-from riskwire.schemas import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms
+from riskwire.records import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms
 from riskwire.settings import Settings
-from riskwire.store import (
-    command_log,
-    read_alerts,
-    read_mentions,
-    read_news,
-    read_targets,
-    retention,
-    tables,
-    write_news,
-    write_risk,
-)
+from riskwire.store import command_log, retention, tables
 from riskwire.store.changes import changes_after, last_change
 from riskwire.store.clock import newest_ms, oldest_ms
 from riskwire.store.command_log import CommandLog
 from riskwire.store.engine import open_engine, reported
-from riskwire.store.read_alerts import StatusFilter
-from riskwire.store.read_mentions import PastArticle
+from riskwire.store.reads import alerts as read_alerts
+from riskwire.store.reads import mentions as read_mentions
+from riskwire.store.reads import news as read_news
+from riskwire.store.reads import targets as read_targets
+from riskwire.store.reads.alerts import StatusFilter
+from riskwire.store.reads.mentions import PastArticle
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
@@ -48,6 +42,8 @@ from riskwire.store.rows import (
     TargetRow,
     Trend,
 )
+from riskwire.store.writes import news as write_news
+from riskwire.store.writes import risk as write_risk
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from riskwire.bus import Amendment, Bus, Outgoing, amend
+from riskwire.entities.watchlist import WatchedEntity, Watchlist, has_control, recorded_entry, written_entry
 from riskwire.errors import SchemaError, SettingsError
-from riskwire.schemas import Command, Topic, Utc, read_record
+from riskwire.pipeline import Topic
+from riskwire.records import Command, Utc, read_record
 from riskwire.watching.stage import COMMANDS
-from riskwire.watchlist import WatchedEntity, Watchlist, has_control, recorded_entry, written_entry
 
 PUBLISHER = "watchlist"
 

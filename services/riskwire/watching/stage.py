@@ -13,10 +13,11 @@ from pydantic import TypeAdapter
 
 from riskwire.bus import Message, Outgoing
 from riskwire.bus.protocol import broadcast
+from riskwire.entities.watchlist import ENTRY_ID, recorded_entry, written_entry
 from riskwire.errors import SchemaError, SettingsError
-from riskwire.schemas import Command, Topic, Watch, read_record
-from riskwire.stage import Step, dead_letter
-from riskwire.watchlist import ENTRY_ID, recorded_entry, written_entry
+from riskwire.pipeline import Topic
+from riskwire.records import Command, WatchlistChange, read_record
+from riskwire.stage.batch_loop import Step, dead_letter
 
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
 _ENTRY = "entry/"
@@ -83,7 +84,7 @@ class WatchlistTask:
         return {_TOLD: str(self._told).encode()}
 
 
-def watch_of(message: Message) -> Watch | None:
+def watch_of(message: Message) -> WatchlistChange | None:
     """What a command says of the watchlist; None where it speaks of something else.
 
     Raises:
@@ -97,11 +98,11 @@ def watch_of(message: Message) -> Watch | None:
     if kind != "entity" or not re.fullmatch(ENTRY_ID, entry) or len(entry) > 100:
         raise SchemaError("target: must be `entity:` and the id of an entry", value=command.target, where=where)
     if command.kind == "watchlist_remove":
-        return Watch(id=entry, entry=None, at=command.at, command=message.offset)
+        return WatchlistChange(id=entry, entry=None, at=command.at, command=message.offset)
     try:
         entity = recorded_entry(command.value, where)
     except SettingsError as error:
         raise SchemaError(f"value.{error.what}", value=error.value, where=where) from None
     if entity.id != entry:
         raise SchemaError(f"value.id: not the id {entry!r} of the target", value=entity.id, where=where)
-    return Watch(id=entry, entry=written_entry(entity), at=command.at, command=message.offset)
+    return WatchlistChange(id=entry, entry=written_entry(entity), at=command.at, command=message.offset)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from riskwire.schemas import Command, ScoreRequest, ScoreResult
+from riskwire.records import Command, ScoreRequest, ScoreResult
 from riskwire.settings import WebSettings
 from riskwire.store import Store
 from riskwire.web.problems import Problem

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from riskwire.bus import Amendment, Bus, Outgoing, amend
-from riskwire.schemas import Command, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import Command
 
 PUBLISHER = "commands"
 

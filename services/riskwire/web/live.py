@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from riskwire import metrics
 from riskwire.errors import StoreError
-from riskwire.schemas import to_json
+from riskwire.records import to_json
 from riskwire.store import Change, Store
 from riskwire.web.problems import Problem
 from riskwire.web.status import StatusBoard

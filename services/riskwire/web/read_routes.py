@@ -19,7 +19,7 @@ from riskwire.store import (
     TargetRow,
     Trend,
 )
-from riskwire.store.read_alerts import StatusFilter
+from riskwire.store.reads.alerts import StatusFilter
 from riskwire.store.rows import to_ms
 from riskwire.web.problems import Problem
 from riskwire.web.status import Status, StatusBoard

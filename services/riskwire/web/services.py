@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from riskwire.bus import Lag, behind, behind_by_partition
-from riskwire.schemas import Command, Model, ScoreRequest, ScoreResult
+from riskwire.records import Command, Record, ScoreRequest, ScoreResult
 from riskwire.watching import WatchlistEditor
 
 
-class StageState(Model):
+class StageState(Record):
     """One stage as a probe sees it; `detail` says what is wrong when it is not `ok`."""
 
     name: str
@@ -19,7 +19,7 @@ class StageState(Model):
     detail: str = ""
 
 
-class Readiness(Model):
+class Readiness(Record):
     """Whether every stage makes progress."""
 
     stages: tuple[StageState, ...] = ()

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from riskwire import __version__
-from riskwire.schemas import Model, Utc
+from riskwire.records import Record, Utc
 from riskwire.store import Counts, Store
 from riskwire.web.services import AppServices, StageState
 
@@ -14,7 +14,7 @@ FRESH_S = 2.0
 """For this long one status answers everybody."""
 
 
-class Status(Model):
+class Status(Record):
     """The process at a glance: `topics` are records ever published, `lag` is records a group has not read; `partitions`
     is the same by topic and partition."""
 

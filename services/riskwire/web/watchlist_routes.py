@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from riskwire.entities.watchlist import WatchedEntity, read_entry
 from riskwire.errors import SettingsError
-from riskwire.schemas import Model
+from riskwire.records import Record
 from riskwire.settings import WebSettings
 from riskwire.store import CommandRow, Cursor, Store
 from riskwire.watching import Edit, Listed, WatchlistEditor
-from riskwire.watchlist import WatchedEntity, read_entry
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
 
@@ -39,7 +39,7 @@ class EntryRequest(BaseModel):
     group: str | None = None
 
 
-class Changed(Model):
+class Changed(Record):
     """What came of it: ids that were set or removed (none: it was so before).
 
     `first`: the list had been empty; from now on nothing but what is on it is followed. `emptied`: the list is empty;

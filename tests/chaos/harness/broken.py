@@ -19,8 +19,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from riskwire.bus import Message
-from riskwire.bus.kafka_cluster import Record
-from riskwire.bus.kafka_partition import KafkaAssignment
+from riskwire.bus.kafka.cluster import Record
+from riskwire.bus.kafka.partition import KafkaAssignment
 
 _apart: dict[str, AIOKafkaProducer] = {}
 _send_offsets = AIOKafkaProducer.send_offsets_to_transaction
@@ -81,6 +81,6 @@ if __name__ == "__main__":
         AIOKafkaProducer.send_offsets_to_transaction = _no_offsets
     else:
         KafkaAssignment._step = _state_apart  # type: ignore[method-assign]
-    from riskwire.cli import main
+    from riskwire.cli.main import main
 
     main()

@@ -58,7 +58,7 @@ def embedded_records(data: Path) -> dict[str, list[bytes]]:
 
 
 async def _records(data: Path) -> dict[str, list[bytes]]:
-    from riskwire.bus.embedded import EmbeddedBus
+    from riskwire.bus.embedded.bus import EmbeddedBus
     from riskwire.settings import BusSettings
 
     bus = await EmbeddedBus.open(data, BusSettings())

@@ -46,7 +46,7 @@ from harness.strikes import Strikes
 from harness.testimony import Testimony, heard
 
 if TYPE_CHECKING:
-    from riskwire.bus.kafka import KafkaBus
+    from riskwire.bus.kafka.bus import KafkaBus
 
 _AT_ONCE = 3
 _SPARE = 1.3
@@ -306,7 +306,7 @@ class Run:
 
     @asynccontextmanager
     async def _bus(self, broker: Broker, prefix: str) -> AsyncIterator[KafkaBus]:
-        from riskwire.bus.kafka import KafkaBus
+        from riskwire.bus.kafka.bus import KafkaBus
         from riskwire.settings import BusSettings, KafkaSettings
 
         kafka = KafkaSettings(partitions=self._options.partitions, prefix=prefix)

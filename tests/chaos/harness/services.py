@@ -26,7 +26,7 @@ ARCHIVE, DATA, FEEDS = "archive.jsonl", "data", "feeds.yaml"
 
 def riskwire(*words: str) -> list[str]:
     """`riskwire …` of whatever code PYTHONPATH names."""
-    return [sys.executable, "-c", "from riskwire.cli import main; main()", *words]
+    return [sys.executable, "-c", "from riskwire.cli.main import main; main()", *words]
 
 
 def plain(code: Snapshot) -> dict[str, str]:

@@ -12,7 +12,8 @@ from timeline import START, mark, signal
 
 from riskwire.alerting import AlertStage
 from riskwire.bus import Message
-from riskwire.schemas import Mark, Signal, Topic, content_id
+from riskwire.pipeline import Topic
+from riskwire.records import Mark, Signal, content_id
 from riskwire.settings import AlertingSettings
 from riskwire.story import fingerprint
 

@@ -9,7 +9,7 @@ import pytest
 from timeline import START, Timeline, mark, signal
 
 from riskwire.alerting.book import Book
-from riskwire.schemas import Mark, Signal, content_id
+from riskwire.records import Mark, Signal, content_id
 from riskwire.settings import AlertingSettings
 
 

@@ -13,7 +13,7 @@ from timeline import START, Timeline, mark, signal
 from riskwire.alerting.book import Book
 from riskwire.alerting.target import Target
 from riskwire.alerting.window import PART
-from riskwire.schemas import Mark, Signal
+from riskwire.records import Mark, Signal
 from riskwire.settings import AlertingSettings
 
 NAME = "market"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.settings import BusSettings
 
 pytest.register_assert_rewrite("contract")

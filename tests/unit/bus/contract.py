@@ -15,7 +15,7 @@ import pytest
 from riskwire.bus import Assignment, Bus, Message, Outgoing, broadcast, partition_of
 from riskwire.bus.drain import drained
 from riskwire.errors import BusError, SchemaError
-from riskwire.schemas import Topic
+from riskwire.pipeline import Topic
 
 T = TypeVar("T")
 BusFactory = Callable[..., Awaitable[Bus]]

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from riskwire.bus import Outgoing
-from riskwire.bus.amendment import ATTEMPTS, Amendment, amend
+from riskwire.bus.state import ATTEMPTS, Amendment, amend
 from riskwire.errors import FencedError, SettingsError
-from riskwire.schemas import Topic
+from riskwire.pipeline import Topic
 
 
 async def test_of_many_writers_at_once_each_change_is_made_once(open_embedded) -> None:
@@ -50,7 +50,7 @@ async def test_what_decides_may_refuse_and_then_nothing_is_written(open_embedded
 
 
 async def test_a_writer_that_is_fenced_each_time_gives_up(open_embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("riskwire.bus.amendment._WAIT_S", 0.0)
+    monkeypatch.setattr("riskwire.bus.state._WAIT_S", 0.0)
     bus, other = await open_embedded(), await open_embedded()
     asked = 0
 

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from riskwire.bus import Assignment, Outgoing, partition_of
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import BusError, SchemaError
-from riskwire.schemas import Topic
+from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings
 
 T = TypeVar("T")

@@ -14,13 +14,15 @@ from contract import BusContract, BusFactory, numbered, publish, read_all, soon,
 from structlog.testing import capture_logs
 
 from riskwire import metrics
-from riskwire.bus import Outgoing, embedded, schema, steps
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.bus.ledger import TRIM_CHUNK
-from riskwire.bus.lock import lock_data_dir, stages_run
+from riskwire.bus import Outgoing
+from riskwire.bus.embedded import bus as embedded
+from riskwire.bus.embedded import schema, steps
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.bus.embedded.ledger import TRIM_CHUNK
+from riskwire.bus.embedded.lock import lock_data_dir, stages_run
 from riskwire.bus.open import open_bus
 from riskwire.errors import BusError, BusVersionError, InUseError, SettingsError
-from riskwire.schemas import Topic
+from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings, Settings
 
 
@@ -376,7 +378,7 @@ class TestLock:
 _HOLD = """
 import sys
 from pathlib import Path
-from riskwire.bus.lock import lock_data_dir
+from riskwire.bus.embedded.lock import lock_data_dir
 with lock_data_dir(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

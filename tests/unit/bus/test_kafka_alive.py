@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("aiokafka")
 
-from riskwire.bus.kafka import KafkaBus
-from riskwire.bus.kafka_cluster import Cluster
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.bus.kafka.cluster import Cluster
 from riskwire.bus.protocol import Lag
 from riskwire.errors import BusError
 from riskwire.settings import BusSettings, KafkaSettings

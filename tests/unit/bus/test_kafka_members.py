@@ -12,9 +12,9 @@ pytest.importorskip("aiokafka")
 
 from aiokafka.errors import ConsumerStoppedError
 
-from riskwire.bus import kafka_members
-from riskwire.bus.kafka_cluster import Cluster
-from riskwire.bus.kafka_members import Assignments
+from riskwire.bus.kafka import members as kafka_members
+from riskwire.bus.kafka.cluster import Cluster
+from riskwire.bus.kafka.members import Assignments
 from riskwire.settings import KafkaSettings
 
 

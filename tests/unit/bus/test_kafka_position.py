@@ -12,10 +12,10 @@ pytest.importorskip("aiokafka")
 
 from aiokafka import TopicPartition
 
-from riskwire.bus import kafka_partition
-from riskwire.bus.kafka_cluster import Cluster, Record
-from riskwire.bus.kafka_lag import Committed
-from riskwire.bus.kafka_partition import KafkaAssignment
+from riskwire.bus.kafka import partition as kafka_partition
+from riskwire.bus.kafka.cluster import Cluster, Record
+from riskwire.bus.kafka.lag import Committed
+from riskwire.bus.kafka.partition import KafkaAssignment
 from riskwire.settings import KafkaSettings
 
 SOURCE = TopicPartition("signals", 0)

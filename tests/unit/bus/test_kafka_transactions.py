@@ -12,8 +12,8 @@ pytest.importorskip("aiokafka")
 from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.producer.transaction_manager import TransactionManager
 
-from riskwire.bus.kafka_cluster import Cluster, Record
-from riskwire.bus.kafka_transactions import Transactions
+from riskwire.bus.kafka.cluster import Cluster, Record
+from riskwire.bus.kafka.transactions import Transactions
 from riskwire.errors import BusError, FencedError
 from riskwire.settings import KafkaSettings
 

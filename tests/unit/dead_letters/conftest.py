@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from riskwire.bus import Bus, Outgoing
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.schemas import DeadLetter, Topic
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.pipeline import Topic
+from riskwire.records import DeadLetter
 from riskwire.settings import BusSettings, Settings
 
 

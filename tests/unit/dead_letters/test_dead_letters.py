@@ -15,14 +15,15 @@ from fictional import alert
 from webhooks import receiving
 
 from riskwire.bus import Bus, Message, Outgoing
-from riskwire.commands import dead_letters
-from riskwire.commands.dead_letters import replay_letters, show, show_list
-from riskwire.dead_letters import Letter, every, find, newest, overtaken, replay, replays, why_not
+from riskwire.cli import dead_letters
+from riskwire.cli.dead_letters import replay_letters, show, show_list
+from riskwire.dead_letters.letters import Letter, every, find, newest, overtaken, replay, replays, why_not
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.notify import Notify
-from riskwire.schemas import DeadLetter, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import DeadLetter
 from riskwire.settings import Settings
-from riskwire.stage import dead_letter
+from riskwire.stage.batch_loop import dead_letter
 from riskwire.store import Store
 
 Post = Callable[[Iterable[DeadLetter]], Awaitable[None]]

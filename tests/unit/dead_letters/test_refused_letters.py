@@ -11,12 +11,13 @@ import pytest
 from refusing import RefusingBus
 
 from riskwire.bus import Bus, Message, partition_of
-from riskwire.commands import dead_letters
-from riskwire.commands.dead_letters import replay_letters
+from riskwire.cli import dead_letters
+from riskwire.cli.dead_letters import replay_letters
 from riskwire.errors import TooLargeError
-from riskwire.schemas import Article, DeadLetter, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import Article, DeadLetter
 from riskwire.settings import Settings
-from riskwire.stage import dead_letter
+from riskwire.stage.batch_loop import dead_letter
 
 Post = Callable[[Iterable[DeadLetter]], Awaitable[None]]
 

@@ -10,7 +10,7 @@ import yaml
 
 from riskwire.alerting.book import Book
 from riskwire.demo import CRISIS, corpus_path, watchlist_path
-from riskwire.schemas import Alert, Evidence, Mark, Sentiment, Signal, content_id
+from riskwire.records import Alert, Evidence, Mark, Sentiment, Signal, content_id
 from riskwire.settings import AlertingSettings
 
 BUCKET_S = AlertingSettings().bucket_s

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from riskwire.inference.decode import NamedSpan
-from riskwire.inference.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.sentences import Document, Sentence
+from riskwire.inference.model.decode import NamedSpan
+from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
+from riskwire.inference.model.sentences import Document, Sentence
 
 MARKED = re.compile(r"\[(PER|ORG|LOC|MISC) ([^\]]*)\]")
 Marked = Callable[..., Reading]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from riskwire.errors import BundleError, DeviceError
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.session import ModelSession, installed_runtime
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.session import ModelSession, installed_runtime
 
 
 @pytest.fixture

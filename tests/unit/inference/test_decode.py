@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riskwire.inference.decode import allowed_after, best_tags, named_spans, tag_runs, trimmed
-from riskwire.inference.probabilities import mean, rounded, softmax
+from riskwire.inference.model.decode import allowed_after, best_tags, named_spans, tag_runs, trimmed
+from riskwire.inference.model.probabilities import mean, rounded, softmax
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from riskwire.errors import RiskwireError
-from riskwire.inference.batches import STEP, pack, padded_length
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
-from riskwire.inference.reading import Reading
-from riskwire.inference.sentences import Document
+from riskwire.inference.model.batches import STEP, pack, padded_length
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.sentences import Document
 from riskwire.settings import InferenceSettings
 
 TEXTS = [
@@ -59,8 +59,8 @@ async def test_a_sentence_gets_the_same_bits_whatever_stands_beside_it(tiny_bund
 
 
 async def test_the_toy_model_shows_why_rows_of_a_dynamic_model_must_be_read_alone(tiny_bundle: Path) -> None:
-    from riskwire.inference.session import ModelSession
-    from riskwire.inference.tokens import TokenEncoder
+    from riskwire.inference.model.session import ModelSession
+    from riskwire.inference.model.tokens import TokenEncoder
 
     bundle = Bundle.load(tiny_bundle)
     session = ModelSession(bundle)

@@ -12,16 +12,16 @@ import pytest
 from turns import turns_of_others
 
 from riskwire.bus import Message
-from riskwire.inference import task as task_module
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.decode import NamedSpan
-from riskwire.inference.engine import Engine
+from riskwire.inference import stage as task_module
 from riskwire.inference.linking import Linker
 from riskwire.inference.linking import linker as linker_module
-from riskwire.inference.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.sentences import Document
-from riskwire.inference.task import InferStage
-from riskwire.schemas import Article
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.decode import NamedSpan
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
+from riskwire.inference.model.sentences import Document
+from riskwire.inference.stage import InferStage
+from riskwire.records import Article
 from riskwire.settings import Settings
 
 PAIRS = [a + b for a, b in product(ascii_uppercase, repeat=2)]

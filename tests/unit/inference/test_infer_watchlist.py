@@ -13,15 +13,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from riskwire.bus import Message, Outgoing
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.linking import Linker, Linkers
 from riskwire.inference.linking import linkers as linkers_module
-from riskwire.inference.reading import Reading
-from riskwire.inference.task import InferStage
-from riskwire.schemas import SIGNALS, Article, DeadLetter, Mark, Model, Signal, Tick, Topic, Watch
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.reading import Reading
+from riskwire.inference.stage import InferStage
+from riskwire.pipeline import Topic
+from riskwire.records import SIGNALS, Article, DeadLetter, Mark, Record, Signal, Tick, WatchlistChange
 from riskwire.settings import Settings
-from riskwire.watchlist import WatchedEntity, Watchlist
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
@@ -33,16 +34,18 @@ def article(name: str, title: str = "Acme Corp plunges on fraud, Globex Inc gain
     )
 
 
-def watch(entry: str, second: int = 0, **fields: object) -> Watch:
+def watch(entry: str, second: int = 0, **fields: object) -> WatchlistChange:
     """`entry` is watched from here on."""
-    return Watch(id=entry, entry={"id": entry, "name": entry.title(), **fields}, at=AT + timedelta(seconds=second))
+    return WatchlistChange(
+        id=entry, entry={"id": entry, "name": entry.title(), **fields}, at=AT + timedelta(seconds=second)
+    )
 
 
-def unwatch(name: str) -> Watch:
-    return Watch(id=name, entry=None, at=AT)
+def unwatch(name: str) -> WatchlistChange:
+    return WatchlistChange(id=name, entry=None, at=AT)
 
 
-def messages(records: Sequence[Model], start: int = 0) -> list[Message]:
+def messages(records: Sequence[Record], start: int = 0) -> list[Message]:
     return [Message("articles", 0, at, None, one.to_bytes()) for at, one in enumerate(records, start)]
 
 
@@ -133,7 +136,11 @@ async def test_of_two_commands_that_claim_one_name_the_later_is_meant(engine: En
 async def test_a_change_that_cannot_be_read_goes_to_the_dead_letters_and_changes_nothing(
     engine: Engine, entry: dict[str, object]
 ) -> None:
-    step = await stage(engine).open(0, {}).process(messages([Watch(id="acme", entry=entry, at=AT), article("a")]))
+    step = (
+        await stage(engine)
+        .open(0, {})
+        .process(messages([WatchlistChange(id="acme", entry=entry, at=AT), article("a")]))
+    )
     (letter,) = [DeadLetter.model_validate_json(one.value) for one in step.results if one.topic == Topic.DEAD_LETTERS]
     assert (letter.stage, letter.offset) == ("infer", 0)
     assert entities(step.results) == {"a": {"entity:name:acme", "entity:name:globex"}}
@@ -145,9 +152,9 @@ async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over(engine: Engine
     assert Topic.DEAD_LETTERS not in {one.topic for one in step.results}
 
 
-def log_of(chance: random.Random) -> list[Model]:
+def log_of(chance: random.Random) -> list[Record]:
     """Articles and changes of the list, in some order."""
-    records: list[Model] = []
+    records: list[Record] = []
     for at in range(60):
         name = chance.choice(["acme", "globex", "initech"])
         records.append(
@@ -212,7 +219,7 @@ async def test_a_thousand_changes_in_a_row_build_one_linker_and_partitions_share
 
     monkeypatch.setattr(linkers_module, "Linker", Counted)
     one = stage(engine)
-    records: list[Model] = [watch(f"name{at}", at) for at in range(1_000)]
+    records: list[Record] = [watch(f"name{at}", at) for at in range(1_000)]
     records += [article("a"), article("b"), watch("acme", 1_001), article("c")]
     for partition in range(3):
         step = await one.open(partition, {}).process(messages(records))

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from riskwire.entities.names import acronyms, name_key, slug
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.linking import LinkedMention, Linker
 from riskwire.inference.linking.companies import Company, CompanyTable, merged, shipped_companies
 from riskwire.inference.linking.places import country
 from riskwire.inference.linking.publishers import dateline_end, speaks_of_others
 from riskwire.inference.linking.tickers import ticker_marks
-from riskwire.inference.reading import Reading
-from riskwire.names import acronyms, name_key, slug
-from riskwire.watchlist import WatchedEntity, Watchlist
+from riskwire.inference.model.reading import Reading
 
 Marked = Callable[..., Reading]
 GM = "isin:US37045V1008"

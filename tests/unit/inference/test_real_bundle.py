@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from riskwire.errors import BundleError
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
-from riskwire.inference.reading import Reading
-from riskwire.inference.sentences import Document
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.sentences import Document
 from riskwire.settings import InferenceSettings
 
 DEVELOPMENT = Path(__file__).parents[3] / ".cache" / "dev-bundle"

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from riskwire.errors import RiskwireError, SchemaError
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
 from riskwire.inference.score import score, score_lines
-from riskwire.schemas import ScoreRequest
+from riskwire.records import ScoreRequest
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.inference.sentences import LONGEST, Document
+from riskwire.inference.model.sentences import LONGEST, Document
 
 
 def cut(text: str) -> list[str]:

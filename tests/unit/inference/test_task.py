@@ -9,15 +9,16 @@ import pytest
 from turns import turns_of_others
 
 from riskwire.bus import Message, Outgoing
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.analysis import overall, said_of, topic_target
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
 from riskwire.inference.linking import Linker
-from riskwire.inference.reading import Reading
-from riskwire.inference.task import InferStage
-from riskwire.schemas import SIGNALS, Analysis, Article, DeadLetter, Mark, Signal, Tick, Topic
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.reading import Reading
+from riskwire.inference.stage import InferStage
+from riskwire.pipeline import Topic
+from riskwire.records import SIGNALS, Analysis, Article, DeadLetter, Mark, Signal, Tick
 from riskwire.settings import Settings
-from riskwire.watchlist import WatchedEntity, Watchlist
 
 PARTITIONS = 3
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.inference import probabilities
-from riskwire.inference.probabilities import all_rounded, mean, rounded
-from riskwire.inference.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.sentences import Document, Sentence
+from riskwire.inference.model import probabilities
+from riskwire.inference.model.probabilities import all_rounded, mean, rounded
+from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
+from riskwire.inference.model.sentences import Document, Sentence
 from riskwire.inference.topics import topics_of
 
 LABELS = tuple("abcdefg")

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference import written
 from riskwire.inference.analysis import overall, said_of
 from riskwire.inference.linking import Linker
-from riskwire.inference.reading import Reading
-from riskwire.schemas import Analysis, Article, Model, Signal, Topic
-from riskwire.watchlist import WatchedEntity, Watchlist
+from riskwire.inference.model.reading import Reading
+from riskwire.pipeline import Topic
+from riskwire.records import Analysis, Article, Record, Signal
 
 ENTRY = {"id": "acme", "name": "Acme Corp", "group": "makers", "tickers": ["ACME"]}
 HUGE = 10**30
@@ -36,7 +37,7 @@ def news(**fields: object) -> Article:
     )
 
 
-def same(raw: bytes, model: type[Model], **fields: object) -> None:
+def same(raw: bytes, model: type[Record], **fields: object) -> None:
     """Read back and written by pydantic it is the same bytes: so no field is missing, wrong or out of place."""
     record = model.model_validate_json(raw)
     assert record.__pydantic_serializer__.to_json(record, by_alias=True) == raw

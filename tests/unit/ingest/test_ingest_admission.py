@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from riskwire.ingest.admission import admit
 from riskwire.ingest.memory import CONTENTS, ItemMemory
-from riskwire.ingest.reading import Item
+from riskwire.ingest.parsing.items import Item
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwire.bus import Message, Outgoing
-from riskwire.bus.letters import fitting
-from riskwire.dead_letters import Letter, why_not
+from riskwire.dead_letters.letters import Letter, why_not
 from riskwire.errors import SchemaError, TooLargeError
 from riskwire.ingest.piecemeal import LEAST_TEXT, Piece, Piecemeal, shortened
-from riskwire.schemas import Article, DeadLetter
-from riskwire.stage import dead_letter
+from riskwire.records import Article, DeadLetter
+from riskwire.stage.batch_loop import dead_letter
+from riskwire.stage.dead_letters import fitting
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -15,17 +15,18 @@ from refusing import RefusingAssignment
 from structlog.testing import capture_logs
 
 from riskwire.bus import Outgoing
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import RiskwireError
-from riskwire.ingest.fetch import Document, Validators
-from riskwire.ingest.poll import FeedTask
-from riskwire.ingest.publication import publish_feeds
-from riskwire.ingest.reading import Item, Reading
-from riskwire.ingest.schedule import PollState
-from riskwire.ingest.times import IngestClock
-from riskwire.schemas import ARTICLES, Article, DeadLetter, Feed, Topic
+from riskwire.ingest.feeds.publication import publish_feeds
+from riskwire.ingest.feeds.schedule import PollState
+from riskwire.ingest.fetching.fetch import Document, Validators
+from riskwire.ingest.parsing.items import Item, Reading
+from riskwire.ingest.parsing.times import IngestClock
+from riskwire.ingest.stage import FeedTask
+from riskwire.pipeline import Topic
+from riskwire.records import ARTICLES, Article, DeadLetter, Feed
 from riskwire.settings import BusSettings, IngestSettings, Settings
-from riskwire.stage import POISON_IN_A_ROW
+from riskwire.stage.batch_loop import POISON_IN_A_ROW
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 LARGE = "much is said " * 4_000

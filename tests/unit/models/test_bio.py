@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from riskwire_models.bio import (
+from riskwire_models.data.bio import (
     example_of_words,
     handle_words,
     nationalities_as_misc,

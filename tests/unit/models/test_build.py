@@ -13,11 +13,11 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from riskwire_models.bundle import INPUTS, read_bundle
-from riskwire_models.catalogue import CATALOGUE, DEFAULT_TRAINING, NEVER_SEEN
 from riskwire_models.cli import app
-from riskwire_models.labels import HEADS
-from riskwire_models.recipe import Recipe
+from riskwire_models.data.catalogue import CATALOGUE, DEFAULT_TRAINING, NEVER_SEEN
+from riskwire_models.data.labels import HEADS
+from riskwire_models.export.bundle import INPUTS, read_bundle
+from riskwire_models.training.recipe import Recipe
 
 MISSING = [
     name
@@ -27,9 +27,9 @@ MISSING = [
 if not MISSING:
     import torch
 
-    import riskwire_models.corpus as corpus
-    import riskwire_models.training as training
-    from riskwire_models.checkpoint import load_checkpoint
+    import riskwire_models.data.corpus as corpus
+    import riskwire_models.training.loop as training
+    from riskwire_models.training.checkpoint import load_checkpoint
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f'{", ".join(MISSING)} not installed: pip install "riskwire[train]"'),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from riskwire_models.bundle import Bundle, read_bundle, sha256_of, write_bundle
-from riskwire_models.card import card, score_rows
-from riskwire_models.catalogue import data_set
-from riskwire_models.describe import describe, training_entry, write_tokenizer
+from riskwire_models.data.catalogue import data_set
+from riskwire_models.data.labels import HEADS
 from riskwire_models.errors import BundleError
-from riskwire_models.labels import HEADS
+from riskwire_models.export.bundle import Bundle, read_bundle, sha256_of, write_bundle
+from riskwire_models.export.card import card, score_rows
+from riskwire_models.export.describe import describe, training_entry, write_tokenizer
 
 HELD_OUT = {
     "sentiment": {"all": {"n": 10, "accuracy": 0.9, "macro_f1": 0.8}},

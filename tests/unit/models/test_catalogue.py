@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from riskwire_models.catalogue import CATALOGUE, DEFAULT_TRAINING, NEVER_SEEN, data_set, training_sets
+from riskwire_models.data.catalogue import CATALOGUE, DEFAULT_TRAINING, NEVER_SEEN, data_set, training_sets
 from riskwire_models.errors import LicenceError
 
 

@@ -43,7 +43,7 @@ def python_without(names: tuple[str, ...], code: str) -> subprocess.CompletedPro
 
 def test_the_commands_import_with_none_of_the_heavy_libraries() -> None:
     done = python_without(
-        HEAVY, "import riskwire_models, riskwire_models.cli, riskwire_models.bundle, riskwire_models.card"
+        HEAVY, "import riskwire_models, riskwire_models.cli, riskwire_models.export.bundle, riskwire_models.export.card"
     )
     assert done.returncode == 0, done.stderr
 
@@ -78,9 +78,9 @@ def test_an_export_that_the_gate_refuses_says_why_and_exits_one(
     def refuse(*_: object, **__: object) -> None:
         raise GateError("int8 entities: 0.6500 is 5.00 points below fp32 (0.7000), the limit is 1.00")
 
-    stand_in = ModuleType("riskwire_models.export")
+    stand_in = ModuleType("riskwire_models.export.pipeline")
     stand_in.export = refuse  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "riskwire_models.export", stand_in)
+    monkeypatch.setitem(sys.modules, "riskwire_models.export.pipeline", stand_in)
     shown = RUN.invoke(command_line.app, ["export", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
     assert shown.exit_code == 1
     assert "error: int8 entities: 0.6500 is 5.00 points below fp32" in shown.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from riskwire_models.errors import GateError
-from riskwire_models.gate import check_invariance, check_losses
+from riskwire_models.export.gate import check_invariance, check_losses
 
 FP32 = {"sentiment": 0.86, "entities": 0.70, "target_sentiment": 0.85, "topics": 0.88}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from riskwire_models.data.examples import read_sentiment, read_targets
+from riskwire_models.data.headline_names import certain_names, uncertain_stretches
+from riskwire_models.data.labels import Span
 from riskwire_models.errors import DataError
-from riskwire_models.examples import read_sentiment, read_targets
-from riskwire_models.headline_names import certain_names, uncertain_stretches
-from riskwire_models.labels import Span
 
 
 def spans(text: str, *names: str) -> list[Span]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire_models.labels import ENTITY_TAGS, HEADS, IGNORED, Span, pieces_inside, spans_of_tags, tag_pieces
+from riskwire_models.data.labels import ENTITY_TAGS, HEADS, IGNORED, Span, pieces_inside, spans_of_tags, tag_pieces
 
 B_ORG, I_ORG = ENTITY_TAGS.index("B-ORG"), ENTITY_TAGS.index("I-ORG")
 

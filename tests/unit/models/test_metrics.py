@@ -7,11 +7,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from riskwire_models.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
+from riskwire_models.training.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
 
 WITH_SEQEVAL = find_spec("seqeval") is not None
 if WITH_SEQEVAL:
-    from riskwire_models.metrics import classification, entities
+    from riskwire_models.evaluation.metrics import classification, entities
 needs_seqeval = pytest.mark.skipif(not WITH_SEQEVAL, reason='seqeval is not installed: pip install "riskwire[train]"')
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from riskwire_models.encode import Encoded
-from riskwire_models.labels import IGNORED
-from riskwire_models.recipe import Recipe
+from riskwire_models.data.encode import Encoded
+from riskwire_models.data.labels import IGNORED
+from riskwire_models.training.recipe import Recipe
 
 MISSING = [name for name in ("torch", "transformers", "onnxconverter_common") if find_spec(name) is None]
 if not MISSING:
@@ -17,11 +17,11 @@ if not MISSING:
     import torch
     from transformers import BertConfig, BertModel
 
-    from riskwire_models.checkpoint import Checkpoint, load_checkpoint
     from riskwire_models.errors import CheckpointError, ExportError
-    from riskwire_models.graph import write_fp32, write_fused
-    from riskwire_models.loss import Weights, loss_of, tensors_of
-    from riskwire_models.model import FourHeads
+    from riskwire_models.export.graph import write_fp32, write_fused
+    from riskwire_models.training.checkpoint import Checkpoint, load_checkpoint
+    from riskwire_models.training.loss import Weights, loss_of, tensors_of
+    from riskwire_models.training.model import FourHeads
 
 pytestmark = pytest.mark.skipif(
     bool(MISSING), reason=f'{", ".join(MISSING)} not installed: pip install "riskwire[train]"'

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from riskwire_models.quantise import WEIGHT_LIMIT, quantise_columns, quantise_rows, write_int8
+from riskwire_models.export.quantise import WEIGHT_LIMIT, quantise_columns, quantise_rows, write_int8
 
 SIZE = 96
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire_models.batches import batches_of
-from riskwire_models.recipe import Recipe
+from riskwire_models.data.batches import batches_of
+from riskwire_models.training.recipe import Recipe
 
 
 def test_the_rate_climbs_over_the_warm_up_and_falls_to_nothing() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from riskwire_models.bundle import PADDING_MULTIPLE
-from riskwire_models.encode import first_pieces
-from riskwire_models.runner import Reading, padded, padded_length
+from riskwire_models.data.encode import first_pieces
+from riskwire_models.export.bundle import PADDING_MULTIPLE
+from riskwire_models.training.runner import Reading, padded, padded_length
 
 
 @pytest.mark.parametrize(("pieces", "length"), [(1, 16), (16, 16), (17, 32), (128, 128)])

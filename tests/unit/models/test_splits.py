@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire_models.splits import DEV_SHARE, TEST_SHARE, split_of
-from riskwire_models.text import clean_tweet, normalised, split_key, unit_hash, without_leading_cashtags
+from riskwire_models.data.splits import DEV_SHARE, TEST_SHARE, split_of
+from riskwire_models.data.text import clean_tweet, normalised, split_key, unit_hash, without_leading_cashtags
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from riskwire_models.statements import company_names, write_statements
+from riskwire_models.data.statements import company_names, write_statements
 
 NAMES = ["Acme Corp", "Bolt Holdings", "Crane & Sons"]
 

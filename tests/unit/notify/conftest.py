@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from riskwire.schemas import Alert, AlertEvidence
+from riskwire.records import Alert, AlertEvidence
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from riskwire.notify.decision import Decision, Episodes
-from riskwire.schemas import Alert
+from riskwire.records import Alert
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 Make = Callable[..., Alert]

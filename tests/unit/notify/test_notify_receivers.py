@@ -15,7 +15,7 @@ from riskwire.errors import SettingsError
 from riskwire.notify import Notify
 from riskwire.notify.receiver import MOST_ANSWER, Service, Webhook
 from riskwire.notify.retry import TryError
-from riskwire.schemas import Alert
+from riskwire.records import Alert
 from riskwire.settings import NotifySettings
 
 Make = Callable[..., Alert]

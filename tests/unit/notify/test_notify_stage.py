@@ -16,12 +16,13 @@ from pydantic import SecretStr
 from refusing import STATE, RefusingBus
 
 from riskwire.bus import Outgoing
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import RiskwireError
 from riskwire.notify import Notify, run_notify
-from riskwire.schemas import Alert, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import Alert
 from riskwire.settings import BusSettings, NotifySettings
-from riskwire.stage import POISON_IN_A_ROW
+from riskwire.stage.batch_loop import POISON_IN_A_ROW
 
 Make = Callable[..., Alert]
 Listen = Callable[[], Awaitable[Any]]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from riskwire.notify.text import MOST_STORIES, idempotency_key, plain, signature, text_of
-from riskwire.schemas import Alert
+from riskwire.records import Alert
 
 Make = Callable[..., Alert]
 

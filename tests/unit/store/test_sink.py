@@ -8,7 +8,8 @@ import pytest
 
 from riskwire.bus import Message
 from riskwire.errors import StoreError
-from riskwire.schemas import DeadLetter, Mark, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import DeadLetter, Mark
 from riskwire.settings import Settings
 from riskwire.store import Store, sink_stages
 

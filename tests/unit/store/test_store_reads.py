@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from riskwire.errors import SettingsError
-from riskwire.schemas import Command
+from riskwire.records import Command
 from riskwire.store import Cursor, Store
 from riskwire.story import fingerprint
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from riskwire.errors import StoreError
-from riskwire.schemas import Command, Mention, SentenceAnalysis, content_id
+from riskwire.records import Command, Mention, SentenceAnalysis, content_id
 from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Cursor, Store
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from riskwire.schemas import Command, DeadLetter, Evidence
+from riskwire.records import Command, DeadLetter, Evidence
 from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store
 

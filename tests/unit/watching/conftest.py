@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from past import World
 
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.inference.bundle import Bundle
-from riskwire.inference.engine import Engine
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
 from riskwire.settings import BusSettings, Settings
 from riskwire.store import Store
 

@@ -13,15 +13,16 @@ from past import AT, World, article, entry
 
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import drained
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.entities.watchlist import WatchedEntity, written_entry
 from riskwire.inference.linking import Linker
-from riskwire.inference.task import InferStage
-from riskwire.schemas import SIGNALS, Article, Command, Signal, Topic
+from riskwire.inference.stage import InferStage
+from riskwire.pipeline import Topic
+from riskwire.records import SIGNALS, Article, Command, Signal
 from riskwire.settings import BusSettings, Settings, StoreSettings
-from riskwire.stage import Stage, run_stage
+from riskwire.stage.batch_loop import Stage, run_stage
 from riskwire.store import Store, sink_stages
 from riskwire.watching import BATCHES, HistoryStage, WatchlistStage
-from riskwire.watchlist import WatchedEntity, written_entry
 
 PATIENCE_S = 60
 BEFORE = [

@@ -9,9 +9,10 @@ from past import AT, World, article, entry, unwatch, watch
 
 from riskwire.bus import Message, Outgoing
 from riskwire.inference.linking import Linker
-from riskwire.inference.task import InferStage
+from riskwire.inference.stage import InferStage
 from riskwire.inference.watches import Watches
-from riskwire.schemas import Analysis, Article, Topic, Watch
+from riskwire.pipeline import Topic
+from riskwire.records import Analysis, Article, WatchlistChange
 from riskwire.settings import Settings
 
 ACME, GLOBEX = entry("acme"), entry("globex")
@@ -22,7 +23,7 @@ def stage(world: World) -> InferStage:
     return InferStage(world.engine, Linker(None), Settings(), signal_partitions=1)
 
 
-def messages(records: Sequence[Article | Watch]) -> list[Message]:
+def messages(records: Sequence[Article | WatchlistChange]) -> list[Message]:
     return [Message(Topic.ARTICLES, 0, at, None, one.to_bytes()) for at, one in enumerate(records)]
 
 
@@ -63,10 +64,12 @@ async def test_it_is_the_newest_change_that_stands_before_the_article(world: Wor
     "other",
     [
         pytest.param(watch(GLOBEX).model_copy(update={"command": None}), id="from before commands were numbered"),
-        pytest.param(Watch(id="globex", entry={"id": "globex"}, at=AT, command=9), id="that names nobody"),
+        pytest.param(WatchlistChange(id="globex", entry={"id": "globex"}, at=AT, command=9), id="that names nobody"),
     ],
 )
-async def test_a_change_that_does_not_say_which_it_is_or_cannot_be_taken_is_none(world: World, other: Watch) -> None:
+async def test_a_change_that_does_not_say_which_it_is_or_cannot_be_taken_is_none(
+    world: World, other: WatchlistChange
+) -> None:
     log = [article("a1", TITLE), other, article("a2", TITLE), watch(ACME, 3), other, article("a3", TITLE)]
     step = await stage(world).open(0, {}).process(messages(log))
     assert read_with(step.results) == {"a1": None, "a2": None, "a3": 3}

@@ -15,14 +15,14 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.cli import app, main
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.cli.main import app, main
+from riskwire.entities.watchlist import WatchedEntity
+from riskwire.entities.watchlist import Watchlist as BaseList
 from riskwire.errors import SettingsError
-from riskwire.schemas import Topic
+from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings
 from riskwire.watching import WatchlistEditor
-from riskwire.watchlist import WatchedEntity
-from riskwire.watchlist import Watchlist as BaseList
 
 Watchlist = Callable[..., Result]
 

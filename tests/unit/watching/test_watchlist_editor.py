@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from riskwire.bus.embedded import EmbeddedBus
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.errors import SettingsError
 from riskwire.inference.linking import Linker
-from riskwire.schemas import Command, Topic
+from riskwire.pipeline import Topic
+from riskwire.records import Command
 from riskwire.settings import BusSettings
 from riskwire.watching import Edit, Follower, WatchlistEditor
-from riskwire.watchlist import WatchedEntity, Watchlist
 
 
 def entry(entry_id: str, **fields: object) -> WatchedEntity:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from riskwire.bus import Message, Outgoing
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.schemas import ARTICLES, Command, DeadLetter, Topic, Watch
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.pipeline import Topic
+from riskwire.records import ARTICLES, Command, DeadLetter, WatchlistChange
 from riskwire.settings import BusSettings
-from riskwire.stage import run_stage
+from riskwire.stage.batch_loop import run_stage
 from riskwire.watching import WatchlistStage
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -41,7 +42,7 @@ def told(results: Sequence[Outgoing]) -> dict[int | None, list[tuple[str, bool]]
     for one in results:
         if one.topic == Topic.ARTICLES:
             watch = ARTICLES.validate_json(one.value)
-            assert isinstance(watch, Watch)
+            assert isinstance(watch, WatchlistChange)
             found.setdefault(one.partition, []).append((watch.id, watch.entry is not None))
     return found
 
@@ -57,7 +58,9 @@ async def test_each_change_goes_to_every_partition_in_order() -> None:
     assert told(step.results) == {0: order, 1: order, 2: order}
     assert set(committed({}, step.state)) == {"entry/b", "told"}
     by_partition = [ARTICLES.validate_json(one.value) for one in step.results if one.partition == 2]
-    assert [one.command for one in by_partition if isinstance(one, Watch)] == [0, 1, 2], "which command it was"
+    assert [one.command for one in by_partition if isinstance(one, WatchlistChange)] == [0, 1, 2], (
+        "which command it was"
+    )
 
 
 async def test_other_commands_are_none_of_its_business() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from riskwire.schemas import Alert
+from riskwire.records import Alert
 from riskwire.store import Store
 
 

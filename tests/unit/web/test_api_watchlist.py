@@ -10,12 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.schemas import Command, Topic
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
+from riskwire.pipeline import Topic
+from riskwire.records import Command
 from riskwire.settings import BusSettings
 from riskwire.store import Store
 from riskwire.watching import WatchlistEditor
-from riskwire.watchlist import WatchedEntity, Watchlist
 from riskwire.web import AppServices
 
 URL = "/api/v1/watchlist"

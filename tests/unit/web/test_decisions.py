@@ -6,8 +6,9 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from riskwire.bus.embedded import EmbeddedBus
-from riskwire.schemas import Command, Topic
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.pipeline import Topic
+from riskwire.records import Command
 from riskwire.settings import BusSettings
 from riskwire.web import decisions_to
 

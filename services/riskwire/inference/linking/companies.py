@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from riskwire.inference.tables.build import TABLE
-from riskwire.isin import is_isin
-from riskwire.names import DESCRIPTORS, acronyms, is_prefix, joined, name_key
+from riskwire.entities.isin import is_isin
+from riskwire.entities.names import DESCRIPTORS, acronyms, is_prefix, joined, name_key
+from riskwire.inference.linking.tables.build import TABLE
 
 _NOTE = re.compile(r"\s*/\s*(?:[A-Z]{2,4}\s*/?)?\s*$|\s*\([^()]*\)\s*$")
 _SHOUTED = re.compile(r"\b(?:[A-Z]{4,}|(?:INC|CO|LTD)\b)(?:'S\b)?")

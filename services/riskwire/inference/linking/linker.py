@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
+from riskwire.entities.names import acronyms, is_prefix, name_key
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
 from riskwire.inference.linking.meanings import COMPANIES, INITIALS, UNKNOWN, Meaning, Meanings
 from riskwire.inference.linking.mentions import Candidate, candidates
 from riskwire.inference.linking.publishers import dateline_end, is_publisher, names_nobody, speaks_of_others
 from riskwire.inference.linking.watched import WatchedNames
-from riskwire.inference.probabilities import Distribution
-from riskwire.inference.reading import Reading
-from riskwire.names import acronyms, is_prefix, name_key
-from riskwire.schemas import MentionType
-from riskwire.watchlist import WatchedEntity, Watchlist
+from riskwire.inference.model.probabilities import Distribution
+from riskwire.inference.model.reading import Reading
+from riskwire.records import MentionType
 
 _SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
 _REMEMBERED = 16_384

@@ -7,8 +7,8 @@ from threading import Lock
 
 import structlog
 
+from riskwire.entities.watchlist import WatchedEntity, layered
 from riskwire.inference.linking.linker import Linker
-from riskwire.watchlist import WatchedEntity, layered
 
 log = structlog.get_logger(__name__)
 

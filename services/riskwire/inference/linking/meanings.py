@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from riskwire.entities.names import LEGAL, acronyms, name_key, slug, words_of_name
+from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees
 from riskwire.inference.linking.mentions import Candidate
 from riskwire.inference.linking.places import country
 from riskwire.inference.linking.publishers import is_publisher, is_rater, names_nobody
 from riskwire.inference.linking.watched import WatchedNames
-from riskwire.names import LEGAL, acronyms, name_key, slug, words_of_name
-from riskwire.schemas import MentionType
-from riskwire.watchlist import WatchedEntity
+from riskwire.records import MentionType
 
 INITIALS = re.compile(r"[A-Z][A-Z&]{1,4}")
 COMPANIES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from riskwire.inference.decode import NamedSpan, trimmed
+from riskwire.entities.names import DESCRIPTORS, LEGAL, words_of_name
+from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
 from riskwire.inference.linking.watched import WatchedNames
-from riskwire.names import DESCRIPTORS, LEGAL, words_of_name
-from riskwire.schemas import MentionType
-from riskwire.watchlist import WatchedEntity
+from riskwire.inference.model.decode import NamedSpan, trimmed
+from riskwire.records import MentionType
 
 _LONGEST = 200
 _KINDS: dict[str, MentionType] = {"PER": "PER", "ORG": "ORG", "LOC": "LOC"}

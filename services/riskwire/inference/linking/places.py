@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 
 from babel import Locale
 
-from riskwire.names import joined, words_of_name
+from riskwire.entities.names import joined, words_of_name
 
 _ALSO = {
     "US": ("U.S.", "US", "USA", "U.S.A.", "United States of America", "America", "U.S"),

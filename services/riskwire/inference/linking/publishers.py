@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from riskwire.names import joined, name_key
+from riskwire.entities.names import joined, name_key
 
 #: Agencies, papers, broadcasters and wires that are quoted as sources. A company that owns one ("Thomson Reuters",
 #: "News Corp") is not here. On a watchlist such a name is a target like any other.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
 
-from riskwire.names import joined, name_key
-from riskwire.watchlist import WatchedEntity, Watchlist
+from riskwire.entities.names import joined, name_key
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 
 BARE_TICKER = 4
 """A ticker this long counts without a mark ("AAPL"); a shorter one may be a word ("ALL", "IT")."""

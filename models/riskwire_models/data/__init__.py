@@ -1,0 +1,1 @@
+"""Data sets, their readers, splits and encoding."""

@@ -1,0 +1,1 @@
+"""Evaluation: scores of a precision and the metrics behind them."""

@@ -1,0 +1,1 @@
+"""Training: recipe, loss, loop, checkpoints, calibration."""

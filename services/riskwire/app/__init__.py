@@ -1,0 +1,1 @@
+"""Assembles the processes: which stages run in one process, and their health."""

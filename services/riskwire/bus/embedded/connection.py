@@ -1,0 +1,86 @@
+"""One thread with one SQLite connection: how the event loop asks the file for something without waiting on it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from riskwire.bus.embedded.sqlite import as_bus_error
+from riskwire.errors import BusError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Connection:
+    """A connection that lives on a thread of its own; work is done in the order it is asked for."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self, opener: Callable[[], tuple[sqlite3.Connection, T]]) -> T:
+        """Open the connection on its thread.
+
+        Raises:
+            BusError: the file cannot be opened; the thread is gone.
+        """
+
+        def on_thread() -> T:
+            with as_bus_error(self._path):
+                self._connection, more = opener()
+            return more
+
+        try:
+            return await self._finished(on_thread)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """Do `work(connection, …)` on the thread. Cancelled, it waits for work that has begun, so that when it
+        returns either nothing has happened or all of it has.
+
+        Raises:
+            BusError: SQLite failed, or the connection is closed.
+        """
+
+        def on_thread() -> T:
+            if self._connection is None:
+                raise BusError("the bus is closed", where=str(self._path))
+            with as_bus_error(self._path):
+                return work(self._connection, *args, **named)
+
+        return await self._finished(on_thread)
+
+    async def close(self) -> None:
+        """Finish what was asked for, close the connection and end the thread."""
+
+        def on_thread() -> None:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+        try:
+            await self._finished(on_thread)
+        except BusError:
+            return  # closed before
+        self._executor.shutdown(wait=False)
+
+    async def _finished(self, work: Callable[[], T]) -> T:
+        try:
+            job = self._executor.submit(work)
+        except RuntimeError as error:
+            raise BusError("the bus is closed", where=str(self._path)) from error
+        waiter = asyncio.wrap_future(job)
+        try:
+            return await asyncio.shield(waiter)
+        except asyncio.CancelledError:
+            if not job.cancel():
+                await asyncio.wait([waiter])
+            raise

@@ -1,0 +1,337 @@
+"""What the embedded bus does, in SQL: join, step, read, trim. Knows no event loop; each function is one transaction.
+
+A step is one transaction over results, state and position, and it first sees that its owner has not been succeeded
+(`epoch`): so the promise holds whatever is killed when, and between processes too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from riskwire.bus.embedded.schema import OFFSET_BITS, Layout
+from riskwire.bus.embedded.sqlite import transaction
+from riskwire.bus.protocol import UNBOUNDED, Lag, Message, Outgoing, partition_of
+from riskwire.errors import BusError, FencedError, SchemaError
+
+TRIM_CHUNK = 256
+"""Records are trimmed once this many are due, so up to that many more than asked for are kept."""
+_VACUUM_FROM_PAGES = 512
+_VACUUM_PAGES = 128
+_OFFSETS = (1 << OFFSET_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A group on one partition, or a publisher (slot 0), as of one assignment."""
+
+    id: int
+    name: str
+    slot: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A step that happened: the new next offset of each slot written to, and how many records were trimmed."""
+
+    ends: dict[int, int] = field(default_factory=dict)
+    trimmed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A step that did not happen: a topic has no room, and the group that is slowest on it."""
+
+    topic: str
+    unread: int
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where every partition ends, which epoch every owner has, and how far the groups have come in sum."""
+
+    ends: dict[int, int]
+    epochs: dict[int, int]
+    positions: int
+
+
+def join(connection: sqlite3.Connection, name: str, slots: Sequence[int]) -> list[Owner]:
+    """Own the slots from now on, succeeding whoever did; a group new to a partition starts at its oldest record."""
+    owners = []
+    with transaction(connection):
+        for slot in slots:
+            connection.execute(
+                """INSERT INTO owners (name, slot, position)
+                   VALUES (?1, ?2, COALESCE((SELECT kept_from FROM partitions WHERE slot = ?2), 0))
+                   ON CONFLICT DO NOTHING""",
+                (name, slot),
+            )
+            row = connection.execute(
+                "UPDATE owners SET epoch = epoch + 1 WHERE name = ? AND slot = ? RETURNING id, epoch", (name, slot)
+            ).fetchall()
+            owners.append(Owner(id=row[0][0], name=name, slot=slot, epoch=row[0][1]))
+    return owners
+
+
+def forget(connection: sqlite3.Connection, name: str) -> None:
+    """Drop a group's positions and state on every topic, as though it had never joined."""
+    with transaction(connection):
+        connection.execute(
+            "DELETE FROM state WHERE owner IN (SELECT id FROM owners WHERE name = ? AND slot != 0)", (name,)
+        )
+        connection.execute("DELETE FROM owners WHERE name = ? AND slot != 0", (name,))
+
+
+def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str, bytes]]:
+    """Position and state of the owner's last step, read together.
+
+    Raises:
+        FencedError: someone else has taken over.
+    """
+    connection.execute("BEGIN")
+    try:
+        position = _position(connection, owner)
+        state = dict(connection.execute("SELECT key, value FROM state WHERE owner = ?", (owner.id,)))
+    finally:
+        connection.execute("COMMIT")
+    return position, state
+
+
+def kept(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
+    """The state of a publisher's last step."""
+    return dict(
+        connection.execute(
+            "SELECT key, value FROM state JOIN owners ON owner = owners.id WHERE name = ? AND slot = 0", (publisher,)
+        )
+    )
+
+
+def kept_by(connection: sqlite3.Connection, group: str, slots: Sequence[int], prefix: str) -> dict[str, bytes]:
+    """What a group keeps under keys of one prefix, on all these slots."""
+    return dict(
+        connection.execute(
+            """SELECT key, value FROM state JOIN owners ON owner = owners.id
+               WHERE name = ? AND slot BETWEEN ? AND ? AND substr(key, 1, ?) = ?""",
+            (group, min(slots), max(slots), len(prefix), prefix),
+        )
+    )
+
+
+def step(
+    connection: sqlite3.Connection,
+    layout: Layout,
+    owner: Owner,
+    position: int | None,
+    results: Sequence[Outgoing],
+    state: Mapping[str, bytes | None],
+    backlog: int | None,
+    keep: int,
+) -> Applied | Full:
+    """Publish, change the state and move the position, as one; or find that a topic has no room and do nothing.
+
+    Args:
+        position: the offset of the next record to read; None for a publisher.
+        backlog: most unread records a topic may hold after this, unless it is `UNBOUNDED`; a topic with none takes any
+            step. None: no bound.
+        keep: records kept per partition after every group has read them.
+
+    Raises:
+        FencedError: someone else has taken over.
+        SchemaError: a result or a state key cannot be stored.
+        BusError: the position goes backward or beyond the end.
+    """
+    routed = [(_slot(layout, result), result) for result in results]
+    with transaction(connection):
+        committed = _position(connection, owner)
+        if position is not None:
+            _check_position(connection, owner, committed, position)
+        if backlog is not None:
+            bounded = (str(result.topic) for result in results if result.topic not in UNBOUNDED)
+            for topic, new in Counter(bounded).items():
+                full = _full(connection, layout, owner, topic, new, backlog)
+                if full is not None:
+                    return full
+        ends = _append(connection, routed)
+        _change_state(connection, owner, state)
+        touched = dict.fromkeys(ends, len(results))
+        if position is not None:
+            connection.execute("UPDATE owners SET position = ? WHERE id = ?", (position, owner.id))
+            touched[owner.slot] = position - committed
+        trimmed = {slot: _trim(connection, slot, keep, grown) for slot, grown in touched.items()}
+        if any(trimmed.values()):
+            _vacuum(connection)
+    return Applied(ends, _by_topic(layout, trimmed))
+
+
+def _position(connection: sqlite3.Connection, owner: Owner) -> int:
+    row = connection.execute("SELECT epoch, position FROM owners WHERE id = ?", (owner.id,)).fetchone()
+    if row is None or row[0] != owner.epoch:
+        raise fenced(owner.name)
+    return int(row[1])
+
+
+def fenced(name: str) -> FencedError:
+    """The error of an owner that has been succeeded."""
+    return FencedError(f"{name} has been taken over by another worker; nothing of this step was written")
+
+
+def _check_position(connection: sqlite3.Connection, owner: Owner, committed: int, position: int) -> None:
+    (end,) = connection.execute("SELECT next_offset FROM partitions WHERE slot = ?", (owner.slot,)).fetchone()
+    if not committed <= position <= end:
+        raise BusError(f"{owner.name}: a position must be between {committed} (committed) and {end}", value=position)
+
+
+def _slot(layout: Layout, result: Outgoing) -> int:
+    slots = layout.slots.get(result.topic)
+    if slots is None:
+        raise SchemaError("a result for a topic that there is not", value=str(result.topic))
+    try:
+        if result.partition is not None:
+            if not 0 <= result.partition < len(slots):
+                raise SchemaError(f"{result.topic} has partitions 0 to {len(slots) - 1}", value=result.partition)
+            if result.key is not None:
+                result.key.encode()
+            return slots[result.partition]
+        if result.key is None:
+            raise SchemaError("a result needs a key or a partition", where=str(result.topic))
+        return slots[partition_of(result.key, len(slots))]
+    except UnicodeEncodeError as error:
+        raise SchemaError("a key must be valid Unicode", value=result.key, where=str(result.topic)) from error
+
+
+def _full(
+    connection: sqlite3.Connection, layout: Layout, owner: Owner, topic: str, new: int, backlog: int
+) -> Full | None:
+    """Whether a step waits for a topic; never for one that its own group reads, since that would wait for itself."""
+    first, last = min(layout.of(topic)), max(layout.of(topic))
+    (unread,) = connection.execute(
+        """SELECT COALESCE(SUM(p.next_offset - o.slowest), 0) FROM partitions p
+           JOIN (SELECT slot, MIN(position) AS slowest FROM owners WHERE slot BETWEEN ?1 AND ?2 GROUP BY slot) o
+           USING (slot)""",
+        (first, last),
+    ).fetchone()
+    if unread == 0 or unread + new <= backlog:
+        return None
+    groups = connection.execute(
+        """SELECT o.name FROM owners o JOIN partitions p USING (slot) WHERE slot BETWEEN ? AND ?
+           GROUP BY o.name ORDER BY SUM(p.next_offset - o.position) DESC""",
+        (first, last),
+    ).fetchall()
+    if owner.slot and any(name == owner.name for (name,) in groups):
+        return None
+    return Full(topic, int(unread), groups[0][0])
+
+
+def _append(connection: sqlite3.Connection, routed: Sequence[tuple[int, Outgoing]]) -> dict[int, int]:
+    ends: dict[int, int] = {}
+    rows = []
+    for slot, result in routed:
+        end = ends.get(slot)
+        if end is None:
+            (end,) = connection.execute("SELECT next_offset FROM partitions WHERE slot = ?", (slot,)).fetchone()
+        rows.append((slot << OFFSET_BITS | end, result.key, result.value))
+        ends[slot] = end + 1
+    connection.executemany("INSERT INTO records (id, key, value) VALUES (?, ?, ?)", rows)
+    connection.executemany(
+        "UPDATE partitions SET next_offset = ? WHERE slot = ?", [(end, slot) for slot, end in ends.items()]
+    )
+    return ends
+
+
+def _change_state(connection: sqlite3.Connection, owner: Owner, state: Mapping[str, bytes | None]) -> None:
+    try:
+        connection.executemany(
+            """INSERT INTO state (owner, key, value) VALUES (?, ?, ?)
+               ON CONFLICT (owner, key) DO UPDATE SET value = excluded.value""",
+            [(owner.id, key, value) for key, value in state.items() if value is not None],
+        )
+        connection.executemany(
+            "DELETE FROM state WHERE owner = ? AND key = ?",
+            [(owner.id, key) for key, value in state.items() if value is None],
+        )
+    except UnicodeEncodeError as error:
+        raise SchemaError("a state key must be valid Unicode", value=error.object, where=owner.name) from error
+
+
+def _trim(connection: sqlite3.Connection, slot: int, keep: int, grown: int) -> int:
+    """Delete what every group has read beyond `keep`, oldest first: at most a few times what the step itself did."""
+    kept_from, read_to = connection.execute(
+        """SELECT kept_from, COALESCE((SELECT MIN(position) FROM owners o WHERE o.slot = p.slot), next_offset)
+           FROM partitions p WHERE slot = ?""",
+        (slot,),
+    ).fetchone()
+    due = read_to - keep - kept_from
+    if due < TRIM_CHUNK:
+        return 0
+    new_from = kept_from + min(due, 4 * TRIM_CHUNK + 2 * grown)
+    low, high = slot << OFFSET_BITS | kept_from, slot << OFFSET_BITS | new_from
+    connection.execute("DELETE FROM records WHERE id >= ? AND id < ?", (low, high))
+    connection.execute("UPDATE partitions SET kept_from = ? WHERE slot = ?", (new_from, slot))
+    return int(new_from - kept_from)
+
+
+def _vacuum(connection: sqlite3.Connection) -> None:
+    """Give pages back to the file system when a quarter of the file is free, a few at a time."""
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if free > _VACUUM_FROM_PAGES and free * 4 > pages:
+        for _ in range(_VACUUM_PAGES):  # page by page: of a larger number, sqlite3 takes the first step only
+            connection.execute("PRAGMA incremental_vacuum(1)")
+
+
+def _by_topic(layout: Layout, trimmed: Mapping[int, int]) -> dict[str, int]:
+    return {
+        topic: total for topic, slots in layout.slots.items() if (total := sum(trimmed.get(slot, 0) for slot in slots))
+    }
+
+
+def fetch(
+    connection: sqlite3.Connection, topic: str, partition: int, slot: int, start: int, most: int
+) -> list[Message]:
+    """Records of a partition from offset `start` on, in order, at most `most`."""
+    rows = connection.execute(
+        "SELECT id, key, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+        (slot << OFFSET_BITS | start, (slot + 1) << OFFSET_BITS, most),
+    )
+    return [Message(topic, partition, number & _OFFSETS, key, value) for number, key, value in rows]
+
+
+def snapshot(connection: sqlite3.Connection) -> Snapshot:
+    """What changes when any process takes a step or joins."""
+    connection.execute("BEGIN")
+    try:
+        ends = dict(connection.execute("SELECT slot, next_offset FROM partitions"))
+        owners = connection.execute("SELECT id, epoch, position FROM owners").fetchall()
+    finally:
+        connection.execute("COMMIT")
+    return Snapshot(ends, {owner: epoch for owner, epoch, _ in owners}, sum(position for *_, position in owners))
+
+
+def data_version(connection: sqlite3.Connection) -> int:
+    """A number that changes when another connection has written."""
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
+
+
+def records(connection: sqlite3.Connection) -> dict[str, int]:
+    """Records ever published, per topic."""
+    return dict(connection.execute("SELECT topic, SUM(next_offset) FROM partitions GROUP BY topic"))
+
+
+def ends(connection: sqlite3.Connection, topic: str) -> list[int]:
+    """The offset that the next record of each partition of a topic gets."""
+    rows = connection.execute("SELECT next_offset FROM partitions WHERE topic = ? ORDER BY partition", (topic,))
+    return [int(end) for (end,) in rows]
+
+
+def lag(connection: sqlite3.Connection) -> list[Lag]:
+    """How far every group is behind, all of one moment."""
+    rows = connection.execute(
+        """SELECT o.name, p.topic, p.partition, p.next_offset - o.position, o.position
+           FROM owners o JOIN partitions p USING (slot) ORDER BY o.name, p.topic, p.partition"""
+    )
+    return [Lag(*row) for row in rows]

@@ -1,0 +1,212 @@
+"""The file of the embedded bus: its tables, its version, and how a connection to it is opened.
+
+Records of all partitions share one table whose integer key is the partition's slot and the offset in one number, so
+that an append, a read in order and a trim each touch one stretch of one tree and no index beside it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from riskwire.bus.embedded.sqlite import BUSY_S, DAMAGED, as_bus_error, closing_as_bus_error, transaction
+from riskwire.errors import BusError, BusVersionError
+from riskwire.pipeline import Topic
+
+log = structlog.get_logger(__name__)
+
+VERSION = 1
+APPLICATION_ID = int.from_bytes(b"rwbs", "big")
+OFFSET_BITS = 40
+
+_MAGIC = b"SQLite format 3\0"
+_ONE_PARTITION = frozenset({Topic.COMMANDS, Topic.DEAD_LETTERS})
+
+_TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE partitions (
+        slot INTEGER PRIMARY KEY,
+        topic TEXT NOT NULL,
+        partition INTEGER NOT NULL,
+        kept_from INTEGER NOT NULL DEFAULT 0,
+        next_offset INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (topic, partition))""",
+    "CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT, value BLOB NOT NULL)",
+    # A group owns a position on each partition it reads; a publisher owns only its state and has slot 0.
+    # AUTOINCREMENT: a forgotten owner's number never comes back, so nobody stale can pass for the new one.
+    """CREATE TABLE owners (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        slot INTEGER NOT NULL,
+        position INTEGER NOT NULL DEFAULT 0,
+        epoch INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (name, slot))""",
+    "CREATE INDEX owners_by_slot ON owners (slot, position)",
+    "CREATE TABLE state (owner INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (owner, key))",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which slot each partition of each topic has; fixed when the file is created."""
+
+    slots: Mapping[str, tuple[int, ...]]
+
+    def of(self, topic: str) -> tuple[int, ...]:
+        """Slots of a topic, by partition.
+
+        Raises:
+            BusError: there is no such topic.
+        """
+        try:
+            return self.slots[topic]
+        except KeyError:
+            raise BusError(f"there is no such topic; there are {', '.join(self.slots)}", value=str(topic)) from None
+
+
+def check(path: Path) -> None:
+    """See that a file is a bus this riskwire can use, without changing it; one not there yet is fine.
+
+    Raises:
+        BusVersionError: written by a newer riskwire.
+        BusError: not a bus, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BusError("the bus cannot be read", where=str(path)) from error
+    if not header:
+        return
+    if len(header) < 100 or not header.startswith(_MAGIC):
+        raise _not_a_bus(path)
+    # The header first: a newer file need not even be opened. Then through SQLite, for what still stands in its WAL.
+    version, application = struct.unpack(">i4xi", header[60:72])
+    _check_newer(path, version, application)
+    with closing_as_bus_error(path, sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        _check_version(path, *_version(connection), empty=not _count_tables(connection))
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection to the file; every transaction on it is begun by hand.
+
+    Raises:
+        sqlite3.Error: see `as_bus_error`.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, cached_statements=256)
+    try:
+        connection.execute("PRAGMA synchronous=NORMAL")
+        # Some builds overwrite deleted content with zeros; news that was public needs none of that.
+        connection.execute("PRAGMA secure_delete=OFF")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # see WriteAheadLog
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
+    """Open the file for writing, making it and the topics it lacks; a file that is there keeps its partitions.
+
+    Raises:
+        BusError: as `check`, or the file cannot be made.
+    """
+    check(path)
+    with as_bus_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = connect(path)
+        try:
+            _prepare(connection, path)
+            with transaction(connection):
+                return connection, _lay_out(connection, path, partitions)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Set what must be set outside a transaction; auto_vacuum only takes before the first table."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            break
+        except sqlite3.OperationalError as error:  # the busy timeout does not cover a change of journal mode
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    if mode != "wal":
+        raise BusError("the file system cannot hold the bus: it has no shared memory", value=mode, where=str(path))
+
+
+def _lay_out(connection: sqlite3.Connection, path: Path, partitions: int) -> Layout:
+    version, application = _version(connection)
+    _check_version(path, version, application, empty=not _count_tables(connection))
+    if version == 0:
+        for statement in _TABLES:
+            connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('partitions', ?)", (partitions,))
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={VERSION}")
+    row = connection.execute("SELECT value FROM meta WHERE name = 'partitions'").fetchone()
+    if row is None:
+        raise _not_a_bus(path)
+    stored = int(row[0])
+    if stored != partitions:
+        log.warning(
+            "bus.partitions is not what the bus was made with; it keeps what it has",
+            kept=stored,
+            asked=partitions,
+            file=str(path),
+        )
+    connection.executemany(
+        "INSERT OR IGNORE INTO partitions (topic, partition) VALUES (?, ?)",
+        ((str(topic), p) for topic in Topic for p in range(1 if topic in _ONE_PARTITION else stored)),
+    )
+    slots: dict[str, list[int]] = {}
+    for slot, topic in connection.execute("SELECT slot, topic FROM partitions ORDER BY topic, partition"):
+        slots.setdefault(topic, []).append(slot)
+    return Layout({topic: tuple(of_topic) for topic, of_topic in slots.items()})
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    return version, application
+
+
+def _count_tables(connection: sqlite3.Connection) -> int:
+    (count,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    return int(count)
+
+
+def _check_version(path: Path, version: int, application: int, *, empty: bool) -> None:
+    _check_newer(path, version, application)
+    fresh = empty and version == 0 and application == 0
+    if application != APPLICATION_ID and not fresh:
+        raise _not_a_bus(path)
+
+
+def _check_newer(path: Path, version: int, application: int) -> None:
+    if application == APPLICATION_ID and version > VERSION:
+        raise BusVersionError(
+            f"the bus was written by a newer riskwire (version {version}; this one knows up to {VERSION})",
+            where=str(path),
+            do="Upgrade riskwire, or give another directory with --data",
+        )
+
+
+def _not_a_bus(path: Path) -> BusError:
+    what, do = DAMAGED
+    return BusError(what, where=str(path), do=do)

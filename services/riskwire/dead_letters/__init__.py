@@ -1,0 +1,1 @@
+"""Dead letters: reading them, putting records back, and repeating deliveries."""

@@ -1,0 +1,1 @@
+"""Entities: the watchlist, names and identifiers."""

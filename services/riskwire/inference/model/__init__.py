@@ -1,0 +1,1 @@
+"""The model: bundle, session, micro-batching engine, decoding."""

@@ -1,1 +1,0 @@
-"""Tables that ship with riskwire; `python -m riskwire.inference.tables.build` makes them."""

@@ -1,0 +1,1 @@
+"""The feed list and the polling schedule."""

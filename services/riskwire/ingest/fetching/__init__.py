@@ -1,0 +1,1 @@
+"""Fetching feed documents over HTTP."""

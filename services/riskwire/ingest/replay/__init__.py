@@ -1,0 +1,1 @@
+"""Replaying an archive as if its news were coming in."""

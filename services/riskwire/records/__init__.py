@@ -1,0 +1,105 @@
+"""Every record that crosses a topic: the project's RECORDS.md is their contract. One record a file."""
+
+from riskwire.records.alert import (
+    Alert,
+    AlertEvidence,
+    AlertStatus,
+    Severity,
+)
+from riskwire.records.analysis import (
+    Analysis,
+    ArticleRef,
+    Mention,
+    MentionType,
+    SentenceAnalysis,
+    TopicScore,
+)
+from riskwire.records.article import (
+    ARTICLES,
+    Article,
+    ArticleRecord,
+    Tick,
+    WatchlistChange,
+)
+from riskwire.records.codec import (
+    Probability,
+    Record,
+    Utc,
+    content_id,
+    from_ms,
+    read_record,
+    schema_error,
+    to_json,
+)
+from riskwire.records.command import (
+    Command,
+    CommandKind,
+)
+from riskwire.records.dead_letter import (
+    DeadLetter,
+)
+from riskwire.records.feed import (
+    Feed,
+)
+from riskwire.records.score import (
+    ScoreMention,
+    ScoreRequest,
+    ScoreResult,
+    ScoreTarget,
+    TargetSpan,
+)
+from riskwire.records.sentiment import (
+    Sentiment,
+)
+from riskwire.records.signal import (
+    SIGNALS,
+    Evidence,
+    Mark,
+    Signal,
+    SignalOrMark,
+)
+from riskwire.records.trend import (
+    TrendPoint,
+)
+
+__all__ = [
+    "ARTICLES",
+    "SIGNALS",
+    "Alert",
+    "AlertEvidence",
+    "AlertStatus",
+    "Analysis",
+    "Article",
+    "ArticleRecord",
+    "ArticleRef",
+    "Command",
+    "CommandKind",
+    "DeadLetter",
+    "Evidence",
+    "Feed",
+    "Mark",
+    "Mention",
+    "MentionType",
+    "Probability",
+    "Record",
+    "ScoreMention",
+    "ScoreRequest",
+    "ScoreResult",
+    "ScoreTarget",
+    "SentenceAnalysis",
+    "Sentiment",
+    "Severity",
+    "Signal",
+    "SignalOrMark",
+    "TargetSpan",
+    "Tick",
+    "TopicScore",
+    "TrendPoint",
+    "Utc",
+    "WatchlistChange",
+    "content_id",
+    "from_ms",
+    "read_record",
+    "schema_error",
+    "to_json",
+]

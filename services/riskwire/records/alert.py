@@ -1,0 +1,54 @@
+"""Records of the topic `alerts`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from riskwire.records.codec import Probability, Record, Utc
+
+
+class AlertEvidence(Record):
+    """One story that drove an alert, by the article and sentence that speak of the target."""
+
+    story: str
+    title: str
+    url: str
+    source: str
+    seen_at: Utc
+    text: str
+    start: int
+    end: int
+    negative: Probability
+
+
+AlertStatus = Literal["firing", "escalated", "resolved"]
+Severity = Literal["warning", "high", "critical"]
+
+
+class Alert(Record):
+    """One change of an episode; the same id throughout, `at` tells the records of one episode apart."""
+
+    v: int = 1
+    id: str
+    target: str
+    name: str
+    groups: tuple[str, ...] = ()
+    rule: str = "default"
+    tier: Literal["notice", "page"] = "notice"
+    status: AlertStatus
+    severity: Severity
+    opened_at: Utc
+    at: Utc
+    window_s: int
+    stories: int
+    sources: int
+    expected: float
+    surprise: float
+    threshold: float
+    score: float = 0.0
+    baseline_score: float = 0.0
+    blind: bool = False
+    bundle: str = ""
+    summary: str
+    would_not_fire: str
+    evidence: tuple[AlertEvidence, ...] = ()

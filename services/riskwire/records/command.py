@@ -1,0 +1,28 @@
+"""Records of the topic `commands`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from riskwire.records.codec import Record, Utc
+
+CommandKind = Literal[
+    "acknowledge", "assign", "snooze", "comment", "false_alarm", "watchlist_set", "watchlist_remove", "rule_set"
+]
+
+
+class Command(Record):
+    """What a person decided."""
+
+    v: int = 1
+    kind: CommandKind
+    alert: str | None = None
+    target: str | None = None
+    by: str
+    at: Utc
+    comment: str = ""
+    until: Utc | None = None
+    value: dict[str, Any] = Field(default_factory=dict)
+    """Of `watchlist_set`: the entry, as a line of the watchlist file has it."""

@@ -1,0 +1,1 @@
+"""Stages: the batch loop, refused records, dead letters, state."""

@@ -1,0 +1,33 @@
+"""Run as a process by test_bus_kill.py: copies articles to analyses through the real loop, counting in its state.
+
+Arguments: the data directory, and `run` (until killed) or `drain` (until everything is read, then exit 0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from copying import Copy
+
+from riskwire.bus.drain import drained
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.bus.embedded.lock import lock_data_dir
+from riskwire.settings import BusSettings
+from riskwire.stage.batch_loop import run_stage
+
+
+async def main(data: Path, until_drained: bool) -> None:
+    bus = await EmbeddedBus.open(data, BusSettings(keep_processed=1_000_000))
+    print("open", flush=True)
+    running = asyncio.create_task(run_stage(bus, Copy(), batch=64 if until_drained else 4))
+    if until_drained:
+        await drained(bus, ["copy"])
+        await bus.close()
+    await running
+
+
+if __name__ == "__main__":
+    with lock_data_dir(Path(sys.argv[1])):
+        asyncio.run(main(Path(sys.argv[1]), sys.argv[2] == "drain"))

@@ -1,0 +1,82 @@
+"""kill -9 at any moment: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from riskwire.bus import Outgoing
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.pipeline import Topic
+from riskwire.settings import BusSettings
+
+RECORDS = 40_000
+KILLS = 20
+SETTINGS = BusSettings(keep_processed=1_000_000)
+
+
+def _child(data: Path, until: str) -> subprocess.Popen[bytes]:
+    program = Path(__file__).with_name("bus_copy_stage.py")
+    return subprocess.Popen([sys.executable, str(program), str(data), until], stdout=subprocess.PIPE)
+
+
+async def _published(data: Path) -> None:
+    bus = await EmbeddedBus.open(data, SETTINGS)
+    async with bus.publisher("source") as publisher:
+        for start in range(0, RECORDS, 2_000):
+            records = [Outgoing(Topic.ARTICLES, None, b"%d" % n, n % 2) for n in range(start, start + 2_000)]
+            await publisher.publish(records, {})
+    await bus.close()
+
+
+def _kill_at_random_moments(data: Path, moment: Callable[[], float]) -> None:
+    for _ in range(KILLS):
+        child = _child(data, "run")
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"open\n"
+            try:
+                child.wait(timeout=moment())
+            except subprocess.TimeoutExpired:
+                child.kill()
+            assert child.wait(timeout=60) == -9, "killed, not fallen over"
+        finally:
+            child.kill()
+            child.communicate()
+
+
+@pytest.mark.slow
+async def test_each_record_comes_out_once_and_in_order_whenever_the_process_is_killed(tmp_path: Path):
+    seed = int(os.environ.get("RISKWIRE_TEST_SEED", "0")) or random.randrange(1, 1_000_000)
+    print(f"RISKWIRE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    await _published(tmp_path)
+    _kill_at_random_moments(tmp_path, lambda: chance.uniform(0.0, 0.12))
+
+    bus = await EmbeddedBus.open(tmp_path, SETTINGS)
+    copied = (await bus.records())[Topic.ANALYSES]
+    await bus.close()
+    print(f"{copied} of {RECORDS} records copied under {KILLS} kills")
+    assert KILLS < copied < RECORDS, "the kills came while there was work"
+
+    drain = _child(tmp_path, "drain")
+    assert drain.communicate(timeout=180)[0] == b"open\n"
+    assert drain.returncode == 0
+
+    bus = await EmbeddedBus.open(tmp_path, SETTINGS)
+    try:
+        assert [lag.records for lag in await bus.lag()] == [0, 0]
+        assert (await bus.records())[Topic.DEAD_LETTERS] == 0
+        joined = bus.assignments("copy", Topic.ARTICLES)
+        for partition in range(2):
+            found = [int(message.value) for message in await bus.read(Topic.ANALYSES, partition, 0, RECORDS)]
+            assert found == list(range(partition, RECORDS, 2))
+            assert await (await anext(joined)).restore() == {"count": b"%d" % (RECORDS // 2)}
+    finally:
+        await bus.close()

@@ -1,0 +1,74 @@
+"""The Kafka bus keeps the promises of every bus, against a real broker."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from riskwire.bus import Outgoing
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.bus.kafka.topics import create_topics
+from riskwire.pipeline import Topic
+from riskwire.settings import BusSettings, KafkaSettings
+
+_PATH = Path(__file__).parents[2] / "unit" / "bus" / "contract.py"
+_SPEC = importlib.util.spec_from_file_location("bus_contract_on_kafka", _PATH)
+contract = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(contract)
+
+pytestmark = pytest.mark.needs_kafka
+
+_NUMBERS = itertools.count()
+GROUPS = {
+    "infer": Topic.ARTICLES,
+    "alert": Topic.SIGNALS,
+    "other": Topic.ARTICLES,
+    "sink": Topic.ANALYSES,
+    "audit": Topic.ANALYSES,
+    "fast": Topic.ARTICLES,
+    "slow": Topic.ARTICLES,
+}
+
+
+@pytest.fixture
+async def bus_factory(kafka_broker) -> AsyncIterator:
+    kafka = KafkaSettings(prefix=f"t{next(_NUMBERS)}-", partitions=2, session_timeout_s=6, deadline_s=15)
+    opened: list[KafkaBus] = []
+
+    async def open_one(**settings: object) -> KafkaBus:
+        bus = BusSettings.model_validate({"url": kafka_broker.url, **settings})
+        if not opened:
+            await create_topics(bus, kafka, GROUPS)
+        opened.append(await KafkaBus.open(bus, kafka))
+        return opened[-1]
+
+    yield open_one
+    for bus in opened:
+        await bus.close()
+
+
+class TestKafkaBus(contract.BusContract):
+    """Two promises are Kafka's own: what is counted, and that stages do not wait."""
+
+    test_records_counts_what_was_ever_published = None
+    test_a_step_waits_for_the_topic_it_writes_to = None
+
+    async def test_records_counts_offsets_so_the_marker_of_each_transaction_too(self, bus_factory):
+        bus = await bus_factory()
+        await contract.publish(bus, contract.numbered(Topic.ARTICLES, 3))
+        await contract.publish(bus, contract.numbered(Topic.ARTICLES, 2, 1))
+        assert len(await contract.read_all(bus, Topic.ARTICLES)) == 5
+        assert await bus.records() == {**dict.fromkeys(Topic, 0), Topic.ARTICLES: 7}
+
+    async def test_a_step_never_waits_since_kafka_holds_what_is_not_read(self, bus_factory):
+        bus = await bus_factory(backlog=1)
+        infer = (await contract.taken(bus, "infer", Topic.ARTICLES))[0]
+        await contract.taken(bus, "sink", Topic.ANALYSES)
+        await contract.publish(bus, contract.numbered(Topic.ARTICLES, 1))
+        results = [Outgoing(Topic.ANALYSES, None, b"%d" % n, 0) for n in range(50)]
+        await contract.soon(infer.commit(1, results, {}))
+        assert len(await contract.read_all(bus, Topic.ANALYSES)) == 50

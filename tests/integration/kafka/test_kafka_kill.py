@@ -1,0 +1,86 @@
+"""Workers are killed and put to sleep while articles flow: nothing lost, nothing twice, state and position agree."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from faults import Workers, logged, seeded
+from kafka_reader import committed_positions, committed_records, last_by_key
+from services_on_kafka import PATIENCE_S
+
+from riskwire.bus import Outgoing
+from riskwire.bus.drain import drained
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.bus.kafka.topics import create_topics
+from riskwire.pipeline import Topic
+from riskwire.settings import BusSettings, KafkaSettings
+
+pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
+
+FAULTS = 8
+PARTITIONS = 4
+
+
+async def _flow(bus: KafkaBus, stop: asyncio.Event) -> int:
+    """Publish numbers, evenly over the partitions, until told to stop; how many."""
+    count = 0
+    async with bus.publisher("source") as publisher:
+        while not stop.is_set():
+            records = [Outgoing(Topic.ARTICLES, None, b"%d" % n, n % PARTITIONS) for n in range(count, count + 40)]
+            await publisher.publish(records, {})
+            count += len(records)
+    return count
+
+
+async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kafka_broker, tmp_path: Path):
+    chance = seeded()
+    prefix = "kill-"
+    kafka = KafkaSettings(prefix=prefix, partitions=PARTITIONS, deadline_s=60)
+    settings = BusSettings(url=kafka_broker.url, backlog=2_000)
+    await create_topics(settings, kafka, {"copy": Topic.ARTICLES, "watch": Topic.ANALYSES})
+    program = Path(__file__).with_name("kafka_copy_stage.py")
+    log = tmp_path / "workers.log"
+
+    def start():
+        return logged([sys.executable, program, kafka_broker.url, prefix], log)
+
+    bus = await KafkaBus.open(settings, kafka)
+    workers = Workers([start, start], asleep_s=2.5, chance=chance)
+    stop = asyncio.Event()
+    try:
+        flowing = asyncio.create_task(_flow(bus, stop))
+        first = await anext(bus.assignments("watch", Topic.ANALYSES))
+        assert await first.fetch(1, PATIENCE_S), "they work"
+        for _ in range(FAULTS):
+            await asyncio.to_thread(workers.between, 0.2, 1.4)
+            await asyncio.to_thread(workers.hurt_one)
+        stop.set()
+        published = await flowing
+        await workers.keep_until(drained(bus, ["copy"]), PATIENCE_S)
+        print(f"{published} records, faults {dict(workers.faults)}")
+    except BaseException:
+        print(log.read_text(errors="replace")[-6_000:])
+        raise
+    finally:
+        workers.end()
+        await bus.close()
+
+    copied = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
+    times = Counter(int(record.value) for record in copied)
+    lost = set(range(published)) - set(times)
+    doubled = {number for number, count in times.items() if count > 1}
+    print(f"checked {len(copied)}, lost {len(lost)}, doubled {len(doubled)}")
+    print(f"fenced: {log.read_text(errors='replace').count('joining anew')}")
+    assert (len(lost), len(doubled)) == (0, 0)
+    for partition in range(PARTITIONS):
+        numbers = [int(record.value) for record in copied if record.partition == partition]
+        assert numbers == sorted(numbers), "in order"
+    changelog = last_by_key(await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}copy-state"))
+    state = {p: changelog.get((p, b"articles/count")) for p in range(PARTITIONS)}
+    assert state == {p: b"%d" % sum(n % PARTITIONS == p for n in times) for p in range(PARTITIONS)}
+    read_to = committed_positions(kafka_broker.client, f"{prefix}copy", f"{prefix}articles", PARTITIONS)
+    assert {p: changelog.get((p, b"articles#position")) for p in state} == {p: b"%d" % at for p, at in read_to.items()}

@@ -1,0 +1,217 @@
+"""What is too large goes to the dead letters, alone and readable; what was deleted before it was read is told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+import pytest
+from broker import Broker
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from kafka_reader import committed_records
+from prometheus_client import REGISTRY
+from services_on_kafka import PATIENCE_S
+from structlog.testing import capture_logs
+
+from riskwire.bus import Message, Outgoing
+from riskwire.bus.drain import drained
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.bus.kafka.topics import create_topics
+from riskwire.pipeline import Topic
+from riskwire.records import DeadLetter
+from riskwire.settings import BusSettings, IngestSettings, KafkaSettings
+from riskwire.stage.batch_loop import Step, Task, run_stage
+
+pytestmark = pytest.mark.needs_kafka
+
+_NUMBERS = itertools.count()
+MOST = 200_000
+BAD = b"\x01"
+"""One byte of a record, six of its dead letter."""
+
+
+class Copy:
+    """Copies articles to analyses, counting in its state; what a record asks for is made larger than may be."""
+
+    name = "copy"
+    topic = Topic.ARTICLES
+
+    def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
+        return CopyTask(int(state.get("count", b"0")))
+
+
+class CopyTask:
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    async def process(self, batch: Sequence[Message]) -> Step:
+        step = Step()
+        for message in batch:
+            self.count += 1
+            value = message.value
+            if message.key == "result":
+                value = os.urandom(MOST + 1)
+            if message.key == "refused":
+                value = os.urandom(50_000)
+            if message.key == "state":
+                step.state["large"] = os.urandom(MOST + 1)
+            if message.key == "bad":
+                raise ValueError("cannot read this")
+            step.results.append(Outgoing(Topic.ANALYSES, None, value, 0))
+        step.state["count"] = b"%d" % self.count
+        return step
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"large{next(_NUMBERS)}-"
+
+
+@pytest.fixture
+async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Callable[[], object]]:
+    """Buses on one partition with small records."""
+    settings = BusSettings(url=kafka_broker.url)
+    kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=10, max_record_bytes=MOST)
+    await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
+    buses: list[KafkaBus] = []
+
+    async def one() -> KafkaBus:
+        buses.append(await KafkaBus.open(settings, kafka))
+        return buses[-1]
+
+    yield one
+    for bus in buses:
+        await bus.close()
+
+
+async def copied(bus: KafkaBus, records: Sequence[tuple[str, bytes]]) -> None:
+    async with bus.publisher("source") as publisher:
+        await publisher.publish([Outgoing(Topic.ARTICLES, key, value, 0) for key, value in records], {})
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(run_stage(bus, Copy(), batch=10))
+        await drained(bus, ["copy"])
+        running.cancel()
+
+
+async def left(broker: Broker, prefix: str) -> tuple[list[bytes], list[DeadLetter], int]:
+    """Copies, dead letters, and the size of the largest of those as it stands on its topic."""
+    copies = await asyncio.to_thread(committed_records, broker.client, f"{prefix}analyses")
+    letters = await asyncio.to_thread(committed_records, broker.client, f"{prefix}dead-letters")
+    sizes = [len(record.value or b"") + len(record.key or b"") for record in letters]
+    return (
+        [record.value or b"" for record in copies],
+        [DeadLetter.model_validate_json(record.value or b"") for record in letters],
+        max(sizes, default=0),
+    )
+
+
+def narrow(broker: Broker, topic: str) -> None:
+    """Have the brokers take far less on a topic than the settings say."""
+    altered = ConfigResource(
+        ResourceType.TOPIC,
+        topic,
+        incremental_configs=[ConfigEntry("max.message.bytes", "20000", incremental_operation=AlterConfigOpType.SET)],
+    )
+    admin = AdminClient(broker.client)
+    admin.incremental_alter_configs([altered])[altered].result(timeout=30)
+
+
+@pytest.mark.parametrize("what", ["result", "state"])
+async def test_exactly_the_record_that_makes_something_too_large_is_a_dead_letter(
+    kafka_broker: Broker, opened: Callable, prefix: str, what: str
+) -> None:
+    bus = await opened()
+    await copied(bus, [("a", b"1"), ("a", b"2"), (what, b"too much comes of this"), ("a", b"3"), ("a", b"4")])
+    copies, letters, _ = await left(kafka_broker, prefix)
+    assert copies == [b"1", b"2", b"3", b"4"]
+    assert [(one.offset, one.record, one.cut) for one in letters] == [(2, "too much comes of this", False)]
+    assert "larger than kafka.max_record_bytes" in letters[0].error
+    assert await (await anext(bus.assignments("copy", Topic.ARTICLES))).restore() == {"count": b"4"}
+
+
+async def test_a_record_that_the_brokers_refuse_for_its_size_is_a_dead_letter_too(
+    kafka_broker: Broker, opened: Callable, prefix: str
+) -> None:
+    narrow(kafka_broker, f"{prefix}analyses")
+    await copied(await opened(), [("a", b"1"), ("refused", b"large"), ("a", b"2")])
+    copies, letters, _ = await left(kafka_broker, prefix)
+    assert copies == [b"1", b"2"]
+    assert [one.offset for one in letters] == [1]
+    assert "the brokers refuse a record for its size" in letters[0].error
+
+
+@pytest.mark.parametrize("record", [BAD * (MOST - 2_000), os.urandom(MOST - 2_000)], ids=["text", "bytes"])
+async def test_a_dead_letter_is_never_too_large_itself(
+    kafka_broker: Broker, opened: Callable, prefix: str, record: bytes
+) -> None:
+    await copied(await opened(), [("a", b"1"), ("bad", record), ("a", b"2")])
+    copies, letters, largest = await left(kafka_broker, prefix)
+    assert copies == [b"1", b"2"]
+    (letter,) = letters
+    assert letter.cut
+    assert MOST * 0.9 < largest < MOST
+    assert letter.error == "ValueError: cannot read this"
+
+
+async def test_a_dead_letter_that_the_brokers_refuse_is_cut_and_the_records_behind_it_are_not_blamed(
+    kafka_broker: Broker, opened: Callable, prefix: str
+) -> None:
+    narrow(kafka_broker, f"{prefix}dead-letters")
+    record = os.urandom(50_000)
+    await copied(await opened(), [("a", b"1"), ("bad", record), *(("a", b"%d" % n) for n in range(2, 40))])
+    copies, (letter,), _ = await left(kafka_broker, prefix)
+    assert copies == [b"%d" % n for n in range(1, 40)]
+    assert (letter.offset, letter.cut, letter.error) == (1, True, "ValueError: cannot read this")
+    assert record.startswith(base64.b64decode(letter.record))
+    assert len(letter.record) > 5_000
+
+
+def test_what_ingest_makes_is_far_below_the_bound() -> None:
+    longest = 6 * IngestSettings().max_text  # a character is six bytes at most, as JSON
+    assert 10 * longest < KafkaSettings().max_record_bytes
+
+
+async def test_records_that_were_deleted_before_they_were_read_are_told_and_reading_goes_on(
+    kafka_broker: Broker, opened: Callable, prefix: str
+) -> None:
+    bus = await opened()
+
+    def delete_to(offset: int) -> None:  # as retention does with a group that sleeps for too long
+        admin = AdminClient(kafka_broker.client)
+        for done in admin.delete_records([TopicPartition(f"{prefix}articles", 0, offset)]).values():
+            done.result(timeout=30)
+
+    def missed() -> float:
+        labels = {"group": "copy", "topic": "articles"}
+        return REGISTRY.get_sample_value("riskwire_bus_missed_records_total", labels) or 0.0
+
+    async with bus.publisher("source") as publisher:
+        await publisher.publish([Outgoing(Topic.ARTICLES, "a", b"%d" % n, 0) for n in range(30)], {})
+    before = missed()
+    assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
+    assert [m.value for m in await assignment.fetch(5, PATIENCE_S)] == [b"0", b"1", b"2", b"3", b"4"]
+    await assignment.commit(5, [], {"count": b"5"})
+    await asyncio.to_thread(delete_to, 12)
+    with capture_logs() as logs:
+        assert await assignment.restore() == {"count": b"5"}
+        batch: Sequence[Message] = ()
+        async with asyncio.timeout(PATIENCE_S):
+            while not batch:
+                batch = await assignment.fetch(3, 1)
+    assert [m.value for m in batch] == [b"12", b"13", b"14"]
+    assert [line["missing"] for line in logs if line["log_level"] == "error"] == [7]
+    assert missed() - before == 7
+    await assignment.commit(15, [], {"count": b"8"})
+    await bus.close()
+
+    await asyncio.to_thread(delete_to, 20)
+    later = await anext((await opened()).assignments("copy", Topic.ARTICLES))
+    with capture_logs() as logs:
+        assert await later.restore() == {"count": b"8"}
+    assert [line["missing"] for line in logs if line["log_level"] == "error"] == [5]
+    assert missed() - before == 12
+    assert [m.value for m in await later.fetch(2, PATIENCE_S)] == [b"20", b"21"]

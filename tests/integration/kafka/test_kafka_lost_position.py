@@ -1,0 +1,65 @@
+"""Kafka forgets the position of a group that was away for a week, not its changelog: they stay together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from broker import Broker
+from confluent_kafka.admin import AdminClient
+from services_on_kafka import PATIENCE_S
+
+from riskwire.bus import Outgoing
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.bus.kafka.topics import create_topics
+from riskwire.pipeline import Topic
+from riskwire.settings import BusSettings, KafkaSettings
+
+pytestmark = pytest.mark.needs_kafka
+
+_NUMBERS = itertools.count()
+Open = Callable[[], Awaitable[KafkaBus]]
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"lost{next(_NUMBERS)}-"
+
+
+@pytest.fixture
+async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
+    settings = BusSettings(url=kafka_broker.url)
+    kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=10, deadline_s=60)
+    await create_topics(settings, kafka)
+    buses: list[KafkaBus] = []
+
+    async def open_one() -> KafkaBus:
+        buses.append(await KafkaBus.open(settings, kafka))
+        return buses[-1]
+
+    yield open_one
+    for bus in buses:
+        await bus.close()
+
+
+async def test_records_that_the_state_knows_are_not_read_into_it_again(
+    opened: Open, prefix: str, kafka_broker: Broker
+) -> None:
+    bus = await opened()
+    async with bus.publisher("test") as publisher:
+        await publisher.publish([Outgoing(Topic.SIGNALS, None, b"%d" % n, 0) for n in range(5)], {})
+    assignment = await anext(bus.assignments("alert", Topic.SIGNALS))
+    batch = await assignment.fetch(3, PATIENCE_S)
+    await assignment.commit(batch[-1].offset + 1, [], {"seen": b"%d" % len(batch)})
+    await bus.close()
+
+    admin = AdminClient(kafka_broker.client)
+    for deleted in admin.delete_consumer_groups([f"{prefix}alert"]).values():
+        deleted.result(timeout=30)
+
+    bus = await opened()
+    assignment = await anext(bus.assignments("alert", Topic.SIGNALS))
+    assert await assignment.restore() == {"seen": b"3"}
+    assert [message.value for message in await assignment.fetch(10, PATIENCE_S)] == [b"3", b"4"]
+    assert [lag.records for lag in await bus.lag() if lag.group == "alert"] == [2]

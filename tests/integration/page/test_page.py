@@ -1,0 +1,296 @@
+"""The page in a real browser: what a risk officer sees, live, and what hostile news cannot do to it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import fictional
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
+from pydantic import SecretStr
+from serving import Process, running, sink
+
+from riskwire.pipeline import Topic
+from riskwire.records import Evidence
+from riskwire.settings import Settings, WebSettings
+from riskwire.store import Store
+
+CHROMIUM = shutil.which("chromium")
+PATIENCE_MS = 60_000
+ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [pytest.mark.needs_browser, pytest.mark.asyncio(loop_scope="module")]
+
+expect.set_options(timeout=PATIENCE_MS)
+
+HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script> \U0001f4a5\U0001f4a5 Veldara'
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not there: apt-get update && apt-get install -y chromium")
+    async with async_playwright() as driver:
+        opened = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield opened
+        await opened.close()
+
+
+@dataclass
+class Seen:
+    """A page, its store, and what its console complained of."""
+
+    page: Page
+    store: Store
+    process: Process
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def watching(
+    browser: Browser, data: Path, *, days: int = 3, width: int = 1440, scheme: str = "light", token: str | None = None
+) -> AsyncIterator[Seen]:
+    """A store with made-up news, served, and a page open on it."""
+    with Store.open(Settings(data=data)) as store:
+        await sink(store, fictional.world(days=days))
+        process = Process(store)
+        settings = Settings(web=WebSettings(port=0, token=SecretStr(token) if token else None))
+        async with running(settings, store, process.services()) as url:
+            context = await browser.new_context(
+                viewport={"width": width, "height": 900},
+                color_scheme="dark" if scheme == "dark" else "light",
+                locale="en-GB",
+                timezone_id="UTC",
+            )
+            context.set_default_timeout(PATIENCE_MS)
+            page = await context.new_page()
+            seen = Seen(page, store, process, url)
+            page.on("console", lambda said: seen.complaints.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+            await page.goto(f"{url}/?token={token}" if token else url)
+            await expect(page.get_by_test_id("status")).to_contain_text("live")
+            try:
+                yield seen
+            finally:
+                await context.close()
+
+
+async def test_the_board_shows_mood_alerts_targets_and_status_without_a_complaint(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        await expect(page.get_by_test_id("alert-row")).to_have_count(3)
+        await expect(page.get_by_test_id("alert-row").first).to_contain_text("Veldara Chemicals")
+        await expect(page.get_by_test_id("alert-row").first).to_contain_text("critical")
+        await expect(page.get_by_test_id("target-row")).to_have_count(len(fictional.NAMES))
+        await expect(page.get_by_test_id("market-chart").locator("canvas")).to_be_visible()
+        await expect(page.get_by_test_id("market-chart")).to_contain_text("stories")
+        await expect(page.get_by_test_id("status")).to_contain_text("2 Mar")
+        await expect(page.get_by_test_id("status")).to_contain_text("fictional@1")
+        assert seen.complaints == []
+
+
+async def test_an_alert_opens_to_its_evidence_with_the_span_marked(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        await page.get_by_test_id("alert-row").first.click()
+        detail = page.get_by_test_id("alert-detail")
+        await expect(detail.get_by_role("heading", name="Veldara Chemicals")).to_be_visible()
+        await expect(detail.get_by_test_id("evidence")).to_have_count(6)
+        await expect(detail.locator("[data-testid=evidence] mark").first).to_have_text("Veldara Chemicals")
+        await expect(detail).to_contain_text("19 negative stories")
+        await expect(detail).to_contain_text("would not have fired")
+        await expect(detail.locator(".timeline-head strong")).to_have_text(["Fired", "Escalated"], use_inner_text=True)
+        link = detail.get_by_test_id("evidence").first.get_by_role("link")
+        await expect(link).to_have_attribute("rel", "noopener noreferrer")
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_test_id("alert-detail")).to_have_count(0)
+        await expect(page.get_by_test_id("alert-row").first).to_be_focused()
+        assert seen.complaints == []
+
+
+async def test_a_target_opens_to_its_trend_and_stories(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        await page.get_by_test_id("target-row").filter(has_text="Veldara").click()
+        detail = page.get_by_test_id("target-detail")
+        await expect(detail.locator("canvas")).to_be_visible()
+        await expect(detail.get_by_test_id("story-row").first.locator("mark")).to_have_text("Veldara Chemicals")
+        await detail.get_by_role("button", name="24 h").click()
+        await expect(detail.get_by_role("button", name="24 h")).to_have_attribute("aria-pressed", "true")
+        assert seen.complaints == []
+
+
+async def test_a_new_alert_arrives_without_reload(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        await expect(page.get_by_test_id("alert-row")).to_have_count(3)
+        await page.evaluate("window.same = true")
+        later = fictional.NOON + timedelta(minutes=1)
+        fresh = fictional.alert("fresh", target="entity:pelorum", at=later, severity="critical")
+        await sink(seen.store, {Topic.ALERTS: [fresh]})
+        await expect(page.get_by_test_id("alert-row")).to_have_count(4)
+        await expect(page.get_by_test_id("alert-row").first).to_contain_text("Pelorum Energy")
+        await expect(page.get_by_test_id("status")).to_contain_text("3")
+        assert await page.evaluate("window.same")
+        await sink(
+            seen.store,
+            {Topic.ALERTS: [fresh.model_copy(update={"status": "resolved", "at": later + timedelta(days=3)})]},
+        )
+        await expect(page.get_by_test_id("alert-row").first).to_contain_text("resolved")
+        await expect(page.get_by_test_id("alert-row")).to_have_count(4)
+
+
+async def test_an_open_alert_follows_its_episode(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        await page.get_by_test_id("alert-row").filter(has_text="Osmark").click()
+        await expect(page.locator(".timeline-head")).to_have_count(1)
+        await sink(
+            seen.store,
+            {Topic.ALERTS: [fictional.alert("osmark", target="entity:osmark", status="escalated", at=fictional.NOON)]},
+        )
+        await expect(page.locator(".timeline-head")).to_have_count(2)
+
+
+async def test_hostile_news_is_text_and_its_links_lead_nowhere(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        start = len(HOSTILE) - len("Veldara")
+        evidence = fictional.evidence(
+            0, text=HOSTILE, start=start, end=len(HOSTILE), title=HOSTILE, url="javascript:window.hurt=1"
+        )
+        hostile = {"name": HOSTILE, "target": "entity:<b>&\"'/ %2e", "severity": "critical"}
+        later = fictional.NOON + timedelta(hours=1)
+        about = fictional.signal(
+            "x",
+            target="entity:<b>&\"'/ %2e",
+            name=HOSTILE,
+            title=HOSTILE,
+            url="javascript:window.hurt=1",
+            at=later,
+            evidence=Evidence(text=HOSTILE, start=start, end=len(HOSTILE)),
+        )
+        await sink(
+            seen.store,
+            {
+                Topic.ANALYSES: [fictional.analysis("x", title=HOSTILE, at=later)],
+                Topic.SIGNALS: [about],
+                Topic.ALERTS: [fictional.alert("x", at=later, summary=HOSTILE, evidence=(evidence,), **hostile)],
+            },
+        )
+        row = page.get_by_test_id("alert-row").filter(has_text="<img src=x")
+        await row.click()
+        detail = page.get_by_test_id("alert-detail")
+        # offsets count code points: two emoji before the span are two, not four
+        await expect(detail.locator("mark")).to_have_text("Veldara")
+        await expect(detail.get_by_test_id("evidence").get_by_role("link")).to_have_count(0)
+        await detail.get_by_role("button", name="Trend and all stories").click()
+        await expect(page.get_by_test_id("target-detail").locator("mark")).to_have_text("Veldara")
+        assert await page.locator("main img, main script, dialog img, dialog script").count() == 0
+        assert await page.evaluate("window.hurt") is None
+        assert seen.complaints == []
+
+
+async def test_an_acknowledgement_is_taken_and_shown(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        await page.get_by_test_id("alert-row").first.click()
+        await page.get_by_label("Your name").fill("Ada")
+        await page.get_by_label("Comment", exact=True).fill("calling their treasurer")
+        await page.get_by_role("button", name="Acknowledge").click()
+        await expect(page.locator(".timeline")).to_contain_text("acknowledge by Ada")
+        await expect(page.locator(".timeline")).to_contain_text("calling their treasurer")
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_test_id("alert-row").first).to_contain_text("acknowledged")
+
+
+async def test_targets_can_be_searched_and_sorted_from_the_keyboard(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        rows = page.get_by_test_id("target-row")
+        await page.get_by_label("Find a target").fill("bank")
+        await expect(rows).to_have_count(2)
+        await page.get_by_label("Find a target").fill("")
+        await expect(rows).to_have_count(len(fictional.NAMES))
+        await page.get_by_role("button", name="Name", exact=True).focus()
+        await page.keyboard.press("Enter")
+        await expect(rows.first).to_contain_text("Arctessa Air")
+        await rows.first.get_by_role("button").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_test_id("target-detail")).to_be_visible()
+
+
+async def test_a_deep_link_opens_what_it_names_and_back_closes_it(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path) as seen:
+        page = seen.page
+        await page.goto(f"{seen.url}/#target/{fictional.VELDARA}")
+        await expect(page.get_by_test_id("target-detail")).to_contain_text("Veldara Chemicals")
+        await page.go_back()
+        await expect(page.get_by_test_id("target-detail")).to_have_count(0)
+
+
+async def test_with_a_token_the_page_opens_once_by_address_and_then_by_cookie(browser: Browser, tmp_path: Path) -> None:
+    async with watching(browser, tmp_path, token="s3cret") as seen:
+        await expect(seen.page.get_by_test_id("alert-row")).to_have_count(3)
+        assert "token" not in seen.page.url
+        await seen.page.goto(seen.url)
+        await expect(seen.page.get_by_test_id("alert-row")).to_have_count(3)
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_text_stands_out_and_nothing_overflows(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    async with watching(browser, tmp_path, width=width, scheme=scheme) as seen:
+        page = seen.page
+        await expect(page.get_by_test_id("target-row")).to_have_count(len(fictional.NAMES))
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert await page.evaluate(FAINT) == []
+        await page.get_by_test_id("alert-row").first.click()
+        await expect(page.get_by_test_id("evidence")).to_have_count(6)
+        assert await page.evaluate("document.getElementById('drawer').scrollWidth <= innerWidth")
+        assert await page.evaluate(FAINT) == []
+
+
+FAINT = """() => {
+  const parts = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const colour = parts(getComputedStyle(node).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    const hidden = !node.checkVisibility() || node.closest("noscript, :disabled, option");
+    if (hidden || !walker.currentNode.textContent.trim()) continue;
+    const [a, b] = [light(parts(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${node.className}: ${node.textContent.slice(0, 30)}`);
+  }
+  return faint;
+}"""

@@ -1,0 +1,59 @@
+"""The README's commands on Kafka, as they stand there, in their order, against a real broker."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from broker import Broker
+from cli import riskwire
+from services_on_kafka import Service, ended, on_kafka
+
+pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
+
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+SERVICES = ("ingest", "infer", "alert", "sink", "notify", "serve")
+
+
+def _commands() -> list[list[str]]:
+    found = re.search(r"^```sh\nexport RISKWIRE_BUS__URL=kafka://127\.0\.0\.1:9092\n(.*?)^```", README, re.M | re.S)
+    assert found is not None
+    return [line.split() for line in found[1].splitlines()]
+
+
+def test_the_commands_on_kafka_do_what_they_say(kafka_broker: Broker, tmp_path: Path) -> None:
+    feeds = tmp_path / "feeds.yaml"
+    feeds.write_text("- {id: nobody, url: https://news.example/rss.xml}\n")
+    env = on_kafka(kafka_broker, "readme-") | {
+        "RISKWIRE_DATA": str(tmp_path / "data"),
+        "RISKWIRE_FEEDS": str(feeds),  # not the list that ships: a test polls nobody
+    }
+    running: dict[str, Service] = {}
+    try:
+        for program, command, *words in _commands():
+            assert program == "riskwire"
+            if command in SERVICES:
+                running[command] = Service(command, env, tmp_path / f"{command}.log")  # on a port that is free
+                continue
+            for service in running.values():
+                service.until_ready()
+            done = riskwire(command, *words, env=env)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.strip()
+        assert tuple(running) == SERVICES
+        for service in running.values():
+            service.process.send_signal(signal.SIGTERM)
+        for name, service in running.items():
+            assert ended(service.process) == 0, f"{name}: {service.said()}"
+    finally:
+        for service in running.values():
+            if service.process.poll() is None:
+                service.process.kill()
+                service.process.wait(timeout=20)
+
+
+def test_each_service_has_a_port_of_its_own() -> None:
+    ports = [words[words.index("--port") + 1] for words in _commands() if "--port" in words]
+    assert len(set(ports)) == len(ports) == len(SERVICES) - 1

@@ -1,0 +1,49 @@
+"""Run as a process by test_kafka_stuck.py: `riskwire alert` whose task hangs on one partition, in the way it is told.
+
+Arguments: how (await, thread, loop), then those of `riskwire`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from riskwire.alerting.stage import AlertStage, AlertTask
+from riskwire.bus import Message
+from riskwire.cli import main as cli
+from riskwire.stage.batch_loop import Step
+
+HANGS_ON = 0
+LONG_S = 3_600.0
+
+
+class HangingTask:
+    def __init__(self, how: str, partition: int, task: AlertTask) -> None:
+        self._how = how if partition == HANGS_ON else ""
+        self._task = task
+
+    async def process(self, batch: Sequence[Message]) -> Step:
+        if self._how == "await":
+            await asyncio.Event().wait()
+        elif self._how == "thread":
+            await asyncio.to_thread(time.sleep, LONG_S)
+        elif self._how == "loop":
+            time.sleep(LONG_S)  # noqa: ASYNC251 (the loop stands still: that is the fault)
+        return await self._task.process(batch)
+
+
+def main() -> None:
+    how = sys.argv.pop(1)
+    opened = AlertStage.open
+
+    def open_hanging(stage: AlertStage, partition: int, state: Mapping[str, bytes]) -> HangingTask:
+        return HangingTask(how, partition, opened(stage, partition, state))
+
+    AlertStage.open = open_hanging  # type: ignore[method-assign, assignment]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

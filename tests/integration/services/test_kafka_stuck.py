@@ -1,0 +1,138 @@
+"""A service that gets nowhere says so at /readyz and leaves with a code, however it hangs; its successor goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from broker import Broker
+from cli import lines, riskwire
+from kafka_reader import committed_positions
+from services_on_kafka import Service, articles, ended, on_kafka, publish, running, until, with_bus
+
+from riskwire.bus import Outgoing
+from riskwire.bus.kafka.bus import KafkaBus
+from riskwire.pipeline import Topic
+from riskwire.records import Mark
+from riskwire.settings import KafkaSettings
+
+pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
+
+_NUMBERS = itertools.count()
+STUCK_S = 8
+PROGRAM = Path(__file__).with_name("kafka_hanging_alert.py")
+
+
+class Hanging(Service):
+    """`riskwire alert` that hangs on one of its two partitions."""
+
+    def __init__(self, how: str, env: dict[str, str], log: Path) -> None:
+        super().__init__("alert", env, log, program=(sys.executable, PROGRAM, how))
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("await", 2, "riskwire: signals[0]: alert has made no progress for"),
+        ("thread", 1, "alert has made no progress for"),
+        ("loop", 1, "Timeout (0:00:08)!"),
+    ],
+)
+def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
+    kafka_broker: Broker, tmp_path: Path, how: str, code: int, said: str
+) -> None:
+    prefix = f"stuck{next(_NUMBERS)}-"
+    env = on_kafka(kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=4, stuck_after_s=STUCK_S)
+    assert riskwire("topics", "create", env=env).returncode == 0
+    mark = Mark.model_validate({"from": 0, "seen_at": "2026-03-02T12:00:00Z"}).to_bytes()
+    publish(kafka_broker, KafkaSettings(prefix=prefix), [Outgoing(Topic.SIGNALS, None, mark, p) for p in (0, 1)])
+    log = tmp_path / "alert.log"
+    service = Hanging(how, env, log)
+    try:
+        if how != "loop":  # which cannot answer any more
+            until(
+                lambda: not_ready(service)["alert"].startswith("signals[0]: no progress for") or _left(service),
+                why=service.said,
+            )
+            assert not _left(service), f"it left before it had told: {service.said()}"
+        assert ended(service.process) == code
+        assert said in service.said()
+    except BaseException:
+        print(service.said())
+        raise
+    finally:
+        service.end()
+    with running("alert", env, log) as successor:
+        until(lambda: min(positions(kafka_broker, prefix)) >= 1, why=successor.said)
+
+
+def not_ready(service: Service) -> dict[str, str]:
+    """What is told of each stage where the answer is 503; '' of any other."""
+    status, body = service.probe()
+    stages = body["stages"] if status == 503 else ()
+    return defaultdict(str, {stage["name"]: stage.get("detail", "") for stage in stages})
+
+
+def _left(service: Service) -> bool:
+    return service.process.poll() is not None
+
+
+def positions(broker: Broker, prefix: str) -> list[int]:
+    """Where alert has read to, by partition."""
+    return list(committed_positions(broker.client, f"{prefix}alert", f"{prefix}signals", 2).values())
+
+
+def test_a_worker_that_has_no_partition_stands_by_and_is_ready(kafka_broker: Broker, tmp_path: Path) -> None:
+    prefix = f"stuck{next(_NUMBERS)}-"
+    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3)
+    assert riskwire("topics", "create", env=env).returncode == 0
+
+    with running("alert", env, tmp_path / "one.log") as one:
+        until(lambda: one.detail("alert") == "1 partitions", why=one.said)
+        with running("alert", env, tmp_path / "other.log") as other:
+            shared = ["1 partitions", "stands by"]
+            until(lambda: sorted(each.detail("alert") for each in (one, other)) == shared, why=other.said)
+            for each in (one, other):
+                each.until_ready()
+
+
+def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(kafka_here: None, tmp_path: Path) -> None:
+    # The topic that holds groups cannot be made, so there is never a coordinator; everything else works.
+    with Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"}).running() as broker:
+        env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
+        assert riskwire("topics", "create", env=env).returncode == 0
+        with running("notify", env, tmp_path / "notify.log") as service:
+            until(
+                lambda: not_ready(service)["notify"].startswith("has not got into the group for") or _left(service),
+                why=service.said,
+            )
+            assert not _left(service), f"it left before it had told: {service.said()}"
+            assert ended(service.process) == 2
+            assert "riskwire: notify has not got into its group for" in service.said()
+
+
+def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broker: Broker, tmp_path: Path) -> None:
+    prefix = f"stuck{next(_NUMBERS)}-"
+    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=8, stuck_after_s=STUCK_S)
+    assert riskwire("topics", "create", env=env).returncode == 0
+
+    async def leave_a_backlog(bus: KafkaBus) -> None:
+        await (await anext(bus.assignments("infer", Topic.ARTICLES))).restore()
+        async with bus.publisher("test") as publisher:
+            await publisher.publish(articles(range(3)), {})
+
+    settings = KafkaSettings(prefix=prefix, session_timeout_s=3)
+    asyncio.run(with_bus(kafka_broker, settings, leave_a_backlog))
+    added = riskwire("watchlist", "add", "acme", "--name", "Acme Corp", env=env)
+    assert added.returncode == 0, added.stderr
+    told = 'riskwire_stage_progress_timestamp_seconds{stage="history"}'
+    with running("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
+        until(lambda: sink.metric(told) > 0, why=sink.said)
+        began = sink.metric(told)
+        until(lambda: sink.metric(told) - began > 1.5 * STUCK_S or _left(sink), why=sink.said)
+        assert not _left(sink), sink.said()
+        assert lines("status", env=env)[0]["lag"]["history"] == 1, "it waits until infer has read what came before"

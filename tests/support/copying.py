@@ -1,0 +1,28 @@
+"""The stage that both kill tests run in a process: copies articles to analyses, counting in its state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from riskwire.bus import Message, Outgoing
+from riskwire.pipeline import Topic
+from riskwire.stage.batch_loop import Step, Task
+
+
+class Copy:
+    name = "copy"
+    topic = Topic.ARTICLES
+
+    def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
+        return CopyTask(partition, int(state.get("count", b"0")))
+
+
+class CopyTask:
+    def __init__(self, partition: int, count: int) -> None:
+        self.partition = partition
+        self.count = count
+
+    async def process(self, batch: Sequence[Message]) -> Step:
+        self.count += len(batch)
+        results = [Outgoing(Topic.ANALYSES, None, message.value, self.partition) for message in batch]
+        return Step(results, {"count": b"%d" % self.count})

@@ -1,0 +1,90 @@
+"""The watchlist: read whole or refused with file, entry and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from riskwire.entities.isin import is_isin
+from riskwire.entities.watchlist import Watchlist, read_watchlist
+from riskwire.errors import SettingsError
+
+YAML = """
+- {id: aapl, name: Apple Inc., aliases: [Apple], tickers: [$aapl], isin: US0378331005, group: tech}
+- {id: gm, name: General Motors}
+"""
+CSV = """\ufeffid,name,aliases,tickers,isin,group
+aapl,Apple Inc.,Apple|iPhone maker,AAPL;APC,US0378331005,tech
+gm,"General Motors",,,,
+"""
+
+
+def write(folder: Path, text: str, name: str = "watch.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_yaml_is_read(tmp_path: Path) -> None:
+    watchlist = read_watchlist(write(tmp_path, YAML))
+    apple, gm = watchlist.entities
+    assert (apple.target, apple.tickers, apple.isin, apple.group) == ("entity:aapl", ("AAPL",), "US0378331005", "tech")
+    assert (gm.aliases, gm.group) == ((), None)
+    assert watchlist.members("tech") == (apple,)
+
+
+def test_csv_with_the_same_columns_is_read(tmp_path: Path) -> None:
+    apple, gm = read_watchlist(write(tmp_path, CSV, "watch.csv")).entities
+    assert (apple.aliases, apple.tickers) == (("Apple", "iPhone maker"), ("AAPL", "APC"))
+    assert gm.name == "General Motors"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("- {id: a, name: Acme}\n- {id: b, name: B, aliases: [ACME Corp.]}", "w.yaml", ["'a' and 'b'", "ACME Corp."]),
+        (
+            "- {id: a, name: A1, tickers: [GM]}\n- {id: b, name: B1, tickers: [gm]}",
+            "w.yaml",
+            ["'a' and 'b'", "ticker 'GM'"],
+        ),
+        ("- {id: a, name: A1, tickers: [GM]}\n- {id: b, name: GM}", "w.yaml", ["'a' and 'b'", "GM"]),
+        ("- {id: a, name: A1}\n- {id: A, name: B1}", "w.yaml", ["both claim the id"]),
+        ("- {id: a, name: A1, isin: US0378331006}", "w.yaml", ["entry 1 (a)", "isin", "US0378331006"]),
+        ("- {id: a, name: A1, alias: x}", "w.yaml", ["entry 1 (a)", "alias", "there is no such field"]),
+        ("- {id: a}", "w.yaml", ["entry 1 (a)", "name: is needed"]),
+        ("- {id: a, name: '...'}", "w.yaml", ["name", "no letter or digit"]),
+        ("- just text", "w.yaml", ["entry 1", "mapping"]),
+        ("a: b", "w.yaml", ["must be a list"]),
+        ("[", "w.yaml", ["the watchlist cannot be read: line 1, column 2"]),
+        ("id,nome\na,Acme\n", "w.csv", ["columns", "nome"]),
+        ("id,name\na,Acme,extra\n", "w.csv", ["line 2", "more cells"]),
+        ("id,name\n,Acme\n", "w.csv", ["line 2", "id: is needed"]),
+        ("", "w.csv", ["columns"]),
+    ],
+)
+def test_a_bad_watchlist_names_file_entry_and_field(tmp_path: Path, text: str, name: str, words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_watchlist(write(tmp_path, text, name))
+    for word in [name, *words]:
+        assert word in str(caught.value)
+
+
+def test_a_watchlist_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_watchlist(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        read_watchlist(tmp_path / "bytes.yaml")
+
+
+def test_an_empty_watchlist_is_false() -> None:
+    assert not Watchlist()
+
+
+@pytest.mark.parametrize("isin", ["US0378331005", "DE0007164600", "GB0005405286", "CH0012032048", "AU0000XVGZA3"])
+def test_the_check_digit_of_an_isin_counts(isin: str) -> None:
+    assert is_isin(isin)
+    assert not is_isin(isin[:-1] + str((int(isin[-1]) + 1) % 10))
+    assert not is_isin(isin.lower())

@@ -1,0 +1,76 @@
+"""`Record.trusted`: quicker than the constructor, and no different for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import PydanticSerializationError
+
+from riskwire.records import Article, Evidence, Mark, Record, Sentiment, Signal, Tick, WatchlistChange
+
+AT = datetime(2026, 3, 2, 12, 0, 1, 250_000, tzinfo=UTC)
+FIELDS = {
+    "evidence": Evidence(text="Acme falls", start=0, end=4),
+    "sentiment": Sentiment(negative=0.9, neutral=0.1, positive=0.0),
+    "relevance": 1.0,
+    "seen_at": AT,
+    "published_at": AT,
+    "url": "https://news.example/1",
+    "title": "Acme falls – «hard»",
+    "source": "wire",
+    "story": "5f",
+    "version": 2,
+    "article": "5f2c",
+    "groups": ("tech",),
+    "name": "Acme",
+    "target": "entity:acme",
+}
+
+
+def test_a_trusted_record_is_the_record_that_the_constructor_makes_whatever_the_order_of_its_fields() -> None:
+    made, trusted = Signal(**FIELDS), Signal.trusted(**FIELDS)
+    assert trusted == made
+    assert trusted.to_bytes() == made.to_bytes()
+    assert Signal.model_validate_json(trusted.to_bytes()) == made
+    assert list(trusted.model_dump()) == list(Signal.model_fields)
+    assert trusted.model_copy(update={"name": "Acme Corp"}) == made.model_copy(update={"name": "Acme Corp"})
+
+
+def test_trusted_records_share_nothing_that_one_could_change_for_another() -> None:
+    first, second = (
+        Sentiment.trusted(negative=0.1, neutral=0.9, positive=0.0),
+        Sentiment.trusted(negative=0.2, neutral=0.8, positive=0.0),
+    )
+    assert (first.negative, second.negative) == (0.1, 0.2)
+
+
+def test_a_trusted_record_that_lacks_a_field_cannot_be_written() -> None:
+    with pytest.raises(PydanticSerializationError):
+        Article.trusted(id="5f2c", version=1).to_bytes()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Signal(**FIELDS),
+        Signal(**FIELDS | {"version": 10**30, "title": '"\\\x00\x1f\x7f\u2028\N{GRINNING FACE}'}),
+        Mark.model_validate({"from": 3, "seen_at": AT, "stories": 2, "buckets": {1_772_000_000: 2}}),
+        WatchlistChange(
+            id="acme", entry={"id": "acme", "weights": [0.1, 1e-9, 1e300], "more": {"a": None}}, at=AT, command=3
+        ),
+        Tick(seen_at=datetime(2026, 3, 2, tzinfo=UTC)),
+    ],
+    ids=["a signal", "whole numbers beyond 64 bits", "fields under another name", "any value", "full seconds"],
+)
+def test_a_record_is_written_as_pydantic_writes_it(record: Record) -> None:
+    assert record.to_bytes() == record.__pydantic_serializer__.to_json(record, by_alias=True)
+
+
+@given(st.floats(0.0, 1.0), st.text(st.characters(codec="utf-8")), st.datetimes(timezones=st.just(UTC)))
+def test_whatever_its_values_a_record_is_written_as_pydantic_writes_it(value: float, text: str, at: datetime) -> None:
+    record = Signal(**FIELDS | {"relevance": round(value, 4), "title": text, "seen_at": at, "name": text})
+    assert record.to_bytes() == record.__pydantic_serializer__.to_json(record, by_alias=True)
+    assert Signal.written(record.__dict__) == record.to_bytes()

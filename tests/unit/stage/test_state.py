@@ -1,0 +1,67 @@
+"""Keyed state: committed entries plus the changes of each step are always the entries there are."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskwire.stage.state import KeyedState
+
+KEYS = st.sampled_from(["a", "b", "c"])
+STEPS = st.lists(st.lists(st.tuples(st.sampled_from(["set", "touch", "delete"]), KEYS, st.integers(0, 9))))
+
+
+def open_state(committed: dict[str, bytes]) -> KeyedState[list[int]]:
+    return KeyedState("item/", committed, encode=bytes, decode=list)
+
+
+def commit(committed: dict[str, bytes], changes: dict[str, bytes | None]) -> None:
+    for key, value in changes.items():
+        if value is None:
+            del committed[key]  # a KeyError here: a deletion of what was never committed
+        else:
+            committed[key] = value
+
+
+@given(STEPS)
+def test_committed_entries_and_the_changes_of_each_step_are_the_entries(
+    steps: list[list[tuple[str, str, int]]],
+) -> None:
+    committed = {"other/a": b"untouched"}
+    state = open_state(committed)
+    for step in steps:
+        for action, key, number in step:
+            if action == "set":
+                state.set(key, [number])
+            elif key in state and action == "touch":
+                state[key].append(number)
+                state.touch(key)
+            elif key in state:
+                state.delete(key)
+        commit(committed, state.take_changes())
+        assert open_state(committed).entries == state.entries
+        assert state.take_changes() == {}, "nothing has changed since"
+    assert committed["other/a"] == b"untouched"
+
+
+def test_a_value_is_encoded_once_a_step_however_often_it_changed() -> None:
+    encoded: list[list[int]] = []
+
+    def encode(value: list[int]) -> bytes:
+        encoded.append(list(value))
+        return bytes(value)
+
+    state: KeyedState[list[int]] = KeyedState("", {}, encode=encode, decode=list)
+    state.set("a", [1])
+    for number in range(5):
+        state["a"].append(number)
+        state.touch("a")
+    state.take_changes()
+    assert encoded == [[1, 0, 1, 2, 3, 4]]
+
+
+def test_an_entry_that_was_set_and_deleted_in_one_step_leaves_no_trace() -> None:
+    state = open_state({})
+    state.set("a", [1])
+    state.delete("a")
+    assert state.take_changes() == {}
