@@ -67,7 +67,7 @@ $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "riskwire needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not there')." >&2; \
 		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -m venv --upgrade .venv || { \
+	@$(PYTHON) -m venv .venv || { \
 		echo "The environment .venv could not be made with '$(PYTHON) -m venv'; on Debian: apt install python3-venv" >&2; exit 1; }
 	@echo "Installing what riskwire needs into .venv (once; about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -84,6 +84,7 @@ def test_missing_texts_may_be_null() -> None:
         ("a.csv", b"date,title\n2009-01-01,GM\n", "not JSON lines"),
         ("a.parquet", b"PAR1\x00\x00{", "not JSON lines"),
     ],
+    ids=["plain as gz", "gz as zst", "gz as plain", "zst as plain", "empty as gz", "truncated gz", "CSV", "Parquet"],
 )
 def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     path = tmp_path / name
