@@ -1,4 +1,4 @@
-"""The README's commands on Kafka, as they stand there, in their order, against a real broker."""
+"""The commands of deploy/README.md, in their order, against a real broker."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from services_on_kafka import Service, ended, on_kafka
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+DEPLOY = (Path(__file__).parents[3] / "deploy" / "README.md").read_text(encoding="utf-8")
 SERVICES = ("ingest", "infer", "alert", "sink", "notify", "serve")
 
 
 def _commands() -> list[list[str]]:
-    found = re.search(r"^```sh\nexport RISKWIRE_BUS__URL=kafka://127\.0\.0\.1:9092\n(.*?)^```", README, re.M | re.S)
+    found = re.search(r"^```sh\nexport RISKWIRE_BUS__URL=kafka://127\.0\.0\.1:9092\n(.*?)^```", DEPLOY, re.M | re.S)
     assert found is not None
     return [line.split() for line in found[1].splitlines()]
 
 
-def test_the_commands_on_kafka_do_what_they_say(kafka_broker: Broker, tmp_path: Path) -> None:
+def test_the_commands_of_deploy_readme_succeed(kafka_broker: Broker, tmp_path: Path) -> None:
     feeds = tmp_path / "feeds.yaml"
-    feeds.write_text("- {id: nobody, url: https://news.example/rss.xml}\n")
+    feeds.write_text("- {id: unreachable, url: https://news.example/rss.xml}\n")
     env = on_kafka(kafka_broker, "readme-") | {
         "RISKWIRE_DATA": str(tmp_path / "data"),
-        "RISKWIRE_FEEDS": str(feeds),  # not the list that ships: a test polls nobody
+        "RISKWIRE_FEEDS": str(feeds),  # the shipped list would poll real feeds
     }
     running: dict[str, Service] = {}
     try:
         for program, command, *words in _commands():
             assert program == "riskwire"
             if command in SERVICES:
-                running[command] = Service(command, env, tmp_path / f"{command}.log")  # on a port that is free
+                running[command] = Service(command, env, tmp_path / f"{command}.log")  # on a free port
                 continue
             for service in running.values():
                 service.until_ready()
@@ -54,6 +54,6 @@ def test_the_commands_on_kafka_do_what_they_say(kafka_broker: Broker, tmp_path: 
                 service.process.wait(timeout=20)
 
 
-def test_each_service_has_a_port_of_its_own() -> None:
+def test_each_service_has_its_own_port() -> None:
     ports = [words[words.index("--port") + 1] for words in _commands() if "--port" in words]
     assert len(set(ports)) == len(ports) == len(SERVICES) - 1
