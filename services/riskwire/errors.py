@@ -1,22 +1,24 @@
-"""Every error riskwire raises on purpose.
+"""The errors that riskwire raises on purpose.
 
-    RiskwireError                 something a person can act on; `str(error)` is the whole message
-    ├── SettingsError             a setting, a feed list or a watchlist that cannot be used
-    ├── BundleError               a model bundle that is missing, damaged or of the wrong kind
-    ├── DeviceError               the asked-for device or its runtime is not there
-    ├── BusError                  the bus cannot be opened or has failed
-    │   ├── BusVersionError       written by a newer riskwire
-    │   └── FencedError           another worker or publisher has taken over
-    ├── StoreError                the store cannot be opened or has failed
-    │   └── StoreVersionError     written by a newer riskwire
-    ├── InUseError                a port or a data directory that another process holds
-    ├── SchemaError               one record that cannot be read, or cannot stand on its topic; goes to the dead letters
-    │   └── TooLargeError         … for its size: shorter it may
-    ├── FetchError                one feed that could not be fetched
-    │   └── RefusedError          … because riskwire will not: address, size or redirect not allowed
-    ├── FeedError                 one document that is not a feed
+    RiskwireError                 a problem that a person can act on; `str(error)` is the complete message
+    ├── SettingsError             a setting, feed list or watchlist that cannot be used
+    ├── BundleError *             a model bundle that is missing, damaged or of the wrong kind
+    ├── DeviceError *             the requested device or its runtime is not available
+    ├── BusError *                the bus cannot be opened or has failed
+    │   ├── BusVersionError *     the bus was written by a newer riskwire
+    │   └── FencedError *         another worker or publisher has taken over
+    ├── StoreError *              the store cannot be opened or has failed
+    │   └── StoreVersionError *   the store was written by a newer riskwire
+    ├── InUseError                a port or data directory that another process holds
+    ├── SchemaError               a record that cannot be read or published; it becomes a dead letter
+    │   └── TooLargeError         a record that is too large for its topic
+    ├── FetchError                a feed that could not be fetched
+    │   └── RefusedError          a fetch that is not allowed: address, size or redirect
+    ├── FeedError                 a document that is not a feed
     └── NotifyError               a notification that could not be delivered
 
+Errors marked * are fatal: a stage that meets one stops. Any other error concerns one record, which becomes a dead
+letter.
 A message says what was wrong, with what value, where, and what to do about it.
 """
 
@@ -24,19 +26,35 @@ from __future__ import annotations
 
 import re
 import reprlib
+from typing import ClassVar
 
 _USERINFO = re.compile(r"(://)[^/\s]*@")
-"""User and password in an address."""
-_SHORT = reprlib.Repr()
-"""A few kilobytes of YAML can hold lists of lists of one list whose whole `repr` no memory can."""
-_SHORT.maxlevel = 4
-_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = 10
-_SHORT.maxstring = _SHORT.maxother = 1_000
+"""User and password in a URL."""
+_MAX_VALUE = 200
+"""Characters of a value in a message."""
+_SHORT_REPR = reprlib.Repr()
+"""Bounded `repr`: nested aliases let a few kilobytes of YAML describe a value whose full `repr` exceeds memory."""
+_SHORT_REPR.maxlevel = 4
+_SHORT_REPR.maxdict = _SHORT_REPR.maxlist = _SHORT_REPR.maxtuple = 10
+_SHORT_REPR.maxset = _SHORT_REPR.maxfrozenset = 10
+_SHORT_REPR.maxstring = _SHORT_REPR.maxother = 1_000
 
 
 class RiskwireError(Exception):
-    """Base of all errors raised on purpose; renders what, value, where and what to do the same way for each, and no
-    password of an address."""
+    """Base of all errors raised on purpose.
+
+    The message has one form for every error: `where: what (got value): cause. do`. User and password of a URL are
+    masked.
+
+    Args:
+        what: what was wrong, in lower case and without a full stop.
+        value: the value that was wrong.
+        where: the setting, file, record or URL.
+        do: what the user can do about it.
+    """
+
+    fatal: ClassVar[bool] = False
+    """Whether a stage that meets this error must stop, because the cause is not the record it works on."""
 
     def __init__(self, what: str, *, value: object = None, where: str = "", do: str = "") -> None:
         self.what = what
@@ -46,31 +64,42 @@ class RiskwireError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        text = f"{self.where}: {self.what}" if self.where else self.what
         if self.value is not None:
-            shown = without_userinfo(_SHORT.repr(self.value))
-            parts.append(f"(got {shown if len(shown) <= 200 else shown[:197] + '...'})")
-        text = " ".join(parts)
+            shown = without_userinfo(_SHORT_REPR.repr(self.value))
+            text += f" (got {shown if len(shown) <= _MAX_VALUE else shown[: _MAX_VALUE - 3] + '...'})"
         if self.__cause__ is not None:
-            name, said = type(self.__cause__).__name__, str(self.__cause__)
-            text += f": {said}" if said.startswith(name) else f": {name}: {said}" if said else f": {name}"
+            text += f": {_cause_text(self.__cause__)}"
         return without_userinfo(f"{text.rstrip('.')}. {self.do}" if self.do else text)
 
 
+def _cause_text(cause: BaseException) -> str:
+    name, message = type(cause).__name__, str(cause)
+    if not message:
+        return name
+    return message if message.startswith(name) else f"{name}: {message}"
+
+
 class SettingsError(RiskwireError):
-    """A setting, a feed list or a watchlist that cannot be used."""
+    """A setting, feed list or watchlist that cannot be used."""
 
 
 class BundleError(RiskwireError):
     """A model bundle that is missing, damaged or of the wrong kind."""
 
+    fatal = True
+
 
 class DeviceError(RiskwireError):
-    """The asked-for device, or the runtime for it, is not there."""
+    """The requested device, or its runtime, is not available."""
+
+    fatal = True
 
 
 class BusError(RiskwireError):
     """The bus cannot be opened or has failed."""
+
+    fatal = True
 
 
 class BusVersionError(BusError):
@@ -78,12 +107,16 @@ class BusVersionError(BusError):
 
 
 class FencedError(BusError):
-    """Another worker has the partition now, or another publisher the name; nothing of the step has happened, unless
-    the answer to its commit was lost before."""
+    """Another worker has taken over the partition, or another publisher the name.
+
+    Nothing of the step was committed, unless an earlier attempt to commit it was never answered.
+    """
 
 
 class StoreError(RiskwireError):
     """The store cannot be opened or has failed."""
+
+    fatal = True
 
 
 class StoreVersionError(StoreError):
@@ -91,27 +124,37 @@ class StoreVersionError(StoreError):
 
 
 class InUseError(RiskwireError):
-    """A port or a data directory that another process holds."""
+    """A port or data directory that another process holds."""
 
 
 class SchemaError(RiskwireError):
-    """One record that cannot be read, or cannot stand on its topic."""
+    """A record that cannot be read, or that its topic does not accept."""
 
 
 class TooLargeError(SchemaError):
-    """A record, or a change of state, that is larger than its topic takes."""
+    """A record, or a change of state, that is larger than its topic accepts.
+
+    Args:
+        max_bytes: the largest size of key and value, if it is known.
+    """
+
+    def __init__(
+        self, what: str, *, value: object = None, where: str = "", do: str = "", max_bytes: int | None = None
+    ) -> None:
+        super().__init__(what, value=value, where=where, do=do)
+        self.max_bytes = max_bytes
 
 
 class FetchError(RiskwireError):
-    """One feed that could not be fetched."""
+    """A feed that could not be fetched."""
 
 
 class RefusedError(FetchError):
-    """A fetch that riskwire will not make: address, size or redirect not allowed."""
+    """A fetch that is not allowed: address, size or redirect."""
 
 
 class FeedError(RiskwireError):
-    """One document that is not a feed."""
+    """A document that is not a feed."""
 
 
 class NotifyError(RiskwireError):
@@ -119,12 +162,23 @@ class NotifyError(RiskwireError):
 
 
 def without_userinfo(text: str) -> str:
-    """A text whose addresses hold no user and no password."""
+    """Returns a text with user and password of its URLs masked."""
     return _USERINFO.sub(r"\1***@", text)
 
 
 def leaves(error: BaseException) -> list[BaseException]:
-    """The errors that an error carries, where it is a group of them; else itself."""
+    """Returns the errors in an exception group, at any depth; for any other error, the error itself."""
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in leaves(part)]
+        return [leaf for member in error.exceptions for leaf in leaves(member)]
     return [error]
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Returns whether an error, or any error in a group, means that the stage cannot continue.
+
+    Fatal are a `RiskwireError` that says so, `OSError` and `MemoryError`. Any other error concerns one record.
+    """
+    return any(
+        leaf.fatal if isinstance(leaf, RiskwireError) else isinstance(leaf, OSError | MemoryError)
+        for leaf in leaves(error)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,14 +12,14 @@ import numpy as np
 from riskwire.bus import Message, Outgoing
 from riskwire.inference.linking import Linker
 from riskwire.inference.model.bundle import Bundle
-from riskwire.inference.model.decode import NamedSpan
-from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.named_spans import NamedSpan
+from riskwire.inference.model.prediction import DocumentPrediction, PredictedSentence, SentencePrediction
+from riskwire.inference.model.sentences import TextDocument
 from riskwire.inference.stage import InferStage
-from riskwire.pipeline import Topic
+from riskwire.pipeline import StageSpec, Topic
 from riskwire.records import Article, content_id
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import Step
+from riskwire.stage import Step
 
 COMPANIES = 500
 ARTICLES_AN_HOUR = 2_000
@@ -69,19 +70,19 @@ class NoCost:
         self.bundle = bundle
         topics = bundle.manifest.heads.topics
         assert topics is not None
-        self._readings: dict[str, Reading] = {}
+        self._readings: dict[str, DocumentPrediction] = {}
         for number, article in enumerate(news):
-            document = Document.of_article(article.title, article.text)
+            document = TextDocument.of_article(article.title, article.text)
             sentiment = (0.9, 0.08, 0.02) if number % 10 == 0 else (0.1, 0.6, 0.3)
             shares = [0.0] * len(topics.labels)
             shares[number % len(shares)] = 1.0
             name = NamedSpan(0, len(" ".join(article.title.split()[:2])), "ORG")
-            self._readings[document.content] = Reading(
+            self._readings[document.content] = DocumentPrediction(
                 document,
                 tuple(
-                    ReadSentence(
+                    PredictedSentence(
                         place,
-                        SentenceReading(
+                        SentencePrediction(
                             sentiment, tuple(shares), (name,) if place.title else (), np.zeros((0, 2), np.int32), None
                         ),
                     )
@@ -89,7 +90,7 @@ class NoCost:
                 ),
             )
 
-    async def analyse(self, documents: Sequence[Document]) -> list[Reading]:
+    async def predict(self, documents: Sequence[TextDocument]) -> list[DocumentPrediction]:
         """The readings, at once."""
         return [self._readings[document.content] for document in documents]
 
@@ -97,17 +98,15 @@ class NoCost:
 def infer_stage(engine: object, signal_partitions: int, group: str) -> InferStage:
     """The real stage under a group's name of its own."""
     stage = InferStage(engine, Linker(), Settings(), signal_partitions=signal_partitions)  # type: ignore[arg-type]
-    stage.name = group  # type: ignore[misc]
+    stage.spec = replace(stage.spec, name=group)
     return stage
 
 
 class ReadyStage:
     """A stage that decides nothing: results and state of an article are looked up, its marks are written as infer's."""
 
-    topic = Topic.ARTICLES
-
     def __init__(self, name: str, ready: Mapping[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]) -> None:
-        self.name = name
+        self.spec = StageSpec(name, Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), name)
         self._ready = ready
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> ReadyStage:

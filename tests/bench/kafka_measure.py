@@ -11,7 +11,7 @@ from kafka_bare import Run
 
 from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
-from riskwire.stage.batch_loop import Stage, run_stage
+from riskwire.stage import BatchStage, run_stage
 
 Kept = list[tuple[int, Sequence[Outgoing], Mapping[str, bytes | None]]]
 """Partition, results and state of each step."""
@@ -100,13 +100,13 @@ class TimedBus:
 
 async def timed_stage(
     bus: KafkaBus,
-    stage: Stage,
+    stage: BatchStage,
     total: int,
     batch: int,
     kept: Kept | None = None,
 ) -> Run:
     """Run a stage over `total` records that are there; what it commits is added to `kept`."""
-    timed = TimedBus(bus, bus.partitions(stage.topic), total)
+    timed = TimedBus(bus, bus.partitions(stage.spec.reads), total)
     timed.kept = kept
     running = asyncio.create_task(run_stage(timed, stage, batch=batch))  # type: ignore[arg-type]
     waiting = asyncio.create_task(timed.done.wait())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +19,7 @@ from riskwire.alerting import AlertStage
 from riskwire.bus import Outgoing
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.sentences import TextDocument
 from riskwire.pipeline import Topic
 from riskwire.records import Article
 from riskwire.settings import AlertingSettings, InferenceSettings, Settings
@@ -89,7 +90,7 @@ async def alert_and_sink_rows(bench: Bench) -> list[Row]:
 
             async def alert(number: int) -> Run:
                 stage = AlertStage(AlertingSettings(), article_partitions=1)
-                stage.name = f"alert-{number}"
+                stage.spec = replace(stage.spec, name=f"alert-{number}")
                 return await timed_stage(bus, stage, len(signals), asked.batch, None if kept else kept)
 
             await alert(0)
@@ -120,8 +121,8 @@ async def _nothing() -> Run:
 async def _sink_row(bench: Bench, bus: object, topic: Topic, records: int, news: int) -> Row:
     async def sink(number: int) -> Run:
         with TemporaryDirectory() as folder, Store.open(Settings(data=Path(folder))) as store:
-            stage = next(stage for stage in sink_stages(store) if stage.topic == topic)
-            stage.name = f"sink-{topic}-{number}"
+            stage = next(stage for stage in sink_stages(store) if stage.spec.reads == topic)
+            stage.spec = replace(stage.spec, name=f"sink-{topic}-{number}")  # type: ignore[misc]
             return await timed_stage(bus, stage, records, bench.asked.batch)  # type: ignore[arg-type]
 
     async def bare(number: int) -> Run:
@@ -160,7 +161,7 @@ async def real_model_row(bench: Bench) -> tuple[list[tuple[str, ...]], list[tupl
         async def alone(_: int) -> Run:
             async with Engine(bundle, settings) as engine:
                 began, worked = time.perf_counter(), time.process_time()
-                await engine.analyse([Document.of_article(one.title, one.text) for one in news])
+                await engine.predict([TextDocument.of_article(one.title, one.text) for one in news])
                 return Run(len(news), time.perf_counter() - began, time.process_time() - worked, [])
 
         runs = await bench.in_turns(ours, alone)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from riskwire.bus import Message, Outgoing
-from riskwire.pipeline import Topic
-from riskwire.stage.batch_loop import Step, Task
+from riskwire.pipeline import StageSpec, Topic
+from riskwire.stage import Step, Task
 
 
 class Copy:
-    name = "copy"
-    topic = Topic.ARTICLES
+    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy")
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
         return CopyTask(partition, int(state.get("count", b"0")))

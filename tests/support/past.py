@@ -96,7 +96,7 @@ class World:
             records = [
                 Message(one.topic, 0, at, one.key, one.value)
                 for at, one in enumerate(results)
-                if one.topic == stage.topic
+                if one.topic == stage.spec.reads
             ]
             if records:
                 await stage.open(0, {}).process(records)

@@ -69,5 +69,5 @@ async def running(settings: Settings, store: Store, services: AppServices) -> As
 async def sink(store: Store, records: dict[Topic, list[Record]]) -> None:
     """Put records into a store by way of the sink."""
     for stage in sink_stages(store):
-        if some := records.get(stage.topic):
-            await stage.open(0, {}).process(fictional.messages(stage.topic, some))
+        if some := records.get(stage.spec.reads):
+            await stage.open(0, {}).process(fictional.messages(stage.spec.reads, some))

@@ -11,10 +11,10 @@ from riskwire import metrics
 from riskwire.alerting.book import Book, Outcome
 from riskwire.bus import Message, Outgoing
 from riskwire.errors import SchemaError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import ALERT, Topic
 from riskwire.records import SIGNALS, Mark, Signal, read_record
 from riskwire.settings import AlertingSettings
-from riskwire.stage.batch_loop import Step, dead_letter
+from riskwire.stage import Step, dead_letter
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +22,7 @@ log = structlog.get_logger(__name__)
 class AlertStage:
     """Follows the targets of each partition of `signals`."""
 
-    name = "alert"
-    topic = Topic.SIGNALS
+    spec = ALERT
 
     def __init__(self, settings: AlertingSettings, article_partitions: int) -> None:
         self._settings = settings
@@ -56,7 +55,7 @@ class AlertTask:
             try:
                 records.append(read_record(SIGNALS, message.value, message.where))
             except SchemaError as error:
-                step.results.append(dead_letter(AlertStage.name, message, error))
+                step.results.append(dead_letter(ALERT.name, message, error))
         for record in records:
             self._book.take(record)
         outcome = self._book.close()

@@ -28,9 +28,9 @@ from riskwire.notify import Notify, run_notify
 from riskwire.pipeline import Topic
 from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import Stage, run_stage
+from riskwire.stage import BatchStage, run_stage
 from riskwire.store import Store, sink_stages
-from riskwire.watching import BATCHES, Follower, HistoryStage, WatchlistEditor, WatchlistStage
+from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.web import AppServices, BusState, Readiness, StageState, create_app, decisions_to, serve
 
 FUTURE = timedelta(hours=1)
@@ -51,7 +51,7 @@ class Monitor:
         self.engine = engine
         self.notify = notify
         self.started = time.monotonic()
-        self.stages: Sequence[Stage] = (
+        self.stages: Sequence[BatchStage] = (
             InferStage(engine, linker, settings, signal_partitions=bus.partitions(Topic.SIGNALS)),
             AlertStage(settings.alerting, article_partitions=bus.partitions(Topic.ARTICLES)),
             *sink_stages(store),
@@ -64,7 +64,7 @@ class Monitor:
     @property
     def groups(self) -> list[str]:
         """The groups that read the bus."""
-        return [*(stage.name for stage in self.stages), self.notify.name]
+        return [*(stage.spec.name for stage in self.stages), self.notify.spec.name]
 
     async def run_stages(self) -> None:
         """Run every stage until the bus is closed.
@@ -77,9 +77,8 @@ class Monitor:
             following = beside.create_task(self._follower.run(), name="follow-watchlist")
             async with asyncio.TaskGroup() as group:
                 for stage in self.stages:
-                    batch = BATCHES.get(stage.name, most)
-                    group.create_task(run_stage(self.bus, stage, batch=batch), name=stage.name)
-                group.create_task(run_notify(self.bus, self.notify, batch=most), name=self.notify.name)
+                    group.create_task(run_stage(self.bus, stage, batch=most), name=stage.spec.name)
+                group.create_task(run_notify(self.bus, self.notify, batch=most), name=self.notify.spec.name)
             following.cancel()
 
     async def drained(self) -> None:

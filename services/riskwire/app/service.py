@@ -29,12 +29,12 @@ from riskwire.ingest.feeds.publication import publish_feeds
 from riskwire.ingest.stage import run_ingest
 from riskwire.logs import configure_logging
 from riskwire.notify import Notify, run_notify
-from riskwire.pipeline import Topic
+from riskwire.pipeline import HISTORY, Topic
 from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import Stage, run_stage
+from riskwire.stage import BatchStage, run_stage
 from riskwire.store import Store, sink_stages
-from riskwire.watching import BATCHES, Follower, HistoryStage, WatchlistEditor, WatchlistStage
+from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.web import AppServices, BusState, Readiness, bind, create_app, create_probes, decisions_to, serve
 
 if TYPE_CHECKING:
@@ -128,11 +128,11 @@ async def _work(settings: Settings, name: ServiceName, bus: KafkaBus) -> AsyncIt
             yield _stages(settings, bus, AlertStage(settings.alerting, bus.partitions(Topic.ARTICLES)))
         elif name == "sink":
             store = stack.enter_context(Store.open(settings))
-            history = HistoryStage(store, bus.ends, partial(bus.lag_for, HistoryStage.name), settings.store)
+            history = HistoryStage(store, bus.ends, partial(bus.lag_for, HISTORY.name), settings.store)
             yield _stages(settings, bus, *sink_stages(store), history)
         elif name == "notify":
             notify = Notify(settings.notify, live=True)
-            yield _Work((notify.name,), lambda: run_notify(bus, notify, batch=settings.bus.batch))
+            yield _Work((notify.spec.name,), lambda: run_notify(bus, notify, batch=settings.bus.batch))
         else:
             engine = await stack.enter_async_context(await _engine(settings))
             linker = await asyncio.to_thread(Linker, watchlist_of(settings.watchlist))
@@ -143,14 +143,13 @@ async def _engine(settings: Settings) -> Engine:
     return Engine(await asyncio.to_thread(Bundle.load, settings.inference.bundle), settings.inference)
 
 
-def _stages(settings: Settings, bus: Bus, *stages: Stage) -> _Work:
+def _stages(settings: Settings, bus: Bus, *stages: BatchStage) -> _Work:
     async def run() -> None:
         async with asyncio.TaskGroup() as group:
             for stage in stages:
-                batch = BATCHES.get(stage.name, settings.bus.batch)
-                group.create_task(run_stage(bus, stage, batch=batch), name=stage.name)
+                group.create_task(run_stage(bus, stage, batch=settings.bus.batch), name=stage.spec.name)
 
-    return _Work(tuple(stage.name for stage in stages), run)
+    return _Work(tuple(stage.spec.name for stage in stages), run)
 
 
 async def _ingest(settings: Settings, bus: KafkaBus) -> _Work:

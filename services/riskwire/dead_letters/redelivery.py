@@ -92,7 +92,7 @@ class Errands:
 
     async def _write(self, message: Message, stage: str) -> str | None:
         try:
-            sinks = {sink.name: sink for sink in sink_stages(self._opened())}
+            sinks = {sink.spec.name: sink for sink in sink_stages(self._opened())}
             if stage not in sinks:
                 return f"there is no stage {stage} any more"
             step = await sinks[stage].open(message.partition, {}).process([message])

@@ -21,16 +21,16 @@ from riskwire.entities.watchlist import WatchedEntity
 from riskwire.errors import SchemaError
 from riskwire.inference import written
 from riskwire.inference.analysis import overall, said_of
-from riskwire.inference.linking import Linker, Linkers
+from riskwire.inference.linking import Linker, LinkerCache
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.reading import Reading
-from riskwire.inference.model.sentences import Document
-from riskwire.inference.seen import SeenRing
-from riskwire.inference.watches import Watches
-from riskwire.pipeline import Topic
+from riskwire.inference.model.prediction import DocumentPrediction
+from riskwire.inference.model.sentences import TextDocument
+from riskwire.inference.seen_articles import SeenArticles
+from riskwire.inference.watchlist_state import WatchlistState
+from riskwire.pipeline import INFER, Topic
 from riskwire.records import ARTICLES, Article, Mark, WatchlistChange, read_record
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import Step, dead_letter
+from riskwire.stage import Step, dead_letter
 from riskwire.story import fingerprints
 
 _SLICE = 64
@@ -54,12 +54,11 @@ class InferStage:
         linker: of the watchlist that the stage is started with; what is commanded lies over it.
     """
 
-    name = "infer"
-    topic = Topic.ARTICLES
+    spec = INFER
 
     def __init__(self, engine: Engine, linker: Linker, settings: Settings, *, signal_partitions: int) -> None:
         self.engine = engine
-        self.linkers = Linkers(linker, settings.inference.watchlists)
+        self.linkers = LinkerCache(linker, settings.inference.watchlists)
         self.settings = settings
         self.signal_partitions = signal_partitions
         self.saying = asyncio.Lock()
@@ -127,8 +126,8 @@ class InferTask:
     def __init__(self, stage: InferStage, partition: int, state: Mapping[str, bytes]) -> None:
         self._stage = stage
         self._partition = partition
-        self._seen = SeenRing(stage.settings.inference.remember, state)
-        self._watches = Watches(state)
+        self._seen = SeenArticles(stage.settings.inference.remember, state)
+        self._watches = WatchlistState(state)
         self._commanded = self._watches.entries()
 
     async def process(self, batch: Sequence[Message]) -> Step:
@@ -149,7 +148,7 @@ class InferTask:
                     commanded = None
                     continue
             except SchemaError as error:
-                step.results.append(dead_letter(self._stage.name, message, error))
+                step.results.append(dead_letter(self._stage.spec.name, message, error))
                 continue
             newest = record.seen_at if newest is None else max(newest, record.seen_at)
             if isinstance(record, Article):
@@ -169,11 +168,11 @@ class InferTask:
     async def _read(self, placed: Sequence[_Placed], step: Step) -> list[Article]:
         """Publish what is said of each article, in order; the articles that count as news."""
         documents = {
-            at: Document.of_article(one.article.title, one.article.text)
+            at: TextDocument.of_article(one.article.title, one.article.text)
             for at, one in enumerate(placed)
             if self._stage.reads(one.article.language) and (one.article.title.strip() or one.article.text.strip())
         }
-        read = await self._stage.engine.analyse([*documents.values()])
+        read = await self._stage.engine.predict([*documents.values()])
         readings = {at: one for at, one in zip(documents, read, strict=True) if one.sentences}
         done = _Written()
         async with self._stage.saying:
@@ -200,7 +199,7 @@ class InferTask:
     def _writing(
         self,
         placed: Sequence[_Placed],
-        readings: Sequence[Reading | None],
+        readings: Sequence[DocumentPrediction | None],
         linkers: Mapping[int, Linker],
         done: _Written,
     ) -> Iterator[None]:

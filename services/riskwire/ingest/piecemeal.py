@@ -17,7 +17,7 @@ from riskwire.bus import Message, Outgoing
 from riskwire.errors import RiskwireError, SchemaError, TooLargeError
 from riskwire.ingest.parsing.clean import cut
 from riskwire.records import Article
-from riskwire.stage.batch_loop import POISON_IN_A_ROW, dead_letter
+from riskwire.stage import MAX_REFUSED_IN_A_ROW, dead_letter
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +112,7 @@ class Piecemeal:
 
     def _count(self, piece: Piece, error: SchemaError) -> None:
         self._in_a_row += 1
-        if self._in_a_row >= POISON_IN_A_ROW:
+        if self._in_a_row >= MAX_REFUSED_IN_A_ROW:
             raise RiskwireError(
                 f"{self._in_a_row} articles in a row were refused; {self._stage} stops so that none is lost",
                 where=piece.origin.where,

@@ -35,8 +35,7 @@ from riskwire.ingest.piecemeal import Piece, Piecemeal
 from riskwire.pipeline import Topic
 from riskwire.records import Article, Feed, Tick, Utc, read_record
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import dead_letter
-from riskwire.stage.dead_letters import commit_with_letters
+from riskwire.stage import commit_with_dead_letters, dead_letter
 
 log = structlog.get_logger(__name__)
 
@@ -231,7 +230,7 @@ class FeedTask:
             results = [*results, *broadcast(Topic.ARTICLES, Tick(seen_at=now).to_bytes(), self._partitions)]
         if results or state:
             state["clock"] = _CLOCK.dump_json(now)
-            await commit_with_letters(self._assignment, self._position, results, state)
+            await commit_with_dead_letters(self._assignment, self._position, results, state)
         if due:
             self._told = now
 

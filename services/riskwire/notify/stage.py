@@ -26,11 +26,10 @@ from riskwire.notify.decision import Episodes
 from riskwire.notify.outbox import Delivery, Outbox
 from riskwire.notify.receiver import receivers_of
 from riskwire.notify.retry import TryError, another_try
-from riskwire.pipeline import Topic
+from riskwire.pipeline import NOTIFY
 from riskwire.records import Alert, read_record
 from riskwire.settings import NotifySettings
-from riskwire.stage.batch_loop import POISON_IN_A_ROW, dead_letter
-from riskwire.stage.dead_letters import commit_with_letters
+from riskwire.stage import MAX_REFUSED_IN_A_ROW, commit_with_dead_letters, dead_letter
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +69,7 @@ class Notify:
         SettingsError: a receiver that cannot be used.
     """
 
-    name: Final = "notify"
-    topic: Final = Topic.ALERTS
+    spec = NOTIFY
 
     def __init__(
         self, settings: NotifySettings, *, live: bool = True, wall: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -139,7 +137,7 @@ async def run_notify(bus: Bus, notify: Notify, *, batch: int, wait_s: float = 1.
     """
     try:
         async with asyncio.TaskGroup() as group:
-            async for assignment in bus.assignments(notify.name, notify.topic):
+            async for assignment in bus.assignments(NOTIFY.name, NOTIFY.reads):
                 try:
                     state = await assignment.restore()
                 except BusError:
@@ -147,7 +145,7 @@ async def run_notify(bus: Bus, notify: Notify, *, batch: int, wait_s: float = 1.
                         continue
                     raise
                 partition = _Partition(notify, assignment, state)
-                group.create_task(partition.run(batch, wait_s), name=f"{notify.name}-{assignment.partition}")
+                group.create_task(partition.run(batch, wait_s), name=f"{NOTIFY.name}-{assignment.partition}")
     finally:
         await notify.close()
 
@@ -179,7 +177,7 @@ class _Partition:
     async def run(self, most: int, wait_s: float) -> None:
         self._notify.owes(self._assignment.partition, len(self._outbox))
         self._enqueue(self._outbox.owed())
-        progress = metrics.STAGE_PROGRESS.labels(stage=self._notify.name)
+        progress = metrics.STAGE_PROGRESS.labels(stage=NOTIFY.name)
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._serve(way), name=f"notify-{way}") for way in self._queues]
             try:
@@ -210,11 +208,11 @@ class _Partition:
         try:
             await self._commit(parts)
         except SchemaError as error:
-            log.warning("a step was refused, taking it record by record", stage=self._notify.name, error=str(error))
+            log.warning("a step was refused, taking it record by record", stage=NOTIFY.name, error=str(error))
             parts = await self._commit_one_by_one(parts)
         else:
             self._refused = 0 if batch else self._refused
-        metrics.STAGE_RECORDS.labels(stage=self._notify.name).inc(len(batch))
+        metrics.STAGE_RECORDS.labels(stage=NOTIFY.name).inc(len(batch))
         self._notify.owes(self._assignment.partition, len(self._outbox))
         self._enqueue([delivery for part in parts for delivery in part.owed])
 
@@ -223,7 +221,7 @@ class _Partition:
         state = {key: value for part in parts for key, value in part.state.items()}
         state[_POSITION] = str(self._position).encode()
         results = [result for part in parts for result in part.results]
-        await commit_with_letters(self._assignment, self._position, results, state)
+        await commit_with_dead_letters(self._assignment, self._position, results, state)
 
     async def _commit_one_by_one(self, parts: Sequence[_Part]) -> list[_Part]:
         """As in `riskwire.stage.batch_loop`: dead letters go with the next part that is not refused, or at the end.
@@ -265,9 +263,9 @@ class _Partition:
 
     def _count_refused(self, message: Message, error: SchemaError) -> None:
         self._refused += 1
-        if self._refused >= POISON_IN_A_ROW:
+        if self._refused >= MAX_REFUSED_IN_A_ROW:
             raise RiskwireError(
-                f"{self._refused} alerts in a row were refused; {self._notify.name} stops so that none is lost",
+                f"{self._refused} alerts in a row were refused; {NOTIFY.name} stops so that none is lost",
                 where=message.where,
                 do="Mend what the error says and start again",
             ) from error
@@ -305,8 +303,8 @@ class _Partition:
         ]
 
     def _dead(self, message: Message, error: SchemaError) -> Outgoing:
-        log.error("record to dead letters", stage=self._notify.name, where=message.where, error=str(error))
-        return dead_letter(self._notify.name, message, error)
+        log.error("record to dead letters", stage=NOTIFY.name, where=message.where, error=str(error))
+        return dead_letter(NOTIFY.name, message, error)
 
     def _given_up(self, delivery: Delivery, error: TryError) -> Outgoing:
         receiver = self._notify.receivers.get(delivery.way)
@@ -317,7 +315,7 @@ class _Partition:
             reason=str(error),
         )
         metrics.NOTIFICATIONS.labels(way=delivery.way.partition(":")[0], outcome="given_up").inc()
-        return dead_letter(self._notify.name, delivery.message, error, receiver=delivery.way)
+        return dead_letter(NOTIFY.name, delivery.message, error, receiver=delivery.way)
 
     def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:

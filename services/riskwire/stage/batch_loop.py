@@ -1,213 +1,143 @@
-"""The loop that every stage is: take a batch of one partition, decide, publish results + state + position as one step.
+"""The loop of a batch stage on one partition: fetch a batch, process it, commit results, state and position.
 
-A stage gives a `Task` for each partition it is assigned. The task decides; it holds no bus. Should it fail on a batch,
-its state is restored and the batch is taken record by record, so that one poison record goes to the dead letters and
-nothing else is lost.
+The task of a stage decides what a batch results in; it has no access to the bus. When a batch fails, the task is opened
+again from the committed state and takes the batch record by record (`isolation.py`), so that a record that cannot be
+processed becomes a dead letter and every other record is processed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import structlog
 
 from riskwire import metrics
-from riskwire.bus import Assignment, Bus, Message, Outgoing
-from riskwire.errors import BundleError, BusError, DeviceError, RiskwireError, StoreError, leaves
-from riskwire.pipeline import Topic
-from riskwire.records import DeadLetter
-from riskwire.stage.dead_letters import commit_with_letters
+from riskwire.bus import Assignment, Message, Outgoing
+from riskwire.errors import is_fatal
+from riskwire.pipeline import StageSpec
+from riskwire.stage.dead_letters import commit_with_dead_letters, dead_letter
+from riskwire.stage.isolation import Isolation
 
 log = structlog.get_logger(__name__)
-
-POISON_IN_A_ROW = 25
-"""This many records in a row that cannot be processed: it is the stage that is broken, not the records."""
-
-_MOST_ERROR_TEXT = 2_000
-_MOST_KEY = 1_000
-"""A key longer than this is not the key of its dead letter: key and record must fit together."""
-
-_FATAL = (BusError, StoreError, DeviceError, BundleError, OSError, MemoryError)
 
 
 @dataclass(slots=True)
 class Step:
-    """What a task decided on a batch."""
+    """What a task decided on a batch: records to publish, and changes of its state (None deletes a key)."""
 
     results: list[Outgoing] = field(default_factory=list)
     state: dict[str, bytes | None] = field(default_factory=dict)
 
 
 class Task(Protocol):
-    """The work of a stage on one partition."""
+    """The work of a batch stage on one partition."""
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Decide on a batch; a record that cannot be read may be put to the dead letters (`dead_letter`)."""
+        """Decides on a batch. A record that cannot be read may become a dead letter among the results."""
         ...
 
 
 @runtime_checkable
-class Beginning(Protocol):
-    """A task that has something to say when it is given its partition, before any record."""
+class TaskWithFirstStep(Protocol):
+    """A task that has a step to take when its partition is assigned, before the first batch."""
 
-    async def begin(self) -> Step:
-        """Decide on what there is besides the records; a step of nothing is not taken."""
+    async def first_step(self) -> Step:
+        """Decides on the step; an empty one is not committed."""
         ...
 
 
-class Stage(Protocol):
-    """A stage: its name (also its group), the topic it reads, and a task for each partition."""
+class BatchStage(Protocol):
+    """A stage whose results follow from its input and its state alone."""
 
-    name: str
-    topic: Topic
+    @property
+    def spec(self) -> StageSpec: ...
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
-        """A task for a partition, continuing from a committed state."""
+        """Returns a task for a partition, continuing from the committed state."""
         ...
 
 
-def dead_letter(stage: str, message: Message, error: BaseException, receiver: str | None = None) -> Outgoing:
-    """The record of a record that cannot be processed; of a notification that was given up, with its receiver."""
-    try:
-        record, encoding = message.value.decode(), "text"
-    except UnicodeDecodeError:
-        record, encoding = base64.b64encode(message.value).decode(), "base64"
-    letter = DeadLetter(
-        stage=stage,
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=message.key,
-        error=_told(error),
-        at=datetime.now(UTC),
-        record=record,
-        encoding="text" if encoding == "text" else "base64",
-        receiver=receiver,
-    )
-    metrics.DEAD_LETTERS.labels(stage=stage).inc()
-    key = message.key if message.key and len(message.key) <= _MOST_KEY else f"{message.topic}-{message.partition}"
-    return Outgoing(Topic.DEAD_LETTERS, key, letter.to_bytes())
+class BatchLoop:
+    """Runs a batch stage on one partition until the partition is revoked.
 
-
-def _told(error: BaseException) -> str:
-    """An error as a dead letter tells it: bounded, and valid Unicode whatever the record made of it."""
-    text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= _MOST_ERROR_TEXT else text[: _MOST_ERROR_TEXT - 1] + "…"
-
-
-async def run_stage(bus: Bus, stage: Stage, *, batch: int, wait_s: float = 1.0) -> None:
-    """Run a stage on every partition it is assigned, until the bus is closed or another worker takes over.
-
-    Raises:
-        RiskwireError: when the stage cannot go on; of several failures one is raised, as it is; the others are logged.
+    Args:
+        max_batch: the most records of one step.
+        fetch_wait_s: how long one fetch waits for records.
     """
-    failure: BaseException | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            async for assignment in bus.assignments(stage.name, stage.topic):
-                runner = _Runner(stage, assignment, batch, wait_s)
-                group.create_task(runner.run(), name=f"{stage.name}-{assignment.partition}")
-    except BaseExceptionGroup as failures:
-        failure, *others = sorted(leaves(failures), key=_is_fatal, reverse=True)
-        for other in others:
-            log.error("stage failed", stage=stage.name, error=repr(other))
-    if failure is not None:  # raised out here, so that it does not carry the group that carries it
-        raise failure
 
-
-class _Runner:
-    """The loop on one partition."""
-
-    def __init__(self, stage: Stage, assignment: Assignment, most: int, wait_s: float) -> None:
+    def __init__(self, stage: BatchStage, assignment: Assignment, *, max_batch: int, fetch_wait_s: float) -> None:
         self._stage = stage
+        self._name = stage.spec.name
         self._assignment = assignment
-        self._most = most
-        self._wait_s = wait_s
-        self._poison = 0
-        """Records that failed since the last one that did not, over batches."""
+        self._max_batch = max_batch
+        self._fetch_wait_s = fetch_wait_s
+        self._isolation = Isolation(self._name)
         self._task: Task
 
     async def run(self) -> None:
-        progress = metrics.STAGE_PROGRESS.labels(stage=self._stage.name)
-        try:
-            await self._reopen()
-            await self._begin()
-            while not self._assignment.revoked:
-                batch = await self._assignment.fetch(self._most, self._wait_s)
-                progress.set_to_current_time()
-                if batch:
-                    await self._take(batch)
-                    metrics.STAGE_RECORDS.labels(stage=self._stage.name).inc(len(batch))
-        except BusError:
-            # The step did not happen; whoever has the partition now, or opens the bus next, takes it.
-            if not self._assignment.revoked:
-                raise
+        """Runs until the partition is revoked or the bus is closed.
 
-    async def _begin(self) -> None:
-        if not isinstance(self._task, Beginning):
-            return
-        step = await self._task.begin()
-        if step.results or step.state:
-            await self._assignment.commit(self._assignment.position or 0, step.results, step.state)
+        Raises:
+            RiskwireError: the stage cannot continue.
+        """
+        progress = metrics.STAGE_PROGRESS.labels(stage=self._name)
+        await self._open_task()
+        await self._take_first_step()
+        while not self._assignment.revoked:
+            batch = await self._assignment.fetch(self._max_batch, self._fetch_wait_s)
+            progress.set_to_current_time()
+            if batch:
+                await self._take(batch)
+                metrics.STAGE_RECORDS.labels(stage=self._name).inc(len(batch))
 
-    async def _reopen(self) -> None:
-        """A task that knows nothing but what was committed."""
+    async def _open_task(self) -> None:
+        """Opens the task from the committed state, which drops what a failed step left in memory."""
         state = await self._assignment.restore()
         self._task = self._stage.open(self._assignment.partition, state)
 
+    async def _take_first_step(self) -> None:
+        if not isinstance(self._task, TaskWithFirstStep):
+            return
+        step = await self._task.first_step()
+        if step.results or step.state:
+            await self._assignment.commit(self._assignment.position or 0, step.results, step.state)
+
     async def _take(self, batch: Sequence[Message]) -> None:
         try:
-            with metrics.STAGE_SECONDS.labels(stage=self._stage.name).time():
+            with metrics.STAGE_SECONDS.labels(stage=self._name).time():
                 step = await self._task.process(batch)
-            await self._assignment.commit(batch[-1].offset + 1, step.results, step.state)
+            await commit_with_dead_letters(self._assignment, batch[-1].offset + 1, step.results, step.state)
         except Exception as error:
-            if _is_fatal(error):
+            if is_fatal(error):
                 raise
-            log.warning("batch failed, taking it record by record", stage=self._stage.name, error=repr(error))
-            await self._take_one_by_one(batch)
+            log.warning("batch failed, taking it record by record", stage=self._name, error=repr(error))
+            await self._take_each(batch)
         else:
-            self._poison = 0
+            self._isolation.accepted()
 
-    async def _take_one_by_one(self, batch: Sequence[Message]) -> None:
-        """Take a batch record by record; each that fails goes to the dead letters and leaves the state as it was.
+    async def _take_each(self, batch: Sequence[Message]) -> None:
+        """Takes a batch record by record. A record that fails becomes a dead letter and leaves the state unchanged."""
+        await self._open_task()
+        await self._isolation.take_each(
+            batch,
+            take=self._take_record,
+            refuse=self._refuse_record,
+            finish=partial(self._finish, batch[-1].offset + 1),
+            place=lambda message: message.where,
+        )
 
-        Dead letters are committed with the next record that does not fail, or at the end of the batch. So if it is
-        the stage that is broken, the records it failed on are still there for a stage that is not. A letter that is
-        refused is not laid to the record it goes with (`commit_with_letters`).
-        """
-        letters: list[Outgoing] = []
-        await self._reopen()
-        for message in batch:
-            try:
-                step = await self._task.process([message])
-                results = [*letters, *step.results]
-                await commit_with_letters(self._assignment, message.offset + 1, results, step.state)
-            except Exception as error:
-                if _is_fatal(error):
-                    raise
-                self._poison += 1
-                if self._poison >= POISON_IN_A_ROW:
-                    raise RiskwireError(
-                        f"stage {self._stage.name} failed on {self._poison} records in a row; it stops so that none "
-                        "is lost",
-                        where=message.where,
-                        do="Mend what the error says and start again",
-                    ) from error
-                log.error("record to dead letters", stage=self._stage.name, where=message.where, error=repr(error))
-                letters.append(dead_letter(self._stage.name, message, error))
-                await self._reopen()
-            else:
-                self._poison = 0
-                letters = []
-        if letters:
-            await commit_with_letters(self._assignment, batch[-1].offset + 1, letters, {})
+    async def _take_record(self, message: Message, dead_letters: Sequence[Outgoing]) -> None:
+        step = await self._task.process([message])
+        results = [*dead_letters, *step.results]
+        await commit_with_dead_letters(self._assignment, message.offset + 1, results, step.state)
 
+    async def _refuse_record(self, message: Message, error: Exception) -> Outgoing:
+        log.error("record to dead letters", stage=self._name, where=message.where, error=repr(error))
+        await self._open_task()
+        return dead_letter(self._name, message, error)
 
-def _is_fatal(error: BaseException) -> bool:
-    """Whether it is the stage that cannot go on, rather than the record that cannot be processed."""
-    return any(isinstance(leaf, _FATAL) for leaf in leaves(error))
+    async def _finish(self, position: int, dead_letters: Sequence[Outgoing]) -> None:
+        await commit_with_dead_letters(self._assignment, position, dead_letters, {})

@@ -1,146 +1,209 @@
-"""Dead letters that fit: one that is too large for its topic is cut, so that what is wrong is told all the same."""
+"""Dead letters of a stage: made from refused records, and cut where their topic refuses them for their size."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
 from riskwire import metrics
-from riskwire.bus.protocol import Assignment, Outgoing, Publisher
-from riskwire.errors import SchemaError
+from riskwire.bus.protocol import Assignment, Message, Outgoing, Publisher
+from riskwire.errors import SchemaError, TooLargeError
 from riskwire.pipeline import Topic
 from riskwire.records import DeadLetter
 
 log = structlog.get_logger(__name__)
 
-_BASE64_GROUP = 4
-_SHORT_ERROR = 100
+_MAX_KEY = 1_000
+"""Characters. A longer key is not used as the key of the dead letter: key and record must fit together."""
+_MAX_ERROR = 2_000
+"""Characters of an error's text in a dead letter."""
 _SHORT_KEY = 100
-"""In characters."""
+_SHORT_ERROR = 100
+"""The same for a dead letter that was cut."""
 
-_ROOMS = (100_000, 10_000, 1_000)
-"""Bytes for the letters of a step that is refused with them: tried in turn, shared by all (brokers bound batches)."""
-_LEAST_ROOM = 1_000
-_MOST_TOLD = 20_000
-"""Characters of a letter that is only told in the log."""
+_SIZES = (100_000, 10_000, 1_000)
+"""Bytes that the dead letters of a refused step are cut to, tried in turn and shared by all: brokers limit batches."""
+_MIN_SIZE = 1_000
+"""Bytes that a dead letter is cut to at least."""
+_MAX_LOGGED = 20_000
+"""Characters of a dead letter that can only be logged."""
+_BASE64_GROUP = 4
 
-_Take = Callable[[Sequence[Outgoing]], Awaitable[None]]
-"""Takes a step of these results."""
+_Commit = Callable[[Sequence[Outgoing]], Awaitable[None]]
+"""Commits a step with these results."""
 
 
-async def commit_with_letters(
+def dead_letter(stage: str, message: Message, error: BaseException, receiver: str | None = None) -> Outgoing:
+    """Returns the dead letter of a record that could not be processed.
+
+    Args:
+        stage: the name of the stage that could not process it.
+        receiver: for a notification that was given up, the receiver that did not get it.
+    """
+    try:
+        record, encoding = message.value.decode(), "text"
+    except UnicodeDecodeError:
+        record, encoding = base64.b64encode(message.value).decode(), "base64"
+    letter = DeadLetter(
+        stage=stage,
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        error=_error_text(error),
+        at=datetime.now(UTC),
+        record=record,
+        encoding="text" if encoding == "text" else "base64",
+        receiver=receiver,
+    )
+    metrics.DEAD_LETTERS.labels(stage=stage).inc()
+    return Outgoing(Topic.DEAD_LETTERS, _key(message.key, letter, _MAX_KEY), letter.to_bytes())
+
+
+def _error_text(error: BaseException) -> str:
+    """Returns type and message of an error, as valid Unicode of bounded length, whatever the record put into it."""
+    text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _MAX_ERROR else text[: _MAX_ERROR - 1] + "…"
+
+
+def _key(key: str | None, letter: DeadLetter, max_length: int) -> str:
+    return key if key and len(key) <= max_length else f"{letter.topic}-{letter.partition}"
+
+
+async def commit_with_dead_letters(
     assignment: Assignment, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]
 ) -> None:
-    """One step, as `Assignment.commit`, that no dead letter can stop: where it is refused and holds some, they are cut,
-    each time further; where that is of no use it is taken without them, and they are told in the log.
+    """Commits one step, as `Assignment.commit`, which its dead letters cannot prevent.
+
+    When the step is refused and contains dead letters, they are cut shorter and shorter. When that does not help, the
+    step is committed without them, and they are logged.
 
     Raises:
         BusError: revoked, closed or failed.
-        SchemaError: what is refused is not a dead letter; nothing of the step has happened.
+        SchemaError: something other than a dead letter was refused; nothing was committed.
     """
-    await _taken(lambda these: assignment.commit(position, these, state), results)
+    await _commit(lambda outgoing: assignment.commit(position, outgoing, state), results)
 
 
-async def publish_with_letters(
+async def publish_with_dead_letters(
     publisher: Publisher, results: Sequence[Outgoing], state: Mapping[str, bytes | None]
 ) -> None:
-    """One step, as `Publisher.publish`, that no dead letter can stop (`commit_with_letters`).
+    """Publishes one step, as `Publisher.publish`, which its dead letters cannot prevent (`commit_with_dead_letters`).
 
     Raises:
         BusError: fenced, closed or failed.
-        SchemaError: what is refused is not a dead letter; nothing of the step has happened.
+        SchemaError: something other than a dead letter was refused; nothing was published.
     """
-    await _taken(lambda these: publisher.publish(these, state), results)
+    await _commit(lambda outgoing: publisher.publish(outgoing, state), results)
 
 
-async def _taken(take: _Take, results: Sequence[Outgoing]) -> None:
+async def _commit(commit: _Commit, results: Sequence[Outgoing]) -> None:
     try:
-        await take(results)
+        await commit(results)
     except SchemaError as error:
-        letters = [result for result in results if result.topic == Topic.DEAD_LETTERS]
-        if not letters:
+        dead_letters = sum(result.topic == Topic.DEAD_LETTERS for result in results)
+        if not dead_letters:
             raise
-        if await _taken_cut(take, results, len(letters)):
-            log.warning("dead letters were refused and have been cut", letters=len(letters), error=str(error))
-            return
-        await _taken_without(take, results)
+        max_bytes = error.max_bytes if isinstance(error, TooLargeError) else None
+        if await _commit_cut(commit, results, dead_letters, max_bytes):
+            log.warning("dead letters were refused and have been cut", letters=dead_letters, error=str(error))
+        else:
+            await _commit_without(commit, results)
 
 
-async def _taken_cut(take: _Take, results: Sequence[Outgoing], letters: int) -> bool:
-    tried = list(results)
-    for room in _ROOMS:
-        cut = [_cut(result, max(room // letters, _LEAST_ROOM)) for result in results]
-        if cut == tried:
+async def _commit_cut(commit: _Commit, results: Sequence[Outgoing], dead_letters: int, max_bytes: int | None) -> bool:
+    """Commits a step with its dead letters cut; returns False when none of the sizes was accepted.
+
+    Args:
+        dead_letters: how many of the results are dead letters.
+        max_bytes: the size of key and value that the error named, which is tried first.
+    """
+    sizes = [max(size // dead_letters, _MIN_SIZE) for size in _SIZES]
+    refused = list(results)
+    for size in sizes if max_bytes is None else [max_bytes, *sizes]:
+        cut = [_cut(result, size) for result in results]
+        if cut == refused:
             continue
-        tried = cut
+        refused = cut
         try:
-            await take(cut)
-        except SchemaError:  # it may be the rest of the step: `_taken_without` will tell
+            await commit(cut)
+        except SchemaError:  # perhaps of another record of the step: `_commit_without` finds out
             continue
         return True
     return False
 
 
-async def _taken_without(take: _Take, results: Sequence[Outgoing]) -> None:
-    taken = True
+async def _commit_without(commit: _Commit, results: Sequence[Outgoing]) -> None:
+    committed = True
     try:
-        await take([one for one in results if one.topic != Topic.DEAD_LETTERS])
+        await commit([result for result in results if result.topic != Topic.DEAD_LETTERS])
     except SchemaError:
-        taken = False
+        committed = False
         raise
-    finally:  # also where it is cancelled: the step may have been taken
-        for letter in results if taken else ():
-            if letter.topic == Topic.DEAD_LETTERS:
-                metrics.UNWRITTEN_LETTERS.labels(stage=_read(letter).stage).inc()
-                told = letter.value.decode("utf-8", "replace")[:_MOST_TOLD]
-                log.error("a dead letter cannot be written: this is all that is kept of it", letter=told)
+    finally:  # also when cancelled: the step may have been committed
+        if committed:
+            _log_unwritten([result for result in results if result.topic == Topic.DEAD_LETTERS])
 
 
-def _cut(result: Outgoing, most: int) -> Outgoing:
-    if result.topic != Topic.DEAD_LETTERS or len(result.value) <= most:
+def _log_unwritten(dead_letters: Sequence[Outgoing]) -> None:
+    for outgoing in dead_letters:
+        metrics.UNWRITTEN_LETTERS.labels(stage=_decode(outgoing).stage).inc()
+        text = outgoing.value.decode("utf-8", "replace")[:_MAX_LOGGED]
+        log.error("a dead letter cannot be written; this log entry is the only copy", letter=text)
+
+
+def _cut(result: Outgoing, max_bytes: int) -> Outgoing:
+    """Returns a dead letter whose key and value have at most this size, where that is possible; other results as is."""
+    if result.topic != Topic.DEAD_LETTERS or len((result.key or "").encode()) + len(result.value) <= max_bytes:
         return result
-    letter = _read(result)
-    key = result.key if result.key and len(result.key) <= _SHORT_KEY else f"{letter.topic}-{letter.partition}"
+    letter = _decode(result)
+    key = _key(result.key, letter, _SHORT_KEY)
     try:
-        return Outgoing(Topic.DEAD_LETTERS, key, fitting(letter, most).to_bytes(), result.partition)
+        return replace(result, key=key, value=cut_to_size(letter, max_bytes - len(key.encode())).to_bytes())
     except SchemaError:
         return result
 
 
-def _read(letter: Outgoing) -> DeadLetter:
-    return DeadLetter.model_validate_json(letter.value)
+def _decode(outgoing: Outgoing) -> DeadLetter:
+    return DeadLetter.model_validate_json(outgoing.value)
 
 
-def fitting(letter: DeadLetter, most: int) -> DeadLetter:
-    """The letter, its `record` cut at the end where it is larger; its key left out and its `error` cut where those
-    alone are too much.
+def cut_to_size(letter: DeadLetter, max_bytes: int) -> DeadLetter:
+    """Returns a dead letter of at most this size.
+
+    Its `record` is cut at the end. Where the other fields alone are too large, its `key` is left out and its `error`
+    is cut too.
 
     Args:
-        most: largest size of the letter as it stands on its topic, in bytes.
+        max_bytes: the largest size of the encoded dead letter.
 
     Raises:
-        SchemaError: not even a letter without a record has room.
+        SchemaError: even without a record it is larger.
     """
-    if len(letter.to_bytes()) <= most:
+    if len(letter.to_bytes()) <= max_bytes:
         return letter
     bare = letter.model_copy(update={"record": "", "cut": True})
-    if len(bare.to_bytes()) > most // 2:
+    if len(bare.to_bytes()) > max_bytes // 2:
         bare = bare.model_copy(update={"key": None})
-    if len(bare.to_bytes()) > most and len(bare.error) > _SHORT_ERROR:
+    if len(bare.to_bytes()) > max_bytes and len(bare.error) > _SHORT_ERROR:
         bare = bare.model_copy(update={"error": bare.error[: _SHORT_ERROR - 1] + "…"})
-    if len(bare.to_bytes()) > most:
-        raise SchemaError(f"a dead letter does not fit into {most} bytes", value=letter.error)
+    if len(bare.to_bytes()) > max_bytes:
+        raise SchemaError(f"a dead letter does not fit into {max_bytes} bytes", value=letter.error)
     group = _BASE64_GROUP if letter.encoding == "base64" else 1
-    fits, too_many = 0, len(letter.record) // group + 1
-    while too_many - fits > 1:  # escapes make some characters longer than others: looked for by halving
-        half = (fits + too_many) // 2
-        if len(_with(bare, letter.record[: half * group]).to_bytes()) <= most:
-            fits = half
+    # The size of a text does not follow from its length, because some characters are escaped: bisection finds the cut.
+    fits, too_long = 0, len(letter.record) // group + 1
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if len(_with_record(bare, letter.record[: middle * group]).to_bytes()) <= max_bytes:
+            fits = middle
         else:
-            too_many = half
-    return _with(bare, letter.record[: fits * group])
+            too_long = middle
+    return _with_record(bare, letter.record[: fits * group])
 
 
-def _with(bare: DeadLetter, record: str) -> DeadLetter:
+def _with_record(bare: DeadLetter, record: str) -> DeadLetter:
     return bare.model_copy(update={"record": record})

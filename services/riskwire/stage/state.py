@@ -1,8 +1,8 @@
 """Keyed state: the entries of a stage's state under one prefix, and what has changed since the last step.
 
-Every stage keeps its state in these. A task reads and changes the entries while it works on a batch; `take_changes` then
-gives what the step must write. After a failed step the task is opened again from the committed state, so changes
-that were taken and not committed are never missed.
+Every stage keeps its state in objects of this class. A task reads and changes entries while it works on a batch, and
+`take_changes` returns what the step must write. After a failed step the task is opened again from the committed state,
+which drops changes that were taken and not committed.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ V = TypeVar("V")
 class KeyedState(Generic[V]):
     """Values by key, under one prefix of a stage's state.
 
-    `entries` is for reading. `set` and `delete` change an entry. `touch` notes that a value was changed in place: it
-    is encoded when the changes are taken, once a step however often it changed.
+    `entries` is read-only for callers. `set` and `delete` change an entry; `touch` records that a value was changed in
+    place. A changed value is encoded once per step, by `take_changes`.
 
     Args:
-        prefix: what the keys of the state begin with; other keys are not this object's.
+        prefix: the prefix of the keys that belong to this object; other keys of the state are ignored.
         committed: the state of the last committed step.
-        encode: a value as bytes of the state.
-        decode: the value of such bytes.
+        encode: converts a value to the bytes that the state holds.
+        decode: converts such bytes to a value.
     """
 
     def __init__(
@@ -55,23 +55,23 @@ class KeyedState(Generic[V]):
         return self.entries[key]
 
     def get(self, key: str) -> V | None:
-        """The value of a key, or None."""
+        """Returns the value of a key, or None."""
         return self.entries.get(key)
 
     def set(self, key: str, value: V) -> None:
-        """Put a value under a key."""
+        """Stores a value under a key."""
         self.entries[key] = value
         self._changed[key] = None
 
     def touch(self, key: str) -> None:
-        """Note that the value of a key was changed in place."""
+        """Records that the value of a key was changed in place."""
         self._changed[key] = None
 
     def delete(self, key: str) -> None:
-        """Remove an entry; one that was never committed leaves no trace in the changes.
+        """Removes an entry. The removal of an entry that was never committed is not a change.
 
         Raises:
-            KeyError: there is no such entry.
+            KeyError: the key has no entry.
         """
         del self.entries[key]
         if key in self._committed:
@@ -80,7 +80,7 @@ class KeyedState(Generic[V]):
             self._changed.pop(key, None)
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """The changes since the last call, as a step takes them: full keys; None for an entry that was deleted."""
+        """Returns the changes since the last call, for `Step.state`: full keys, None for a deleted entry."""
         changes: dict[str, bytes | None] = {}
         for key in self._changed:
             if key in self.entries:

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from riskwire.bus import Message
 from riskwire.errors import SchemaError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import SINKS, Topic
 from riskwire.records import SIGNALS, Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, read_record
-from riskwire.stage.batch_loop import Stage, Step, Task, dead_letter
+from riskwire.stage import BatchStage, Step, Task, dead_letter
 from riskwire.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -30,8 +30,7 @@ class SinkStage(Generic[_R]):
     def __init__(
         self, store: Store, topic: Topic, reader: TypeAdapter[Any], kind: type[_R], write: Callable[[list[_R]], None]
     ) -> None:
-        self.name = f"sink-{topic}"
-        self.topic = topic
+        self.spec = SINKS[topic]
         self._store = store
         self._reader = reader
         self._kind = kind
@@ -49,10 +48,10 @@ class SinkStage(Generic[_R]):
             try:
                 record = read_record(self._reader, message.value, message.where)
             except SchemaError as error:
-                if self.topic is Topic.DEAD_LETTERS:  # a dead letter of a dead letter would come back for ever
+                if self.spec.reads is Topic.DEAD_LETTERS:  # a dead letter of a dead letter would come back for ever
                     log.error("unreadable dead letter dropped", where=message.where, error=str(error))
                 else:
-                    step.results.append(dead_letter(self.name, message, error))
+                    step.results.append(dead_letter(self.spec.name, message, error))
                 continue
             if isinstance(record, self._kind):
                 records.append(record)
@@ -61,7 +60,7 @@ class SinkStage(Generic[_R]):
         return step
 
 
-def sink_stages(store: Store) -> list[Stage]:
+def sink_stages(store: Store) -> list[BatchStage]:
     """The stages that fill a store: analyses, signals, trends, alerts, commands, dead letters."""
     return [
         SinkStage(store, Topic.ANALYSES, TypeAdapter(Analysis), Analysis, store.write_analyses),

@@ -7,7 +7,7 @@ knows of a target from before it was watched.
 
 from riskwire.watching.editor import Edit, Listed, WatchlistEditor
 from riskwire.watching.follower import Follower
-from riskwire.watching.history.stage import BATCHES, HistoryStage
+from riskwire.watching.history.stage import HistoryStage
 from riskwire.watching.stage import WatchlistStage
 
-__all__ = ["BATCHES", "Edit", "Follower", "HistoryStage", "Listed", "WatchlistEditor", "WatchlistStage"]
+__all__ = ["Edit", "Follower", "HistoryStage", "Listed", "WatchlistEditor", "WatchlistStage"]

@@ -15,9 +15,9 @@ from riskwire.bus import Message, Outgoing
 from riskwire.bus.protocol import broadcast
 from riskwire.entities.watchlist import ENTRY_ID, recorded_entry, written_entry
 from riskwire.errors import SchemaError, SettingsError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import WATCHLIST, Topic
 from riskwire.records import Command, WatchlistChange, read_record
-from riskwire.stage.batch_loop import Step, dead_letter
+from riskwire.stage import Step, dead_letter
 
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
 _ENTRY = "entry/"
@@ -27,8 +27,7 @@ _TOLD = "told"
 class WatchlistStage:
     """Tells the readers of articles what to watch."""
 
-    name = "watchlist"
-    topic = Topic.COMMANDS
+    spec = WATCHLIST
 
     def __init__(self, article_partitions: int) -> None:
         self._article_partitions = article_partitions
@@ -46,7 +45,7 @@ class WatchlistTask:
         self._told = int(state.get(_TOLD, b"0"))
         self._entries = {key.removeprefix(_ENTRY): value for key, value in state.items() if key.startswith(_ENTRY)}
 
-    async def begin(self) -> Step:
+    async def first_step(self) -> Step:
         """Tell partitions that are new the whole list."""
         return Step(list(self._whole_list()), self._now_told()) if self._entries else Step()
 
@@ -57,7 +56,7 @@ class WatchlistTask:
             try:
                 watch = watch_of(message)
             except SchemaError as error:
-                step.results.append(dead_letter(WatchlistStage.name, message, error))
+                step.results.append(dead_letter(WATCHLIST.name, message, error))
                 continue
             if watch is None:
                 continue

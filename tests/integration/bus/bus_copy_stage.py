@@ -15,7 +15,7 @@ from riskwire.bus.drain import drained
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.bus.embedded.lock import lock_data_dir
 from riskwire.settings import BusSettings
-from riskwire.stage.batch_loop import run_stage
+from riskwire.stage import run_stage
 
 
 async def main(data: Path, until_drained: bool) -> None:

@@ -12,7 +12,7 @@ from copying import Copy
 
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.settings import BusSettings, KafkaSettings
-from riskwire.stage.batch_loop import run_stage
+from riskwire.stage import run_stage
 
 
 async def main(url: str, prefix: str) -> None:

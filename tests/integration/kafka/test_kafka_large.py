@@ -21,10 +21,10 @@ from riskwire.bus import Message, Outgoing
 from riskwire.bus.drain import drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
-from riskwire.pipeline import Topic
+from riskwire.pipeline import StageSpec, Topic
 from riskwire.records import DeadLetter
 from riskwire.settings import BusSettings, IngestSettings, KafkaSettings
-from riskwire.stage.batch_loop import Step, Task, run_stage
+from riskwire.stage import Step, Task, run_stage
 
 pytestmark = pytest.mark.needs_kafka
 
@@ -37,8 +37,7 @@ BAD = b"\x01"
 class Copy:
     """Copies articles to analyses, counting in its state; what a record asks for is made larger than may be."""
 
-    name = "copy"
-    topic = Topic.ARTICLES
+    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy")
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
         return CopyTask(int(state.get("count", b"0")))

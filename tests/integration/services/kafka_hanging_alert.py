@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from riskwire.alerting.stage import AlertStage, AlertTask
 from riskwire.bus import Message
 from riskwire.cli import main as cli
-from riskwire.stage.batch_loop import Step
+from riskwire.stage import Step
 
 HANGS_ON = 0
 LONG_S = 3_600.0

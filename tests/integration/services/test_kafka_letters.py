@@ -30,7 +30,7 @@ from riskwire.inference.stage import InferStage
 from riskwire.pipeline import Topic
 from riskwire.records import Article, Mark, Record, Tick, content_id
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import Stage, Step, Task, run_stage
+from riskwire.stage import BatchStage, Step, Task, run_stage
 from riskwire.store import Store, sink_stages
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
@@ -93,12 +93,13 @@ class Cluster:
         with Store.open(self.settings) as store:
             async with engine:
                 infer = InferStage(engine, Linker(Watchlist(())), self.settings, signal_partitions=PARTITIONS)
-                stages: list[Stage] = [wrap(infer), AlertStage(self.settings.alerting, PARTITIONS), *sink_stages(store)]
+                alert = AlertStage(self.settings.alerting, PARTITIONS)
+                stages: list[BatchStage] = [wrap(infer), alert, *sink_stages(store)]
                 async with asyncio.TaskGroup() as group:
                     for stage in stages:
                         group.create_task(run_stage(bus, stage, batch=50))
                     async with asyncio.timeout(PATIENCE_S):
-                        await drained(bus, [stage.name for stage in stages])
+                        await drained(bus, [stage.spec.name for stage in stages])
                     yield
                     await bus.close()
 

@@ -22,7 +22,7 @@ from riskwire.bus.drain import drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.pipeline import Topic
 from riskwire.settings import KafkaSettings
-from riskwire.stage.batch_loop import run_stage
+from riskwire.stage import run_stage
 from riskwire.watching import WatchlistStage
 
 pytestmark = pytest.mark.needs_kafka

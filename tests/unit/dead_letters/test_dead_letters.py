@@ -23,7 +23,7 @@ from riskwire.notify import Notify
 from riskwire.pipeline import Topic
 from riskwire.records import DeadLetter
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import dead_letter
+from riskwire.stage import dead_letter
 from riskwire.store import Store
 
 Post = Callable[[Iterable[DeadLetter]], Awaitable[None]]

@@ -17,7 +17,7 @@ from riskwire.errors import TooLargeError
 from riskwire.pipeline import Topic
 from riskwire.records import Article, DeadLetter
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import dead_letter
+from riskwire.stage import dead_letter
 
 Post = Callable[[Iterable[DeadLetter]], Awaitable[None]]
 

@@ -14,8 +14,7 @@ from riskwire.dead_letters.letters import Letter, why_not
 from riskwire.errors import SchemaError, TooLargeError
 from riskwire.ingest.piecemeal import LEAST_TEXT, Piece, Piecemeal, shortened
 from riskwire.records import Article, DeadLetter
-from riskwire.stage.batch_loop import dead_letter
-from riskwire.stage.dead_letters import fitting
+from riskwire.stage import cut_to_size, dead_letter
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -52,7 +51,7 @@ def test_shortening_ends_without_text_and_not_with_a_scrap_of_it() -> None:
 def test_what_is_refused_without_text_fits_no_letter_of_the_same_bound_and_that_is_said() -> None:
     bare = article("").model_copy(update={"title": "Globex falls " * 100})
     said = dead_letter("ingest", Message("feed:e", 0, 1, "a", bare.to_bytes()), TooLargeError("no"))
-    letter = fitting(DeadLetter.model_validate_json(said.value), most=len(bare.to_bytes()) - 1)
+    letter = cut_to_size(DeadLetter.model_validate_json(said.value), max_bytes=len(bare.to_bytes()) - 1)
     assert letter.cut
     assert "too large to be kept whole" in (why_not(Letter(0, 0, letter), {}) or "")
 

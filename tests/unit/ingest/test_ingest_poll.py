@@ -26,7 +26,7 @@ from riskwire.ingest.stage import FeedTask
 from riskwire.pipeline import Topic
 from riskwire.records import ARTICLES, Article, DeadLetter, Feed
 from riskwire.settings import BusSettings, IngestSettings, Settings
-from riskwire.stage.batch_loop import POISON_IN_A_ROW
+from riskwire.stage import MAX_REFUSED_IN_A_ROW
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 LARGE = "much is said " * 4_000
@@ -199,15 +199,15 @@ async def test_the_poll_is_remembered_and_neither_article_comes_back(house: Hous
 
 
 async def test_a_dead_letter_that_is_refused_is_cut_and_the_articles_behind_it_come_out(house: House) -> None:
-    document = [hopeless("hopeless"), *(item(f"{n}") for n in range(2 * POISON_IN_A_ROW))]
+    document = [hopeless("hopeless"), *(item(f"{n}") for n in range(2 * MAX_REFUSED_IN_A_ROW))]
     await house.poll(document, NARROW | {"dead-letters": 15_000})
-    assert await house.articles() == [f"{n}" for n in range(2 * POISON_IN_A_ROW)]
+    assert await house.articles() == [f"{n}" for n in range(2 * MAX_REFUSED_IN_A_ROW)]
     assert [one.cut for one in await house.letters()] == [True]
 
 
 async def test_where_every_article_is_refused_the_stage_stops_and_has_lost_nothing(house: House) -> None:
-    document = [item(f"{n}", "some text" * 100) for n in range(POISON_IN_A_ROW)]
-    with pytest.raises(RiskwireError, match=rf"{POISON_IN_A_ROW} articles in a row.*brokers refuse"):
+    document = [item(f"{n}", "some text" * 100) for n in range(MAX_REFUSED_IN_A_ROW)]
+    with pytest.raises(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} articles in a row.*brokers refuse"):
         await house.poll(document, {"articles": 150})
     assert (await house.articles(), await house.letters()) == ([], [])
     await house.poll(document, ROOMY)

@@ -22,7 +22,7 @@ from riskwire.notify import Notify, run_notify
 from riskwire.pipeline import Topic
 from riskwire.records import Alert
 from riskwire.settings import BusSettings, NotifySettings
-from riskwire.stage.batch_loop import POISON_IN_A_ROW
+from riskwire.stage import MAX_REFUSED_IN_A_ROW
 
 Make = Callable[..., Alert]
 Listen = Callable[[], Awaitable[Any]]
@@ -350,15 +350,15 @@ async def test_where_every_alert_is_refused_the_stage_stops(tmp_path: Path, list
 
     async def until_it_stops() -> None:
         async with running(tmp_path, stage, {STATE: 500}) as house:
-            await house.publish(*(alert(id=f"{n}") for n in range(2 * POISON_IN_A_ROW)))
+            await house.publish(*(alert(id=f"{n}") for n in range(2 * MAX_REFUSED_IN_A_ROW)))
             await asyncio.wait([house.task], timeout=20)
 
     with pytest.raises(ExceptionGroup) as stopped:
         await until_it_stops()
-    assert stopped.group_contains(RiskwireError, match=rf"{POISON_IN_A_ROW} alerts in a row.*brokers refuse")
+    assert stopped.group_contains(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} alerts in a row.*brokers refuse")
     bus = await EmbeddedBus.open(tmp_path, BusSettings())
     letters = [message for message in await bus.read(Topic.DEAD_LETTERS, 0, 0, 100)]
     left = sum(lag.records for lag in await bus.lag() if lag.group == "notify")
     await bus.close()
-    assert len(letters) + left == 2 * POISON_IN_A_ROW, "each is a dead letter or still to be read"
-    assert len(letters) < POISON_IN_A_ROW
+    assert len(letters) + left == 2 * MAX_REFUSED_IN_A_ROW, "each is a dead letter or still to be read"
+    assert len(letters) < MAX_REFUSED_IN_A_ROW

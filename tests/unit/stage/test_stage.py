@@ -14,17 +14,16 @@ from riskwire.bus import Bus, Message, Outgoing
 from riskwire.bus.drain import drained
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import BusError, DeviceError, RiskwireError, SchemaError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import StageSpec, Topic
 from riskwire.records import DeadLetter
 from riskwire.settings import BusSettings
-from riskwire.stage.batch_loop import POISON_IN_A_ROW, Stage, Step, Task, dead_letter, run_stage
+from riskwire.stage import MAX_REFUSED_IN_A_ROW, Stage, Step, Task, dead_letter, run_stage
 
 
 class Counting:
     """Copies articles to analyses under a running number, which is its state; does to some records what it is told."""
 
-    name = "counting"
-    topic = Topic.ARTICLES
+    spec = StageSpec("counting", Topic.ARTICLES, (Topic.ANALYSES,), "counting")
 
     def __init__(self, on: Callable[[Message], Outgoing | None] = lambda message: None) -> None:
         self.on = on
@@ -74,7 +73,7 @@ async def publish(bus: EmbeddedBus, *records: bytes) -> None:
 async def run_until_drained(bus: Bus, stage: Stage, batch: int = 10) -> None:
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         running = group.create_task(run_stage(bus, stage, batch=batch))
-        await drained(bus, [stage.name])
+        await drained(bus, [stage.spec.name])
         running.cancel()
 
 
@@ -151,7 +150,7 @@ async def test_a_stage_that_fails_on_everything_stops_and_has_lost_nothing(bus: 
     records = [b"%d" % n for n in range(60)]
     await publish(bus, *records)
     broken = Counting(fails_on(*records[10:]))
-    with pytest.raises(RiskwireError, match=rf"{POISON_IN_A_ROW} records in a row.*cannot read this"):
+    with pytest.raises(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} records in a row.*cannot read this"):
         async with asyncio.timeout(20):
             await run_stage(bus, broken, batch=50)
     assert await letters(bus) == []
@@ -169,7 +168,7 @@ async def test_failures_in_a_row_are_counted_over_batches(bus: EmbeddedBus, batc
             await run_stage(bus, Counting(fails_on(*records)), batch=batch)
     dead = [int(letter.record) for letter in await letters(bus)]
     assert dead == list(range(60 - await lag_of(bus))), "each record is a dead letter or still to be read"
-    assert len(dead) < POISON_IN_A_ROW
+    assert len(dead) < MAX_REFUSED_IN_A_ROW
 
 
 async def test_a_record_that_passes_ends_the_row(bus: EmbeddedBus):
@@ -199,7 +198,7 @@ async def test_an_error_of_the_machine_stops_the_stage_and_is_no_dead_letter(bus
 
 
 async def test_closing_the_bus_ends_an_idle_stage(bus: EmbeddedBus):
-    running = asyncio.create_task(run_stage(bus, Counting(), batch=10, wait_s=60))
+    running = asyncio.create_task(run_stage(bus, Counting(), batch=10, fetch_wait_s=60))
     await drained(bus, ["counting"])
     await bus.close()
     async with asyncio.timeout(20):
@@ -260,7 +259,7 @@ async def test_a_worker_that_takes_over_ends_the_older_one_and_nothing_comes_twi
 
 
 async def test_cancelling_a_stage_is_a_normal_way_out(bus: EmbeddedBus):
-    running = asyncio.create_task(run_stage(bus, Counting(), batch=10, wait_s=60))
+    running = asyncio.create_task(run_stage(bus, Counting(), batch=10, fetch_wait_s=60))
     await drained(bus, ["counting"])
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -275,7 +274,7 @@ async def test_a_failure_of_one_partition_ends_the_others_and_is_raised_as_it_is
         stage = Counting(fails_on(b"1", error=lambda: DeviceError("no such device")))
         with pytest.raises(DeviceError, match="no such device"):
             async with asyncio.timeout(20):
-                await run_stage(bus, stage, batch=10, wait_s=60)
+                await run_stage(bus, stage, batch=10, fetch_wait_s=60)
         assert [task for task in asyncio.all_tasks() if task.get_name().startswith("counting-")] == []
     finally:
         await bus.close()
@@ -302,9 +301,9 @@ async def test_a_task_may_put_a_record_to_the_dead_letters_itself(bus: EmbeddedB
 
 async def test_a_dead_letter_that_is_refused_is_cut_and_the_good_records_behind_it_are_taken(bus: EmbeddedBus):
     poison = b"bad" * 10_000
-    await publish(bus, b"1", poison, *(b"%d" % n for n in range(2, 2 * POISON_IN_A_ROW)))
+    await publish(bus, b"1", poison, *(b"%d" % n for n in range(2, 2 * MAX_REFUSED_IN_A_ROW)))
     await run_until_drained(RefusingBus(bus, {"dead-letters": 15_000}), Counting(fails_on(poison)), batch=100)
-    assert await copies(bus) == [b"%d:%d" % (n, n) for n in range(1, 2 * POISON_IN_A_ROW)]
+    assert await copies(bus) == [b"%d:%d" % (n, n) for n in range(1, 2 * MAX_REFUSED_IN_A_ROW)]
     (letter,) = await letters(bus)
     assert (letter.offset, letter.cut, letter.record[:6]) == (1, True, "badbad")
 

@@ -15,7 +15,7 @@ from riskwire.store import Store, sink_stages
 
 
 def test_there_is_one_sink_for_each_topic_that_is_kept(store: Store) -> None:
-    assert {stage.name: str(stage.topic) for stage in sink_stages(store)} == {
+    assert {stage.spec.name: str(stage.spec.reads) for stage in sink_stages(store)} == {
         "sink-analyses": "analyses",
         "sink-signals": "signals",
         "sink-trends": "trends",
@@ -28,8 +28,8 @@ def test_there_is_one_sink_for_each_topic_that_is_kept(store: Store) -> None:
 async def test_a_world_of_records_ends_up_in_the_store(store: Store, news: ModuleType) -> None:
     world = news.world(days=3)
     for stage in sink_stages(store):
-        if stage.topic in world:
-            step = await stage.open(0, {}).process(news.messages(stage.topic, world[stage.topic]))
+        if stage.spec.reads in world:
+            step = await stage.open(0, {}).process(news.messages(stage.spec.reads, world[stage.spec.reads]))
             assert step.results == []
             assert step.state == {}
 
@@ -42,7 +42,7 @@ async def test_a_world_of_records_ends_up_in_the_store(store: Store, news: Modul
 
 
 async def test_a_batch_delivered_again_changes_nothing(store: Store, news: ModuleType) -> None:
-    (stage,) = [stage for stage in sink_stages(store) if stage.topic is Topic.SIGNALS]
+    (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.SIGNALS]
     batch = news.messages(Topic.SIGNALS, [news.signal("a1"), news.signal("a2")])
     await stage.open(0, {}).process(batch)
     before = (store.counts(), store.targets(), store.last_change())
@@ -53,7 +53,7 @@ async def test_a_batch_delivered_again_changes_nothing(store: Store, news: Modul
 
 
 async def test_a_bad_record_goes_to_the_dead_letters_and_the_rest_is_written(store: Store, news: ModuleType) -> None:
-    (stage,) = [stage for stage in sink_stages(store) if stage.topic is Topic.SIGNALS]
+    (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.SIGNALS]
     good = news.messages(Topic.SIGNALS, [news.signal("a1"), Mark(from_=0, seen_at=news.NOON)])
     bad = Message(Topic.SIGNALS, 3, 1712, "k", b'{"kind":"signal","target":7}')
 
@@ -67,7 +67,7 @@ async def test_a_bad_record_goes_to_the_dead_letters_and_the_rest_is_written(sto
 
 
 async def test_an_unreadable_dead_letter_is_not_made_a_dead_letter_again(store: Store) -> None:
-    (stage,) = [stage for stage in sink_stages(store) if stage.topic is Topic.DEAD_LETTERS]
+    (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.DEAD_LETTERS]
     step = await stage.open(0, {}).process([Message(Topic.DEAD_LETTERS, 0, 0, None, b"\xff")])
     assert step.results == []
 
@@ -75,6 +75,6 @@ async def test_an_unreadable_dead_letter_is_not_made_a_dead_letter_again(store: 
 async def test_a_store_that_fails_stops_the_sink(settings: Settings, news: ModuleType) -> None:
     Store.open(settings).close()
     with Store.open(settings, read_only=True) as store:
-        (stage,) = [stage for stage in sink_stages(store) if stage.topic is Topic.ALERTS]
+        (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.ALERTS]
         with pytest.raises(StoreError):
             await stage.open(0, {}).process(news.messages(Topic.ALERTS, [news.alert()]))

@@ -20,9 +20,9 @@ from riskwire.inference.stage import InferStage
 from riskwire.pipeline import Topic
 from riskwire.records import SIGNALS, Article, Command, Signal
 from riskwire.settings import BusSettings, Settings, StoreSettings
-from riskwire.stage.batch_loop import Stage, run_stage
+from riskwire.stage import BatchStage, run_stage
 from riskwire.store import Store, sink_stages
-from riskwire.watching import BATCHES, HistoryStage, WatchlistStage
+from riskwire.watching import HistoryStage, WatchlistStage
 
 PATIENCE_S = 60
 BEFORE = [
@@ -46,17 +46,17 @@ class Chain:
     def __init__(self, bus: EmbeddedBus, store: Store, world: World) -> None:
         self._bus = bus
         infer = InferStage(world.engine, Linker(None), Settings(), signal_partitions=bus.partitions(Topic.SIGNALS))
-        stages: list[Stage] = [
+        stages: list[BatchStage] = [
             infer,
             WatchlistStage(bus.partitions(Topic.ARTICLES)),
             HistoryStage(store, bus.ends, bus.lag, StoreSettings()),
             *sink_stages(store),
         ]
-        self.stages = {stage.name: stage for stage in stages}
+        self.stages = {stage.spec.name: stage for stage in stages}
 
     async def start(self, group: asyncio.TaskGroup, *names: str) -> None:
         for name in names:
-            group.create_task(run_stage(self._bus, self.stages[name], batch=BATCHES.get(name, 2), wait_s=0.05))
+            group.create_task(run_stage(self._bus, self.stages[name], batch=2, fetch_wait_s=0.05))
 
     async def publish(self, articles: Sequence[Article], *entries: WatchedEntity) -> None:
         commands = [

@@ -14,7 +14,7 @@ from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.pipeline import Topic
 from riskwire.records import ARTICLES, Command, DeadLetter, WatchlistChange
 from riskwire.settings import BusSettings
-from riskwire.stage.batch_loop import run_stage
+from riskwire.stage import run_stage
 from riskwire.watching import WatchlistStage
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -99,19 +99,19 @@ async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over_and_the_comman
 async def test_partitions_that_are_new_are_told_the_whole_list_when_it_opens() -> None:
     step = await WatchlistStage(2).open(0, {}).process(messages(put("a"), put("b"), remove("b")))
     state = committed({}, step.state)
-    assert told((await WatchlistStage(2).open(0, state).begin()).results) == {}
-    grown = await WatchlistStage(4).open(0, state).begin()
+    assert told((await WatchlistStage(2).open(0, state).first_step()).results) == {}
+    grown = await WatchlistStage(4).open(0, state).first_step()
     assert told(grown.results) == {2: [("a", True)], 3: [("a", True)]}
     state = committed(state, grown.state)
-    assert told((await WatchlistStage(4).open(0, state).begin()).results) == {}
+    assert told((await WatchlistStage(4).open(0, state).first_step()).results) == {}
 
 
 async def test_a_worker_that_knows_fewer_partitions_leaves_the_others_to_be_told_later() -> None:
     state = committed({}, (await WatchlistStage(4).open(0, {}).process(messages(put("a")))).state)
     older = WatchlistStage(2).open(0, state)
-    state = committed(state, (await older.begin()).state)
+    state = committed(state, (await older.first_step()).state)
     state = committed(state, (await older.process(messages(put("b")))).state)
-    again = await WatchlistStage(4).open(0, state).begin()
+    again = await WatchlistStage(4).open(0, state).first_step()
     assert told(again.results) == {2: [("a", True), ("b", True)], 3: [("a", True), ("b", True)]}
 
 

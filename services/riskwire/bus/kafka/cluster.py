@@ -14,10 +14,7 @@ from aiokafka.helpers import create_ssl_context
 
 from riskwire.bus.protocol import Outgoing, partition_of
 from riskwire.errors import BusError, SchemaError, SettingsError, TooLargeError
-from riskwire.pipeline import Topic
-from riskwire.records import DeadLetter
 from riskwire.settings import KafkaSettings
-from riskwire.stage.dead_letters import fitting
 
 SCHEME = "kafka://"
 PUBLISHERS = "publishers"
@@ -111,10 +108,7 @@ class Cluster:
             partition = partition_of(outgoing.key, count)
         elif not 0 <= partition < count:
             raise SchemaError(f"{topic} has partitions 0 to {count - 1}", value=partition)
-        value = outgoing.value
-        if topic == Topic.DEAD_LETTERS:
-            value = self._fitting(value, len(key or b""))
-        return self._bounded(Record(self.name(topic), partition, key, value))
+        return self._bounded(Record(self.name(topic), partition, key, outgoing.value))
 
     def state_record(self, group: str, partition: int, prefix: str, key: str, value: bytes | None) -> Record:
         """A change of state as it will be sent.
@@ -123,10 +117,6 @@ class Cluster:
             SchemaError: a key that is no text, or too large.
         """
         return self._bounded(Record(self.state_of(group), partition, encoded(prefix + key), value))
-
-    def _fitting(self, letter: bytes, key_bytes: int) -> bytes:
-        room = self._most_bytes - key_bytes
-        return letter if len(letter) <= room else fitting(DeadLetter.model_validate_json(letter), room).to_bytes()
 
     @property
     def _most_bytes(self) -> int:
@@ -138,6 +128,7 @@ class Cluster:
             raise TooLargeError(
                 f"a record of {size} bytes is larger than kafka.max_record_bytes ({self.settings.max_record_bytes})",
                 where=record.topic,
+                max_bytes=self._most_bytes,
             )
         return record
 

@@ -27,7 +27,7 @@ from riskwire.ingest.replay.archive import Archive, Line, open_archive
 from riskwire.ingest.replay.tape import STAGE, Place, ReadLine, ReplayClock, Taken, Tape, latest_of, read_lines
 from riskwire.pipeline import Topic
 from riskwire.settings import Settings
-from riskwire.stage.dead_letters import publish_with_letters
+from riskwire.stage import publish_with_dead_letters
 
 log = structlog.get_logger(__name__)
 
@@ -201,7 +201,7 @@ class _Run:
             )
 
     async def _publish(self, live: Sequence[Taken], dead: Sequence[tuple[Taken, Outgoing]]) -> None:
-        await publish_with_letters(self.publisher, *self._step(live, dead))
+        await publish_with_dead_letters(self.publisher, *self._step(live, dead))
         self.refused += len(dead)
         self._count(live)
 

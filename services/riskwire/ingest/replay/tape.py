@@ -23,7 +23,7 @@ from riskwire.ingest.replay.archive import Archive, ArchiveItem, Line, read_line
 from riskwire.pipeline import Topic
 from riskwire.records import Article, Record, Tick, Utc
 from riskwire.settings import IngestSettings
-from riskwire.stage.batch_loop import dead_letter
+from riskwire.stage import dead_letter
 
 STAGE = "replay"
 

@@ -20,10 +20,10 @@ from riskwire.bus import Message, Outgoing
 from riskwire.entities.watchlist import WatchedEntity, recorded_entry
 from riskwire.errors import SchemaError
 from riskwire.inference.linking.companies import shipped_companies
-from riskwire.pipeline import Topic
+from riskwire.pipeline import HISTORY, Topic
 from riskwire.records import Signal
 from riskwire.settings import StoreSettings
-from riskwire.stage.batch_loop import Step
+from riskwire.stage import Step
 from riskwire.store import Store
 from riskwire.watching.history.log_identity import KEY, same_log
 from riskwire.watching.history.past import ASKED, REPRINT, past_signals, targets_of, terms
@@ -32,8 +32,6 @@ from riskwire.watching.stage import watch_of
 
 log = structlog.get_logger(__name__)
 
-BATCHES = {"history": 1}
-"""Most records of one step of a stage, where that is not `bus.batch`: one command may bring a thousand signals."""
 _REPRINTS = 4
 """Articles looked at for one story."""
 _REMEMBERED = 100_000
@@ -48,8 +46,7 @@ class HistoryStage:
         lag: how far every group is behind.
     """
 
-    name = "history"
-    topic = Topic.COMMANDS
+    spec = HISTORY
 
     def __init__(self, store: Store, ends: Ends, lag: Lags, settings: StoreSettings) -> None:
         self.store = store
@@ -70,7 +67,7 @@ class HistoryTask:
 
     def __init__(self, stage: HistoryStage, state: Mapping[str, bytes]) -> None:
         self._store = stage.store
-        self._stored = Stored(stage.ends, stage.lag, stage.name, is_over=lambda: stage.task is not self)
+        self._stored = Stored(stage.ends, stage.lag, stage.spec.name, is_over=lambda: stage.task is not self)
         self._settings = stage.settings
         self._stored_before = 0
         """What was read before the commands before this offset took effect is in the store."""
@@ -78,7 +75,7 @@ class HistoryTask:
         self._ends = stage.ends
         self._state = state
 
-    async def begin(self) -> Step:
+    async def first_step(self) -> Step:
         """See that the store goes with this log, and let go of the state that it had in an earlier riskwire.
 
         Raises:

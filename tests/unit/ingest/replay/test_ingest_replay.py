@@ -19,7 +19,7 @@ from riskwire.ingest.replay.run import ReplayProgress, ReplayReport, replay
 from riskwire.pipeline import Topic
 from riskwire.records import ARTICLES, Article, DeadLetter, Tick
 from riskwire.settings import Settings
-from riskwire.stage.batch_loop import POISON_IN_A_ROW
+from riskwire.stage import MAX_REFUSED_IN_A_ROW
 
 START = datetime(2009, 1, 1, tzinfo=UTC)
 
@@ -297,7 +297,7 @@ async def test_where_every_line_is_refused_it_ends_and_goes_on_there_once_it_is_
     settings: Settings, tmp_path: Path
 ) -> None:
     path = archive(tmp_path, [float(n) for n in range(60)])
-    with pytest.raises(RiskwireError, match=rf"{POISON_IN_A_ROW} articles in a row.*refuse a record"):
+    with pytest.raises(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} articles in a row.*refuse a record"):
         await refused(settings, path, 150)
     report, log, letters = await refused(settings, path, 10**9)
     assert (report.published, len(articles(log)), letters) == (60, 60, [])

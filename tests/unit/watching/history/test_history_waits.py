@@ -289,7 +289,7 @@ async def test_no_more_of_what_was_told_is_kept_in_mind_than_is_allowed(
 async def test_the_state_of_an_earlier_riskwire_is_let_go_of(bus: EmbeddedBus, world: World) -> None:
     state = {"told/acme/entity:acme": b"[]", "log": b"7"}
     task = HistoryStage(world.store, bus.ends, bus.lag, StoreSettings()).open(0, state)
-    step = await task.begin()
+    step = await task.first_step()
     assert (step.results, step.state) == ([], {"told/acme/entity:acme": None})
 
 

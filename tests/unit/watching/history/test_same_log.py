@@ -37,7 +37,7 @@ class Log:
     async def history(self, store: Store, *commands: Message) -> list[Signal]:
         """What history tells on commands, begun anew with what it kept."""
         task = HistoryStage(store, self.ends, lag, StoreSettings()).open(0, self.state)
-        step = await task.begin()
+        step = await task.first_step()
         assert not step.results
         for key, value in step.state.items():
             if value is None:
