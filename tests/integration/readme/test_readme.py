@@ -162,7 +162,22 @@ def test_links_and_pictures_of_a_paper_exist(paper: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    "run demo replay score alerts targets stories status feeds watchlist dead-letters topics config model".split(),
+    [
+        "run",
+        "demo",
+        "replay",
+        "score",
+        "alerts",
+        "targets",
+        "stories",
+        "status",
+        "feeds",
+        "watchlist",
+        "dead-letters",
+        "topics",
+        "config",
+        "model",
+    ],
 )
 def test_help_lists_each_command_and_each_has_help(command: str) -> None:
     listing = CliRunner().invoke(app, ["--help"]).stdout
