@@ -1,7 +1,7 @@
-"""The bus inside one process: a SQLite file, a writer thread, a reader thread, and bells that wake who waits.
+"""The bus inside one process: a SQLite file, a writer thread and a reader thread.
 
-All partitions of a topic go to one worker, the newest that asked; older ones are fenced, between processes too. What
-other processes write is noticed within `POLL_S`; inside the process everything is told at once.
+The newest worker that joins a group gets all partitions of its topic; older workers are fenced, between processes too.
+A write of another process is noticed within `POLL_S`; a write of this process wakes its readers at once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import structlog
 
 from riskwire.bus.embedded import ledger, schema
-from riskwire.bus.embedded.clients import Assignments, EmbeddedAssignment, EmbeddedPublisher
+from riskwire.bus.embedded.clients import EmbeddedAssignment, EmbeddedAssignments, EmbeddedPublisher
 from riskwire.bus.embedded.connection import Connection
-from riskwire.bus.embedded.file_state import Watch
+from riskwire.bus.embedded.file_state import FileState
 from riskwire.bus.embedded.steps import Steps
 from riskwire.bus.protocol import Lag, Message
 from riskwire.errors import BusError
@@ -29,7 +29,7 @@ POLL_S = 0.2
 
 
 class EmbeddedBus:
-    """The `Bus` of protocol.py on `<data>/bus.sqlite`; `open` makes it, inside a running event loop."""
+    """The `Bus` of protocol.py on `<data>/bus.sqlite`. `open` creates it, inside a running event loop."""
 
     def __init__(
         self, path: Path, settings: BusSettings, layout: schema.Layout, writer: Connection, reader: Connection
@@ -37,16 +37,16 @@ class EmbeddedBus:
         self._layout = layout
         self._writer = writer
         self._reader = reader
-        self._watch = Watch(path)
-        self._steps = Steps(writer, layout, settings, self._watch)
+        self._file_state = FileState(path)
+        self._steps = Steps(writer, layout, settings, self._file_state)
         self._positions = -1
-        self._joined: dict[tuple[str, str], Assignments] = {}
+        self._joined: dict[tuple[str, str], EmbeddedAssignments] = {}
         self._publishers: dict[str, EmbeddedPublisher] = {}
         self._poller: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, data_dir: Path, settings: BusSettings) -> EmbeddedBus:
-        """Open the bus of a data directory, making both where there are none.
+        """Open the bus of a data directory; create either if it is missing.
 
         Raises:
             BusVersionError: written by a newer riskwire; the file is left as it is.
@@ -67,20 +67,20 @@ class EmbeddedBus:
         return bus
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has."""
+        """Return the number of partitions of a topic."""
         return len(self._layout.of(topic))
 
     def assignments(self, group: str, topic: str) -> AsyncIterator[EmbeddedAssignment]:
-        """Every partition of the topic, at once; ends when the bus is closed or another worker of the group joins."""
+        """Yield every partition of the topic; end when the bus is closed or another worker of the group joins."""
         self._layout.of(topic)
-        return Assignments(group, str(topic), self._watch, self._join)
+        return EmbeddedAssignments(group, str(topic), self._file_state, self._join)
 
     def publisher(self, name: str) -> AbstractAsyncContextManager[EmbeddedPublisher]:
-        """A publisher of that name; a second one of the same name fences the first.
+        """Open a publisher of that name; a second one of the same name fences the first.
 
-        It waits for room only while somebody reads: stages of this bus, or another process that holds the data
-        directory (`lock_data_dir`). Where nobody does, nobody would ever make room: then it writes beyond
-        `bus.backlog`, says so in the log, and the disk is the limit.
+        It waits for space only while a reader runs: a stage of this bus, or another process that holds the data
+        directory (`lock_data_dir`). Without a reader no space would ever come. Then it writes beyond `bus.backlog`
+        and logs a warning; the disk is the limit.
         """
         return self._publisher(name)
 
@@ -88,45 +88,45 @@ class EmbeddedBus:
         """The state of a publisher's last step, read without taking its name over; empty where there is none."""
         return await self._reader.run(ledger.kept, name)
 
-    async def kept_by(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
+    async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
         """What the tasks of a group keep under keys of one prefix, over all partitions of the topic they read."""
-        return await self._reader.run(ledger.kept_by, group, self._layout.of(topic), prefix)
+        return await self._reader.run(ledger.group_state, group, self._layout.of(topic), prefix)
 
     async def records(self) -> dict[str, int]:
-        """Records ever published, per topic."""
+        """Return how many records were ever published, by topic."""
         return await self._reader.run(ledger.records)
 
     async def ends(self, topic: str) -> list[int]:
-        """The offset that the next record of each partition of a topic gets."""
+        """Return the end offset of each partition of a topic: the offset of its next record."""
         self._layout.of(topic)
         return await self._reader.run(ledger.ends, str(topic))
 
     async def lag(self) -> list[Lag]:
-        """How far every group that ever joined is behind, all of one moment."""
+        """Return the lag of every group that ever joined, all of one moment."""
         return await self._reader.run(ledger.lag)
 
     async def read(self, topic: str, partition: int, start: int, most: int) -> Sequence[Message]:
-        """Records of a partition from offset `start` on, outside any group; trimmed ones are skipped."""
+        """Return records of a partition from offset `start` on, outside any group; trimmed records are skipped."""
         slots = self._layout.of(topic)
         if not 0 <= partition < len(slots):
             raise BusError(f"{topic} has partitions 0 to {len(slots) - 1}", value=partition)
         return await self._reader.run(ledger.fetch, str(topic), partition, slots[partition], start, most)
 
     async def forget(self, group: str) -> None:
-        """Drop a group that will not come back, which else holds up trimming and writers for ever."""
+        """Delete a group that will not return; its old positions would block trimming and writers for ever."""
         await self._writer.run(ledger.forget, group)
-        self._watch.ring_all()
+        self._file_state.wake_all()
 
     async def changed(self, within_s: float) -> None:
-        """Return when anything has been written, or after `within_s`."""
-        await self._watch.any.listen(None).wait(within_s)
+        """Return after the next write, at the latest after `within_s`."""
+        await self._file_state.writes.subscribe(None).wait(within_s)
 
     async def close(self) -> None:
-        """End all iterators, fetches and waits, finish the steps that have begun, and let go of the file."""
-        self._watch.closed = True
+        """End all iterators, fetches and waits, finish the steps under way, and close the file."""
+        self._file_state.closed = True
         for joined in self._joined.values():
             joined.end()
-        self._watch.ring_all()
+        self._file_state.wake_all()
         if self._poller is not None:
             poller, self._poller = self._poller, None
             poller.cancel()
@@ -135,26 +135,26 @@ class EmbeddedBus:
         await self._reader.close()
         await self._writer.close()
 
-    async def _join(self, joined: Assignments) -> list[EmbeddedAssignment]:
+    async def _join(self, joined: EmbeddedAssignments) -> list[EmbeddedAssignment]:
         owners = await self._writer.run(ledger.join, joined.group, self._layout.of(joined.topic))
-        self._watch.check()
-        older = self._joined.get((joined.group, joined.topic))
-        if older is not None:
-            older.end()
+        self._file_state.check()
+        previous = self._joined.get((joined.group, joined.topic))
+        if previous is not None:
+            previous.end()
         self._joined[joined.group, joined.topic] = joined
-        self._watch.ring_all()
+        self._file_state.wake_all()
         return [
-            EmbeddedAssignment(joined.topic, partition, owner, self._steps, self._reader, self._watch)
+            EmbeddedAssignment(joined.topic, partition, owner, self._steps, self._reader, self._file_state)
             for partition, owner in enumerate(owners)
         ]
 
     @asynccontextmanager
     async def _publisher(self, name: str) -> AsyncIterator[EmbeddedPublisher]:
         (owner,) = await self._writer.run(ledger.join, name, (0,))
-        publisher = EmbeddedPublisher(owner, self._steps, self._reader, self._watch, self._is_read)
-        older = self._publishers.get(name)
-        if older is not None:
-            older.revoke()
+        publisher = EmbeddedPublisher(owner, self._steps, self._reader, self._file_state, self._is_read)
+        previous = self._publishers.get(name)
+        if previous is not None:
+            previous.revoke()
         self._publishers[name] = publisher
         try:
             yield publisher
@@ -167,33 +167,33 @@ class EmbeddedBus:
         return any(joined.topic == topic and not joined.ended for joined in self._joined.values())
 
     async def _poll(self) -> None:
-        """Notice what other processes have written."""
+        """Poll the file for writes of other processes."""
         seen = -1
         while True:
             await asyncio.sleep(POLL_S)
             try:
                 version = await self._reader.run(ledger.data_version)
-                if version != seen or self._watch.failure is not None:
+                if version != seen or self._file_state.failure is not None:
                     self._notice(await self._reader.run(ledger.snapshot))
                     seen = version
             except BusError as error:
-                if self._watch.failure is None:
+                if self._file_state.failure is None:
                     log.error("the bus cannot be read", error=str(error))
-                self._watch.failure = error
-                self._watch.ring_all()
+                self._file_state.failure = error
+                self._file_state.wake_all()
             else:
-                self._watch.failure = None
+                self._file_state.failure = None
 
-    def _notice(self, snapshot: ledger.Snapshot) -> None:
-        # A snapshot may be older than what this process has done since: only what is newer than that counts.
-        news = self._watch.records_came(snapshot.ends)
+    def _notice(self, snapshot: ledger.FileSnapshot) -> None:
+        # The snapshot may be previous than the last step of this process, so only increases count.
+        grew = self._file_state.note_ends(snapshot.ends)
         for joined in self._joined.values():
             if any(snapshot.epochs.get(a.owner.id, 0) > a.owner.epoch for a in joined.assigned):
                 joined.end()
         for publisher in self._publishers.values():
             if snapshot.epochs.get(publisher.owner.id, 0) > publisher.owner.epoch:
                 publisher.revoke()
-        if news or snapshot.positions != self._positions:
+        if grew or snapshot.positions != self._positions:
             self._positions = snapshot.positions
-            self._watch.room.ring_all()
-            self._watch.any.ring_all()
+            self._file_state.space.wake_all()
+            self._file_state.writes.wake_all()

@@ -1,4 +1,4 @@
-"""Who uses the embedded bus: a worker with its assignments, and publishers."""
+"""The clients of the embedded bus: assignments of a worker, and publishers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from riskwire.bus.embedded import ledger
 from riskwire.bus.embedded.connection import Connection
-from riskwire.bus.embedded.file_state import Watch
+from riskwire.bus.embedded.file_state import FileState
 from riskwire.bus.embedded.ledger import Owner
 from riskwire.bus.embedded.steps import Steps
 from riskwire.bus.protocol import Message, Outgoing
@@ -18,35 +18,36 @@ class EmbeddedPublisher:
     """The `Publisher` of protocol.py."""
 
     def __init__(
-        self, owner: Owner, steps: Steps, reader: Connection, watch: Watch, is_read: Callable[[str], bool]
+        self, owner: Owner, steps: Steps, reader: Connection, file_state: FileState, is_read: Callable[[str], bool]
     ) -> None:
         self.owner = owner
         self.revoked = False
         self._steps = steps
         self._reader = reader
-        self._watch = watch
+        self._file_state = file_state
         self._is_read = is_read
 
     def revoke(self) -> None:
-        """Another publisher has taken the name, or this one has ended."""
+        """Mark this publisher as replaced by another of its name, or as ended."""
         self.revoked = True
-        self._watch.room.ring_all()
+        self._file_state.space.wake_all()
 
     async def restore(self) -> dict[str, bytes]:
-        """The state of the last step.
+        """Return the state of the last step.
 
         Raises:
-            BusError: a newer publisher has this name, or the bus is closed.
+            FencedError: a newer publisher has this name.
+            BusError: the bus is closed.
         """
         _, state = await self._reader.run(ledger.restore, self.owner)
         return state
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Publish and change the state in one atomic step, once there is room (`EmbeddedBus.publisher`).
+        """Publish and change the state in one atomic step; wait for space first (`EmbeddedBus.publisher`).
 
         Raises:
-            BusError: fenced, closed or failed; nothing of the step has happened.
-            SchemaError: a result cannot stand on its topic; nothing of the step has happened.
+            BusError: fenced, closed or failed; the step had no effect.
+            SchemaError: a result does not fit its topic; the step had no effect.
         """
         await self._steps.take(self, None, results, state, self._is_read)
 
@@ -55,7 +56,7 @@ class EmbeddedAssignment:
     """The `Assignment` of protocol.py."""
 
     def __init__(
-        self, topic: str, partition: int, owner: Owner, steps: Steps, reader: Connection, watch: Watch
+        self, topic: str, partition: int, owner: Owner, steps: Steps, reader: Connection, file_state: FileState
     ) -> None:
         self.topic = topic
         self.partition = partition
@@ -63,27 +64,27 @@ class EmbeddedAssignment:
         self._revoked = False
         self._steps = steps
         self._reader = reader
-        self._watch = watch
+        self._file_state = file_state
         self._next: int | None = None
         self.position: int | None = None
-        """Where the last step left reading; None before `restore` or the first `fetch`."""
+        """The committed position; None before `restore` or the first `fetch`."""
 
     @property
     def revoked(self) -> bool:
         """True once another worker has the partition or the bus is closed."""
-        return self._revoked or self._watch.closed
+        return self._revoked or self._file_state.closed
 
     def revoke(self) -> None:
-        """The partition is someone else's now."""
+        """Give up the partition and wake the tasks that wait on it."""
         self._revoked = True
-        self._watch.arrivals.ring(self.owner.slot)
-        self._watch.room.ring_all()
+        self._file_state.arrivals.wake(self.owner.slot)
+        self._file_state.space.wake_all()
 
     async def restore(self) -> dict[str, bytes]:
-        """The state of the last committed step; also puts the read position back to it.
+        """Return the state of the last committed step, and move the read position back to that step.
 
         Raises:
-            BusError: it was revoked, or the bus is closed.
+            BusError: the assignment was revoked, or the bus is closed.
         """
         try:
             self._next, state = await self._reader.run(ledger.restore, self.owner)
@@ -94,7 +95,9 @@ class EmbeddedAssignment:
         return state
 
     async def fetch(self, most: int, wait_s: float) -> Sequence[Message]:
-        """The next records in order, at most `most`; empty when none came within `wait_s` or it was revoked.
+        """Return the next records in order, at most `most`.
+
+        Returns nothing when no record came within `wait_s`, or the assignment was revoked.
 
         Raises:
             BusError: the file cannot be read, or records are missing from it.
@@ -105,17 +108,17 @@ class EmbeddedAssignment:
             if self._next is None:
                 await self.restore()
             while not self.revoked:
-                bell = self._watch.arrivals.listen(self.owner.slot)
+                wakeup = self._file_state.arrivals.subscribe(self.owner.slot)
                 start = self._next or 0
-                if start < self._watch.end(self.owner.slot):
+                if start < self._file_state.end(self.owner.slot):
                     batch = await self._reader.run(
                         ledger.fetch, self.topic, self.partition, self.owner.slot, start, most
                     )
                     if start == self._next and not self.revoked:
                         return self._read(start, batch)
-                elif self._watch.failure is not None:
-                    self._watch.check()
-                elif not await bell.wait(deadline - loop.time()):
+                elif self._file_state.failure is not None:
+                    self._file_state.check()
+                elif not await wakeup.wait(deadline - loop.time()):
                     return ()
         except BusError:
             if not self.revoked:
@@ -125,64 +128,73 @@ class EmbeddedAssignment:
     def _read(self, start: int, batch: Sequence[Message]) -> Sequence[Message]:
         for offset, message in enumerate(batch, start):
             if message.offset != offset:
-                raise BusError(f"records are missing before {message.where}", where=str(self._watch.path))
+                raise BusError(f"records are missing before {message.where}", where=str(self._file_state.path))
         if not batch:
             raise BusError(f"records are missing from {self.topic}[{self.partition}]@{start}")
         self._next = start + len(batch)
         return batch
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """One atomic step, once there is room; reading goes on at `position` or where it already is beyond.
+        """Commit one atomic step; wait for space first.
+
+        The next `fetch` reads from `position`, or from where it has already read on.
 
         Raises:
-            BusError: revoked, closed or failed; nothing of the step has happened.
-            SchemaError: a result cannot stand on its topic; nothing of the step has happened.
+            BusError: revoked, closed or failed; the step had no effect.
+            SchemaError: a result does not fit its topic; the step had no effect.
         """
         await self._steps.take(self, position, results, state)
         self._next = max(position, self._next or 0)
         self.position = position
 
 
-class Assignments:
-    """The partitions a worker is given; a plain iterator, so that dropping it unfinished gives up nothing."""
+class EmbeddedAssignments:
+    """The partitions of a worker, as they are assigned.
+
+    An iterator and not a generator: a generator that is dropped unfinished would give up its partitions.
+    """
 
     def __init__(
-        self, group: str, topic: str, watch: Watch, join: Callable[[Assignments], Awaitable[list[EmbeddedAssignment]]]
+        self,
+        group: str,
+        topic: str,
+        file_state: FileState,
+        join: Callable[[EmbeddedAssignments], Awaitable[list[EmbeddedAssignment]]],
     ) -> None:
         self.group = group
         self.topic = topic
         self.assigned: list[EmbeddedAssignment] = []
-        self._watch = watch
+        self._file_state = file_state
         self._join = join
         self._joined = False
         self._pending: list[EmbeddedAssignment] = []
-        self._over = asyncio.Event()
+        self._ended = asyncio.Event()
 
     @property
     def ended(self) -> bool:
         """True once the bus is closed or another worker has taken over."""
-        return self._over.is_set()
+        return self._ended.is_set()
 
-    def __aiter__(self) -> Assignments:
+    def __aiter__(self) -> EmbeddedAssignments:
         return self
 
     async def __anext__(self) -> EmbeddedAssignment:
-        if not self._joined and not self._watch.closed:
+        if not self._joined and not self._file_state.closed:
             self._joined = True
             try:
                 self.assigned = await self._join(self)
             except BusError:
-                if not self._watch.closed:
+                if not self._file_state.closed:
                     raise
             self._pending = list(self.assigned)
-        if not self._pending and not self._watch.closed:
-            await self._over.wait()
-        if self.ended or self._watch.closed:
+        if not self._pending and not self._file_state.closed:
+            await self._ended.wait()
+        if self.ended or self._file_state.closed:
             raise StopAsyncIteration
         return self._pending.pop(0)
 
     def end(self) -> None:
         """Give up every partition: the bus is closed or another worker has joined."""
-        self._over.set()
+        self._ended.set()
         for assignment in self.assigned:
             assignment.revoke()

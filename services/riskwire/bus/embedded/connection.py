@@ -1,4 +1,4 @@
-"""One thread with one SQLite connection: how the event loop asks the file for something without waiting on it."""
+"""One thread with one SQLite connection, so that queries do not block the event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Connection:
-    """A connection that lives on a thread of its own; work is done in the order it is asked for."""
+    """A SQLite connection on its own thread; calls run in the order in which they are made."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
@@ -28,23 +28,24 @@ class Connection:
         """Open the connection on its thread.
 
         Raises:
-            BusError: the file cannot be opened; the thread is gone.
+            BusError: the file cannot be opened; the thread has ended.
         """
 
         def on_thread() -> T:
             with as_bus_error(self._path):
-                self._connection, more = opener()
-            return more
+                self._connection, opened = opener()
+            return opened
 
         try:
-            return await self._finished(on_thread)
+            return await self._run_on_thread(on_thread)
         except BaseException:
             await self.close()
             raise
 
     async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """Do `work(connection, …)` on the thread. Cancelled, it waits for work that has begun, so that when it
-        returns either nothing has happened or all of it has.
+        """Run `work(connection, …)` on the thread and return its result.
+
+        A cancelled call waits for work that has begun. So the work has either not run or finished when it returns.
 
         Raises:
             BusError: SQLite failed, or the connection is closed.
@@ -56,10 +57,10 @@ class Connection:
             with as_bus_error(self._path):
                 return work(self._connection, *args, **named)
 
-        return await self._finished(on_thread)
+        return await self._run_on_thread(on_thread)
 
     async def close(self) -> None:
-        """Finish what was asked for, close the connection and end the thread."""
+        """Finish the calls under way, close the connection and end the thread."""
 
         def on_thread() -> None:
             connection, self._connection = self._connection, None
@@ -67,12 +68,12 @@ class Connection:
                 connection.close()
 
         try:
-            await self._finished(on_thread)
+            await self._run_on_thread(on_thread)
         except BusError:
-            return  # closed before
+            return  # closed already
         self._executor.shutdown(wait=False)
 
-    async def _finished(self, work: Callable[[], T]) -> T:
+    async def _run_on_thread(self, work: Callable[[], T]) -> T:
         try:
             job = self._executor.submit(work)
         except RuntimeError as error:

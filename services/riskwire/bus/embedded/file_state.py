@@ -1,61 +1,65 @@
-"""What one process knows of the bus's file without asking: where partitions end, whether it is open; and the bells."""
+"""What one process knows of the bus file without a query: partition ends, whether the bus is open, and wakeups."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from riskwire.bus.embedded.wakeups import Bells
+from riskwire.bus.embedded.wakeups import Wakeups
 from riskwire.errors import BusError
 
 
-class Watch:
-    """Told of every step this process takes, at once, and of other processes' steps by the poll."""
+class FileState:
+    """State of the file as far as this process knows it.
+
+    A step of this process updates it at once. Steps of other processes are noticed when the bus polls the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.closed = False
         self.failure: BusError | None = None
-        self.arrivals: Bells[int] = Bells()
-        """By slot: records have come."""
-        self.room: Bells[str] = Bells()
-        """By topic: a group has moved on."""
-        self.any: Bells[None] = Bells()
-        """Something has been written."""
+        """The error of the last poll, or None."""
+        self.arrivals: Wakeups[int] = Wakeups()
+        """By slot: new records."""
+        self.space: Wakeups[str] = Wakeups()
+        """By topic: a group has read on, so a full topic may have space."""
+        self.writes: Wakeups[None] = Wakeups()
+        """Any write."""
         self._ends: dict[int, int] = {}
 
     def end(self, slot: int) -> int:
-        """The next offset of a partition, as far as is known."""
+        """Return the last known end offset of a partition."""
         return self._ends.get(slot, 0)
 
-    def records_came(self, ends: Mapping[int, int]) -> bool:
-        """Partitions have grown; whether any of it is news."""
-        news = False
+    def note_ends(self, ends: Mapping[int, int]) -> bool:
+        """Note end offsets by slot and wake the readers of slots that grew; return whether any did."""
+        grew = False
         for slot, end in ends.items():
             if end > self._ends.get(slot, 0):
                 self._ends[slot] = end
-                self.arrivals.ring(slot)
-                news = True
-        if news:
-            self.any.ring(None)
-        return news
+                self.arrivals.wake(slot)
+                grew = True
+        if grew:
+            self.writes.wake(None)
+        return grew
 
-    def group_moved(self, topic: str) -> None:
-        """A group has read on."""
-        self.room.ring(topic)
-        self.any.ring(None)
+    def note_position_moved(self, topic: str) -> None:
+        """Wake the writers that wait for space on a topic, since a group has read on."""
+        self.space.wake(topic)
+        self.writes.wake(None)
 
-    def ring_all(self) -> None:
-        """Wake everyone, to look again."""
-        self.arrivals.ring_all()
-        self.room.ring_all()
-        self.any.ring_all()
+    def wake_all(self) -> None:
+        """Wake every waiting task, to look again."""
+        self.arrivals.wake_all()
+        self.space.wake_all()
+        self.writes.wake_all()
 
     def check(self) -> None:
         """Raise unless the bus is open and its file can be read.
 
         Raises:
-            BusError: it is closed, or the last look at the file failed.
+            BusError: the bus is closed, or the last poll of the file failed.
         """
         if self.closed:
             raise BusError("the bus is closed", where=str(self.path))

@@ -1,7 +1,7 @@
-"""What the embedded bus does, in SQL: join, step, read, trim. Knows no event loop; each function is one transaction.
+"""The embedded bus in SQL: join, step, read, trim. Each function is one transaction and knows no event loop.
 
-A step is one transaction over results, state and position, and it first sees that its owner has not been succeeded
-(`epoch`): so the promise holds whatever is killed when, and between processes too.
+A step is one transaction over results, state and position. It first checks by `epoch` that no newer owner has taken
+over. So a step is atomic whichever process is killed at whatever moment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from riskwire.bus.protocol import UNBOUNDED, Lag, Message, Outgoing, partition_o
 from riskwire.errors import BusError, FencedError, SchemaError
 
 TRIM_CHUNK = 256
-"""Records are trimmed once this many are due, so up to that many more than asked for are kept."""
+"""Records are trimmed in chunks of at least this many, so up to this many more than asked for are kept."""
 _VACUUM_FROM_PAGES = 512
 _VACUUM_PAGES = 128
 _OFFSETS = (1 << OFFSET_BITS) - 1
@@ -25,7 +25,7 @@ _OFFSETS = (1 << OFFSET_BITS) - 1
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A group on one partition, or a publisher (slot 0), as of one assignment."""
+    """A group on one partition, or a publisher (slot 0), at one epoch."""
 
     id: int
     name: str
@@ -35,7 +35,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A step that happened: the new next offset of each slot written to, and how many records were trimmed."""
+    """The outcome of a committed step: the new end offset of each slot written, and records trimmed by topic."""
 
     ends: dict[int, int] = field(default_factory=dict)
     trimmed: dict[str, int] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """A step that did not happen: a topic has no room, and the group that is slowest on it."""
+    """The outcome of a step that was not committed: a topic has no space; `group` is the slowest reader of it."""
 
     topic: str
     unread: int
@@ -51,8 +51,8 @@ class Full:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Where every partition ends, which epoch every owner has, and how far the groups have come in sum."""
+class FileSnapshot:
+    """End offset of every slot, epoch of every owner, and the sum of all positions."""
 
     ends: dict[int, int]
     epochs: dict[int, int]
@@ -60,7 +60,7 @@ class Snapshot:
 
 
 def join(connection: sqlite3.Connection, name: str, slots: Sequence[int]) -> list[Owner]:
-    """Own the slots from now on, succeeding whoever did; a group new to a partition starts at its oldest record."""
+    """Take over the slots and fence their previous owners. A new group starts at the oldest record of a partition."""
     owners = []
     with transaction(connection):
         for slot in slots:
@@ -78,7 +78,7 @@ def join(connection: sqlite3.Connection, name: str, slots: Sequence[int]) -> lis
 
 
 def forget(connection: sqlite3.Connection, name: str) -> None:
-    """Drop a group's positions and state on every topic, as though it had never joined."""
+    """Delete the positions and the state of a group on every topic."""
     with transaction(connection):
         connection.execute(
             "DELETE FROM state WHERE owner IN (SELECT id FROM owners WHERE name = ? AND slot != 0)", (name,)
@@ -87,10 +87,10 @@ def forget(connection: sqlite3.Connection, name: str) -> None:
 
 
 def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str, bytes]]:
-    """Position and state of the owner's last step, read together.
+    """Return position and state of the owner's last step, read in one transaction.
 
     Raises:
-        FencedError: someone else has taken over.
+        FencedError: a newer owner has taken over.
     """
     connection.execute("BEGIN")
     try:
@@ -110,7 +110,7 @@ def kept(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
     )
 
 
-def kept_by(connection: sqlite3.Connection, group: str, slots: Sequence[int], prefix: str) -> dict[str, bytes]:
+def group_state(connection: sqlite3.Connection, group: str, slots: Sequence[int], prefix: str) -> dict[str, bytes]:
     """What a group keeps under keys of one prefix, on all these slots."""
     return dict(
         connection.execute(
@@ -131,7 +131,7 @@ def step(
     backlog: int | None,
     keep: int,
 ) -> Applied | Full:
-    """Publish, change the state and move the position, as one; or find that a topic has no room and do nothing.
+    """Publish results, change the state and move the position atomically; do nothing if a topic has no space.
 
     Args:
         position: the offset of the next record to read; None for a publisher.
@@ -140,7 +140,7 @@ def step(
         keep: records kept per partition after every group has read them.
 
     Raises:
-        FencedError: someone else has taken over.
+        FencedError: a newer owner has taken over.
         SchemaError: a result or a state key cannot be stored.
         BusError: the position goes backward or beyond the end.
     """
@@ -175,7 +175,7 @@ def _position(connection: sqlite3.Connection, owner: Owner) -> int:
 
 
 def fenced(name: str) -> FencedError:
-    """The error of an owner that has been succeeded."""
+    """Return the error for a step of a fenced owner."""
     return FencedError(f"{name} has been taken over by another worker; nothing of this step was written")
 
 
@@ -188,7 +188,7 @@ def _check_position(connection: sqlite3.Connection, owner: Owner, committed: int
 def _slot(layout: Layout, result: Outgoing) -> int:
     slots = layout.slots.get(result.topic)
     if slots is None:
-        raise SchemaError("a result for a topic that there is not", value=str(result.topic))
+        raise SchemaError("a result for an unknown topic", value=str(result.topic))
     try:
         if result.partition is not None:
             if not 0 <= result.partition < len(slots):
@@ -206,7 +206,10 @@ def _slot(layout: Layout, result: Outgoing) -> int:
 def _full(
     connection: sqlite3.Connection, layout: Layout, owner: Owner, topic: str, new: int, backlog: int
 ) -> Full | None:
-    """Whether a step waits for a topic; never for one that its own group reads, since that would wait for itself."""
+    """Return the topic's shortage if a step must wait for space on it.
+
+    A step never waits for a topic that its own group reads, since it would wait for itself.
+    """
     first, last = min(layout.of(topic)), max(layout.of(topic))
     (unread,) = connection.execute(
         """SELECT COALESCE(SUM(p.next_offset - o.slowest), 0) FROM partitions p
@@ -258,7 +261,10 @@ def _change_state(connection: sqlite3.Connection, owner: Owner, state: Mapping[s
 
 
 def _trim(connection: sqlite3.Connection, slot: int, keep: int, grown: int) -> int:
-    """Delete what every group has read beyond `keep`, oldest first: at most a few times what the step itself did."""
+    """Delete records that every group has read, except the newest `keep`; return how many.
+
+    One step deletes at most a few times as many records as it wrote or read, so that no step takes long.
+    """
     kept_from, read_to = connection.execute(
         """SELECT kept_from, COALESCE((SELECT MIN(position) FROM owners o WHERE o.slot = p.slot), next_offset)
            FROM partitions p WHERE slot = ?""",
@@ -275,11 +281,11 @@ def _trim(connection: sqlite3.Connection, slot: int, keep: int, grown: int) -> i
 
 
 def _vacuum(connection: sqlite3.Connection) -> None:
-    """Give pages back to the file system when a quarter of the file is free, a few at a time."""
+    """Return free pages to the file system, a few at a time, when a quarter of the file is free."""
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if free > _VACUUM_FROM_PAGES and free * 4 > pages:
-        for _ in range(_VACUUM_PAGES):  # page by page: of a larger number, sqlite3 takes the first step only
+        for _ in range(_VACUUM_PAGES):  # page by page: sqlite3 runs only the first step of a larger number
             connection.execute("PRAGMA incremental_vacuum(1)")
 
 
@@ -292,7 +298,7 @@ def _by_topic(layout: Layout, trimmed: Mapping[int, int]) -> dict[str, int]:
 def fetch(
     connection: sqlite3.Connection, topic: str, partition: int, slot: int, start: int, most: int
 ) -> list[Message]:
-    """Records of a partition from offset `start` on, in order, at most `most`."""
+    """Return records of a partition from offset `start` on, in order, at most `most`."""
     rows = connection.execute(
         "SELECT id, key, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
         (slot << OFFSET_BITS | start, (slot + 1) << OFFSET_BITS, most),
@@ -300,36 +306,36 @@ def fetch(
     return [Message(topic, partition, number & _OFFSETS, key, value) for number, key, value in rows]
 
 
-def snapshot(connection: sqlite3.Connection) -> Snapshot:
-    """What changes when any process takes a step or joins."""
+def snapshot(connection: sqlite3.Connection) -> FileSnapshot:
+    """Return what changes whenever any process commits a step or joins."""
     connection.execute("BEGIN")
     try:
         ends = dict(connection.execute("SELECT slot, next_offset FROM partitions"))
         owners = connection.execute("SELECT id, epoch, position FROM owners").fetchall()
     finally:
         connection.execute("COMMIT")
-    return Snapshot(ends, {owner: epoch for owner, epoch, _ in owners}, sum(position for *_, position in owners))
+    return FileSnapshot(ends, {owner: epoch for owner, epoch, _ in owners}, sum(position for *_, position in owners))
 
 
 def data_version(connection: sqlite3.Connection) -> int:
-    """A number that changes when another connection has written."""
+    """Return a number that changes when another connection has written."""
     (version,) = connection.execute("PRAGMA data_version").fetchone()
     return int(version)
 
 
 def records(connection: sqlite3.Connection) -> dict[str, int]:
-    """Records ever published, per topic."""
+    """Return how many records were ever published, by topic."""
     return dict(connection.execute("SELECT topic, SUM(next_offset) FROM partitions GROUP BY topic"))
 
 
 def ends(connection: sqlite3.Connection, topic: str) -> list[int]:
-    """The offset that the next record of each partition of a topic gets."""
+    """Return the end offset of each partition of a topic."""
     rows = connection.execute("SELECT next_offset FROM partitions WHERE topic = ? ORDER BY partition", (topic,))
     return [int(end) for (end,) in rows]
 
 
 def lag(connection: sqlite3.Connection) -> list[Lag]:
-    """How far every group is behind, all of one moment."""
+    """Return the lag of every group, all of one moment."""
     rows = connection.execute(
         """SELECT o.name, p.topic, p.partition, p.next_offset - o.position, o.position
            FROM owners o JOIN partitions p USING (slot) ORDER BY o.name, p.topic, p.partition"""

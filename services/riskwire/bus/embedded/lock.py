@@ -1,4 +1,4 @@
-"""Who runs the stages of a data directory: one process at a time, by a lock that dies with it."""
+"""The lock of a data directory: one process at a time runs stages there. The lock ends with its process."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from riskwire.errors import BusError, InUseError
 
 _FILE = "lock"
-_PATIENCE_S = 0.5
+_WAIT_S = 0.5
 
 
 @contextmanager
 def lock_data_dir(path: Path) -> Iterator[None]:
-    """Hold a data directory: only its holder runs stages there. Readers and pure publishers need no lock.
+    """Hold the lock of a data directory. Readers and publishers without stages need no lock.
 
     Raises:
-        InUseError: another process holds it; says which.
-        BusError: the directory cannot be made or written.
+        InUseError: another process holds it; the message names the process.
+        BusError: the directory cannot be created or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -36,11 +36,11 @@ def lock_data_dir(path: Path) -> Iterator[None]:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
-        os.close(lock)  # the file stays: to remove it would let a third process lock another file of this name
+        os.close(lock)  # the file stays: once removed, a third process could lock a new file of this name
 
 
 def _take(lock: int, path: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_S  # `stages_run` holds a shared lock for an instant
+    deadline = time.monotonic() + _WAIT_S  # `stages_run` holds a shared lock for a moment
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,7 +58,7 @@ def _take(lock: int, path: Path) -> None:
 
 
 def stages_run(path: Path) -> bool:
-    """Whether some process, this one included, holds the data directory."""
+    """Return whether any process, including this one, holds the lock of the data directory."""
     try:
         lock = os.open(path / _FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""How SQLite is dealt with: transactions, what its errors mean to a person, and the write-ahead log."""
+"""SQLite for the embedded bus: transactions, error messages, and the size of the write-ahead log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAMAGED = ("this file is not a riskwire bus, or it is damaged", "Move it away, o
 
 _CHECKPOINT_BYTES = 4_000_000
 _CHECKPOINT_WAIT_MS = 100
-_SAYS = {
+_MESSAGES = {
     sqlite3.SQLITE_FULL: ("the disk is full; nothing of this step was written", "Free some space and start again"),
     sqlite3.SQLITE_READONLY: ("the bus cannot be written", "Make the directory writable, or give another with --data"),
     sqlite3.SQLITE_CANTOPEN: ("the bus cannot be opened", "Check the directory and its rights"),
@@ -32,13 +32,13 @@ _SAYS = {
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction: all of it happens or nothing."""
+    """Run the body as one write transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # SQLite has rolled back by itself where the disk is full
+        if connection.in_transaction:  # SQLite rolls back by itself when the disk is full
             connection.execute("ROLLBACK")
         raise
 
@@ -46,8 +46,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 class WriteAheadLog:
     """Keeps the write-ahead log beside the file small.
 
-    SQLite's own way, a passive checkpoint after a commit, may damage the file when another process commits meanwhile
-    (https://www.sqlite.org/wal.html#walresetbug, every version before 3.51.3). A truncating one holds writers off.
+    SQLite's default is a passive checkpoint after a commit. It may damage the file when another process commits at the
+    same time (https://www.sqlite.org/wal.html#walresetbug, every version before 3.51.3). A truncating checkpoint blocks
+    writers meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +56,7 @@ class WriteAheadLog:
         self._next_at = _CHECKPOINT_BYTES
 
     def keep_small(self, connection: sqlite3.Connection) -> None:
-        """Copy the log into the file once it is long; never fails, since what was committed stands in the log."""
+        """Copy the log into the file once it is long; errors are only logged, since commits are safe in the log."""
         try:
             if self._size() < self._next_at:
                 return
@@ -65,8 +66,10 @@ class WriteAheadLog:
             finally:
                 connection.execute(f"PRAGMA busy_timeout={int(BUSY_S * 1000)}")
         except (sqlite3.Error, OSError) as error:
-            log.warning("the write-ahead log of the bus stays long", file=str(self._file), error=str(error))
-        # Where a reader or a full disk was in the way, not again at every step.
+            log.warning(
+                "checkpoint failed: the write-ahead log of the bus stays long", file=str(self._file), error=str(error)
+            )
+        # After a failure, for example a reader or a full disk, do not retry at every step.
         self._next_at = self._size() + _CHECKPOINT_BYTES
 
     def _size(self) -> int:
@@ -78,12 +81,12 @@ class WriteAheadLog:
 
 @contextmanager
 def as_bus_error(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system say into a `BusError` that names the file and what to do."""
+    """Turn errors of SQLite and the file system into a `BusError` that names the file and a remedy."""
     try:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        what, do = _SAYS.get(code, ("the bus failed", ""))
+        what, do = _MESSAGES.get(code, ("the bus failed", ""))
         raise BusError(what, where=str(path), do=do) from error
     except OSError as error:
         raise BusError("the bus failed", where=str(path)) from error
@@ -91,7 +94,7 @@ def as_bus_error(path: Path) -> Iterator[None]:
 
 @contextmanager
 def closing_as_bus_error(path: Path, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Use a connection and close it."""
+    """Yield a connection and close it at the end; errors become `BusError`."""
     try:
         with as_bus_error(path):
             yield connection

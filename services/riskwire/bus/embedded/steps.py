@@ -1,4 +1,4 @@
-"""Taking steps: on the writer thread, again until there is room, and telling who waits what came of it."""
+"""Steps of the embedded bus: run on the writer thread, retried until the topics have space."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import structlog
 from riskwire import metrics
 from riskwire.bus.embedded import ledger
 from riskwire.bus.embedded.connection import Connection
-from riskwire.bus.embedded.file_state import Watch
+from riskwire.bus.embedded.file_state import FileState
 from riskwire.bus.embedded.ledger import Applied, Full, Owner
 from riskwire.bus.embedded.lock import stages_run
 from riskwire.bus.embedded.schema import Layout
 from riskwire.bus.embedded.sqlite import WriteAheadLog
-from riskwire.bus.embedded.wakeups import Bell
+from riskwire.bus.embedded.wakeups import Wakeup
 from riskwire.bus.protocol import Outgoing
 from riskwire.errors import FencedError
 from riskwire.settings import BusSettings
 
 log = structlog.get_logger(__name__)
 
-_ASK_AGAIN_S = 1.0
-"""How often a waiting publisher looks whether anybody still runs the stages; room itself rings a bell."""
-_TELL_AFTER_S = 30.0
+_CHECK_READERS_S = 1.0
+"""How often a waiting publisher checks that a process still runs the stages. New space wakes it at once."""
+_LOG_AFTER_S = 30.0
 
 
-class Client(Protocol):
-    """An assignment or a publisher, as a step sees it."""
+class StepOwner(Protocol):
+    """An assignment or a publisher: the owner of a step."""
 
     @property
     def owner(self) -> Owner: ...
@@ -44,44 +44,44 @@ class Client(Protocol):
 
 
 class Steps:
-    """Takes the steps of every assignment and publisher of one bus."""
+    """Commits the steps of every assignment and publisher of one bus."""
 
-    def __init__(self, writer: Connection, layout: Layout, settings: BusSettings, watch: Watch) -> None:
+    def __init__(self, writer: Connection, layout: Layout, settings: BusSettings, file_state: FileState) -> None:
         self._writer = writer
         self._layout = layout
         self._settings = settings
-        self._watch = watch
+        self._file_state = file_state
         self._topics = {slot: topic for topic, slots in layout.slots.items() for slot in slots}
-        self._write_ahead_log = WriteAheadLog(watch.path)
+        self._write_ahead_log = WriteAheadLog(file_state.path)
         self._loop = asyncio.get_running_loop()
 
     async def take(
         self,
-        client: Client,
+        client: StepOwner,
         position: int | None,
         results: Sequence[Outgoing],
         state: Mapping[str, bytes | None],
         is_read: Callable[[str], bool] | None = None,
     ) -> None:
-        """One atomic step, once there is room for it.
+        """Commit one atomic step; wait until its topics have space.
 
         Args:
-            position: None for a publisher.
-            is_read: whether this process reads a topic. Given by a publisher: where nobody does, here or in a
-                process that holds the data directory, nobody makes room, and it writes beyond the bound.
+            position: the offset of the next record to read; None for a publisher.
+            is_read: whether a stage of this process reads a topic; only for a publisher. If no stage reads it, here
+                or in the process that holds the data directory, no space will come: the step exceeds the bound.
 
         Raises:
-            BusError: fenced, closed or failed; nothing of the step has happened.
-            SchemaError: a result cannot stand on its topic; nothing of the step has happened.
+            BusError: fenced, closed or failed; the step had no effect.
+            SchemaError: a result does not fit its topic; the step had no effect.
         """
         results, state = tuple(results), dict(state)
         bound: int | None = self._settings.backlog
-        waiting = _Waiting(client.owner.name)
+        space = _SpaceWait(client.owner.name)
         while True:
-            self._watch.check()
+            self._file_state.check()
             if client.revoked:
                 raise ledger.fenced(client.owner.name)
-            bells = {str(result.topic): self._watch.room.listen(str(result.topic)) for result in results}
+            wakeups = {str(result.topic): self._file_state.space.subscribe(str(result.topic)) for result in results}
             try:
                 outcome = await self._writer.run(self._attempt, client.owner, position, results, state, bound)
             except FencedError:
@@ -92,15 +92,12 @@ class Steps:
             if (
                 is_read is None
                 or is_read(outcome.topic)
-                or await asyncio.to_thread(stages_run, self._watch.path.parent)
+                or await asyncio.to_thread(stages_run, self._file_state.path.parent)
             ):
-                await waiting.for_room(outcome, bells[outcome.topic])
+                await space.wait(outcome, wakeups[outcome.topic])
             else:
-                log.warning("nobody runs the stages: writing beyond bus.backlog", topic=outcome.topic)
+                log.warning("no process runs the stages: writing beyond bus.backlog", topic=outcome.topic)
                 bound = None
-
-    async def _stages_run(self) -> bool:
-        return await asyncio.to_thread(stages_run, self._watch.path.parent)
 
     def _attempt(
         self,
@@ -111,41 +108,44 @@ class Steps:
         state: Mapping[str, bytes | None],
         bound: int | None,
     ) -> Applied | Full:
-        """On the writer thread. It tells the loop by itself, so that who waits hears of a step whose taker is gone."""
+        """Run a step on the writer thread.
+
+        The thread itself notifies the event loop. So waiting tasks are woken even if the step's caller was cancelled.
+        """
         keep = self._settings.keep_processed
         outcome = ledger.step(connection, self._layout, owner, position, results, state, bound, keep)
         if isinstance(outcome, Applied):
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._tell, outcome, None if position is None else owner.slot)
+            with suppress(RuntimeError):  # the event loop is closed: no task waits
+                self._loop.call_soon_threadsafe(self._notify, outcome, None if position is None else owner.slot)
             self._write_ahead_log.keep_small(connection)
         return outcome
 
-    def _tell(self, applied: Applied, moved: int | None) -> None:
-        self._watch.records_came(applied.ends)
+    def _notify(self, applied: Applied, moved: int | None) -> None:
+        self._file_state.note_ends(applied.ends)
         if moved is not None:
-            self._watch.group_moved(self._topics[moved])
+            self._file_state.note_position_moved(self._topics[moved])
         for topic, count in applied.trimmed.items():
             metrics.TRIMMED.labels(topic=topic).inc(count)
 
 
-class _Waiting:
-    """How long a step has waited for room, and whether that has been said."""
+class _SpaceWait:
+    """The wait of one step for space: counts its seconds, and logs once when they are many."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._waited = 0.0
-        self._told = False
+        self._logged = False
 
-    async def for_room(self, full: Full, bell: Bell) -> None:
+    async def wait(self, full: Full, wakeup: Wakeup) -> None:
         started = time.perf_counter()
         try:
-            await bell.wait(_ASK_AGAIN_S)
+            await wakeup.wait(_CHECK_READERS_S)
         finally:
             passed = time.perf_counter() - started
             self._waited += passed
             metrics.BACKPRESSURE_SECONDS.labels(topic=full.topic).inc(passed)
-        if self._waited > _TELL_AFTER_S and not self._told:
-            self._told = True
+        if self._waited > _LOG_AFTER_S and not self._logged:
+            self._logged = True
             log.warning(
-                "waiting for room", waits=self._name, topic=full.topic, unread=full.unread, slowest_group=full.group
+                "waiting for space", writer=self._name, topic=full.topic, unread=full.unread, slowest_group=full.group
             )

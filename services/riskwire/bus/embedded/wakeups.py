@@ -1,4 +1,7 @@
-"""Bells: who waits for something listens first, then looks, then waits; so no ring between the two is missed."""
+"""Wakeups between the tasks of one event loop.
+
+A task subscribes, then looks at the state, then waits. So a wakeup between the look and the wait is not lost.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +11,43 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 
-class Bell:
-    """Rings once for all who listened before."""
+class Wakeup:
+    """Wakes, once, every task that subscribed before."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def ring(self) -> None:
-        """Wake everyone who waits."""
+    def wake(self) -> None:
+        """Wake every waiting task."""
         self._event.set()
 
-    async def wait(self, within_s: float) -> bool:
-        """Whether it rang within `within_s`."""
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait at most `timeout_s`; return whether the wakeup came."""
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(timeout_s):
                 await self._event.wait()
         except TimeoutError:
             return False
         return True
 
 
-class Bells(Generic[K]):
-    """A bell for each thing that can be waited for."""
+class Wakeups(Generic[K]):
+    """A wakeup for each key that tasks wait for."""
 
     def __init__(self) -> None:
-        self._bells: dict[K, Bell] = {}
+        self._wakeups: dict[K, Wakeup] = {}
 
-    def listen(self, key: K) -> Bell:
-        """The bell that the next ring of `key` rings."""
-        return self._bells.setdefault(key, Bell())
+    def subscribe(self, key: K) -> Wakeup:
+        """Return the wakeup that the next `wake(key)` triggers."""
+        return self._wakeups.setdefault(key, Wakeup())
 
-    def ring(self, key: K) -> None:
-        """Wake who listens for `key`."""
-        bell = self._bells.pop(key, None)
-        if bell is not None:
-            bell.ring()
+    def wake(self, key: K) -> None:
+        """Wake the subscribers of `key`."""
+        wakeup = self._wakeups.pop(key, None)
+        if wakeup is not None:
+            wakeup.wake()
 
-    def ring_all(self) -> None:
-        """Wake everyone."""
-        for key in list(self._bells):
-            self.ring(key)
+    def wake_all(self) -> None:
+        """Wake every subscriber."""
+        for key in list(self._wakeups):
+            self.wake(key)
