@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, the embedded bus says what a few lists in memory say.
+"""The embedded bus behaves like a model made of lists in memory, for any sequence of operations.
 
 A failure prints the steps and a `@reproduce_failure` line; `--hypothesis-seed=N` (printed at the top) repeats a run.
 """
@@ -54,10 +54,10 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
         self.state: dict[tuple[str, int], dict[str, bytes]] = defaultdict(dict)
         self.open()
 
-    def run(self, what: Coroutine[Any, Any, T]) -> T:
+    def run(self, operation: Coroutine[Any, Any, T]) -> T:
         async def in_time() -> T:
             async with asyncio.timeout(20):
-                return await what
+                return await operation
 
         return self.runner.run(in_time())
 
@@ -85,9 +85,9 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
                 await publisher.publish(results, state)
                 return await publisher.restore()
 
-        found = self.run(act())
+        restored = self.run(act())
         self.published(results, (name, -1), state)
-        assert found == self.state[name, -1]
+        assert restored == self.state[name, -1]
 
     @rule(group=groups)
     def join(self, group: str) -> None:
@@ -125,7 +125,7 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
         self.published(results, place, state)
 
     @rule(group=groups, partition=partitions, results=results_of, state=states)
-    def commit_what_cannot_be_published(
+    def commit_an_unpublishable_result(
         self, group: str, partition: int, results: list[Outgoing], state: dict[str, bytes | None]
     ) -> None:
         if group not in self.assigned:
@@ -134,11 +134,11 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
         with pytest.raises(SchemaError):
             self.run(self.assigned[group][partition].commit(self.next[group, partition], results, state))
 
-    @rule(results=results_of, state=states, which=st.randoms(use_true_random=False))
-    def commit_stale(self, results: list[Outgoing], state: dict[str, bytes | None], which: Any) -> None:
+    @rule(results=results_of, state=states, random=st.randoms(use_true_random=False))
+    def commit_stale(self, results: list[Outgoing], state: dict[str, bytes | None], random: Any) -> None:
         if self.stale:
             with pytest.raises(BusError):
-                self.run(which.choice(self.stale).commit(0, results, state))
+                self.run(random.choice(self.stale).commit(0, results, state))
 
     @rule(group=groups, partition=partitions)
     def restore(self, group: str, partition: int) -> None:
@@ -154,7 +154,7 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
         self.open()
 
     @invariant()
-    def says_what_the_model_says(self) -> None:
+    def matches_the_model(self) -> None:
         async def look() -> tuple[dict[tuple[str, int], list[tuple[str | None, bytes]]], dict[str, int], Any]:
             logs = {
                 (topic, p): [(m.key, m.value) for m in await self.bus.read(topic, p, 0, 10_000)]

@@ -1,4 +1,4 @@
-"""The embedded bus keeps the promises of every bus, and those of its file."""
+"""The embedded bus passes the contract of every bus, and keeps the promises of its file."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def file(tmp_path: Path) -> Path:
 
 
 class TestEmbeddedBus(BusContract):
-    """The embedded bus runs the contract, with the looks at other processes so rare that only bells can wake."""
+    """The embedded bus runs the contract with polling switched off, so that only wakeups can end a wait."""
 
     @pytest.fixture(autouse=True)
-    def _only_bells(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _without_polling(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(embedded, "POLL_S", 3_600)
-        monkeypatch.setattr(steps, "_ASK_AGAIN_S", 3_600)
+        monkeypatch.setattr(steps, "_CHECK_READERS_S", 3_600)
 
 
-async def test_the_file_keeps_the_partitions_it_was_made_with(open_embedded):
+async def test_the_file_keeps_the_partitions_it_was_created_with(open_embedded):
     bus = await open_embedded(partitions=3)
     await bus.close()
     with capture_logs() as logs:
@@ -61,16 +61,16 @@ async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(
     for start in range(0, 5_000, 500):
         await publish(bus, numbered(Topic.ARTICLES, 500, start=start))
         await assignment.commit(start + 500, [], {})
-    kept = await read_all(bus, Topic.ARTICLES)
-    assert 100 <= len(kept) <= 100 + TRIM_CHUNK
-    assert values(kept) == [b"%d" % n for n in range(5_000 - len(kept), 5_000)]
+    remaining = await read_all(bus, Topic.ARTICLES)
+    assert 100 <= len(remaining) <= 100 + TRIM_CHUNK
+    assert values(remaining) == [b"%d" % n for n in range(5_000 - len(remaining), 5_000)]
     assert (await bus.records())[Topic.ARTICLES] == 5_000
-    assert metrics.TRIMMED.labels(topic="articles")._value.get() - trimmed == 5_000 - len(kept)
+    assert metrics.TRIMMED.labels(topic="articles")._value.get() - trimmed == 5_000 - len(remaining)
     assert (await taken(bus, "late", Topic.ARTICLES))[0].owner is not None
-    assert {lag.group: lag.records for lag in await bus.lag()} == {"infer": 0, "late": len(kept)}
+    assert {lag.group: lag.records for lag in await bus.lag()} == {"infer": 0, "late": len(remaining)}
 
 
-async def test_nothing_is_trimmed_that_some_group_has_not_read_until_it_is_forgotten(open_embedded):
+async def test_unread_records_of_a_group_are_kept_until_the_group_is_forgotten(open_embedded):
     bus = await open_embedded(keep_processed=0, backlog=100_000, partitions=1)
     fast = (await taken(bus, "fast", Topic.ARTICLES))[0]
     slow = (await taken(bus, "slow", Topic.ARTICLES))[0]
@@ -86,38 +86,38 @@ async def test_nothing_is_trimmed_that_some_group_has_not_read_until_it_is_forgo
     assert len(await read_all(bus, Topic.ARTICLES)) < TRIM_CHUNK
 
 
-async def test_a_topic_nobody_reads_is_trimmed_too(open_embedded):
+async def test_a_topic_without_readers_is_trimmed(open_embedded):
     bus = await open_embedded(keep_processed=10, partitions=1)
     for start in range(0, 3_000, 300):
         await publish(bus, numbered(Topic.TRENDS, 300, start=start))
     assert 10 <= len(await read_all(bus, Topic.TRENDS)) <= 10 + TRIM_CHUNK + 300
 
 
-async def test_the_file_stays_small_however_much_goes_through_it(open_embedded, file: Path):
+async def test_the_file_stays_small_after_many_records(open_embedded, file: Path):
     bus = await open_embedded(keep_processed=50, backlog=100_000, partitions=1)
     assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
     article = b"x" * 1_000
     end = 0
 
-    async def go_through(records: int) -> None:
+    async def publish_and_read(records: int) -> None:
         nonlocal end
         await publish(bus, [Outgoing(Topic.ARTICLES, None, article, 0)] * records)
         for _ in range(0, records, 250):
             end += 250
             await assignment.commit(end, [], {})
 
-    await go_through(20_000)  # a burst that was not read for a while
+    await publish_and_read(20_000)  # a backlog that is read late
     sizes = []
     for _ in range(40):
-        await go_through(500)
+        await publish_and_read(500)
         sizes.append(_pages(file) * 4096)
         assert _size(file.with_name("bus.sqlite-wal")) < 30_000_000
     assert sizes[-1] < 5_000_000, sizes
-    assert sizes[-1] <= sizes[-10], "it no longer grows"
+    assert sizes[-1] <= sizes[-10], "the file stops growing"
     assert _size(file.with_name("bus.sqlite-wal")) < 5_000_000
 
 
-async def test_a_reader_that_stays_does_not_hold_up_the_steps(open_embedded, file: Path):
+async def test_a_long_reader_does_not_block_steps(open_embedded, file: Path):
     bus = await open_embedded(partitions=1)
     await publish(bus, numbered(Topic.TRENDS, 1))
     reader = sqlite3.connect(file)
@@ -151,7 +151,7 @@ def _pages(file: Path) -> int:
         return connection.execute("PRAGMA page_count").fetchone()[0]
 
 
-async def test_a_bus_of_a_newer_riskwire_is_refused_and_left_as_it_is(open_embedded, file: Path):
+async def test_a_bus_of_a_newer_riskwire_is_refused_and_not_changed(open_embedded, file: Path):
     await (await open_embedded()).close()
     with sqlite3.connect(file) as connection:
         connection.execute(f"PRAGMA user_version={schema.VERSION + 1}")
@@ -163,14 +163,14 @@ async def test_a_bus_of_a_newer_riskwire_is_refused_and_left_as_it_is(open_embed
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to hold a header " * 40, b"short"])
-async def test_a_file_that_is_no_database_is_named_and_left_as_it_is(open_embedded, file: Path, content: bytes):
+async def test_a_file_that_is_no_database_is_refused_by_name_and_not_changed(open_embedded, file: Path, content: bytes):
     _write(file, content)
     with pytest.raises(BusError, match=r"bus\.sqlite.*not a riskwire bus"):
         await open_embedded()
     assert _files(file.parent) == {file.name: content}
 
 
-async def test_a_database_of_something_else_is_refused_and_left_as_it_is(open_embedded, file: Path):
+async def test_a_database_of_another_program_is_refused_and_not_changed(open_embedded, file: Path):
     file.parent.mkdir()
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE notes (text)")
@@ -191,7 +191,7 @@ async def test_a_file_damaged_in_the_middle_is_a_bus_error(open_embedded, file: 
         await publish(await open_embedded(partitions=1), numbered(Topic.ARTICLES, 1))
 
 
-async def test_a_data_directory_that_cannot_be_made_is_a_bus_error(tmp_path: Path):
+async def test_a_data_directory_that_cannot_be_created_is_a_bus_error(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(BusError, match="file"):
         await EmbeddedBus.open(tmp_path / "file" / "data", BusSettings())
@@ -200,7 +200,7 @@ async def test_a_data_directory_that_cannot_be_made_is_a_bus_error(tmp_path: Pat
         await EmbeddedBus.open(tmp_path / "data", BusSettings())
 
 
-async def test_a_full_disk_fails_the_step_whole_and_the_bus_goes_on_when_there_is_room(open_embedded):
+async def test_a_full_disk_fails_the_whole_step_and_the_bus_continues_once_there_is_space(open_embedded):
     bus = await open_embedded(backlog=100_000)
     assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
     await publish(bus, numbered(Topic.ARTICLES, 1))
@@ -217,7 +217,7 @@ async def test_a_full_disk_fails_the_step_whole_and_the_bus_goes_on_when_there_i
     assert len(await read_all(bus, Topic.ANALYSES)) == 20
 
 
-async def test_a_bus_that_cannot_be_written_says_so(open_embedded):
+async def test_a_read_only_bus_reports_that_it_cannot_be_written(open_embedded):
     bus = await open_embedded()
     await bus._writer.run(lambda c: c.execute("PRAGMA query_only=ON"))
     with pytest.raises(BusError, match="cannot be written"):
@@ -225,7 +225,7 @@ async def test_a_bus_that_cannot_be_written_says_so(open_embedded):
 
 
 @pytest.mark.parametrize("position", [-1, 1, 4])
-async def test_a_position_goes_neither_backward_nor_beyond_the_end(open_embedded, position: int):
+async def test_a_position_before_the_committed_one_or_beyond_the_end_is_refused(open_embedded, position: int):
     bus = await open_embedded()
     await publish(bus, numbered(Topic.ARTICLES, 3))
     assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
@@ -235,7 +235,7 @@ async def test_a_position_goes_neither_backward_nor_beyond_the_end(open_embedded
     assert await assignment.restore() == {}
 
 
-async def test_a_worker_that_is_taken_over_sees_its_iterator_end(open_embedded):
+async def test_the_assignments_of_a_replaced_worker_end(open_embedded):
     bus = await open_embedded()
     joined = bus.assignments("infer", Topic.ARTICLES)
     for _ in range(bus.partitions(Topic.ARTICLES)):
@@ -246,13 +246,13 @@ async def test_a_worker_that_is_taken_over_sees_its_iterator_end(open_embedded):
 
 
 @pytest.mark.parametrize(("taken_over", "expected"), [(False, [b"2"]), (True, [])])
-async def test_a_batch_on_its_way_is_dropped_when_reading_has_moved_meanwhile(open_embedded, taken_over, expected):
+async def test_a_batch_in_flight_is_dropped_when_the_position_moves(open_embedded, taken_over, expected):
     bus = await open_embedded()
     await publish(bus, numbered(Topic.ARTICLES, 3))
     assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
     await assignment.restore()
-    let_go = threading.Event()
-    holding = asyncio.create_task(bus._reader.run(lambda _: let_go.wait(20)))
+    release = threading.Event()
+    blocking = asyncio.create_task(bus._reader.run(lambda _: release.wait(20)))
     await asyncio.sleep(0)
     fetching = asyncio.create_task(assignment.fetch(3, 5))
     await asyncio.sleep(0)
@@ -262,58 +262,58 @@ async def test_a_batch_on_its_way_is_dropped_when_reading_has_moved_meanwhile(op
         else:
             await assignment.commit(2, [], {})
     finally:
-        let_go.set()
+        release.set()
     assert values(await soon(fetching)) == expected
-    assert await holding
+    assert await blocking
 
 
-async def test_two_opened_at_once_make_one_bus(open_embedded):
-    one, other = await asyncio.gather(open_embedded(), open_embedded())
-    await asyncio.gather(publish(one, numbered(Topic.FEEDS, 1)), publish(other, numbered(Topic.FEEDS, 1), "other"))
-    assert (await one.records())[Topic.FEEDS] == 2
+async def test_two_buses_opened_at_once_share_one_file(open_embedded):
+    first, second = await asyncio.gather(open_embedded(), open_embedded())
+    await asyncio.gather(publish(first, numbered(Topic.FEEDS, 1)), publish(second, numbered(Topic.FEEDS, 1), "second"))
+    assert (await first.records())[Topic.FEEDS] == 2
 
 
 class TestBetweenProcesses:
-    """Two buses on one file know nothing of each other's memory, just as two processes."""
+    """Two buses on one file share no memory, like two processes."""
 
     async def test_a_record_of_another_process_wakes_a_fetch(self, open_embedded):
-        here, there = await open_embedded(), await open_embedded()
-        assignment = (await taken(here, "infer", Topic.ARTICLES))[0]
+        local, remote = await open_embedded(), await open_embedded()
+        assignment = (await taken(local, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(assignment.fetch(1, 60))
-        await publish(there, numbered(Topic.ARTICLES, 1))
+        await publish(remote, numbered(Topic.ARTICLES, 1))
         assert values(await soon(waiting)) == [b"0"]
 
     async def test_a_worker_of_another_process_fences_this_one(self, open_embedded):
-        here, there = await open_embedded(), await open_embedded()
-        await publish(here, numbered(Topic.ARTICLES, 1))
-        stale = (await taken(here, "infer", Topic.ARTICLES))[0]
-        fresh = (await taken(there, "infer", Topic.ARTICLES))[0]
+        local, remote = await open_embedded(), await open_embedded()
+        await publish(local, numbered(Topic.ARTICLES, 1))
+        stale = (await taken(local, "infer", Topic.ARTICLES))[0]
+        fresh = (await taken(remote, "infer", Topic.ARTICLES))[0]
         with pytest.raises(BusError, match="taken over"):
             await stale.commit(1, numbered(Topic.ANALYSES, 1), {})
         await fresh.commit(1, [], {})
-        assert (await here.records())[Topic.ANALYSES] == 0
+        assert (await local.records())[Topic.ANALYSES] == 0
 
-    async def test_an_idle_worker_hears_that_another_process_has_taken_over(self, open_embedded):
-        here, there = await open_embedded(), await open_embedded()
-        stale = (await taken(here, "infer", Topic.ARTICLES))[0]
+    async def test_an_idle_worker_notices_that_another_process_has_taken_over(self, open_embedded):
+        local, remote = await open_embedded(), await open_embedded()
+        stale = (await taken(local, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(stale.fetch(1, 60))
-        await taken(there, "infer", Topic.ARTICLES)
+        await taken(remote, "infer", Topic.ARTICLES)
         assert list(await soon(waiting)) == []
         assert stale.revoked
 
     async def test_a_publisher_of_another_process_fences_this_one(self, open_embedded):
-        here, there = await open_embedded(), await open_embedded()
-        async with here.publisher("ingest") as stale, there.publisher("ingest") as fresh:
+        local, remote = await open_embedded(), await open_embedded()
+        async with local.publisher("ingest") as stale, remote.publisher("ingest") as fresh:
             with pytest.raises(BusError, match="taken over"):
                 await stale.publish(numbered(Topic.ARTICLES, 1), {})
             await fresh.publish(numbered(Topic.ARTICLES, 1), {})
 
     async def test_a_writer_waits_for_readers_of_a_process_that_holds_the_directory(self, open_embedded, tmp_path):
-        here, there = await open_embedded(backlog=2), await open_embedded(backlog=2)
+        local, remote = await open_embedded(backlog=2), await open_embedded(backlog=2)
         with lock_data_dir(tmp_path / "data"):
-            reader = (await taken(there, "infer", Topic.ARTICLES))[0]
+            reader = (await taken(remote, "infer", Topic.ARTICLES))[0]
             waited = metrics.BACKPRESSURE_SECONDS.labels(topic="articles")._value.get()
-            async with here.publisher("replay") as publisher:
+            async with local.publisher("replay") as publisher:
                 await publisher.publish(numbered(Topic.ARTICLES, 2), {})
                 waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1), {}))
                 assert not (await asyncio.wait([waiting], timeout=0.5))[0]
@@ -321,21 +321,21 @@ class TestBetweenProcesses:
                 await soon(waiting)
             assert metrics.BACKPRESSURE_SECONDS.labels(topic="articles")._value.get() - waited > 0.4
 
-    async def test_a_writer_does_not_wait_for_readers_that_do_not_run(self, open_embedded, tmp_path):
-        there = await open_embedded(backlog=2)
-        await taken(there, "infer", Topic.ARTICLES)
-        await there.close()
-        here = await open_embedded(backlog=2)
+    async def test_a_writer_does_not_wait_when_no_process_runs_the_readers(self, open_embedded, tmp_path):
+        remote = await open_embedded(backlog=2)
+        await taken(remote, "infer", Topic.ARTICLES)
+        await remote.close()
+        local = await open_embedded(backlog=2)
         with capture_logs() as logs:
-            await publish(here, numbered(Topic.ARTICLES, 2))
-            await publish(here, numbered(Topic.ARTICLES, 2))
-        assert (await here.records())[Topic.ARTICLES] == 4
-        assert [entry["event"] for entry in logs] == ["nobody runs the stages: writing beyond bus.backlog"]
+            await publish(local, numbered(Topic.ARTICLES, 2))
+            await publish(local, numbered(Topic.ARTICLES, 2))
+        assert (await local.records())[Topic.ARTICLES] == 4
+        assert [entry["event"] for entry in logs] == ["no process runs the stages: writing beyond bus.backlog"]
 
-    async def test_a_waiting_writer_goes_on_when_the_process_that_reads_has_gone(self, open_embedded, tmp_path):
-        here, there = await open_embedded(backlog=2), await open_embedded(backlog=2)
-        await taken(there, "infer", Topic.ARTICLES)
-        async with here.publisher("replay") as publisher:
+    async def test_a_waiting_writer_continues_when_the_reading_process_ends(self, open_embedded, tmp_path):
+        local, remote = await open_embedded(backlog=2), await open_embedded(backlog=2)
+        await taken(remote, "infer", Topic.ARTICLES)
+        async with local.publisher("replay") as publisher:
             with lock_data_dir(tmp_path / "data"):
                 await publisher.publish(numbered(Topic.ARTICLES, 2), {})
                 waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1), {}))
@@ -344,7 +344,7 @@ class TestBetweenProcesses:
 
 
 class TestLock:
-    def test_a_held_directory_is_refused_and_says_by_whom(self, tmp_path: Path):
+    def test_a_locked_directory_is_refused_and_the_error_names_the_process(self, tmp_path: Path):
         child = subprocess.Popen(
             [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -364,12 +364,12 @@ class TestLock:
                 pass
         assert not stages_run(tmp_path)
 
-    def test_a_directory_that_is_not_there_is_made(self, tmp_path: Path):
+    def test_a_missing_directory_is_created(self, tmp_path: Path):
         assert not stages_run(tmp_path / "new")
         with lock_data_dir(tmp_path / "new" / "data"):
             assert stages_run(tmp_path / "new" / "data")
 
-    def test_a_directory_that_cannot_be_made_is_a_bus_error(self, tmp_path: Path):
+    def test_a_directory_that_cannot_be_created_is_a_bus_error(self, tmp_path: Path):
         (tmp_path / "file").touch()
         with pytest.raises(BusError, match="file"), lock_data_dir(tmp_path / "file"):
             pass

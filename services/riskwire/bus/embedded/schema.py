@@ -1,7 +1,7 @@
-"""The file of the embedded bus: its tables, its version, and how a connection to it is opened.
+"""The file of the embedded bus: tables, version, and connections.
 
-Records of all partitions share one table whose integer key is the partition's slot and the offset in one number, so
-that an append, a read in order and a trim each touch one stretch of one tree and no index beside it.
+The records of all partitions share one table. Its integer key holds the partition's slot and the offset in one number.
+So an append, an ordered read and a trim each touch one range of one B-tree, without an index.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TABLES = (
         UNIQUE (topic, partition))""",
     "CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT, value BLOB NOT NULL)",
     # A group owns a position on each partition it reads; a publisher owns only its state and has slot 0.
-    # AUTOINCREMENT: a forgotten owner's number never comes back, so nobody stale can pass for the new one.
+    # AUTOINCREMENT: the id of a forgotten owner is never reused, so a stale owner cannot pass for a new one.
     """CREATE TABLE owners (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL,
@@ -54,12 +54,12 @@ _TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which slot each partition of each topic has; fixed when the file is created."""
+    """The slot of each partition of each topic; fixed when the file is created."""
 
     slots: Mapping[str, tuple[int, ...]]
 
     def of(self, topic: str) -> tuple[int, ...]:
-        """Slots of a topic, by partition.
+        """Return the slots of a topic, by partition.
 
         Raises:
             BusError: there is no such topic.
@@ -67,11 +67,11 @@ class Layout:
         try:
             return self.slots[topic]
         except KeyError:
-            raise BusError(f"there is no such topic; there are {', '.join(self.slots)}", value=str(topic)) from None
+            raise BusError(f"unknown topic; the topics are {', '.join(self.slots)}", value=str(topic)) from None
 
 
 def check(path: Path) -> None:
-    """See that a file is a bus this riskwire can use, without changing it; one not there yet is fine.
+    """Check, without changing it, that a file is a bus this riskwire can use; a missing file is accepted.
 
     Raises:
         BusVersionError: written by a newer riskwire.
@@ -88,7 +88,7 @@ def check(path: Path) -> None:
         return
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise _not_a_bus(path)
-    # The header first: a newer file need not even be opened. Then through SQLite, for what still stands in its WAL.
+    # The header is checked first, so that a newer file is not even opened. The WAL may hold a newer version: ask SQLite.
     version, application = struct.unpack(">i4xi", header[60:72])
     _check_newer(path, version, application)
     with closing_as_bus_error(path, sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
@@ -96,7 +96,7 @@ def check(path: Path) -> None:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection to the file; every transaction on it is begun by hand.
+    """Return a connection to the file; transactions on it are begun explicitly.
 
     Raises:
         sqlite3.Error: see `as_bus_error`.
@@ -104,7 +104,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, cached_statements=256)
     try:
         connection.execute("PRAGMA synchronous=NORMAL")
-        # Some builds overwrite deleted content with zeros; news that was public needs none of that.
+        # Some builds overwrite deleted content with zeros. Published news needs no such protection.
         connection.execute("PRAGMA secure_delete=OFF")
         connection.execute("PRAGMA wal_autocheckpoint=0")  # see WriteAheadLog
         if read_only:
@@ -116,10 +116,10 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
-    """Open the file for writing, making it and the topics it lacks; a file that is there keeps its partitions.
+    """Open the file for writing; create it and missing topics. An existing file keeps its number of partitions.
 
     Raises:
-        BusError: as `check`, or the file cannot be made.
+        BusError: as `check`, or the file cannot be created.
     """
     check(path)
     with as_bus_error(path):
@@ -135,7 +135,7 @@ def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Set what must be set outside a transaction; auto_vacuum only takes before the first table."""
+    """Set the pragmas that need no transaction; auto_vacuum has an effect only before the first table."""
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
@@ -147,7 +147,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 raise
             time.sleep(0.02)
     if mode != "wal":
-        raise BusError("the file system cannot hold the bus: it has no shared memory", value=mode, where=str(path))
+        raise BusError("this file system cannot hold the bus: SQLite needs shared memory there (WAL mode)", value=mode, where=str(path))
 
 
 def _lay_out(connection: sqlite3.Connection, path: Path, partitions: int) -> Layout:
@@ -165,7 +165,7 @@ def _lay_out(connection: sqlite3.Connection, path: Path, partitions: int) -> Lay
     stored = int(row[0])
     if stored != partitions:
         log.warning(
-            "bus.partitions is not what the bus was made with; it keeps what it has",
+            "bus.partitions differs from the bus file, which keeps its own number",
             kept=stored,
             asked=partitions,
             file=str(path),
