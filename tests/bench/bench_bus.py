@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from riskwire.bus import Outgoing
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded import schema
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.pipeline import Topic
@@ -51,7 +51,7 @@ async def bus_figures(data: Path, records: int, batch: int, value: bytes) -> tup
         done = messages[-1].offset + 1
         await assignment.commit(done, results, {"count": b"%d" % done})
     stepped = time.perf_counter() - started
-    await drained(bus)
+    await wait_until_drained(bus)
     await bus.close()
     return published, stepped
 

@@ -39,9 +39,9 @@ class _Timed:
         self._watch.restored()
         return state
 
-    async def fetch(self, most: int, wait_s: float) -> Sequence[Message]:
+    async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
         await self._watch.go.wait()
-        batch = await self._assignment.fetch(most, wait_s)
+        batch = await self._assignment.fetch(max_records, timeout_s)
         self._read += len(batch)
         return batch
 

@@ -1,35 +1,39 @@
-"""The bus: topics with partitions, groups with positions, and one promise.
+"""The bus: topics with partitions, and consumer groups with positions.
 
-A stage takes a batch of one input partition and hands back results, changed state and its new position; the bus
-makes the three one atomic step. It promises that and nothing more, so that SQLite in one process and Kafka with
-many can keep the same promise and stage code cannot tell them apart.
+A stage fetches a batch of one input partition and commits results, changed state and its new position. The bus makes
+the three one atomic step. It promises no more than that, so that SQLite in one process and Kafka with many processes
+can both keep the promise, and the code of a stage is the same on both.
 """
 
 from riskwire.bus.protocol import (
     Assignment,
     Bus,
     Lag,
+    Membership,
     Message,
     Outgoing,
+    PartitionActivity,
     Publisher,
-    behind,
-    behind_by_partition,
     broadcast,
+    lag_by_group,
+    lag_by_partition,
     partition_of,
 )
-from riskwire.bus.state import Amendment, amend
+from riskwire.bus.state import StateUpdate, update_state
 
 __all__ = [
-    "Amendment",
     "Assignment",
     "Bus",
     "Lag",
+    "Membership",
     "Message",
     "Outgoing",
+    "PartitionActivity",
     "Publisher",
-    "amend",
-    "behind",
-    "behind_by_partition",
+    "StateUpdate",
     "broadcast",
+    "lag_by_group",
+    "lag_by_partition",
     "partition_of",
+    "update_state",
 ]

@@ -1,4 +1,4 @@
-"""Waiting until everything published has been read."""
+"""Waiting until the groups of a bus have read everything that was published."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Protocol, runtime_checkable
 
 from riskwire.bus.protocol import Bus
 
-_LOOK_AGAIN_S = 0.2
+_POLL_S = 0.2
 
 
 @runtime_checkable
-class Watched(Protocol):
-    """A bus that tells when something has been written, so that nobody need look all the time."""
+class BusWithChanges(Protocol):
+    """A bus that notifies this process of writes, so that waiting needs no polling."""
 
-    async def changed(self, within_s: float) -> None:
-        """Return when anything has been written, or after `within_s`."""
+    async def wait_for_change(self, timeout_s: float) -> None:
+        """Returns after the next write, or after `timeout_s`."""
         ...
 
 
-async def drained(bus: Bus, groups: Sequence[str] | None = None) -> None:
-    """Return once no group is behind on any topic it reads.
+async def wait_until_drained(bus: Bus, groups: Sequence[str] | None = None) -> None:
+    """Returns once no group has any lag.
 
-    A step publishes its results as it moves its position, and `lag` is of one moment: so no lag anywhere means that no
-    step is under way and none has anything left to read. It says nothing about publishers that have yet to write.
+    A step publishes its results and moves its position atomically, and `lag` reads all positions at one moment. So if
+    no group has lag, no step is under way and no stage has records left to read. Publishers may still write more.
 
     Args:
-        groups: the groups that count, each of which must have joined; every group that ever joined when None. A group
-            that reads several topics counts as joined with the first: start the stages before waiting for them.
+        groups: the groups that count; all of them must have joined. None for every group that ever joined. A group
+            that reads several topics counts as joined with its first topic, so start the stages before waiting.
     """
     while True:
         lags = await bus.lag()
@@ -36,7 +36,7 @@ async def drained(bus: Bus, groups: Sequence[str] | None = None) -> None:
         missing = set(groups or ()) - {lag.group for lag in counted}
         if not missing and all(lag.records == 0 for lag in counted):
             return
-        if isinstance(bus, Watched):
-            await bus.changed(_LOOK_AGAIN_S)
+        if isinstance(bus, BusWithChanges):
+            await bus.wait_for_change(_POLL_S)
         else:
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(_POLL_S)

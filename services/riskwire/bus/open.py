@@ -1,4 +1,4 @@
-"""Which bus the settings ask for."""
+"""Opens the bus that the settings name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from riskwire.settings import Settings
 
 
 async def open_bus(settings: Settings) -> Bus:
-    """Open the bus that `bus.url` names; close it with its `close`.
+    """Opens the bus that `bus.url` names. The caller closes it.
 
     Raises:
-        SettingsError: no such bus.
-        BusError: it cannot be opened.
+        SettingsError: `bus.url` names no known bus.
+        BusError: the bus cannot be opened.
     """
     check_bus(settings)
     if settings.bus.url == "embedded":
@@ -24,14 +24,14 @@ async def open_bus(settings: Settings) -> Bus:
 
 
 def check_bus(settings: Settings) -> None:
-    """Make sure that there is such a bus, without opening it.
+    """Checks `bus.url` without opening the bus.
 
     Raises:
-        SettingsError: there is not, or what speaks to it is not installed.
+        SettingsError: `bus.url` names no known bus, or the client library of the bus is not installed.
     """
     url = settings.bus.url
     if url.startswith("kafka://"):
-        need_kafka()
+        require_kafka()
     elif url != "embedded":
         raise SettingsError("bus.url: allowed are `embedded` and `kafka://host:port[,host:port]`", value=url)
 
@@ -42,14 +42,14 @@ async def _open_kafka(settings: Settings) -> Bus:
     return await KafkaBus.open(settings.bus, settings.kafka)
 
 
-def need_kafka() -> None:
-    """Make sure that Kafka can be spoken to.
+def require_kafka() -> None:
+    """Checks that the `kafka` extra is installed.
 
     Raises:
-        SettingsError: the extra is not installed.
+        SettingsError: it is not.
     """
     if find_spec("aiokafka") is None:
         raise SettingsError(
-            "bus.url names Kafka, and the Python package that speaks to it is not installed",
+            "bus.url names Kafka, but its Python client is not installed",
             do='Install it: pip install "riskwire[kafka]"',
         )

@@ -1,4 +1,4 @@
-"""What every bus does. `tests/unit/bus/contract.py` states the promises as tests; both buses run it."""
+"""The interface of every bus. `tests/unit/bus/contract.py` states its promises as tests; both buses run them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol
 
-from riskwire.pipeline import Topic
+from riskwire.pipeline import TOPICS
 
-UNBOUNDED = frozenset({Topic.COMMANDS})
-"""Topics that nobody waits for room on: people write them, few records each time, and whoever decides something is not
-to wait for a group that waits for others (history, while infer is behind)."""
+WITHOUT_BACKPRESSURE: Final = frozenset(spec.topic for spec in TOPICS.values() if not spec.backpressure)
+"""The topics on which a publisher never waits for the groups that read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A record as it stands on a partition."""
+    """A record as read from a partition."""
 
     topic: str
     partition: int
@@ -27,7 +26,7 @@ class Message:
 
     @property
     def where(self) -> str:
-        """Its place, as error messages name it."""
+        """Topic, partition and offset, in the form that error messages use."""
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
@@ -43,7 +42,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a group is behind on one partition, and the offset up to which it has read."""
+    """The records of one partition that a group has not read yet, and the group's committed position."""
 
     group: str
     topic: str
@@ -52,8 +51,35 @@ class Lag:
     position: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionActivity:
+    """When a worker was last active on a partition that it owns.
+
+    Attributes:
+        active_at: when it last fetched, read state or ended a step (`time.monotonic()`).
+    """
+
+    topic: str
+    partition: int
+    active_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The place of this process in a group.
+
+    Attributes:
+        outside_since: since when this process has been waiting to become a member (`time.monotonic()`), counted from
+            the opening of the bus if it never asked to join; None while it is a member, with or without partitions.
+        partitions: the partitions that this process owns.
+    """
+
+    outside_since: float | None
+    partitions: tuple[PartitionActivity, ...]
+
+
 class Assignment(Protocol):
-    """One input partition that is this worker's alone until it is revoked."""
+    """One input partition that this worker owns until it is revoked."""
 
     @property
     def topic(self) -> str: ...
@@ -63,118 +89,148 @@ class Assignment(Protocol):
 
     @property
     def position(self) -> int | None:
-        """Where the last step left reading; None before `restore` or the first `fetch`."""
+        """The committed position; None before `restore` or the first `fetch`."""
         ...
 
     async def restore(self) -> dict[str, bytes]:
-        """The state of the last committed step; also puts the read position back to it."""
+        """Returns the state of the last committed step, and resets the read position to that step."""
         ...
 
-    async def fetch(self, most: int, wait_s: float) -> Sequence[Message]:
-        """The next records in order, at most `most`; empty when none came within `wait_s` or it was revoked."""
+    async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Returns the next records in order; none if none arrived within `timeout_s` or the partition was revoked."""
         ...
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """One atomic step: publish `results`, change `state` (None deletes a key), move the position to `position`
-        (the offset of the next record to read; reading goes on there, or where it already is beyond). Waits while a
-        topic of `results` has no room.
+        """Publishes results, changes the state and moves the position in one atomic step.
+
+        Waits for backpressure on the topics of `results`. The next `fetch` continues at `position`, or further on if
+        the worker has already read further.
+
+        Args:
+            position: the offset of the next record to read.
+            state: the new value of each changed key; None deletes the key.
 
         Raises:
-            BusError: revoked, closed or failed; nothing of the step has happened, or else the message says it may have.
-            SchemaError: a result cannot stand on its topic (no such topic, partition or key); nothing has happened.
+            BusError: revoked, closed or failed. The step had no effect, unless the message says that it may have.
+            SchemaError: a result has no valid topic, partition or key. The step had no effect.
         """
         ...
 
     @property
     def revoked(self) -> bool:
-        """True once the partition is someone else's; `fetch` then returns nothing and `commit` fails."""
+        """True once this worker has lost the partition; then `fetch` returns nothing and `commit` fails."""
         ...
 
 
 class Publisher(Protocol):
-    """Writes without reading (ingest, replay), with a state of its own under the same atomic promise."""
+    """Writes without reading (ingest, replay) and has its own state, under the same atomic promise."""
 
     async def restore(self) -> dict[str, bytes]:
-        """The state of the last step."""
+        """Returns the state of the last committed step."""
         ...
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Publish and change the state in one atomic step; waits while a topic of `results` has no room (those that are
-        `UNBOUNDED` always have).
+        """Publishes results and changes the state in one atomic step.
+
+        Waits while a group is too far behind on a topic of `results`, unless the topic is in `WITHOUT_BACKPRESSURE`.
 
         Raises:
-            BusError: fenced, closed or failed; nothing of the step has happened, or else the message says it may have.
-            SchemaError: a result cannot stand on its topic; nothing of the step has happened.
+            BusError: fenced, closed or failed. The step had no effect, unless the message says that it may have.
+            SchemaError: a result has no valid topic, partition or key. The step had no effect.
         """
         ...
 
 
 class Bus(Protocol):
-    """Topics with partitions, and groups with positions."""
+    """Topics with partitions, and consumer groups with positions."""
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has."""
+        """Returns the number of partitions of a topic."""
         ...
 
     def assignments(self, group: str, topic: str) -> AsyncIterator[Assignment]:
-        """Join a group on a topic; yields each partition as it is assigned, until the bus is closed."""
+        """Joins a group on a topic; yields each partition as it is assigned, until the bus is closed."""
         ...
 
     def publisher(self, name: str) -> AbstractAsyncContextManager[Publisher]:
-        """A publisher of that name; a second one of the same name fences the first."""
+        """Opens the publisher of a name. A second one of the same name fences the first."""
         ...
 
-    async def kept(self, name: str) -> dict[str, bytes]:
-        """The state of a publisher's last step, read without taking its name over; empty where there is none."""
+    async def publisher_state(self, name: str) -> dict[str, bytes]:
+        """Returns the committed state of a publisher without fencing it; empty if it has none."""
         ...
 
-    async def kept_by(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
-        """What the tasks of a group keep under keys of one prefix, as of their last steps, over all partitions of the
-        topic they read; read without joining (tools)."""
+    async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
+        """Returns the committed state of a group's tasks under keys with a prefix, without joining the group.
+
+        The states of all partitions of the topic are merged. For tools.
+        """
         ...
 
     async def records(self) -> dict[str, int]:
-        """Records ever published, per topic."""
+        """Returns the number of records ever published, by topic."""
         ...
 
     async def ends(self, topic: str) -> list[int]:
-        """The offset that the next record of each partition of a topic gets."""
+        """Returns the end offset of each partition of a topic: the offset of its next record."""
         ...
 
     async def lag(self) -> list[Lag]:
-        """How far every group is behind on every partition it reads."""
+        """Returns the lag of every group on every partition that it reads."""
         ...
 
-    async def read(self, topic: str, partition: int, start: int, most: int) -> Sequence[Message]:
-        """Records of a partition from offset `start` on, outside any group (tests, tools)."""
+    async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
+        """Returns the same as `lag`, and counts as activity of `group`.
+
+        For a stage that waits on purpose in the middle of a step, until other groups have read far enough.
+
+        Raises:
+            BusError: this process owns no partition of the group any more, so the step could not be committed.
+        """
+        ...
+
+    def membership(self, group: str) -> Membership:
+        """Returns whether this process is a member of a group, and its activity on each partition."""
+        ...
+
+    async def reach(self, timeout_s: float) -> None:
+        """Returns if the bus answers a small request.
+
+        Raises:
+            BusError: it fails, or does not answer within `timeout_s`.
+        """
+        ...
+
+    async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
+        """Returns records of a partition from offset `start` on, outside any group. For tools and tests."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything; iterators end, fetches return empty."""
+        """Ends all iterators and fetches, and closes every connection."""
         ...
 
 
-def behind(lags: Iterable[Lag]) -> dict[str, int]:
-    """How many records each group is behind, over all its partitions."""
-    total: dict[str, int] = {}
+def lag_by_group(lags: Iterable[Lag]) -> dict[str, int]:
+    """Returns the lag of each group in records, over all its partitions."""
+    totals: dict[str, int] = {}
     for lag in lags:
-        total[lag.group] = total.get(lag.group, 0) + lag.records
-    return total
+        totals[lag.group] = totals.get(lag.group, 0) + lag.records
+    return totals
 
 
-def behind_by_partition(lags: Iterable[Lag]) -> dict[str, dict[str, dict[int, int]]]:
-    """How many records each group is behind, by topic and partition."""
-    found: dict[str, dict[str, dict[int, int]]] = {}
+def lag_by_partition(lags: Iterable[Lag]) -> dict[str, dict[str, dict[int, int]]]:
+    """Returns the lag of each group in records, by topic and partition."""
+    groups: dict[str, dict[str, dict[int, int]]] = {}
     for lag in lags:
-        found.setdefault(lag.group, {}).setdefault(lag.topic, {})[lag.partition] = lag.records
-    return found
+        groups.setdefault(lag.group, {}).setdefault(lag.topic, {})[lag.partition] = lag.records
+    return groups
 
 
 def partition_of(key: str, partitions: int) -> int:
-    """The partition of a key: stable over runs and machines."""
+    """Returns the partition of a key, the same in every run and on every machine."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % partitions
 
 
 def broadcast(topic: str, value: bytes, partitions: int) -> Iterable[Outgoing]:
-    """The same record on every partition of a topic: how time is told."""
+    """Returns the same record for every partition of a topic, as ticks and marks need it."""
     return (Outgoing(topic, None, value, partition) for partition in range(partitions))

@@ -1,7 +1,8 @@
-"""Changing what a publisher keeps: read its state, decide, publish as one step; again where another did so meanwhile.
+"""Optimistic change of a publisher's state: read it, decide, publish as one step; repeat after a concurrent change.
 
-For the lists that several people and processes write (feeds, what was replayed): each writer takes the publisher's name
-for one step, and of two at once one is fenced, reads what the other left and decides anew.
+Several people and processes write some lists, such as the feeds or the dead letters that were replayed. Each writer
+opens the publisher of the list for one step. Of two concurrent writers one is fenced; it then reads the new state and
+decides again.
 """
 
 from __future__ import annotations
@@ -16,43 +17,44 @@ from riskwire.bus.protocol import Bus, Outgoing
 from riskwire.errors import FencedError
 
 ATTEMPTS = 8
-_WAIT_S = 0.1
+_RETRY_WAIT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Amendment:
-    """Records to publish and changes of the publisher's state, as one step; with neither nothing is written."""
+class StateUpdate:
+    """One step of a publisher: records to publish and changes of its state. An empty update writes nothing."""
 
     results: Sequence[Outgoing] = ()
     state: Mapping[str, bytes | None] = field(default_factory=dict)
 
 
-A = TypeVar("A", bound=Amendment)
+U = TypeVar("U", bound=StateUpdate)
 
 
-async def amend(bus: Bus, name: str, decide: Callable[[Mapping[str, bytes]], A]) -> A:
-    """Change what a publisher keeps; `decide` is given its state, and again what it is then where it was fenced.
+async def update_state(bus: Bus, name: str, decide: Callable[[Mapping[str, bytes]], U]) -> U:
+    """Changes the state of the publisher `name`, and returns the update that was committed.
 
-    Returns:
-        what was decided, and done.
+    Args:
+        decide: returns the update for the state that it is given. It is called again with the new state after
+            another writer was faster.
 
     Raises:
-        FencedError: others were faster `ATTEMPTS` times.
-        BusError: it cannot be published; nothing of it has happened, or else the message says it may have.
-        SchemaError: a record cannot stand on its topic; nothing of it has happened.
+        FencedError: other writers were faster `ATTEMPTS` times.
+        BusError: the step failed. It had no effect, unless the message says that it may have.
+        SchemaError: a record has no valid topic, partition or key. The step had no effect.
     """
     for attempt in range(ATTEMPTS):
-        amendment = decide(await bus.kept(name))
-        if not amendment.results and not amendment.state:
-            return amendment  # nobody is fenced for nothing
+        update = decide(await bus.publisher_state(name))
+        if not update.results and not update.state:
+            return update  # opening the publisher would fence another writer without need
         try:
             async with bus.publisher(name) as publisher:
-                amendment = decide(await publisher.restore())
-                if amendment.results or amendment.state:
-                    await publisher.publish(amendment.results, amendment.state)
-                return amendment
+                update = decide(await publisher.restore())
+                if update.results or update.state:
+                    await publisher.publish(update.results, update.state)
+                return update
         except FencedError:
             if attempt == ATTEMPTS - 1:
                 raise
-        await asyncio.sleep(_WAIT_S * random.uniform(0.5, 1.5) * (attempt + 1))
+        await asyncio.sleep(_RETRY_WAIT_S * random.uniform(0.5, 1.5) * (attempt + 1))
     raise AssertionError("not reached")

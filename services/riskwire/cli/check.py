@@ -6,7 +6,7 @@ from riskwire.app.monitor import watchlist_of
 from riskwire.bus.open import check_bus
 from riskwire.inference.model.bundle import Bundle
 from riskwire.ingest.feeds.feedlist import DEFAULT_FEEDS, read_feeds
-from riskwire.notify import Notify
+from riskwire.notify import NotifyStage
 from riskwire.settings import Settings
 from riskwire.store.engine import store_url
 from riskwire.web import bind
@@ -25,7 +25,7 @@ def check(settings: Settings) -> None:
     if settings.bus.url != "embedded":
         _check_kafka(settings)
     store_url(settings)
-    Notify(settings.notify)
+    NotifyStage(settings.notify)
     Bundle.load(settings.inference.bundle)
 
 

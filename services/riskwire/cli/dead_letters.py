@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from datetime import UTC, datetime
 
 from riskwire.bus import Bus
-from riskwire.bus.state import amend
+from riskwire.bus.state import update_state
 from riskwire.cli.show import opened_bus, print_lines
 from riskwire.cli.terminal import print_table, printable
 from riskwire.dead_letters.letters import (
@@ -39,7 +39,7 @@ async def show_list(settings: Settings, stage: str | None, limit: int, json: boo
     """The newest letters, newest last."""
     async with opened_bus(settings) as bus:
         letters = await newest(bus, limit, _of(stage))
-        replayed = replays(await bus.kept(PUBLISHER))
+        replayed = replays(await bus.publisher_state(PUBLISHER))
     if json:
         print_lines([_plain(letter, replayed, whole=False) for letter in letters])
         return 0
@@ -66,7 +66,7 @@ async def show(settings: Settings, place: str, json: bool) -> int:
     """One letter, with its whole record as it was read."""
     async with opened_bus(settings) as bus:
         letter = await find(bus, place)
-        replayed = replays(await bus.kept(PUBLISHER))
+        replayed = replays(await bus.publisher_state(PUBLISHER))
     if json:
         print_lines([_plain(letter, replayed, whole=True)])
         return 0
@@ -140,7 +140,7 @@ async def _replay(
             now = datetime.now(UTC)
             return replay(some, state, partitions, newer, now, again=again, worked=worked, begin=begin)
 
-        return await amend(bus, PUBLISHER, decide)
+        return await update_state(bus, PUBLISHER, decide)
 
     async def put_back(some: Sequence[Letter]) -> Replay:
         """Where the bus refuses one of several, each in a step of its own."""
@@ -157,7 +157,7 @@ async def _replay(
     returned = [letter for letter in letters if not is_errand(letter)]
     total = await put_back(returned) if returned else Replay()
     if due := [letter for letter in letters if is_errand(letter)]:
-        total = _sum(total, await _do(due, errands, note, replays(await bus.kept(PUBLISHER)), again=again))
+        total = _sum(total, await _do(due, errands, note, replays(await bus.publisher_state(PUBLISHER)), again=again))
     return total
 
 

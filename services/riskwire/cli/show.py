@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from riskwire import __version__
-from riskwire.bus import Bus, Lag, behind, behind_by_partition
+from riskwire.bus import Bus, Lag, lag_by_group, lag_by_partition
 from riskwire.bus.embedded.bus import FILE
 from riskwire.bus.open import open_bus
 from riskwire.cli.terminal import print_table, printable
@@ -88,8 +88,8 @@ async def status(settings: Settings, json: bool, partitions: bool) -> int:
             [
                 {
                     "topics": topics,
-                    "lag": behind(lags),
-                    "partitions": behind_by_partition(lags),
+                    "lag": lag_by_group(lags),
+                    "partitions": lag_by_partition(lags),
                     "bundle": bundle,
                     "version": __version__,
                 }
@@ -115,7 +115,7 @@ def _lag_rows(lags: Sequence[Lag], *, every: bool) -> list[tuple[str, str, str, 
             str(sum(partitions.values())),
             "  ".join(f"{number}: {count}" for number, count in sorted(partitions.items()) if count or every),
         )
-        for group, topics in behind_by_partition(lags).items()
+        for group, topics in lag_by_partition(lags).items()
         for topic, partitions in topics.items()
     ]
 

@@ -17,7 +17,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from riskwire.bus import Bus, Message, Outgoing
-from riskwire.bus.state import Amendment
+from riskwire.bus.state import StateUpdate
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.pipeline import Topic
 from riskwire.records import Article, DeadLetter, content_id, read_record
@@ -165,7 +165,7 @@ def _notes(state: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay(Amendment):
+class Replay(StateUpdate):
     """Letters that are put back, those that had been before, and those that cannot be, with the reason."""
 
     done: tuple[Letter, ...] = ()

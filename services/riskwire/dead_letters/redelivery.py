@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from riskwire.bus import Message
 from riskwire.dead_letters.letters import Letter
 from riskwire.errors import SchemaError, StoreError
-from riskwire.notify import Notify
+from riskwire.notify import NotifyStage
 from riskwire.notify.outbox import Delivery
 from riskwire.records import Alert, DeadLetter, read_record
 from riskwire.settings import Settings
@@ -47,7 +47,7 @@ class Errands:
             "give_up_after_s": _TRY_FOR_S,
             "backoff_max_s": _WAIT_MAX_S,
         }
-        self._notify = Notify(settings.notify.model_copy(update=patient), live=True)
+        self._notify = NotifyStage(settings.notify.model_copy(update=patient), live=True)
         self._store: Store | None = None
 
     async def __aenter__(self) -> Errands:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from riskwire.bus import Amendment, Bus, Outgoing, amend
+from riskwire.bus import StateUpdate, Bus, Outgoing, update_state
 from riskwire.entities.watchlist import WatchedEntity, Watchlist, has_control, recorded_entry, written_entry
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.pipeline import Topic
@@ -28,7 +28,7 @@ class Listed(WatchedEntity):
 
 
 @dataclass(frozen=True, slots=True)
-class Edit(Amendment):
+class Edit(StateUpdate):
     """A change of the list as commanded.
 
     Attributes:
@@ -68,7 +68,7 @@ class WatchlistEditor:
             BusError: the list cannot be read.
             SettingsError: an entry of it cannot be read.
         """
-        commanded = _commanded(await self._bus.kept(PUBLISHER))
+        commanded = _commanded(await self._bus.publisher_state(PUBLISHER))
         ids = {entity.id.casefold() for entity, _ in commanded.values()}
         rows = [
             Listed.model_construct(**dict(entity), by=command.by, at=command.at)
@@ -100,7 +100,7 @@ class WatchlistEditor:
             new = [entity for key, entity in wanted.items() if held.get(key) != entity]
             return self._edit(held, new, gone, Decided(by, at, comment))
 
-        return await amend(self._bus, PUBLISHER, decide)
+        return await update_state(self._bus, PUBLISHER, decide)
 
     async def remove(self, entry: str, by: str, *, comment: str = "") -> Edit:
         """Remove an entry that was commanded.
@@ -116,7 +116,7 @@ class WatchlistEditor:
                 return Edit(unknown=(entry,))
             return self._edit(state, [], [entry], Decided(by, at, comment))
 
-        return await amend(self._bus, PUBLISHER, decide)
+        return await update_state(self._bus, PUBLISHER, decide)
 
     def _edit(self, held: Collection[str], new: Sequence[WatchedEntity], gone: Sequence[str], decided: Decided) -> Edit:
         _check_written("by", decided.by, 1, 100)

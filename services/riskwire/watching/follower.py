@@ -8,7 +8,7 @@ import structlog
 
 from riskwire.bus import Bus
 from riskwire.errors import BusError, SettingsError
-from riskwire.inference.linking import Linker, Linkers
+from riskwire.inference.linking import Linker, LinkerCache
 from riskwire.pipeline import Topic
 from riskwire.watching.editor import PUBLISHER, commanded_entries
 
@@ -24,7 +24,7 @@ class Follower:
     def __init__(self, bus: Bus, base: Linker) -> None:
         self.linker = base
         self._bus = bus
-        self._linkers = Linkers(base, 1)
+        self._linkers = LinkerCache(base, 1)
         self._ends: list[int] = []
 
     async def run(self) -> None:
@@ -46,6 +46,6 @@ class Follower:
         ends = await self._bus.ends(Topic.COMMANDS)
         if ends == self._ends:
             return
-        entries = commanded_entries(await self._bus.kept(PUBLISHER))
+        entries = commanded_entries(await self._bus.publisher_state(PUBLISHER))
         self.linker = await asyncio.to_thread(self._linkers.of, entries)
         self._ends = ends

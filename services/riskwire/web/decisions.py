@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from riskwire.bus import Amendment, Bus, Outgoing, amend
+from riskwire.bus import StateUpdate, Bus, Outgoing, update_state
 from riskwire.pipeline import Topic
 from riskwire.records import Command
 
@@ -25,6 +25,6 @@ def decisions_to(bus: Bus) -> Callable[[Command], Awaitable[None]]:
         subject = command.alert or command.target or command.kind
         record = Outgoing(Topic.COMMANDS, subject, command.to_bytes())
         async with turn:
-            await amend(bus, PUBLISHER, lambda _: Amendment([record]))
+            await update_state(bus, PUBLISHER, lambda _: StateUpdate([record]))
 
     return publish

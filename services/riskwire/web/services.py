@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from riskwire.bus import Lag, behind, behind_by_partition
+from riskwire.bus import Lag, lag_by_group, lag_by_partition
 from riskwire.records import Command, Record, ScoreRequest, ScoreResult
 from riskwire.watching import WatchlistEditor
 
@@ -47,7 +47,7 @@ class BusState:
     @classmethod
     def of(cls, topics: dict[str, int], lags: Sequence[Lag]) -> BusState:
         """What a bus tells."""
-        return cls(topics, behind(lags), behind_by_partition(lags))
+        return cls(topics, lag_by_group(lags), lag_by_partition(lags))
 
 
 async def _no_bus() -> BusState:

@@ -295,13 +295,13 @@ class Run:
                 self._outcome.behind = "the stages" if fleet.finished.is_set() else "the replay has not ended"
 
     async def _until_drained(self, broker: Broker, prefix: str, groups: Sequence[str]) -> None:
-        from riskwire.bus.drain import drained
+        from riskwire.bus.drain import wait_until_drained
         from riskwire.errors import RiskwireError
 
         while True:
             with suppress(RiskwireError):  # a machine so busy that the cluster does not answer in time
                 async with self._bus(broker, prefix) as bus:
-                    await drained(bus, groups)
+                    await wait_until_drained(bus, groups)
                     return
 
     @asynccontextmanager

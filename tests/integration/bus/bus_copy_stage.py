@@ -11,7 +11,7 @@ from pathlib import Path
 
 from copying import Copy
 
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.bus.embedded.lock import lock_data_dir
 from riskwire.settings import BusSettings
@@ -23,7 +23,7 @@ async def main(data: Path, until_drained: bool) -> None:
     print("open", flush=True)
     running = asyncio.create_task(run_stage(bus, Copy(), batch=64 if until_drained else 4))
     if until_drained:
-        await drained(bus, ["copy"])
+        await wait_until_drained(bus, ["copy"])
         await bus.close()
     await running
 

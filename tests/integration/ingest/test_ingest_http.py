@@ -366,7 +366,7 @@ async def until(bus: Bus, condition: Callable[[], Awaitable[bool]], within_s: fl
     assert isinstance(bus, EmbeddedBus)
     async with asyncio.timeout(within_s):
         while not await condition():
-            await bus.changed(0.1)
+            await bus.wait_for_change(0.1)
 
 
 async def until_articles(bus: Bus, count: int, within_s: float = PATIENCE_S) -> list[Article]:

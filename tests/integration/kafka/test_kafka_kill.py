@@ -13,7 +13,7 @@ from kafka_reader import committed_positions, committed_records, last_by_key
 from services_on_kafka import PATIENCE_S
 
 from riskwire.bus import Outgoing
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
 from riskwire.pipeline import Topic
@@ -60,7 +60,7 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
             await asyncio.to_thread(workers.hurt_one)
         stop.set()
         published = await flowing
-        await workers.keep_until(drained(bus, ["copy"]), PATIENCE_S)
+        await workers.keep_until(wait_until_drained(bus, ["copy"]), PATIENCE_S)
         print(f"{published} records, faults {dict(workers.faults)}")
     except BaseException:
         print(log.read_text(errors="replace")[-6_000:])

@@ -18,7 +18,7 @@ from services_on_kafka import PATIENCE_S
 from structlog.testing import capture_logs
 
 from riskwire.bus import Message, Outgoing
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
 from riskwire.pipeline import StageSpec, Topic
@@ -92,7 +92,7 @@ async def copied(bus: KafkaBus, records: Sequence[tuple[str, bytes]]) -> None:
         await publisher.publish([Outgoing(Topic.ARTICLES, key, value, 0) for key, value in records], {})
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         running = group.create_task(run_stage(bus, Copy(), batch=10))
-        await drained(bus, ["copy"])
+        await wait_until_drained(bus, ["copy"])
         running.cancel()
 
 

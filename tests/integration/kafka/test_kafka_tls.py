@@ -49,7 +49,7 @@ async def test_a_step_goes_through_with_a_client_certificate_and_no_password(mut
         async with bus.publisher("source") as publisher:
             await publisher.publish([Outgoing(Topic.ARTICLES, None, b"0", 0)], {"seen": b"0"})
         assert [message.value for message in await bus.read(Topic.ARTICLES, 0, 0, 10)] == [b"0"]
-        assert await bus.kept("source") == {"seen": b"0"}
+        assert await bus.publisher_state("source") == {"seen": b"0"}
     finally:
         await bus.close()
 

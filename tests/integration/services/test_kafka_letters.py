@@ -19,7 +19,7 @@ from services_on_kafka import PATIENCE_S
 
 from riskwire.alerting import AlertStage
 from riskwire.bus import Message, Outgoing, broadcast
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
 from riskwire.entities.watchlist import Watchlist
@@ -99,7 +99,7 @@ class Cluster:
                     for stage in stages:
                         group.create_task(run_stage(bus, stage, batch=50))
                     async with asyncio.timeout(PATIENCE_S):
-                        await drained(bus, [stage.spec.name for stage in stages])
+                        await wait_until_drained(bus, [stage.spec.name for stage in stages])
                     yield
                     await bus.close()
 

@@ -14,7 +14,7 @@ from services_on_kafka import PATIENCE_S, ended, on_kafka, publish, running, unt
 from webhooks import Receiver, receiving
 
 from riskwire.bus import Outgoing
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.notify.text import idempotency_key
 from riskwire.pipeline import Topic
@@ -50,7 +50,7 @@ def until_read(broker: Broker, prefix: str) -> None:
         bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings(prefix=prefix, partitions=2))
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await drained(bus, ["notify"])
+                await wait_until_drained(bus, ["notify"])
         finally:
             await bus.close()
 

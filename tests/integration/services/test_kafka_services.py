@@ -17,7 +17,7 @@ from kafka_reader import committed_records
 from services_on_kafka import PATIENCE_S, ended, running
 
 from riskwire.bus import Outgoing
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import GROUPS
 from riskwire.demo import CRISIS, corpus_path, watchlist_path
@@ -57,7 +57,7 @@ async def until_read(url: str, prefix: str, groups: list[str]) -> None:
     bus = await KafkaBus.open(BusSettings(url=url), KafkaSettings(prefix=prefix))
     try:
         async with asyncio.timeout(PATIENCE_S):
-            await drained(bus, groups)
+            await wait_until_drained(bus, groups)
     finally:
         await bus.close()
 

@@ -17,8 +17,8 @@ from kafka_reader import committed_records
 from services_on_kafka import PATIENCE_S, Service, article, on_kafka, publish, running, ticks, until, with_bus
 
 from riskwire.bus import Outgoing
-from riskwire.bus import behind as lag_by_group
-from riskwire.bus.drain import drained
+from riskwire.bus import lag_by_group
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.pipeline import Topic
 from riskwire.settings import KafkaSettings
@@ -51,7 +51,7 @@ def news(broker: Broker, kafka: KafkaSettings, numbers: Iterable[int]) -> set[st
 def until_read(broker: Broker, kafka: KafkaSettings, *groups: str) -> None:
     async def wait(bus: KafkaBus) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            await drained(bus, groups)
+            await wait_until_drained(bus, groups)
 
     asyncio.run(with_bus(broker, kafka, wait))
 
@@ -80,7 +80,7 @@ def tell_readers(broker: Broker, kafka: KafkaSettings) -> None:
     async def run(bus: KafkaBus) -> None:
         stage = asyncio.create_task(run_stage(bus, WatchlistStage(PARTITIONS), batch=10))
         async with asyncio.timeout(PATIENCE_S):
-            await drained(bus, ["watchlist"])
+            await wait_until_drained(bus, ["watchlist"])
         await bus.close()
         await stage
 

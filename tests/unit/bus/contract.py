@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from riskwire.bus import Assignment, Bus, Message, Outgoing, broadcast, partition_of
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.errors import BusError, SchemaError
 from riskwire.pipeline import Topic
 
@@ -202,23 +202,23 @@ class BusContract:
         assert values(await soon(assignment.fetch(10, COMES_S))) == [b"3", b"4"]
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"result"]
         async with bus.publisher("ingest") as publisher:
-            assert await publisher.restore() == await bus.kept("ingest") == {"seen": b"yes"}
+            assert await publisher.restore() == await bus.publisher_state("ingest") == {"seen": b"yes"}
             await publisher.publish([], {"seen": None})  # who only looked has not taken the name over
 
     async def test_what_a_group_keeps_can_be_read_by_who_is_not_in_it(self, bus_factory: BusFactory):
         bus = await bus_factory()
-        assert await bus.kept_by("infer", Topic.ARTICLES, "seen:") == {}
+        assert await bus.group_state("infer", Topic.ARTICLES, "seen:") == {}
         one, two = await taken(bus, "infer", Topic.ARTICLES)
         await one.commit(0, [], {"seen:a": b"1", "seen:b": b"1", "seen": b"1", "other:seen:": b"1"})
         await two.commit(0, [], {"seen:€%_*": b"2"})
         await one.commit(0, [], {"seen:a": b"3", "seen:b": None})
         (other,) = (await taken(bus, "sink", Topic.ANALYSES))[:1]
         await other.commit(0, [], {"seen:sink": b"1"})
-        assert await bus.kept_by("infer", Topic.ARTICLES, "seen:") == {"seen:a": b"3", "seen:€%_*": b"2"}
+        assert await bus.group_state("infer", Topic.ARTICLES, "seen:") == {"seen:a": b"3", "seen:€%_*": b"2"}
         await one.commit(0, [], {"seen:a": b"4"})  # who only looked has taken nothing over
         await bus.close()
         bus = await bus_factory()
-        assert await bus.kept_by("infer", Topic.ARTICLES, "seen:a") == {"seen:a": b"4"}
+        assert await bus.group_state("infer", Topic.ARTICLES, "seen:a") == {"seen:a": b"4"}
 
     async def test_a_stale_assignment_can_do_nothing(self, bus_factory: BusFactory):
         bus = await bus_factory()
@@ -415,9 +415,9 @@ class BusContract:
         bus = await bus_factory()
         infer = (await taken(bus, "infer", Topic.ARTICLES))[0]
         sink = (await taken(bus, "sink", Topic.ANALYSES))[0]
-        await soon(drained(bus))
+        await soon(wait_until_drained(bus))
         await publish(bus, numbered(Topic.ARTICLES, 2))
-        waiting = asyncio.create_task(drained(bus, ["infer", "sink"]))
+        waiting = asyncio.create_task(wait_until_drained(bus, ["infer", "sink"]))
         await infer.commit(2, numbered(Topic.ANALYSES, 3), {})
         assert not (await asyncio.wait([waiting], timeout=0.3))[0], "the last step's results are still to be read"
         await sink.commit(3, [], {})
@@ -426,7 +426,7 @@ class BusContract:
     async def test_drained_waits_for_a_group_that_has_yet_to_join(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await taken(bus, "infer", Topic.ARTICLES)
-        waiting = asyncio.create_task(drained(bus, ["infer", "sink"]))
+        waiting = asyncio.create_task(wait_until_drained(bus, ["infer", "sink"]))
         assert not (await asyncio.wait([waiting], timeout=0.3))[0]
         await taken(bus, "sink", Topic.ANALYSES)
         await soon(waiting)

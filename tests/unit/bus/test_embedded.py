@@ -51,7 +51,7 @@ async def test_the_file_keeps_the_partitions_it_was_created_with(open_embedded):
     with capture_logs() as logs:
         bus = await open_embedded(partitions=5)
     assert [bus.partitions(topic) for topic in Topic] == [3, 3, 3, 3, 3, 1, 3, 1]
-    assert [(entry["log_level"], entry["kept"], entry["asked"]) for entry in logs] == [("warning", 3, 5)]
+    assert [(entry["log_level"], entry["stored"], entry["configured"]) for entry in logs] == [("warning", 3, 5)]
 
 
 async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(open_embedded):

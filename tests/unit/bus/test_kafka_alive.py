@@ -20,6 +20,9 @@ from riskwire.settings import BusSettings, KafkaSettings
 class Held:
     active_at: float = 0.0
 
+    def note_activity(self) -> None:
+        self.active_at = time.monotonic()
+
 
 @dataclass
 class Joined:
@@ -37,7 +40,7 @@ async def test_a_stage_that_looks_at_the_lag_in_the_middle_of_a_step_counts_as_g
     history, other = Joined(), Joined()
     bus._joined = {("history", "commands"): history, ("watchlist", "commands"): other}
     before = time.monotonic()
-    assert await bus.lag_for("history") == [Lag("infer", "articles", 0, 3)]
+    assert await bus.lag_of_waiting_stage("history") == [Lag("infer", "articles", 0, 3)]
     assert history.assigned[0].active_at >= before
     assert other.assigned[0].active_at == 0.0, "only the group that looks"
 
@@ -46,5 +49,5 @@ async def test_a_stage_whose_partition_was_taken_away_in_the_middle_of_a_step_is
     bus = KafkaBus(Cluster("kafka://broker:9092", KafkaSettings()), None, None, BusSettings(url="kafka://broker:9092"))
     bus._survey = Survey()
     bus._joined = {("history", "commands"): Joined([])}
-    with pytest.raises(BusError, match="history is another worker's by now"):
-        await bus.lag_for("history")
+    with pytest.raises(BusError, match="another worker owns the partitions of history now"):
+        await bus.lag_of_waiting_stage("history")

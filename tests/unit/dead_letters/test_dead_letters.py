@@ -19,7 +19,7 @@ from riskwire.cli import dead_letters
 from riskwire.cli.dead_letters import replay_letters, show, show_list
 from riskwire.dead_letters.letters import Letter, every, find, newest, overtaken, replay, replays, why_not
 from riskwire.errors import SchemaError, SettingsError
-from riskwire.notify import Notify
+from riskwire.notify import NotifyStage
 from riskwire.pipeline import Topic
 from riskwire.records import DeadLetter
 from riskwire.settings import Settings
@@ -61,9 +61,9 @@ class Counting:
         self.read_records += len(messages)
         return messages
 
-    async def kept(self, name):
+    async def publisher_state(self, name):
         self.read_notes += 1
-        return await self.bus.kept(name)
+        return await self.bus.publisher_state(name)
 
 
 async def test_the_newest_are_found_without_reading_all(bus: Bus, post: Post) -> None:
@@ -273,7 +273,7 @@ async def test_of_several_letters_only_young_notifications_are_sent_unless_it_is
         settings = Settings.model_validate(
             {"data": tmp_path, "notify": {"webhooks": [receiver.url], "max_age_s": 3_600, "attempts": 1}}
         )
-        (way,) = Notify(settings.notify).receivers
+        (way,) = NotifyStage(settings.notify).receivers
         alerts = [alert("old", at=now - timedelta(hours=2)), alert("young", at=now - timedelta(minutes=2))]
         await post(
             [
@@ -308,7 +308,7 @@ async def test_the_work_of_many_letters_is_noted_without_reading_all_notes_for_e
     record = alert().to_bytes().decode()
     await post([said(stage="sink-alerts", topic="alerts", offset=n, record=record) for n in range(200)])
     assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 0
-    assert len(replays(await bus.kept(dead_letters.PUBLISHER))) == 200
+    assert len(replays(await bus.publisher_state(dead_letters.PUBLISHER))) == 200
     assert counting.read_notes < 20
 
 
@@ -323,4 +323,4 @@ async def test_work_that_was_done_is_noted_also_where_the_rest_is_cut_short(bus:
 
     with pytest.raises(asyncio.CancelledError):
         await dead_letters._replay(bus, Interrupted(), letters, (), again=False)
-    assert set(replays(await bus.kept(dead_letters.PUBLISHER))) == {"0", "1"}
+    assert set(replays(await bus.publisher_state(dead_letters.PUBLISHER))) == {"0", "1"}

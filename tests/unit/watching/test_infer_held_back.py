@@ -12,7 +12,7 @@ import pytest
 from past import AT, World, article, entry
 
 from riskwire.bus import Outgoing
-from riskwire.bus.drain import drained
+from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.entities.watchlist import WatchedEntity, written_entry
 from riskwire.inference.linking import Linker
@@ -56,7 +56,7 @@ class Chain:
 
     async def start(self, group: asyncio.TaskGroup, *names: str) -> None:
         for name in names:
-            group.create_task(run_stage(self._bus, self.stages[name], batch=2, fetch_wait_s=0.05))
+            group.create_task(run_stage(self._bus, self.stages[name], batch=2, fetch_timeout_s=0.05))
 
     async def publish(self, articles: Sequence[Article], *entries: WatchedEntity) -> None:
         commands = [
@@ -70,7 +70,7 @@ class Chain:
 
     async def read(self, *names: str) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            await drained(self._bus, names)
+            await wait_until_drained(self._bus, names)
 
     async def signals(self) -> list[Signal]:
         found: list[Signal] = []

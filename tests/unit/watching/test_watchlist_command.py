@@ -38,7 +38,7 @@ def bus_of(data: Path) -> tuple[int, dict[str, bytes]]:
     async def look() -> tuple[int, dict[str, bytes]]:
         bus = await EmbeddedBus.open(data, BusSettings())
         try:
-            return (await bus.records())[Topic.COMMANDS], await bus.kept("watchlist")
+            return (await bus.records())[Topic.COMMANDS], await bus.publisher_state("watchlist")
         finally:
             await bus.close()
 

@@ -123,7 +123,7 @@ async def test_the_loop_takes_that_first_step_before_any_record(tmp_path: Path) 
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             running = group.create_task(run_stage(bus, stage, batch=10))
             while (await bus.records())[Topic.ARTICLES] < records:
-                await bus.changed(1.0)
+                await bus.wait_for_change(1.0)
             running.cancel()
 
     try:

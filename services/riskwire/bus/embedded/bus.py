@@ -7,6 +7,7 @@ A write of another process is noticed within `POLL_S`; a write of this process w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from riskwire.bus.embedded.clients import EmbeddedAssignment, EmbeddedAssignment
 from riskwire.bus.embedded.connection import Connection
 from riskwire.bus.embedded.file_state import FileState
 from riskwire.bus.embedded.steps import Steps
-from riskwire.bus.protocol import Lag, Message
+from riskwire.bus.protocol import Lag, Membership, Message, PartitionActivity
 from riskwire.errors import BusError
 from riskwire.settings import BusSettings
 
@@ -43,6 +44,8 @@ class EmbeddedBus:
         self._joined: dict[tuple[str, str], EmbeddedAssignments] = {}
         self._publishers: dict[str, EmbeddedPublisher] = {}
         self._poller: asyncio.Task[None] | None = None
+        self._opened_at = time.monotonic()
+        self._unanswered: set[asyncio.Task[int]] = set()
 
     @classmethod
     async def open(cls, data_dir: Path, settings: BusSettings) -> EmbeddedBus:
@@ -84,12 +87,12 @@ class EmbeddedBus:
         """
         return self._publisher(name)
 
-    async def kept(self, name: str) -> dict[str, bytes]:
-        """The state of a publisher's last step, read without taking its name over; empty where there is none."""
-        return await self._reader.run(ledger.kept, name)
+    async def publisher_state(self, name: str) -> dict[str, bytes]:
+        """Return the committed state of a publisher without fencing it; empty if it has none."""
+        return await self._reader.run(ledger.publisher_state, name)
 
     async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
-        """What the tasks of a group keep under keys of one prefix, over all partitions of the topic they read."""
+        """Return the committed state of a group's tasks under keys with a prefix, over all partitions of the topic."""
         return await self._reader.run(ledger.group_state, group, self._layout.of(topic), prefix)
 
     async def records(self) -> dict[str, int]:
@@ -105,21 +108,59 @@ class EmbeddedBus:
         """Return the lag of every group that ever joined, all of one moment."""
         return await self._reader.run(ledger.lag)
 
-    async def read(self, topic: str, partition: int, start: int, most: int) -> Sequence[Message]:
+    async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
+        """Return the same as `lag`; also counts as activity of `group`, which waits in the middle of a step.
+
+        Raises:
+            BusError: this process owns no partition of the group any more.
+        """
+        owned = self._owned(group)
+        if not owned:
+            raise BusError(f"another worker owns the partitions of {group} now", where=str(self._file_state.path))
+        for assignment in owned:
+            assignment.note_activity()
+        return await self.lag()
+
+    def membership(self, group: str) -> Membership:
+        """Return whether this process is a member of a group, and its activity on each partition."""
+        activity = (PartitionActivity(owned.topic, owned.partition, owned.active_at) for owned in self._owned(group))
+        return Membership(self._outside_since(group), tuple(activity))
+
+    async def reach(self, timeout_s: float) -> None:
+        """Return if the file can be read.
+
+        Raises:
+            BusError: it cannot, or not within `timeout_s`.
+        """
+        request = asyncio.create_task(self._reader.run(ledger.data_version), name="bus-reach")
+        self._unanswered.add(request)
+        request.add_done_callback(self._unanswered.discard)
+        # A cancelled request waits for the reader thread. So it is cancelled and not awaited: the thread may hang.
+        try:
+            answered, _ = await asyncio.wait({request}, timeout=timeout_s)
+        except asyncio.CancelledError:
+            request.cancel()
+            raise
+        if not answered:
+            request.cancel()
+            raise BusError(f"the bus does not answer within {timeout_s:g} s", where=str(self._file_state.path))
+        await request
+
+    async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
         """Return records of a partition from offset `start` on, outside any group; trimmed records are skipped."""
         slots = self._layout.of(topic)
         if not 0 <= partition < len(slots):
             raise BusError(f"{topic} has partitions 0 to {len(slots) - 1}", value=partition)
-        return await self._reader.run(ledger.fetch, str(topic), partition, slots[partition], start, most)
+        return await self._reader.run(ledger.fetch, str(topic), partition, slots[partition], start, max_records)
 
     async def forget(self, group: str) -> None:
         """Delete a group that will not return; its old positions would block trimming and writers for ever."""
         await self._writer.run(ledger.forget, group)
         self._file_state.wake_all()
 
-    async def changed(self, within_s: float) -> None:
-        """Return after the next write, at the latest after `within_s`."""
-        await self._file_state.writes.subscribe(None).wait(within_s)
+    async def wait_for_change(self, timeout_s: float) -> None:
+        """Return after the next write, at the latest after `timeout_s`."""
+        await self._file_state.writes.subscribe(None).wait(timeout_s)
 
     async def close(self) -> None:
         """End all iterators, fetches and waits, finish the steps under way, and close the file."""
@@ -162,6 +203,18 @@ class EmbeddedBus:
             publisher.revoke()
             if self._publishers.get(name) is publisher:
                 del self._publishers[name]
+
+    def _owned(self, group: str) -> list[EmbeddedAssignment]:
+        joined = (joined for (name, _), joined in self._joined.items() if name == group)
+        return [assignment for member in joined for assignment in member.assigned if not assignment.revoked]
+
+    def _outside_since(self, group: str) -> float | None:
+        if self._file_state.closed:
+            return None
+        ended_at = [joined.ended_at for (name, _), joined in self._joined.items() if name == group]
+        if not ended_at:
+            return self._opened_at
+        return min((at for at in ended_at if at is not None), default=None)
 
     def _is_read(self, topic: str) -> bool:
         return any(joined.topic == topic and not joined.ended for joined in self._joined.values())

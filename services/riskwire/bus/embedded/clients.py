@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from riskwire.bus.embedded import ledger
@@ -68,6 +69,8 @@ class EmbeddedAssignment:
         self._next: int | None = None
         self.position: int | None = None
         """The committed position; None before `restore` or the first `fetch`."""
+        self.active_at = time.monotonic()
+        """When this worker last fetched, restored or committed."""
 
     @property
     def revoked(self) -> bool:
@@ -80,6 +83,10 @@ class EmbeddedAssignment:
         self._file_state.arrivals.wake(self.owner.slot)
         self._file_state.space.wake_all()
 
+    def note_activity(self) -> None:
+        """Note that the worker is active now."""
+        self.active_at = time.monotonic()
+
     async def restore(self) -> dict[str, bytes]:
         """Return the state of the last committed step, and move the read position back to that step.
 
@@ -89,30 +96,32 @@ class EmbeddedAssignment:
         try:
             self._next, state = await self._reader.run(ledger.restore, self.owner)
             self.position = self._next
+            self.note_activity()
         except FencedError:
             self.revoke()
             raise
         return state
 
-    async def fetch(self, most: int, wait_s: float) -> Sequence[Message]:
-        """Return the next records in order, at most `most`.
+    async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Return the next records in order, at most `max_records`.
 
-        Returns nothing when no record came within `wait_s`, or the assignment was revoked.
+        Returns nothing when no record came within `timeout_s`, or the assignment was revoked.
 
         Raises:
             BusError: the file cannot be read, or records are missing from it.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait_s
+        deadline = loop.time() + timeout_s
         try:
             if self._next is None:
                 await self.restore()
             while not self.revoked:
                 wakeup = self._file_state.arrivals.subscribe(self.owner.slot)
+                self.note_activity()
                 start = self._next or 0
                 if start < self._file_state.end(self.owner.slot):
                     batch = await self._reader.run(
-                        ledger.fetch, self.topic, self.partition, self.owner.slot, start, most
+                        ledger.fetch, self.topic, self.partition, self.owner.slot, start, max_records
                     )
                     if start == self._next and not self.revoked:
                         return self._read(start, batch)
@@ -146,6 +155,7 @@ class EmbeddedAssignment:
         await self._steps.take(self, position, results, state)
         self._next = max(position, self._next or 0)
         self.position = position
+        self.note_activity()
 
 
 class EmbeddedAssignments:
@@ -169,6 +179,8 @@ class EmbeddedAssignments:
         self._joined = False
         self._pending: list[EmbeddedAssignment] = []
         self._ended = asyncio.Event()
+        self.ended_at: float | None = None
+        """When another worker took over (`time.monotonic()`); None while this one owns the partitions."""
 
     @property
     def ended(self) -> bool:
@@ -196,5 +208,6 @@ class EmbeddedAssignments:
     def end(self) -> None:
         """Give up every partition: the bus is closed or another worker has joined."""
         self._ended.set()
+        self.ended_at = self.ended_at or time.monotonic()
         for assignment in self.assigned:
             assignment.revoke()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from riskwire.bus.embedded.schema import OFFSET_BITS, Layout
 from riskwire.bus.embedded.sqlite import transaction
-from riskwire.bus.protocol import UNBOUNDED, Lag, Message, Outgoing, partition_of
+from riskwire.bus.protocol import WITHOUT_BACKPRESSURE, Lag, Message, Outgoing, partition_of
 from riskwire.errors import BusError, FencedError, SchemaError
 
 TRIM_CHUNK = 256
@@ -101,8 +101,8 @@ def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str
     return position, state
 
 
-def kept(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
-    """The state of a publisher's last step."""
+def publisher_state(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
+    """Return the committed state of a publisher."""
     return dict(
         connection.execute(
             "SELECT key, value FROM state JOIN owners ON owner = owners.id WHERE name = ? AND slot = 0", (publisher,)
@@ -111,7 +111,7 @@ def kept(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
 
 
 def group_state(connection: sqlite3.Connection, group: str, slots: Sequence[int], prefix: str) -> dict[str, bytes]:
-    """What a group keeps under keys of one prefix, on all these slots."""
+    """Return the committed state of a group under keys with a prefix, on all these slots."""
     return dict(
         connection.execute(
             """SELECT key, value FROM state JOIN owners ON owner = owners.id
@@ -135,8 +135,8 @@ def step(
 
     Args:
         position: the offset of the next record to read; None for a publisher.
-        backlog: most unread records a topic may hold after this, unless it is `UNBOUNDED`; a topic with none takes any
-            step. None: no bound.
+        backlog: most unread records that a topic may hold after this step, except those in `WITHOUT_BACKPRESSURE`;
+            None for no bound. A topic without unread records takes any step.
         keep: records kept per partition after every group has read them.
 
     Raises:
@@ -150,7 +150,7 @@ def step(
         if position is not None:
             _check_position(connection, owner, committed, position)
         if backlog is not None:
-            bounded = (str(result.topic) for result in results if result.topic not in UNBOUNDED)
+            bounded = (str(result.topic) for result in results if result.topic not in WITHOUT_BACKPRESSURE)
             for topic, new in Counter(bounded).items():
                 full = _full(connection, layout, owner, topic, new, backlog)
                 if full is not None:

@@ -17,7 +17,7 @@ import structlog
 
 from riskwire.bus.embedded.sqlite import BUSY_S, DAMAGED, as_bus_error, closing_as_bus_error, transaction
 from riskwire.errors import BusError, BusVersionError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import TOPICS
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,6 @@ APPLICATION_ID = int.from_bytes(b"rwbs", "big")
 OFFSET_BITS = 40
 
 _MAGIC = b"SQLite format 3\0"
-_ONE_PARTITION = frozenset({Topic.COMMANDS, Topic.DEAD_LETTERS})
 
 _TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -88,7 +87,7 @@ def check(path: Path) -> None:
         return
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise _not_a_bus(path)
-    # The header is checked first, so that a newer file is not even opened. The WAL may hold a newer version: ask SQLite.
+    # The header first, so that a newer file is not even opened. Then SQLite, since the WAL may hold a newer version.
     version, application = struct.unpack(">i4xi", header[60:72])
     _check_newer(path, version, application)
     with closing_as_bus_error(path, sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
@@ -147,7 +146,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 raise
             time.sleep(0.02)
     if mode != "wal":
-        raise BusError("this file system cannot hold the bus: SQLite needs shared memory there (WAL mode)", value=mode, where=str(path))
+        raise BusError("this file system lacks the shared memory that SQLite needs", value=mode, where=str(path))
 
 
 def _lay_out(connection: sqlite3.Connection, path: Path, partitions: int) -> Layout:
@@ -166,13 +165,13 @@ def _lay_out(connection: sqlite3.Connection, path: Path, partitions: int) -> Lay
     if stored != partitions:
         log.warning(
             "bus.partitions differs from the bus file, which keeps its own number",
-            kept=stored,
-            asked=partitions,
+            stored=stored,
+            configured=partitions,
             file=str(path),
         )
     connection.executemany(
         "INSERT OR IGNORE INTO partitions (topic, partition) VALUES (?, ?)",
-        ((str(topic), p) for topic in Topic for p in range(1 if topic in _ONE_PARTITION else stored)),
+        ((str(topic), p) for topic, spec in TOPICS.items() for p in range(spec.partitions(stored))),
     )
     slots: dict[str, list[int]] = {}
     for slot, topic in connection.execute("SELECT slot, topic FROM partitions ORDER BY topic, partition"):

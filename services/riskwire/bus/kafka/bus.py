@@ -20,7 +20,7 @@ from riskwire.bus.kafka.log import Log
 from riskwire.bus.kafka.members import Assignments
 from riskwire.bus.kafka.partition import KafkaAssignment
 from riskwire.bus.kafka.publisher import KafkaPublisher, last_step
-from riskwire.bus.protocol import Lag, Message
+from riskwire.bus.protocol import Lag, Membership, Message, PartitionActivity
 from riskwire.errors import BusError
 from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings, KafkaSettings
@@ -39,6 +39,7 @@ class KafkaBus:
         self._room = Room(self._survey, settings.backlog, self._check)
         self._joined: dict[tuple[str, str], Assignments] = {}
         self._publishers: dict[str, KafkaPublisher] = {}
+        self._opened_at = time.monotonic()
         self._closed = False
 
     @classmethod
@@ -89,13 +90,13 @@ class KafkaBus:
         """A publisher of that name; a second one of the same name fences the first, in whatever process it is."""
         return self._publisher(name)
 
-    async def kept(self, name: str) -> dict[str, bytes]:
+    async def publisher_state(self, name: str) -> dict[str, bytes]:
         """The state of a publisher's last step, read without taking its name over; empty where there is none."""
         self._check()
         state, _ = await last_step(self._cluster, self._log, name)
         return state
 
-    async def kept_by(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
+    async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
         """What the tasks of a group keep under keys of one prefix, over all partitions of the topic they read; reads
         their whole changelog."""
         self._check()
@@ -123,20 +124,20 @@ class KafkaBus:
         self._check()
         return await self._survey.lag()
 
-    async def lag_for(self, group: str) -> list[Lag]:
+    async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
         """`lag`, as a stage of that group asks in the middle of a step that waits on purpose: that is no standstill.
 
         Raises:
             BusError: no partition of the group is this process's any more: what it waits for would be refused.
         """
-        held = self.holds(group)
-        if not held:
-            raise BusError(f"{group} is another worker's by now: it waits no longer", where=self._cluster.url)
-        for one in held:
-            one.active_at = time.monotonic()
+        owned = self._owned(group)
+        if not owned:
+            raise BusError(f"another worker owns the partitions of {group} now", where=self._cluster.url)
+        for assignment in owned:
+            assignment.note_activity()
         return await self.lag()
 
-    async def read(self, topic: str, partition: int, start: int, most: int) -> Sequence[Message]:
+    async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
         """Records of a partition from offset `start` on, outside any group; waits for steps that are being taken."""
         self._check()
         count = self.partitions(topic)
@@ -156,30 +157,39 @@ class KafkaBus:
                     )
                     for r in records
                 ]
-                if len(found) >= most:
+                if len(found) >= max_records:
                     break
-        return found[:most]
+        return found[:max_records]
 
-    async def reach(self, within_s: float) -> None:
+    async def reach(self, timeout_s: float) -> None:
         """Ask the cluster something.
 
         Raises:
-            BusError: it does not answer within `within_s`.
+            BusError: it does not answer within `timeout_s`.
         """
         self._check()
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(timeout_s):
                 await self._positions.topics()
         except TimeoutError as error:
-            raise BusError(f"Kafka does not answer within {within_s:g} s", where=self._cluster.url) from error
+            raise BusError(f"Kafka does not answer within {timeout_s:g} s", where=self._cluster.url) from error
 
-    def holds(self, group: str) -> list[KafkaAssignment]:
-        """The partitions that this process has of a group."""
-        return [one for (name, _), joined in self._joined.items() if name == group for one in joined.assigned]
+    def membership(self, group: str) -> Membership:
+        """Returns whether this process is a member of a group, and its activity on each partition."""
+        activity = (PartitionActivity(owned.topic, owned.partition, owned.active_at) for owned in self._owned(group))
+        return Membership(self._outside_since(group), tuple(activity))
 
-    def outside_since(self, group: str) -> float | None:
-        """Since when this process wants to be in a group and is not (monotonic seconds); None where there is none."""
-        since = (one.outside_since for (name, _), one in self._joined.items() if name == group)
+    def _owned(self, group: str) -> list[KafkaAssignment]:
+        return [
+            assignment for (name, _), joined in self._joined.items() if name == group for assignment in joined.assigned
+        ]
+
+    def _outside_since(self, group: str) -> float | None:
+        if self._closed:
+            return None
+        since = [joined.outside_since for (name, _), joined in self._joined.items() if name == group]
+        if not since:
+            return self._opened_at
         return min((at for at in since if at is not None), default=None)
 
     async def close(self) -> None:

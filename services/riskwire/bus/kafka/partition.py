@@ -70,6 +70,10 @@ class KafkaAssignment:
         self._read = (0, 0)
         """The offset after the last record read, and where reading goes on: beyond the markers of transactions."""
 
+    def note_activity(self) -> None:
+        """Notes that the worker is active now."""
+        self.active_at = time.monotonic()
+
     @property
     def revoked(self) -> bool:
         """True once the partition is someone else's or the bus is closed."""
@@ -121,19 +125,19 @@ class KafkaAssignment:
         )
         return state
 
-    async def fetch(self, most: int, wait_s: float) -> Sequence[Message]:
-        """The next records in order, at most `most`; empty when none came within `wait_s` or it was revoked.
+    async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """The next records in order, at most `max_records`; empty when none came within `timeout_s` or it was revoked.
 
         Raises:
             BusError: the partition cannot be read.
         """
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + timeout_s
         try:
             await self._open()
             while not self.revoked:
                 self.active_at = time.monotonic()
                 left = deadline - self.active_at
-                batch = await self._poll(most, max(0.0, min(left, _LOOK_AGAIN_S)))
+                batch = await self._poll(max_records, max(0.0, min(left, _LOOK_AGAIN_S)))
                 if batch or left <= 0:
                     return batch
         except (BusError, ConsumerStoppedError):

@@ -12,7 +12,7 @@ from riskwire.bus.kafka.cluster import PUBLISHERS, Cluster
 from riskwire.bus.kafka.lag import Room
 from riskwire.bus.kafka.log import Log
 from riskwire.bus.kafka.transactions import Transactions
-from riskwire.bus.protocol import UNBOUNDED, Outgoing, partition_of
+from riskwire.bus.protocol import WITHOUT_BACKPRESSURE, Outgoing, partition_of
 from riskwire.errors import FencedError
 
 _KEY, _STEP = "key", "step"
@@ -47,7 +47,7 @@ class KafkaPublisher:
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
         """Publish and change the state in one atomic step, once there is room: a topic that some group reads takes
-        records up to `bus.backlog` beyond what its slowest group has read, unless it is `UNBOUNDED`.
+        records up to `bus.backlog` beyond what its slowest group has read, unless it is `WITHOUT_BACKPRESSURE`.
 
         Raises:
             BusError: fenced, closed or failed; nothing of the step has happened, or else the message says it may have.
@@ -63,7 +63,7 @@ class KafkaPublisher:
         if not records:
             return
         records.append(self._cluster.state_record(PUBLISHERS, partition, f"{self._name}/", _STEP, step.encode()))
-        counts = Counter(str(result.topic) for result in results if result.topic not in UNBOUNDED)
+        counts = Counter(str(result.topic) for result in results if result.topic not in WITHOUT_BACKPRESSURE)
         await self._room.wait(counts, self._check)
 
         try:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from riskwire.bus import Outgoing
-from riskwire.bus.state import Amendment
+from riskwire.bus.state import StateUpdate
 from riskwire.errors import RefusedError, SettingsError
 from riskwire.ingest.feeds.feedlist import MAX_FEEDS
 from riskwire.ingest.feeds.roster import FEED
@@ -36,7 +36,7 @@ Origin = Literal["file", "hand"]
 
 
 @dataclass(frozen=True, slots=True)
-class FeedChange(Amendment):
+class FeedChange(StateUpdate):
     """What is changed, and of what kind each change is (ids, sorted)."""
 
     added: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from riskwire.bus import Bus
-from riskwire.bus.state import amend
+from riskwire.bus.state import update_state
 from riskwire.ingest.feeds.catalogue import Catalogue, FeedChange
 from riskwire.records import Feed
 
@@ -22,7 +22,7 @@ PUBLISHER = "feeds"
 
 async def feeds_of(bus: Bus) -> Catalogue:
     """The list as it is now; takes nothing from whoever writes it."""
-    return Catalogue(await bus.kept(PUBLISHER))
+    return Catalogue(await bus.publisher_state(PUBLISHER))
 
 
 async def change_feeds(bus: Bus, change: Callable[[Catalogue], FeedChange]) -> FeedChange:
@@ -36,7 +36,7 @@ async def change_feeds(bus: Bus, change: Callable[[Catalogue], FeedChange]) -> F
     def decide(state: Mapping[str, bytes]) -> FeedChange:
         return change(Catalogue(state))
 
-    return await amend(bus, PUBLISHER, decide)
+    return await update_state(bus, PUBLISHER, decide)
 
 
 async def publish_feeds(bus: Bus, feeds: Sequence[Feed]) -> int:

@@ -64,7 +64,7 @@ async def polls_of(bus: Bus) -> dict[str, PollState]:
         BusError: the bus cannot be read.
     """
     found: dict[str, PollState] = {}
-    for key, value in (await bus.kept_by(_GROUP, Topic.FEEDS, POLL)).items():
+    for key, value in (await bus.group_state(_GROUP, Topic.FEEDS, POLL)).items():
         try:
             found[key.removeprefix(POLL)] = PollState.model_validate_json(value)
         except ValidationError:  # of a newer riskwire: the list is of use without it
