@@ -70,6 +70,7 @@ class StageSpec:
     Attributes:
         name: the stage's name, which is also the name of its consumer group.
         service: the command that runs the stage on Kafka (`riskwire SERVICE`).
+        room: the package of `riskwire` that holds the stage's class.
         max_batch: the most records of one step; None for `bus.batch`.
         outside: what the stage writes besides topics, for the drawing.
     """
@@ -78,6 +79,7 @@ class StageSpec:
     reads: Topic
     writes: tuple[Topic, ...]
     service: str
+    room: str = ""
     kind: StageKind = StageKind.BATCH
     max_batch: int | None = None
     outside: str = ""
@@ -113,14 +115,14 @@ _STORED: Final = (
     Topic.DEAD_LETTERS,
 )
 
-INGEST: Final = StageSpec("ingest", Topic.FEEDS, (Topic.ARTICLES,), "ingest", StageKind.EFFECTS)
-INFER: Final = StageSpec("infer", Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), "infer")
-WATCHLIST: Final = StageSpec("watchlist", Topic.COMMANDS, (Topic.ARTICLES,), "infer")
-ALERT: Final = StageSpec("alert", Topic.SIGNALS, (Topic.TRENDS, Topic.ALERTS), "alert")
-HISTORY: Final = StageSpec("history", Topic.COMMANDS, (Topic.SIGNALS,), "sink", max_batch=1)
+INGEST: Final = StageSpec("ingest", Topic.FEEDS, (Topic.ARTICLES,), "ingest", "ingest", StageKind.EFFECTS)
+INFER: Final = StageSpec("infer", Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), "infer", "inference")
+WATCHLIST: Final = StageSpec("watchlist", Topic.COMMANDS, (Topic.ARTICLES,), "infer", "watching")
+ALERT: Final = StageSpec("alert", Topic.SIGNALS, (Topic.TRENDS, Topic.ALERTS), "alert", "alerting")
+HISTORY: Final = StageSpec("history", Topic.COMMANDS, (Topic.SIGNALS,), "sink", "watching", max_batch=1)
 """One command a step: a single one may bring a thousand signals."""
-NOTIFY: Final = StageSpec("notify", Topic.ALERTS, (), "notify", StageKind.EFFECTS, outside="receivers")
-SINKS: Final = {topic: StageSpec(f"sink-{topic}", topic, (), "sink", outside="store") for topic in _STORED}
+NOTIFY: Final = StageSpec("notify", Topic.ALERTS, (), "notify", "notify", StageKind.EFFECTS, outside="receivers")
+SINKS: Final = {topic: StageSpec(f"sink-{topic}", topic, (), "sink", "store", outside="store") for topic in _STORED}
 """The stages that write a topic into the store, by topic."""
 
 STAGES: Final = (INGEST, INFER, WATCHLIST, ALERT, HISTORY, NOTIFY, *SINKS.values())
