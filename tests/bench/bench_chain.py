@@ -34,8 +34,8 @@ RISKWIRE = Path(sys.executable).with_name("riskwire")
 def resident_mb(pid: int) -> float:
     """Resident memory of a process, in MB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    return int(found[1]) / 1024 if found else 0.0
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return int(match[1]) / 1024 if match else 0.0
 
 
 def replay(archive: Path, limit: int | None, data: Path) -> tuple[float, list[float]]:
@@ -53,7 +53,7 @@ def replay(archive: Path, limit: int | None, data: Path) -> tuple[float, list[fl
             continue
     if process.returncode:
         sys.exit(f"the replay failed with status {process.returncode}")
-    return time.monotonic() - began, [one for one in memory if one]
+    return time.monotonic() - began, [size for size in memory if size]
 
 
 def score_speed(archive: Path, most: int) -> float:
@@ -62,8 +62,8 @@ def score_speed(archive: Path, most: int) -> float:
         texts = Path(folder) / "texts.jsonl"
         with texts.open("w", encoding="utf-8") as file:
             for line in islice(open_archive(archive).lines(1_000_000), most):
-                found = read_line(line, archive.name)
-                text = f"{found.title}\n{found.summary or found.text or ''}"
+                item = read_line(line, archive.name)
+                text = f"{item.title}\n{item.summary or item.text or ''}"
                 file.write(json.dumps({"id": line.number, "text": text}) + "\n")
         began = time.monotonic()
         done = subprocess.run([str(RISKWIRE), "score", str(texts)], capture_output=True, check=True)
@@ -78,7 +78,7 @@ def seconds_to_page() -> float:
         words = ["make", "run", f"ARGS=--port 0 --data {data}"]
         process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
         assert process.stderr is not None
-        address = next(found for line in process.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        address = next(match for line in process.stderr if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
         urllib.request.urlopen(address[0], timeout=30).read()
         took = time.monotonic() - began
         os.killpg(process.pid, signal.SIGINT)
@@ -94,15 +94,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         took, memory = replay(options.archive, options.limit, Path(folder))
-        told = subprocess.run(
+        score = subprocess.run(
             [str(RISKWIRE), "status", "--json", "--data", folder], capture_output=True, text=True, check=True
         )
-        topics = json.loads(told.stdout)["topics"]
+        topics = json.loads(score.stdout)["topics"]
         size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
     quarters = [memory[min(len(memory) - 1, len(memory) * part // 4)] for part in range(1, 5)]
     table = Table("what", "figure", title=f"{options.archive.name}, {topics['analyses']} articles")
     table.add_row("articles a second, start to end of the process", f"{topics['analyses'] / took:.0f}")
-    table.add_row("resident memory at 1/4, 1/2, 3/4, end (MB)", ", ".join(f"{one:.0f}" for one in quarters))
+    table.add_row("resident memory at 1/4, 1/2, 3/4, end (MB)", ", ".join(f"{size:.0f}" for size in quarters))
     table.add_row("largest resident memory (MB)", f"{max(memory):.0f}")
     table.add_row(
         "signals, trend points, alert records", f"{topics['signals']}, {topics['trends']}, {topics['alerts']}"

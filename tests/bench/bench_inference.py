@@ -20,24 +20,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from riskwire.inference.linking import Linker
-from riskwire.inference.model.batches import pack, run_batch, tokens_of_one_run
+from riskwire.inference.model.batches import max_tokens_per_run, pack, run_batch
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.sentences import TextDocument
 from riskwire.inference.model.session import ModelSession
-from riskwire.inference.model.tokens import TokenEncoder, Window
+from riskwire.inference.model.tokens import TokenEncoder, TokenWindow
 from riskwire.settings import InferenceSettings
 
 SHARED = Path(os.environ.get("RISKWIRE_SHARED", Path(__file__).parents[3] / "shared")) / "data"
 STREAM = SHARED / "streams" / "reuters_2009_2010.jsonl.gz"
 
 
-def articles(count: int) -> list[Document]:
+def articles(count: int) -> list[TextDocument]:
     """News, real where it is there."""
     if STREAM.exists():
         with gzip.open(STREAM, "rt", encoding="utf-8") as lines:
             rows = [json.loads(line) for _, line in zip(range(count), lines, strict=False)]
-        return [Document.of_article(row["title"], row["summary"]) for row in rows]
+        return [TextDocument.of_article(row["title"], row["summary"]) for row in rows]
     pick = random.Random(1)
     words = [
         "the",
@@ -62,7 +62,7 @@ def articles(count: int) -> list[Document]:
         "third",
     ]
     return [
-        Document.of_article(
+        TextDocument.of_article(
             " ".join(pick.choices(words, k=8)),
             ". ".join(" ".join(pick.choices(words, k=pick.randrange(8, 40))).capitalize() for _ in range(4)) + ".",
         )
@@ -70,7 +70,7 @@ def articles(count: int) -> list[Document]:
     ]
 
 
-def bare(session: ModelSession, windows: list[Window], budget: int) -> float:
+def bare(session: ModelSession, windows: list[TokenWindow], budget: int) -> float:
     """Seconds to run the packed batches, as many at once as the session has workers."""
     batches = pack([len(window) for window in windows], budget, session.workers)
     started = time.perf_counter()
@@ -93,16 +93,16 @@ async def main() -> None:
     settings = InferenceSettings(precision=given.precision, threads=given.threads, cache=0)
     documents = articles(given.articles)
     async with Engine(bundle, settings) as engine:
-        await engine.analyse(documents[:8])
+        await engine.predict(documents[:8])
         started = time.perf_counter()
-        readings = await engine.analyse(documents)
+        readings = await engine.predict(documents)
         whole = time.perf_counter() - started
         sentences = sum(len(reading.sentences) for reading in readings)
         texts = list({one.document.content[s.start : s.end] for one in readings for s in one.sentences})
         encoder = TokenEncoder(bundle.tokenizer_path, bundle.manifest.max_length)
         windows = [window for one in encoder.encode(texts) for window in one.windows]
         alone = await asyncio.to_thread(
-            bare, engine.session, windows, tokens_of_one_run(engine.session, settings.token_budget)
+            bare, engine.session, windows, max_tokens_per_run(engine.session, settings.token_budget)
         )
     linker = Linker()
     started = time.perf_counter()

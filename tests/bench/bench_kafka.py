@@ -2,11 +2,10 @@
 
     python tests/bench/bench_kafka.py [--articles N] [--rounds N] [--partitions N] [--batch N] [--only NAME,NAME]
 
-Needs Kafka (KAFKA_HOME, or `make kafka`); starts a broker of its own. Both sides are one process on one event loop
-(uvloop) with the same partitions, compression and sizes; rounds of both take turns, the first warms up, medians count.
-The bare loop has one transactional producer for all partitions and sends ready bytes with `send`; riskwire has one
-producer a partition.
-Processor time is that of this process alone: where others use the machine too, it tells more than the clock.
+Needs Kafka (KAFKA_HOME, or `make kafka`); starts its own broker. Both sides are one process on one event loop (uvloop)
+with the same partitions, compression and sizes. Rounds alternate, the first warms up, and the table shows medians. The
+bare loop has one transactional producer for all partitions and sends prepared bytes; riskwire has one producer a
+partition. Processor time is that of this process. On a busy machine it says more than elapsed time.
 Names: bus, infer, alert, sink, model, transaction, restore.
 """
 
@@ -23,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 
 import uvloop
 from broker import Broker, how_to_get_it
-from kafka_bench import Bench
-from kafka_costs import restore_rows, transaction_rows
-from kafka_rows import alert_and_sink_rows, infer_rows, real_model_row
+from kafka_bench.bench import Bench
+from kafka_bench.costs import restore_rows, transaction_rows
+from kafka_bench.rows import alert_and_sink_rows, infer_rows, real_model_row
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +35,7 @@ SPEED = ("", "riskwire", "bare", "ratio", "riskwire, µs", "bare, µs", "ratio")
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, if there is anything in it."""
+    """Prints a table unless it is empty."""
     if rows:
         table = Table(title=title)
         for at, column in enumerate(columns):
@@ -47,9 +46,9 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
 
 async def measured(bench: Bench) -> None:
-    """Measure what was asked for and print each table as it is ready."""
-    asked = bench.asked
-    both = f"batches of {asked.batch}, {asked.partitions} partitions, one process a side"
+    """Measure what was options for and print each table as it is ready."""
+    options = bench.options
+    both = f"batches of {options.batch}, {options.partitions} partitions, one process a side"
     rows = []
     if bench.wants("bus") or bench.wants("infer"):
         rows += await infer_rows(bench)
@@ -64,12 +63,12 @@ async def measured(bench: Bench) -> None:
         rows_of_cost = await transaction_rows(bench)
         show("milliseconds of one step, one after another", ("articles", "riskwire", "bare"), rows_of_cost)
     if bench.wants("restore"):
-        show(f"restoring {asked.targets:,} targets on one partition", ("", ""), await restore_rows(bench))
+        show(f"restoring {options.targets:,} targets on one partition", ("", ""), await restore_rows(bench))
     print(f"load {os.getloadavg()[1]:.1f}")
 
 
 def main() -> None:
-    """Measure."""
+    """Parses the options, starts a broker and measures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--articles", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=500)
@@ -77,14 +76,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--read", type=int, default=800, help="articles read by the real model in a round")
     parser.add_argument("--targets", type=int, default=50_000, help="targets restored")
-    parser.add_argument("--only", default="", help="names of what to measure")
-    asked = parser.parse_args()
+    parser.add_argument("--only", default="", help="names of the rows to measure")
+    options = parser.parse_args()
     missing = how_to_get_it()
     if missing is not None:
         sys.exit(missing)
     configure_logging(LogSettings(level="error"))
     with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka").running() as broker:
-        uvloop.run(measured(Bench(broker, asked)))
+        uvloop.run(measured(Bench(broker, options)))
 
 
 if __name__ == "__main__":

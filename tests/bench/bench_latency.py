@@ -3,7 +3,7 @@
     python tests/bench/bench_latency.py [--minutes 8] [--rate 2000] [--troubled 36]
 
 News appears on local feeds in real time at a busy day's rate; `riskwire ingest|infer|alert|sink|notify` run with
-default settings (but for addresses, and feeds polled every 10 s). An alert's time runs from `seen_at` of the newest
+default settings (except addresses, and feeds polled every 10 s). An alert's time runs from `seen_at` of the newest
 story that made it fire (when ingest had fetched it) to its arrival at the webhook, the allowed lateness included. An
 independent reader (`read_committed`) notes when the analysis and the alert became visible in between.
 """
@@ -48,14 +48,14 @@ SERVICES = ("infer", "alert", "sink", "notify", "ingest")
 READY_S = 120.0
 BUCKET_S = 15
 STORIES_A_DAY = 500
-"""Of one partition, in the month before."""
+"""Stories a day of one partition, in the month before."""
 TAIL_S = 60.0
 """How long after the last item alerts are still waited for: twice what is promised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """When (seconds since 1970) what made an alert fire had come how far."""
+    """The times (seconds since 1970) at which the stories behind alerts reached each stage."""
 
     target: str
     seen: float
@@ -92,23 +92,23 @@ class Witness:
         await reader.start()
         try:
             async for record in reader:
-                arrived, told = time.time(), json.loads(record.value)
+                arrived, alert = time.time(), json.loads(record.value)
                 if record.topic == "analyses":
-                    self.analysed.setdefault(told["article"]["url"], arrived)
+                    self.analysed.setdefault(alert["article"]["url"], arrived)
                 else:
-                    self.decided.setdefault((told["id"], told["at"]), arrived)
+                    self.decided.setdefault((alert["id"], alert["at"]), arrived)
         finally:
             await reader.stop()
 
     def ways(self) -> list[Way]:
         """The way of every alert that fired or escalated."""
-        found = []
+        latencies = []
         for key, (arrived, alert) in self.notified.items():
             if alert["status"] == "resolved" or key not in self.decided:
                 continue
-            newest = max(alert["evidence"], key=lambda one: one["seen_at"])
+            newest = max(alert["evidence"], key=lambda story: story["seen_at"])
             seen = datetime.fromisoformat(newest["seen_at"]).timestamp()
-            found.append(
+            latencies.append(
                 Way(
                     alert["target"],
                     seen,
@@ -118,11 +118,11 @@ class Witness:
                     arrived,
                 )
             )
-        return found
+        return latencies
 
 
-async def a_calm_month(broker: Broker, now: datetime) -> None:
-    """Tell alert of a month of news about others, as infer's marks do: a name never heard in it is a quiet one."""
+async def publish_a_calm_month(broker: Broker, now: datetime) -> None:
+    """Publish the marks of a month of other news, so that the names of this run count as quiet."""
     bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings())
     partitions = bus.partitions(Topic.ARTICLES)
     try:
@@ -132,9 +132,9 @@ async def a_calm_month(broker: Broker, now: datetime) -> None:
                 bucket = int(at.timestamp()) // BUCKET_S * BUCKET_S
                 marks = [
                     Mark.model_validate(
-                        {"from": one, "seen_at": at, "stories": STORIES_A_DAY, "buckets": {bucket: STORIES_A_DAY}}
+                        {"from": partition, "seen_at": at, "stories": STORIES_A_DAY, "buckets": {bucket: STORIES_A_DAY}}
                     )
-                    for one in range(partitions)
+                    for partition in range(partitions)
                 ]
                 everywhere = [broadcast(Topic.SIGNALS, mark.to_bytes(), partitions) for mark in marks]
                 await publisher.publish([record for records in everywhere for record in records], {})
@@ -179,9 +179,9 @@ async def measured(broker: Broker, folder: Path, asked: argparse.Namespace) -> l
             RISKWIRE_NOTIFY__WEBHOOKS=json.dumps([f"{url}/hook"]),
             RISKWIRE_DATA=str(folder / "data"),
         )
-        made = await asyncio.to_thread(riskwire, "topics", "create", env=env)
-        assert made.returncode == 0, made.stderr
-        await a_calm_month(broker, datetime.now(UTC))
+        created = await asyncio.to_thread(riskwire, "topics", "create", env=env)
+        assert created.returncode == 0, created.stderr
+        await publish_a_calm_month(broker, datetime.now(UTC))
         with ExitStack() as stack:
             services = []
             for name in SERVICES:

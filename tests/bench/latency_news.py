@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from xml.sax.saxutils import escape
 
-from kafka_load import companies
+from kafka_bench.load import companies
 
 KEPT = 60
 """Items a feed shows at once."""
@@ -20,7 +20,7 @@ _TROUBLE = (
     ("{} warns of heavy loss and halts dividend", "{} expects a record loss this year and will pay no dividend."),
     ("Prosecutors raid offices of {} in bribery probe", "Police searched {} over bribes paid to win contracts."),
     ("{} recalls products after three deaths", "{} took its best-selling product off shelves and faces claims."),
-    ("Auditor of {} resigns over false accounts", "The auditor told {} that its accounts could not be relied on."),
+    ("Auditor of {} resigns over false accounts", "The auditor items {} that its accounts could not be relied on."),
     ("{} fined record sum for price fixing", "The cartel office fined {} and called it the leader of the ring."),
 )
 STORIES = 6
@@ -51,17 +51,17 @@ def script(seconds: float, an_hour: float, feeds: int, in_trouble: int, seed: in
     chance = random.Random(seed)
     names = companies()
     chance.shuffle(names)
-    troubled, others = names[:in_trouble], names[in_trouble:]
-    told = []
+    troubled, calm = names[:in_trouble], names[in_trouble:]
+    items = []
     for name in troubled:  # its stories come within two minutes
         first = chance.uniform(0, max(1.0, seconds - 120))
         for title, text in chance.sample(_TROUBLE, STORIES):
-            told.append((first + chance.uniform(0, min(120.0, seconds - first)), title, text, name))
-    for _ in range(max(0, round(seconds * an_hour / 3600) - len(told))):
-        told.append((chance.uniform(0, seconds), *chance.choice(_CALM), chance.choice(others)))
+            items.append((first + chance.uniform(0, min(120.0, seconds - first)), title, text, name))
+    for _ in range(max(0, round(seconds * an_hour / 3600) - len(items))):
+        items.append((chance.uniform(0, seconds), *chance.choice(_CALM), chance.choice(calm)))
     return [
         Item(after_s, chance.randrange(feeds), number, title.format(name), _with_place(text.format(name), chance))
-        for number, (after_s, title, text, name) in enumerate(sorted(told))
+        for number, (after_s, title, text, name) in enumerate(sorted(items))
     ]
 
 

@@ -1,4 +1,4 @@
-"""The bare loop: one transactional producer of aiokafka that reads, sends ready bytes and commits. No more."""
+"""The bare loop: one transactional producer of aiokafka that reads, sends prepared bytes and commits."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from aiokafka.structs import OffsetAndMetadata
 from riskwire.bus.kafka.batches import COMPRESSION
 
 Ready = tuple[str, int, bytes | None, bytes | None]
-"""Topic, partition, key and value of what is sent."""
+"""Topic, partition, key and value of a record to send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """From the first fetch to the last commit: records read, seconds, seconds of this process's processor time (all
-    threads), and the time of each commit."""
+    """Measurements from the first fetch to the last commit.
+
+    Attributes:
+        records: records read.
+        seconds: elapsed time.
+        worked: processor seconds of this process, all threads.
+        commits: seconds of each commit.
+    """
 
     records: int
     seconds: float
@@ -29,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """Where a bare loop reads, and as whom it writes."""
+    """A bare loop: its input topic, its transactional id and its batch size."""
 
     servers: str
     topic: str
@@ -38,13 +44,13 @@ class Bare:
     batch: int
 
     def with_batch(self, batch: int) -> Bare:
-        """The same with batches of another size."""
+        """Returns this loop with another batch size."""
         return replace(self, batch=batch)
 
     async def run(self, total: int, ready: Callable[[bytes | None], Sequence[Ready]]) -> Run:
-        """Read `total` records exactly once and send what is `ready` for the key of each.
+        """Reads `total` records exactly once and sends the prepared records of each key.
 
-        It keeps no state, looks at nothing and survives nothing. Producer and consumer are set as riskwire's are.
+        It keeps no state, decodes nothing and recovers from nothing. Its clients have riskwire's settings.
         """
         sources = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
         consumer = AIOKafkaConsumer(
@@ -70,11 +76,11 @@ class Bare:
             read = 0
             began, worked = time.perf_counter(), time.process_time()
             while read < total:
-                found = await consumer.getmany(timeout_ms=1000, max_records=min(self.batch, total - read))
-                if not found:
+                batches = await consumer.getmany(timeout_ms=1000, max_records=min(self.batch, total - read))
+                if not batches:
                     continue
-                offsets = {tp: OffsetAndMetadata(records[-1].offset + 1, "") for tp, records in found.items()}
-                sends = [one for records in found.values() for record in records for one in ready(record.key)]
+                offsets = {tp: OffsetAndMetadata(records[-1].offset + 1, "") for tp, records in batches.items()}
+                sends = [output for records in batches.values() for record in records for output in ready(record.key)]
                 started = time.perf_counter()
                 await producer.begin_transaction()
                 futures = [
@@ -85,15 +91,15 @@ class Bare:
                 await producer.send_offsets_to_transaction(offsets, self.name)
                 await producer.commit_transaction()
                 commits.append(time.perf_counter() - started)
-                read += sum(map(len, found.values()))
+                read += sum(map(len, batches.values()))
             return Run(read, time.perf_counter() - began, time.process_time() - worked, commits)
         finally:
             await producer.stop()
             await consumer.stop()
 
 
-def in_turn(outputs: Sequence[Ready], records: int) -> Callable[[bytes | None], Sequence[Ready]]:
-    """Spread what a stage wrote evenly over the records it read."""
+def spread(outputs: Sequence[Ready], records: int) -> Callable[[bytes | None], Sequence[Ready]]:
+    """Returns a function that spreads a stage's outputs evenly over the records it reads."""
     read = 0
 
     def ready(_: bytes | None) -> Sequence[Ready]:

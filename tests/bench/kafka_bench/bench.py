@@ -1,4 +1,4 @@
-"""The broker of a benchmark, topics of its own for each row, and rounds of both sides in turns."""
+"""The broker of a benchmark, fresh topics for each row, and alternating rounds of both sides."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from broker import Broker
-from kafka_bare import Bare, Ready, Run
-
 from riskwire.app.collector import settle
+
+from kafka_bench.bare import Bare, Ready, Run
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
@@ -22,7 +22,7 @@ from riskwire.settings import BusSettings, KafkaSettings
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: rounds of both sides, and how many records one article is to them."""
+    """A line of the table: the rounds of both sides, and the number of records an article stands for."""
 
     name: str
     ours: Sequence[Run]
@@ -30,34 +30,34 @@ class Row:
     records_an_article: float = 1.0
 
     def cells(self) -> tuple[str, ...]:
-        """Name; articles a second, ratio; microseconds of processor an article, ratio."""
-        rates, works = [], []
+        """Returns the name; articles a second and ratio; microseconds of processor time an article and ratio."""
+        rates, costs = [], []
         for runs in (self.ours, self.bare):
             rates.append(statistics.median(run.records / run.seconds for run in runs) / self.records_an_article)
-            works.append(statistics.median(run.worked / run.records for run in runs) * 1e6 * self.records_an_article)
+            costs.append(statistics.median(run.worked / run.records for run in runs) * 1e6 * self.records_an_article)
         return (
             self.name,
             *(f"{rate:,.0f}" for rate in rates),
             f"{rates[0] / rates[1]:.2f}",
-            *(f"{work:,.0f}" for work in works),
-            f"{works[1] / works[0]:.2f}",
+            *(f"{cost:,.0f}" for cost in costs),
+            f"{costs[1] / costs[0]:.2f}",
         )
 
 
 class Bench:
-    """A broker, and what was asked for."""
+    """A broker, and the options of the command line."""
 
-    def __init__(self, broker: Broker, asked: argparse.Namespace) -> None:
+    def __init__(self, broker: Broker, options: argparse.Namespace) -> None:
         self.broker = broker
-        self.asked = asked
+        self.options = options
 
     def wants(self, name: str) -> bool:
-        """Whether a row was asked for."""
-        return not self.asked.only or name in self.asked.only.split(",")
+        """Returns whether the options select a row."""
+        return not self.options.only or name in self.options.only.split(",")
 
     @asynccontextmanager
     async def bus(self, prefix: str, groups: dict[str, Topic], partitions: int) -> AsyncIterator[KafkaBus]:
-        """An open bus with topics of its own."""
+        """Opens a bus whose topics have this prefix, and creates them."""
         settings = BusSettings(url=self.broker.url, backlog=100_000_000)
         kafka = KafkaSettings(prefix=prefix, partitions=partitions)
         await create_topics(settings, kafka, groups)
@@ -68,41 +68,43 @@ class Bench:
             await bus.close()
 
     def bare(self, topic: str, partitions: int, name: str) -> Bare:
-        """A bare loop on a topic."""
-        return Bare(self.broker.servers, topic, partitions, name, self.asked.batch)
+        """Returns a bare loop on a topic."""
+        return Bare(self.broker.servers, topic, partitions, name, self.options.batch)
 
-    async def in_turns(
+    async def alternate(
         self, ours: Callable[[int], Awaitable[Run]], bare: Callable[[int], Awaitable[Run]]
     ) -> tuple[list[Run], list[Run]]:
-        """Rounds of both, in turns; a first of each warms up."""
-        settle()  # as a service does; for both sides
+        """Runs rounds of both sides alternately; the first round of each warms up and is dropped."""
+        settle()  # as a service does at start; both sides profit
         of_ours, of_bare = [], []
-        for number in range(self.asked.rounds + 1):
+        for number in range(self.options.rounds + 1):
             of_ours.append(await ours(number))
             of_bare.append(await bare(number))
         return of_ours[1:], of_bare[1:]
 
     def bytes_of(self, topic: str) -> int:
-        """Bytes of a topic on the broker's disk."""
+        """Returns the bytes of a topic on the broker's disk."""
         segments = (self.broker.folder / "data").glob(f"{topic}-[0-9]*/*.log")
         return sum(segment.stat().st_size for segment in segments)
 
 
 async def publish(bus: KafkaBus, records: Sequence[Outgoing]) -> None:
-    """Put records on the bus."""
+    """Publishes records in steps of 2,000."""
     async with bus.publisher("bench") as publisher:
         for start in range(0, len(records), 2_000):
             await publisher.publish(records[start : start + 2_000], {})
 
 
 def as_sent(results: Sequence[Outgoing], prefix: str, bus: KafkaBus) -> list[Ready]:
-    """Results as the bare loop sends them."""
+    """Returns results in the form that the bare loop sends."""
     return [
         (
-            prefix + str(one.topic),
-            one.partition if one.partition is not None else partition_of(str(one.key), bus.partitions(one.topic)),
-            None if one.key is None else one.key.encode(),
-            one.value,
+            prefix + str(result.topic),
+            result.partition
+            if result.partition is not None
+            else partition_of(str(result.key), bus.partitions(result.topic)),
+            None if result.key is None else result.key.encode(),
+            result.value,
         )
-        for one in results
+        for result in results
     ]

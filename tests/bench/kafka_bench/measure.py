@@ -1,4 +1,4 @@
-"""A stage on the real bus, timed from the moment all its partitions are restored to its last commit."""
+"""Times a stage on the real bus, from the restore of its last partition to its last commit."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from kafka_bare import Run
-
+from kafka_bench.bare import Run
 from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.stage import BatchStage, run_stage
 
-Kept = list[tuple[int, Sequence[Outgoing], Mapping[str, bytes | None]]]
+Steps = list[tuple[int, Sequence[Outgoing], Mapping[str, bytes | None]]]
 """Partition, results and state of each step."""
 
 
 class _Timed:
-    """An assignment whose first fetch waits for the others, and that counts what it commits."""
+    """An assignment whose first fetch waits until all are restored, and that times its commits."""
 
-    def __init__(self, assignment: Assignment, watch: TimedBus) -> None:
+    def __init__(self, assignment: Assignment, bus: TimedBus) -> None:
         self._assignment = assignment
-        self._watch = watch
+        self._bus = bus
         self._read = 0
         self.topic, self.partition = assignment.topic, assignment.partition
 
@@ -36,11 +35,11 @@ class _Timed:
 
     async def restore(self) -> dict[str, bytes]:
         state = await self._assignment.restore()
-        self._watch.restored()
+        self._bus.restored()
         return state
 
     async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
-        await self._watch.go.wait()
+        await self._bus.go.wait()
         batch = await self._assignment.fetch(max_records, timeout_s)
         self._read += len(batch)
         return batch
@@ -48,27 +47,27 @@ class _Timed:
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
         started = time.perf_counter()
         await self._assignment.commit(position, results, state)
-        self._watch.committed(self._read, time.perf_counter() - started)
-        if self._watch.kept is not None:
-            self._watch.kept.append((self.partition, results, state))
+        self._bus.committed(self._read, time.perf_counter() - started)
+        if self._bus.steps is not None:
+            self._bus.steps.append((self.partition, results, state))
         self._read = 0
 
 
 class TimedBus:
-    """The bus as `run_stage` sees it."""
+    """A bus for `run_stage` that times the stage."""
 
     def __init__(self, bus: KafkaBus, partitions: int, total: int) -> None:
         self._bus = bus
-        self._waiting = partitions
-        self._left = total
+        self._unrestored = partitions
+        self._remaining = total
         self._total = total
         self.go = asyncio.Event()
         self.done = asyncio.Event()
         self._began = self._worked = 0.0
         self._commits: list[float] = []
         self.run: Run | None = None
-        self.kept: Kept | None = None
-        """What was committed, by partition, where someone wants to know."""
+        self.steps: Steps | None = None
+        """The committed steps, or None if they are not recorded."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bus, name)
@@ -78,19 +77,19 @@ class TimedBus:
             yield _Timed(assignment, self)
 
     def restored(self) -> None:
-        """One more partition is ready."""
-        self._waiting -= 1
-        if not self._waiting:
+        """Notes that one more partition is restored."""
+        self._unrestored -= 1
+        if not self._unrestored:
             self._began, self._worked = time.perf_counter(), time.process_time()
             self.go.set()
 
-    def committed(self, records: int, took: float) -> None:
-        """So many records more have been taken in one step."""
-        self._commits.append(took)
-        self._left -= records
-        if self._left <= 0:
+    def committed(self, records: int, seconds: float) -> None:
+        """Notes a committed step."""
+        self._commits.append(seconds)
+        self._remaining -= records
+        if self._remaining <= 0:
             self.run = Run(
-                self._total - self._left,
+                self._total - self._remaining,
                 time.perf_counter() - self._began,
                 time.process_time() - self._worked,
                 self._commits,
@@ -103,11 +102,11 @@ async def timed_stage(
     stage: BatchStage,
     total: int,
     batch: int,
-    kept: Kept | None = None,
+    steps: Steps | None = None,
 ) -> Run:
-    """Run a stage over `total` records that are there; what it commits is added to `kept`."""
+    """Runs a stage over `total` records that are already published; appends its steps to `steps`."""
     timed = TimedBus(bus, bus.partitions(stage.spec.reads), total)
-    timed.kept = kept
+    timed.steps = steps
     running = asyncio.create_task(run_stage(timed, stage, batch=batch))  # type: ignore[arg-type]
     waiting = asyncio.create_task(timed.done.wait())
     await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)

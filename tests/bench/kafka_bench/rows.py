@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench_inference import articles as real_documents
-from kafka_bare import Run, in_turn
-from kafka_bench import Bench, Row, as_sent, publish
-from kafka_load import NoCost, ReadyStage, articles, infer_stage, made_ready
-from kafka_measure import Kept, timed_stage
 
+from kafka_bench.bare import Run, spread
+from kafka_bench.bench import Bench, Row, as_sent, publish
+from kafka_bench.load import NoCost, ReadyStage, articles, infer_stage, prepared_results
+from kafka_bench.measure import Steps, timed_stage
 from riskwire.alerting import AlertStage
 from riskwire.bus import Outgoing
 from riskwire.inference.model.bundle import Bundle
@@ -27,83 +27,86 @@ from riskwire.store import Store, sink_stages
 
 
 def infer_groups(bench: Bench, *names: str) -> dict[str, Topic]:
-    """A group a round: each reads from the beginning."""
-    return {f"{name}-{n}": Topic.ARTICLES for name in names for n in range(bench.asked.rounds + 1)}
+    """Returns a group for each round, so that each round reads from the beginning."""
+    return {f"{name}-{n}": Topic.ARTICLES for name in names for n in range(bench.options.rounds + 1)}
 
 
 async def infer_rows(bench: Bench) -> list[Row]:
-    """The bus and the loop with ready answers, and the real infer stage with a model of no cost."""
-    asked, partitions = bench.asked, bench.asked.partitions
-    news = articles(asked.articles)
+    """Measures the bus and the loop with prepared results, and the infer stage with a model without cost."""
+    options, partitions = bench.options, bench.options.partitions
+    news = articles(options.articles)
     engine = NoCost(Bundle.load(None), news)
-    ready = await made_ready(news, engine, partitions, asked.batch)
+    ready = await prepared_results(news, engine, partitions, options.batch)
     rows = []
     groups = infer_groups(bench, "ready", "infer")
     async with bench.bus("a-", groups, partitions) as bus, bench.bus("bare-a-", {}, partitions):
-        await publish(bus, [Outgoing(Topic.ARTICLES, one.id, one.to_bytes()) for one in news])
+        await publish(bus, [Outgoing(Topic.ARTICLES, article.id, article.to_bytes()) for article in news])
         # The bare loop writes 1 analysis and 3 signals an article: neither marks nor state.
-        plain = {
-            str(key).encode(): as_sent([one for one in results if one.key], "bare-a-", bus)
+        outputs_of = {
+            str(key).encode(): as_sent([result for result in results if result.key], "bare-a-", bus)
             for key, (results, _) in ready.items()
         }
-        assert sum(map(len, plain.values())) == 4 * len(news)
+        assert sum(map(len, outputs_of.values())) == 4 * len(news)
 
         async def bare(number: int) -> Run:
             return await bench.bare("a-articles", partitions, f"bare-{number}").run(
-                len(news), lambda key: plain[key or b""]
+                len(news), lambda key: outputs_of[key or b""]
             )
 
         if bench.wants("bus"):
-            runs = await bench.in_turns(
-                lambda n: timed_stage(bus, ReadyStage(f"ready-{n}", ready), len(news), asked.batch), bare
+            runs = await bench.alternate(
+                lambda n: timed_stage(bus, ReadyStage(f"ready-{n}", ready), len(news), options.batch), bare
             )
             rows.append(Row("bus and loop, ready answers", *runs))
         if bench.wants("infer"):
-            runs = await bench.in_turns(
-                lambda n: timed_stage(bus, infer_stage(engine, partitions, f"infer-{n}"), len(news), asked.batch), bare
+            runs = await bench.alternate(
+                lambda n: timed_stage(bus, infer_stage(engine, partitions, f"infer-{n}"), len(news), options.batch),
+                bare,
             )
             rows.append(Row("infer, a model of no cost", *runs))
     return rows
 
 
 async def signals_of(bench: Bench, news: Sequence[Article]) -> tuple[list[Outgoing], list[Outgoing]]:
-    """Analyses, and signals with marks, of all news as one partition of `articles` has them."""
-    ready = await made_ready(news, NoCost(Bundle.load(None), news), bench.asked.partitions, bench.asked.batch)
-    results = [one for article in news for one in ready[article.id][0]]
-    analyses = [one for one in results if one.topic == Topic.ANALYSES]
-    return analyses, [one for one in results if one.topic == Topic.SIGNALS]
+    """Returns the analyses, and the signals with marks, of all news on one partition of `articles`."""
+    ready = await prepared_results(news, NoCost(Bundle.load(None), news), bench.options.partitions, bench.options.batch)
+    results = [result for article in news for result in ready[article.id][0]]
+    analyses = [result for result in results if result.topic == Topic.ANALYSES]
+    return analyses, [result for result in results if result.topic == Topic.SIGNALS]
 
 
 async def alert_and_sink_rows(bench: Bench) -> list[Row]:
-    """The real alert stage, and the real sinks on SQLite beside a bare loop that reads the same and writes nothing."""
-    asked, partitions = bench.asked, bench.asked.partitions
-    news = articles(asked.articles // 4)
+    """Measures the alert stage, and the sinks on SQLite beside a bare loop that only reads."""
+    options, partitions = bench.options, bench.options.partitions
+    news = articles(options.articles // 4)
     analyses, signals = await signals_of(bench, news)
-    rounds = range(asked.rounds + 1)
+    rounds = range(options.rounds + 1)
     groups = {f"{name}-{n}": Topic.SIGNALS for name in ("alert", "sink-signals") for n in rounds}
     groups |= {f"sink-analyses-{n}": Topic.ANALYSES for n in rounds}
     rows = []
     async with bench.bus("s-", groups, partitions) as bus, bench.bus("bare-s-", groups, partitions):
         await publish(bus, [*analyses, *signals])
         if bench.wants("alert"):
-            kept: Kept = []
+            steps_of_alert: Steps = []
 
             async def alert(number: int) -> Run:
                 stage = AlertStage(AlertingSettings(), article_partitions=1)
                 stage.spec = replace(stage.spec, name=f"alert-{number}")
-                return await timed_stage(bus, stage, len(signals), asked.batch, None if kept else kept)
+                return await timed_stage(
+                    bus, stage, len(signals), options.batch, None if steps_of_alert else steps_of_alert
+                )
 
             await alert(0)
-            outputs = [one for _, results, _ in kept for one in as_sent(results, "bare-s-", bus)]
+            outputs = [output for _, results, _ in steps_of_alert for output in as_sent(results, "bare-s-", bus)]
             outputs += [
                 (f"bare-s-alert-{0}-state", partition, key.encode(), value)
-                for partition, _, state in kept
+                for partition, _, state in steps_of_alert
                 for key, value in state.items()
             ]
-            runs = await bench.in_turns(
+            runs = await bench.alternate(
                 lambda n: alert(n) if n else _nothing(),
                 lambda n: bench.bare("s-signals", partitions, f"bare-alert-{n}").run(
-                    len(signals), in_turn(outputs, len(signals))
+                    len(signals), spread(outputs, len(signals))
                 ),
             )
             name = f"alert ({len(outputs) / len(news):.1f} records an article, state included)"
@@ -123,22 +126,22 @@ async def _sink_row(bench: Bench, bus: object, topic: Topic, records: int, news:
         with TemporaryDirectory() as folder, Store.open(Settings(data=Path(folder))) as store:
             stage = next(stage for stage in sink_stages(store) if stage.spec.reads == topic)
             stage.spec = replace(stage.spec, name=f"sink-{topic}-{number}")  # type: ignore[misc]
-            return await timed_stage(bus, stage, records, bench.asked.batch)  # type: ignore[arg-type]
+            return await timed_stage(bus, stage, records, bench.options.batch)  # type: ignore[arg-type]
 
     async def bare(number: int) -> Run:
-        return await bench.bare(f"s-{topic}", bench.asked.partitions, f"bare-sink-{topic}-{number}").run(
+        return await bench.bare(f"s-{topic}", bench.options.partitions, f"bare-sink-{topic}-{number}").run(
             records, lambda _: ()
         )
 
-    runs = await bench.in_turns(sink, bare)
+    runs = await bench.alternate(sink, bare)
     return Row(f"sink-{topic}, SQLite beside reading only", *runs, records / news)
 
 
 async def real_model_row(bench: Bench) -> tuple[list[tuple[str, ...]], list[tuple[str, str]]]:
-    """infer with the model that ships on Kafka beside the engine alone, and bytes an article on the broker's disk."""
-    asked, partitions = bench.asked, bench.asked.partitions
-    documents = real_documents(asked.read)
-    plain = articles(len(documents))
+    """Measures infer with the shipped model beside the engine alone, and the bytes an article takes on disk."""
+    options, partitions = bench.options, bench.options.partitions
+    documents = real_documents(options.read)
+    outputs_of = articles(len(documents))
     news = [
         article.model_copy(
             update={
@@ -146,27 +149,27 @@ async def real_model_row(bench: Bench) -> tuple[list[tuple[str, ...]], list[tupl
                 "text": document.content[document.title_length + 1 :],
             }
         )
-        for article, document in zip(plain, documents, strict=True)
+        for article, document in zip(outputs_of, documents, strict=True)
     ]
     bundle, settings = Bundle.load(None), InferenceSettings(cache=0)
     groups = infer_groups(bench, "infer")
     async with bench.bus("m-", groups, partitions) as bus:
-        await publish(bus, [Outgoing(Topic.ARTICLES, one.id, one.to_bytes()) for one in news])
+        await publish(bus, [Outgoing(Topic.ARTICLES, article.id, article.to_bytes()) for article in news])
 
         async def ours(number: int) -> Run:
             async with Engine(bundle, settings) as engine:
                 stage = infer_stage(engine, partitions, f"infer-{number}")
-                return await timed_stage(bus, stage, len(news), asked.batch)
+                return await timed_stage(bus, stage, len(news), options.batch)
 
-        async def alone(_: int) -> Run:
+        async def engine_alone(_: int) -> Run:
             async with Engine(bundle, settings) as engine:
                 began, worked = time.perf_counter(), time.process_time()
-                await engine.predict([TextDocument.of_article(one.title, one.text) for one in news])
+                await engine.predict([TextDocument.of_article(article.title, article.text) for article in news])
                 return Run(len(news), time.perf_counter() - began, time.process_time() - worked, [])
 
-        runs = await bench.in_turns(ours, alone)
+        runs = await bench.alternate(ours, engine_alone)
         await asyncio.sleep(0)
-        steps = asked.rounds + 1
+        steps = options.rounds + 1
         sizes = [("articles", bench.bytes_of("m-articles") / len(news))]
         sizes += [(topic, bench.bytes_of(f"m-{topic}") / len(news) / steps) for topic in ("analyses", "signals")]
         sizes.append(("infer-state", bench.bytes_of("m-infer-[0-9]-state") / len(news) / steps))

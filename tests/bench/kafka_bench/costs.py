@@ -1,4 +1,4 @@
-"""What one transaction costs, and what restoring a partition of many targets does."""
+"""The cost of one transaction, and of restoring a partition with many targets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import statistics
 import time
 from datetime import UTC, datetime, timedelta
 
-from kafka_bare import Ready
-from kafka_bench import Bench, as_sent, publish
-from kafka_load import NoCost, ReadyStage, articles, made_ready
-from kafka_measure import timed_stage
-
+from kafka_bench.bare import Ready
+from kafka_bench.bench import Bench, as_sent, publish
+from kafka_bench.load import NoCost, ReadyStage, articles, prepared_results
+from kafka_bench.measure import timed_stage
 from riskwire.alerting import AlertStage
 from riskwire.alerting.book import Book
 from riskwire.bus import Outgoing
@@ -24,21 +23,21 @@ _START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 
 async def transaction_rows(bench: Bench) -> list[tuple[str, ...]]:
-    """Milliseconds of one step of 1, 100 and 500 articles, one after another on one partition, beside the bare loop."""
+    """Returns the milliseconds of steps of 1, 100 and 500 articles on one partition, beside the bare loop."""
     rows = []
     for size, steps in ((1, 40), (100, 20), (500, 10)):
         news = articles(size * steps)
-        ready = await made_ready(news, NoCost(Bundle.load(None), news), 8, size)
+        ready = await prepared_results(news, NoCost(Bundle.load(None), news), 8, size)
         prefix = f"t{size}-"
         groups = {f"ready-{n}": Topic.ARTICLES for n in range(2)}
         async with bench.bus(prefix, groups, 1) as bus, bench.bus(f"bare-{prefix}", {}, 1):
-            await publish(bus, [Outgoing(Topic.ARTICLES, one.id, one.to_bytes()) for one in news])
+            await publish(bus, [Outgoing(Topic.ARTICLES, article.id, article.to_bytes()) for article in news])
             one_partition = {
-                key: ([_on_the_only(result) for result in results if result.partition in (None, 0)], state)
+                key: ([_on_partition_0(result) for result in results if result.partition in (None, 0)], state)
                 for key, (results, state) in ready.items()
             }
-            plain: dict[bytes, list[Ready]] = {
-                str(key).encode(): as_sent([one for one in results if one.key], f"bare-{prefix}", bus)
+            outputs: dict[bytes, list[Ready]] = {
+                str(key).encode(): as_sent([result for result in results if result.key], f"bare-{prefix}", bus)
                 for key, (results, _) in one_partition.items()
             }
             ours, bare = [], []
@@ -46,18 +45,18 @@ async def transaction_rows(bench: Bench) -> list[tuple[str, ...]]:
                 run = await timed_stage(bus, ReadyStage(f"ready-{n}", one_partition), len(news), size)
                 ours += run.commits
                 loop = bench.bare(f"{prefix}articles", 1, f"bare-{prefix}{n}")
-                bare += (await loop.with_batch(size).run(len(news), lambda key, plain=plain: plain[key])).commits
-        middle = [statistics.median(times) * 1000 for times in (ours, bare)]
-        rows.append((str(size), *(f"{ms:.1f}" for ms in middle)))
+                bare += (await loop.with_batch(size).run(len(news), lambda key, outputs=outputs: outputs[key])).commits
+        medians = [statistics.median(times) * 1000 for times in (ours, bare)]
+        rows.append((str(size), *(f"{ms:.1f}" for ms in medians)))
     return rows
 
 
-def _on_the_only(result: Outgoing) -> Outgoing:
+def _on_partition_0(result: Outgoing) -> Outgoing:
     return Outgoing(result.topic, result.key, result.value, None if result.key else 0)
 
 
 def state_of(targets: int) -> dict[str, bytes]:
-    """The state of an alert task that has heard of so many targets, each once."""
+    """Returns the state of an alert task that has seen one story of each of many targets."""
     book = Book(AlertingSettings(max_targets=targets), 1, {})
     for number in range(targets):
         title = f"Company {number} cuts its forecast after a strike at plant {number % 97}"
@@ -85,8 +84,8 @@ def state_of(targets: int) -> dict[str, bytes]:
 
 
 async def restore_rows(bench: Bench) -> list[tuple[str, str]]:
-    """Seconds to restore one partition, from the changelog and then into the task."""
-    state = state_of(bench.asked.targets)
+    """Returns the seconds to read one partition's changelog, and to open the task from it."""
+    state = state_of(bench.options.targets)
     async with bench.bus("r-", {"alert": Topic.SIGNALS}, 1) as bus:
         assignment = await anext(aiter(bus.assignments("alert", Topic.SIGNALS)))
         await assignment.restore()

@@ -1,4 +1,4 @@
-"""What the benchmarks on Kafka feed: made-up news, a model that costs nothing, and records made ready beforehand."""
+"""The load of the benchmarks on Kafka: invented news, a model without cost, and records prepared in advance."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ _WORDS = tuple(f"{a}{b}{c}" for a in _SYLLABLES for b in _SYLLABLES for c in _SY
 
 
 def companies() -> list[str]:
-    """Names of companies that there are not."""
-    chance = random.Random(1)
+    """Returns names of invented companies."""
+    rng = random.Random(1)
     names = [f"{a}{b} {c}" for a in _FIRST for b in _SECOND for c in _TRADE]
-    return chance.sample(names, COMPANIES)
+    return rng.sample(names, COMPANIES)
 
 
 def articles(count: int) -> list[Article]:
-    """Articles of one title and two sentences, each its own story, at a busy day's rate."""
-    chance = random.Random(2)
+    """Returns articles of one title and two sentences, each a new story, at a busy day's rate."""
+    rng = random.Random(2)
     names = companies()
-    made = []
+    news = []
     for number in range(count):
-        name = chance.choice(names)
-        words = [" ".join(chance.choices(_WORDS, k=k)) for k in (6, 18, 18)]
+        name = rng.choice(names)
+        words = [" ".join(rng.choices(_WORDS, k=k)) for k in (6, 18, 18)]
         seen = _START + timedelta(seconds=3600 / ARTICLES_AN_HOUR * number)
-        made.append(
+        news.append(
             Article(
                 id=content_id("bench", str(number)),
                 version=1,
@@ -60,61 +60,61 @@ def articles(count: int) -> list[Article]:
                 seen_at=seen,
             )
         )
-    return made
+    return news
 
 
 class NoCost:
-    """An engine whose readings were made beforehand: a title with one company in it, one topic."""
+    """An engine with predictions prepared in advance: one company in the title, one topic."""
 
     def __init__(self, bundle: Bundle, news: Sequence[Article]) -> None:
         self.bundle = bundle
         topics = bundle.manifest.heads.topics
         assert topics is not None
-        self._readings: dict[str, DocumentPrediction] = {}
+        self._predictions: dict[str, DocumentPrediction] = {}
         for number, article in enumerate(news):
             document = TextDocument.of_article(article.title, article.text)
             sentiment = (0.9, 0.08, 0.02) if number % 10 == 0 else (0.1, 0.6, 0.3)
             shares = [0.0] * len(topics.labels)
             shares[number % len(shares)] = 1.0
             name = NamedSpan(0, len(" ".join(article.title.split()[:2])), "ORG")
-            self._readings[document.content] = DocumentPrediction(
+            self._predictions[document.content] = DocumentPrediction(
                 document,
                 tuple(
                     PredictedSentence(
                         place,
                         SentencePrediction(
-                            sentiment, tuple(shares), (name,) if place.title else (), np.zeros((0, 2), np.int32), None
+                            sentiment, tuple(shares), (name,) if place.is_title else (), np.zeros((0, 2), np.int32), None
                         ),
                     )
-                    for place in document.sentences()
+                    for place in document.sentence_spans()
                 ),
             )
 
     async def predict(self, documents: Sequence[TextDocument]) -> list[DocumentPrediction]:
-        """The readings, at once."""
-        return [self._readings[document.content] for document in documents]
+        """Returns the prepared predictions."""
+        return [self._predictions[document.content] for document in documents]
 
 
 def infer_stage(engine: object, signal_partitions: int, group: str) -> InferStage:
-    """The real stage under a group's name of its own."""
+    """Returns the real stage under another group name."""
     stage = InferStage(engine, Linker(), Settings(), signal_partitions=signal_partitions)  # type: ignore[arg-type]
     stage.spec = replace(stage.spec, name=group)
     return stage
 
 
 class ReadyStage:
-    """A stage that decides nothing: results and state of an article are looked up, its marks are written as infer's."""
+    """A stage that looks up the prepared results and state of each article; it writes marks as infer does."""
 
     def __init__(self, name: str, ready: Mapping[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]) -> None:
         self.spec = StageSpec(name, Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), name)
         self._ready = ready
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> ReadyStage:
-        """The same task for every partition."""
+        """Returns the same task for every partition."""
         return self
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """What is ready for each message."""
+        """Returns the prepared results of each message."""
         step = Step()
         for message in batch:
             results, state = self._ready[message.key]
@@ -123,25 +123,31 @@ class ReadyStage:
         return step
 
 
-async def made_ready(
+async def prepared_results(
     news: Sequence[Article], engine: NoCost, partitions: int, batch: int
 ) -> dict[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]:
-    """What the real stage makes of each article, by key; what it makes once a batch (marks) goes to the last one's."""
+    """Returns what the real stage writes for each article, by key.
+
+    What it writes once a batch (marks, state) is added to the batch's last article.
+    """
     task = infer_stage(engine, partitions, "ready").open(0, {})
     ready: dict[str | None, tuple[list[Outgoing], dict[str, bytes | None]]] = {}
     for start in range(0, len(news), batch):
-        several = news[start : start + batch]
+        articles_of_batch = news[start : start + batch]
         step = await task.process(
-            [Message(Topic.ARTICLES, 0, start + at, one.id, one.to_bytes()) for at, one in enumerate(several)]
+            [
+                Message(Topic.ARTICLES, 0, start + at, article.id, article.to_bytes())
+                for at, article in enumerate(articles_of_batch)
+            ]
         )
         by_article: dict[str, list[Outgoing]] = {}
         at = -1
         for result in step.results:
             at += result.topic == Topic.ANALYSES
-            by_article.setdefault(several[at].id, []).append(result)
+            by_article.setdefault(articles_of_batch[at].id, []).append(result)
         changes = dict(step.state)
-        last = several[-1].id
-        for article in several:
+        last = articles_of_batch[-1].id
+        for article in articles_of_batch:
             ready[article.id] = (by_article[article.id], {})
         ready[last] = (by_article[last], changes)
     return ready

@@ -1,0 +1,1 @@
+"""The parts of `bench_kafka.py`: a bare loop, the load, the rounds and the rows."""
