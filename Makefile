@@ -1,5 +1,5 @@
-# `make` lists the targets. The environment is made on first use from requirements.lock (exact versions, checked
-# hashes) and remade only when pyproject.toml or the lock changes.
+# `make` lists the targets. The environment is created on first use from requirements.lock (exact versions and hashes)
+# and updated when pyproject.toml or the lock changes.
 
 PYTHON ?= python3
 ARGS ?=
@@ -19,33 +19,33 @@ run: $(READY) ## run the monitor and its page on http://127.0.0.1:8080 (ARGS="--
 demo: $(READY) ## replay a fictional crisis and watch it on the page
 	@$(BIN)/riskwire demo $(ARGS)
 
-# Most of the tests wait for something most of the time: two files at once, each with a Kafka of its own, the long ones
-# first. WORKERS=0 runs one after the other, as a debugger needs it.
+# Most tests mostly wait, so two files run at once, each worker with its own Kafka, the long files first. WORKERS=0 runs
+# one test after the other, as a debugger needs it.
 test: $(READY) ## run the unit, integration and chaos tests (ARGS="-k notify -x" passes options)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		tests/chaos tests/integration tests/unit $(ARGS)
 
-chaos: $(READY) ## hurt the services on Kafka in every way (ARGS="--faults 320 --articles 15000" passes options)
+chaos: $(READY) ## inject faults into the services on Kafka (ARGS="--faults 320 --articles 15000" passes options)
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-format: $(READY) ## ruff: put right what can be
+format: $(READY) ## ruff: fix what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-check: lint types test ## all that CI checks
+check: lint types test ## everything that CI checks
 
 bench: $(READY) ## run the benchmarks and print their figures
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench $(ARGS) || exit 1; done
 
-# hatchling and editables build the project itself, so that installing it fetches nothing that is not in the lock.
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
+# hatchling and editables build the project itself. They are in the lock, so that installing fetches nothing else.
+lock: $(READY) ## rewrite requirements.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-header --extra cpu --extra kafka --extra dev pyproject.toml - -o requirements.lock
@@ -55,20 +55,20 @@ kafka: ## fetch Apache Kafka for the tests into .cache/kafka (needs Maven; KAFKA
 		"and set KAFKA_HOME to its folder." >&2; exit 1; }
 	@mvn --batch-mode --quiet --file deploy/kafka/pom.xml dependency:copy-dependencies \
 		-DoutputDirectory=$(CURDIR)/.cache/kafka/libs
-	@echo "Kafka is in .cache/kafka; the tests find it there."
+	@echo "Kafka is in .cache/kafka, where the tests find it."
 
 clean: ## remove caches and build outputs; .venv and data stay
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find services models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-venv: $(READY) ## make .venv and what is in it
+venv: $(READY) ## create .venv and install everything into it
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "riskwire needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not there')." >&2; \
+		echo "riskwire needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'missing')." >&2; \
 		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
-		echo "The environment .venv could not be made with '$(PYTHON) -m venv'; on Debian: apt install python3-venv" >&2; exit 1; }
+		echo "The environment .venv could not be created with '$(PYTHON) -m venv'; on Debian: apt install python3-venv" >&2; exit 1; }
 	@echo "Installing what riskwire needs into .venv (once; about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .

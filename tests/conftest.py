@@ -1,4 +1,4 @@
-"""For every room: a tiny model bundle whose answers can be read off a word list, and what may not be skipped."""
+"""Fixtures of all tests: a tiny model bundle that knows a list of words, and tests that may not be skipped."""
 
 from __future__ import annotations
 
@@ -99,8 +99,11 @@ def _tokenizer(vocabulary: dict[str, int]) -> str:
 
 
 def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
-    """Logits are sums of word weights. The dynamic one rounds them by a scale taken over the whole batch, as
-    dynamic quantisation does: what a row gets then depends on the rows beside it."""
+    """Returns a graph whose logits are sums of word weights.
+
+    A dynamic graph rounds them by a scale over the whole batch, as dynamic quantisation does. A row then depends on the
+    other rows of its batch.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     sentiment = np.zeros((len(vocabulary), 3), dtype=np.float32)
@@ -164,7 +167,7 @@ def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
 
 
 def build_tiny_bundle(folder: Path) -> Path:
-    """Write the bundle `tiny@1.0.0`: reads only the words listed above, int8 (dynamic) and fp16 (not) files."""
+    """Writes the bundle `tiny@1.0.0`, which knows only the words above: int8 (dynamic) and fp16 (not dynamic) files."""
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _vocabulary()
     files = {
@@ -214,7 +217,7 @@ def shared_data() -> Path:
 
 
 REQUIRED = {name.strip() for name in os.environ.get("RISKWIRE_REQUIRE", "").split(",")} - {""}
-"""What must be there (data, kafka, browser): a test that needs it and is skipped fails. `.ci/run` sets it."""
+"""Resources that must exist (data, kafka, browser): a test that needs one and is skipped fails. Set by `.ci/run`."""
 
 
 @pytest.hookimpl(wrapper=True)

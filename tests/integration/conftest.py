@@ -1,4 +1,4 @@
-"""What integration tests share: one Kafka for all of a run."""
+"""Fixtures of all integration tests: one Kafka broker for each test process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def kafka_here() -> None:
-    """A broker can be started here; the test is skipped where none can."""
+    """Skips the test where no broker can be started."""
     from broker import how_to_get_it
 
     missing = how_to_get_it()
@@ -19,7 +19,7 @@ def kafka_here() -> None:
 
 @pytest.fixture(scope="session")
 def kafka_broker(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    """A real broker (`broker.Broker`), started once; tests keep apart by `kafka.prefix`."""
+    """A real broker (`broker.Broker`), started once; each test uses its own `kafka.prefix`."""
     from broker import Broker
 
     with Broker(tmp_path_factory.mktemp("kafka")).running() as broker:

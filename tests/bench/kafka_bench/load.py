@@ -83,7 +83,11 @@ class NoCost:
                     PredictedSentence(
                         place,
                         SentencePrediction(
-                            sentiment, tuple(shares), (name,) if place.is_title else (), np.zeros((0, 2), np.int32), None
+                            sentiment,
+                            tuple(shares),
+                            (name,) if place.is_title else (),
+                            np.zeros((0, 2), np.int32),
+                            None,
                         ),
                     )
                     for place in document.sentence_spans()
