@@ -18,7 +18,7 @@ async def turns_of_others(stage: InferStage, batch: Sequence[Message]) -> int:
     async def watch() -> None:
         nonlocal turns
         while True:
-            turns += stage.saying.locked()
+            turns += stage.event_loop_turn.locked()
             await asyncio.sleep(0)
 
     watching = asyncio.create_task(watch())

@@ -1,4 +1,4 @@
-"""From a reading and its mentions to what an article says as a whole and of each of its targets. Pure."""
+"""Derives the sentiment of a document, and the sentiment toward each of its targets, from predictions. Pure."""
 
 from __future__ import annotations
 
@@ -8,169 +8,203 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from riskwire.inference.linking import LinkedMention
+from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution, mean
-from riskwire.inference.model.reading import Reading
 from riskwire.inference.topics import topics_of
-from riskwire.inference.weights import SPEAKER, clarity_weights, relevance, sentence_weights
 from riskwire.records import TopicScore
+from riskwire.weights import SPEAKER_FACTOR, evidence_weights, relevance, sentence_weights
 
 MARKET = "market"
-_EVIDENCE = 600
-"""Most characters of an evidence's text."""
+_MAX_EXCERPT = 600
+"""Characters of an excerpt."""
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _NEUTRAL: Distribution = (0.0, 1.0, 0.0)
 
 
 @lru_cache(maxsize=1_024)
 def topic_target(label: str) -> str:
-    """The target of a topic: `topic:m-a-investments` for "M&A | Investments"."""
+    """Returns the target of a topic: `topic:m-a-investments` for "M&A | Investments"."""
     return f"topic:{_NOT_SLUG.sub('-', label.casefold()).strip('-')}"
 
 
 def group_target(group: str) -> str:
-    """The target of a watchlist group."""
+    """Returns the target of a watchlist group."""
     return f"group:{group}"
 
 
-class Overall(NamedTuple):
-    """What is said of a document as a whole."""
+class DocumentSummary(NamedTuple):
+    """Sentiment and topics of an entire document."""
 
     sentiment: Distribution
     topics: tuple[TopicScore, ...]
 
 
-def overall(readings: Sequence[Reading], labels: Sequence[str], topic_threshold: float) -> list[Overall]:
-    """Of each document its topics, and as its sentiment the mean of its sentences', weighted as in `weights`; that of
-    a document without a sentence is neutral."""
-    topics = topics_of(readings, labels, topic_threshold)
-    return [Overall(_sentiment(reading), several) for reading, several in zip(readings, topics, strict=True)]
+def summarise(
+    predictions: Sequence[DocumentPrediction], labels: Sequence[str], topic_threshold: float
+) -> list[DocumentSummary]:
+    """Returns the summary of each document.
+
+    Its sentiment is the mean over its sentences, weighted as in `riskwire.weights`, or neutral without a sentence.
+
+    Args:
+        labels: the topic labels of the bundle.
+        topic_threshold: the lowest probability of a topic.
+    """
+    topics = topics_of(predictions, labels, topic_threshold)
+    return [
+        DocumentSummary(_sentiment(prediction), document_topics)
+        for prediction, document_topics in zip(predictions, topics, strict=True)
+    ]
 
 
-def _sentiment(reading: Reading) -> Distribution:
-    if not reading.sentences:
+def _sentiment(prediction: DocumentPrediction) -> Distribution:
+    if not prediction.sentences:
         return _NEUTRAL
-    weights = sentence_weights(reading.sentences)
-    return _mean([(w, one.reading.sentiment) for w, one in zip(weights, reading.sentences, strict=True)])
+    weights = sentence_weights(len(prediction.sentences), titled=prediction.titled)
+    sentiments = [sentence.prediction.sentiment for sentence in prediction.sentences]
+    return _mean([*zip(weights, sentiments, strict=True)])
 
 
-class Passage(NamedTuple):
-    """The sentence that speaks of a target, and the span in it (offsets into `text`)."""
+class Excerpt(NamedTuple):
+    """The sentence that mentions a target, and the span of the mention in it (offsets into `text`)."""
 
     text: str
     start: int
     end: int
 
 
-class Said(NamedTuple):
-    """What an article says of one target."""
+class TargetSentiment(NamedTuple):
+    """The sentiment of an article toward one target, from which a signal is made."""
 
     target: str
     name: str
     groups: tuple[str, ...]
     sentiment: Distribution
     relevance: float
-    evidence: Passage
+    evidence: Excerpt
 
 
-def said_of(reading: Reading, mentions: Sequence[LinkedMention], whole: Overall, *, watched_only: bool) -> list[Said]:
-    """What it says of each target it speaks of: entities in order of mention, watchlist groups, topics, and `market`,
-    whose sentiment is the whole article's."""
-    entities = list(_entities(reading, [one for one in mentions if one.followed and (one.watched or not watched_only)]))
-    sentence = _most_telling(reading, whole.sentiment)
+def target_sentiments(
+    prediction: DocumentPrediction, mentions: Sequence[LinkedMention], summary: DocumentSummary, *, watched_only: bool
+) -> list[TargetSentiment]:
+    """Returns the sentiment toward each target of an article.
+
+    The targets are: entities in order of mention, watchlist groups, topics, and `market`. Topics and `market` get the
+    sentiment of the entire article.
+
+    Args:
+        mentions: the mentions of the document, linked to entities.
+        watched_only: leave out entities that are not on the watchlist.
+    """
+    followed = [mention for mention in mentions if mention.followed and (mention.watched or not watched_only)]
+    entities = list(_entity_sentiments(prediction, followed))
+    sentiment = summary.sentiment
+    evidence = _clearest_sentence(prediction, sentiment)
     return [
         *entities,
-        *_groups(entities),
-        *[Said(topic_target(one.label), one.label, (), whole.sentiment, one.score, sentence) for one in whole.topics],
-        Said(MARKET, "Market", (), whole.sentiment, 1.0, sentence),
+        *_group_sentiments(entities),
+        *[
+            TargetSentiment(topic_target(topic.label), topic.label, (), sentiment, topic.score, evidence)
+            for topic in summary.topics
+        ],
+        TargetSentiment(MARKET, "Market", (), sentiment, 1.0, evidence),
     ]
 
 
-def _entities(reading: Reading, mentions: Sequence[LinkedMention]) -> Iterable[Said]:
-    weights = sentence_weights(reading.sentences)
+def _entity_sentiments(prediction: DocumentPrediction, mentions: Sequence[LinkedMention]) -> Iterable[TargetSentiment]:
+    weights = sentence_weights(len(prediction.sentences), titled=prediction.titled)
     by_entity: dict[str, list[LinkedMention]] = {}
     for mention in mentions:
         by_entity.setdefault(mention.entity, []).append(mention)
-    for entity, several in by_entity.items():
-        if len(several) == 1:
-            yield _said_once(reading, several[0], weights[several[0].sentence])
-            continue
-        by_sentence: dict[int, list[LinkedMention]] = {}
-        for mention in several:
-            by_sentence.setdefault(mention.sentence, []).append(mention)
-        parts = []
-        for at, there in by_sentence.items():
-            weight = weights[at] * (SPEAKER if all(one.speaker for one in there) else 1.0)
-            parts.append((weight, _mean([(1.0, one.sentiment) for one in there])))
-        sentiment = _mean(parts)
-        telling = _most_telling_mention(several, sentiment)
-        watched = several[0].watched
-        yield Said(
-            f"entity:{entity}",
-            watched.name if watched else max([one.name for one in several], key=len),
+    for entity_mentions in by_entity.values():
+        if len(entity_mentions) == 1:  # as for most entities; this way costs less
+            mention = entity_mentions[0]
+            weight = weights[mention.sentence]
+            sentiment = mention.sentiment
+            sentence_shares = [weight * SPEAKER_FACTOR if mention.speaker else weight]
+        else:
+            parts = _sentiment_by_sentence(entity_mentions, weights)
+            sentiment = _mean(parts)
+            sentence_shares = [weight for weight, _ in parts]
+            mention = _clearest_mention(entity_mentions, sentiment)
+        watched = entity_mentions[0].watched
+        yield TargetSentiment(
+            f"entity:{mention.entity}",
+            watched.name if watched else max([mention.name for mention in entity_mentions], key=len),
             (watched.group,) if watched and watched.group else (),
             sentiment,
-            relevance([weight for weight, _ in parts]),
-            _evidence(reading, telling.sentence, telling.start, telling.end),
+            relevance(sentence_shares),
+            _excerpt(prediction, mention.sentence, mention.start, mention.end),
         )
 
 
-def _said_once(reading: Reading, mention: LinkedMention, weight: float) -> Said:
-    """What an article says of an entity that it mentions once, as most are."""
-    watched = mention.watched
-    return Said(
-        f"entity:{mention.entity}",
-        watched.name if watched else mention.name,
-        (watched.group,) if watched and watched.group else (),
-        mention.sentiment,
-        relevance((weight * SPEAKER if mention.speaker else weight,)),
-        _evidence(reading, mention.sentence, mention.start, mention.end),
-    )
+def _sentiment_by_sentence(
+    mentions: Sequence[LinkedMention], weights: Sequence[float]
+) -> list[tuple[float, Distribution]]:
+    """Returns for each sentence that mentions an entity its weight and the mean sentiment of its mentions."""
+    by_sentence: dict[int, list[LinkedMention]] = {}
+    for mention in mentions:
+        by_sentence.setdefault(mention.sentence, []).append(mention)
+    return [
+        (
+            weights[sentence] * (SPEAKER_FACTOR if all(mention.speaker for mention in sentence_mentions) else 1.0),
+            _mean([(1.0, mention.sentiment) for mention in sentence_mentions]),
+        )
+        for sentence, sentence_mentions in by_sentence.items()
+    ]
 
 
 def _mean(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
-    """The mean of distributions as they are read, which are rounded: of one it is that one."""
+    """Returns the weighted mean of rounded distributions; a single one is returned as it is."""
     return parts[0][1] if len(parts) == 1 else mean(parts)
 
 
-def _groups(entities: Sequence[Said]) -> Iterable[Said]:
-    """A group is as badly off as the member of which the article says the worst, by relevance x negative."""
-    by_group: dict[str, list[Said]] = {}
-    for one in entities:
-        for group in one.groups:
-            by_group.setdefault(group, []).append(one)
+def _group_sentiments(entities: Sequence[TargetSentiment]) -> Iterable[TargetSentiment]:
+    """Yields for each group the sentiment toward its worst member, by relevance x probability of negative."""
+    by_group: dict[str, list[TargetSentiment]] = {}
+    for entity in entities:
+        for group in entity.groups:
+            by_group.setdefault(group, []).append(entity)
     for group, members in by_group.items():
-        worst = max(members, key=lambda one: one.relevance * one.sentiment[0])
-        yield Said(group_target(group), group, (group,), worst.sentiment, worst.relevance, worst.evidence)
+        worst = max(members, key=lambda member: member.relevance * member.sentiment[0])
+        yield TargetSentiment(group_target(group), group, (group,), worst.sentiment, worst.relevance, worst.evidence)
 
 
-def _likeliest(sentiment: Distribution) -> int:
+def _most_probable(sentiment: Distribution) -> int:
     return sentiment.index(max(sentiment))
 
 
-def _most_telling_mention(mentions: Sequence[LinkedMention], sentiment: Distribution) -> LinkedMention:
-    """The mention of which is said most clearly what is said of its entity; of equals the first."""
-    label = _likeliest(sentiment)
-    return max(mentions, key=lambda one: (not one.speaker, one.sentiment[label], -one.start))
+def _clearest_mention(mentions: Sequence[LinkedMention], sentiment: Distribution) -> LinkedMention:
+    """Returns the mention with the highest probability of the entity's sentiment; of equals the first."""
+    label = _most_probable(sentiment)
+    return max(mentions, key=lambda mention: (not mention.speaker, mention.sentiment[label], -mention.start))
 
 
-def _most_telling(reading: Reading, sentiment: Distribution) -> Passage:
-    """The sentence that says most clearly what the whole says; the earlier counts more."""
-    label = _likeliest(sentiment)
-    weights = clarity_weights(reading.sentences)
+def _clearest_sentence(prediction: DocumentPrediction, sentiment: Distribution) -> Excerpt:
+    """Returns the sentence with the highest probability of the document's sentiment; earlier sentences weigh more."""
+    label = _most_probable(sentiment)
+    weights = evidence_weights(len(prediction.sentences), titled=prediction.titled)
     clarity = [
-        round(weight * one.reading.sentiment[label], 6) for weight, one in zip(weights, reading.sentences, strict=True)
+        round(weight * sentence.prediction.sentiment[label], 6)
+        for weight, sentence in zip(weights, prediction.sentences, strict=True)
     ]
-    at = clarity.index(max(clarity))
-    place = reading.sentences[at].place
-    return _evidence(reading, at, place.start, place.end)
+    clearest = clarity.index(max(clarity))
+    span = prediction.sentences[clearest].span
+    return _excerpt(prediction, clearest, span.start, span.end)
 
 
-def _evidence(reading: Reading, sentence: int, start: int, end: int) -> Passage:
-    """The sentence, cut to a window around the span where it is too long; the span's offsets are into the text."""
-    place = reading.sentences[sentence].place
-    first, last = place.start, place.end
-    if last - first > _EVIDENCE:
-        first = max(first, min(start - _EVIDENCE // 3, last - _EVIDENCE))
-        last = min(last, first + _EVIDENCE)
-    text = reading.document.content[first:last]
-    return Passage(text, start - first, min(end, last) - first)
+def _excerpt(prediction: DocumentPrediction, sentence: int, start: int, end: int) -> Excerpt:
+    """Returns a sentence with a span in it. A sentence that is too long is cut around the span.
+
+    Args:
+        sentence: the index of the sentence.
+        start: the start of the span in the document.
+        end: the end of the span in the document.
+    """
+    span = prediction.sentences[sentence].span
+    first, last = span.start, span.end
+    if last - first > _MAX_EXCERPT:
+        first = max(first, min(start - _MAX_EXCERPT // 3, last - _MAX_EXCERPT))
+        last = min(last, first + _MAX_EXCERPT)
+    text = prediction.document.content[first:last]
+    return Excerpt(text, start - first, min(end, last) - first)

@@ -1,6 +1,6 @@
-"""`riskwire score` and the API's `analyse`: texts in, readings out, offsets into the text.
+"""Scores texts, for `riskwire score` and the API's `analyse`. Offsets are into the text.
 
-A text without a word gets a neutral sentiment (0, 1, 0) and nothing else. Every sentence is read: nothing is skipped.
+Every sentence of a text is read. A text without a word gets a neutral sentiment (0, 1, 0) and nothing else.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import BinaryIO, TextIO
 from pydantic import TypeAdapter
 
 from riskwire.errors import RiskwireError, SchemaError
-from riskwire.inference.analysis import Overall, overall
+from riskwire.inference.analysis import DocumentSummary, summarise
 from riskwire.inference.linking import LinkedMention, Linker
 from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution, mean, sentiment_of
-from riskwire.inference.model.reading import Reading
-from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.sentences import TextDocument
 from riskwire.records import (
     ScoreMention,
     ScoreRequest,
@@ -32,122 +32,143 @@ from riskwire.records import (
     read_record,
 )
 
-LONGEST_LINE = 1_000_000
-"""Most bytes of one line."""
-_TOGETHER = 256
-"""Most lines read by the model as one request."""
-_AHEAD = 4
-"""Most requests under way."""
+MAX_LINE_BYTES = 1_000_000
+_MAX_LINES = 256
+"""Lines that the model reads as one request."""
+_MAX_REQUESTS = 4
+"""Requests in progress."""
 _POLL_S = 0.2
 _REQUESTS: TypeAdapter[ScoreRequest] = TypeAdapter(ScoreRequest)
-_EVERY = 1_000_000
+_ALL_SENTENCES = 1_000_000
 
 
 async def score(
     requests: Sequence[ScoreRequest], engine: Engine, linker: Linker, *, urgent: bool = True
 ) -> list[ScoreResult]:
-    """Score texts, in order; before what stages are reading, unless it is not `urgent`.
+    """Scores texts, in order.
+
+    Args:
+        urgent: go ahead of the sentences that stages have sent to the engine.
 
     Raises:
-        SchemaError: a target that does not lie in its text; names the id. RiskwireError: the model could not be run.
+        SchemaError: a target is not in its text; the message names the id of the request.
+        RiskwireError: the model could not be run.
     """
     for request in requests:
-        check_targets(request, f"id {request.id!r}")
-    readings = await engine.analyse(
-        [Document(request.text) for request in requests], max_sentences=_EVERY, urgent=urgent
+        _check_targets(request, f"id {request.id!r}")
+    predictions = await engine.predict(
+        [TextDocument(request.text) for request in requests], max_sentences=_ALL_SENTENCES, urgent=urgent
     )
-    return await asyncio.to_thread(_results, requests, readings, engine, linker)
+    return await asyncio.to_thread(_results, requests, predictions, engine, linker)
 
 
-def check_targets(request: ScoreRequest, where: str) -> None:
-    """Raises SchemaError when a target is empty or ends beyond the text."""
-    for at, target in enumerate(request.targets or ()):
+def _check_targets(request: ScoreRequest, where: str) -> None:
+    """Checks that every target is in the text and not empty.
+
+    Raises:
+        SchemaError: a target is empty or ends after the text.
+    """
+    for index, target in enumerate(request.targets or ()):
         if not target.start < target.end <= len(request.text):
             raise SchemaError(
-                f"targets.{at}: must lie in the text, which has {len(request.text)} characters, and not be empty",
+                f"targets.{index}: must not be empty and must end within the text of {len(request.text)} characters",
                 value=(target.start, target.end),
                 where=where,
             )
 
 
 def _results(
-    requests: Sequence[ScoreRequest], readings: Sequence[Reading], engine: Engine, linker: Linker
+    requests: Sequence[ScoreRequest], predictions: Sequence[DocumentPrediction], engine: Engine, linker: Linker
 ) -> list[ScoreResult]:
     topics = engine.bundle.manifest.heads.topics
-    wholes = overall(readings, topics.labels if topics else (), engine.settings.topic_threshold)
+    summaries = summarise(predictions, topics.labels if topics else (), engine.settings.topic_threshold)
     return [
-        _result(request, reading, whole, linker)
-        for request, reading, whole in zip(requests, readings, wholes, strict=True)
+        _result(request, prediction, summary, linker)
+        for request, prediction, summary in zip(requests, predictions, summaries, strict=True)
     ]
 
 
-def _result(request: ScoreRequest, reading: Reading, whole: Overall, linker: Linker) -> ScoreResult:
+def _result(
+    request: ScoreRequest, prediction: DocumentPrediction, summary: DocumentSummary, linker: Linker
+) -> ScoreResult:
     return ScoreResult(
         id=request.id,
-        sentiment=sentiment_of(whole.sentiment),
+        sentiment=sentiment_of(summary.sentiment),
         sentences=tuple(
-            SentenceAnalysis(start=one.start, end=one.end, sentiment=sentiment_of(one.reading.sentiment))
-            for one in reading.sentences
+            SentenceAnalysis(
+                start=sentence.start, end=sentence.end, sentiment=sentiment_of(sentence.prediction.sentiment)
+            )
+            for sentence in prediction.sentences
         ),
-        mentions=tuple(_mention(one) for one in linker.link(reading)),
+        mentions=tuple(_mention(mention) for mention in linker.link(prediction)),
         targets=tuple(
-            ScoreTarget(start=span.start, end=span.end, sentiment=sentiment_of(_toward(reading, span, whole.sentiment)))
+            ScoreTarget(
+                start=span.start,
+                end=span.end,
+                sentiment=sentiment_of(_sentiment_toward(span, prediction, summary.sentiment)),
+            )
             for span in request.targets or ()
         ),
-        topics=whole.topics,
+        topics=summary.topics,
     )
 
 
-def _mention(one: LinkedMention) -> ScoreMention:
+def _mention(mention: LinkedMention) -> ScoreMention:
     return ScoreMention(
-        start=one.start,
-        end=one.end,
-        text=one.text,
-        type=one.type,
-        entity=one.entity,
-        sentiment=sentiment_of(one.sentiment),
+        start=mention.start,
+        end=mention.end,
+        text=mention.text,
+        type=mention.type,
+        entity=mention.entity,
+        sentiment=sentiment_of(mention.sentiment),
     )
 
 
-def _toward(reading: Reading, span: TargetSpan, otherwise: Distribution) -> Distribution:
-    """Sentiment toward a span: where it runs over several sentences, their mean by its characters in each."""
+def _sentiment_toward(span: TargetSpan, prediction: DocumentPrediction, default: Distribution) -> Distribution:
+    """Returns the sentiment toward a span, or the default for a span outside every sentence.
+
+    Over several sentences it is their mean, weighted by the number of the span's characters in each.
+    """
     parts = []
-    for one in reading.sentences:
-        start, end = max(span.start, one.start), min(span.end, one.end)
+    for sentence in prediction.sentences:
+        start, end = max(span.start, sentence.start), min(span.end, sentence.end)
         if start < end:
-            parts.append((float(end - start), one.reading.toward(start - one.start, end - one.start)))
-    return mean(parts) if parts else otherwise
+            toward = sentence.prediction.toward(start - sentence.start, end - sentence.start)
+            parts.append((float(end - start), toward))
+    return mean(parts) if parts else default
 
 
 async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engine, linker: Linker) -> int:
-    """Read JSON lines, write a JSON line for each, in order, as they come; blank lines are passed over.
+    """Reads JSON lines and writes a JSON line for each, in order, as soon as it is scored. Skips blank lines.
 
-    A line that cannot be read is told on `err` with its number, and the rest goes on. Returns the exit status: 1 when
-    some line was bad, or when whoever reads `out` has gone: then it ends at once and quietly.
+    A line that cannot be read is reported on `err` with its number, and the following lines are scored.
+
+    Returns:
+        The exit status: 1 when a line could not be read or when the reader of `out` has closed it, otherwise 0.
 
     Raises:
         RiskwireError: the model could not be run, the lines could not be read, or the results could not be written.
     """
     reader = _LineReader(lines)
-    under_way: asyncio.Queue[asyncio.Task[list[bytes]] | None] = asyncio.Queue(_AHEAD)
-    bad = 0
+    scoring: asyncio.Queue[asyncio.Task[list[bytes]] | None] = asyncio.Queue(_MAX_REQUESTS)
+    bad_lines = 0
 
     async def read(group: asyncio.TaskGroup) -> None:
-        nonlocal bad
-        while (several := await asyncio.to_thread(reader.next_lines)) is not None:
+        nonlocal bad_lines
+        while (numbered_lines := await asyncio.to_thread(reader.next_lines)) is not None:
             requests = []
-            for number, line in several:
+            for number, line in numbered_lines:
                 try:
                     requests.append(_request(line, number))
                 except SchemaError as error:
-                    bad += 1
+                    bad_lines += 1
                     print(error, file=err, flush=True)
             if requests:
-                await under_way.put(group.create_task(_scored(requests, engine, linker)))
-        await under_way.put(None)
+                await scoring.put(group.create_task(_score_to_bytes(requests, engine, linker)))
+        await scoring.put(None)
 
     async def write() -> None:
-        while (task := await under_way.get()) is not None:
+        while (task := await scoring.get()) is not None:
             results = await task
             await asyncio.to_thread(_write, out, results)
 
@@ -158,14 +179,14 @@ async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engin
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
         if isinstance(first, BrokenPipeError):
-            return 1
+            return 1  # without a message, as other filters end
         raise first from first.__cause__
     finally:
         reader.close()
-    return 1 if bad else 0
+    return 1 if bad_lines else 0
 
 
-async def _scored(requests: Sequence[ScoreRequest], engine: Engine, linker: Linker) -> list[bytes]:
+async def _score_to_bytes(requests: Sequence[ScoreRequest], engine: Engine, linker: Linker) -> list[bytes]:
     return [result.to_bytes() + b"\n" for result in await score(requests, engine, linker, urgent=False)]
 
 
@@ -174,56 +195,56 @@ def _write(out: BinaryIO, results: Sequence[bytes]) -> None:
         out.writelines(results)
         out.flush()
     except OSError as error:
-        _let_go(out)
+        _discard_buffer(out)
         if isinstance(error, BrokenPipeError):
             raise
         raise RiskwireError("the results cannot be written", where=str(getattr(out, "name", ""))) from error
 
 
-def _let_go(out: BinaryIO) -> None:
-    """Send what is still buffered nowhere: closing `out` would try to write it again, and fail again."""
+def _discard_buffer(out: BinaryIO) -> None:
+    """Redirects a file to the null device. Otherwise closing it would write its buffer again, and fail again."""
     with suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+        null = os.open(os.devnull, os.O_WRONLY)
         try:
-            os.dup2(nowhere, out.fileno())
+            os.dup2(null, out.fileno())
         finally:
-            os.close(nowhere)
+            os.close(null)
 
 
 def _request(line: bytes, number: int) -> ScoreRequest:
     where = f"line {number}"
-    if len(line) > LONGEST_LINE:
-        raise SchemaError(f"the line is longer than {LONGEST_LINE} bytes", where=where)
+    if len(line) > MAX_LINE_BYTES:
+        raise SchemaError(f"the line is longer than {MAX_LINE_BYTES} bytes", where=where)
     request = read_record(_REQUESTS, line, where)
-    check_targets(request, where)
+    _check_targets(request, where)
     return request
 
 
 class _LineReader:
-    """Reads lines in a thread of its own, ahead of those who score by a bounded number; hands over what is there.
+    """Reads lines ahead in a thread, up to a bound.
 
-    The thread is a daemon: one that waits for standard input cannot be stopped otherwise.
+    The thread is a daemon, because a thread that waits for standard input cannot be stopped.
     """
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
-        self._queue: queue.Queue[tuple[int, bytes] | BaseException | None] = queue.Queue(_TOGETHER)
+        self._queue: queue.Queue[tuple[int, bytes] | BaseException | None] = queue.Queue(_MAX_LINES)
         self._closed = threading.Event()
         self._ended = False
         threading.Thread(target=self._read, name="riskwire-lines", daemon=True).start()
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Lets the thread end."""
         self._closed.set()
 
     def next_lines(self) -> list[tuple[int, bytes]] | None:
-        """The lines that have come, numbered from 1; waits for one; None at the end."""
-        several: list[tuple[int, bytes]] = []
-        while not self._ended and not self._closed.is_set() and len(several) < _TOGETHER:
+        """Returns the lines that are ready, numbered from 1. Blocks until there is one. Returns None at the end."""
+        lines: list[tuple[int, bytes]] = []
+        while not self._ended and not self._closed.is_set() and len(lines) < _MAX_LINES:
             try:
-                item = self._queue.get(block=not several, timeout=_POLL_S)
+                item = self._queue.get(block=not lines, timeout=_POLL_S)
             except queue.Empty:
-                if several:
+                if lines:
                     break
                 continue
             if item is None:
@@ -231,22 +252,26 @@ class _LineReader:
             elif isinstance(item, BaseException):
                 raise RiskwireError("the lines cannot be read") from item
             else:
-                several.append(item)
-        return several or None
+                lines.append(item)
+        return lines or None
 
     def _read(self) -> None:
         try:
             number = 0
-            while not self._closed.is_set() and (line := self._lines.readline(LONGEST_LINE + 1)):
+            while not self._closed.is_set() and (line := self._lines.readline(MAX_LINE_BYTES + 1)):
                 number += 1
-                rest = line
-                while not rest.endswith(b"\n") and (rest := self._lines.readline(LONGEST_LINE)):
-                    pass
+                if not line.endswith(b"\n"):
+                    self._skip_to_line_end()
                 if line.strip():
                     self._put((number, line))
             self._put(None)
         except (OSError, ValueError) as error:
             self._put(error)
+
+    def _skip_to_line_end(self) -> None:
+        """Skips the remainder of a line that is too long."""
+        while (part := self._lines.readline(MAX_LINE_BYTES)) and not part.endswith(b"\n"):
+            pass
 
     def _put(self, item: tuple[int, bytes] | BaseException | None) -> None:
         while not self._closed.is_set():

@@ -1,14 +1,14 @@
-"""The infer stage: articles in; analyses, signals and marks out.
+"""The infer stage: reads articles, writes analyses, signals and marks.
 
-Changes of the watchlist come in the log like everything else: an article is linked with the list that stands where it
-stands, whatever the batches, the restarts and the other partitions.
+Changes of the watchlist arrive in the same log as the articles. Each article is linked with the watchlist at its place
+in the log, independent of batches, restarts and other partitions.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
@@ -17,41 +17,41 @@ from typing import Literal, NamedTuple
 from riskwire import metrics
 from riskwire.bus import Message, Outgoing
 from riskwire.bus.protocol import broadcast
-from riskwire.entities.watchlist import WatchedEntity
 from riskwire.errors import SchemaError
-from riskwire.inference import written
-from riskwire.inference.analysis import overall, said_of
+from riskwire.inference.analysis import summarise, target_sentiments
 from riskwire.inference.linking import Linker, LinkerCache
 from riskwire.inference.model.engine import Engine
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.sentences import TextDocument
+from riskwire.inference.record_writer import write_analysis, write_signals, write_unread_analysis
 from riskwire.inference.seen_articles import SeenArticles
-from riskwire.inference.watchlist_state import WatchlistState
+from riskwire.inference.watchlist_state import WatchlistSnapshot, WatchlistState
 from riskwire.pipeline import INFER, Topic
 from riskwire.records import ARTICLES, Article, Mark, WatchlistChange, read_record
 from riskwire.settings import Settings
 from riskwire.stage import Step, dead_letter
 from riskwire.story import fingerprints
 
-_SLICE = 64
-"""Most articles that are linked and written in one go,"""
+_SLICE_ARTICLES = 64
+"""The most articles of a slice, which is written without interruption"""
 _SLICE_CHARACTERS = 60_000
-"""and most characters of several together: a few milliseconds."""
-_LONG = 5_000
-"""An article of more characters is a slice by itself, and is taken by a thread: a hostile one may take a second."""
-_TURN_S = 0.02
-"""Others have their turn after this long: of short articles too a hostile one takes ten times as long as news."""
+"""and the most characters of a slice of several articles. Such a slice takes a few milliseconds."""
+_LONG_ARTICLE = 5_000
+"""Characters. A longer article is a slice of its own and is written in a thread: a hostile one may take a second."""
+_MAX_SLICE_S = 0.02
+"""A slice that takes longer is interrupted: short articles, too, can be written to take ten times as long as news."""
 
 
 class InferStage:
-    """Reads every partition of `articles` with one engine.
+    """Analyses every partition of `articles` with one engine.
 
-    What comes of an article depends on the article and the watchlist at its place in the log; only marks depend on
-    where a batch ends. With a watchlist, entity signals are made for what is on it and nothing else; without one, for
-    every company, organisation and country that is found.
+    The results of an article depend on the article and the watchlist at its place in the log. Only marks depend on
+    where a batch ends. With a watchlist, only its entities get signals. Without one, every company, organisation and
+    country gets signals.
 
     Args:
-        linker: of the watchlist that the stage is started with; what is commanded lies over it.
+        linker: links with the watchlist that the stage was started with. Entries set by commands take precedence.
+        signal_partitions: the number of partitions of `signals`, each of which gets the marks.
     """
 
     spec = INFER
@@ -61,63 +61,45 @@ class InferStage:
         self.linkers = LinkerCache(linker, settings.inference.watchlists)
         self.settings = settings
         self.signal_partitions = signal_partitions
-        self.saying = asyncio.Lock()
-        """Partitions take turns in what is Python's own work, which is done on the event loop in short slices. A thread
-        would hold Python's lock for longer at a time, and threads that fight for it lose a sixth of their time; for
-        a long article alone, whose work need not be short, that is the lesser evil."""
+        self.event_loop_turn = asyncio.Lock()
+        """Held by the partition that links and writes. That is pure Python, so it runs on the event loop, in short
+        slices. A thread would hold the GIL for longer at a time, and several threads that compete for the GIL lose a
+        sixth of their time. Only a long article runs in a thread, because it cannot be cut into short slices."""
 
-    def reads(self, language: str | None) -> bool:
-        """Whether the model reads a language, as an article names it."""
+    def supports(self, language: str | None) -> bool:
+        """Returns whether the model supports the language of an article, such as `en-GB`."""
         return (language or "").partition("-")[0].casefold() in self.engine.bundle.languages
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> InferTask:
-        """A task for a partition, which remembers what it has read."""
+        """Returns a task for a partition, continuing from the committed state."""
         return InferTask(self, partition, state)
 
 
-class _Placed(NamedTuple):
-    """An article, what had been commanded of the watchlist where it stands in the log, and by which command last."""
+class _PlacedArticle(NamedTuple):
+    """An article and the watchlist at its place in the log."""
 
     article: Article
-    commanded: tuple[WatchedEntity, ...]
-    read_with: int | None
+    watchlist: WatchlistSnapshot
 
     @property
     def size(self) -> int:
-        """Characters of its title and text."""
+        """Characters of title and text."""
         return len(self.article.title) + len(self.article.text)
 
 
-def _slices(placed: Sequence[_Placed]) -> Iterable[tuple[int, int]]:
-    """Stretches of a batch short enough for others to wait for; a long article is one by itself."""
-    start = size = 0
-    for at, one in enumerate(placed):
-        full = at - start == _SLICE or size + one.size > _SLICE_CHARACTERS
-        if at > start and (full or max(one.size, placed[at - 1].size) > _LONG):
-            yield start, at
-            start, size = at, 0
-        size += one.size
-    if placed:
-        yield start, len(placed)
-
-
 @dataclass(slots=True)
-class _Written:
-    """What is published of several articles, in order; those of them that count as news; how many of each status."""
+class _Output:
+    """The results of a batch so far.
+
+    Attributes:
+        results: records to publish, in order.
+        news: the analysed articles that count as news, which marks count.
+        statuses: the number of analyses by status.
+    """
 
     results: list[Outgoing] = field(default_factory=list)
     news: list[Article] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
-
-
-async def _in_turns(work: Iterator[None]) -> None:
-    """Do work on the event loop, and let others have their turn at its end and wherever it has taken long."""
-    since = perf_counter()
-    for _ in work:
-        if perf_counter() - since > _TURN_S:
-            await asyncio.sleep(0)
-            since = perf_counter()
-    await asyncio.sleep(0)
 
 
 class InferTask:
@@ -127,25 +109,37 @@ class InferTask:
         self._stage = stage
         self._partition = partition
         self._seen = SeenArticles(stage.settings.inference.remember, state)
-        self._watches = WatchlistState(state)
-        self._commanded = self._watches.entries()
+        self._watchlist = WatchlistState(state)
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Analyse the articles of a batch that have not been read before, and tell the time.
+        """Analyses the articles of a batch that are new, and writes a mark with the newest time of the batch.
 
         Raises:
-            DeviceError: the device failed. RiskwireError: the model could not read an article.
+            DeviceError: the device failed.
+            RiskwireError: the model could not be run.
         """
         step = Step()
-        articles: list[_Placed] = []
+        articles, newest = self._read(batch, step)
+        news = await self._analyse(articles, step)
+        if newest is not None:
+            mark = self._mark(newest, news)
+            step.results.extend(broadcast(Topic.SIGNALS, mark.to_bytes(), self._stage.signal_partitions))
+        step.state = self._seen.take_changes() | self._watchlist.take_changes()
+        return step
+
+    def _read(self, batch: Sequence[Message], step: Step) -> tuple[list[_PlacedArticle], datetime | None]:
+        """Reads a batch, applies its changes of the watchlist and adds dead letters to the step.
+
+        Returns:
+            The articles that are new, each with the watchlist at its place, and the newest time of the batch.
+        """
+        articles: list[_PlacedArticle] = []
         newest: datetime | None = None
-        commanded: tuple[WatchedEntity, ...] | None = self._commanded
         for message in batch:
             try:
                 record = read_record(ARTICLES, message.value, message.where)
                 if isinstance(record, WatchlistChange):
-                    self._watches.take(record, message.where)
-                    commanded = None
+                    self._watchlist.apply(record, message.where)
                     continue
             except SchemaError as error:
                 step.results.append(dead_letter(self._stage.spec.name, message, error))
@@ -153,87 +147,125 @@ class InferTask:
             newest = record.seen_at if newest is None else max(newest, record.seen_at)
             if isinstance(record, Article):
                 if self._seen.add(record.id, record.version):
-                    commanded = self._watches.entries() if commanded is None else commanded
-                    articles.append(_Placed(record, commanded, self._watches.read_with))
+                    articles.append(_PlacedArticle(record, self._watchlist.snapshot()))
                 else:
                     metrics.REPEATS.inc()
-        counted = await self._read(articles, step)
-        if newest is not None:
-            mark = self._mark(newest, counted)
-            step.results.extend(broadcast(Topic.SIGNALS, mark.to_bytes(), self._stage.signal_partitions))
-        self._commanded = self._watches.entries() if commanded is None else commanded
-        step.state = self._seen.changes() | self._watches.changes()
-        return step
+        return articles, newest
 
-    async def _read(self, placed: Sequence[_Placed], step: Step) -> list[Article]:
-        """Publish what is said of each article, in order; the articles that count as news."""
-        documents = {
-            at: TextDocument.of_article(one.article.title, one.article.text)
-            for at, one in enumerate(placed)
-            if self._stage.reads(one.article.language) and (one.article.title.strip() or one.article.text.strip())
-        }
-        read = await self._stage.engine.predict([*documents.values()])
-        readings = {at: one for at, one in zip(documents, read, strict=True) if one.sentences}
-        done = _Written()
-        async with self._stage.saying:
-            linkers = await self._linkers(placed)
-            for start, end in _slices(placed):
-                several = [readings.get(at) for at in range(start, end)]
-                writing = self._writing(placed[start:end], several, linkers, done)
-                if placed[start].size > _LONG:
+    async def _analyse(self, articles: Sequence[_PlacedArticle], step: Step) -> list[Article]:
+        """Adds the analyses and signals of articles to the step, in order. Returns the articles that count as news."""
+        predictions = await self._predict(articles)
+        output = _Output()
+        async with self._stage.event_loop_turn:
+            linkers = await self._linkers(articles)
+            for part in _slices(articles):
+                writing = self._write(articles[part], predictions[part], linkers, output)
+                if articles[part.start].size > _LONG_ARTICLE:
                     await asyncio.to_thread(list, writing)
                 else:
-                    await _in_turns(writing)
-        step.results += done.results
-        for status, count in done.statuses.items():
+                    await _run_in_turns(writing)
+        step.results += output.results
+        for status, count in output.statuses.items():
             metrics.ANALYSES.labels(status=status).inc(count)
-        return done.news
+        return output.news
 
-    async def _linkers(self, placed: Sequence[_Placed]) -> dict[int, Linker]:
-        """The linkers of the lists, by the identity of each: hashing a long one is not for every article."""
-        lists = {id(one.commanded): one.commanded for one in placed}.values()
-        if any(lists):  # one that is not there yet takes a while
-            return await asyncio.to_thread(lambda: {id(one): self._stage.linkers.of(one) for one in lists})
-        return {id(one): self._stage.linkers.base for one in lists}
+    async def _predict(self, articles: Sequence[_PlacedArticle]) -> list[DocumentPrediction | None]:
+        """Returns a prediction for each article; None for one in another language or without a sentence."""
+        documents = {
+            index: TextDocument.of_article(article.title, article.text)
+            for index, (article, _) in enumerate(articles)
+            if self._stage.supports(article.language) and (article.title.strip() or article.text.strip())
+        }
+        predictions: list[DocumentPrediction | None] = [None] * len(articles)
+        predicted = await self._stage.engine.predict([*documents.values()])
+        for index, prediction in zip(documents, predicted, strict=True):
+            if prediction.sentences:
+                predictions[index] = prediction
+        return predictions
 
-    def _writing(
+    async def _linkers(self, articles: Sequence[_PlacedArticle]) -> dict[WatchlistSnapshot, Linker]:
+        """Returns the linkers of the watchlists of a batch."""
+        watchlists = dict.fromkeys(watchlist for _, watchlist in articles)
+        linkers = self._stage.linkers
+        if not any(watchlist.entries for watchlist in watchlists):
+            return dict.fromkeys(watchlists, linkers.base)
+        return await asyncio.to_thread(  # building a linker takes a while
+            lambda: {watchlist: linkers.get(watchlist.entries) for watchlist in watchlists}
+        )
+
+    def _write(
         self,
-        placed: Sequence[_Placed],
-        readings: Sequence[DocumentPrediction | None],
-        linkers: Mapping[int, Linker],
-        done: _Written,
+        articles: Sequence[_PlacedArticle],
+        predictions: Sequence[DocumentPrediction | None],
+        linkers: Mapping[WatchlistSnapshot, Linker],
+        output: _Output,
     ) -> Iterator[None]:
-        """Adds to what is done one article after another, and stops after each."""
+        """Links articles and adds their records to the output. Yields after each article."""
         stage, bundle = self._stage, self._stage.engine.bundle
-        labels = bundle.manifest.heads.topics.labels if bundle.manifest.heads.topics else ()
-        both = [(one.article, reading) for one, reading in zip(placed, readings, strict=True) if reading is not None]
-        stories = iter(fingerprints([(article.title, article.text) for article, _ in both]))
-        wholes = iter(overall([reading for _, reading in both], labels, stage.settings.inference.topic_threshold))
-        for (article, commanded, read_with), reading in zip(placed, readings, strict=True):
-            if reading is None:
-                status: Literal["empty", "unsupported"] = "empty" if stage.reads(article.language) else "unsupported"
-                done.statuses[status] += 1
-                done.results.append(written.unread(article, status, bundle.label, read_with))
+        label = bundle.label
+        topics = bundle.manifest.heads.topics
+        present = [prediction for prediction in predictions if prediction is not None]
+        summaries = iter(summarise(present, topics.labels if topics else (), stage.settings.inference.topic_threshold))
+        stories = iter(
+            fingerprints(
+                [
+                    (placed.article.title, placed.article.text)
+                    for placed, prediction in zip(articles, predictions, strict=True)
+                    if prediction is not None
+                ]
+            )
+        )
+        for (article, watchlist), prediction in zip(articles, predictions, strict=True):
+            if prediction is None:
+                status: Literal["empty", "unsupported"] = "empty" if stage.supports(article.language) else "unsupported"
+                output.statuses[status] += 1
+                output.results.append(write_unread_analysis(article, status, label, watchlist.read_with))
                 yield
                 continue
-            story, whole, linker = next(stories), next(wholes), linkers[id(commanded)]
-            mentions = linker.link(reading)
-            said = said_of(reading, mentions, whole, watched_only=bool(linker.watchlist))
-            done.results.append(written.analysis(article, reading, mentions, whole, bundle.label, story, read_with))
-            done.results += written.signals(article, said, bundle.label, story)
-            done.statuses["ok"] += 1
+            story, summary, linker = next(stories), next(summaries), linkers[watchlist]
+            mentions = linker.link(prediction)
+            targets = target_sentiments(prediction, mentions, summary, watched_only=bool(linker.watchlist))
+            output.results.append(
+                write_analysis(article, prediction, mentions, summary, label, story, watchlist.read_with)
+            )
+            output.results += write_signals(article, targets, label, story)
+            output.statuses["ok"] += 1
             if not article.backfill:
-                done.news.append(article)
+                output.news.append(article)
             yield
 
-    def _mark(self, newest: datetime, counted: Sequence[Article]) -> Mark:
-        length = self._stage.settings.alerting.bucket_s
-        buckets = Counter(int(article.seen_at.timestamp()) // length * length for article in counted)
+    def _mark(self, newest: datetime, news: Sequence[Article]) -> Mark:
+        bucket_s = self._stage.settings.alerting.bucket_s
+        buckets = Counter(int(article.seen_at.timestamp()) // bucket_s * bucket_s for article in news)
         return Mark.model_validate(
             {
                 "from": self._partition,
                 "seen_at": newest,
-                "stories": len(counted),
+                "stories": len(news),
                 "buckets": dict(sorted(buckets.items())),
             }
         )
+
+
+def _slices(articles: Sequence[_PlacedArticle]) -> Iterator[slice]:
+    """Cuts a batch into slices, each short enough that other tasks can wait for it. A long article is its own slice."""
+    start = size = 0
+    for index, placed in enumerate(articles):
+        full = index - start == _SLICE_ARTICLES or size + placed.size > _SLICE_CHARACTERS
+        beside_long = max(placed.size, articles[index - 1].size) > _LONG_ARTICLE
+        if index > start and (full or beside_long):
+            yield slice(start, index)
+            start, size = index, 0
+        size += placed.size
+    if articles:
+        yield slice(start, len(articles))
+
+
+async def _run_in_turns(work: Iterator[None]) -> None:
+    """Runs work on the event loop. Other tasks get a turn at its end, and after any part that has taken long."""
+    started = perf_counter()
+    for _ in work:
+        if perf_counter() - started > _MAX_SLICE_S:
+            await asyncio.sleep(0)
+            started = perf_counter()
+    await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What documents are about. Pure."""
+"""The topics of documents. Pure."""
 
 from __future__ import annotations
 
@@ -8,31 +8,40 @@ from itertools import chain
 
 import numpy as np
 
-from riskwire.inference.model.probabilities import all_rounded
-from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.prediction import DocumentPrediction
+from riskwire.inference.model.probabilities import rounded_rows
 from riskwire.records import TopicScore
 
-_SENTENCES = 3
-"""Topics are read from the title and the first sentences; what follows wanders off."""
+_MAX_SENTENCES = 3
+"""Topics come from the title and the first sentences, because later sentences digress."""
 
 
-def topics_of(readings: Sequence[Reading], labels: Sequence[str], threshold: float) -> list[tuple[TopicScore, ...]]:
-    """The topics of each document whose share is `threshold` or more, the likeliest first: the mean over its title and
-    first sentences, equally weighted. All at once: one by one that was a tenth of the time of an article."""
-    found: list[tuple[TopicScore, ...]] = [()] * len(readings)
-    shares = [[s.reading.topics for s in one.sentences[:_SENTENCES] if s.reading.topics] for one in readings]
-    told = [at for at, several in enumerate(shares) if several]
-    if not told or not labels:
-        return found
-    places = [(row, sentence) for row, at in enumerate(told) for sentence in range(len(shares[at]))]
-    each = np.zeros((len(told), _SENTENCES, len(labels)))
-    each[tuple(zip(*places, strict=True))] = np.fromiter(
+def topics_of(
+    predictions: Sequence[DocumentPrediction], labels: Sequence[str], threshold: float
+) -> list[tuple[TopicScore, ...]]:
+    """Returns the topics of each document whose probability is at least the threshold, the most probable first.
+
+    The probability of a topic is its mean over the title and the first sentences, equally weighted. All documents are
+    computed in one array: document by document, this took a tenth of the time of an article.
+    """
+    topics: list[tuple[TopicScore, ...]] = [()] * len(predictions)
+    shares = [
+        [sentence.prediction.topics for sentence in document.sentences[:_MAX_SENTENCES] if sentence.prediction.topics]
+        for document in predictions
+    ]
+    with_topics = [index for index, sentences in enumerate(shares) if sentences]
+    if not with_topics or not labels:
+        return topics
+    cells = [(row, column) for row, index in enumerate(with_topics) for column in range(len(shares[index]))]
+    by_sentence = np.zeros((len(with_topics), _MAX_SENTENCES, len(labels)))
+    by_sentence[tuple(zip(*cells, strict=True))] = np.fromiter(
         chain.from_iterable(chain.from_iterable(shares)), np.float64
     ).reshape(-1, len(labels))
-    rounded = all_rounded(reduce(np.add, each.swapaxes(0, 1)))  # one sentence after another
-    topics: dict[int, list[tuple[float, str]]] = {}
-    for at, label in zip(*np.nonzero(rounded >= threshold), strict=True):
-        topics.setdefault(told[at], []).append((-float(rounded[at, label]), labels[label]))
-    for at, several in topics.items():
-        found[at] = tuple(TopicScore.trusted(label=label, score=-share) for share, label in sorted(several))
-    return found
+    # Adds the sentences in order, so that the sums are the same to the last bit wherever a batch ends.
+    probabilities = rounded_rows(reduce(np.add, by_sentence.swapaxes(0, 1)))
+    likely: dict[int, list[tuple[float, str]]] = {}
+    for row, column in zip(*np.nonzero(probabilities >= threshold), strict=True):
+        likely.setdefault(with_topics[row], []).append((-float(probabilities[row, column]), labels[column]))
+    for index, scores in likely.items():
+        topics[index] = tuple(TopicScore.trusted(label=label, score=-negated) for negated, label in sorted(scores))
+    return topics

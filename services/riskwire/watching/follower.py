@@ -47,5 +47,5 @@ class Follower:
         if ends == self._ends:
             return
         entries = commanded_entries(await self._bus.publisher_state(PUBLISHER))
-        self.linker = await asyncio.to_thread(self._linkers.of, entries)
+        self.linker = await asyncio.to_thread(self._linkers.get, entries)
         self._ends = ends

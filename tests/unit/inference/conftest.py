@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from riskwire.inference.model.decode import NamedSpan
-from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.model.sentences import Document, Sentence
+from riskwire.inference.model.named_spans import NamedSpan
+from riskwire.inference.model.prediction import DocumentPrediction, PredictedSentence, SentencePrediction
+from riskwire.inference.model.sentences import SentenceSpan, TextDocument
 
 MARKED = re.compile(r"\[(PER|ORG|LOC|MISC) ([^\]]*)\]")
-Marked = Callable[..., Reading]
+Marked = Callable[..., DocumentPrediction]
 
 
-def read_marked(*lines: str, sentiments: Sequence[tuple[float, float, float]] = (), titled: bool = True) -> Reading:
+def read_marked(
+    *lines: str, sentiments: Sequence[tuple[float, float, float]] = (), titled: bool = True
+) -> DocumentPrediction:
     """A reading of sentences, the first the title, with names as in `[ORG Acme Corp] fell`."""
     sentences = []
     content = ""
@@ -29,7 +31,7 @@ def read_marked(*lines: str, sentiments: Sequence[tuple[float, float, float]] = 
             plain += found[2]
             last = found.end()
         plain += line[last:]
-        reading = SentenceReading(
+        reading = SentencePrediction(
             sentiment=sentiments[at] if sentiments else (0.0, 1.0, 0.0),
             topics=(),
             names=tuple(names),
@@ -37,10 +39,12 @@ def read_marked(*lines: str, sentiments: Sequence[tuple[float, float, float]] = 
             target_logits=None,
         )
         start = len(content)
-        sentences.append(ReadSentence(Sentence(start, start + len(plain), title=titled and at == 0), reading))
+        sentences.append(
+            PredictedSentence(SentenceSpan(start, start + len(plain), is_title=titled and at == 0), reading)
+        )
         content += plain + "\n"
-    document = Document(content, sentences[0].end if titled else 0)
-    return Reading(document, tuple(sentences))
+    document = TextDocument(content, sentences[0].end if titled else 0)
+    return DocumentPrediction(document, tuple(sentences))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_a_good_bundle_loads_and_names_itself(tiny_bundle: Path) -> None:
 
 
 def test_a_missing_bundle_says_where_and_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"nowhere: there is no model bundle here.*Set inference.bundle"):
+    with pytest.raises(BundleError, match=r"nowhere: the folder has no bundle.json.*Set inference.bundle"):
         Bundle.load(tmp_path / "nowhere")
 
 
@@ -104,7 +104,7 @@ def test_cuda_where_there_is_none_is_an_error_and_no_silent_fall_back(tiny_bundl
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
-    with pytest.raises(DeviceError, match=r"cuda was asked for.*riskwire\[gpu\]"):
+    with pytest.raises(DeviceError, match=r"cuda was requested.*riskwire\[gpu\]"):
         ModelSession(Bundle.load(tiny_bundle), device="cuda")
 
 

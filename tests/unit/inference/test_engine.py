@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from riskwire.errors import RiskwireError
-from riskwire.inference.model.batches import STEP, pack, padded_length
+from riskwire.inference.model.batches import PADDING_STEP, pack, padded_length
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.reading import Reading
-from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.prediction import DocumentPrediction
+from riskwire.inference.model.sentences import TextDocument
 from riskwire.settings import InferenceSettings
 
 TEXTS = [
@@ -26,29 +26,29 @@ TEXTS = [
 ]
 
 
-def told(reading: Reading) -> list[tuple[object, ...]]:
+def told(reading: DocumentPrediction) -> list[tuple[object, ...]]:
     """Everything a reading says, to the last bit."""
     return [
         (
             one.start,
             one.end,
-            one.reading.sentiment,
-            one.reading.topics,
-            one.reading.names,
-            None if one.reading.target_logits is None else one.reading.target_logits.tobytes(),
+            one.prediction.sentiment,
+            one.prediction.topics,
+            one.prediction.names,
+            None if one.prediction.target_logits is None else one.prediction.target_logits.tobytes(),
         )
         for one in reading.sentences
     ]
 
 
-async def read(bundle: Path, documents: list[Document], **settings: object) -> list[Reading]:
+async def read(bundle: Path, documents: list[TextDocument], **settings: object) -> list[DocumentPrediction]:
     async with Engine(Bundle.load(bundle), InferenceSettings(**settings)) as engine:
-        return await engine.analyse(documents)
+        return await engine.predict(documents)
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 async def test_a_sentence_gets_the_same_bits_whatever_stands_beside_it(tiny_bundle: Path, precision: str) -> None:
-    documents = [Document(text) for text in TEXTS]
+    documents = [TextDocument(text) for text in TEXTS]
     together = [told(one) for one in await read(tiny_bundle, documents, precision=precision, cache=0)]
     backwards = [told(one) for one in await read(tiny_bundle, documents[::-1], precision=precision, cache=0)][::-1]
     alone = [
@@ -81,7 +81,7 @@ async def test_readings_come_in_the_order_of_the_documents_and_identical_sentenc
 ) -> None:
     from riskwire import metrics
 
-    documents = [Document(TEXTS[at % len(TEXTS)]) for at in range(300)]
+    documents = [TextDocument(TEXTS[at % len(TEXTS)]) for at in range(300)]
     before = metrics.SENTENCES.labels(how="computed")._value.get()
     readings = await read(tiny_bundle, documents, queue=7)
     assert [one.document for one in readings] == documents
@@ -92,24 +92,24 @@ async def test_many_requests_at_once_each_get_their_own_answers(tiny_bundle: Pat
     async with Engine(Bundle.load(tiny_bundle), InferenceSettings(queue=4, token_budget=128)) as engine:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(engine.analyse([Document(f"Acme loss {at}"), Document(f"Globex wins {at}")]))
+                group.create_task(engine.predict([TextDocument(f"Acme loss {at}"), TextDocument(f"Globex wins {at}")]))
                 for at in range(40)
             ]
         for at, task in enumerate(tasks):
             first, second = task.result()
             assert (first.document.content, second.document.content) == (f"Acme loss {at}", f"Globex wins {at}")
-            assert first.sentences[0].reading.sentiment[0] > 0.5
-            assert second.sentences[0].reading.sentiment[2] > 0.5
+            assert first.sentences[0].prediction.sentiment[0] > 0.5
+            assert second.sentences[0].prediction.sentiment[2] > 0.5
 
 
 async def test_a_reader_that_is_cancelled_takes_nothing_from_the_others(tiny_bundle: Path) -> None:
     async with Engine(Bundle.load(tiny_bundle)) as engine:
-        document = Document("Acme Corp fraud")
-        leaving = asyncio.create_task(engine.analyse([document]))
-        staying = asyncio.create_task(engine.analyse([document]))
+        document = TextDocument("Acme Corp fraud")
+        leaving = asyncio.create_task(engine.predict([document]))
+        staying = asyncio.create_task(engine.predict([document]))
         await asyncio.sleep(0)
         leaving.cancel()
-        assert (await staying)[0].sentences[0].reading.names[0].kind == "ORG"
+        assert (await staying)[0].sentences[0].prediction.names[0].kind == "ORG"
         with pytest.raises(asyncio.CancelledError):
             await leaving
 
@@ -118,20 +118,20 @@ async def test_a_closed_engine_says_so(tiny_bundle: Path) -> None:
     async with Engine(Bundle.load(tiny_bundle)) as engine:
         pass
     with pytest.raises(RiskwireError, match="not running"):
-        await engine.analyse([Document("Acme")])
+        await engine.predict([TextDocument("Acme")])
 
 
 async def test_a_sentence_longer_than_the_model_loses_no_name(tiny_bundle: Path) -> None:
     text = " ".join(["Acme Corp and Jane Doe of Ireland said"] * 20)
-    (reading,) = await read(tiny_bundle, [Document(text)])
+    (reading,) = await read(tiny_bundle, [TextDocument(text)])
     (sentence,) = reading.sentences
-    found = [(text[name.start : name.end], name.kind) for name in sentence.reading.names]
+    found = [(text[name.start : name.end], name.kind) for name in sentence.prediction.names]
     assert found == [("Acme Corp", "ORG"), ("Jane Doe", "PER"), ("Ireland", "LOC")] * 20
 
 
 async def test_sentences_beyond_the_limit_are_counted_not_lost_silently(tiny_bundle: Path) -> None:
     text = "\n\n".join(f"Acme Corp loss number {at}." for at in range(10))
-    (reading,) = await read(tiny_bundle, [Document(text)], max_sentences=4)
+    (reading,) = await read(tiny_bundle, [TextDocument(text)], max_sentences=4)
     assert (len(reading.sentences), reading.skipped) == (4, 6)
 
 
@@ -141,7 +141,7 @@ def test_batches_hold_every_window_once_at_one_padded_length_within_the_budget()
     assert sorted(row for batch in batches for row in batch.rows) == list(range(len(lengths)))
     for batch in batches:
         assert {padded_length(lengths[row]) for row in batch.rows} == {batch.length}
-        assert batch.length % STEP == 0
+        assert batch.length % PADDING_STEP == 0
         assert len(batch.rows) == 1 or len(batch.rows) * batch.length <= 512
 
 
@@ -149,13 +149,13 @@ async def test_an_urgent_request_goes_before_what_waits(tiny_bundle: Path) -> No
     order: list[str] = []
     async with Engine(Bundle.load(tiny_bundle), InferenceSettings(threads=1)) as engine:
 
-        async def read_noting(name: str, documents: list[Document], *, urgent: bool) -> None:
-            await engine.analyse(documents, urgent=urgent)
+        async def read_noting(name: str, documents: list[TextDocument], *, urgent: bool) -> None:
+            await engine.predict(documents, urgent=urgent)
             order.append(name)
 
         async with asyncio.TaskGroup() as group:
-            many = [Document(f"Acme Corp said {at} of {at * 7}") for at in range(1_000)]
+            many = [TextDocument(f"Acme Corp said {at} of {at * 7}") for at in range(1_000)]
             group.create_task(read_noting("many", many, urgent=False))
             await asyncio.sleep(0)
-            group.create_task(read_noting("one", [Document("Globex wins")], urgent=True))
+            group.create_task(read_noting("one", [TextDocument("Globex wins")], urgent=True))
     assert order == ["one", "many"]

@@ -12,14 +12,14 @@ import pytest
 from turns import turns_of_others
 
 from riskwire.bus import Message
-from riskwire.inference import stage as task_module
+from riskwire.inference import stage as stage_module
 from riskwire.inference.linking import Linker
 from riskwire.inference.linking import linker as linker_module
 from riskwire.inference.model.bundle import Bundle
-from riskwire.inference.model.decode import NamedSpan
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.named_spans import NamedSpan
+from riskwire.inference.model.prediction import DocumentPrediction, PredictedSentence, SentencePrediction
+from riskwire.inference.model.sentences import TextDocument
 from riskwire.inference.stage import InferStage
 from riskwire.records import Article
 from riskwire.settings import Settings
@@ -32,11 +32,13 @@ def names(count: int) -> str:
     return "".join(f"{name}(A.N) " for name in islice(cycle(PAIRS), count))
 
 
-def reading(text: str) -> Reading:
+def reading(text: str) -> DocumentPrediction:
     """A model that sees no names; what there is comes of the tickers."""
-    document = Document(text)
-    sentence = SentenceReading((0.0, 1.0, 0.0), (), (), np.zeros((0, 2), np.int32), None)
-    return Reading(document, tuple(ReadSentence(place, sentence) for place in document.sentences()))
+    document = TextDocument(text)
+    sentence = SentencePrediction((0.0, 1.0, 0.0), (), (), np.zeros((0, 2), np.int32), None)
+    return DocumentPrediction(
+        document, tuple(PredictedSentence(place, sentence) for place in document.sentence_spans())
+    )
 
 
 def messages(count: int, text: str) -> list[Message]:
@@ -78,7 +80,7 @@ def test_thousands_of_names_are_compared_no_more_often_than_hundreds(monkeypatch
     linker = Linker()
     assert len(linker.link(reading(names(2_500)))) == 2_500
     few = compared
-    assert 0 < few <= linker_module._COMPARED**2
+    assert 0 < few <= linker_module._MAX_COMPARED**2
     linker.link(reading(names(5_000)))
     assert compared == 2 * few
 
@@ -91,23 +93,23 @@ def test_a_name_is_short_for_a_fuller_one_among_the_first_of_an_article_only(bef
     last = text.index("Quux", bob + len("Bob Quux"))
     spans = [(bob, bob + len("Bob Quux")), (last, last + len("Quux"))]
     sentences = tuple(
-        ReadSentence(
-            one.place,
-            SentenceReading(
-                one.reading.sentiment,
+        PredictedSentence(
+            one.span,
+            SentencePrediction(
+                one.prediction.sentiment,
                 (),
                 tuple(
                     NamedSpan(start - one.start, end - one.start, "PER")
                     for start, end in spans
                     if one.start <= start < one.end
                 ),
-                one.reading.offsets,
+                one.prediction.offsets,
                 None,
             ),
         )
         for one in found.sentences
     )
-    mentions = Linker().link(Reading(found.document, sentences))
+    mentions = Linker().link(DocumentPrediction(found.document, sentences))
     assert [one.entity for one in mentions if one.text == "Quux"] == [entity]
 
 
@@ -120,5 +122,5 @@ async def test_others_have_their_turn_between_short_articles_that_take_long(
     stage: InferStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten of them are one slice; each takes longer than a turn."""
-    monkeypatch.setattr(task_module, "_TURN_S", 0.0)
+    monkeypatch.setattr(stage_module, "_MAX_SLICE_S", 0.0)
     assert await turns_of_others(stage, messages(10, names(50))) >= 10

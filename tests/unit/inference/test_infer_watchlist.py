@@ -14,11 +14,11 @@ from structlog.testing import capture_logs
 
 from riskwire.bus import Message, Outgoing
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
-from riskwire.inference.linking import Linker, Linkers
-from riskwire.inference.linking import linkers as linkers_module
+from riskwire.inference.linking import Linker, LinkerCache
+from riskwire.inference.linking import linker_cache as linker_cache_module
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.stage import InferStage
 from riskwire.pipeline import Topic
 from riskwire.records import SIGNALS, Article, DeadLetter, Mark, Record, Signal, Tick, WatchlistChange
@@ -217,7 +217,7 @@ async def test_a_thousand_changes_in_a_row_build_one_linker_and_partitions_share
             built.append(args)
             super().__init__(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(linkers_module, "Linker", Counted)
+    monkeypatch.setattr(linker_cache_module, "Linker", Counted)
     one = stage(engine)
     records: list[Record] = [watch(f"name{at}", at) for at in range(1_000)]
     records += [article("a"), article("b"), watch("acme", 1_001), article("c")]
@@ -228,23 +228,23 @@ async def test_a_thousand_changes_in_a_row_build_one_linker_and_partitions_share
 
 
 def test_linkers_keep_the_last_few_lists_and_the_base_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    linkers = Linkers(Linker(file({"id": "acme", "name": "Acme"})), 2)
+    linkers = LinkerCache(Linker(file({"id": "acme", "name": "Acme"})), 2)
     lists = [(WatchedEntity(id=name, name=name),) for name in ("x1", "x2", "x3")]
-    first, second, _ = [linkers.of(one) for one in lists]
-    assert linkers.of(()) is linkers.base
-    assert linkers.of(lists[1]) is second
-    assert linkers.of(lists[0]) is not first
+    first, second, _ = [linkers.get(one) for one in lists]
+    assert linkers.get(()) is linkers.base
+    assert linkers.get(lists[1]) is second
+    assert linkers.get(lists[0]) is not first
     assert [one.id for one in first.watchlist.entities] == ["x1", "acme"]
 
 
-def test_a_linker_that_is_let_go_is_gone_at_once(marked: Callable[..., Reading]) -> None:
+def test_a_linker_that_is_let_go_is_gone_at_once(marked: Callable[..., DocumentPrediction]) -> None:
     """A running stage all but never collects cycles (`commands/collector.py`): so a linker must not be in one."""
-    linkers = Linkers(Linker(file({"id": "acme", "name": "Acme"})), 2)
+    linkers = LinkerCache(Linker(file({"id": "acme", "name": "Acme"})), 2)
     alive: list[weakref.ref[Linker]] = []
     gc.disable()
     try:
         for at in range(8):
-            linker = linkers.of((WatchedEntity(id=f"x{at}", name=f"Globex {at}"),))
+            linker = linkers.get((WatchedEntity(id=f"x{at}", name=f"Globex {at}"),))
             assert [one.entity for one in linker.link(marked(f"[ORG Globex {at}] and [ORG Acme] [PER Jo]"))] == [
                 f"x{at}",
                 "acme",
@@ -258,10 +258,10 @@ def test_a_linker_that_is_let_go_is_gone_at_once(marked: Callable[..., Reading])
 
 
 def test_what_the_file_loses_to_a_command_is_said_once() -> None:
-    linkers = Linkers(Linker(file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})), 1)
+    linkers = LinkerCache(Linker(file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})), 1)
     with capture_logs() as logs:
         for group in ("one", "two", "three"):
-            linkers.of((WatchedEntity(id="globex", name="Globex", group=group),))
+            linkers.get((WatchedEntity(id="globex", name="Globex", group=group),))
     assert [one["lost"] for one in logs] == ["'acme' no longer stands for the name 'Globex': another entry does"]
 
 

@@ -13,9 +13,9 @@ from riskwire.inference.linking.companies import Company, CompanyTable, merged, 
 from riskwire.inference.linking.places import country
 from riskwire.inference.linking.publishers import dateline_end, speaks_of_others
 from riskwire.inference.linking.tickers import ticker_marks
-from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.prediction import DocumentPrediction
 
-Marked = Callable[..., Reading]
+Marked = Callable[..., DocumentPrediction]
 GM = "isin:US37045V1008"
 
 
@@ -28,11 +28,11 @@ def watching(*entities: dict[str, object]) -> Linker:
     return Linker(Watchlist(tuple(WatchedEntity.model_validate(one) for one in entities)))
 
 
-def entities(linker: Linker, reading: Reading) -> list[tuple[str, str]]:
+def entities(linker: Linker, reading: DocumentPrediction) -> list[tuple[str, str]]:
     return [(one.text, one.entity) for one in linker.link(reading)]
 
 
-def followed(linker: Linker, reading: Reading) -> list[str]:
+def followed(linker: Linker, reading: DocumentPrediction) -> list[str]:
     return [one.text for one in linker.link(reading) if one.followed]
 
 

@@ -10,8 +10,8 @@ import pytest
 from riskwire.errors import BundleError
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.reading import Reading
-from riskwire.inference.model.sentences import Document
+from riskwire.inference.model.prediction import DocumentPrediction
+from riskwire.inference.model.sentences import TextDocument
 from riskwire.settings import InferenceSettings
 
 DEVELOPMENT = Path(__file__).parents[3] / ".cache" / "dev-bundle"
@@ -40,29 +40,29 @@ def bundle() -> Bundle:
     pytest.skip("no trained bundle here")
 
 
-def told(reading: Reading) -> list[object]:
+def told(reading: DocumentPrediction) -> list[object]:
     return [
-        (one.reading.sentiment, one.reading.topics, one.reading.names, one.reading.target_logits.tobytes())
+        (one.prediction.sentiment, one.prediction.topics, one.prediction.names, one.prediction.target_logits.tobytes())
         for one in reading.sentences
-        if one.reading.target_logits is not None
+        if one.prediction.target_logits is not None
     ]
 
 
-async def read(bundle: Bundle, documents: list[Document], **settings: object) -> list[list[object]]:
+async def read(bundle: Bundle, documents: list[TextDocument], **settings: object) -> list[list[object]]:
     precision = "int8" if "int8" in bundle.manifest.files else "fp16"
     given = InferenceSettings.model_validate({"precision": precision, "cache": 0, **settings})
     async with Engine(bundle, given) as engine:
-        return [told(one) for one in await engine.analyse(documents)]
+        return [told(one) for one in await engine.predict(documents)]
 
 
 async def test_neighbours_order_batches_and_threads_change_nothing(bundle: Bundle) -> None:
-    documents = [Document(text) for text in SENTENCES]
+    documents = [TextDocument(text) for text in SENTENCES]
     together = await read(bundle, documents, threads=2)
     assert all(one and one[0] for one in together)
     order = list(range(len(documents)))
     for seed in (1, 2):
         random.Random(seed).shuffle(order)
-        crowd = [documents[at] for at in order] + [Document(f"Acme {seed} said {at}.") for at in range(30)]
+        crowd = [documents[at] for at in order] + [TextDocument(f"Acme {seed} said {at}.") for at in range(30)]
         shuffled = await read(bundle, crowd, threads=seed, token_budget=256 * seed)
         assert [shuffled[order.index(at)] for at in range(len(documents))] == together
     alone = [(await read(bundle, [document], threads=1))[0] for document in documents]

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.inference.model.sentences import LONGEST, Document
+from riskwire.inference.model.sentences import MAX_SENTENCE, TextDocument
 
 
 def cut(text: str) -> list[str]:
-    return [text[one.start : one.end] for one in Document(text).sentences()]
+    return [text[one.start : one.end] for one in TextDocument(text).sentence_spans()]
 
 
 @pytest.mark.parametrize(
@@ -27,17 +27,17 @@ def test_newswire_is_cut_at_the_ends_of_sentences_and_nowhere_else(sentences: li
 
 
 def test_a_title_too_long_for_a_sentence_is_read_in_parts_and_the_first_is_the_title() -> None:
-    document = Document.of_article("word " * 1_000, "It fell.")
-    places = list(document.sentences())
-    assert [place.title for place in places] == [True, False, False, False]
-    assert all(place.end - place.start <= LONGEST for place in places)
+    document = TextDocument.of_article("word " * 1_000, "It fell.")
+    places = list(document.sentence_spans())
+    assert [place.is_title for place in places] == [True, False, False, False]
+    assert all(place.end - place.start <= MAX_SENTENCE for place in places)
     assert "".join(document.content[one.start : one.end] for one in places).count("word") == 1_000
 
 
 def test_the_title_is_sentence_zero_and_offsets_are_into_title_newline_text() -> None:
-    document = Document.of_article("Acme falls", "It fell.\n\nIt fell again.")
-    places = list(document.sentences())
-    assert [place.title for place in places] == [True, False, False]
+    document = TextDocument.of_article("Acme falls", "It fell.\n\nIt fell again.")
+    places = list(document.sentence_spans())
+    assert [place.is_title for place in places] == [True, False, False]
     assert document.content == "Acme falls\nIt fell.\n\nIt fell again."
     assert [document.content[place.start : place.end] for place in places] == [
         "Acme falls",
@@ -47,14 +47,14 @@ def test_the_title_is_sentence_zero_and_offsets_are_into_title_newline_text() ->
 
 
 def test_an_article_without_a_title_begins_with_its_text() -> None:
-    (place,) = Document.of_article("", "It fell.").sentences()
-    assert (place.title, place.start) == (False, 1)
+    (place,) = TextDocument.of_article("", "It fell.").sentence_spans()
+    assert (place.is_title, place.start) == (False, 1)
 
 
 @given(st.text(max_size=300), st.text(max_size=600))
 def test_sentences_are_in_order_apart_and_hold_every_character_but_white_space(title: str, text: str) -> None:
-    document = Document.of_article(title, text)
-    places = list(document.sentences())
+    document = TextDocument.of_article(title, text)
+    places = list(document.sentence_spans())
     held = set()
     end = 0
     for place in places:
@@ -68,6 +68,6 @@ def test_sentences_are_in_order_apart_and_hold_every_character_but_white_space(t
 
 def test_a_text_without_full_stops_is_cut_at_white_space_into_bounded_pieces() -> None:
     pieces = cut("word " * 3_000)
-    assert max(map(len, pieces)) <= LONGEST
+    assert max(map(len, pieces)) <= MAX_SENTENCE
     assert " ".join(pieces) == ("word " * 3_000).strip()
-    assert max(map(len, cut("x" * 5_000))) <= LONGEST
+    assert max(map(len, cut("x" * 5_000))) <= MAX_SENTENCE

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwire.inference.model import probabilities
-from riskwire.inference.model.probabilities import all_rounded, mean, rounded
-from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.model.sentences import Document, Sentence
+from riskwire.inference.model.prediction import DocumentPrediction, PredictedSentence, SentencePrediction
+from riskwire.inference.model.probabilities import mean, rounded, rounded_rows
+from riskwire.inference.model.sentences import SentenceSpan, TextDocument
 from riskwire.inference.topics import topics_of
 
 LABELS = tuple("abcdefg")
@@ -23,13 +23,14 @@ share = st.one_of(st.sampled_from([0.0, 0.0001, 0.25, 1.0]), st.floats(0.0, 1.0)
 row = st.lists(share, min_size=len(LABELS), max_size=len(LABELS)).filter(lambda shares: sum(shares) > 0.0)
 
 
-def reading(sentences: Sequence[Sequence[float]]) -> Reading:
+def reading(sentences: Sequence[Sequence[float]]) -> DocumentPrediction:
     """A document whose sentences say this of each topic; one of no shares says nothing."""
-    return Reading(
-        Document("x"),
+    return DocumentPrediction(
+        TextDocument("x"),
         tuple(
-            ReadSentence(
-                Sentence(0, 1), SentenceReading((0.0, 1.0, 0.0), tuple(one), (), np.zeros((0, 2), np.int32), None)
+            PredictedSentence(
+                SentenceSpan(0, 1),
+                SentencePrediction((0.0, 1.0, 0.0), tuple(one), (), np.zeros((0, 2), np.int32), None),
             )
             for one in sentences
         ),
@@ -38,7 +39,7 @@ def reading(sentences: Sequence[Sequence[float]]) -> Reading:
 
 @given(st.lists(row, min_size=1, max_size=20))
 def test_many_rows_are_rounded_as_each_is_to_the_bit(rows: list[list[float]]) -> None:
-    assert all_rounded(np.array(rows)).tolist() == [list(rounded(one)) for one in rows]
+    assert rounded_rows(np.array(rows)).tolist() == [list(rounded(one)) for one in rows]
 
 
 def test_distributions_are_the_same_on_a_python_whose_sum_is_compensated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,14 +52,14 @@ def test_distributions_are_the_same_on_a_python_whose_sum_is_compensated(monkeyp
 
     monkeypatch.setattr(probabilities, "sum", compensated, raising=False)
     assert rounded(shares) == (0.6667, 0.1667, 0.1666)
-    assert [list(rounded(shares))] == all_rounded(np.array([shares])).tolist()
+    assert [list(rounded(shares))] == rounded_rows(np.array([shares])).tolist()
     assert mean(parts) == (0.2667, 0.4667, 0.2666)
 
 
 @pytest.mark.parametrize("bad", [0.0, float("inf"), float("nan")])
 def test_what_is_no_distribution_is_refused_among_others(bad: float) -> None:
     with pytest.raises(ValueError, match="not distributions"):
-        all_rounded(np.array([[0.5, 0.5], [bad, 0.0]]))
+        rounded_rows(np.array([[0.5, 0.5], [bad, 0.0]]))
 
 
 @given(st.lists(st.lists(st.one_of(row, st.just([])), max_size=5), max_size=6), st.sampled_from([0.0, 0.2, 0.5]))

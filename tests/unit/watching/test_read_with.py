@@ -10,7 +10,6 @@ from past import AT, World, article, entry, unwatch, watch
 from riskwire.bus import Message, Outgoing
 from riskwire.inference.linking import Linker
 from riskwire.inference.stage import InferStage
-from riskwire.inference.watches import Watches
 from riskwire.pipeline import Topic
 from riskwire.records import Analysis, Article, WatchlistChange
 from riskwire.settings import Settings
@@ -73,10 +72,3 @@ async def test_a_change_that_does_not_say_which_it_is_or_cannot_be_taken_is_none
     log = [article("a1", TITLE), other, article("a2", TITLE), watch(ACME, 3), other, article("a3", TITLE)]
     step = await stage(world).open(0, {}).process(messages(log))
     assert read_with(step.results) == {"a1": None, "a2": None, "a3": 3}
-
-
-def test_a_state_from_before_changes_were_numbered_is_taken_over() -> None:
-    old = watch(ACME).model_copy(update={"command": None})
-    watches = Watches({"watch/acme": old.to_bytes()})
-    assert watches.read_with is None
-    assert [one.id for one in watches.entries()] == ["acme"]

@@ -1,6 +1,6 @@
-"""From mentions to entities."""
+"""Linking: finds the mentions in a document and resolves each to an entity."""
 
 from riskwire.inference.linking.linker import LinkedMention, Linker
-from riskwire.inference.linking.linkers import Linkers
+from riskwire.inference.linking.linker_cache import LinkerCache
 
-__all__ = ["LinkedMention", "Linker", "Linkers"]
+__all__ = ["LinkedMention", "Linker", "LinkerCache"]

@@ -1,7 +1,7 @@
 """Listed companies: pytickersymbols (names, listings, ISINs) and the SEC's table (names, US tickers, CIKs).
 
-An entity id is never guessed: an ISIN is taken only where a company has exactly one that fits its country and that no
-other company claims; then the SEC's CIK; a name or ticker that two companies share finds neither.
+An entity id is never guessed. A company gets an ISIN only when it has exactly one that fits its country and that no
+other company has. Otherwise it gets the SEC's CIK. A name or ticker that two companies share finds neither.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from riskwire.entities.names import DESCRIPTORS, acronyms, is_prefix, joined, na
 from riskwire.inference.linking.tables.build import TABLE
 
 _NOTE = re.compile(r"\s*/\s*(?:[A-Z]{2,4}\s*/?)?\s*$|\s*\([^()]*\)\s*$")
-_SHOUTED = re.compile(r"\b(?:[A-Z]{4,}|(?:INC|CO|LTD)\b)(?:'S\b)?")
+_CAPITALS = re.compile(r"\b(?:[A-Z]{4,}|(?:INC|CO|LTD)\b)(?:'S\b)?")
 _LISTED = ("NYSE:", "NASDAQ:", "CBOE:")
 ALIASES = TABLE.with_name("aliases.tsv")
 US = "US"
 Standing = Literal["constituent", "listed", "obscure"]
-"""A constituent of a large index may be meant by a short form or its initials; another listed company only by its name;
-one traded over the counter only by a name of two words or more ("Morgan" and "Congress" are companies, too)."""
+"""Which names find a company. A constituent of a large index is found by a short form or its initials, too. Another
+listed company is found only by its name. An obscure company, traded over the counter, is found only by a name of two
+words or more, because "Morgan" and "Congress" are companies, too."""
 _COUNTRY = {
     "united states": "US", "germany": "DE", "united kingdom": "GB", "france": "FR", "switzerland": "CH",
     "netherlands": "NL", "belgium": "BE", "spain": "ES", "italy": "IT", "sweden": "SE", "finland": "FI", "japan": "JP",
@@ -36,26 +37,34 @@ _COUNTRY = {
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """A listed company: `entity` is `isin:…` or `cik:…`, or None when the tables hold no id that is surely its own."""
+    """A listed company.
+
+    Attributes:
+        entity: `isin:…` or `cik:…`; None when the tables have no id that is certainly its own.
+        name: the first of its names.
+        keys: the words of each name (`name_key`).
+        tickers: (market, symbol); the market is `US` or the suffix that Yahoo uses (`L`, `DE`, `PA`, …).
+        names: its names as the tables write them.
+    """
 
     entity: str | None
     name: str
     keys: tuple[tuple[str, ...], ...]
     tickers: tuple[tuple[str, str], ...]
-    """(market, symbol); market is `US` or the suffix Yahoo uses (`L`, `DE`, `PA`, …)."""
     standing: Standing = "constituent"
     names: tuple[str, ...] = ()
-    """As the tables write them."""
 
     @property
     def display_name(self) -> str:
-        """The name as people write it: "MOODYS CORP /DE/" is "Moodys Corp"."""
+        """The name as people write it: "Moodys Corp" for "MOODYS CORP /DE/"."""
         name = _NOTE.sub("", self.name).strip()
-        return name if self.standing == "constituent" else _SHOUTED.sub(lambda word: word[0].capitalize(), name)
+        return name if self.standing == "constituent" else _CAPITALS.sub(lambda word: word[0].capitalize(), name)
 
 
 @dataclass(slots=True)
 class _Draft:
+    """A company while the sources are merged."""
+
     names: list[str]
     tickers: dict[tuple[str, str], None]
     isins: list[str]
@@ -64,7 +73,7 @@ class _Draft:
 
 
 class CompanyTable:
-    """Companies by name, by the beginning of a name, and by ticker."""
+    """Companies by name, by the first words of a name, by initials and by ticker."""
 
     def __init__(self, companies: Iterable[Company]) -> None:
         self._by_key: dict[str, Company | None] = {}
@@ -86,24 +95,32 @@ class CompanyTable:
                     _claim(self._by_acronym, symbol, company)
 
     def _claim_key(self, key: str, company: Company) -> None:
-        """A company with an ISIN goes before one without: "UBS" is the share, not the issuer of its notes."""
-        other = self._by_key.setdefault(key, company)
-        if other is None or other is company:
-            return
-        ranks = [bool(one.entity and one.entity.startswith("isin:")) for one in (other, company)]
-        self._by_key[key] = None if ranks[0] == ranks[1] else other if ranks[0] else company
+        """Lets a key find a company, unless two claim it. A company with an ISIN has precedence over one without.
 
-    def name_also(self, name: str, company: Company) -> None:
-        """Let a name mean a company, whoever else bears it."""
+        So "UBS" finds the company, not the issuer of its notes.
+        """
+        previous = self._by_key.setdefault(key, company)
+        if previous is None or previous is company:
+            return
+        if _has_isin(previous) == _has_isin(company):
+            self._by_key[key] = None
+        elif _has_isin(company):
+            self._by_key[key] = company
+
+    def add_alias(self, name: str, company: Company) -> None:
+        """Lets a name find a company, also when other companies have that name."""
         self._by_key[joined(name_key(name))] = company
 
     def exact(self, name: str) -> Company | None:
-        """The company of that name but for case, punctuation and legal form; None where there are two."""
+        """Returns the company with a name, ignoring case, punctuation and legal form; None when two have it."""
         return self._by_key.get(joined(name_key(name)))
 
     def by_name(self, name: str) -> Company | None:
-        """The company of that name, exact or short: "Ford" finds "Ford Motor Company", because no other company begins
-        so and what is missing only says what it does."""
+        """Returns the company with a name or short name.
+
+        "Ford" finds "Ford Motor Company", because no other name begins with it and the missing words only describe a
+        trade.
+        """
         key = name_key(name)
         if not key:
             return None
@@ -113,22 +130,25 @@ class CompanyTable:
         if (
             longer is not None
             and longer.standing == "constituent"
-            and any(is_prefix(key, one) and set(one[len(key) :]) <= DESCRIPTORS for one in longer.keys)
+            and any(is_prefix(key, known) and set(known[len(key) :]) <= DESCRIPTORS for known in longer.keys)
         ):
             return longer
         return None
 
     def by_ticker(self, market: str, symbol: str) -> Company | None:
-        """The company listed under a symbol on a market today."""
+        """Returns the company that is listed under a symbol on a market today."""
         return self._by_ticker.get((market, symbol.upper()))
 
     def by_acronym(self, initials: str) -> Company | None:
-        """The company whose US ticker is also the initials of its name ("GM", "AIG", "IBM")."""
+        """Returns the company whose US ticker is also the initials of its name ("GM", "AIG", "IBM")."""
         return self._by_acronym.get(initials)
 
 
 def agrees(name: str, company: Company) -> bool:
-    """Whether a name in a text can be that company's: tickers are given to others over the years, names tell."""
+    """Returns whether a name in a text can belong to a company that was found by its ticker.
+
+    Tickers pass to other companies over the years, so the ticker alone does not identify the company.
+    """
     key = name_key(name)
     if any(_alike(key, known) for known in company.keys):
         return True
@@ -136,73 +156,85 @@ def agrees(name: str, company: Company) -> bool:
     return any(initials in acronyms(" ".join(known)) for known in company.keys) or initials in acronyms(company.name)
 
 
-def _alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    if not one or not other:
+def _alike(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    """Returns whether two names can belong to one company: equal first words, or one is the beginning of the other."""
+    if not first or not second:
         return False
-    short, long = sorted((joined(one), joined(other)), key=len)
-    return one[0] == other[0] or short == long or (len(short) >= 4 and long.startswith(short))
+    short, long = sorted((joined(first), joined(second)), key=len)
+    return first[0] == second[0] or short == long or (len(short) >= 4 and long.startswith(short))
+
+
+def _has_isin(company: Company) -> bool:
+    return company.entity is not None and company.entity.startswith("isin:")
 
 
 def _claim(index: dict[Any, Company | None], key: Any, company: Company) -> None:
-    other = index.setdefault(key, company)
-    if other is not None and other is not company:
+    """Lets a key find a company, or none when two companies claim it."""
+    previous = index.setdefault(key, company)
+    if previous is not None and previous is not company:
         index[key] = None
 
 
 @cache
 def shipped_companies() -> CompanyTable:
-    """The table of the SEC's file that ships with riskwire and the installed pytickersymbols; half a second, once."""
-    from pytickersymbols import PyTickerSymbols  # noqa: PLC0415 - two megabytes of data, only where it is needed
+    """Returns the table of the shipped SEC file and the installed pytickersymbols; builds it once, in half a second."""
+    from pytickersymbols import PyTickerSymbols  # noqa: PLC0415 - loads two megabytes of data
 
     sec = gzip.decompress(TABLE.read_bytes()).decode()
     table = CompanyTable(merged(PyTickerSymbols().get_all_stocks(), sec.splitlines()))
     for line in ALIASES.read_text(encoding="utf-8").splitlines():
-        name, _, means = line.partition("\t")
+        alias, _, target = line.partition("\t")
         if not line.startswith("#"):
-            company = table.by_ticker(US, means) or table.by_name(means) or Company(None, means, (name_key(means),), ())
-            table.name_also(name, company)
+            company = table.by_ticker(US, target) or table.by_name(target)
+            table.add_alias(alias, company or Company(None, target, (name_key(target),), ()))
     return table
 
 
 def merged(stocks: Iterable[Mapping[str, Any]], sec: Iterable[str]) -> list[Company]:
-    """Companies of both sources; a row of the SEC's joins a stock where ticker and name, or the name alone, say that
-    they are the same."""
+    """Returns the companies of both sources, merged.
+
+    A row of the SEC is merged with a stock when ticker and name, or the name alone, show that they are one company.
+
+    Args:
+        stocks: stocks of pytickersymbols, which are constituents of indices.
+        sec: lines of the SEC's table.
+    """
     drafts: list[_Draft] = []
-    homes: dict[str, _Draft] = {}
+    us_stocks: dict[str, _Draft] = {}
     by_us_ticker: dict[str, _Draft] = {}
     by_key: dict[str, _Draft] = {}
     for stock in stocks:
-        draft = _Draft([str(stock["name"])], _listings(stock), _own_isins(stock), standing="constituent")
+        draft = _Draft([str(stock["name"])], _listings(stock), _plausible_isins(stock), standing="constituent")
         drafts.append(draft)
         by_key.setdefault(joined(name_key(draft.names[0])), draft)
         for market, symbol in draft.tickers:
             if market == US:
                 by_us_ticker.setdefault(symbol, draft)
         if _country(stock) == US:
-            homes[str(stock.get("symbol", "")).upper()] = draft
+            us_stocks[str(stock.get("symbol", "")).upper()] = draft
     rows = [(int(cik), name, listed) for cik, name, listed in (line.split("\t") for line in sec)]
     first_words = Counter(name_key(name)[:1] for _, name, _ in rows)
     for cik, name, listed in rows:
-        symbols = [one.partition(":")[2] for one in listed.split(" ")]
+        symbols = [listing.partition(":")[2] for listing in listed.split(" ")]
         key = name_key(name)
         listed_as = [
             stock_draft
             for symbol in symbols
             if (stock_draft := by_us_ticker.get(symbol)) is not None
-            and (homes.get(symbol) is stock_draft or _alike(key, name_key(stock_draft.names[0])))
+            and (us_stocks.get(symbol) is stock_draft or _alike(key, name_key(stock_draft.names[0])))
         ]
-        known: _Draft | None = listed_as[0] if listed_as else by_key.get(joined(key))
-        if known is None and first_words[key[:1]] == 1 and set(key[1:]) <= DESCRIPTORS:
+        match: _Draft | None = listed_as[0] if listed_as else by_key.get(joined(key))
+        if match is None and first_words[key[:1]] == 1 and set(key[1:]) <= DESCRIPTORS:
             short = by_key.get(key[0])  # "Ford" and "FORD MOTOR CO"
-            known = short if short is not None and name_key(short.names[0]) == key[:1] else None
-        if known is None or known.cik is not None:
-            known = _Draft([], {}, [], standing=_standing(listed))
-            drafts.append(known)
-        known.cik = f"{cik:010d}"
-        known.names.append(name)
-        known.tickers.update(dict.fromkeys((US, symbol) for symbol in symbols))
-    claims = Counter(isin for one in drafts for isin in one.isins)
-    return [_company(one, claims) for one in drafts]
+            match = short if short is not None and name_key(short.names[0]) == key[:1] else None
+        if match is None or match.cik is not None:
+            match = _Draft([], {}, [], standing=_standing(listed))
+            drafts.append(match)
+        match.cik = f"{cik:010d}"
+        match.names.append(name)
+        match.tickers.update(dict.fromkeys((US, symbol) for symbol in symbols))
+    claims = Counter(isin for draft in drafts for isin in draft.isins)
+    return [_company(draft, claims) for draft in drafts]
 
 
 def _company(draft: _Draft, claims: Mapping[str, int]) -> Company:
@@ -216,22 +248,22 @@ def _company(draft: _Draft, claims: Mapping[str, int]) -> Company:
 
 
 def _standing(listed: str) -> Standing:
-    return "listed" if any(one.startswith(_LISTED) for one in listed.split(" ")) else "obscure"
+    return "listed" if any(listing.startswith(_LISTED) for listing in listed.split(" ")) else "obscure"
 
 
 def _listings(stock: Mapping[str, Any]) -> dict[tuple[str, str], None]:
-    found: dict[tuple[str, str], None] = {}
+    tickers: dict[tuple[str, str], None] = {}
     for listing in stock.get("symbols", ()):
         symbol, _, market = str(listing["yahoo"]).upper().partition(".")
         exchange = str(listing["google"]).partition(":")[0]
         if market or exchange in {"NYSE", "NASDAQ", "NYSEAMERICAN", "OTCMKTS", symbol}:
-            found[(market or US, symbol)] = None
-    return found
+            tickers[(market or US, symbol)] = None
+    return tickers
 
 
-def _own_isins(stock: Mapping[str, Any]) -> list[str]:
+def _plausible_isins(stock: Mapping[str, Any]) -> list[str]:
     valid = [isin for isin in dict.fromkeys(stock.get("isins", ())) if is_isin(isin)]
-    if len(valid) > 1:  # share classes, depositary receipts, and mistakes: only the home country's can be the one
+    if len(valid) > 1:  # share classes, depositary receipts and mistakes: only the one of the home country can be right
         valid = [isin for isin in valid if isin[:2] == _country(stock)]
     return valid
 

@@ -1,9 +1,17 @@
-"""From mentions to entities.
+"""Links the mentions of a document to entities.
 
-In this order: the watchlist; a ticker that belongs to the mention and agrees with its name; the tables' exact names;
-a fuller name in the same article ("GM", "Moody" and "Nardelli" after "General Motors Corp", "Moody's Corp" and "Bob
-Nardelli"); the tables' short names; else the normalised name. Ids: `<watchlist id>`, `isin:US…`, `cik:0000320193`,
-`name:<slug>`. Pure: what an article's mentions resolve to depends on the article, the watchlist and the tables alone.
+A mention is resolved by the first of these that finds an entity:
+
+1. the watchlist;
+2. a ticker that belongs to the mention and agrees with its name;
+3. the exact names in the tables of companies;
+4. a fuller name in the same article: "GM", "Moody" and "Nardelli" are short for "General Motors Corp", "Moody's Corp"
+   and "Bob Nardelli";
+5. the short names in the tables;
+6. the normalised name.
+
+Ids are `<watchlist id>`, `isin:US…`, `cik:0000320193` and `name:<slug>`. Pure: the result depends on the article, the
+watchlist and the tables alone.
 """
 
 from __future__ import annotations
@@ -16,27 +24,31 @@ from typing import NamedTuple
 from riskwire.entities.names import acronyms, is_prefix, name_key
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
-from riskwire.inference.linking.meanings import COMPANIES, INITIALS, UNKNOWN, Meaning, Meanings
 from riskwire.inference.linking.mentions import Candidate, candidates
-from riskwire.inference.linking.publishers import dateline_end, is_publisher, names_nobody, speaks_of_others
+from riskwire.inference.linking.name_resolver import COMPANY_TYPES, INITIALS, UNRESOLVED, NameResolver, Resolution
+from riskwire.inference.linking.publishers import dateline_end, is_market_or_label, is_publisher, speaks_of_others
 from riskwire.inference.linking.watched import WatchedNames
+from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution
-from riskwire.inference.model.reading import Reading
 from riskwire.records import MentionType
 
 _SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
-_REMEMBERED = 16_384
-"""Names whose meaning is remembered."""
-_COMPARED = 300
-"""Mentions of an article, the first ones, that may be a short or the fuller form of one another: each is compared with
-each, and whoever writes thousands of names into one article means no one to read it. News has up to a hundred."""
+_CACHED_NAMES = 16_384
+"""Names whose resolution is cached."""
+_MAX_COMPARED = 300
+"""The first mentions of an article that are compared for short forms. Each is compared with each other one, and an
+article with thousands of names is hostile; news has up to a hundred."""
 
 
 class LinkedMention(NamedTuple):
-    """A mention in its document and what it resolves to.
+    """A mention in its document, and the entity it refers to.
 
-    `followed` says whether it may become a signal: a company or organisation, a country, or anything watched, and
-    neither a dateline nor a news agency naming itself. `speaker`: named as one who rates or comments on others.
+    Attributes:
+        sentence: the index of the sentence.
+        watched: the watchlist entry, when the entity is on the watchlist.
+        followed: whether it may become a signal. That is so for a company, an organisation, a country and any watched
+            entity, but not in a dateline and not for a news agency that names itself.
+        speaker: whether it is mentioned only as rating or commenting on others.
     """
 
     start: int
@@ -53,140 +65,146 @@ class LinkedMention(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Open:
+class _Mention:
     """A mention that is being resolved."""
 
     candidate: Candidate
     text: str
     sentence: int
-    meaning: Meaning = UNKNOWN
+    resolution: Resolution = UNRESOLVED
 
     @property
     def entity(self) -> str:
-        """Its entity, empty as long as it is not known."""
-        return self.meaning.entity
+        """The id of the entity; empty while it is unknown."""
+        return self.resolution.entity
 
 
-class _Fuller(NamedTuple):
-    """A mention that others may be short for: the words of its name, and its initials."""
+class _FullName(NamedTuple):
+    """A mention that others may be short for, with the words of its name and its initials."""
 
     key: tuple[str, ...]
     initials: frozenset[str]
-    mention: _Open
+    mention: _Mention
 
 
 class Linker:
-    """Resolves the mentions of an article against a watchlist and the tables of companies."""
+    """Resolves the mentions of articles against a watchlist and the tables of companies."""
 
     def __init__(self, watchlist: Watchlist | None = None, companies: CompanyTable | None = None) -> None:
         self.watchlist = watchlist or Watchlist()
         self._watched = WatchedNames(self.watchlist)
         self._companies = companies or shipped_companies()
-        self._meanings = Meanings(self._watched, self._companies)
-        # Most names come again and again, and what a name alone means never changes.
-        self._alone = lru_cache(maxsize=_REMEMBERED)(self._meanings.alone)
-        self._at_last = lru_cache(maxsize=_REMEMBERED)(self._meanings.at_last)
+        self._resolver = NameResolver(self._watched, self._companies)
+        # Most names recur, and the resolution of a name by itself never changes.
+        self._resolve_name = lru_cache(maxsize=_CACHED_NAMES)(self._resolver.resolve_name)
+        self._resolve_fallback = lru_cache(maxsize=_CACHED_NAMES)(self._resolver.resolve_fallback)
 
     @property
     def companies(self) -> CompanyTable:
-        """The tables of companies it knows."""
+        """The tables of companies."""
         return self._companies
 
-    def link(self, reading: Reading) -> list[LinkedMention]:
-        """The mentions of a document, in order."""
-        content = reading.document.content
-        mentions: list[_Open] = []
-        for at, read in enumerate(reading.sentences):
-            place = read.place
-            sentence = content[place.start : place.end]
-            for found in candidates(sentence, read.reading.names, self._watched, self._companies):
-                candidate = _with_own_possessive(sentence, found, self._meanings.owns_possessive)
-                mentions.append(_Open(candidate, sentence[candidate.start : candidate.end], at))
+    def link(self, prediction: DocumentPrediction) -> list[LinkedMention]:
+        """Returns the mentions of a document, in order."""
+        mentions = self._mentions(prediction)
         for mention in mentions:
             candidate = mention.candidate
-            by_name = candidate.mark is None and candidate.watched is None
-            mention.meaning = (
-                self._alone(mention.text, candidate.kind) if by_name else self._meanings.surely(mention.text, candidate)
-            )
+            if candidate.mark is None and candidate.watched is None:
+                mention.resolution = self._resolve_name(mention.text, candidate.kind)
+            else:
+                mention.resolution = self._resolver.resolve_certain(mention.text, candidate)
         if len(mentions) > 1:
-            self._resolve_short_forms(mentions[:_COMPARED])
+            self._resolve_short_forms(mentions[:_MAX_COMPARED])
         for mention in mentions:
             if not mention.entity:
-                mention.meaning = self._at_last(mention.text, mention.candidate.kind)
-        dateline = _dateline(reading) if mentions else range(0)
-        return [_placed(reading, mention, dateline) for mention in mentions if mention.entity]
+                mention.resolution = self._resolve_fallback(mention.text, mention.candidate.kind)
+        dateline = _dateline(prediction) if mentions else range(0)
+        return [_linked(prediction, mention, dateline) for mention in mentions if mention.entity]
 
-    def _resolve_short_forms(self, mentions: Sequence[_Open]) -> None:
-        """Names that stand for a fuller name of the same article; where two fuller names fit, for none."""
-        fuller = [
-            _Fuller(name_key(one.text), _initials(one), one)
-            for one in mentions
-            if one.candidate.kind in {"ORG", "PER"} and _is_proper(one.text) and not is_publisher(one.text)
+    def _mentions(self, prediction: DocumentPrediction) -> list[_Mention]:
+        content = prediction.document.content
+        mentions: list[_Mention] = []
+        for index, sentence in enumerate(prediction.sentences):
+            text = content[sentence.span.start : sentence.span.end]
+            for trimmed_candidate in candidates(text, sentence.prediction.names, self._watched, self._companies):
+                candidate = _with_own_possessive(text, trimmed_candidate, self._resolver.owns_possessive)
+                mentions.append(_Mention(candidate, text[candidate.start : candidate.end], index))
+        return mentions
+
+    def _resolve_short_forms(self, mentions: Sequence[_Mention]) -> None:
+        """Resolves names that are short for a fuller name of the same article, if only one entity fits."""
+        full_names = [
+            _FullName(name_key(mention.text), _initials(mention), mention)
+            for mention in mentions
+            if mention.candidate.kind in {"ORG", "PER"} and _is_proper(mention.text) and not is_publisher(mention.text)
         ]
         for mention in mentions:
-            kind = mention.candidate.kind
-            if mention.entity and not mention.meaning.weak:
+            if mention.entity and not mention.resolution.weak:
                 continue
-            if is_publisher(mention.text) or names_nobody(mention.text):
+            if is_publisher(mention.text) or is_market_or_label(mention.text):
                 continue
             key = name_key(mention.text)
-            plain = mention.text.replace(".", "")
-            initials = plain if INITIALS.fullmatch(plain) else ""
+            undotted = mention.text.replace(".", "")
+            initials = undotted if INITIALS.fullmatch(undotted) else ""
             fits = [
-                one.mention
-                for one in fuller
-                if one.mention is not mention and _is_short_for(mention, key, initials, one)
+                full.mention
+                for full in full_names
+                if full.mention is not mention and _is_short_for(mention, key, initials, full)
             ]
-            for one in fits:
-                if not one.entity:
-                    one.meaning = self._at_last(one.text, one.candidate.kind)
-            meant = {one.entity: one for one in reversed(fits) if one.entity}
-            if len(meant) == 1:
-                (one,) = meant.values()
-                mention.meaning = mention.meaning._replace(
-                    entity=one.entity, name=one.meaning.name, watched=one.meaning.watched
+            for full_mention in fits:
+                if not full_mention.entity:
+                    full_mention.resolution = self._resolve_fallback(full_mention.text, full_mention.candidate.kind)
+            by_entity = {full_mention.entity: full_mention for full_mention in reversed(fits) if full_mention.entity}
+            if len(by_entity) == 1:
+                (full_mention,) = by_entity.values()
+                mention.resolution = mention.resolution._replace(
+                    entity=full_mention.entity,
+                    name=full_mention.resolution.name,
+                    watched=full_mention.resolution.watched,
                 )
-                if kind in {"PER", "LOC"} and one.candidate.kind == "ORG":
+                if mention.candidate.kind in {"PER", "LOC"} and full_mention.candidate.kind == "ORG":
                     mention.candidate = replace(mention.candidate, kind="ORG")
 
 
-def _dateline(reading: Reading) -> range:
-    """Where in the document the dateline of its text is."""
-    for read in reading.sentences:
-        if not read.place.title:
-            start = read.place.start
-            return range(start, start + dateline_end(reading.document.content[start : read.place.end]))
+def _dateline(prediction: DocumentPrediction) -> range:
+    """Returns the offsets of the dateline in the document; empty when the text has none."""
+    for sentence in prediction.sentences:
+        if not sentence.span.is_title:
+            start = sentence.span.start
+            return range(start, start + dateline_end(prediction.document.content[start : sentence.span.end]))
     return range(0)
 
 
-def _placed(reading: Reading, mention: _Open, dateline: range) -> LinkedMention:
-    read = reading.sentences[mention.sentence]
-    place, candidate, meaning = read.place, mention.candidate, mention.meaning
-    sentence = reading.document.content[place.start : place.end]
+def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) -> LinkedMention:
+    sentence = prediction.sentences[mention.sentence]
+    span, candidate, resolution = sentence.span, mention.candidate, mention.resolution
+    text = prediction.document.content[span.start : span.end]
     kind = candidate.kind
-    identified = not meaning.entity.startswith("name:")
+    identified = not resolution.entity.startswith("name:")
     named = identified or _is_proper(mention.text)
-    known = kind == "ORG" or identified  # a code that no table knows names nobody
-    followed = meaning.country or (kind in COMPANIES and named and known and not names_nobody(mention.text))
-    ignored = place.start + candidate.start in dateline or is_publisher(mention.text)
+    known = kind == "ORG" or identified  # a ticker that no table lists is not a target
+    is_target = resolution.country or (
+        kind in COMPANY_TYPES and named and known and not is_market_or_label(mention.text)
+    )
+    ignored = span.start + candidate.start in dateline or is_publisher(mention.text)
     return LinkedMention(
-        start=place.start + candidate.start,
-        end=place.start + candidate.end,
+        start=span.start + candidate.start,
+        end=span.start + candidate.end,
         text=mention.text,
         type=kind,
         sentence=mention.sentence,
-        entity=meaning.entity,
-        name=meaning.name,
-        sentiment=read.reading.toward(candidate.start, candidate.end),
-        watched=meaning.watched,
-        followed=meaning.watched is not None or (followed and not ignored),
-        speaker=kind in COMPANIES and speaks_of_others(sentence, candidate.start, candidate.end),
+        entity=resolution.entity,
+        name=resolution.name,
+        sentiment=sentence.prediction.toward(candidate.start, candidate.end),
+        watched=resolution.watched,
+        followed=resolution.watched is not None or (is_target and not ignored),
+        speaker=kind in COMPANY_TYPES and speaks_of_others(text, candidate.start, candidate.end),
     )
 
 
 @lru_cache(maxsize=16_384)
 def _is_proper(text: str) -> bool:
-    """Whether every word but "of", "and" and the like begins with a capital or a digit."""
+    """Returns whether every word except "of", "and" and the like begins with a capital or a digit."""
     words = text.split()
     return (
         bool(words)
@@ -197,32 +215,38 @@ def _is_proper(text: str) -> bool:
     )
 
 
-def _is_short_for(mention: _Open, key: tuple[str, ...], initials: str, fuller: _Fuller) -> bool:
-    long, one = fuller.key, fuller.mention
-    begins = is_prefix(key, long) and long[len(key)] != "and"
-    if mention.candidate.kind in {"PER", "LOC"}:
-        if mention.candidate.kind == "PER" and one.candidate.kind == "PER":
-            return _is_last_name(key, long)
-        watched = one.meaning.watched is not None
-        surely = one.candidate.mark is not None or watched or one.entity.startswith("isin:")
-        return surely and (key == long or (begins and mention.candidate.kind == "PER"))
-    return one.candidate.kind == "ORG" and (begins or initials in fuller.initials)
+def _is_short_for(mention: _Mention, key: tuple[str, ...], initials: str, full: _FullName) -> bool:
+    """Returns whether a mention can be a short form of a fuller name.
+
+    Args:
+        key: the words of the mention's name.
+        initials: the mention's text when it can be initials, otherwise empty.
+    """
+    begins = is_prefix(key, full.key) and full.key[len(key)] != "and"
+    kind, full_kind = mention.candidate.kind, full.mention.candidate.kind
+    if kind in {"PER", "LOC"}:
+        if kind == "PER" and full_kind == "PER":
+            return _is_last_name(key, full.key)
+        watched = full.mention.resolution.watched is not None
+        sure = full.mention.candidate.mark is not None or watched or full.mention.entity.startswith("isin:")
+        return sure and (key == full.key or (begins and kind == "PER"))
+    return full_kind == "ORG" and (begins or initials in full.initials)
 
 
 def _is_last_name(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
     return len(short) == 1 and len(long) > 1 and long[-1] == short[0]
 
 
-def _initials(mention: _Open) -> frozenset[str]:
+def _initials(mention: _Mention) -> frozenset[str]:
     mark = mention.candidate.mark
-    found = acronyms(mention.text)
-    return found | {mark.symbol} if mark is not None else found
+    initials = acronyms(mention.text)
+    return initials | {mark.symbol} if mark is not None else initials
 
 
 def _with_own_possessive(sentence: str, candidate: Candidate, owns: Callable[[str], bool]) -> Candidate:
-    """Give back an 's that is part of a name: "Moody's", "Macy's"."""
+    """Returns a candidate with the 's that trimming cut off, if it is part of the name: "Moody's", "Macy's"."""
     after = sentence[candidate.end : candidate.end + 2]
-    if after not in {"'s", "’s"} or candidate.kind not in COMPANIES:
+    if after not in {"'s", "’s"} or candidate.kind not in COMPANY_TYPES:
         return candidate
-    whole = sentence[candidate.start : candidate.end + 2]
-    return replace(candidate, end=candidate.end + 2) if owns(whole) else candidate
+    extended = sentence[candidate.start : candidate.end + 2]
+    return replace(candidate, end=candidate.end + 2) if owns(extended) else candidate

@@ -1,5 +1,4 @@
-"""Which spans of a sentence name something: the model's names, the marks of tickers and the watchlist's names, one of
-each where they overlap. Pure."""
+"""Finds the mentions in a sentence: the model's names, ticker marks and watchlist names, without overlaps. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +10,28 @@ from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
 from riskwire.inference.linking.watched import WatchedNames
-from riskwire.inference.model.decode import NamedSpan, trimmed
+from riskwire.inference.model.named_spans import NamedSpan, trimmed
 from riskwire.records import MentionType
 
-_LONGEST = 200
+_MAX_NAME = 200
+"""Characters of a name."""
 _KINDS: dict[str, MentionType] = {"PER": "PER", "ORG": "ORG", "LOC": "LOC"}
-"""What the model's names are; the rest is MISC."""
-_NEAR = 2
+"""The types of the model's names; any other kind is MISC."""
+_MAX_GAP = 2
 """Characters between a name and the ticker mark that belongs to it."""
+_MAX_NAME_STARTS = 4
+"""Possible starts of a name before a ticker mark. With more, the run of capitalised words is not a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A span of a sentence, what it seems to be, and what is known of it: its ticker, its watchlist entity."""
+    """A span of a sentence that may be a mention.
+
+    Attributes:
+        kind: the apparent type.
+        mark: the ticker mark that belongs to it.
+        watched: the watchlist entry whose name it contains.
+    """
 
     start: int
     end: int
@@ -35,23 +43,29 @@ class Candidate:
 def candidates(
     sentence: str, names: Sequence[NamedSpan], watched: WatchedNames, companies: CompanyTable
 ) -> list[Candidate]:
-    """The mentions of a sentence in order; none overlaps another."""
+    """Returns the candidates in a sentence, in order; no two overlap.
+
+    Args:
+        names: the names that the model found.
+    """
     marks = ticker_marks(sentence)
     if not (names or marks or watched):
         return []
-    found = _without_marks(sentence, names, marks)
-    if len(found) > 1:
-        found = _hyphenated(sentence, found, lambda name: companies.exact(name) is not None or watched.by_name(name))
+    mentions = _without_marks(sentence, names, marks)
+    if len(mentions) > 1:
+        mentions = _join_hyphenated(
+            sentence, mentions, lambda name: companies.exact(name) is not None or watched.by_name(name)
+        )
     if marks:
-        found = _with_tickers(sentence, found, marks, companies)
+        mentions = _with_tickers(sentence, mentions, marks, companies)
     if watched:
-        found = _with_watched(sentence, found, watched)
-    return sorted(found, key=lambda one: one.start) if len(found) > 1 else found
+        mentions = _with_watched(sentence, mentions, watched)
+    return sorted(mentions, key=lambda mention: mention.start) if len(mentions) > 1 else mentions
 
 
 def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[TickerMark]) -> list[Candidate]:
-    """The model's names, cut short where a ticker mark begins; what lies inside a mark is none."""
-    kept = []
+    """Returns the model's names, cut where a ticker mark begins. A name inside a mark is dropped."""
+    mentions = []
     for name in names:
         start, end = name.start, name.end
         for mark in marks:
@@ -59,50 +73,55 @@ def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[Ti
                 end = mark.start if start < mark.start else start
         start, end = trimmed(sentence, start, end)
         text = sentence[start:end]
-        if start + 1 < end <= start + _LONGEST and (text.isalpha() or any(map(str.isalpha, text))):
-            kept.append(Candidate(start, end, _KINDS.get(name.kind, "MISC")))
-    return kept
+        if start + 1 < end <= start + _MAX_NAME and (text.isalpha() or any(map(str.isalpha, text))):
+            mentions.append(Candidate(start, end, _KINDS.get(name.kind, "MISC")))
+    return mentions
 
 
-def _hyphenated(sentence: str, found: list[Candidate], known: Callable[[str], object]) -> list[Candidate]:
-    """Two names at a hyphen are one where the whole is known: "Hewlett-Packard", not "Fiat-Chrysler"."""
-    whole: list[Candidate] = []
-    for one in found:
-        before = whole[-1] if whole else None
-        if before and sentence[before.end : one.start] == "-" and known(sentence[before.start : one.end]):
-            whole[-1] = Candidate(before.start, one.end, "ORG")
+def _join_hyphenated(sentence: str, mentions: list[Candidate], known: Callable[[str], object]) -> list[Candidate]:
+    """Joins two names at a hyphen where the joined name is known: "Hewlett-Packard", but not "Fiat-Chrysler"."""
+    joined: list[Candidate] = []
+    for mention in mentions:
+        previous = joined[-1] if joined else None
+        if previous and sentence[previous.end : mention.start] == "-" and known(sentence[previous.start : mention.end]):
+            joined[-1] = Candidate(previous.start, mention.end, "ORG")
         else:
-            whole.append(one)
-    return whole
+            joined.append(mention)
+    return joined
 
 
 def _with_tickers(
-    sentence: str, found: list[Candidate], marks: Sequence[TickerMark], companies: CompanyTable
+    sentence: str, mentions: list[Candidate], marks: Sequence[TickerMark], companies: CompanyTable
 ) -> list[Candidate]:
-    """A mark belongs to the name right before it; without one it is a mention itself."""
-    names = list(found)
-    taken: set[int] = set()  # where marks end that belong to a name: one right behind belongs to the same
+    """Adds ticker marks to the names right before them. A mark without a name becomes a mention itself."""
+    mentions = list(mentions)
+    attached_ends: set[int] = set()  # ends of marks that belong to a name; a mark right after one belongs to it too
     for mark in marks:
-        if taken.intersection(range(mark.start - _NEAR, mark.start + 1)):
-            taken.add(mark.end)
+        if attached_ends.intersection(range(mark.start - _MAX_GAP, mark.start + 1)):
+            attached_ends.add(mark.end)
             continue
-        if not mark.alone:
-            at = next((at for at, one in enumerate(names) if 0 <= mark.start - one.end <= _NEAR), None)
-            if at is not None:
-                names[at] = replace(names[at], kind="ORG", mark=names[at].mark or mark)
-                taken.add(mark.end)
+        if not mark.is_cashtag:
+            named = next(
+                (index for index, mention in enumerate(mentions) if 0 <= mark.start - mention.end <= _MAX_GAP), None
+            )
+            if named is not None:
+                mentions[named] = replace(mentions[named], kind="ORG", mark=mentions[named].mark or mark)
+                attached_ends.add(mark.end)
                 continue
-            if span := _unnamed(sentence, mark, companies):
-                names = [one for one in names if one.end <= span[0] or one.start >= span[1]]
-                names.append(Candidate(*span, "ORG", mark=mark))
-                taken.add(mark.end)
+            if span := _missed_name(sentence, mark, companies):
+                mentions = [mention for mention in mentions if mention.end <= span[0] or mention.start >= span[1]]
+                mentions.append(Candidate(*span, "ORG", mark=mark))
+                attached_ends.add(mark.end)
                 continue
-        names.append(Candidate(mark.symbol_start, mark.symbol_end, "INSTRUMENT", mark=mark))
-    return names
+        mentions.append(Candidate(mark.symbol_start, mark.symbol_end, "INSTRUMENT", mark=mark))
+    return mentions
 
 
-def _unnamed(sentence: str, mark: TickerMark, companies: CompanyTable) -> tuple[int, int] | None:
-    """The name before a mark where the model saw none: the longest that agrees with the ticker, else all of it."""
+def _missed_name(sentence: str, mark: TickerMark, companies: CompanyTable) -> tuple[int, int] | None:
+    """Returns the name before a ticker mark that the model missed.
+
+    It is the longest run of words that agrees with the ticker, otherwise the run of all capitalised words.
+    """
     spans = name_before(sentence, mark.start)
     company = companies.by_ticker(mark.market, mark.symbol)
     if company is not None:
@@ -111,29 +130,32 @@ def _unnamed(sentence: str, mark: TickerMark, companies: CompanyTable) -> tuple[
                 return trimmed(sentence, start, end)
     spans = [(start, end) for start, end in spans if not LEGAL.issuperset(words_of_name(sentence[start:end]))]
     last = spans[0][1] if spans else 0
-    owner = max(sentence.rfind("'s ", 0, last), sentence.rfind("’s ", 0, last))
-    spans = [(start, end) for start, end in spans if start > owner]  # "Canada's Potash Corp"
-    return trimmed(sentence, *spans[0]) if spans and len(spans) <= 4 else None
+    possessive = max(sentence.rfind("'s ", 0, last), sentence.rfind("’s ", 0, last))
+    spans = [(start, end) for start, end in spans if start > possessive]  # "Canada's Potash Corp"
+    return trimmed(sentence, *spans[0]) if spans and len(spans) <= _MAX_NAME_STARTS else None
 
 
-def _with_watched(sentence: str, found: list[Candidate], watched: WatchedNames) -> list[Candidate]:
-    """A watchlist name is a mention though the model missed it; inside a longer name it counts only where the rest
-    says no more than the legal form or the trade ("Apple Inc", not "Apple Records", not "Henry Ford")."""
-    mentions = found
+def _with_watched(sentence: str, mentions: list[Candidate], watched: WatchedNames) -> list[Candidate]:
+    """Adds watchlist names, also those that the model missed.
+
+    Inside a longer name, a watchlist name counts only where the other words are a legal form or a trade: in "Apple
+    Inc", but not in "Apple Records" or "Henry Ford".
+    """
     for span in watched.find(sentence):
-        over = [one for one in mentions if one.start < span.end and one.end > span.start]
-        longer = [one for one in over if one.start <= span.start and one.end >= span.end]
-        if any(not _same_thing(sentence, one, span.start, span.end) for one in longer):
+        overlapping = [mention for mention in mentions if mention.start < span.end and mention.end > span.start]
+        longer = [mention for mention in overlapping if mention.start <= span.start and mention.end >= span.end]
+        if any(not _is_same_name(sentence, mention, span.start, span.end) for mention in longer):
             continue
-        start = min([span.start, *(one.start for one in longer)])
-        end = max([span.end, *(one.end for one in longer)])
+        start = min([span.start, *(mention.start for mention in longer)])
+        end = max([span.end, *(mention.end for mention in longer)])
         kind: MentionType = longer[0].kind if longer else "ORG"
-        mark = next((one.mark for one in over if one.mark), None)
-        mentions = [one for one in mentions if one not in over]
+        mark = next((mention.mark for mention in overlapping if mention.mark), None)
+        mentions = [mention for mention in mentions if mention not in overlapping]
         mentions.append(Candidate(start, end, kind, mark=mark, watched=span.entity))
     return mentions
 
 
-def _same_thing(sentence: str, longer: Candidate, start: int, end: int) -> bool:
-    rest = words_of_name(sentence[longer.start : start] + " " + sentence[end : longer.end])
-    return all(word in LEGAL or word in DESCRIPTORS for word in rest)
+def _is_same_name(sentence: str, longer: Candidate, start: int, end: int) -> bool:
+    """Returns whether a longer name adds only a legal form or a trade to the name at `start` to `end`."""
+    added = words_of_name(sentence[longer.start : start] + " " + sentence[end : longer.end])
+    return all(word in LEGAL or word in DESCRIPTORS for word in added)

@@ -1,6 +1,6 @@
-"""Countries: the places that risk officers watch. Pure.
+"""Recognises countries, the places that risk officers watch. Pure.
 
-Names and codes are those of the CLDR, by Babel; beside them the forms newspapers use.
+Names and codes come from the CLDR, through Babel; `_NEWSPAPER_FORMS` adds the forms that newspapers use.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from babel import Locale
 
 from riskwire.entities.names import joined, words_of_name
 
-_ALSO = {
+_NEWSPAPER_FORMS = {
     "US": ("U.S.", "US", "USA", "U.S.A.", "United States of America", "America", "U.S"),
     "GB": ("UK", "U.K.", "Britain", "Great Britain", "U.K"),
     "AE": ("UAE", "U.A.E.", "Emirates"),
@@ -35,15 +35,16 @@ _ALSO = {
 
 @cache
 def _countries() -> dict[str, str]:
+    """Returns the usual name of each country by the keys of its names."""
     territories = {
         code: name for code, name in Locale("en").territories.items() if len(code) == 2 and code not in _NOT_COUNTRIES
     }
-    known = {joined(words_of_name(name)): name for name in territories.values()}
-    for code, names in _ALSO.items():
-        name = names[0] if code in {"HK", "TR"} else territories[code]
-        known[joined(words_of_name(territories[code]))] = name
-        known.update({joined(words_of_name(other)): name for other in names})
-    return known
+    names_by_key = {joined(words_of_name(name)): name for name in territories.values()}
+    for code, forms in _NEWSPAPER_FORMS.items():
+        name = forms[0] if code in {"HK", "TR"} else territories[code]
+        names_by_key[joined(words_of_name(territories[code]))] = name
+        names_by_key.update({joined(words_of_name(form)): name for form in forms})
+    return names_by_key
 
 
 _NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO", "AQ"})
@@ -51,6 +52,7 @@ _NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO", "AQ"})
 
 @lru_cache(maxsize=16_384)
 def country(name: str) -> str | None:
-    """The usual name of a country, or None for what is none."""
+    """Returns the usual name of a country, or None for another name."""
     words = words_of_name(name)
-    return _countries().get(joined(words)) or (_countries().get(joined(words[1:])) if words[:1] == ("the",) else None)
+    names = _countries()
+    return names.get(joined(words)) or (names.get(joined(words[1:])) if words[:1] == ("the",) else None)

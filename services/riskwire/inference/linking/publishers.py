@@ -1,7 +1,7 @@
-"""Who publishes and who comments: names that are in a text without its being about them. Pure.
+"""Recognises names that a text is not about: publishers, markets, labels, and those who comment on others. Pure.
 
-A news agency that names itself ("DETROIT (Reuters) -", "told Reuters") is not what the story is about; a rating agency
-or a broker that speaks of others ("Moody's cuts …", "JPMorgan downgrades …") hardly is.
+A news agency that names itself ("DETROIT (Reuters) -", "told Reuters") is not a subject of the story. A rating agency
+or a broker that comments on others ("Moody's cuts …", "JPMorgan downgrades …") is hardly one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from riskwire.entities.names import joined, name_key
 
-#: Agencies, papers, broadcasters and wires that are quoted as sources. A company that owns one ("Thomson Reuters",
-#: "News Corp") is not here. On a watchlist such a name is a target like any other.
+#: Agencies, papers, broadcasters and wires that are quoted as sources, without the companies that own them ("Thomson
+#: Reuters", "News Corp"). On a watchlist, such a name is a target like any other.
 PUBLISHERS = frozenset(
     joined(name_key(name))
     for name in (
@@ -27,46 +27,25 @@ PUBLISHERS = frozenset(
         *("Yonhap", "EFE", "MNI", "Thomson Reuters I/B/E/S", "Breakingviews", "USA Today", "Los Angeles Times"),
     )
 )
-#: Measures and places of the market: what they do is what everything does.
+#: Indices, exchanges and other names of the market, which move with all news.
 MARKETS = frozenset(
     joined(name_key(name))
     for name in (
         *("Dow", "Dow Jones", "Dow Jones industrial average", "Dow industrials", "S&P", "S&P 500", "S and P"),
         *("Standard & Poor's 500", "Nasdaq", "Nasdaq Composite", "Nasdaq 100", "Russell 2000", "FTSE", "FTSE 100"),
-        *(
-            "FTSEurofirst 300",
-            "DAX",
-            "CAC",
-            "CAC 40",
-            "Nikkei",
-            "Nikkei 225",
-            "Topix",
-            "Hang Seng",
-            "Stoxx",
-            "STOXX 600",
-        ),
-        *(
-            "STOXX 600",
-            "VIX",
-            "Wall Street",
-            "Wall St",
-            "NYSE",
-            "New York Stock Exchange",
-            "TSX",
-            "MSCI",
-            "Sensex",
-            "Nifty",
-        ),
+        *("FTSEurofirst 300", "DAX", "CAC", "CAC 40", "Nikkei", "Nikkei 225", "Topix", "Hang Seng", "Stoxx"),
+        *("STOXX 600", "VIX", "Wall Street", "Wall St", "NYSE", "New York Stock Exchange", "TSX", "MSCI", "Sensex"),
+        *("Nifty",),
     )
 )
-#: Words in capitals that head a title and name nobody.
+#: Labels at the start of a title, and abbreviations that are not names.
 _LABELS = re.compile(
     r"(?:FACTBOX|ANALYSIS|TIMELINE|UPDATE(?: \d+)?|WRAPUP(?: \d+)?|INSTANT VIEW|Q\s?\+\s?A|EXCLUSIVE|SPECIAL REPORT|"
     r"SCENARIOS|PREVIEW|SNAPSHOT|HIGHLIGHTS|CORRECTED|REFILE|TABLE|TEXT|POLL|BREAKING|INTERVIEW|Q[1-4]|CEO|CFO|COO|"
     r"GDP|IPO|Chapter 11)",
     re.IGNORECASE,
 )
-#: Agencies whose trade is to rate others.
+#: Rating agencies.
 RATERS = frozenset(
     joined(name_key(name))
     for name in (
@@ -103,30 +82,30 @@ _SPEAKER_OF = re.compile(r"(?:analysts?|economists?|strategists?)\s+(?:at|with|f
 
 @lru_cache(maxsize=16_384)
 def is_publisher(name: str) -> bool:
-    """Whether a name is that of a news agency, paper or broadcaster."""
+    """Returns whether a name belongs to a news agency, paper or broadcaster."""
     return joined(name_key(name)) in PUBLISHERS
 
 
 @lru_cache(maxsize=16_384)
 def is_rater(name: str) -> bool:
-    """Whether a name is that of a rating agency."""
+    """Returns whether a name belongs to a rating agency."""
     return joined(name_key(name)) in RATERS
 
 
 @lru_cache(maxsize=16_384)
-def names_nobody(name: str) -> bool:
-    """Whether a name is a market, an index, or a label such as FACTBOX."""
+def is_market_or_label(name: str) -> bool:
+    """Returns whether a name is a market, an index, or a label such as FACTBOX."""
     return joined(name_key(name)) in MARKETS or _LABELS.fullmatch(name.strip()) is not None
 
 
 def dateline_end(sentence: str) -> int:
-    """Where a dateline ("DETROIT (Reuters) - ") ends; 0 when the sentence has none."""
-    found = _DATELINE.match(sentence)
-    return found.end() if found else 0
+    """Returns the end of a dateline ("DETROIT (Reuters) - "), or 0 for a sentence without one."""
+    match = _DATELINE.match(sentence)
+    return match.end() if match else 0
 
 
 def speaks_of_others(sentence: str, start: int, end: int) -> bool:
-    """Whether the name at `start` to `end` is there as the one who rates, recommends or comments."""
+    """Returns whether the sentence names `start` to `end` only as rating, recommending or commenting on others."""
     after = sentence[end : end + 120]
     if _RECOMMENDS.match(after):
         return True

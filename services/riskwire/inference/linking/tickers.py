@@ -1,4 +1,4 @@
-"""Marks that name a listed instrument: `$AAPL`, `(NYSE: GM)`, `( GM.N )`, `<GM.N>`, `GM.N`. Pure."""
+"""Finds ticker marks: `$AAPL`, `(NYSE: GM)`, `( GM.N )`, `<GM.N>`, `GM.N`. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from riskwire.inference.linking.companies import US
 
-#: Reuters codes of exchanges and the suffix Yahoo uses (`US` for American markets).
+#: For each exchange code of Reuters, the suffix that Yahoo uses (`US` for American markets).
 _REUTERS = {
     **dict.fromkeys(("N", "O", "OQ", "A", "P", "K", "PK", "OB"), US),
     **{code: code for code in ("L", "DE", "F", "PA", "AS", "BR", "MI", "MC", "T", "TO", "HK", "AX", "OL", "ST", "HE",
@@ -38,13 +38,22 @@ _MARK = re.compile(
     r"|(?<![\w.$&-])(?P<bare>[A-Z]{2,6}|\d{4})\.(?P<bare_at>N|O|OQ|PK|L|PA|DE|VX|MI|MC|AS|TO|AX|HK|T|BO|NS|UL|OS|KS)(?![\w.]\w|\w)"
 )
 _DOTTED = re.compile(r"\.(?<=[A-Z\d]\.)[A-Z]")
-"""What every mark without a bracket or a `$` has in it."""
+"""A pattern that every mark without a bracket or a `$` contains."""
 _NAMED_EXCHANGE = re.compile(_EXCHANGE)
 
 
 @dataclass(frozen=True, slots=True)
 class TickerMark:
-    """`start` to `end` is the whole mark, brackets included; `symbol_start` to `symbol_end` what it says."""
+    """A mark of a listed instrument in a sentence.
+
+    Attributes:
+        start: the start of the mark, with its brackets.
+        end: the end of the mark, with its brackets.
+        symbol_start: the start of the symbol, with its market.
+        symbol_end: the end of the symbol, with its market.
+        market: `US`, or the suffix that Yahoo uses for the market (`L`, `DE`, `PA`, …).
+        is_cashtag: whether it is a `$TICKER` in running text, which belongs to no name before it.
+    """
 
     start: int
     end: int
@@ -52,52 +61,58 @@ class TickerMark:
     symbol_end: int
     market: str
     symbol: str
-    alone: bool
-    """A cashtag in running text: it stands for the company by itself and belongs to no name before it."""
+    is_cashtag: bool
 
 
 def ticker_marks(sentence: str) -> list[TickerMark]:
-    """The marks of a sentence in order."""
+    """Returns the marks in a sentence, in order."""
     bracketed = "(" in sentence or "$" in sentence or "<" in sentence
     if not bracketed and _DOTTED.search(sentence) is None:
         return []
-    return [_mark(found) for found in _MARK.finditer(sentence)]
+    return [_mark(match) for match in _MARK.finditer(sentence)]
 
 
-def _mark(found: re.Match[str]) -> TickerMark:
-    group = found.lastgroup or ""
+def _mark(match: re.Match[str]) -> TickerMark:
+    group = match.lastgroup or ""
     kind = group.removesuffix("_at")
-    symbol = found[kind]
+    symbol = match[kind]
     market = US
     if kind in {"paren", "angle", "bare"}:
-        code = found[f"{kind}_at"]
+        code = match[f"{kind}_at"]
         market = _REUTERS.get(code, code) if code else US
     elif kind == "listed":
-        exchange = _NAMED_EXCHANGE.search(found[0])
+        exchange = _NAMED_EXCHANGE.search(match[0])
         market = _EXCHANGES.get(exchange[0].upper().replace(" ", "").replace("-", ""), US) if exchange else US
-    start, end = found.span(kind)
-    if kind in {"paren", "angle", "bare"} and found[f"{kind}_at"]:
-        end = found.end(f"{kind}_at")
+    start, end = match.span(kind)
+    if kind in {"paren", "angle", "bare"} and match[f"{kind}_at"]:
+        end = match.end(f"{kind}_at")
     if kind == "cash":
         start -= 1
-    return TickerMark(found.start(), found.end(), start, end, market, symbol.upper().replace(".", "-"), kind == "cash")
+    return TickerMark(match.start(), match.end(), start, end, market, symbol.upper().replace(".", "-"), kind == "cash")
 
 
-_RUN = re.compile(
+_CAPITALISED_RUN = re.compile(
     r"(?:(?<=\s)|^|(?<=[(\"'“–-]))[A-Z0-9][\w&'’.\-/]*"
     r"(?:\s+(?:(?:of|and|&|de|the|for|del|du|la)\s+)?[A-Z0-9&][\w&'’.\-/]*)*\s*$"
 )
-_LEADING = frozenset({"The", "Shares", "Rival", "Its", "A", "An", "And", "But", "Both", "By"})
+_NOT_FIRST_WORD = frozenset({"The", "Shares", "Rival", "Its", "A", "An", "And", "But", "Both", "By"})
 
 
 def name_before(sentence: str, end: int) -> list[tuple[int, int]]:
-    """Stretches of capitalised words right before `end` that may be the name a mark belongs to, the longest first."""
+    """Returns the spans right before `end` that may be the name of a ticker mark, the longest first.
+
+    They are runs of capitalised words that end at the mark.
+    """
     start = max(0, end - 90)
-    found = _RUN.search(sentence[start:end])
-    if not found:
+    run = _CAPITALISED_RUN.search(sentence[start:end])
+    if not run:
         return []
-    first, last = start + found.start(), start + len(sentence[start:end].rstrip())
+    first, last = start + run.start(), start + len(sentence[start:end].rstrip())
     starts = [first]
     for word in re.finditer(r"\s+(?=[A-Z0-9&])", sentence[first:last]):
         starts.append(first + word.end())
-    return [(at, last) for at in starts if at < last and sentence[at:last].split(maxsplit=1)[0] not in _LEADING]
+    return [
+        (start, last)
+        for start in starts
+        if start < last and sentence[start:last].split(maxsplit=1)[0] not in _NOT_FIRST_WORD
+    ]

@@ -1,4 +1,4 @@
-"""Watchlist names in a text, found in one pass whatever their number (Aho-Corasick). Pure."""
+"""Finds watchlist names in a text, in one pass for any number of names (Aho-Corasick). Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from riskwire.entities.names import joined, name_key
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
 
 BARE_TICKER = 4
-"""A ticker this long counts without a mark ("AAPL"); a shorter one may be a word ("ALL", "IT")."""
+"""A ticker of at least this length counts without a mark ("AAPL"); a shorter one may be a word ("ALL", "IT")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class _Pattern:
 
 
 class WatchedNames:
-    """Matches names and aliases as whole words.
+    """Finds the names and aliases of a watchlist as complete words.
 
-    In the case they are written in; in any case where a name has two words or more or unusual letters (digits, inner
-    capitals, accents), and in a headline all in capitals.
+    A name matches in the case in which it is written. It matches in any case when it has two words or more or unusual
+    letters (digits, inner capitals, accents), and in a headline that is all capitals.
     """
 
     def __init__(self, watchlist: Watchlist) -> None:
@@ -44,50 +44,54 @@ class WatchedNames:
         self._patterns = [
             _Pattern(text, entity, _is_unusual(text))
             for entity in watchlist.entities
-            for text in dict.fromkeys((*entity.names, *(one for one in entity.tickers if len(one) >= BARE_TICKER)))
+            for text in dict.fromkeys(
+                (*entity.names, *(ticker for ticker in entity.tickers if len(ticker) >= BARE_TICKER))
+            )
         ]
-        self._automaton = AhoCorasick([_folded(one.text) for one in self._patterns]) if self._patterns else None
+        folded = [_folded(pattern.text) for pattern in self._patterns]
+        self._automaton = AhoCorasick(folded) if folded else None
 
     def __bool__(self) -> bool:
-        """Whether anything is watched."""
+        """Returns whether the watchlist has any entry."""
         return self._automaton is not None
 
     def by_name(self, name: str) -> WatchedEntity | None:
-        """The entity that bears a name, but for case, punctuation and legal form."""
+        """Returns the entity with a name, ignoring case, punctuation and legal form."""
         return self._by_key.get(joined(name_key(name)))
 
     def by_ticker(self, symbol: str) -> WatchedEntity | None:
-        """The entity of a ticker."""
+        """Returns the entity with a ticker."""
         return self._by_ticker.get(symbol.upper()) or self._by_ticker.get(symbol.upper().replace("-", "."))
 
     def by_isin(self, isin: str) -> WatchedEntity | None:
-        """The entity of an ISIN."""
+        """Returns the entity with an ISIN."""
         return self._by_isin.get(isin)
 
     def find(self, sentence: str) -> list[WatchedSpan]:
-        """Names in a sentence: leftmost first, the longest of those that overlap."""
+        """Returns the names in a sentence; of names that overlap, the leftmost and then the longest."""
         if self._automaton is None:
             return []
-        shouted = sentence.isupper()
-        found = sorted(self._whole_words(sentence, shouted), key=lambda one: (one.start, -one.end))
+        matches = sorted(
+            self._complete_words(sentence, all_capitals=sentence.isupper()), key=lambda span: (span.start, -span.end)
+        )
         spans: list[WatchedSpan] = []
-        for span in found:
+        for span in matches:
             if not spans or span.start >= spans[-1].end:
                 spans.append(span)
         return spans
 
-    def _whole_words(self, sentence: str, shouted: bool) -> Iterator[WatchedSpan]:
+    def _complete_words(self, sentence: str, *, all_capitals: bool) -> Iterator[WatchedSpan]:
         assert self._automaton is not None
-        for at, start, end in self._automaton.find_matches_as_indexes(_folded(sentence), overlapping=True):
-            pattern = self._patterns[at]
-            if not (pattern.any_case or shouted or sentence[start:end] == pattern.text):
+        for index, start, end in self._automaton.find_matches_as_indexes(_folded(sentence), overlapping=True):
+            pattern = self._patterns[index]
+            if not (pattern.any_case or all_capitals or sentence[start:end] == pattern.text):
                 continue
-            if _is_word_end(sentence, start) and _is_word_end(sentence, end):
+            if _is_word_boundary(sentence, start) and _is_word_boundary(sentence, end):
                 yield WatchedSpan(start, end, pattern.entity)
 
 
 def _folded(text: str) -> str:
-    """Lower case, character by character, so that offsets stay."""
+    """Returns a text in lower case, character by character, so that offsets stay the same."""
     if text.isascii():
         return text.lower()
     return "".join(lower if len(lower := char.lower()) == 1 else char for char in text)
@@ -101,11 +105,10 @@ def _is_unusual(text: str) -> bool:
     return not (letters_only and usual)
 
 
-def _is_word_end(sentence: str, at: int) -> bool:
-    """Whether no word runs over position `at`."""
-    if at in (0, len(sentence)):
+def _is_word_boundary(sentence: str, offset: int) -> bool:
+    if offset in (0, len(sentence)):
         return True
-    return not (_in_word(sentence[at - 1]) and _in_word(sentence[at]))
+    return not (_in_word(sentence[offset - 1]) and _in_word(sentence[offset]))
 
 
 def _in_word(char: str) -> bool:

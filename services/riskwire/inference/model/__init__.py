@@ -1,1 +1,1 @@
-"""The model: bundle, session, micro-batching engine, decoding."""
+"""The model: bundle, session, batching engine, decoding."""

@@ -1,4 +1,4 @@
-"""Which windows run together: pure, so that what a sentence gets can be shown not to depend on its neighbours."""
+"""Packs token windows into batches and runs a batch. Pure, so tests can show that batching never changes a result."""
 
 from __future__ import annotations
 
@@ -9,56 +9,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskwire.inference.model.session import Logits, ModelSession
-from riskwire.inference.model.tokens import Window
+from riskwire.inference.model.tokens import TokenWindow
 
-STEP = 16
-"""Windows are padded to a multiple of this, which depends on their own length alone."""
-_LEAST = 128
-"""Padded tokens below which splitting a batch further, to keep every worker busy, costs more than it gains."""
-_MOST_ON_CPU = 512
-"""Padded tokens of one run on a cpu: 16 sentences of 32 run a half faster each than 128 do, as they fit its caches."""
+PADDING_STEP = 16
+"""Windows are padded to a multiple of this. The padded length of a window depends on its own length alone."""
+_MIN_BUDGET = 128
+"""Padded tokens. Splitting smaller batches, so that every worker has work, costs more than it gains."""
+_MAX_TOKENS_ON_CPU = 512
+"""Padded tokens of one run on a CPU: 16 sentences of 32 tokens fit its caches, and each runs half again as fast as
+in a run of 128."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Windows of one padded length; `rows` are their positions in the list that was packed."""
+class WindowBatch:
+    """Windows of one padded length, which run together.
+
+    Attributes:
+        rows: the positions of the windows in the list that was packed.
+        length: the padded length.
+    """
 
     rows: tuple[int, ...]
     length: int
 
 
 def padded_length(tokens: int) -> int:
-    """Length a window is padded to."""
-    return -(-tokens // STEP) * STEP
+    """Returns the length that a window is padded to."""
+    return -(-tokens // PADDING_STEP) * PADDING_STEP
 
 
-def pack(lengths: Sequence[int], token_budget: int, workers: int) -> list[Batch]:
-    """Windows sorted by length and packed by equal padded length, within the budget; the longest first.
+def pack(lengths: Sequence[int], token_budget: int, workers: int) -> list[WindowBatch]:
+    """Packs windows of equal padded length into batches within a budget, the longest first.
 
-    With several workers batches are kept small enough that every worker gets some.
+    With several workers the batches are smaller, so that every worker has work.
+
+    Args:
+        lengths: the number of tokens of each window.
+        token_budget: the most padded tokens of a batch; a batch has at least one window.
+        workers: how many batches run at the same time.
     """
     total = sum(padded_length(length) for length in lengths)
-    budget = min(token_budget, max(_LEAST, total // workers))
+    budget = min(token_budget, max(_MIN_BUDGET, total // workers))
     by_length: dict[int, list[int]] = {}
-    for at in sorted(range(len(lengths)), key=lambda at: (-lengths[at], at)):
-        by_length.setdefault(padded_length(lengths[at]), []).append(at)
-    batches: list[Batch] = []
+    for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
+        by_length.setdefault(padded_length(lengths[row]), []).append(row)
+    batches: list[WindowBatch] = []
     for length, rows in by_length.items():
-        most = max(1, budget // length)
-        batches.extend(Batch(tuple(rows[at : at + most]), length) for at in range(0, len(rows), most))
+        size = max(1, budget // length)
+        batches.extend(WindowBatch(tuple(rows[start : start + size]), length) for start in range(0, len(rows), size))
     return batches
 
 
-def tokens_of_one_run(session: ModelSession, token_budget: int) -> int:
-    """Most padded tokens of one run: the setting, but no more than the device does well."""
-    return min(token_budget, _MOST_ON_CPU) if session.device == "cpu" else token_budget
+def max_tokens_per_run(session: ModelSession, token_budget: int) -> int:
+    """Returns the most padded tokens of one run: the setting, limited to what suits the device."""
+    return min(token_budget, _MAX_TOKENS_ON_CPU) if session.device == "cpu" else token_budget
 
 
-def run_batch(session: ModelSession, windows: Sequence[Window], length: int) -> list[Logits]:
-    """Logits of each window, cut to its own pieces.
+def run_batch(session: ModelSession, windows: Sequence[TokenWindow], length: int) -> list[Logits]:
+    """Runs windows together and returns the logits of each, without the padding.
 
-    The same window gives the same bits whatever stands beside it: the padded length is its own, a batch of one gets a
-    second row (a single row may take another kernel), and a model quantised dynamically reads each row alone.
+    The same window gives the same bits in any batch. Three things ensure that:
+
+    - the padded length follows from the window alone;
+    - a batch of one window gets a second row, because the runtime may choose another kernel for a single row;
+    - a dynamically quantised model reads each row alone.
     """
     if session.rows_alone:
         return [
@@ -67,19 +81,19 @@ def run_batch(session: ModelSession, windows: Sequence[Window], length: int) -> 
         ]
     ids, mask = _padded(windows, length)
     logits = session.run(ids, mask)
-    return [_row(logits, at, len(window)) for at, window in enumerate(windows)]
+    return [_row(logits, row, len(window)) for row, window in enumerate(windows)]
 
 
-def _padded(windows: Sequence[Window], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _padded(windows: Sequence[TokenWindow], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     rows = max(2, len(windows))
     ids = np.zeros((rows, length), dtype=np.int64)
     mask = np.zeros((rows, length), dtype=np.int64)
-    for at, window in enumerate(windows):
-        ids[at, : len(window)] = window.ids
-        mask[at, : len(window)] = 1
-    mask[len(windows) :, 0] = 1  # an empty mask would make the softmax over nothing
+    for row, window in enumerate(windows):
+        ids[row, : len(window)] = window.ids
+        mask[row, : len(window)] = 1
+    mask[len(windows) :, 0] = 1  # with an empty mask the softmax would divide by zero
     return ids, mask
 
 
-def _row(logits: Logits, at: int, tokens: int) -> Logits:
-    return {name: value[at, :tokens] if value.ndim == 3 else value[at] for name, value in logits.items()}
+def _row(logits: Logits, row: int, tokens: int) -> Logits:
+    return {head: values[row, :tokens] if values.ndim == 3 else values[row] for head, values in logits.items()}

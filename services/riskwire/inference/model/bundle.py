@@ -1,4 +1,4 @@
-"""A model bundle: a folder with `bundle.json`, `tokenizer.json` and the ONNX files, each with its SHA-256."""
+"""The model bundle: a folder with `bundle.json`, `tokenizer.json` and ONNX files, each checked by its SHA-256."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from riskwire.errors import BundleError
 
-SHIPPED = "finance-en"
+SHIPPED_BUNDLE = "finance-en"
 SENTIMENT_LABELS = ("negative", "neutral", "positive")
-MANIFEST = "bundle.json"
+MANIFEST_FILE = "bundle.json"
 
 
-def _plain_name(path: str) -> str:
+def _file_name(path: str) -> str:
     if not path or "/" in path or "\\" in path or path in {".", ".."}:
         raise ValueError("must be the name of a file in the bundle's own folder")
     return path
 
 
 def shipped_folder() -> Path:
-    """Folder of the bundle that ships with riskwire; raises BundleError where the installation lacks it."""
+    """Returns the folder of the bundle that ships with riskwire.
+
+    Raises:
+        BundleError: the package that carries it is not installed.
+    """
     try:
-        return Path(str(files("riskwire_models"))) / "bundles" / SHIPPED
+        return Path(str(files("riskwire_models"))) / "bundles" / SHIPPED_BUNDLE
     except ModuleNotFoundError as error:
         raise BundleError(
             "the package riskwire_models, which carries the shipped bundle, is not installed",
@@ -35,17 +39,20 @@ def shipped_folder() -> Path:
 
 
 class BundleFile(BaseModel):
-    """A file of the bundle and what it must hash to."""
+    """A file of the bundle and its SHA-256."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    path: Annotated[str, AfterValidator(_plain_name)]
+    path: Annotated[str, AfterValidator(_file_name)]
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     device: Literal["cpu", "cuda"] | None = None
 
 
-class Head(BaseModel):
-    """One output of the model: its labels in the order of the logits; probabilities = softmax(logits / temperature)."""
+class BundleHead(BaseModel):
+    """An output of the model: its labels, in the order of the logits, and its calibration.
+
+    The probabilities are softmax(logits / temperature).
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -53,20 +60,20 @@ class Head(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
 
 
-class Heads(BaseModel):
-    """What a bundle can say. Without `target_sentiment` a target gets its sentence's sentiment."""
+class BundleHeads(BaseModel):
+    """The outputs of a bundle. Without `target_sentiment`, a target gets the sentiment of its sentence."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    sentiment: Head
-    entities: Head
-    target_sentiment: Head | None = None
-    topics: Head | None = None
+    sentiment: BundleHead
+    entities: BundleHead
+    target_sentiment: BundleHead | None = None
+    topics: BundleHead | None = None
 
     @model_validator(mode="after")
-    def _labels_are_known(self) -> Heads:
+    def _check_labels(self) -> BundleHeads:
         for name in ("sentiment", "target_sentiment"):
-            head: Head | None = getattr(self, name)
+            head: BundleHead | None = getattr(self, name)
             if head is not None and head.labels != SENTIMENT_LABELS:
                 raise ValueError(f"{name}.labels must be {', '.join(SENTIMENT_LABELS)}, not {', '.join(head.labels)}")
         tags = set(self.entities.labels)
@@ -79,8 +86,8 @@ class Heads(BaseModel):
         return self
 
 
-class Manifest(BaseModel):
-    """`bundle.json`."""
+class BundleManifest(BaseModel):
+    """The contents of `bundle.json`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -89,39 +96,42 @@ class Manifest(BaseModel):
     version: str = Field(min_length=1, max_length=50)
     languages: tuple[str, ...] = Field(min_length=1)
     max_length: int = Field(ge=8, le=8_192)
-    heads: Heads
+    heads: BundleHeads
     tokenizer: BundleFile
     files: dict[str, BundleFile] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose manifest and tokenizer have been checked; the model file is checked when it is asked for."""
+    """A bundle whose manifest and tokenizer have been checked. `model_path` checks the model file."""
 
     folder: Path
-    manifest: Manifest
+    manifest: BundleManifest
 
     @classmethod
     def load(cls, path: Path | None = None) -> Bundle:
-        """Read and check a bundle; without a path the one that ships with riskwire.
+        """Reads and checks a bundle.
+
+        Args:
+            path: the folder of the bundle; None for the bundle that ships with riskwire.
 
         Raises:
-            BundleError: naming the file, what was expected and what was found.
+            BundleError: the bundle cannot be used. The message names the file and what was expected.
         """
         folder = path if path is not None else shipped_folder()
-        file = folder / MANIFEST
+        file = folder / MANIFEST_FILE
         try:
             raw = file.read_bytes()
         except FileNotFoundError:
             raise BundleError(
-                "there is no model bundle here: no bundle.json",
+                "the folder has no bundle.json, so it is not a model bundle",
                 where=str(folder),
                 do="Set inference.bundle to a bundle's folder, reinstall riskwire, or make one with `riskwire model`",
             ) from None
         except OSError as error:
             raise BundleError("the bundle cannot be read", where=str(file)) from error
         try:
-            manifest = Manifest.model_validate_json(raw)
+            manifest = BundleManifest.model_validate_json(raw)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "bundle.json"
@@ -132,35 +142,36 @@ class Bundle:
 
     @property
     def label(self) -> str:
-        """Name and version, as records carry it: `finance-en@1.0.0`."""
+        """Name and version as they appear in records: `finance-en@1.0.0`."""
         return f"{self.manifest.name}@{self.manifest.version}"
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Language codes the bundle reads."""
+        """The language codes that the bundle supports."""
         return self.manifest.languages
 
     @property
     def tokenizer_path(self) -> Path:
-        """The tokenizer file."""
+        """The path of the tokenizer file."""
         return self.folder / self.manifest.tokenizer.path
 
     def model_path(self, precision: str) -> Path:
-        """The ONNX file of a precision, its hash checked.
+        """Returns the path of the ONNX file of a precision, after checking its hash.
 
         Raises:
-            BundleError: there is none of that precision, it is missing, or it is not the file it should be.
+            BundleError: the bundle has no file of that precision, or the file is missing or damaged.
         """
         file = self.manifest.files.get(precision)
         if file is None:
             raise BundleError(
                 f"the bundle has no {precision} file; it has {', '.join(sorted(self.manifest.files))}",
-                where=str(self.folder / MANIFEST),
-                do="Set inference.precision to one of these",
+                where=str(self.folder / MANIFEST_FILE),
+                do="Set inference.precision to one of those",
             )
         return self._checked(file)
 
     def _checked(self, file: BundleFile) -> Path:
+        """Returns the path of a file whose hash is right."""
         path = self.folder / file.path
         try:
             with path.open("rb") as stream:
@@ -171,8 +182,8 @@ class Bundle:
             raise BundleError("a file of the bundle cannot be read", where=str(path)) from error
         if digest.hexdigest() != file.sha256:
             raise BundleError(
-                f"the file is damaged or another one: SHA-256 should be {file.sha256}, is {digest.hexdigest()}",
+                f"the file does not match bundle.json: its SHA-256 is {digest.hexdigest()}, not {file.sha256}",
                 where=str(path),
-                do="Fetch the bundle again",
+                do="Download the bundle again",
             )
         return path

@@ -1,56 +1,60 @@
-"""Sentences already read, and those being read: identical ones are computed once."""
+"""The cache of sentence predictions: identical sentences are computed once, also when both are under way."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
 
-from riskwire.inference.model.reading import SentenceReading
+from riskwire.inference.model.prediction import SentencePrediction
 
 
 class SentenceCache:
-    """Readings by sentence, at most `most`, the least recently used dropped first. Used on the event loop only."""
+    """Predictions by sentence, with the least recently used evicted first. For use on the event loop only.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[str, SentenceReading] = OrderedDict()
-        self._coming: dict[str, asyncio.Future[SentenceReading]] = {}
+    Args:
+        max_entries: the most predictions that are cached; 0 caches none.
+    """
+
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self._cached: OrderedDict[str, SentencePrediction] = OrderedDict()
+        self._pending: dict[str, asyncio.Future[SentencePrediction]] = {}
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cached)
 
-    def get(self, text: str) -> SentenceReading | asyncio.Future[SentenceReading] | None:
-        """The reading, or the future of one that is being computed."""
-        kept = self._kept.get(text)
-        if kept is not None:
-            self._kept.move_to_end(text)
-            return kept
-        return self._coming.get(text)
+    def get(self, text: str) -> SentencePrediction | asyncio.Future[SentencePrediction] | None:
+        """Returns the cached prediction, or the future of one that is being computed, or None."""
+        cached = self._cached.get(text)
+        if cached is not None:
+            self._cached.move_to_end(text)
+            return cached
+        return self._pending.get(text)
 
-    def expect(self, text: str) -> asyncio.Future[SentenceReading]:
-        """A future for a sentence that is going to be read; `put` or `fail` must follow."""
-        future: asyncio.Future[SentenceReading] = asyncio.get_running_loop().create_future()
-        self._coming[text] = future
+    def expect(self, text: str) -> asyncio.Future[SentencePrediction]:
+        """Returns a future for a sentence that will be computed. The caller must call `put` or `fail` later."""
+        future: asyncio.Future[SentencePrediction] = asyncio.get_running_loop().create_future()
+        self._pending[text] = future
         return future
 
-    def put(self, text: str, reading: SentenceReading) -> None:
-        """A sentence has been read."""
-        future = self._coming.pop(text, None)
+    def put(self, text: str, prediction: SentencePrediction) -> None:
+        """Resolves the future of a sentence and caches its prediction."""
+        future = self._pending.pop(text, None)
         if future is not None and not future.done():
-            future.set_result(reading)
-        if self._most:
-            self._kept[text] = reading
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            future.set_result(prediction)
+        if self._max_entries:
+            self._cached[text] = prediction
+            while len(self._cached) > self._max_entries:
+                self._cached.popitem(last=False)
 
     def fail(self, text: str, error: BaseException) -> None:
-        """A sentence could not be read."""
-        future = self._coming.pop(text, None)
+        """Fails the future of a sentence."""
+        future = self._pending.pop(text, None)
         if future is not None and not future.done():
             future.set_exception(error)
-            future.exception()  # its readers may be gone: their leaving is no error
+            future.exception()  # marks it as retrieved: its callers may all have been cancelled
 
     def fail_all(self, error: BaseException) -> None:
-        """Nothing that is being read will come."""
-        for text in list(self._coming):
+        """Fails every pending future."""
+        for text in list(self._pending):
             self.fail(text, error)

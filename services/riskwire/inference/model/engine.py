@@ -1,10 +1,10 @@
-"""Micro-batching: what waits is tokenised, run and decoded in overlapping steps, off the event loop.
+"""The batching engine: tokenizes, runs and decodes waiting sentences in overlapping steps, off the event loop.
 
-    analyse ─► split ─► waiting ─► tokenise ─► pack ─┬─► run ─► decode ─► cache, futures
-                (thread)           (thread)          └─► …  (as many runs at once as the session has workers)
+    predict ─► split ─► waiting ─► tokenize ─► pack ─┬─► run ─► decode ─► cache, futures
+              (thread)            (thread)           └─► …  (as many parallel runs as the session has workers)
 
-Nobody waits for a batch to fill: whatever is there is taken, so one sentence alone is answered at once and many come
-in large batches. Several stage tasks, `score` and the API share one engine, and their sentences mix.
+No step waits for a batch to fill: it takes what is waiting. So a single sentence is answered at once, and many
+sentences form large batches. All stage tasks, `score` and the API share one engine, and a batch mixes their sentences.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from typing import Self
 
 from riskwire import metrics
 from riskwire.errors import RiskwireError
-from riskwire.inference.model.batches import Batch, pack, run_batch, tokens_of_one_run
+from riskwire.inference.model.batches import WindowBatch, max_tokens_per_run, pack, run_batch
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.cache import SentenceCache
-from riskwire.inference.model.reading import Reading, ReadSentence, SentenceReading
-from riskwire.inference.model.readings import decode_sentence
-from riskwire.inference.model.sentences import Document, Sentence
+from riskwire.inference.model.decoding import decode_sentence
+from riskwire.inference.model.prediction import DocumentPrediction, PredictedSentence, SentencePrediction
+from riskwire.inference.model.sentences import SentenceSpan, TextDocument
 from riskwire.inference.model.session import Logits, ModelSession
-from riskwire.inference.model.tokens import Encoded, TokenEncoder, Window
+from riskwire.inference.model.tokens import TokenEncoder, TokenizedSentence, TokenWindow
 from riskwire.settings import InferenceSettings
 
 _SLICE = 16
-"""Documents split in one step."""
-_TAKE = 256
-"""Most sentences tokenised in one step."""
+"""Documents that are split into sentences in one call of the thread."""
+_MAX_TOKENIZED = 256
+"""Sentences that are tokenized in one call of the thread."""
 
 
 class Engine:
-    """Reads documents with a bundle; an asynchronous context manager.
+    """Predicts documents with a bundle; an asynchronous context manager.
 
-    Raises (on entering): BundleError, DeviceError.
+    Raises:
+        BundleError: on entering, the bundle cannot be used.
+        DeviceError: on entering, the device is not available.
     """
 
     def __init__(self, bundle: Bundle, settings: InferenceSettings | None = None) -> None:
@@ -49,7 +51,7 @@ class Engine:
         self._waiting: deque[str] = deque()
         self._arrived = asyncio.Event()
         self._slice = min(_SLICE, self.settings.queue)
-        self._room = asyncio.Semaphore(max(1, self.settings.queue // self._slice))
+        self._slices_inside = asyncio.Semaphore(max(1, self.settings.queue // self._slice))
         self._loop_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -61,15 +63,15 @@ class Engine:
             precision=settings.precision,
             threads=settings.threads,
         )
-        self._budget = tokens_of_one_run(self.session, settings.token_budget)
+        self._token_budget = max_tokens_per_run(self.session, settings.token_budget)
         self._encoder = await asyncio.to_thread(
             TokenEncoder, self.bundle.tokenizer_path, self.bundle.manifest.max_length
         )
-        self._texts = ThreadPoolExecutor(1, "riskwire-text")
-        self._runs = ThreadPoolExecutor(self.session.workers, "riskwire-run")
-        self._decodes = ThreadPoolExecutor(1, "riskwire-decode")
-        self._slots = asyncio.Semaphore(2 * self.session.workers)
-        self._loop_task = asyncio.create_task(self._read_waiting(), name="riskwire-engine")
+        self._text_thread = ThreadPoolExecutor(1, "riskwire-text")
+        self._run_threads = ThreadPoolExecutor(self.session.workers, "riskwire-run")
+        self._decode_thread = ThreadPoolExecutor(1, "riskwire-decode")
+        self._batch_slots = asyncio.Semaphore(2 * self.session.workers)
+        self._loop_task = asyncio.create_task(self._process_waiting(), name="riskwire-engine")
         return self
 
     async def __aexit__(
@@ -80,61 +82,62 @@ class Engine:
             task.cancel()
             await asyncio.wait([task])
         self._cache.fail_all(RiskwireError("the engine has been closed"))
-        for pool in (self._texts, self._runs, self._decodes):
+        for pool in (self._text_thread, self._run_threads, self._decode_thread):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
-    async def analyse(
-        self, documents: Sequence[Document], *, max_sentences: int | None = None, urgent: bool = False
-    ) -> list[Reading]:
-        """Read documents, in order. Waits for room while `settings.queue` documents are inside.
+    async def predict(
+        self, documents: Sequence[TextDocument], *, max_sentences: int | None = None, urgent: bool = False
+    ) -> list[DocumentPrediction]:
+        """Returns the predictions for documents, in order. Waits while `settings.queue` documents are in the engine.
 
         Args:
-            documents: what to read.
-            max_sentences: most sentences read of each; `settings.max_sentences` when not given.
-            urgent: read before what waits already: someone is looking at the answer.
+            max_sentences: the most sentences of each document to read; None for `settings.max_sentences`.
+            urgent: go ahead of the waiting sentences, because a person waits for the answer.
 
         Raises:
-            DeviceError: the device failed. RiskwireError: the model could not be run, or the engine is closed.
+            DeviceError: the device failed.
+            RiskwireError: the model could not be run, or the engine is not running.
         """
-        if self._loop_task is None or self._loop_task.done():
-            raise RiskwireError("the engine is not running")
-        most = self.settings.max_sentences if max_sentences is None else max_sentences
-        slices = [documents[at : at + self._slice] for at in range(0, len(documents), self._slice)]
+        self._check_running()
+        limit = self.settings.max_sentences if max_sentences is None else max_sentences
+        slices = [documents[start : start + self._slice] for start in range(0, len(documents), self._slice)]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._analyse_slice(one, most, urgent)) for one in slices]
+                tasks = [group.create_task(self._predict_slice(part, limit, urgent)) for part in slices]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        return [reading for task in tasks for reading in task.result()]
+        return [prediction for task in tasks for prediction in task.result()]
 
-    async def _analyse_slice(self, documents: Sequence[Document], most: int, urgent: bool) -> list[Reading]:
-        async with self._room:
+    async def _predict_slice(
+        self, documents: Sequence[TextDocument], max_sentences: int, urgent: bool
+    ) -> list[DocumentPrediction]:
+        async with self._slices_inside:
             metrics.INFERENCE_QUEUE.inc(len(documents))
             try:
                 loop = asyncio.get_running_loop()
-                split = await loop.run_in_executor(self._texts, _split, documents, most)
-                asked = [
-                    [self._ask(document.content[place.start : place.end], urgent) for place in places]
-                    for document, (places, _) in zip(documents, split, strict=True)
+                split = await loop.run_in_executor(self._text_thread, _split, documents, max_sentences)
+                # Every sentence is requested before the first answer is awaited, so that they form large batches.
+                requested = [
+                    [self._request(document.content[span.start : span.end], urgent) for span in spans]
+                    for document, (spans, _) in zip(documents, split, strict=True)
                 ]
-                readings = []
-                for document, (places, skipped), answers in zip(documents, split, asked, strict=True):
-                    read = [
-                        ReadSentence(place, await _answered(answer))
-                        for place, answer in zip(places, answers, strict=True)
+                predictions = []
+                for document, (spans, skipped), answers in zip(documents, split, requested, strict=True):
+                    sentences = [
+                        PredictedSentence(span, await _resolved(answer))
+                        for span, answer in zip(spans, answers, strict=True)
                     ]
-                    readings.append(Reading(document, tuple(read), skipped))
-                return readings
+                    predictions.append(DocumentPrediction(document, tuple(sentences), skipped))
+                return predictions
             finally:
                 metrics.INFERENCE_QUEUE.dec(len(documents))
 
-    def _ask(self, text: str, urgent: bool) -> SentenceReading | asyncio.Future[SentenceReading]:
-        """The reading of a sentence, or its future; a sentence nobody has asked for before joins those waiting."""
-        if self._loop_task is None or self._loop_task.done():
-            raise RiskwireError("the engine is not running")
+    def _request(self, text: str, urgent: bool) -> SentencePrediction | asyncio.Future[SentencePrediction]:
+        """Returns the cached prediction for a sentence, or a future. A sentence not requested before starts waiting."""
+        self._check_running()
         known = self._cache.get(text)
         if known is not None:
-            metrics.SENTENCES.labels(how="kept").inc()
+            metrics.SENTENCES.labels(how="cached").inc()
             return known
         metrics.SENTENCES.labels(how="computed").inc()
         future = self._cache.expect(text)
@@ -142,102 +145,117 @@ class Engine:
         self._arrived.set()
         return future
 
-    async def _read_waiting(self) -> None:
-        """Take what waits, for ever; a slot for its batches is waited for before more is taken."""
+    def _check_running(self) -> None:
+        if self._loop_task is None or self._loop_task.done():
+            raise RiskwireError("the engine is not running")
+
+    async def _process_waiting(self) -> None:
+        """Starts batches of waiting sentences, for ever. It takes more only when its last batches all have a slot."""
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
                     await self._arrived.wait()
-                    texts = [self._waiting.popleft() for _ in range(min(_TAKE, len(self._waiting)))]
+                    texts = [self._waiting.popleft() for _ in range(min(_MAX_TOKENIZED, len(self._waiting)))]
                     if not self._waiting:
                         self._arrived.clear()
-                    await self._start(texts, group)
+                    await self._start_batches(texts, group)
         except BaseException as error:
             self._cache.fail_all(error if isinstance(error, RiskwireError) else RiskwireError("the engine has stopped"))
             raise
 
-    async def _start(self, texts: list[str], group: asyncio.TaskGroup) -> None:
+    async def _start_batches(self, texts: list[str], group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         try:
-            encoded = await loop.run_in_executor(self._texts, self._encoder.encode, texts)
-        except Exception as error:  # noqa: BLE001 - those who asked for these sentences are told, the engine goes on
+            tokenized = await loop.run_in_executor(self._text_thread, self._encoder.encode, texts)
+        except Exception as error:  # noqa: BLE001 - fails the requests for these sentences; the engine continues
             self._fail(texts, error)
             return
-        job = _Job(texts, encoded)
-        for batch in pack([len(window) for window in job.flat], self._budget, self.session.workers):
-            await self._slots.acquire()
-            group.create_task(self._finish(job, batch))
+        work = _SentenceGroup(texts, tokenized)
+        for batch in pack([len(window) for window in work.windows], self._token_budget, self.session.workers):
+            await self._batch_slots.acquire()
+            group.create_task(self._run_and_decode(work, batch))
 
-    async def _finish(self, job: _Job, batch: Batch) -> None:
-        """Run and decode one batch; whoever completes a sentence answers it."""
+    async def _run_and_decode(self, work: _SentenceGroup, batch: WindowBatch) -> None:
+        """Runs one batch and resolves the sentences whose last window it contains."""
         loop = asyncio.get_running_loop()
         try:
-            logits = await loop.run_in_executor(self._runs, self._run, [job.flat[row] for row in batch.rows], batch)
-            complete = job.completed(batch, logits)
-            readings = await loop.run_in_executor(self._decodes, self._decode, job, complete)
-            for at, reading in readings:
-                self._cache.put(job.texts[at], reading)
-        except Exception as error:  # noqa: BLE001 - those who asked for these sentences are told, the engine goes on
-            self._fail([job.texts[job.owner[row]] for row in batch.rows], error)
+            logits = await loop.run_in_executor(
+                self._run_threads, self._run, [work.windows[row] for row in batch.rows], batch
+            )
+            complete = work.add_logits(batch, logits)
+            predictions = await loop.run_in_executor(self._decode_thread, self._decode, work, complete)
+            for index, prediction in predictions:
+                self._cache.put(work.texts[index], prediction)
+        except Exception as error:  # noqa: BLE001 - fails the requests for these sentences; the engine continues
+            self._fail([work.texts[work.sentence_of_row[row]] for row in batch.rows], error)
         finally:
-            self._slots.release()
+            self._batch_slots.release()
 
-    def _run(self, windows: list[Window], batch: Batch) -> list[Logits]:
+    def _run(self, windows: list[TokenWindow], batch: WindowBatch) -> list[Logits]:
         started = time.perf_counter()
         logits = run_batch(self.session, windows, batch.length)
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - started)
         metrics.INFERENCE_BATCH.observe(len(windows))
         return logits
 
-    def _decode(self, job: _Job, complete: list[int]) -> list[tuple[int, SentenceReading]]:
+    def _decode(self, work: _SentenceGroup, indexes: list[int]) -> list[tuple[int, SentencePrediction]]:
         heads = self.bundle.manifest.heads
-        return [(at, decode_sentence(job.texts[at], job.encoded[at], job.logits_of(at), heads)) for at in complete]
+        return [
+            (index, decode_sentence(work.texts[index], work.tokenized[index], work.logits_of(index), heads))
+            for index in indexes
+        ]
 
     def _fail(self, texts: Sequence[str], error: Exception) -> None:
-        known = error if isinstance(error, RiskwireError) else RiskwireError(f"a sentence could not be read: {error!r}")
+        if not isinstance(error, RiskwireError):
+            error = RiskwireError(f"a sentence could not be read: {error!r}")
         for text in texts:
-            self._cache.fail(text, known)
+            self._cache.fail(text, error)
 
 
-class _Job:
-    """Sentences tokenised together, their windows in one row after another, and the logits that have come so far."""
+class _SentenceGroup:
+    """Sentences that were tokenized together, their windows, and the logits received so far.
 
-    def __init__(self, texts: list[str], encoded: list[Encoded]) -> None:
+    Attributes:
+        windows: the windows of all sentences, in order; a position in this list is a row.
+        sentence_of_row: for each row, the index of its sentence.
+    """
+
+    def __init__(self, texts: list[str], tokenized: list[TokenizedSentence]) -> None:
         self.texts = texts
-        self.encoded = encoded
-        self.flat = [window for one in encoded for window in one.windows]
-        self.owner = [at for at, one in enumerate(encoded) for _ in one.windows]
-        self._first = [0, *accumulate(len(one.windows) for one in encoded)]
-        self._missing = [len(one.windows) for one in encoded]
-        self._logits: list[Logits | None] = [None] * len(self.flat)
+        self.tokenized = tokenized
+        self.windows = [window for sentence in tokenized for window in sentence.windows]
+        self.sentence_of_row = [index for index, sentence in enumerate(tokenized) for _ in sentence.windows]
+        self._first_row = [0, *accumulate(len(sentence.windows) for sentence in tokenized)]
+        self._missing = [len(sentence.windows) for sentence in tokenized]
+        self._logits: list[Logits | None] = [None] * len(self.windows)
 
-    def completed(self, batch: Batch, logits: list[Logits]) -> list[int]:
-        """Note a batch's logits; the sentences that now have all of theirs."""
+    def add_logits(self, batch: WindowBatch, logits: list[Logits]) -> list[int]:
+        """Stores the logits of a batch. Returns the indexes of the sentences that it completes."""
         complete = []
         for row, values in zip(batch.rows, logits, strict=True):
             self._logits[row] = values
-            at = self.owner[row]
-            self._missing[at] -= 1
-            if not self._missing[at]:
-                complete.append(at)
+            index = self.sentence_of_row[row]
+            self._missing[index] -= 1
+            if not self._missing[index]:
+                complete.append(index)
         return complete
 
-    def logits_of(self, at: int) -> list[Logits]:
-        """Logits of a complete sentence, window by window."""
-        rows = range(self._first[at], self._first[at + 1])
+    def logits_of(self, index: int) -> list[Logits]:
+        """Returns the logits of a complete sentence, window by window."""
+        rows = range(self._first_row[index], self._first_row[index + 1])
         return [values for row in rows if (values := self._logits[row]) is not None]
 
 
-def _split(documents: Sequence[Document], most: int) -> list[tuple[list[Sentence], int]]:
-    """The sentences of each document that are read, and how many are not."""
+def _split(documents: Sequence[TextDocument], max_sentences: int) -> list[tuple[list[SentenceSpan], int]]:
+    """Returns for each document the sentences to read, and the number of sentences beyond the limit."""
     split = []
     for document in documents:
-        places = list(document.sentences())
-        split.append((places[:most], max(0, len(places) - most)))
+        spans = list(document.sentence_spans())
+        split.append((spans[:max_sentences], max(0, len(spans) - max_sentences)))
     return split
 
 
-async def _answered(answer: SentenceReading | asyncio.Future[SentenceReading]) -> SentenceReading:
-    if isinstance(answer, SentenceReading):
+async def _resolved(answer: SentencePrediction | asyncio.Future[SentencePrediction]) -> SentencePrediction:
+    if isinstance(answer, SentencePrediction):
         return answer
-    return await asyncio.shield(answer)  # a reader that leaves must not take the answer from the others
+    return await asyncio.shield(answer)  # a cancelled request must not cancel the future of the other requests

@@ -1,4 +1,4 @@
-"""From logits to probabilities that are equal bit for bit wherever they are computed, and sum to 1 as written."""
+"""Converts logits to rounded probabilities that sum to 1 and are equal bit for bit on every machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Distribution = tuple[float, ...]
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """softmax(logits / temperature) over the last axis, in double precision."""
+    """Returns softmax(logits / temperature) over the last axis, in double precision."""
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=-1, keepdims=True)
     powers = np.exp(scaled)
@@ -27,14 +27,20 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
 
 
 def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
-    """A distribution in units of 0.0001 that sums to 1: the largest remainders are rounded up, ties by position.
+    """Rounds a distribution to units of 0.0001 that sum to 1.
 
-    `shares` need not be scaled. Largest-remainder method: https://en.wikipedia.org/wiki/Quota_method
+    The largest remainders are rounded up, ties by position (https://en.wikipedia.org/wiki/Quota_method).
+
+    Args:
+        shares: the distribution; it need not sum to 1.
+
+    Raises:
+        ValueError: the shares sum to zero or are not finite.
     """
     values: Sequence[float] = shares.tolist() if isinstance(shares, np.ndarray) else shares
     if min(values) < 0.0:
         values = [0.0 if value < 0.0 else value for value in values]
-    total = _in_order(values)
+    total = _sum_in_order(values)
     if not 0.0 < total < float("inf"):
         raise ValueError(f"not a distribution: {values}")
     exact = [value / total * _UNITS for value in values]
@@ -42,14 +48,21 @@ def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
     missing = _UNITS - sum(units)
     if missing:
         remainders = [*map(sub, units, exact)]
-        for at in sorted(range(len(units)), key=remainders.__getitem__)[:missing]:
-            units[at] += 1
+        for index in sorted(range(len(units)), key=remainders.__getitem__)[:missing]:
+            units[index] += 1
     return tuple([unit / _UNITS for unit in units])
 
 
-def all_rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`rounded` of each row, to the bit: [documents, shares], none of them negative."""
-    totals = shares.cumsum(axis=1)[:, -1:]  # one after another, as `_in_order` adds
+def rounded_rows(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rounds each row of `shares` exactly as `rounded` does.
+
+    Args:
+        shares: [documents, labels], not negative.
+
+    Raises:
+        ValueError: a row sums to zero or is not finite.
+    """
+    totals = shares.cumsum(axis=1)[:, -1:]  # adds in order, as `_sum_in_order` does
     if not (np.isfinite(totals) & (totals > 0.0)).all():
         raise ValueError("not distributions")
     exact = shares / totals * _UNITS
@@ -60,18 +73,22 @@ def all_rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return rounded
 
 
-def _in_order(values: Iterable[float]) -> float:
-    """Their sum, added one after another, as numpy's `cumsum` does; from Python 3.12 on `sum` does otherwise."""
+def _sum_in_order(values: Iterable[float]) -> float:
+    """Adds values one after the other, as numpy's `cumsum` does. From Python 3.12 on, `sum` compensates rounding."""
     return reduce(add, values, 0.0)
 
 
 def mean(parts: Sequence[tuple[float, Sequence[float]]]) -> Distribution:
-    """Weighted mean of distributions, rounded; `parts` are (weight > 0, distribution)."""
+    """Returns the weighted mean of distributions, rounded.
+
+    Args:
+        parts: pairs of a weight (> 0) and a distribution.
+    """
     weights, distributions = zip(*parts, strict=True)
-    return rounded([_in_order(map(mul, weights, column)) for column in zip(*distributions, strict=True)])
+    return rounded([_sum_in_order(map(mul, weights, column)) for column in zip(*distributions, strict=True)])
 
 
 def sentiment_of(shares: Sequence[float]) -> Sentiment:
-    """A distribution over negative, neutral, positive as a record part."""
+    """Returns a distribution over negative, neutral and positive as part of a record."""
     negative, neutral, positive = shares
     return Sentiment.trusted(negative=negative, neutral=neutral, positive=positive)

@@ -1,4 +1,4 @@
-"""The model, open on a device."""
+"""Runs the model of a bundle on a device."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ Device = Literal["cpu", "cuda"]
 Precision = Literal["auto", "int8", "fp16"]
 
 _CUDA = "CUDAExecutionProvider"
-_DYNAMIC = b"DynamicQuantize"
+_DYNAMIC_QUANTISATION = b"DynamicQuantize"
+"""An operator of this name is in the graph of every dynamically quantised model."""
 
 
-def installed_runtime(has: Callable[[str], bool] | None = None) -> str:
-    """Which distribution of onnxruntime is installed: `onnxruntime` or `onnxruntime-gpu`.
+def installed_runtime(is_installed: Callable[[str], bool] | None = None) -> str:
+    """Returns which distribution of onnxruntime is installed: `onnxruntime` or `onnxruntime-gpu`.
+
+    Args:
+        is_installed: whether a distribution is installed; for tests.
 
     Raises:
-        DeviceError: both or neither are; says what to do.
+        DeviceError: both are installed, or neither is. The message says what to do.
     """
-    has = has or _is_installed
-    cpu, gpu = has("onnxruntime"), has("onnxruntime-gpu")
+    is_installed = is_installed or _is_installed
+    cpu, gpu = is_installed("onnxruntime"), is_installed("onnxruntime-gpu")
     if cpu and gpu:
         raise DeviceError(
-            "both onnxruntime and onnxruntime-gpu are installed, and each overwrites the other's files",
+            "both onnxruntime and onnxruntime-gpu are installed, and they overwrite each other's files",
             do="Uninstall both, then install one: `pip uninstall onnxruntime onnxruntime-gpu`, "
             "`pip install 'riskwire[cpu]'` or `pip install 'riskwire[gpu]'`",
         )
@@ -53,18 +57,26 @@ def _is_installed(name: str) -> bool:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Returns the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ModelSession:
-    """One model on one device. `run` may be called from several threads at once.
+    """A model on a device. Several threads may call `run` at the same time.
 
-    On cpu each run takes one thread and `workers` runs go side by side: the split of the work inside a run, and so
-    every last bit of its result, then depends on the run's shape alone, not on how many cores there are.
+    On a CPU each run uses one thread, and `workers` runs go in parallel. So the result of a run depends on its shape
+    alone, to the last bit, and not on the number of cores.
 
-    `rows_alone` is true for a model quantised dynamically: its scales are taken over the whole input, so that a row's
-    result would depend on the rows beside it. Such a model reads each row alone and without padding.
+    Args:
+        threads: on a CPU, the number of parallel runs; 0 for one on each core.
+
+    Attributes:
+        rows_alone: whether each row must run alone and without padding. A dynamically quantised model needs that: its
+            scales cover the entire input, so the result of a row would depend on the other rows.
+
+    Raises:
+        BundleError: the bundle has no usable model file of this precision.
+        DeviceError: the device or its runtime is not available.
     """
 
     def __init__(self, bundle: Bundle, *, device: Device = "cpu", precision: Precision = "auto", threads: int = 0):
@@ -75,7 +87,7 @@ class ModelSession:
         self.device: Device = device
         self.precision: str = precision
         self.workers = (threads or cores()) if device == "cpu" else 1
-        self.rows_alone = device == "cpu" and _holds(path, _DYNAMIC)
+        self.rows_alone = device == "cpu" and _contains(path, _DYNAMIC_QUANTISATION)
         heads = bundle.manifest.heads
         self._outputs = [
             name for name in ("sentiment", "entities", "target_sentiment", "topics") if getattr(heads, name)
@@ -84,30 +96,31 @@ class ModelSession:
         self._check_graph(path)
 
     def _check_graph(self, path: Path) -> None:
-        inputs = {one.name for one in self._session.get_inputs()}
-        outputs = {one.name for one in self._session.get_outputs()}
-        for kind, wanted, found in (
-            ("inputs", {"input_ids", "attention_mask"}, inputs),
-            ("outputs", set(self._outputs), outputs),
-        ):
-            if not wanted <= found or (kind == "inputs" and wanted != found):
-                raise BundleError(
-                    f"the model's {kind} should be {', '.join(sorted(wanted))} and are {', '.join(sorted(found))}",
-                    where=str(path),
-                )
+        inputs = {node.name for node in self._session.get_inputs()}
+        outputs = {node.name for node in self._session.get_outputs()}
+        expected_inputs, expected_outputs = {"input_ids", "attention_mask"}, set(self._outputs)
+        if inputs != expected_inputs:
+            raise _graph_error("inputs", expected_inputs, inputs, path)
+        if not expected_outputs <= outputs:
+            raise _graph_error("outputs", expected_outputs, outputs, path)
 
     def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Logits:
-        """Logits of each head for `ids` [rows, tokens]; float32.
+        """Returns the logits of each head, in float32.
+
+        Args:
+            ids: token ids, [rows, tokens].
+            mask: 1 for a token and 0 for padding, [rows, tokens].
 
         Raises:
-            DeviceError: on cuda, when the device fails. RiskwireError: on cpu, when the model cannot take the input.
+            DeviceError: on CUDA, the run failed.
+            RiskwireError: on a CPU, the run failed.
         """
         feed = {"input_ids": ids, "attention_mask": mask}
         try:
             values = self._run_bound(feed) if self.device == "cuda" else self._session.run(self._outputs, feed)
         except Exception as error:
-            kind = DeviceError if self.device == "cuda" else RiskwireError
-            raise kind("the model could not be run", value=ids.shape, where=self.device) from error
+            error_type = DeviceError if self.device == "cuda" else RiskwireError
+            raise error_type("the model could not be run", value=ids.shape, where=self.device) from error
         return dict(zip(self._outputs, values, strict=True))
 
     def _run_bound(self, feed: dict[str, NDArray[np.int64]]) -> list[NDArray[np.float32]]:
@@ -119,11 +132,18 @@ class ModelSession:
         for name in self._outputs:
             binding.bind_output(name, "cuda", 0)
         self._session.run_with_iobinding(binding)
-        copied: list[NDArray[np.float32]] = binding.copy_outputs_to_cpu()
-        return copied
+        outputs: list[NDArray[np.float32]] = binding.copy_outputs_to_cpu()
+        return outputs
 
 
-def _holds(path: Path, needle: bytes) -> bool:
+def _graph_error(kind: str, expected: set[str], actual: set[str], path: Path) -> BundleError:
+    return BundleError(
+        f"the {kind} of the model should be {', '.join(sorted(expected))}, but are {', '.join(sorted(actual))}",
+        where=str(path),
+    )
+
+
+def _contains(path: Path, needle: bytes) -> bool:
     with path.open("rb") as stream:
         tail = b""
         while block := stream.read(1 << 20):
@@ -138,7 +158,7 @@ def _options(onnxruntime: Any) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_mem_pattern = False  # a plan kept for each shape: memory would grow with the shapes seen
+    options.enable_mem_pattern = False  # a plan for each input shape would stay in memory
     options.log_severity_level = 3
     return options
 
@@ -157,7 +177,7 @@ def _open_cuda(path: Path, runtime: str) -> Any:
 
     if runtime != "onnxruntime-gpu" or _CUDA not in onnxruntime.get_available_providers():
         raise DeviceError(
-            f"device cuda was asked for, but {runtime} {onnxruntime.__version__} has no CUDA",
+            f"device cuda was requested, but {runtime} {onnxruntime.__version__} does not support CUDA",
             do="Uninstall onnxruntime and install `riskwire[gpu]`, or set inference.device to cpu",
         )
     if hasattr(onnxruntime, "preload_dlls"):
@@ -168,13 +188,13 @@ def _open_cuda(path: Path, runtime: str) -> Any:
         session = onnxruntime.InferenceSession(str(path), options, providers=[_CUDA])
     except Exception as error:
         raise DeviceError(
-            "device cuda was asked for, but the model cannot run there",
+            "device cuda was requested, but the model cannot run on it",
             where=str(path),
             do="Check the driver with nvidia-smi, or set inference.device to cpu",
         ) from error
     if _CUDA not in session.get_providers():
         raise DeviceError(
-            "device cuda was asked for, but onnxruntime took another",
+            "device cuda was requested, but onnxruntime chose another device",
             value=session.get_providers(),
             do="Check the driver with nvidia-smi, or set inference.device to cpu",
         )

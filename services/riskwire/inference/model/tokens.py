@@ -1,4 +1,4 @@
-"""Sentences as word pieces, in windows of at most the model's length."""
+"""Tokenizes sentences into windows of at most the model's length."""
 
 from __future__ import annotations
 
@@ -12,39 +12,57 @@ from tokenizers import Encoding, Tokenizer
 
 from riskwire.errors import BundleError
 
-_SPECIALS = 2
+_SPECIAL_TOKENS = 2
 _OVERLAP = 32
-"""Word pieces that two windows of one sentence share."""
+"""Tokens that two windows of one sentence share."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Consecutive word pieces of one sentence between the two special tokens.
+class TokenWindow:
+    """Consecutive tokens of one sentence, between the two special tokens.
 
-    `ids` has the special tokens, `first` is the sentence's piece it begins with. Windows overlap; each piece is read
-    in the window where it stands farther from the edge: pieces `own_from` to `own_to` are this window's.
+    Windows overlap. Each token is decoded from the window in which it is farther from the edge: that window owns it.
+
+    Attributes:
+        ids: token ids, with the special tokens.
+        first: the position in the sentence of the window's first token.
+        owned_from: the position in the sentence of the first token that this window owns.
+        owned_to: the position after the last token that this window owns.
     """
 
     ids: NDArray[np.int64]
     first: int
-    own_from: int
-    own_to: int
+    owned_from: int
+    owned_to: int
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """A sentence's word pieces without special tokens: offsets into it, the word each belongs to, and the windows."""
+class TokenizedSentence:
+    """The tokens of a sentence, without the special tokens, and the windows that the model reads.
+
+    Attributes:
+        offsets: for each token, its start and end in the sentence.
+        words: for each token, the index of its word.
+    """
 
     offsets: tuple[tuple[int, int], ...]
     words: tuple[int | None, ...]
-    windows: tuple[Window, ...]
+    windows: tuple[TokenWindow, ...]
 
 
 class TokenEncoder:
-    """The bundle's tokenizer; it releases the GIL."""
+    """The tokenizer of a bundle. It releases the GIL while it works.
+
+    Args:
+        path: the tokenizer file.
+        max_length: the most tokens of a window, with the special tokens.
+
+    Raises:
+        BundleError: the file cannot be read.
+    """
 
     def __init__(self, path: Path, max_length: int) -> None:
         try:
@@ -53,25 +71,28 @@ class TokenEncoder:
             raise BundleError("the tokenizer cannot be read", where=str(path)) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._room = max_length - _SPECIALS
-        self._overlap = min(_OVERLAP, self._room // 2)
+        self._window_tokens = max_length - _SPECIAL_TOKENS
+        self._overlap = min(_OVERLAP, self._window_tokens // 2)
 
-    def encode(self, sentences: Sequence[str]) -> list[Encoded]:
-        """The word pieces of each sentence. One too long for the model is read in overlapping windows: nothing is
-        lost, and a name is never cut."""
+    def encode(self, sentences: Sequence[str]) -> list[TokenizedSentence]:
+        """Tokenizes sentences. A sentence too long for the model is split into overlapping windows.
+
+        So no token is lost, and a name at the edge of one window is complete in the next.
+        """
         encodings = self._tokenizer.encode_batch(list(sentences))
-        return [self._encoded(encoding) for encoding in encodings]
+        return [self._tokenized(encoding) for encoding in encodings]
 
-    def _encoded(self, encoding: Encoding) -> Encoded:
+    def _tokenized(self, encoding: Encoding) -> TokenizedSentence:
         ids = np.array(encoding.ids, dtype=np.int64)
-        pieces = len(ids) - _SPECIALS
-        windows: list[Window] = []
-        first = own_from = 0
+        count = len(ids) - _SPECIAL_TOKENS
+        windows: list[TokenWindow] = []
+        first = owned_from = 0
         while True:
-            last = min(first + self._room, pieces)
-            own_to = pieces if last == pieces else last - self._overlap // 2
-            inside = ids if last - first == pieces else np.concatenate([ids[:1], ids[first + 1 : last + 1], ids[-1:]])
-            windows.append(Window(inside, first, own_from, own_to))
-            if last == pieces:
-                return Encoded(tuple(encoding.offsets[1:-1]), tuple(encoding.word_ids[1:-1]), tuple(windows))
-            first, own_from = last - self._overlap, own_to
+            last = min(first + self._window_tokens, count)
+            owned_to = count if last == count else last - self._overlap // 2
+            fits = last - first == count
+            window_ids = ids if fits else np.concatenate([ids[:1], ids[first + 1 : last + 1], ids[-1:]])
+            windows.append(TokenWindow(window_ids, first, owned_from, owned_to))
+            if last == count:
+                return TokenizedSentence(tuple(encoding.offsets[1:-1]), tuple(encoding.word_ids[1:-1]), tuple(windows))
+            first, owned_from = last - self._overlap, owned_to

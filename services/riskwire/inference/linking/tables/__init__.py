@@ -1,1 +1,1 @@
-"""Tables that ship with riskwire; `python -m riskwire.inference.linking.tables.build` makes them."""
+"""The tables that ship with riskwire; `python -m riskwire.inference.linking.tables.build` builds them."""

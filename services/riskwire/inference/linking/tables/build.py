@@ -1,10 +1,10 @@
-"""Make `companies.tsv.gz` from the SEC's table of tickers.
+"""Builds `companies.tsv.gz` from the SEC's table of tickers.
 
     python -m riskwire.inference.linking.tables.build sec_company_tickers_exchange.json
 
 The source is https://www.sec.gov/files/company_tickers_exchange.json (public domain as a work of the US government).
-One line a company in the order of the source: CIK, name, tickers as `EXCHANGE:TICKER` separated by spaces. The file
-that ships was made from the table as of 2025-08-24: 10,069 rows.
+Each company is a line, in the order of the source: CIK, name, and tickers as `EXCHANGE:TICKER` separated by spaces. The
+shipped file was built from the table as of 2025-08-24: 10,069 rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TABLE = Path(__file__).with_name("companies.tsv.gz")
 
 
 def compact(source: dict[str, list[list[object]]]) -> str:
-    """The table's text."""
+    """Returns the text of the table."""
     companies: dict[int, tuple[str, list[str]]] = {}
     for cik, name, ticker, exchange in source["data"]:
         _, tickers = companies.setdefault(int(str(cik)), (" ".join(str(name).split()), []))
@@ -27,7 +27,7 @@ def compact(source: dict[str, list[list[object]]]) -> str:
 
 
 def main(source: Path, target: Path = TABLE) -> None:
-    """Read the SEC's JSON and write the table; equal input gives equal bytes."""
+    """Reads the SEC's JSON and writes the table. Equal input gives equal bytes."""
     text = compact(json.loads(source.read_text(encoding="utf-8")))
     target.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 

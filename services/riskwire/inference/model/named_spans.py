@@ -1,6 +1,6 @@
-"""From the logits of the names head to spans: only valid BIO, whole words, exact character offsets.
+"""Decodes the logits of the entity head into named spans: valid BIO tags, complete words, exact character offsets.
 
-Pure functions. A word's logits are those of its first piece, as in training.
+Pure functions. The logits of a word are those of its first token, as in training.
 """
 
 from __future__ import annotations
@@ -16,74 +16,87 @@ from numpy.typing import NDArray
 _QUOTES = "'’‘`\"“”„‚"
 _EDGE = " \t\r\n\u00a0,;:()[]{}<>|-–—*•\ufe0e\ufe0f" + _QUOTES
 _EDGE_CATEGORIES = {"So", "Sk", "Cf", "Zs", "Pd", "Pi", "Pf"}
-"""Emoji and other symbols that are no money or mathematics, invisible characters, spaces, dashes and quotes."""
+"""Unicode categories of emoji and similar symbols, invisible characters, spaces, dashes and quotes. Symbols of money
+and mathematics have other categories and may be part of a name."""
 _POSSESSIVES = ("'s", "’s", "'S", "’S")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedSpan:
-    """A stretch of a sentence that names something; `kind` is PER, ORG, LOC or MISC."""
+    """A span of a sentence that names something.
+
+    Attributes:
+        kind: PER, ORG, LOC or MISC.
+    """
 
     start: int
     end: int
     kind: str
 
 
-def allowed_after(labels: Sequence[str]) -> NDArray[np.bool_]:
-    """[from, to]: which tag may follow which; I-X only follows B-X or I-X."""
+def allowed_transitions(labels: Sequence[str]) -> NDArray[np.bool_]:
+    """Returns [from, to]: which tag may follow which. I-X follows only B-X or I-X."""
     allowed = np.ones((len(labels), len(labels)), dtype=np.bool_)
     for to, label in enumerate(labels):
         if label.startswith("I-"):
-            allowed[:, to] = [before in (f"B-{label[2:]}", label) for before in labels]
+            allowed[:, to] = [previous in (f"B-{label[2:]}", label) for previous in labels]
     return allowed
 
 
 def best_tags(logits: NDArray[np.float32], labels: Sequence[str]) -> list[int]:
-    """The best valid tag sequence of `logits` [words, labels] (Viterbi over allowed transitions; ties: lower index)."""
+    """Returns the valid tag sequence with the highest sum of logits (Viterbi; of equal tags the lower index wins).
+
+    Args:
+        logits: [words, labels].
+    """
     if not len(logits):
         return []
-    allowed = allowed_after(labels)
-    openers = np.array([not label.startswith("I-") for label in labels])
+    allowed = allowed_transitions(labels)
+    may_open = np.array([not label.startswith("I-") for label in labels])
     greedy: list[int] = logits.argmax(axis=1).tolist()
-    if openers[greedy[0]] and all(allowed[a, b] for a, b in pairwise(greedy)):
-        return greedy  # the unconstrained best is valid, so it is the constrained best
+    if may_open[greedy[0]] and all(allowed[tag, following] for tag, following in pairwise(greedy)):
+        return greedy  # the best sequence without the constraint is valid, so it is also the best with it
     scores = logits.astype(np.float64)
-    best = np.where(openers, scores[0], -np.inf)
+    best = np.where(may_open, scores[0], -np.inf)
     came_from = np.zeros(logits.shape, dtype=np.int64)
-    for at in range(1, len(scores)):
+    for word in range(1, len(scores)):
         through = np.where(allowed, best[:, None], -np.inf)
-        came_from[at] = through.argmax(axis=0)
-        best = through.max(axis=0) + scores[at]
+        came_from[word] = through.argmax(axis=0)
+        best = through.max(axis=0) + scores[word]
     tags = [int(best.argmax())]
-    for at in range(len(scores) - 1, 0, -1):
-        tags.append(int(came_from[at, tags[-1]]))
+    for word in range(len(scores) - 1, 0, -1):
+        tags.append(int(came_from[word, tags[-1]]))
     return tags[::-1]
 
 
 def tag_runs(tags: Sequence[int], labels: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Runs of a valid tag sequence as (first word, last word + 1, kind)."""
+    """Returns the names in a valid tag sequence, as (first word, last word + 1, kind)."""
     runs: list[tuple[int, int, str]] = []
-    for at, tag in enumerate(tags):
+    for word, tag in enumerate(tags):
         label = labels[tag]
         if label.startswith("B-"):
-            runs.append((at, at + 1, label[2:]))
+            runs.append((word, word + 1, label[2:]))
         elif label.startswith("I-"):
             first, _, kind = runs[-1]
-            runs[-1] = (first, at + 1, kind)
+            runs[-1] = (first, word + 1, kind)
     return runs
 
 
 def words_of(word_ids: Sequence[int | None]) -> list[tuple[int, int]]:
-    """(first piece, last piece + 1) of each word; pieces that are no word (specials) have None."""
+    """Returns the words of a tokenized sentence, as (first token, last token + 1).
+
+    Args:
+        word_ids: for each token, the index of its word; None for a special token.
+    """
     words: list[tuple[int, int]] = []
     previous: int | None = None
-    for at, word in enumerate(word_ids):
+    for token, word in enumerate(word_ids):
         if word is None:
             previous = None
         elif word == previous:
-            words[-1] = (words[-1][0], at + 1)
+            words[-1] = (words[-1][0], token + 1)
         else:
-            words.append((at, at + 1))
+            words.append((token, token + 1))
             previous = word
     return words
 
@@ -95,7 +108,13 @@ def named_spans(
     word_ids: Sequence[int | None],
     labels: Sequence[str],
 ) -> list[NamedSpan]:
-    """The names in a sentence: `logits` [pieces, labels], `offsets` into `text` and `word_ids` by piece."""
+    """Returns the names in a sentence.
+
+    Args:
+        logits: [tokens, labels].
+        offsets: for each token, its start and end in `text`.
+        word_ids: for each token, the index of its word.
+    """
     words = words_of(word_ids)
     if not words:
         return []
@@ -109,7 +128,7 @@ def named_spans(
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span without white space, quotes, brackets and emoji at its edges and without a possessive 's at its end."""
+    """Returns a span without white space, quotes, brackets and emoji at either end or a possessive 's at its end."""
     while start < end and _is_edge(text[start]):
         start += 1
     while start < end:

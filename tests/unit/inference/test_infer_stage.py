@@ -10,11 +10,11 @@ from turns import turns_of_others
 
 from riskwire.bus import Message, Outgoing
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
-from riskwire.inference.analysis import overall, said_of, topic_target
+from riskwire.inference.analysis import summarise, target_sentiments, topic_target
 from riskwire.inference.linking import Linker
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.stage import InferStage
 from riskwire.pipeline import Topic
 from riskwire.records import SIGNALS, Analysis, Article, DeadLetter, Mark, Signal, Tick
@@ -206,18 +206,20 @@ async def test_a_long_batch_lets_others_have_their_turn(stage: InferStage) -> No
     assert await turns_of_others(stage, records) >= 20
 
 
-def test_evidence_of_a_long_sentence_is_a_window_that_holds_the_span(marked: Callable[..., Reading]) -> None:
+def test_evidence_of_a_long_sentence_is_a_window_that_holds_the_span(marked: Callable[..., DocumentPrediction]) -> None:
     reading = marked("x " * 400 + "[ORG Acme Corp] fell" + " y" * 400)
-    one = said_of(reading, Linker().link(reading), overall([reading], (), 0.5)[0], watched_only=False)[0]
+    one = target_sentiments(reading, Linker().link(reading), summarise([reading], (), 0.5)[0], watched_only=False)[0]
     assert len(one.evidence.text) <= 600
     assert one.evidence.text[one.evidence.start : one.evidence.end] == "Acme Corp"
 
 
-def test_a_speaker_s_mention_weighs_little(marked: Callable[..., Reading]) -> None:
+def test_a_speaker_s_mention_weighs_little(marked: Callable[..., DocumentPrediction]) -> None:
     reading = marked("[ORG Moody's] cuts [ORG Acme Corp]", sentiments=[(0.9, 0.1, 0.0)])
     found = {
         one.name: one.relevance
-        for one in said_of(reading, Linker().link(reading), overall([reading], (), 0.5)[0], watched_only=False)
+        for one in target_sentiments(
+            reading, Linker().link(reading), summarise([reading], (), 0.5)[0], watched_only=False
+        )
     }
     assert found["Acme Corp"] == 1.0
     assert found["Moody's Corporation"] == 0.2

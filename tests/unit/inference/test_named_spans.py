@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riskwire.inference.model.decode import allowed_after, best_tags, named_spans, tag_runs, trimmed
+from riskwire.inference.model.named_spans import allowed_transitions, best_tags, named_spans, tag_runs, trimmed
 from riskwire.inference.model.probabilities import mean, rounded, softmax
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 
 
 def test_a_tag_inside_a_name_only_follows_that_name() -> None:
-    allowed = allowed_after(LABELS)
+    allowed = allowed_transitions(LABELS)
     for at, before in enumerate(LABELS):
         for to, label in enumerate(LABELS):
             assert allowed[at, to] == (not label.startswith("I-") or (before[2:] == label[2:] and before != "O"))
@@ -31,7 +31,7 @@ logits = st.integers(0, 12).flatmap(
 def test_the_best_tags_are_valid_and_no_valid_sequence_of_three_beats_them(rows: list[list[float]]) -> None:
     scores = np.array(rows, dtype=np.float32).reshape(-1, 9)
     tags = best_tags(scores, LABELS)
-    allowed = allowed_after(LABELS)
+    allowed = allowed_transitions(LABELS)
     assert len(tags) == len(rows)
     assert not tags or not LABELS[tags[0]].startswith("I-")
     assert all(allowed[a, b] for a, b in pairwise(tags))

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
-from riskwire.inference import written
-from riskwire.inference.analysis import overall, said_of
+from riskwire.inference.analysis import summarise, target_sentiments
 from riskwire.inference.linking import Linker
-from riskwire.inference.model.reading import Reading
+from riskwire.inference.model.prediction import DocumentPrediction
+from riskwire.inference.record_writer import write_analysis, write_signals, write_unread_analysis
 from riskwire.pipeline import Topic
 from riskwire.records import Analysis, Article, Record, Signal
 
@@ -46,7 +46,7 @@ def same(raw: bytes, model: type[Record], **fields: object) -> None:
 
 
 @pytest.fixture
-def reading(marked: Callable[..., Reading]) -> Reading:
+def reading(marked: Callable[..., DocumentPrediction]) -> DocumentPrediction:
     return marked(
         "[ORG Acme Corp] \u2028falls\x00 – «hard»",
         "In [LOC Ireland] [ORG Globex Inc] gained, [ORG Moody's] said.",
@@ -55,15 +55,17 @@ def reading(marked: Callable[..., Reading]) -> Reading:
 
 
 @pytest.mark.parametrize("article", [news(), news(backfill=False, language=None), news(version=HUGE)])
-def test_analysis_and_signals_are_the_bytes_their_records_would_be(article: Article, reading: Reading) -> None:
+def test_analysis_and_signals_are_the_bytes_their_records_would_be(
+    article: Article, reading: DocumentPrediction
+) -> None:
     linker = Linker(Watchlist((WatchedEntity.model_validate(ENTRY),)))
     mentions = linker.link(reading)
-    (whole,) = overall([reading], (), 0.5)
-    analysis = written.analysis(article, reading, mentions, whole, "tiny@1.0.0", "5f" * 32, 7)
+    (whole,) = summarise([reading], (), 0.5)
+    analysis = write_analysis(article, reading, mentions, whole, "tiny@1.0.0", "5f" * 32, 7)
     assert (analysis.topic, analysis.key) == (Topic.ANALYSES, article.id)
     same(analysis.value, Analysis, status="ok", bundle="tiny@1.0.0", story="5f" * 32, read_with=7, skipped_sentences=0)
-    said = said_of(reading, mentions, whole, watched_only=True)
-    signals = written.signals(article, said, "tiny@1.0.0", "5f" * 32)
+    said = target_sentiments(reading, mentions, whole, watched_only=True)
+    signals = write_signals(article, said, "tiny@1.0.0", "5f" * 32)
     assert [one.key for one in signals] == [one.target for one in said] == ["entity:acme", "group:makers", "market"]
     for signal, one in zip(signals, said, strict=True):
         same(
@@ -83,5 +85,5 @@ def test_analysis_and_signals_are_the_bytes_their_records_would_be(article: Arti
 
 @pytest.mark.parametrize("status", ["unsupported", "empty"])
 def test_an_article_that_was_not_read_is_written_as_its_record_would_be(status: str) -> None:
-    raw = written.unread(news(), status, "tiny@1.0.0", None).value  # type: ignore[arg-type]
+    raw = write_unread_analysis(news(), status, "tiny@1.0.0", None).value  # type: ignore[arg-type]
     same(raw, Analysis, status=status, sentiment=None, story=None, sentences=(), read_with=None)

@@ -1,0 +1,129 @@
+"""Resolves a name by itself: on the watchlist, in the tables of companies, among the countries. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from riskwire.entities.names import LEGAL, acronyms, name_key, slug, words_of_name
+from riskwire.entities.watchlist import WatchedEntity
+from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees
+from riskwire.inference.linking.mentions import Candidate
+from riskwire.inference.linking.places import country
+from riskwire.inference.linking.publishers import is_market_or_label, is_publisher, is_rater
+from riskwire.inference.linking.watched import WatchedNames
+from riskwire.records import MentionType
+
+INITIALS = re.compile(r"[A-Z][A-Z&]{1,4}")
+COMPANY_TYPES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
+
+
+class Resolution(NamedTuple):
+    """The entity that a name refers to.
+
+    Attributes:
+        entity: the id of the entity; empty when it is unknown.
+        watched: the watchlist entry, when the entity is on the watchlist.
+        country: whether the entity is a country.
+        weak: whether only a single word led to the entity. A fuller name in the same article takes precedence.
+    """
+
+    entity: str = ""
+    name: str = ""
+    watched: WatchedEntity | None = None
+    country: bool = False
+    weak: bool = False
+
+
+UNRESOLVED = Resolution()
+
+
+class NameResolver:
+    """Resolves names, without a cache.
+
+    The linker caches the results. If this object held a cache that calls its own methods, the two would form a
+    reference cycle, and a linker that is no longer used would stay in memory, because a running stage almost never
+    collects cycles (`app/garbage_collection.py`).
+    """
+
+    def __init__(self, watched: WatchedNames, companies: CompanyTable) -> None:
+        self._watched = watched
+        self._companies = companies
+
+    def owns_possessive(self, name: str) -> bool:
+        """Returns whether a final 's belongs to the name, as in Moody's and Macy's. "GM's" is not GMS Inc."""
+        watched, company = self._watched.by_name(name), self._companies.exact(name)
+        names = (*(watched.names if watched else ()), *(company.names if company else ()))
+        return is_rater(name) or any("'s" in known.replace("’", "'").casefold() for known in names)
+
+    def resolve_name(self, text: str, kind: MentionType) -> Resolution:
+        """Resolves a name without a ticker, as `resolve_certain` does."""
+        return self.resolve_certain(text, Candidate(0, len(text), kind))
+
+    def resolve_certain(self, text: str, candidate: Candidate) -> Resolution:
+        """Resolves a mention by its watchlist entry, its ticker or an exact name, if one of these is unambiguous."""
+        watched = candidate.watched
+        company: Company | None = None
+        if candidate.mark is not None:
+            watched = watched or self._watched.by_ticker(candidate.mark.symbol)
+            company = self._companies.by_ticker(candidate.mark.market, candidate.mark.symbol)
+            if candidate.kind != "INSTRUMENT" and company is not None and not agrees(text, company):
+                company = None
+            by_ticker = watched if candidate.watched is None else None
+            if by_ticker is not None and not _fits_ticker(text, candidate, by_ticker, company):
+                watched = None
+        watched = watched or self._watched.by_name(text)
+        if company is None and candidate.kind in COMPANY_TYPES and not is_market_or_label(text):
+            company = self._companies.exact(text)
+        watched = watched or (self._watched_entry(company) if company else None)
+        if watched is not None:
+            return Resolution(watched.id, watched.name, watched)
+        if company is not None:
+            sure = candidate.mark is not None or (company.entity or "").startswith("isin:")
+            return _resolution_of(company, weak=not sure and len(name_key(text)) == 1)
+        if candidate.kind in {"LOC", "ORG"} and (name := country(text)):
+            return Resolution(f"name:{slug(name)}", name, country=True)
+        return UNRESOLVED
+
+    def resolve_fallback(self, text: str, kind: MentionType) -> Resolution:
+        """Resolves a name that `resolve_certain` and the other names of the article leave unresolved.
+
+        It takes a short name or the initials of a company, then the normalised name itself.
+        """
+        if kind == "ORG" and not is_publisher(text) and not is_market_or_label(text):
+            company = self._companies.by_name(text)
+            if company is None and INITIALS.fullmatch(text):
+                company = self._companies.by_acronym(text)
+            if company is not None:
+                watched = self._watched_entry(company)
+                return _resolution_of(company) if watched is None else Resolution(watched.id, watched.name, watched)
+        name = slug(text)
+        return Resolution(f"name:{name}", " ".join(text.split())) if name else UNRESOLVED
+
+    def _watched_entry(self, company: Company) -> WatchedEntity | None:
+        """Returns the watchlist entry of a company: by its ISIN, or by a US ticker when a name agrees."""
+        if company.entity and company.entity.startswith("isin:"):
+            watched = self._watched.by_isin(company.entity.removeprefix("isin:"))
+            if watched is not None:
+                return watched
+        by_ticker = (self._watched.by_ticker(symbol) for market, symbol in company.tickers if market == US)
+        for watched in by_ticker:
+            if watched is not None and any(agrees(name, company) for name in watched.names):
+                return watched
+        return None
+
+
+def _fits_ticker(text: str, candidate: Candidate, watched: WatchedEntity, company: Company | None) -> bool:
+    """Returns whether a mention can be the watchlist entry that has its ticker.
+
+    Tickers pass to other companies over the years and differ between markets, so the name must not contradict it.
+    """
+    if candidate.kind == "INSTRUMENT" or company is not None:
+        return True
+    words = {word for name in watched.names for word in words_of_name(name)} - LEGAL
+    return bool(words & set(words_of_name(text))) or any(text.upper() in acronyms(name) for name in watched.names)
+
+
+def _resolution_of(company: Company, *, weak: bool = False) -> Resolution:
+    name = company.display_name
+    return Resolution(company.entity or f"name:{slug(name)}", name, weak=weak)

@@ -1,0 +1,55 @@
+"""Decodes the logits of a sentence into its prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from riskwire.inference.model.bundle import BundleHeads
+from riskwire.inference.model.named_spans import named_spans
+from riskwire.inference.model.prediction import SentencePrediction
+from riskwire.inference.model.probabilities import Distribution, mean, rounded, softmax
+from riskwire.inference.model.session import Logits
+from riskwire.inference.model.tokens import TokenizedSentence
+
+
+def decode_sentence(
+    text: str, tokenized: TokenizedSentence, logits: Sequence[Logits], heads: BundleHeads
+) -> SentencePrediction:
+    """Returns the prediction for a sentence from the logits of its windows.
+
+    For a sentence in several windows, sentiment and topics are the means over the windows, weighted by the number of
+    tokens that each window owns. Names are decoded over the joined windows.
+    """
+    target_head = heads.target_sentiment
+    entity_logits = _joined(tokenized, logits, "entities")
+    return SentencePrediction(
+        sentiment=_pooled(tokenized, logits, "sentiment", heads.sentiment.temperature),
+        topics=_pooled(tokenized, logits, "topics", heads.topics.temperature) if heads.topics else (),
+        names=tuple(named_spans(text, entity_logits, tokenized.offsets, tokenized.words, heads.entities.labels)),
+        offsets=np.array(tokenized.offsets, dtype=np.int32).reshape(-1, 2),
+        target_logits=_joined(tokenized, logits, "target_sentiment") if target_head else None,
+        temperature=target_head.temperature if target_head else 1.0,
+    )
+
+
+def _joined(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str) -> NDArray[np.float32]:
+    """Returns [tokens, labels]: each token's logits from the window that owns it, without the special tokens."""
+    parts = [
+        values[head][1 + window.owned_from - window.first : 1 + window.owned_to - window.first]
+        for window, values in zip(tokenized.windows, logits, strict=True)
+    ]
+    return np.concatenate(parts)
+
+
+def _pooled(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str, temperature: float) -> Distribution:
+    if len(logits) == 1:
+        return rounded(softmax(logits[0][head], temperature))
+    return mean(
+        [
+            (float(window.owned_to - window.owned_from), softmax(values[head], temperature).tolist())
+            for window, values in zip(tokenized.windows, logits, strict=True)
+        ]
+    )
