@@ -5,10 +5,10 @@
     ├── BundleError *             a model bundle that is missing, damaged or of the wrong kind
     ├── DeviceError *             the requested device or its runtime is not available
     ├── BusError *                the bus cannot be opened or has failed
-    │   ├── BusVersionError *     the bus was written by a newer riskwire
+    │   ├── BusVersionError *     the bus was written by another version of riskwire
     │   └── FencedError *         another worker or publisher has taken over
     ├── StoreError *              the store cannot be opened or has failed
-    │   └── StoreVersionError *   the store was written by a newer riskwire
+    │   └── StoreVersionError *   the store was written by another version of riskwire
     ├── InUseError                a port or data directory that another process holds
     ├── SchemaError               a record that cannot be read or published; it becomes a dead letter
     │   └── TooLargeError         a record that is too large for its topic
@@ -103,7 +103,7 @@ class BusError(RiskwireError):
 
 
 class BusVersionError(BusError):
-    """The bus was written by a newer riskwire."""
+    """The bus was written by another version of riskwire."""
 
 
 class FencedError(BusError):
@@ -120,7 +120,7 @@ class StoreError(RiskwireError):
 
 
 class StoreVersionError(StoreError):
-    """The store was written by a newer riskwire."""
+    """The store was written by another version of riskwire."""
 
 
 class InUseError(RiskwireError):

@@ -151,13 +151,23 @@ def _pages(file: Path) -> int:
         return connection.execute("PRAGMA page_count").fetchone()[0]
 
 
-async def test_a_bus_of_a_newer_riskwire_is_refused_and_not_changed(open_embedded, file: Path):
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (schema.VERSION + 1, r"bus\.sqlite.*newer riskwire.*Upgrade"),
+        (1, r"bus\.sqlite.*riskwire 0\.1 \(version 1.*another directory with --data.*replay an archive"),
+    ],
+    ids=["newer", "of 0.1"],
+)
+async def test_a_bus_of_another_version_is_refused_and_not_changed(
+    open_embedded, file: Path, version: int, message: str
+):
     await (await open_embedded()).close()
     with sqlite3.connect(file) as connection:
-        connection.execute(f"PRAGMA user_version={schema.VERSION + 1}")
+        connection.execute(f"PRAGMA user_version={version}")
     connection.close()
     before = _files(file.parent)
-    with pytest.raises(BusVersionError, match=r"bus\.sqlite.*newer riskwire.*Upgrade"):
+    with pytest.raises(BusVersionError, match=message):
         await open_embedded()
     assert _files(file.parent) == before
 

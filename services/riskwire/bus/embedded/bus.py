@@ -52,7 +52,7 @@ class EmbeddedBus:
         """Open the bus of a data directory; create either if it is missing.
 
         Raises:
-            BusVersionError: written by a newer riskwire; the file is left as it is.
+            BusVersionError: written by another version of riskwire; the file is left as it is.
             BusError: the file is not a bus, or cannot be opened.
         """
         path = data_dir / FILE

@@ -21,7 +21,7 @@ from riskwire.pipeline import TOPICS
 
 log = structlog.get_logger(__name__)
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = int.from_bytes(b"rwbs", "big")
 OFFSET_BITS = 40
 
@@ -73,7 +73,7 @@ def check(path: Path) -> None:
     """Check, without changing it, that a file is a bus this riskwire can use; a missing file is accepted.
 
     Raises:
-        BusVersionError: written by a newer riskwire.
+        BusVersionError: written by another version of riskwire.
         BusError: not a bus, or it cannot be read.
     """
     try:
@@ -89,7 +89,7 @@ def check(path: Path) -> None:
         raise _not_a_bus(path)
     # The header first, so that a newer file is not even opened. Then SQLite, since the WAL may hold a newer version.
     version, application = struct.unpack(">i4xi", header[60:72])
-    _check_newer(path, version, application)
+    _check_same_version(path, version, application)
     with closing_as_bus_error(path, sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         _check_version(path, *_version(connection), empty=not _count_tables(connection))
 
@@ -191,19 +191,26 @@ def _count_tables(connection: sqlite3.Connection) -> int:
 
 
 def _check_version(path: Path, version: int, application: int, *, empty: bool) -> None:
-    _check_newer(path, version, application)
+    _check_same_version(path, version, application)
     fresh = empty and version == 0 and application == 0
     if application != APPLICATION_ID and not fresh:
         raise _not_a_bus(path)
 
 
-def _check_newer(path: Path, version: int, application: int) -> None:
-    if application == APPLICATION_ID and version > VERSION:
+def _check_same_version(path: Path, version: int, application: int) -> None:
+    if application != APPLICATION_ID or version == VERSION:
+        return
+    if version > VERSION:
         raise BusVersionError(
             f"the bus was written by a newer riskwire (version {version}; this one knows up to {VERSION})",
             where=str(path),
             do="Upgrade riskwire, or give another directory with --data",
         )
+    raise BusVersionError(
+        f"the bus was written by riskwire 0.1 (version {version}; this one reads only {VERSION})",
+        where=str(path),
+        do="Give another directory with --data, or replay an archive into a new one; this one is left as it is",
+    )
 
 
 def _not_a_bus(path: Path) -> BusError:
