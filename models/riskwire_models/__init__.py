@@ -1,4 +1,4 @@
-"""Recipes, training, export and evaluation of riskwire bundles. Importing this package needs no torch."""
+"""Training data, training, evaluation and export of model bundles. Importing this package does not need torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m riskwire_models``: the same commands as ``riskwire model``."""
+"""Runs the commands of ``riskwire model`` as ``python -m riskwire_models``."""
 
 from __future__ import annotations
 

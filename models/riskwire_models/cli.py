@@ -1,4 +1,4 @@
-"""``riskwire model …``: from data to bundle in one command, or step by step."""
+"""The commands ``riskwire model …``, which train, export, measure and describe bundles."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from riskwire_models.errors import MissingExtraError, ModelError
 
 app = typer.Typer(
     name="model",
-    help="Train, export, measure and describe bundles.",
+    help="Train, export, measure and describe model bundles.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+_stdout = Console(highlight=False, soft_wrap=True)
+_stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
-#: What the train extra brings; a missing one of these is a missing extra, any other a fault of ours.
-_EXTRA = frozenset(
+#: Modules that the train extra installs. A different module that cannot be imported is a bug.
+_TRAIN_EXTRA_MODULES = frozenset(
     {
         "torch",
         "transformers",
@@ -42,123 +42,129 @@ _EXTRA = frozenset(
 )
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", file_okay=False, exists=True)]
-Work = Annotated[Path, typer.Option("--work", help="Folder of the checkpoint; a run found there is resumed.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the bundle.")]
+Work = Annotated[Path, typer.Option("--work", help="Folder of the checkpoint; a run in it is resumed.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write the bundle to.")]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder of a bundle.", file_okay=False, exists=True)]
-Threads = Annotated[int, typer.Option("--threads", help="Threads of the CPU to use.", min=1)]
-Steps = Annotated[int | None, typer.Option("--steps", help="Steps of the whole run (the recipe's by default).", min=1)]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed (the recipe's by default).", min=0)]
+Threads = Annotated[int, typer.Option("--threads", help="Number of CPU threads.", min=1)]
+Steps = Annotated[
+    int | None, typer.Option("--steps", help="Steps of the training run (default: those of the recipe).", min=1)
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Random seed (default: that of the recipe).", min=0)]
 
 _WORK = Path.home() / ".cache" / "riskwire" / "train"
 
 
 @contextmanager
-def _faults(command: str) -> Iterator[None]:
-    """Faults as one line and exit code 1."""
+def _errors_reported(command: str) -> Iterator[None]:
+    """Prints an error of this package as one line, and exits with 1."""
     try:
         try:
             yield
         except ImportError as error:
-            if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+            if error.name is None or error.name.partition(".")[0] not in _TRAIN_EXTRA_MODULES:
                 raise
             raise MissingExtraError(command, error.name) from error
     except ModelError as error:
-        _err.print(f"error: {error}", markup=False)
+        _stderr.print(f"error: {error}", markup=False)
         raise typer.Exit(1) from error
 
 
-def _quiet() -> None:
-    # All are read when torch and transformers are first imported. OpenMP's threads spin while they wait; on a machine
-    # that is busy otherwise this costs several times the work. The base's unused pooler is not worth a report.
+def _set_library_environment() -> None:
+    # torch and transformers read these variables when they are first imported. By default, waiting OpenMP threads spin,
+    # which makes a step several times slower on a machine with other work. transformers would report that the pooler of
+    # the base model is not used, which is intended.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def _say(line: str) -> None:
-    _out.print(line, markup=False)
+def _print_line(line: str) -> None:
+    _stdout.print(line, markup=False)
     sys.stdout.flush()
 
 
 def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | None) -> None:
-    _quiet()
-    from riskwire_models.training.loop import train as run
+    _set_library_environment()
     from riskwire_models.training.recipe import Recipe
+    from riskwire_models.training.train import train as run_training
 
     recipe = Recipe()
     recipe = replace(recipe, steps=steps or recipe.steps, seed=recipe.seed if seed is None else seed)
-    run(data, work, recipe, threads=threads, say=_say)
+    run_training(data, work, recipe, threads=threads, log=_print_line)
 
 
 def _export(data: Path, work: Path, out: Path, threads: int) -> None:
-    _quiet()
-    from riskwire_models.export.pipeline import export as run
+    _set_library_environment()
+    from riskwire_models.export.export import export as run_export
 
-    bundle = run(data, work, out, threads=threads, say=_say)
-    _show(out)
-    _say(f"bundle {bundle.name} {bundle.version} in {out}")
+    manifest = run_export(data, work, out, threads=threads, log=_print_line)
+    _print_scores(out)
+    _print_line(f"bundle {manifest.name} {manifest.version} in {out}")
 
 
-def _show(folder: Path) -> None:
-    from riskwire_models.export.bundle import read_bundle
-    from riskwire_models.export.card import score_rows
+def _print_scores(folder: Path) -> None:
+    from riskwire_models.export.card import score_table
+    from riskwire_models.export.manifest import read_manifest
 
-    bundle = read_bundle(folder, verify=False)
+    manifest = read_manifest(folder, verify=False)
     for part, title in (("held_out", "held out"), ("never_seen", "never seen")):
-        head, rows = score_rows(bundle, part)
+        header, rows = score_table(manifest, part)
         if rows:
-            table = Table(*head, title=title)
+            table = Table(*header, title=title)
             for row in rows:
                 table.add_row(*row)
-            _out.print(table)
+            _stdout.print(table)
 
 
 @app.command()
 def build(
     data: Data, out: Out, work: Work = _WORK, threads: Threads = 2, steps: Steps = None, seed: Seed = None
 ) -> None:
-    """From data to bundle: train (or go on), export, measure, gate, describe."""
-    with _faults("build"):
+    """Build a bundle from data: train (or resume), export, measure, check the quality gate, write the card."""
+    with _errors_reported("build"):
         _train(data, work, threads, steps, seed)
         _export(data, work, out, threads)
 
 
 @app.command()
 def train(data: Data, work: Work = _WORK, threads: Threads = 2, steps: Steps = None, seed: Seed = None) -> None:
-    """Train to the end of the recipe; resumes from the checkpoint in --work."""
-    with _faults("train"):
+    """Train to the last step of the recipe. Resumes from the checkpoint in --work."""
+    with _errors_reported("train"):
         _train(data, work, threads, steps, seed)
 
 
 @app.command()
 def export(data: Data, out: Out, work: Work = _WORK, threads: Threads = 2) -> None:
-    """Write the bundle of the checkpoint in --work; refuses one that loses too much or depends on the batch."""
-    with _faults("export"):
+    """Write the bundle of the checkpoint in --work, if it passes the quality gate.
+
+    A bundle fails if a precision loses too much accuracy against fp32, or if results depend on the batch.
+    """
+    with _errors_reported("export"):
         _export(data, work, out, threads)
 
 
 @app.command()
 def evaluate(bundle: BundleFolder, data: Data, threads: Threads = 2) -> None:
-    """Measure the files of a bundle anew, on held-out splits and never-seen sets."""
-    with _faults("evaluate"):
-        from riskwire_models.evaluation.measure import measure_bundle
+    """Measure the ONNX files of a bundle on held-out splits and on sets that were never trained on."""
+    with _errors_reported("evaluate"):
+        from riskwire_models.evaluation.evaluate import evaluate_bundle
 
-        table = Table("precision", "head", "set", "n", "figures", title=str(bundle))
-        for row in measure_bundle(bundle, data, threads=threads):
+        table = Table("precision", "head", "set", "n", "scores", title=str(bundle))
+        for row in evaluate_bundle(bundle, data, threads=threads):
             table.add_row(*row)
-        _out.print(table)
+        _stdout.print(table)
 
 
 @app.command()
 def card(bundle: BundleFolder) -> None:
-    """Write a bundle's card again from its bundle.json."""
-    with _faults("card"):
-        from riskwire_models.export.bundle import read_bundle
+    """Write the card of a bundle from its bundle.json."""
+    with _errors_reported("card"):
         from riskwire_models.export.card import write_card
+        from riskwire_models.export.manifest import read_manifest
 
-        _say(str(write_card(bundle, read_bundle(bundle))))
+        _print_line(str(write_card(bundle, read_manifest(bundle))))
 
 
 def main() -> None:
-    """Entry of ``python -m riskwire_models``."""
+    """Runs the command line of ``python -m riskwire_models``."""
     app(prog_name="riskwire model")

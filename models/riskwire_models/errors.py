@@ -1,28 +1,28 @@
-"""The errors of the model workshop.
+"""The errors that training, evaluation and export of a bundle raise.
 
 ModelError
-├── DataError        a data file is missing or a row cannot be read
-├── LicenceError     a set was asked to train a bundle its licence does not allow
-├── MissingExtraError     torch or another training library is not installed
-├── CheckpointError  a checkpoint does not fit the network
-├── ExportError      a graph could not be brought into the form that ships
-├── GateError        a precision lost too much accuracy, or its results depend on the batch
-└── BundleError      a bundle folder is incomplete or does not match its checksums
+├── TrainingDataError   a data file is missing, or a row of it cannot be read
+├── LicenceError        a data set is to be trained on, but its licence forbids commercial use
+├── MissingExtraError   torch or another library of the ``train`` extra is not installed
+├── CheckpointError     a checkpoint holds the weights of a different model
+├── ExportError         onnxruntime could not fuse the attention of a graph
+├── GateError           a precision loses too much accuracy, or its results depend on the batch
+└── BundleFolderError   a bundle folder is incomplete or does not match its checksums
 """
 
 from __future__ import annotations
 
 
 class ModelError(Exception):
-    """Base of all errors raised on purpose in this package."""
+    """Base of all errors that this package raises itself; the commands print its message and exit with 1."""
 
 
-class DataError(ModelError):
-    """A data file is missing or holds a row that cannot be read."""
+class TrainingDataError(ModelError):
+    """A data file is missing, or a row of it cannot be read."""
 
 
 class LicenceError(ModelError):
-    """A data set was asked to train a bundle although its licence forbids it."""
+    """A data set is to be trained on, but its licence forbids commercial use."""
 
 
 class MissingExtraError(ModelError):
@@ -35,16 +35,16 @@ class MissingExtraError(ModelError):
 
 
 class CheckpointError(ModelError):
-    """A checkpoint does not fit the network."""
+    """A checkpoint holds the weights of a different model."""
 
 
 class ExportError(ModelError):
-    """A graph could not be brought into the form that ships."""
+    """onnxruntime could not fuse the attention of a graph."""
 
 
 class GateError(ModelError):
-    """An exported precision does not keep what the fp32 checkpoint promised."""
+    """An exported precision loses too much accuracy against fp32, or its results depend on the batch."""
 
 
-class BundleError(ModelError):
-    """A bundle folder is incomplete or its files do not match their checksums."""
+class BundleFolderError(ModelError):
+    """A bundle folder is incomplete, or its files do not match their checksums."""

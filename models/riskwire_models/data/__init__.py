@@ -1,1 +1,1 @@
-"""Data sets, their readers, splits and encoding."""
+"""Training and evaluation data: the data sets, their readers, the splits, and the encoding as word pieces."""

@@ -1,4 +1,4 @@
-"""Batches of rows of similar length under a budget of padded word pieces, in an order fixed by the seed."""
+"""Batches of rows of similar length, within a budget of padded word pieces, in an order that the seed fixes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from collections.abc import Sequence
 
 
 def batches_of(lengths: Sequence[int], *, budget: int, seed: int, pool: int = 1024) -> list[list[int]]:
-    """Row numbers in batches; rows × longest row ≤ ``budget`` (a single longer row stands alone).
+    """Returns batches of row numbers, so that rows × longest row of a batch is at most ``budget``.
 
-    Rows are shuffled, sorted by length inside pools of ``pool`` rows, cut, and the batches shuffled: every batch mixes
-    the tasks, little is padding, and the order depends on the seed alone.
+    A row longer than the budget gets a batch to itself. Rows are shuffled, sorted by length inside pools of ``pool``
+    rows, and cut into batches; then the batches are shuffled. So every batch mixes the tasks and holds little padding.
+
+    Args:
+        lengths: word pieces of each row.
+        budget: largest number of word pieces of a batch, padding included.
+        seed: the only thing, besides the lengths, that the order depends on.
+        pool: rows that are sorted by length together.
     """
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     order = list(range(len(lengths)))
-    chance.shuffle(order)
+    generator.shuffle(order)
     batches: list[list[int]] = []
     for start in range(0, len(order), pool):
         batch: list[int] = []
@@ -25,5 +31,5 @@ def batches_of(lengths: Sequence[int], *, budget: int, seed: int, pool: int = 10
             batch.append(row)
         if batch:
             batches.append(batch)
-    chance.shuffle(batches)
+    generator.shuffle(batches)
     return batches

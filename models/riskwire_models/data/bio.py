@@ -1,6 +1,7 @@
-"""Readers of BIO files, and the repairs their conventions need.
+"""Reads BIO files and converts their tags to the conventions of CoNLL-2003.
 
-Conventions kept (those of CoNLL-2003): titles are no part of a person, nationalities are MISC, handles teach nothing.
+Under these conventions a title is not part of a person's name, and a nationality is MISC. Twitter handles are not
+trained on, since the sets tag them in different ways.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from riskwire_models.data.examples import Example
-from riskwire_models.data.labels import ENTITY_TAGS, Span, spans_of_tags
+from riskwire_models.data.labels import ENTITY_TAGS, LabelledSpan, spans_from_tags
 from riskwire_models.data.text import unit_hash
-from riskwire_models.errors import DataError
+from riskwire_models.errors import TrainingDataError
 
-#: Words that may stand before a name in the Groningen set's persons.
+#: Words that the Groningen set tags as part of a person, in front of the name.
 TITLES = frozenset(
     """
     mr. mrs. ms. mr mrs ms dr. dr prof. sir president presidents vice prime minister ministers secretary general
@@ -39,15 +40,19 @@ DEMONYMS = frozenset(
     shi'ite shi'ites shiite shiites catholic icelandic estonian latvian lithuanian singaporean scandinavian
     """.split()  # noqa: SIM905
 )
-_CARDINAL = {"north", "south", "west", "east", "latin", "central", "saudi", "sri", "new"}
-#: A tweet with a larger share of handles among its words is left out.
-MOST_HANDLES = 0.34
+_DIRECTIONS = {"north", "south", "west", "east", "latin", "central", "saudi", "sri", "new"}
+#: A tweet in which a larger share of the words are handles is skipped.
+MAX_HANDLE_SHARE = 0.34
 
 
 def read_bio(path: Path) -> Iterator[tuple[list[str], list[str]]]:
-    """Sentences of a ``token<TAB>tag`` file as (words, tags); `DataError` names the line that cannot be read."""
+    """Yields the sentences of a ``token<TAB>tag`` file as (words, tags).
+
+    Raises:
+        TrainingDataError: the file is missing, or a line has a different form; the message names the line.
+    """
     if not path.is_file():
-        raise DataError(f"no data file {path}: pass the folder that holds it with --data")
+        raise TrainingDataError(f"no data file {path}: pass the folder that holds it with --data")
     words: list[str] = []
     tags: list[str] = []
     with path.open(encoding="utf-8") as lines:
@@ -60,7 +65,9 @@ def read_bio(path: Path) -> Iterator[tuple[list[str], list[str]]]:
                 continue
             word, tab, tag = line.rpartition("\t")
             if not tab or tag not in ENTITY_TAGS:
-                raise DataError(f"{path}:{number}: wants token<TAB>tag with a tag of {ENTITY_TAGS}, has {line!r}")
+                raise TrainingDataError(
+                    f"{path}:{number}: expected token<TAB>tag with a tag of {ENTITY_TAGS}, got {line!r}"
+                )
             words.append(word.strip() or "\N{REPLACEMENT CHARACTER}")
             tags.append(tag)
     if words:
@@ -68,9 +75,9 @@ def read_bio(path: Path) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def without_titles(words: Sequence[str], tags: Sequence[str]) -> list[str]:
-    """Persons without the titles in front: ``President Bush`` → ``Bush``; a lone title is no person."""
+    """Returns the tags without titles in front of persons: ``President Bush`` → ``Bush``; a title alone becomes O."""
     repaired = list(tags)
-    for start, end, kind in spans_of_tags(tags):
+    for start, end, kind in spans_from_tags(tags):
         if kind != "PER":
             continue
         first = start
@@ -83,30 +90,31 @@ def without_titles(words: Sequence[str], tags: Sequence[str]) -> list[str]:
 
 
 def nationalities_as_misc(words: Sequence[str], tags: Sequence[str]) -> list[str]:
-    """``Iraqi``, ``South Korean`` tagged as places become MISC."""
+    """Returns the tags with nationalities that are tagged as places (``Iraqi``, ``South Korean``) as MISC."""
     repaired = list(tags)
-    for start, end, kind in spans_of_tags(tags):
+    for start, end, kind in spans_from_tags(tags):
         lower = [word.lower() for word in words[start:end]]
-        front_is_direction = len(lower) == 1 or (len(lower) == 2 and lower[0] in _CARDINAL)
-        if kind == "LOC" and lower[-1] in DEMONYMS and front_is_direction:
+        is_nationality_length = len(lower) == 1 or (len(lower) == 2 and lower[0] in _DIRECTIONS)
+        if kind == "LOC" and lower[-1] in DEMONYMS and is_nationality_length:
             repaired[start:end] = ["B-MISC"] + ["I-MISC"] * (end - start - 1)
     return repaired
 
 
 def handle_words(words: Sequence[str]) -> list[bool]:
-    """Which words are, or belong to, a Twitter handle: ``@x`` or ``@`` and the word after it."""
+    """Returns, for each word, whether it is part of a Twitter handle: ``@x``, or ``@`` and the word after it."""
     return [word.startswith("@") or (at > 0 and words[at - 1] == "@") for at, word in enumerate(words)]
 
 
-def example_of_words(words: Sequence[str], tags: Sequence[str], source: str) -> Example:
-    """Words joined by single spaces, entities as character spans, handles unknown."""
+def example_from_words(words: Sequence[str], tags: Sequence[str], source: str) -> Example:
+    """Returns the words joined by single spaces, with entities as character spans and handles as unknown ranges."""
     starts: list[int] = []
     at = 0
     for word in words:
         starts.append(at)
         at += len(word) + 1
     entities = tuple(
-        Span(starts[first], starts[last - 1] + len(words[last - 1]), kind) for first, last, kind in spans_of_tags(tags)
+        LabelledSpan(starts[first], starts[last - 1] + len(words[last - 1]), kind)
+        for first, last, kind in spans_from_tags(tags)
     )
     unknown = tuple(
         (start, start + len(word))
@@ -117,14 +125,20 @@ def example_of_words(words: Sequence[str], tags: Sequence[str], source: str) -> 
 
 
 def read_entities(path: Path, source: str, *, share: float = 1.0) -> Iterator[Example]:
-    """Sentences with all their names, repaired as the source needs; ``share`` keeps a part of the rows by hash."""
+    """Yields the sentences of a file with all their entities, in the tag conventions of CoNLL-2003.
+
+    Args:
+        path: a BIO file.
+        source: name of the data set, which decides how the tags are converted.
+        share: part of the sentences to read, chosen by a hash of their text.
+    """
     for raw_words, raw_tags in read_bio(path):
         if share < 1.0 and unit_hash(" ".join(raw_words), "sub-sample") >= share:
             continue
-        if sum(handle_words(raw_words)) > MOST_HANDLES * len(raw_words):
+        if sum(handle_words(raw_words)) > MAX_HANDLE_SHARE * len(raw_words):
             continue
         tags = without_titles(raw_words, raw_tags) if source == "gmb" else raw_tags
         if source in {"gmb", "btc", "wnut"}:
             tags = nationalities_as_misc(raw_words, tags)
         words = ["http" if word.startswith(("http://", "https://")) else word for word in raw_words]
-        yield example_of_words(words, tags, source)
+        yield example_from_words(words, tags, source)

@@ -1,7 +1,7 @@
-"""The data sets: where each file lies, what it may be used for, and whom to thank.
+"""The catalogue of data sets: their files, licences, attributions, and whether they may be trained on.
 
-Licences as written down when the files were collected. A set whose licence excludes commercial use may measure a
-bundle but never train one: `training_sets` refuses it.
+Licences are those recorded when the files were collected. A set whose licence excludes commercial use may only be used
+to measure a bundle: `training_sets` refuses it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Kind = Literal["sentiment", "target", "topic", "ner", "names"]
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One public data set. ``files`` are relative to the data folder."""
+    """A public data set. ``files`` are relative to the data folder; only ``commercial`` sets may be trained on."""
 
     name: str
     title: str
@@ -159,20 +159,20 @@ DEFAULT_TRAINING = ("tfns", "sentfin", "finentity", "topic", "wikigold", "wnut",
 NEVER_SEEN = ("phrasebank", "conllpp", "finer_ord")
 
 
-def data_set(name: str) -> DataSet:
-    """The set of that name; `KeyError` with the known names when there is none."""
+def data_set_by_name(name: str) -> DataSet:
+    """Returns the data set of that name. Raises KeyError, with the known names, for an unknown one."""
     try:
         return _BY_NAME[name]
     except KeyError:
-        raise KeyError(f"no data set {name!r}; known: {', '.join(_BY_NAME)}") from None
+        raise KeyError(f"unknown data set {name!r}; known: {', '.join(_BY_NAME)}") from None
 
 
 def training_sets(names: Iterable[str] = DEFAULT_TRAINING) -> list[DataSet]:
-    """The sets to train the default bundle on; raises `LicenceError` for one that forbids commercial use."""
-    chosen = [data_set(name) for name in names]
-    for one in chosen:
-        if not one.commercial:
+    """Returns the named data sets for training. Raises LicenceError for one that excludes commercial use."""
+    chosen = [data_set_by_name(name) for name in names]
+    for chosen_set in chosen:
+        if not chosen_set.commercial:
             raise LicenceError(
-                f"{one.name} ({one.licence}) must not train the default bundle: it may only be used to evaluate"
+                f"{chosen_set.name} ({chosen_set.licence}) must not be trained on: it may only be used to evaluate"
             )
     return chosen

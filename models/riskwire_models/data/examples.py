@@ -1,4 +1,4 @@
-"""One row of training or evaluation, whatever set it comes from, and the readers of the JSON-lines sets."""
+"""`Example`, the common form of a row of any data set, and the readers of the JSON-lines data sets."""
 
 from __future__ import annotations
 
@@ -8,59 +8,69 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from riskwire_models.data.headline_names import certain_names, uncertain_stretches
-from riskwire_models.data.labels import SENTIMENTS, TOPICS, Span
+from riskwire_models.data.headline_names import certain_names, unknown_ranges
+from riskwire_models.data.labels import SENTIMENTS, TOPICS, LabelledSpan
 from riskwire_models.data.text import clean_tweet, unit_hash, without_leading_cashtags
-from riskwire_models.errors import DataError
+from riskwire_models.errors import TrainingDataError
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A sentence and whatever is known about it; a head whose truth is None learns nothing from it.
+    """A sentence with its known labels. A head whose label is None is not trained on it.
 
-    ``entities`` are all names of the sentence but for those inside ``unknown`` (character ranges);
-    ``targets`` are mentions with the sentiment toward them.
+    Attributes:
+        text: the sentence.
+        source: name of the data set.
+        sentiment: sentiment of the sentence, one of `labels.SENTIMENTS`.
+        topic: one of `labels.TOPICS`.
+        targets: mentions, labelled with the sentiment toward them.
+        entities: all entities outside the ``unknown`` ranges, labelled with their type.
+        unknown: character ranges of which it is not known whether they are entities.
     """
 
     text: str
     source: str
     sentiment: str | None = None
     topic: str | None = None
-    targets: tuple[Span, ...] = ()
-    entities: tuple[Span, ...] | None = None
+    targets: tuple[LabelledSpan, ...] = ()
+    entities: tuple[LabelledSpan, ...] | None = None
     unknown: tuple[tuple[int, int], ...] = ()
 
 
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON-lines file; `DataError` names the line that cannot be read."""
+    """Yields the rows of a JSON-lines file.
+
+    Raises:
+        TrainingDataError: the file is missing, or a line has a different form; the message names the line.
+    """
     if not path.is_file():
-        raise DataError(f"no data file {path}: pass the folder that holds it with --data")
+        raise TrainingDataError(f"no data file {path}: pass the folder that holds it with --data")
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise DataError(f"{path}:{number}: not JSON ({error})") from error
+                raise TrainingDataError(f"{path}:{number}: not JSON ({error})") from error
             if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-                raise DataError(f"{path}:{number}: wants an object with a string 'text', has {line[:80]!r}")
+                raise TrainingDataError(f"{path}:{number}: expected an object with a string 'text', got {line[:80]!r}")
             yield row
 
 
-def _known(label: object, known: tuple[str, ...], path: Path) -> str:
-    if not isinstance(label, str) or label not in known:
-        raise DataError(f"{path}: label {label!r} is none of {', '.join(known)}")
+def _checked_label(label: object, labels: tuple[str, ...], path: Path) -> str:
+    if not isinstance(label, str) or label not in labels:
+        raise TrainingDataError(f"{path}: label {label!r} is not one of {', '.join(labels)}")
     return label
 
 
 def _without_cashtags_for_half(text: str) -> str:
-    """News has no leading cashtags; tweets of these sets mostly do. Half keep them, chosen by hash."""
+    # News has no leading cashtags, but most tweets of these sets do. A hash of the text chooses which half keeps them.
     return without_leading_cashtags(text) if unit_hash(text, "cashtags") < 0.5 else text
 
 
 def read_sentiment(path: Path, source: str) -> Iterator[Example]:
-    """Sentences with one sentiment (TFNS, PhraseBank)."""
+    """Yields sentences with one sentiment each (TFNS, PhraseBank)."""
     for row in json_lines(path):
-        label = _known(row.get("label"), SENTIMENTS, path)
+        label = _checked_label(row.get("label"), SENTIMENTS, path)
         text = clean_tweet(row["text"])
         if source == "tfns":
             text = _without_cashtags_for_half(text)
@@ -69,28 +79,28 @@ def read_sentiment(path: Path, source: str) -> Iterator[Example]:
 
 
 def read_topics(path: Path, source: str) -> Iterator[Example]:
-    """Sentences with one of the twenty topics."""
+    """Yields sentences with one of the twenty topics each."""
     for row in json_lines(path):
-        label = _known(row.get("label"), TOPICS, path)
+        label = _checked_label(row.get("label"), TOPICS, path)
         text = _without_cashtags_for_half(clean_tweet(row["text"]))
         if text:
             yield Example(text, source, topic=label)
 
 
 def read_targets(path: Path, source: str) -> Iterator[Example]:
-    """Sentences with the sentiment toward some of their names (SEntFiN, FinEntity).
+    """Yields sentences with the sentiment toward some of their names (SEntFiN, FinEntity).
 
-    Only opinionated names are listed, so the name tagger learns from what is certain alone; the sentence has a
-    sentiment where all its targets agree.
+    A row lists only names that an opinion is about, so most other words are unknown to the entity head. A sentence has
+    a sentiment if all its targets have the same one.
     """
     for row in json_lines(path):
         text: str = row["text"]
         targets = tuple(
-            Span(int(span["start"]), int(span["end"]), _known(span["label"], SENTIMENTS, path))
+            LabelledSpan(int(span["start"]), int(span["end"]), _checked_label(span["label"], SENTIMENTS, path))
             for span in row["entities"]
         )
         if not targets or any(not 0 <= span.start < span.end <= len(text) for span in targets):
-            raise DataError(f"{path}: spans {row['entities']!r} do not fit the text {text[:60]!r}")
+            raise TrainingDataError(f"{path}: spans {row['entities']!r} do not fit the text {text[:60]!r}")
         labels = {span.label for span in targets}
         entities = certain_names(text, targets)
         yield Example(
@@ -99,5 +109,5 @@ def read_targets(path: Path, source: str) -> Iterator[Example]:
             sentiment=labels.pop() if len(labels) == 1 else None,
             targets=targets,
             entities=entities,
-            unknown=uncertain_stretches(text, entities),
+            unknown=unknown_ranges(text, entities),
         )

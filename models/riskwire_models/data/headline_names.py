@@ -1,8 +1,8 @@
-"""What a row that lists only opinionated names still says for certain about names.
+"""Derives entity labels from rows that list only the names an opinion is about (SEntFiN, FinEntity).
 
-SEntFiN and FinEntity tag the names an opinion is about and leave other names untagged. Certain are: a listed
-span made of capitalised words that is no index, currency, commodity, sector or country is an organisation; a word in
-lower case, or a number, outside every span is no name. All else is unknown and must not teach the tagger.
+Such a row leaves other names untagged. Two things can still be concluded with certainty. A listed span of capitalised
+words is an organisation, unless it is an index, currency, commodity, sector or country. A word in lower case, or a
+number, outside every span is not a name. Everything else is unknown, and the entity head is not trained on it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from riskwire_models.data.labels import Span
+from riskwire_models.data.labels import LabelledSpan
 
 _WORD = re.compile(r"\S+")
-_PLAIN = re.compile(r"[^A-Za-z]*[a-z][a-z'’\-]*[^A-Za-z]*|[^A-Za-z]+")
+_LOWER_CASE_OR_NUMBER = re.compile(r"[^A-Za-z]*[a-z][a-z'’\-]*[^A-Za-z]*|[^A-Za-z]+")
 
-#: A span with one of these words is not counted as an organisation: indices, currencies, commodities, sectors,
+#: A span with one of these words is not an organisation: indices, currencies, commodities, sectors,
 #: places and generic nouns, from the most frequent spans of both sets.
 _NOT_ORGANISATIONS = frozenset(
     """
@@ -32,8 +32,8 @@ _NOT_ORGANISATIONS = frozenset(
     coal energy gas tea rubber forex commexes inc airlines hotels hospitals consumer discretionary
     """.split()  # noqa: SIM905
 )
-#: A generic word that is fine inside a longer name ("Coal India", "Tata Steel", "Axis Bank").
-_FINE_IN_LONGER = frozenset(
+#: Generic words that may be part of a longer name ("Coal India", "Tata Steel", "Axis Bank").
+_ALLOWED_IN_LONGER_NAME = frozenset(
     """
     india bank steel power coal energy gas tea auto pharma metal metals oil airlines hotels hospitals cement telecom
     inc it american british indian infra realty japan china singapore consumer us sugar rubber european london york
@@ -45,29 +45,32 @@ def _is_organisation(name: str) -> bool:
     words = name.split()
     if not words or not all(word[0].isupper() or word[0].isdigit() or word in {"&", "of", "and"} for word in words):
         return False
-    known = [word.strip(".,'’").lower() in _NOT_ORGANISATIONS or word.lower() in _NOT_ORGANISATIONS for word in words]
-    if not any(known):
+    generic = [word.strip(".,'’").lower() in _NOT_ORGANISATIONS or word.lower() in _NOT_ORGANISATIONS for word in words]
+    if not any(generic):
         return True
-    fine = [not bad or word.lower() in _FINE_IN_LONGER for bad, word in zip(known, words, strict=True)]
-    return all(fine) and not all(known)
+    allowed = [
+        not is_generic or word.lower() in _ALLOWED_IN_LONGER_NAME
+        for is_generic, word in zip(generic, words, strict=True)
+    ]
+    return all(allowed) and not all(generic)
 
 
-def certain_names(text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The listed spans that are certainly organisations, as ORG; overlapping ones once."""
-    names: list[Span] = []
+def certain_names(text: str, spans: Iterable[LabelledSpan]) -> tuple[LabelledSpan, ...]:
+    """Returns the listed spans that are certainly organisations, labelled ORG; of overlapping spans the first."""
+    names: list[LabelledSpan] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if names and span.start < names[-1].end:
             continue
         if _is_organisation(text[span.start : span.end]):
-            names.append(Span(span.start, span.end, "ORG"))
+            names.append(LabelledSpan(span.start, span.end, "ORG"))
     return tuple(names)
 
 
-def uncertain_stretches(text: str, names: Sequence[Span]) -> tuple[tuple[int, int], ...]:
-    """The words outside ``names`` of which it is not known whether they are names: those with a capital letter."""
+def unknown_ranges(text: str, names: Sequence[LabelledSpan]) -> tuple[tuple[int, int], ...]:
+    """Returns the character ranges of words outside ``names`` that may be names: those with a capital letter."""
     return tuple(
         (word.start(), word.end())
         for word in _WORD.finditer(text)
-        if not _PLAIN.fullmatch(word[0])
+        if not _LOWER_CASE_OR_NUMBER.fullmatch(word[0])
         and not any(word.start() < name.end and word.end() > name.start for name in names)
     )

@@ -1,4 +1,4 @@
-"""The label sets of the four heads, in the order of the logits, and tagging over word pieces."""
+"""The labels of the four heads, in the order of the logits, and the entity tags of word pieces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 SENTIMENTS = ("negative", "neutral", "positive")
 ENTITY_TYPES = ("PER", "ORG", "LOC", "MISC")
 ENTITY_TAGS = ("O", *(f"{prefix}-{kind}" for kind in ENTITY_TYPES for prefix in "BI"))
-#: The order of the Twitter Financial News Topic card.
+#: In the order of the data card of Twitter Financial News Topic.
 TOPICS = (
     "Analyst Update",
     "Fed | Central Banks",
@@ -31,7 +31,7 @@ TOPICS = (
     "Stock Commentary",
     "Stock Movement",
 )
-#: A target no loss is taken on.
+#: Label index on which no loss is computed; the default ``ignore_index`` of torch's cross entropy.
 IGNORED = -100
 
 HEADS: dict[str, tuple[str, ...]] = {
@@ -43,47 +43,52 @@ HEADS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A labelled stretch of characters, ``end`` exclusive."""
+class LabelledSpan:
+    """A range of characters with a label. ``end`` is exclusive."""
 
     start: int
     end: int
     label: str
 
 
-def spans_of_tags(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Entities of a BIO sequence as (first, last + 1, type).
+def spans_from_tags(tags: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Returns the entities of a BIO sequence as (first, last + 1, type).
 
-    An I- that follows O or another type opens an entity, as conlleval reads it.
+    An I- tag after O or after another type starts an entity, as in conlleval.
     """
-    found: list[tuple[int, int, str]] = []
+    spans: list[tuple[int, int, str]] = []
     start, kind = 0, ""
     for at, tag in enumerate([*tags, "O"]):
-        prefix, _, here = tag.partition("-")
-        if kind and (prefix != "I" or here != kind):
-            found.append((start, at, kind))
+        prefix, _, tag_kind = tag.partition("-")
+        if kind and (prefix != "I" or tag_kind != kind):
+            spans.append((start, at, kind))
             kind = ""
         if prefix == "B" or (prefix == "I" and not kind):
-            start, kind = at, here
-    return found
+            start, kind = at, tag_kind
+    return spans
 
 
 def tag_pieces(
     offsets: Sequence[tuple[int, int]],
-    entities: Iterable[Span],
+    entities: Iterable[LabelledSpan],
     unknown: Iterable[tuple[int, int]] = (),
 ) -> list[int]:
-    """Tag index of every word piece: B- where an entity starts, I- inside, `IGNORED` where the truth is unknown.
+    """Returns the tag index of each word piece: B- at the start of an entity, I- inside it, else O.
 
-    ``offsets`` are character offsets of the pieces; (0, 0) marks a special token, which is always ignored.
+    The index is `IGNORED` inside ``unknown`` ranges and for special tokens.
+
+    Args:
+        offsets: character offsets of the word pieces; (0, 0) for a special token.
+        entities: spans labelled with entity types.
+        unknown: character ranges of which it is not known whether they are entities.
     """
     tags = [IGNORED if end <= start else 0 for start, end in offsets]
     for span in entities:
-        opened = False
+        started = False
         for at, (start, end) in enumerate(offsets):
             if end > start and start < span.end and end > span.start:
-                tags[at] = ENTITY_TAGS.index(f"{'I' if opened else 'B'}-{span.label}")
-                opened = True
+                tags[at] = ENTITY_TAGS.index(f"{'I' if started else 'B'}-{span.label}")
+                started = True
     for low, high in unknown:
         for at, (start, end) in enumerate(offsets):
             if start < high and end > low:
@@ -91,6 +96,6 @@ def tag_pieces(
     return tags
 
 
-def pieces_inside(offsets: Sequence[tuple[int, int]], span: Span) -> list[int]:
-    """Positions of the word pieces that overlap a span (empty when it was cut off)."""
+def pieces_inside(offsets: Sequence[tuple[int, int]], span: LabelledSpan) -> list[int]:
+    """Returns the positions of the word pieces that overlap a span; empty if the text was truncated before it."""
     return [at for at, (start, end) in enumerate(offsets) if end > start and start < span.end and end > span.start]

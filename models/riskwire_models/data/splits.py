@@ -1,4 +1,4 @@
-"""Train, dev and test by a hash of the normalised text, so that no near-duplicate straddles."""
+"""Assigns texts to train, dev and test by a hash, so that near-duplicates get the same split."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SALT = "riskwire-split-1"
 
 
 def split_of(text: str) -> Split:
-    """The split a text belongs to, in whatever data set it stands."""
-    at = unit_hash(split_key(text), _SALT)
-    if at < TEST_SHARE:
+    """Returns the split of a text, which does not depend on its data set."""
+    position = unit_hash(split_key(text), _SALT)
+    if position < TEST_SHARE:
         return "test"
-    return "dev" if at < TEST_SHARE + DEV_SHARE else "train"
+    return "dev" if position < TEST_SHARE + DEV_SHARE else "train"

@@ -1,8 +1,8 @@
-"""Company statements written by rule, where the rule knows the sentiment.
+"""Generates company statements from templates whose sentiment is known.
 
-Public sets of commercial licence hold tweets and headlines but few sentences of the kind "Operating profit rose to EUR
-13.1 mn from EUR 8.7 mn"; whether such a sentence is good news follows from the verb and the noun. The sentences
-are ours; company names come from the table of the SEC (public domain). Nothing is copied from any evaluation set.
+Public data sets with a commercial licence hold tweets and headlines, but few sentences such as "Operating profit rose
+to EUR 13.1 mn from EUR 8.7 mn". The verb and the noun of such a sentence decide whether it is good news. We wrote the
+templates; company names come from the table of the SEC (public domain). Nothing is copied from an evaluation set.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from riskwire_models.data.examples import Example
-from riskwire_models.data.labels import Span
-from riskwire_models.errors import DataError
+from riskwire_models.data.labels import LabelledSpan
+from riskwire_models.errors import TrainingDataError
 
 _GOOD_WHEN_MORE = (
     "operating profit", "net profit", "net sales", "revenue", "pre-tax profit", "earnings per share", "turnover",
@@ -51,7 +51,7 @@ _PEOPLE_POSTS = (
     "chief financial officer", "head of communications", "board member", "chief executive", "sales director",
 )  # fmt: skip
 
-#: {c}: the company. Neither good nor bad: what a company is, where, who, when; money without a direction.
+#: {c} is the company. Neutral: facts about a company, and amounts of money without a direction.
 _NEUTRAL = (
     "{c} is based in {place} and makes {thing} .",
     "{c} employs some {n} people in {n2} countries .",
@@ -107,14 +107,14 @@ _NEGATIVE = (
     "{c} lost an order worth {money} for {thing} .",
     "{c} has been temporarily laying off staff because of the poor market for {thing} .",
 )
-_MARK = re.compile(r"(\{c\}|\{place\})")
+_NAME_PLACEHOLDER = re.compile(r"(\{c\}|\{place\})")
 _SUFFIX = re.compile(r"[\s,]+(?:/\w+/?|\\\w+\\?)$")
 
 
 def company_names(path: Path) -> list[str]:
-    """Names of the SEC table, title case where the table shouts, without state marks; sorted, each once."""
+    """Returns the distinct names of the SEC table, sorted, without state codes; upper case becomes title case."""
     if not path.is_file():
-        raise DataError(f"no table of company names {path}: pass the folder that holds it with --data")
+        raise TrainingDataError(f"no table of company names {path}: pass the folder that holds it with --data")
     rows = json.loads(path.read_text(encoding="utf-8"))["data"]
     names: set[str] = set()
     for row in rows:
@@ -124,59 +124,63 @@ def company_names(path: Path) -> list[str]:
     return sorted(names)
 
 
-def _money(chance: random.Random) -> tuple[str, float]:
-    amount = round(chance.choice((chance.uniform(0.2, 9.9), chance.uniform(10, 99), chance.uniform(100, 900))), 1)
-    currency, unit = chance.choice(_CURRENCIES), chance.choice(_UNITS)
+def _money(generator: random.Random) -> tuple[str, float]:
+    amount = round(
+        generator.choice((generator.uniform(0.2, 9.9), generator.uniform(10, 99), generator.uniform(100, 900))), 1
+    )
+    currency, unit = generator.choice(_CURRENCIES), generator.choice(_UNITS)
     text = f"{amount} {unit} euros" if currency == "euro" else f"{currency} {amount} {unit}"
     return text, amount
 
 
-def _amount_like(text: str, old: float, new: float) -> str:
+def _with_amount(text: str, old: float, new: float) -> str:
     return text.replace(str(old), str(round(max(new, 0.1), 1)), 1)
 
 
-def _directed(chance: random.Random) -> tuple[str, str]:
-    """A sentence of a figure that went up or down, and its sentiment."""
-    up = chance.random() < 0.5
-    good_noun = chance.random() < 0.75
-    noun = chance.choice(_GOOD_WHEN_MORE if good_noun else _BAD_WHEN_MORE)
+def _rise_or_fall(generator: random.Random) -> tuple[str, str]:
+    """Returns a template about a figure that rose or fell, and its sentiment."""
+    up = generator.random() < 0.5
+    good_noun = generator.random() < 0.75
+    noun = generator.choice(_GOOD_WHEN_MORE if good_noun else _BAD_WHEN_MORE)
     if "loss" in noun:
-        verb = chance.choice(_LOSS_UP if up else _LOSS_DOWN)
+        verb = generator.choice(_LOSS_UP if up else _LOSS_DOWN)
     else:
-        verb = chance.choice(_UP if up else _DOWN)
+        verb = generator.choice(_UP if up else _DOWN)
         if verb == "improved" and not good_noun:
             verb = "rose"
-    now, amount = _money(chance)
-    before = _amount_like(now, amount, amount * (chance.uniform(0.5, 0.93) if up else chance.uniform(1.08, 1.9)))
-    prior = chance.choice(_PRIOR[:4])
-    period = chance.choice(_PERIODS)
-    percent = round(chance.uniform(1, 60), 1)
-    plain = noun.removeprefix("the ")
-    shape = chance.choice(
+    now, amount = _money(generator)
+    before = _with_amount(now, amount, amount * (generator.uniform(0.5, 0.93) if up else generator.uniform(1.08, 1.9)))
+    prior = generator.choice(_PRIOR[:4])
+    period = generator.choice(_PERIODS)
+    percent = round(generator.uniform(1, 60), 1)
+    bare_noun = noun.removeprefix("the ")
+    template = generator.choice(
         (
-            f"{{c}} said its {plain} {verb} to {now} {period} {prior} {before} a year earlier .",
+            f"{{c}} said its {bare_noun} {verb} to {now} {period} {prior} {before} a year earlier .",
             f"{noun[0].upper()}{noun[1:]} of {{c}} {verb} to {now} {prior} {before} {period} .",
-            f"The {plain} of {{c}} {verb} by {percent} percent to {now} {period} .",
-            f"{{c}} 's {plain} {verb} {percent} % {period} .",
-            f"{{c}} reported today that its {plain} {verb} to {now} {period} .",
-            f"At {{c}} , {plain} {verb} {percent} pct {period} to {now} .",
+            f"The {bare_noun} of {{c}} {verb} by {percent} percent to {now} {period} .",
+            f"{{c}} 's {bare_noun} {verb} {percent} % {period} .",
+            f"{{c}} reported today that its {bare_noun} {verb} to {now} {period} .",
+            f"At {{c}} , {bare_noun} {verb} {percent} pct {period} to {now} .",
         )
     )
-    if good_noun and chance.random() < 0.2:
-        shape = f"{{c}} posted {plain} of {now} {period} , {'up' if up else 'down'} from {before} a year earlier ."
-    elif good_noun and chance.random() < 0.12:
-        shape = f"{{c}} 's {plain} was {now} {period} , {prior} {before} in the year-ago period ."
-    return shape, "positive" if up == good_noun else "negative"
+    if good_noun and generator.random() < 0.2:
+        template = (
+            f"{{c}} posted {bare_noun} of {now} {period} , {'up' if up else 'down'} from {before} a year earlier ."
+        )
+    elif good_noun and generator.random() < 0.12:
+        template = f"{{c}} 's {bare_noun} was {now} {period} , {prior} {before} in the year-ago period ."
+    return template, "positive" if up == good_noun else "negative"
 
 
-def _with_names(shape: str, names: dict[str, tuple[str, str]]) -> tuple[str, tuple[Span, ...]]:
-    """The shape with its marks replaced by (name, type), and where the names stand."""
+def _with_names(template: str, names: dict[str, tuple[str, str]]) -> tuple[str, tuple[LabelledSpan, ...]]:
+    """Returns the template with its placeholders replaced by names, and the spans of these names."""
     text = ""
-    spans: list[Span] = []
-    for part in _MARK.split(shape):
+    spans: list[LabelledSpan] = []
+    for part in _NAME_PLACEHOLDER.split(template):
         if part in names:
             name, kind = names[part]
-            spans.append(Span(len(text), len(text) + len(name), kind))
+            spans.append(LabelledSpan(len(text), len(text) + len(name), kind))
             text += name
         else:
             text += part
@@ -184,31 +188,37 @@ def _with_names(shape: str, names: dict[str, tuple[str, str]]) -> tuple[str, tup
 
 
 def write_statements(names: list[str], rows: int, seed: int) -> Iterator[Example]:
-    """``rows`` labelled statements, the same for the same names and seed: 40 % neutral, 30 % each side."""
-    chance = random.Random(seed)
+    """Yields labelled statements: 40 % neutral, 30 % positive, 30 % negative.
+
+    Args:
+        names: company names to choose from.
+        rows: number of statements.
+        seed: the same names and seed give the same statements.
+    """
+    generator = random.Random(seed)
     for _ in range(rows):
-        draw = chance.random()
+        draw = generator.random()
         if draw < 0.4:
-            shape, label = chance.choice(_NEUTRAL), "neutral"
+            template, label = generator.choice(_NEUTRAL), "neutral"
         elif draw < 0.75:
-            shape, label = _directed(chance)
+            template, label = _rise_or_fall(generator)
         elif draw < 0.875:
-            shape, label = chance.choice(_POSITIVE), "positive"
+            template, label = generator.choice(_POSITIVE), "positive"
         else:
-            shape, label = chance.choice(_NEGATIVE), "negative"
-        name = chance.choice(names)
-        money, money2 = _money(chance)[0], _money(chance)[0]
-        place = chance.choice(_PLACES)
+            template, label = generator.choice(_NEGATIVE), "negative"
+        name = generator.choice(names)
+        money, money2 = _money(generator)[0], _money(generator)[0]
+        place = generator.choice(_PLACES)
         filled = (
-            shape.replace("{money2}", money2)
+            template.replace("{money2}", money2)
             .replace("{money}", money)
-            .replace("{thing}", chance.choice(_THINGS))
-            .replace("{period}", chance.choice(_PERIODS))
-            .replace("{post}", chance.choice(_PEOPLE_POSTS))
-            .replace("{day}", f"{chance.randint(1, 28)} {chance.choice(('March', 'April', 'August', 'October'))}")
-            .replace("{year}", str(chance.randint(2006, 2026)))
-            .replace("{n2}", str(chance.randint(2, 60)))
-            .replace("{n}", str(chance.randint(12, 4000)))
+            .replace("{thing}", generator.choice(_THINGS))
+            .replace("{period}", generator.choice(_PERIODS))
+            .replace("{post}", generator.choice(_PEOPLE_POSTS))
+            .replace("{day}", f"{generator.randint(1, 28)} {generator.choice(('March', 'April', 'August', 'October'))}")
+            .replace("{year}", str(generator.randint(2006, 2026)))
+            .replace("{n2}", str(generator.randint(2, 60)))
+            .replace("{n}", str(generator.randint(12, 4000)))
         )
         text, entities = _with_names(filled, {"{c}": (name, "ORG"), "{place}": (place, "LOC")})
         company = next(span for span in entities if span.label == "ORG")
@@ -216,6 +226,6 @@ def write_statements(names: list[str], rows: int, seed: int) -> Iterator[Example
             text,
             "statements",
             sentiment=label,
-            targets=(Span(company.start, company.end, label),),
+            targets=(LabelledSpan(company.start, company.end, label),),
             entities=entities,
         )

@@ -1,4 +1,4 @@
-"""Cleaning of training texts, and the key that keeps near-duplicates together."""
+"""Cleans training texts, and computes the split key that near-duplicates share."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ _NUMBER = re.compile(r"\d[\d.,:/%-]*")
 _NOT_WORD = re.compile(r"[^a-z0#]+")
 _SPACE = re.compile(r"\s+")
 
-#: Words of the normalised text that make its split key: a longer copy of a truncated tweet keeps the key.
+#: Number of words in a split key. The key of a truncated tweet equals that of its longer copy.
 KEY_WORDS = 12
 
 
 def clean_tweet(text: str) -> str:
-    """HTML unescaped, links dropped, white space single."""
+    """Returns the text with HTML unescaped, links removed, and white space collapsed."""
     return _SPACE.sub(" ", _URL.sub(" ", html.unescape(html.unescape(text)))).strip()
 
 
 def without_leading_cashtags(text: str) -> str:
-    """``$C $JPM - Banks fall`` → ``Banks fall``; the text itself when nothing else would be left."""
-    rest = _LEADING_CASHTAGS.sub("", text).strip()
-    return rest or text
+    """Returns ``Banks fall`` for ``$C $JPM - Banks fall``; the text itself if it holds only cashtags."""
+    return _LEADING_CASHTAGS.sub("", text).strip() or text
 
 
 def normalised(text: str) -> str:
-    """Lower case, without links and ticker marks, numbers as 0, punctuation as one space."""
+    """Returns the text in lower case, without links and tickers, with numbers as 0 and punctuation as one space."""
     text = _URL.sub(" ", html.unescape(html.unescape(text)))
     text = _CASHTAG.sub(" ", _RIC.sub(" ", text)).lower()
     return _NOT_WORD.sub(" ", _NUMBER.sub("0", text)).strip()
 
 
 def split_key(text: str) -> str:
-    """What near-duplicates share: the first words of the normalised text."""
+    """Returns the first words of the normalised text, which near-duplicates share."""
     return " ".join(normalised(text).split()[:KEY_WORDS])
 
 
 def unit_hash(key: str, salt: str = "") -> float:
-    """A number in [0, 1) that depends on the key and the salt alone."""
+    """Returns a hash of the salt and the key as a number in [0, 1)."""
     digest = hashlib.blake2b(f"{salt}\x00{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

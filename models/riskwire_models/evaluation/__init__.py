@@ -1,1 +1,1 @@
-"""Evaluation: scores of a precision and the metrics behind them."""
+"""Evaluation of an ONNX file: its predictions, its scores on data sets, and its calibration."""

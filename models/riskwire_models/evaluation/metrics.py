@@ -1,4 +1,4 @@
-"""Figures of a head, rounded to four digits: seqeval counts names, scikit-learn the rest."""
+"""Metrics of a head, rounded to four digits: entities by seqeval, other heads by scikit-learn."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 from sklearn.metrics import accuracy_score, f1_score
 
 
-def classification(truth: Sequence[int], said: Sequence[int]) -> dict[str, float]:
-    """``n``, accuracy, and the unweighted mean of the F1 of the labels that occur in truth or prediction.
+def classification_scores(truth: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
+    """Returns ``n``, accuracy, and macro F1: the unweighted mean over labels that occur in truth or prediction.
 
-    Just ``n`` when there is nothing to measure.
+    Returns only ``n`` (0) if there are no rows.
     """
     if not truth:
         return {"n": 0}
     return {
         "n": len(truth),
-        "accuracy": round(float(accuracy_score(truth, said)), 4),
-        "macro_f1": round(float(f1_score(truth, said, average="macro", zero_division=0)), 4),
+        "accuracy": round(float(accuracy_score(truth, predicted)), 4),
+        "macro_f1": round(float(f1_score(truth, predicted, average="macro", zero_division=0)), 4),
     }
 
 
-def entities(truth: Sequence[Sequence[str]], said: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Micro precision, recall and F1 of whole names in BIO sequences; ``n`` true names.
+def entity_scores(truth: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Returns micro precision, recall and F1 of whole entities in BIO sequences, and ``n`` true entities.
 
-    seqeval's default mode, that of conlleval: an I- that follows O or another type opens a name.
+    Uses seqeval's default mode, which is that of conlleval: an I- tag after O or another type starts an entity.
     """
     if not truth:
         return {"n": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0}
-    precision, recall, f1, support = precision_recall_fscore_support(truth, said, average="micro", zero_division=0)
+    precision, recall, f1, support = precision_recall_fscore_support(truth, predicted, average="micro", zero_division=0)
     return {
         "n": int(support),
         "precision": round(float(precision), 4),

@@ -1,1 +1,1 @@
-"""From a checkpoint to a bundle: ONNX graphs, quantisation, gate, card."""
+"""Export of a checkpoint to a bundle: ONNX graphs, quantisation, quality gate, manifest, card."""

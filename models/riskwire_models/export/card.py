@@ -1,4 +1,4 @@
-"""The card: README.md of a bundle, written from bundle.json and nothing else."""
+"""The model card: README.md of a bundle, which is rendered from bundle.json alone."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from riskwire_models.export.bundle import Bundle
+from riskwire_models.export.manifest import BundleManifest
 
 FILE = "README.md"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return lines + ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
 
 
-def _figure(scores: Mapping[str, Any], keys: Sequence[str], name: str) -> str:
+def _score_text(scores: Mapping[str, Any], keys: Sequence[str], name: str) -> str:
     value: Any = scores
     for key in keys:
         value = value.get(key, {}) if isinstance(value, Mapping) else {}
@@ -25,27 +25,26 @@ def _figure(scores: Mapping[str, Any], keys: Sequence[str], name: str) -> str:
 
 
 def _score_rows(scores: Mapping[str, Any], part: str, precisions: Sequence[str]) -> list[list[str]]:
-    """One row a head (or never-seen set), data set and figure; a column a precision."""
+    """Returns a row for each head (or never-seen set), data set and metric, with a column for each precision."""
     rows: list[list[str]] = []
-    first = scores[precisions[0]][part]
-    for head, sets in first.items():
+    for head, sets in scores[precisions[0]][part].items():
         by_set = sets if part == "held_out" else {head: sets}
-        for name, figures in by_set.items():
+        for name, set_scores in by_set.items():
             path = [part, head, name] if part == "held_out" else [part, name]
-            for measure in ("accuracy", "macro_f1", "f1"):
-                if measure in figures:
+            for metric in ("accuracy", "macro_f1", "f1"):
+                if metric in set_scores:
                     label = f"{head}, {name}" if part == "held_out" else name
-                    values = [_figure(scores[precision], path, measure) for precision in precisions]
-                    rows.append([label, str(figures["n"]), measure.replace("_", "-"), *values])
+                    values = [_score_text(scores[precision], path, metric) for precision in precisions]
+                    rows.append([label, str(set_scores["n"]), metric.replace("_", "-"), *values])
     return rows
 
 
-def score_rows(bundle: Bundle, part: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the table of ``held_out`` or ``never_seen`` figures; empty when nothing was measured."""
-    precisions = [name for name in ("fp32", "int8", "fp16") if name in bundle.scores]
+def score_table(manifest: BundleManifest, part: str) -> tuple[list[str], list[list[str]]]:
+    """Returns header and rows of the table of ``held_out`` or ``never_seen`` scores; both empty if there are none."""
+    precisions = [name for name in ("fp32", "int8", "fp16") if name in manifest.scores]
     if not precisions:
         return [], []
-    return ["measured on", "n", "figure", *precisions], _score_rows(bundle.scores, part, precisions)
+    return ["measured on", "n", "figure", *precisions], _score_rows(manifest.scores, part, precisions)
 
 
 _INTRODUCTION = """\
@@ -75,18 +74,18 @@ name only opinionated entities, so there only listed organisations and lower-cas
 of the normalised text: texts that agree in its first twelve words never straddle train, dev and test."""
 
 
-def card(bundle: Bundle) -> str:
-    """The text of the card."""
-    files = "; ".join(f"{name} for {entry.device} (`{entry.path}`)" for name, entry in bundle.files.items())
+def render_card(manifest: BundleManifest) -> str:
+    """Returns the text of the card."""
+    files = "; ".join(f"{name} for {entry.device} (`{entry.path}`)" for name, entry in manifest.files.items())
     lines = [
-        f"# {bundle.name} {bundle.version}",
+        f"# {manifest.name} {manifest.version}",
         "",
         _INTRODUCTION,
         "",
-        f"- Languages: {', '.join(bundle.languages)}.",
-        f"- At most {bundle.max_length} word pieces a sentence; the case of letters is ignored.",
-        f"- Base: {bundle.base.name} ({bundle.base.licence}), from {bundle.base.source}.",
-        f"- Created {bundle.created}, seed {bundle.seed}.",
+        f"- Languages: {', '.join(manifest.languages)}.",
+        f"- At most {manifest.max_length} word pieces a sentence; the case of letters is ignored.",
+        f"- Base: {manifest.base.name} ({manifest.base.licence}), from {manifest.base.source}.",
+        f"- Created {manifest.created}, seed {manifest.seed}.",
         f"- Precisions: {files}. fp32 is never shipped.",
         "",
         _USE,
@@ -98,7 +97,10 @@ def card(bundle: Bundle) -> str:
         "",
         *_table(
             ("set", "rows used", "licence", "attribution", "teaches", "note"),
-            ((s.name, s.rows, s.licence, s.attribution, ", ".join(s.used_for), s.note) for s in bundle.training),
+            (
+                (entry.name, entry.rows, entry.licence, entry.attribution, ", ".join(entry.used_for), entry.note)
+                for entry in manifest.training
+            ),
         ),
         "",
         _CHANGES,
@@ -110,12 +112,12 @@ def card(bundle: Bundle) -> str:
         "",
     ]
     for part, title in (("held_out", "Held out of the training sets"), ("never_seen", "Never seen")):
-        head, rows = score_rows(bundle, part)
+        header, rows = score_table(manifest, part)
         if rows:
-            lines += [f"### {title}", "", *_table(head, rows), ""]
-    errors = bundle.scores.get("calibration")
+            lines += [f"### {title}", "", *_table(header, rows), ""]
+    errors = manifest.scores.get("calibration")
     if errors:
-        temperatures = {name: head.temperature for name, head in bundle.heads.items()}
+        temperatures = {name: head.temperature for name, head in manifest.heads.items()}
         lines += [
             "### Calibration",
             "",
@@ -125,13 +127,20 @@ def card(bundle: Bundle) -> str:
             *_table(
                 ("head", "temperature", "ECE raw", "ECE", "NLL raw", "NLL"),
                 (
-                    (name, temperatures[name], one["raw"], one["calibrated"], one["nll_raw"], one["nll_calibrated"])
-                    for name, one in errors.items()
+                    (
+                        head,
+                        temperatures[head],
+                        error["raw"],
+                        error["calibrated"],
+                        error["nll_raw"],
+                        error["nll_calibrated"],
+                    )
+                    for head, error in errors.items()
                 ),
             ),
             "",
         ]
-    invariance = bundle.scores.get("invariance")
+    invariance = manifest.scores.get("invariance")
     if invariance:
         lines += [
             "### The same in any batch",
@@ -139,19 +148,19 @@ def card(bundle: Bundle) -> str:
             "Sentences read alone, then in shuffled batches of 2, 3, 7, 16 and 33, compared bit by bit on CPU.",
             "",
             *(
-                f"- {name}: {one['differing']} of {one['compared']} readings differed from the sentence alone."
-                for name, one in invariance.items()
+                f"- {name}: {counts['differing']} of {counts['compared']} readings differed from the sentence alone."
+                for name, counts in invariance.items()
             ),
             "",
         ]
-    lines += ["## Again", "", f"    {bundle.command}", ""]
-    if bundle.notes:
-        lines += ["Notes of this run:", "", *(f"- {note}" for note in bundle.notes), ""]
+    lines += ["## Again", "", f"    {manifest.command}", ""]
+    if manifest.notes:
+        lines += ["Notes of this run:", "", *(f"- {note}" for note in manifest.notes), ""]
     return "\n".join(lines)
 
 
-def write_card(folder: Path, bundle: Bundle) -> Path:
-    """Writes the card beside bundle.json."""
+def write_card(folder: Path, manifest: BundleManifest) -> Path:
+    """Writes the card beside bundle.json, and returns its path."""
     path = folder / FILE
-    path.write_text(card(bundle), encoding="utf-8")
+    path.write_text(render_card(manifest), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""What an exported precision must keep of the fp32 checkpoint before it may ship."""
+"""The quality gate: the largest loss of accuracy against fp32 at which an exported precision may ship."""
 
 from __future__ import annotations
 
@@ -8,61 +8,74 @@ from dataclasses import dataclass
 from riskwire_models.data.labels import HEADS
 from riskwire_models.errors import GateError
 
-#: Points (hundredths) a head may lose on the held-out split.
-LIMIT = 1.0
+#: Largest loss of a head on the held-out split, in points (hundredths).
+MAX_LOSS_POINTS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """What a head lost, in points; negative when it gained."""
+class HeadLoss:
+    """The score of a head in one precision, compared with its score in fp32. Scores are fractions."""
 
     precision: str
     head: str
     reference: float
-    figure: float
+    score: float
 
     @property
     def points(self) -> float:
-        return 100.0 * (self.reference - self.figure)
+        """Loss in points; negative if the precision scores better than fp32."""
+        return 100.0 * (self.reference - self.score)
 
 
-def losses(reference: Mapping[str, float], figures: Mapping[str, Mapping[str, float]]) -> list[Loss]:
-    """What each head of each precision lost against fp32; figures are fractions, by head.
+def head_losses(reference: Mapping[str, float], scores: Mapping[str, Mapping[str, float]]) -> list[HeadLoss]:
+    """Returns the loss of each head in each precision.
 
-    Raises `GateError` when a head was not measured: what was not measured must not ship.
+    Args:
+        reference: scores of fp32 by head, as fractions.
+        scores: scores of each precision by head, as fractions.
+
+    Raises:
+        GateError: a head was not measured, so its precision must not ship.
     """
-    found: list[Loss] = []
-    for precision, heads in figures.items():
+    losses: list[HeadLoss] = []
+    for precision, heads in scores.items():
         for head in HEADS:
             if head not in reference or head not in heads:
                 raise GateError(f"{precision}: {head} was not measured, so it cannot be compared with fp32")
-            found.append(Loss(precision, head, reference[head], heads[head]))
-    return found
+            losses.append(HeadLoss(precision, head, reference[head], heads[head]))
+    return losses
 
 
-def check_losses(
-    reference: Mapping[str, float], figures: Mapping[str, Mapping[str, float]], limit: float = LIMIT
-) -> list[Loss]:
-    """The losses; `GateError` names head, figure and limit where exceeded (exactly the limit passes)."""
-    found = losses(reference, figures)
-    broken = [one for one in found if one.points > limit + 1e-9]
-    if broken:
+def check_head_losses(
+    reference: Mapping[str, float], scores: Mapping[str, Mapping[str, float]], limit: float = MAX_LOSS_POINTS
+) -> list[HeadLoss]:
+    """Returns the losses of all heads.
+
+    Raises:
+        GateError: a loss exceeds ``limit``, in points; the message names each such head.
+    """
+    losses = head_losses(reference, scores)
+    # The tolerance keeps rounding of a loss of exactly the limit from failing.
+    excessive = [loss for loss in losses if loss.points > limit + 1e-9]
+    if excessive:
         raise GateError(
             "; ".join(
-                f"{one.precision} {one.head}: {one.figure:.4f} is {one.points:.2f} points below fp32"
-                f" ({one.reference:.4f}), the limit is {limit:.2f}"
-                for one in broken
+                f"{loss.precision} {loss.head}: {loss.score:.4f} is {loss.points:.2f} points below fp32"
+                f" ({loss.reference:.4f}), the limit is {limit:.2f}"
+                for loss in excessive
             )
         )
-    return found
+    return losses
 
 
-def check_invariance(precision: str, differing: int, compared: int) -> None:
-    """`GateError` when any sentence read differently beside other sentences, or when none was compared."""
+def check_batch_differences(precision: str, differing: int, compared: int) -> None:
+    """Raises GateError if the logits of a sentence depend on its batch, or if no sentence was compared."""
     if compared == 0:
-        raise GateError(f"{precision}: no sentence was compared, so invariance under batching is not shown")
+        raise GateError(
+            f"{precision}: no sentence was compared alone and in batches, so the results may depend on the batch"
+        )
     if differing:
         raise GateError(
-            f"{precision}: {differing} of {compared} sentences gave other numbers beside other sentences;"
+            f"{precision}: {differing} of {compared} sentences gave different logits in a batch than alone;"
             " the limit is 0 (results must not depend on the batch)"
         )

@@ -1,1 +1,1 @@
-"""Training: recipe, loss, loop, checkpoints, calibration."""
+"""Training: the recipe, the model, the loss, the training loop, and its checkpoints."""

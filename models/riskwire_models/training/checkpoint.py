@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: one file, replaced as a whole, enough to go on as if nothing had happened."""
+"""Checkpoints of a training run: one file, replaced atomically, that a resumed run continues from exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ FILE = "checkpoint.pt"
 
 @dataclass(slots=True)
 class Checkpoint:
-    """``step`` steps are done. ``seconds`` is time spent in training so far, ``history`` what happened on the way."""
+    """The state of a training run.
+
+    Attributes:
+        recipe: the recipe of the run.
+        step: number of completed steps.
+        seconds: time spent in training.
+        model: ``state_dict`` of the model.
+        optimiser: ``state_dict`` of the optimiser.
+        rng: state of torch's random number generator.
+        history: changes of the recipe during the run.
+    """
 
     recipe: Recipe
     step: int
@@ -27,8 +37,9 @@ class Checkpoint:
     history: list[str] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
+        """Writes the checkpoint to a folder, in place of an earlier one."""
         folder.mkdir(parents=True, exist_ok=True)
-        whole = {
+        content = {
             "recipe": self.recipe.as_dict(),
             "step": self.step,
             "seconds": self.seconds,
@@ -38,14 +49,14 @@ class Checkpoint:
             "history": self.history,
         }
         partial = folder / f"{FILE}.partial"
-        torch.save(whole, partial)
+        torch.save(content, partial)
         os.replace(partial, folder / FILE)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The checkpoint of a folder, or None."""
+    """Returns the checkpoint of a folder, or None if there is none."""
     path = folder / FILE
     if not path.is_file():
         return None
-    whole = torch.load(path, map_location="cpu", weights_only=True)
-    return Checkpoint(**{**whole, "recipe": Recipe.from_dict(whole["recipe"])})
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return Checkpoint(**{**content, "recipe": Recipe.from_dict(content["recipe"])})

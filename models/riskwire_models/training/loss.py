@@ -1,4 +1,4 @@
-"""A batch as tensors, and the weighted loss of the four heads."""
+"""Batches as tensors, and the weighted loss of the four heads."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from riskwire_models.data.encode import Encoded
+from riskwire_models.data.encoding import EncodedExample
 from riskwire_models.data.labels import IGNORED
 
 
 @dataclass(frozen=True, slots=True)
-class Tensors:
-    """One batch: ids, mask, tags [batch, tokens]; sentiment, topics [batch]; mentions by pooling matrix.
+class BatchTensors:
+    """A batch with its expected outputs.
 
-    ``pool`` [mentions, batch × tokens] has 1/n at the n pieces of a mention: its product with the flattened token
-    logits is the mean the engine takes.
+    Attributes:
+        ids: vocabulary ids [batch, tokens].
+        mask: 1 for word pieces, 0 for padding [batch, tokens].
+        sentiment: label index [batch].
+        topics: label index [batch].
+        tags: tag index [batch, tokens].
+        pool: pooling matrix [mentions, batch × tokens] with 1/n at the n word pieces of a mention. Its product with the
+            flattened token logits is the mean over the mention, as the inference engine computes it.
+        targets: label index [mentions].
     """
 
     ids: Tensor
@@ -29,8 +36,8 @@ class Tensors:
     targets: Tensor
 
 
-def tensors_of(rows: Sequence[Encoded], multiple: int = 1) -> Tensors:
-    """Pads with zeros to the longest row, rounded up to ``multiple``."""
+def batch_tensors(rows: Sequence[EncodedExample], multiple: int = 1) -> BatchTensors:
+    """Returns the rows as tensors, padded to the longest row, rounded up to ``multiple``."""
     longest = max(len(row) for row in rows)
     longest += -longest % multiple
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
@@ -47,7 +54,7 @@ def tensors_of(rows: Sequence[Encoded], multiple: int = 1) -> Tensors:
     pool = torch.zeros(len(mentions), len(rows) * longest)
     for number, (flat, _) in enumerate(mentions):
         pool[number, flat] = 1.0 / len(flat)
-    return Tensors(
+    return BatchTensors(
         ids,
         mask,
         torch.tensor([row.sentiment for row in rows]),
@@ -59,10 +66,15 @@ def tensors_of(rows: Sequence[Encoded], multiple: int = 1) -> Tensors:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """Weight of each head's loss, and the count a batch is expected to hold, by which its sum is divided.
+class LossWeights:
+    """The weight of each head in the loss, and the divisors of their summed losses.
 
-    Dividing by the expected rather than the actual count keeps every example's weight the same in every batch.
+    A head's summed loss is divided by the number of labels that an average batch holds, not by the number in this
+    batch. So an example has the same weight in every batch.
+
+    Attributes:
+        expected: labels of an average batch, by head (`expected_counts`).
+        smoothing: label smoothing of all heads except entities.
     """
 
     sentiment: float
@@ -73,8 +85,8 @@ class Weights:
     smoothing: float
 
 
-def expected_counts(rows: Sequence[Encoded], batches: int) -> tuple[float, float, float, float]:
-    """Sentences with sentiment, tagged pieces, mentions, sentences with a topic, an average batch holds."""
+def expected_counts(rows: Sequence[EncodedExample], batches: int) -> tuple[float, float, float, float]:
+    """Returns the labels of each head in an average batch: sentiments, tags of word pieces, mentions, topics."""
     sentiment = sum(row.sentiment != IGNORED for row in rows)
     pieces = sum(sum(tag != IGNORED for tag in row.tags) for row in rows if row.tags is not None)
     mentions = sum(len(row.targets) for row in rows)
@@ -82,13 +94,12 @@ def expected_counts(rows: Sequence[Encoded], batches: int) -> tuple[float, float
     return tuple(max(1.0, count / batches) for count in (sentiment, pieces, mentions, topics))  # type: ignore[return-value]
 
 
-def loss_of(
-    outputs: tuple[Tensor, Tensor, Tensor, Tensor], batch: Tensors, weights: Weights
+def weighted_loss(
+    outputs: tuple[Tensor, Tensor, Tensor, Tensor], batch: BatchTensors, weights: LossWeights
 ) -> tuple[Tensor, list[float]]:
-    """The weighted sum, and the four parts (unweighted, each over its expected count)."""
-    sentiment, entities, toward, topics = (output.float() for output in outputs)
-    mentions = batch.pool @ toward.reshape(-1, toward.shape[-1])
-    smooth = weights.smoothing
+    """Returns the weighted sum of the heads' losses, and the four losses without weights."""
+    sentiment, entities, target_sentiment, topics = (output.float() for output in outputs)
+    mentions = batch.pool @ target_sentiment.reshape(-1, target_sentiment.shape[-1])
 
     def summed(logits: Tensor, truth: Tensor, smoothing: float) -> Tensor:
         if truth.numel() == 0 or bool((truth == IGNORED).all()):
@@ -98,10 +109,10 @@ def loss_of(
         )
 
     parts = [
-        summed(sentiment, batch.sentiment, smooth) / weights.expected[0],
+        summed(sentiment, batch.sentiment, weights.smoothing) / weights.expected[0],
         summed(entities.reshape(-1, entities.shape[-1]), batch.tags.reshape(-1), 0.0) / weights.expected[1],
-        summed(mentions, batch.targets, smooth) / weights.expected[2],
-        summed(topics, batch.topics, smooth) / weights.expected[3],
+        summed(mentions, batch.targets, weights.smoothing) / weights.expected[2],
+        summed(topics, batch.topics, weights.smoothing) / weights.expected[3],
     ]
     factors = (weights.sentiment, weights.entities, weights.target_sentiment, weights.topics)
     total = torch.stack([factor * part for factor, part in zip(factors, parts, strict=True)]).sum()

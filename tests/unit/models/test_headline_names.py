@@ -1,4 +1,4 @@
-"""Rows that list only opinionated names must not teach that other names are none."""
+"""Entity labels from rows that list only opinionated names: unlisted names must not be labelled O."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from riskwire_models.data.examples import read_sentiment, read_targets
-from riskwire_models.data.headline_names import certain_names, uncertain_stretches
-from riskwire_models.data.labels import Span
-from riskwire_models.errors import DataError
+from riskwire_models.data.headline_names import certain_names, unknown_ranges
+from riskwire_models.data.labels import LabelledSpan
+from riskwire_models.errors import TrainingDataError
 
 
-def spans(text: str, *names: str) -> list[Span]:
-    return [Span(text.index(name), text.index(name) + len(name), "negative") for name in names]
+def spans(text: str, *names: str) -> list[LabelledSpan]:
+    return [LabelledSpan(text.index(name), text.index(name) + len(name), "negative") for name in names]
 
 
 @pytest.mark.parametrize(
@@ -29,25 +29,27 @@ def test_listed_company_names_are_organisations(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["Nifty", "rupee", "Gold", "India", "Rail stocks", "European shares", "IT", "Bank Nifty", "Coal India"]
 )
-def test_indices_currencies_commodities_sectors_and_what_could_be_one_are_not(name: str) -> None:
+def test_names_that_may_be_an_index_currency_commodity_sector_or_country_are_not_organisations(name: str) -> None:
     assert certain_names(name, spans(name, name)) == ()
 
 
-def test_unlisted_capitalised_words_are_unknown_and_plain_words_are_certain() -> None:
+def test_unlisted_capitalised_words_are_unknown_and_lower_case_words_are_not() -> None:
     text = "LIC trims stake in Infosys to 3.25%, says Ajay"
-    known = certain_names(text, spans(text, "Infosys"))
-    assert [text[start:end] for start, end in uncertain_stretches(text, known)] == ["LIC", "Ajay"]
+    organisations = certain_names(text, spans(text, "Infosys"))
+    assert [text[start:end] for start, end in unknown_ranges(text, organisations)] == ["LIC", "Ajay"]
 
 
-def write(path: Path, *rows: object) -> Path:
+def write_json_lines(path: Path, *rows: object) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
-def test_a_sentence_has_a_sentiment_only_where_its_targets_agree(tmp_path: Path) -> None:
+def test_a_sentence_has_a_sentiment_only_if_its_targets_agree(tmp_path: Path) -> None:
     text = "Acme rises, Bolt falls"
     both = [{"start": 0, "end": 4, "label": "positive"}, {"start": 12, "end": 16, "label": "negative"}]
-    path = write(tmp_path / "t.jsonl", {"text": text, "entities": both}, {"text": text, "entities": both[:1]})
+    path = write_json_lines(
+        tmp_path / "t.jsonl", {"text": text, "entities": both}, {"text": text, "entities": both[:1]}
+    )
     mixed, single = read_targets(path, "sentfin")
     assert mixed.sentiment is None
     assert [span.label for span in mixed.targets] == ["positive", "negative"]
@@ -55,19 +57,21 @@ def test_a_sentence_has_a_sentiment_only_where_its_targets_agree(tmp_path: Path)
 
 
 def test_spans_beyond_the_text_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.jsonl", {"text": "Acme", "entities": [{"start": 0, "end": 9, "label": "positive"}]})
-    with pytest.raises(DataError, match="do not fit the text 'Acme'"):
+    path = write_json_lines(
+        tmp_path / "t.jsonl", {"text": "Acme", "entities": [{"start": 0, "end": 9, "label": "positive"}]}
+    )
+    with pytest.raises(TrainingDataError, match="do not fit the text 'Acme'"):
         list(read_targets(path, "sentfin"))
 
 
-def test_an_unknown_label_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    path = write(tmp_path / "s.jsonl", {"text": "Acme falls", "label": "bearish"})
-    with pytest.raises(DataError, match="'bearish' is none of negative, neutral, positive"):
+def test_an_unknown_label_is_refused_with_the_known_labels(tmp_path: Path) -> None:
+    path = write_json_lines(tmp_path / "s.jsonl", {"text": "Acme falls", "label": "bearish"})
+    with pytest.raises(TrainingDataError, match="'bearish' is not one of negative, neutral, positive"):
         list(read_sentiment(path, "tfns"))
 
 
-def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+def test_a_line_that_is_not_json_is_refused_with_its_number(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     path.write_text('{"text": "a", "label": "neutral"}\n{oops\n', encoding="utf-8")
-    with pytest.raises(DataError, match=r"s\.jsonl:2: not JSON"):
+    with pytest.raises(TrainingDataError, match=r"s\.jsonl:2: not JSON"):
         list(read_sentiment(path, "tfns"))

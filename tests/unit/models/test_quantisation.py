@@ -1,4 +1,4 @@
-"""int8 by rows: small error, no dependence on the batch, no saturation on older processors."""
+"""int8 quantisation by rows: small error, no dependence on the batch, no saturation on processors without VNNI."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from riskwire_models.export.quantise import WEIGHT_LIMIT, quantise_columns, quantise_rows, write_int8
+from riskwire_models.export.quantisation import WEIGHT_LIMIT, quantise_columns, quantise_rows, write_int8
 
 SIZE = 96
 
 
-def graph(path: Path) -> Path:
-    """ids → table look-up → MatMul (+ bias) → Gemm with transposed weight → a small MatMul."""
-    random = np.random.default_rng(1)
+def write_graph(path: Path) -> Path:
+    """Writes a graph: ids → table look-up → MatMul (+ bias) → Gemm with transposed weight → small MatMul."""
+    generator = np.random.default_rng(1)
     weights = {
-        "table": random.normal(0, 1, (300, SIZE)),
-        "wide": random.normal(0, 0.1, (SIZE, SIZE)),
-        "bias": random.normal(0, 0.1, (SIZE,)),
-        "gemm": random.normal(0, 0.1, (SIZE, SIZE)),
-        "small": random.normal(0, 0.1, (SIZE, 3)),
+        "table": generator.normal(0, 1, (300, SIZE)),
+        "wide": generator.normal(0, 0.1, (SIZE, SIZE)),
+        "bias": generator.normal(0, 0.1, (SIZE,)),
+        "gemm": generator.normal(0, 0.1, (SIZE, SIZE)),
+        "small": generator.normal(0, 0.1, (SIZE, 3)),
     }
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["states"]),
@@ -57,7 +57,7 @@ def graph(path: Path) -> Path:
 @pytest.fixture(name="files", scope="module")
 def _files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("quantise")
-    source = graph(folder / "fp32.onnx")
+    source = write_graph(folder / "fp32.onnx")
     return source, write_int8(source, folder / "int8.onnx")
 
 
@@ -66,43 +66,47 @@ def run(path: Path, ids: np.ndarray) -> list[np.ndarray]:
     return session.run(None, {"input_ids": ids})
 
 
-def test_no_float_matrix_is_left_but_the_small_one(files: tuple[Path, Path]) -> None:
+def test_only_the_small_matrix_remains_float(files: tuple[Path, Path]) -> None:
     model = onnx.load(str(files[1]))
-    large = [one.name for one in model.graph.initializer if one.data_type == TensorProto.FLOAT and len(one.dims) == 2]
-    assert sorted(large) == ["small", "table/s"]
+    float_matrices = [
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2
+    ]
+    assert sorted(float_matrices) == ["small", "table/s"]
     assert files[1].stat().st_size < 0.4 * files[0].stat().st_size
 
 
-def test_the_numbers_stay_close_to_fp32(files: tuple[Path, Path]) -> None:
+def test_the_outputs_are_close_to_fp32(files: tuple[Path, Path]) -> None:
     ids = np.random.default_rng(2).integers(0, 300, (8, 16))
-    for plain, quantised in zip(run(files[0], ids), run(files[1], ids), strict=True):
-        assert np.abs(plain - quantised).mean() < 0.03 * np.abs(plain).std()
+    for expected, quantised in zip(run(files[0], ids), run(files[1], ids), strict=True):
+        assert np.abs(expected - quantised).mean() < 0.03 * np.abs(expected).std()
 
 
-def test_a_row_gives_the_same_bits_beside_any_other_rows(files: tuple[Path, Path]) -> None:
-    random = np.random.default_rng(3)
-    row = random.integers(0, 300, (1, 16))
+def test_the_outputs_of_a_row_are_bit_equal_in_any_batch(files: tuple[Path, Path]) -> None:
+    generator = np.random.default_rng(3)
+    row = generator.integers(0, 300, (1, 16))
     alone = run(files[1], np.concatenate([row, row]))
     for size in (1, 4, 17, 40):
-        others = random.integers(0, 300, (size, 16))
-        beside = run(files[1], np.concatenate([others, row]))
-        for one, other in zip(alone, beside, strict=True):
-            assert one[0].tobytes() == other[-1].tobytes()
+        neighbours = generator.integers(0, 300, (size, 16))
+        in_batch = run(files[1], np.concatenate([neighbours, row]))
+        for output_alone, output_in_batch in zip(alone, in_batch, strict=True):
+            assert output_alone[0].tobytes() == output_in_batch[-1].tobytes()
 
 
-def test_products_of_two_pairs_fit_sixteen_bits() -> None:
+def test_the_sum_of_two_products_fits_sixteen_bits() -> None:
     assert 2 * 255 * WEIGHT_LIMIT <= 32_767
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
-def test_each_weight_is_off_by_half_a_level_at_most(rows: int, columns: int, seed: int) -> None:
+def test_the_rounding_error_of_a_weight_is_at_most_half_a_level(rows: int, columns: int, seed: int) -> None:
     weight = np.random.default_rng(seed).normal(0, 1, (rows, columns)).astype(np.float32)
     levels, scale = quantise_columns(weight)
     assert np.abs(levels).max() <= WEIGHT_LIMIT
     assert (np.abs(levels * scale - weight) <= scale * 0.5001).all()
 
 
-def test_columns_and_rows_of_zeros_stay_zeros() -> None:
+def test_a_column_of_zeros_stays_zero_with_scale_one() -> None:
     levels, scale = quantise_columns(np.zeros((4, 2), np.float32))
     assert not levels.any()
     assert (scale == 1).all()

@@ -1,4 +1,4 @@
-"""A trained model as ONNX: the plain fp32 graph, its fused form, and fp16."""
+"""Writes a trained model as ONNX graphs: traced fp32, fused fp32, and fp16."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from transformers import BertConfig
 
 from riskwire_models.data.labels import HEADS
 from riskwire_models.errors import ExportError
-from riskwire_models.export.bundle import INPUTS
-from riskwire_models.training.model import FourHeads
+from riskwire_models.export.manifest import GRAPH_INPUTS
+from riskwire_models.training.model import FourHeadModel
 
 OPSET = 17
-LEAST_HALF = 6e-08
-GREATEST_HALF = 65504.0
+#: Smallest positive and largest finite value of float16, as the converter clips to them.
+MIN_FP16 = 6e-08
+MAX_FP16 = 65504.0
 
 
-def write_fp32(model: FourHeads, path: Path) -> Path:
-    """The graph as traced, batch and tokens dynamic; torch's newer exporter writes one that is not fused."""
+def write_fp32(model: FourHeadModel, path: Path) -> Path:
+    """Writes the graph as traced, with dynamic batch and token axes, and returns its path."""
     model.eval()
     ids = torch.randint(0, 1000, (2, 16))
     mask = torch.ones_like(ids)
-    axes: dict[str, dict[int, str]] = {name: {0: "batch", 1: "tokens"} for name in INPUTS}
+    axes: dict[str, dict[int, str]] = {name: {0: "batch", 1: "tokens"} for name in GRAPH_INPUTS}
     axes |= {head: {0: "batch"} for head in HEADS}
     for head in ("entities", "target_sentiment"):
         axes[head][1] = "tokens"
@@ -39,21 +40,28 @@ def write_fp32(model: FourHeads, path: Path) -> Path:
             model,
             (ids, mask),
             str(path),
-            input_names=list(INPUTS),
+            input_names=list(GRAPH_INPUTS),
             output_names=list(HEADS),
             dynamic_axes=axes,
             opset_version=OPSET,
-            dynamo=False,
+            dynamo=False,  # onnxruntime does not fuse the graph that torch's newer exporter writes
         )
     return path
 
 
 def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention: bool) -> Path:
-    """Attention, GELU and layer norms fused by onnxruntime's BERT optimiser.
+    """Writes a graph with attention, GELU and layer norms fused by onnxruntime's BERT optimiser.
 
-    ``whole_attention`` takes the projections into the Attention operator (fastest in half precision); without it they
-    stay MatMuls beside a MultiHeadAttention, where `quantise` can reach them. `ExportError` when the optimiser does
-    not know the attention of this transformers: the graph would be right, but slow.
+    Args:
+        source: the traced graph.
+        path: the file to write.
+        config: configuration of the encoder.
+        whole_attention: whether the projections become part of the Attention operator, which is fastest in fp16.
+            Otherwise they remain MatMuls beside a MultiHeadAttention, so that `quantisation` can convert them.
+
+    Raises:
+        ExportError: the optimiser does not recognise the attention of the installed transformers. The graph would be
+            correct, but slow.
     """
     options = FusionOptions("bert")
     options.enable_embed_layer_norm = False
@@ -67,10 +75,10 @@ def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention
         opt_level=0,
     )
     kind = "Attention" if whole_attention else "MultiHeadAttention"
-    found = len(fused.get_nodes_by_op_type(kind))
-    if found != config.num_hidden_layers:
+    fused_count = len(fused.get_nodes_by_op_type(kind))
+    if fused_count != config.num_hidden_layers:
         raise ExportError(
-            f"onnxruntime {onnxruntime.__version__} fused {found} of {config.num_hidden_layers} attentions of"
+            f"onnxruntime {onnxruntime.__version__} fused {fused_count} of {config.num_hidden_layers} attentions of"
             f" transformers {transformers.__version__}: use the versions that the train extra names"
         )
     fused.save_model_to_file(str(path))
@@ -78,16 +86,15 @@ def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention
 
 
 def write_fp16(source: Path, path: Path) -> Path:
-    """Half precision inside, int64 and float32 at the edges, so the file also runs on a CPU."""
-
+    """Writes the graph in half precision; inputs stay int64 and outputs float32, so that it also runs on a CPU."""
     model = onnx.load(str(source))
     casts = {node.output[0] for node in model.graph.node if node.op_type == "Cast"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # weights below the least float16 become it, by the thousand
+        warnings.simplefilter("ignore")  # one warning for each of the thousands of weights that are clipped to MIN_FP16
         half = float16.convert_float_to_float16(
-            model, keep_io_types=True, min_positive_val=LEAST_HALF, max_finite_val=GREATEST_HALF
+            model, keep_io_types=True, min_positive_val=MIN_FP16, max_finite_val=MAX_FP16
         )
-    # The converter retypes what a Cast gives but leaves the Cast itself at float32.
+    # The converter changes the type of a Cast's output, but leaves the Cast itself at float32.
     for node in half.graph.node:
         if node.op_type == "Cast" and node.output[0] in casts:
             for attribute in node.attribute:

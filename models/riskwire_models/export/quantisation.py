@@ -1,15 +1,16 @@
-"""int8 in which a row's numbers depend on that row alone.
+"""Quantises a graph to int8 so that the results of a row do not depend on the other rows of its batch.
 
-onnxruntime's own dynamic quantisation takes one activation scale for the whole batch, so a sentence reads differently
-beside other sentences. Here every row (one word piece, or one sentence in the sentence heads) gets a scale of its own:
+onnxruntime's own dynamic quantisation uses one activation scale for the whole batch, so the results of a sentence
+depend on the other sentences. Here each row (a word piece, or a sentence in the sentence heads) has its own scale:
 
     s = max|x| / 127        q = round(x / s) + 128        y = s · ((q - 128) · W) · w
 
-with W the int8 weight and w its scale per output column. The product is `MatMulIntegerToFloat`, exact in int32, so
-neither neighbours, nor the number of rows, nor threads can change it. Weights keep to ±63: with unsigned
-activations a pair of products then fits 16 bits (255 · 63 · 2 < 32,768), and processors with AVX2 but no VNNI, whose
-`vpmaddubsw` saturates there, give the same numbers as all others. Tables of embeddings are int8 with a scale per
-row, and dequantised after the look-up.
+W is the int8 weight, w its scale per output column. The product is `MatMulIntegerToFloat`, which is exact in int32, so
+it does not depend on other rows, on the number of rows, or on threads.
+
+Weights are limited to ±63. With unsigned activations the sum of two products then fits 16 bits (255 · 63 · 2 < 32,768).
+So processors with AVX2 but without VNNI, whose `vpmaddubsw` saturates at 16 bits, compute the same numbers as others.
+Embedding tables are int8 with a scale per row, and are dequantised after the look-up.
 """
 
 from __future__ import annotations
@@ -22,33 +23,33 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-#: Largest magnitude of an int8 weight: 7 bits, see above.
+#: Largest magnitude of an int8 weight: 7 bits (see the module docstring).
 WEIGHT_LIMIT = 63
 EMBEDDING_LIMIT = 127
-#: Weights with a smaller side than this stay float: they are tiny, and heads' last layers are the most sensitive.
-LEAST_SIDE = 64
+#: Matrices with a smaller side stay float. They are small, and the last layers of heads are the most sensitive.
+MIN_MATRIX_SIDE = 64
 #: Look-up tables with fewer rows stay float.
-LEAST_TABLE = 256
-_MICROSOFT = "com.microsoft"
+MIN_TABLE_ROWS = 256
+_MICROSOFT_DOMAIN = "com.microsoft"
 
 Floats = NDArray[np.float32]
 
 
 def quantise_columns(weight: Floats, limit: int = WEIGHT_LIMIT) -> tuple[NDArray[np.int8], Floats]:
-    """[in, out] → int8 [in, out] and the scale of each column [out]; a column of zeros has scale 1."""
+    """Quantises a matrix [in, out] to int8, and returns the scale of each column [out]; 1 for a column of zeros."""
     peak = np.abs(weight).max(axis=0)
     scale = np.where(peak > 0, peak / limit, 1.0).astype(np.float32)
     return np.clip(np.round(weight / scale), -limit, limit).astype(np.int8), scale
 
 
 def quantise_rows(table: Floats, limit: int = EMBEDDING_LIMIT) -> tuple[NDArray[np.int8], Floats]:
-    """[rows, size] → int8 [rows, size] and the scale of each row [rows, 1]."""
+    """Quantises a table [rows, size] to int8, and returns the scale of each row [rows, 1]."""
     quantised, scale = quantise_columns(np.ascontiguousarray(table.T), limit)
     return np.ascontiguousarray(quantised.T), scale[:, None]
 
 
-class _Rewrite:
-    """Rewrites one graph; nodes are copied in order, so producers stay before consumers."""
+class _GraphRewriter:
+    """Rewrites a graph in place. Nodes are copied in order, so that a node stays behind the nodes it reads from."""
 
     def __init__(self, model: Any) -> None:
         self.graph = model.graph
@@ -76,7 +77,7 @@ class _Rewrite:
         return output
 
     def _quantised_rows(self, value: str) -> tuple[str, str]:
-        """Names of the uint8 rows and of their scales, made once for each tensor."""
+        """Returns the names of the quantised rows of a tensor and of their scales; adds the nodes only once."""
         if value not in self.rows:
             peak = self._node(
                 "ReduceMax", [self._node("Abs", [value], f"{value}/abs")], f"{value}/peak", axes=[-1], keepdims=1
@@ -87,37 +88,43 @@ class _Rewrite:
             self.rows[value] = (self._node("QuantizeLinear", [level, "row/one", "row/zero"], f"{value}/q"), scale)
         return self.rows[value]
 
-    def _product(self, value: str, weight: str, matrix: Floats, output: str) -> None:
+    def _add_product(self, value: str, weight: str, matrix: Floats, output: str) -> None:
         quantised, columns = quantise_columns(matrix)
         names = [self._constant(f"{weight}/q", quantised), self._constant(f"{weight}/s", columns)]
         rows, scale = self._quantised_rows(value)
-        whole = self._node(
-            "MatMulIntegerToFloat", [rows, names[0], "row/one", names[1], "row/zero"], f"{output}/unscaled", _MICROSOFT
+        product = self._node(
+            "MatMulIntegerToFloat",
+            [rows, names[0], "row/one", names[1], "row/zero"],
+            f"{output}/unscaled",
+            _MICROSOFT_DOMAIN,
         )
-        self._node("Mul", [whole, scale], output)
+        self._node("Mul", [product, scale], output)
 
-    def _matmul(self, node: Any) -> bool:
+    def _replace_matmul(self, node: Any) -> bool:
+        """Replaces a MatMul with a large constant matrix; returns whether it did."""
         matrix = self.floats.get(node.input[1]) if node.op_type == "MatMul" else None
-        if matrix is None or matrix.ndim != 2 or min(matrix.shape) < LEAST_SIDE:
+        if matrix is None or matrix.ndim != 2 or min(matrix.shape) < MIN_MATRIX_SIDE:
             return False
-        self._product(node.input[0], node.input[1], matrix, node.output[0])
+        self._add_product(node.input[0], node.input[1], matrix, node.output[0])
         return True
 
-    def _gemm(self, node: Any) -> bool:
+    def _replace_gemm(self, node: Any) -> bool:
+        """Replaces a Gemm with a large constant matrix; returns whether it did."""
         matrix = self.floats.get(node.input[1]) if node.op_type == "Gemm" else None
-        if matrix is None or min(matrix.shape) < LEAST_SIDE:
+        if matrix is None or min(matrix.shape) < MIN_MATRIX_SIDE:
             return False
         options = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         if options.get("transA", 0) or options.get("alpha", 1.0) != 1.0 or options.get("beta", 1.0) != 1.0:
             return False
         matrix = matrix.T if options.get("transB", 0) else matrix
-        self._product(node.input[0], node.input[1], matrix, f"{node.output[0]}/product")
+        self._add_product(node.input[0], node.input[1], matrix, f"{node.output[0]}/product")
         self._node("Add", [f"{node.output[0]}/product", node.input[2]], node.output[0])
         return True
 
-    def _gather(self, node: Any) -> bool:
+    def _replace_gather(self, node: Any) -> bool:
+        """Replaces a look-up in a large constant table; returns whether it did."""
         table = self.floats.get(node.input[0]) if node.op_type == "Gather" else None
-        if table is None or table.ndim != 2 or table.shape[0] < LEAST_TABLE:
+        if table is None or table.ndim != 2 or table.shape[0] < MIN_TABLE_ROWS:
             return False
         quantised, scales = quantise_rows(table)
         name, index = node.input[0], node.input[1]
@@ -128,22 +135,23 @@ class _Rewrite:
         return True
 
     def run(self) -> None:
+        """Replaces all nodes that can be quantised, and removes the float weights that are no longer used."""
         for node in self.graph.node:
-            if not (self._matmul(node) or self._gemm(node) or self._gather(node)):
+            if not (self._replace_matmul(node) or self._replace_gemm(node) or self._replace_gather(node)):
                 self.nodes.append(node)
         del self.graph.node[:]
         self.graph.node.extend(self.nodes)
         used = {name for node in self.nodes for name in node.input}
-        kept = [tensor for tensor in self.graph.initializer if tensor.name in used]
+        used_tensors = [tensor for tensor in self.graph.initializer if tensor.name in used]
         del self.graph.initializer[:]
-        self.graph.initializer.extend(kept)
+        self.graph.initializer.extend(used_tensors)
 
 
 def write_int8(source: Path, path: Path) -> Path:
-    """A float graph whose attention is left as MatMuls, as int8 by rows."""
+    """Writes a float graph, whose attention projections are MatMuls, as int8, and returns its path."""
     model = onnx.load(str(source))
-    _Rewrite(model).run()
-    if not any(entry.domain == _MICROSOFT for entry in model.opset_import):
-        model.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
+    _GraphRewriter(model).run()
+    if not any(entry.domain == _MICROSOFT_DOMAIN for entry in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(_MICROSOFT_DOMAIN, 1))
     onnx.save(model, str(path))
     return path

@@ -1,4 +1,4 @@
-"""Examples as word pieces, with the targets of the four heads."""
+"""Encodes examples as word pieces, with the expected output of each head."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ from riskwire_models.data.labels import IGNORED, SENTIMENTS, TOPICS, pieces_insi
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """Word pieces of one sentence and its targets; ``targets`` are (positions of the mention's pieces, label)."""
+class EncodedExample:
+    """The word pieces of one sentence, and the label index that each head should predict.
+
+    Attributes:
+        ids: vocabulary ids of the word pieces.
+        sentiment: index in `labels.SENTIMENTS`, or `IGNORED`.
+        topic: index in `labels.TOPICS`, or `IGNORED`.
+        tags: index in `labels.ENTITY_TAGS` of each word piece, or None if the entities are not known.
+        targets: for each mention, the positions of its word pieces and the index of its sentiment.
+        source: name of the data set.
+    """
 
     ids: tuple[int, ...]
     sentiment: int = IGNORED
@@ -28,31 +37,33 @@ class Encoded:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a file, with whatever padding and truncation the file asks for switched off."""
+    """Returns the tokenizer of a file, without the padding and truncation that the file may ask for."""
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
 
 
-def cut(ids: Sequence[int], offsets: Sequence[tuple[int, int]], length: int) -> tuple[list[int], list[tuple[int, int]]]:
-    """At most ``length`` pieces: the last one stays the separator."""
+def truncate(
+    ids: Sequence[int], offsets: Sequence[tuple[int, int]], length: int
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Returns at most ``length`` word pieces; the last one remains the separator."""
     if len(ids) <= length:
         return list(ids), list(offsets)
     return [*ids[: length - 1], ids[-1]], [*offsets[: length - 1], offsets[-1]]
 
 
 def first_pieces(text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
-    """Positions of the first word piece of each word between spaces that was not cut off."""
+    """Returns the positions of the first word piece of each space-separated word."""
     return [at for at, (start, end) in enumerate(offsets) if end > start and (start == 0 or text[start - 1] == " ")]
 
 
-def encode(examples: Iterable[Example], tokenizer: Tokenizer, length: int) -> list[Encoded]:
-    """Every example as at most ``length`` word pieces; mentions that are cut off are dropped."""
+def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, length: int) -> list[EncodedExample]:
+    """Encodes each example as at most ``length`` word pieces. Drops mentions that are truncated."""
     examples = list(examples)
-    rows: list[Encoded] = []
-    for example, pieces in zip(examples, tokenizer.encode_batch([one.text for one in examples]), strict=True):
-        ids, offsets = cut(pieces.ids, pieces.offsets, length)
+    rows: list[EncodedExample] = []
+    for example, pieces in zip(examples, tokenizer.encode_batch([item.text for item in examples]), strict=True):
+        ids, offsets = truncate(pieces.ids, pieces.offsets, length)
         tags = None
         if example.entities is not None:
             tags = tuple(tag_pieces(offsets, example.entities, example.unknown))
@@ -62,7 +73,7 @@ def encode(examples: Iterable[Example], tokenizer: Tokenizer, length: int) -> li
             if (inside := pieces_inside(offsets, span))
         )
         rows.append(
-            Encoded(
+            EncodedExample(
                 ids=tuple(ids),
                 sentiment=IGNORED if example.sentiment is None else SENTIMENTS.index(example.sentiment),
                 topic=IGNORED if example.topic is None else TOPICS.index(example.topic),

@@ -1,0 +1,62 @@
+"""Temperature scaling and its measures.
+
+Source: Guo, Pleiss, Sun, Weinberger (2017), On Calibration of Modern Neural Networks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.25, 8.0
+
+
+def negative_log_likelihood(logits: NDArray[np.float64], truth: NDArray[np.int64], temperature: float) -> float:
+    """Returns the mean over rows of -log softmax(logits / temperature)[truth]; logits [rows, labels], truth [rows]."""
+    scaled = logits / temperature
+    scaled = scaled - scaled.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(scaled).sum(axis=1))
+    return float((log_sum - scaled[np.arange(len(truth)), truth]).mean())
+
+
+def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """Returns the temperature between 0.25 and 8 with the least negative log-likelihood; 1.0 if there are no rows.
+
+    Golden-section search over the logarithm of the temperature. It finds the minimum, since the negative
+    log-likelihood is convex in the inverse temperature.
+    """
+    if len(truth) == 0:
+        return 1.0
+    low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
+    while high - low > 1e-4:
+        lower, upper = high - _GOLDEN_RATIO * (high - low), low + _GOLDEN_RATIO * (high - low)
+        if negative_log_likelihood(logits, truth, math.exp(lower)) < negative_log_likelihood(
+            logits, truth, math.exp(upper)
+        ):
+            high = upper
+        else:
+            low = lower
+    return round(math.exp((low + high) / 2), 3)
+
+
+def expected_calibration_error(
+    logits: NDArray[np.float64], truth: NDArray[np.int64], temperature: float, bins: int = 15
+) -> float:
+    """Returns the mean gap between confidence and accuracy over bins of equal width, weighted by rows; 0.0 if none."""
+    if len(truth) == 0:
+        return 0.0
+    scaled = np.exp(logits / temperature - (logits / temperature).max(axis=1, keepdims=True))
+    probabilities = scaled / scaled.sum(axis=1, keepdims=True)
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(
+        sum(
+            (bin_of_row == number).mean()
+            * abs(correct[bin_of_row == number].mean() - confidence[bin_of_row == number].mean())
+            for number in range(bins)
+            if (bin_of_row == number).any()
+        )
+    )

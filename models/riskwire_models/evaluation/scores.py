@@ -1,0 +1,186 @@
+"""Scores of an ONNX file on the held-out splits of the training sets, and on sets that are never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from riskwire_models.data.catalogue import NEVER_SEEN, data_set_by_name
+from riskwire_models.data.corpus import unseen_corpus
+from riskwire_models.data.encoding import EncodedExample, encode_examples, first_pieces, truncate
+from riskwire_models.data.examples import Example
+from riskwire_models.data.labels import ENTITY_TAGS, IGNORED, SENTIMENTS, TOPICS
+from riskwire_models.evaluation.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
+from riskwire_models.evaluation.metrics import classification_scores, entity_scores
+from riskwire_models.evaluation.onnx_runner import HeadLogits, OnnxRunner
+from riskwire_models.export.default_bundle import MAX_LENGTH
+
+#: Sets whose tags were made by people. The entity score that the gate compares is over these.
+GOLD_SETS = ("wikigold", "wnut", "btc", "crossner")
+#: Entity types that a set does not tag: predictions of these types are ignored there.
+UNTAGGED_TYPES = {"finer_ord": ("MISC",)}
+#: Heads with one label a sentence or mention, whose logits are divided by a temperature.
+CALIBRATED_HEADS = ("sentiment", "target_sentiment", "topics")
+
+Truth = NDArray[np.int64]
+Logits = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Examples with their encoded form and the logits of an ONNX file, row by row.
+
+    Attributes:
+        word_starts: positions of the first word piece of each word.
+    """
+
+    examples: Sequence[Example]
+    rows: Sequence[EncodedExample]
+    logits: Sequence[HeadLogits]
+    word_starts: Sequence[Sequence[int]]
+
+    def of_sources(self, sources: Sequence[str]) -> Predictions:
+        """Returns the predictions for examples of these data sets."""
+        return self._select([number for number, example in enumerate(self.examples) if example.source in sources])
+
+    def of_mixed_sentiment(self) -> Predictions:
+        """Returns the predictions for examples whose mentions differ in sentiment.
+
+        On these the sentiment of the sentence does not answer the question.
+        """
+        return self._select(
+            [number for number, row in enumerate(self.rows) if len({label for _, label in row.targets}) > 1]
+        )
+
+    def _select(self, numbers: Sequence[int]) -> Predictions:
+        return Predictions(
+            [self.examples[number] for number in numbers],
+            [self.rows[number] for number in numbers],
+            [self.logits[number] for number in numbers],
+            [self.word_starts[number] for number in numbers],
+        )
+
+
+def predict(runner: OnnxRunner, tokenizer: Tokenizer, examples: Sequence[Example]) -> Predictions:
+    """Returns the logits of each example, truncated to `MAX_LENGTH` word pieces."""
+    rows = encode_examples(examples, tokenizer, MAX_LENGTH)
+    starts = [
+        first_pieces(example.text, truncate(pieces.ids, pieces.offsets, MAX_LENGTH)[1])
+        for example, pieces in zip(examples, tokenizer.encode_batch([item.text for item in examples]), strict=True)
+    ]
+    return Predictions(examples, rows, runner.predict([row.ids for row in rows]), starts)
+
+
+def logits_and_labels(predictions: Predictions, head: str) -> tuple[Logits, Truth]:
+    """Returns logits [n, labels] and label indices [n] of a head, over all sentences or mentions with a known label."""
+    known_logits: list[NDArray[np.float32]] = []
+    truth: list[int] = []
+    for row, row_logits in zip(predictions.rows, predictions.logits, strict=True):
+        if head == "target_sentiment":
+            for positions, label in row.targets:
+                known_logits.append(row_logits.target_sentiment[list(positions)].mean(axis=0))
+                truth.append(label)
+        elif (label := getattr(row, {"topics": "topic"}.get(head, head))) != IGNORED:
+            known_logits.append(getattr(row_logits, head))
+            truth.append(label)
+    width = len(TOPICS) if head == "topics" else len(SENTIMENTS)
+    table = np.array(known_logits, np.float64).reshape(len(known_logits), width)
+    return table, np.array(truth, np.int64)
+
+
+def _tags(predictions: Predictions, untagged_types: Sequence[str] = ()) -> tuple[list[list[str]], list[list[str]]]:
+    """Returns true and predicted tags, one tag a word, of the sentences whose entities are known."""
+    truth: list[list[str]] = []
+    predicted: list[list[str]] = []
+    for row, row_logits, starts in zip(predictions.rows, predictions.logits, predictions.word_starts, strict=True):
+        if row.tags is None:
+            continue
+        best = row_logits.entities.argmax(axis=1)
+        positions = [position for position in starts if row.tags[position] != IGNORED]
+        truth.append([ENTITY_TAGS[row.tags[position]] for position in positions])
+        best_tags = [ENTITY_TAGS[best[position]] for position in positions]
+        predicted.append(["O" if tag.partition("-")[2] in untagged_types else tag for tag in best_tags])
+    return truth, predicted
+
+
+def _label_scores(predictions: Predictions, head: str) -> dict[str, float]:
+    logits, truth = logits_and_labels(predictions, head)
+    return classification_scores(truth.tolist(), logits.argmax(axis=1).tolist())
+
+
+def held_out_scores(predictions: Predictions) -> dict[str, Any]:
+    """Returns scores by head and data set, on held-out examples."""
+    targets = {source: predictions.of_sources([source]) for source in ("sentfin", "finentity")}
+    return {
+        "sentiment": {
+            "all": _label_scores(predictions, "sentiment"),
+            **{
+                source: _label_scores(predictions.of_sources([source]), "sentiment")
+                for source in ("tfns", "sentfin", "finentity")
+            },
+        },
+        "target_sentiment": {
+            "all": _label_scores(predictions, "target_sentiment"),
+            **{source: _label_scores(subset, "target_sentiment") for source, subset in targets.items()},
+            "mixed sentences": _label_scores(predictions.of_mixed_sentiment(), "target_sentiment"),
+        },
+        "entities": {
+            "all gold": entity_scores(*_tags(predictions.of_sources(GOLD_SETS))),
+            **{source: entity_scores(*_tags(predictions.of_sources([source]))) for source in (*GOLD_SETS, "gmb")},
+        },
+        "topics": {"all": _label_scores(predictions, "topics")},
+    }
+
+
+def never_seen_scores(runner: OnnxRunner, tokenizer: Tokenizer, data: Path) -> dict[str, Any]:
+    """Returns scores on the sets that are never trained on. Skips sets whose files are missing."""
+    scores: dict[str, Any] = {}
+    for name in NEVER_SEEN:
+        if not all((data / file).is_file() for file in data_set_by_name(name).files):
+            continue
+        predictions = predict(runner, tokenizer, unseen_corpus(data, name))
+        if any(row.sentiment != IGNORED for row in predictions.rows):
+            scores[name] = _label_scores(predictions, "sentiment")
+        else:
+            scores[name] = entity_scores(*_tags(predictions, UNTAGGED_TYPES.get(name, ())))
+    return scores
+
+
+def gate_scores(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the score of each head that the gate compares, as a fraction. Skips heads that were not measured."""
+    return {
+        head: scores[head][name][metric]
+        for head, name, metric in (
+            ("sentiment", "all", "accuracy"),
+            ("target_sentiment", "all", "accuracy"),
+            ("entities", "all gold", "f1"),
+            ("topics", "all", "accuracy"),
+        )
+        if scores[head][name]["n"]
+    }
+
+
+def fit_temperatures(dev: Predictions) -> dict[str, float]:
+    """Returns the temperature of each calibrated head, fitted on the dev split."""
+    return {head: fit_temperature(*logits_and_labels(dev, head)) for head in CALIBRATED_HEADS}
+
+
+def calibration_errors(predictions: Predictions, temperatures: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Returns calibration error and negative log-likelihood by head, with and without its temperature."""
+    errors: dict[str, dict[str, float]] = {}
+    for head in CALIBRATED_HEADS:
+        logits, truth = logits_and_labels(predictions, head)
+        fitted = temperatures[head]
+        errors[head] = {
+            "raw": round(expected_calibration_error(logits, truth, 1.0), 4),
+            "calibrated": round(expected_calibration_error(logits, truth, fitted), 4),
+            "nll_raw": round(negative_log_likelihood(logits, truth, 1.0), 4),
+            "nll_calibrated": round(negative_log_likelihood(logits, truth, fitted), 4),
+        }
+    return errors
