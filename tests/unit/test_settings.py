@@ -1,4 +1,4 @@
-"""A wrong value names the key, the value, what is allowed, and where it came from."""
+"""Loading the settings: sources, secrets, and errors that name key, value and source."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from pydantic import BaseModel
 
 from riskwire.errors import SettingsError
-from riskwire.settings import Settings, described, load_settings
+from riskwire.settings import Settings, describe_settings, load_settings
 
 
 @pytest.fixture(autouse=True)
-def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defaults(
+def test_the_command_line_overrides_the_environment_and_the_environment_overrides_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "mine.yaml"
@@ -35,57 +35,59 @@ def test_riskwire_yaml_in_the_working_directory_is_read(tmp_path: Path) -> None:
     assert load_settings().web.port == 4711
 
 
-def test_lists_come_as_json_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_gives_a_list_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS", '["127.0.0.1"]')
     assert load_settings().ingest.allow_private_hosts == ("127.0.0.1",)
 
 
-def test_a_wrong_value_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_variable_with_a_wrong_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKWIRE_WEB__PORT", "many")
     with pytest.raises(SettingsError, match=r"environment RISKWIRE_WEB__PORT: web\.port: .*integer.*'many'"):
         load_settings()
 
 
-def test_a_wrong_value_in_the_file_is_named(tmp_path: Path) -> None:
+def test_the_error_names_the_file_with_a_wrong_value(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("inference: {device: tpu}\n")
     with pytest.raises(SettingsError, match=r"mine\.yaml: inference\.device: .*'cpu' or 'cuda'.*'tpu'"):
         load_settings(file)
 
 
-def test_a_wrong_value_on_the_command_line_is_named() -> None:
+def test_the_error_names_the_command_line_as_source_of_a_wrong_value() -> None:
     with pytest.raises(SettingsError, match=r"command line: web\.port: .*70000"):
         load_settings(None, {"web": {"port": 70_000}})
 
 
-def test_an_unknown_setting_is_a_mistake_and_the_nearest_is_offered(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_refused_and_the_error_suggests_a_similar_one(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("alerting: {min_storys: 2}\n")
     with pytest.raises(SettingsError, match="did you mean min_stories"):
         load_settings(file)
 
 
-def test_a_value_that_should_be_json_and_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_variable_whose_value_is_not_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS", "127.0.0.1")
-    told = r"RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS: ingest\.allow_private_hosts: .*JSON.*'127\.0\.0\.1'"
-    with pytest.raises(SettingsError, match=told):
+    message = r"RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS: ingest\.allow_private_hosts: .*JSON.*'127\.0\.0\.1'"
+    with pytest.raises(SettingsError, match=message):
         load_settings()
 
 
-@pytest.mark.parametrize("text", ["web: [1, 2", "- a list", "\x00"])
-def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["web: [1, 2", "- a list", "\x00"], ids=["unclosed list", "list of texts", "null character"]
+)
+def test_the_error_names_a_settings_file_that_cannot_be_parsed(tmp_path: Path, text: str) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(SettingsError, match=r"mine\.yaml"):
         load_settings(file)
 
 
-def test_a_settings_file_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+def test_a_named_settings_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"gone\.yaml"):
         load_settings(tmp_path / "gone.yaml")
 
 
-def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_read_from_files_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("s3cr3t-t0ken\n")
     monkeypatch.setenv("RISKWIRE_WEB__TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("RISKWIRE_NOTIFY__WEBHOOK_SECRET", "s3cr3t-hmac")
@@ -94,16 +96,16 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path, monkeypatch
     assert settings.web.token is not None
     assert settings.web.token.get_secret_value() == "s3cr3t-t0ken"
     assert "s3cr3t" not in repr(settings)
-    assert "s3cr3t" not in str(described(settings))
+    assert "s3cr3t" not in str(describe_settings(settings))
 
 
-def test_a_secret_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_a_missing_secret_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISKWIRE_WEB__TOKEN_FILE", "nowhere")
     with pytest.raises(SettingsError, match=r"nowhere: web\.token_file"):
         load_settings()
 
 
-def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
+def test_the_error_does_not_quote_a_wrong_secret() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {"web": {"token": {"s3cr3t": 1}}})
     assert "s3cr3t" not in str(caught.value)
@@ -113,14 +115,14 @@ SECRET = "hunter2"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("kafka:\n  password: @hunter2\n", "line 2, column 13: found character '@' that cannot start any token"),
         ("kafka:\n  password: hunter2: x\n", "line 2, column 20: mapping values are not allowed here"),
         ("kafka: {password: *hunter2}\n", "line 1, column 19: found undefined alias"),
         ("kafka: {password: !hunter2 }\n", "line 1, column 19: could not determine a constructor for the tag"),
         ("kafka: {password: !it's-hunter2 }\n", "could not determine a constructor for the tag"),
-        ("kafka: {password: !!int hunter2}\n", "a date or a number that there is not"),
+        ("kafka: {password: !!int hunter2}\n", "it contains an impossible date or number"),
         ("kafka: {password: [hunter2\n", "expected ',' or ']', but got '<stream end>'"),
         ("kafka:\n  pasword: hunter2\n", "kafka.pasword: there is no such setting.*did you mean password"),
         ("kafka: {username: me, password=hunter2}\n", "kafka.***: there is no such setting"),
@@ -141,20 +143,20 @@ SECRET = "hunter2"
         (f"web:\n  port: https://me:{'x' * 170}hunter2{'x' * 170}@h/\n", "got 'https://***@h/'"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_explained_without_what_may_be_a_secret(
-    tmp_path: Path, text: str, told: str
+def test_an_error_about_the_file_explains_the_fault_and_shows_no_possible_secret(
+    tmp_path: Path, text: str, message: str
 ) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(SettingsError) as caught:
         load_settings(file)
-    said = "".join(traceback.format_exception(caught.value))
-    assert SECRET not in said
-    assert re.search(f"mine.yaml: .*{re.escape(told).replace(re.escape('.*'), '.*')}", said)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in shown
+    assert re.search(f"mine.yaml: .*{re.escape(message).replace(re.escape('.*'), '.*')}", shown)
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("KAFKA__PASWORD", "hunter2", "kafka.pasword: there is no such setting.*did you mean password"),
         ("KAFKA", '"hunter2"', "kafka: a section"),
@@ -166,19 +168,19 @@ def test_a_file_that_cannot_be_used_is_explained_without_what_may_be_a_secret(
         ("WEB__HOSTS", "https://me:hunter2@h/", "web.hosts: this value must be JSON"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_explained_without_what_may_be_a_secret(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+def test_an_error_about_a_variable_explains_the_fault_and_shows_no_possible_secret(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv("RISKWIRE_STORE__URL", "postgresql://u:hunter2@h/db")
     monkeypatch.setenv(f"RISKWIRE_{variable}", value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    said = "".join(traceback.format_exception(caught.value))
-    assert SECRET not in said
-    assert re.search(f"environment RISKWIRE_{variable}.*: {told}", said)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in shown
+    assert re.search(f"environment RISKWIRE_{variable}.*: {message}", shown)
 
 
-def test_a_wrong_item_of_a_list_is_told_with_the_place_that_gave_the_list(
+def test_the_error_names_a_wrong_list_item_and_the_source_of_the_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "mine.yaml"
@@ -190,21 +192,33 @@ def test_a_wrong_item_of_a_list_is_told_with_the_place_that_gave_the_list(
         load_settings(file)
 
 
-def test_every_setting_says_what_it_is_for() -> None:
-    def sections(section: type[BaseModel]) -> list[str]:
-        found = []
+def test_every_setting_has_a_description() -> None:
+    def undescribed(section: type[BaseModel]) -> list[str]:
+        names = []
         for name, field in section.model_fields.items():
             if not field.description:
-                found.append(f"{section.__name__}.{name}")
+                names.append(f"{section.__name__}.{name}")
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                found += sections(field.annotation)
-        return found
+                names += undescribed(field.annotation)
+        return names
 
-    assert sections(Settings) == []
+    assert undescribed(Settings) == []
 
 
-def test_a_password_in_an_address_is_never_shown() -> None:
+def test_a_password_in_a_url_is_never_shown() -> None:
     settings = load_settings(None, {"store": {"url": "postgresql://user:hunter2@host/db"}})
-    shown = str(described(settings))
+    shown = str(describe_settings(settings))
     assert "hunter2" not in shown
     assert "://***@host/db" in shown
+
+
+@pytest.mark.parametrize("source", ["file", "environment"])
+def test_a_setting_of_0_1_that_no_longer_exists_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("store: {history_wait_s: 30}\n" if source == "file" else "")
+    if source == "environment":
+        monkeypatch.setenv("RISKWIRE_STORE__HISTORY_WAIT_S", "30")
+    with pytest.raises(SettingsError, match=r"store\.history_wait_s: there is no such setting"):
+        load_settings(file)

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from riskwire.entities.isin import is_isin
 from riskwire.entities.names import joined, name_key
 from riskwire.errors import SettingsError
-from riskwire.settings.yaml_file import kind_of, parsed_yaml
+from riskwire.settings.yaml_file import describe_type, parse_yaml
 
 _MOST_BYTES = 20_000_000
 ENTRY_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
@@ -236,9 +236,9 @@ def recorded_entry(entry: object, where: str) -> WatchedEntity:
 
 
 def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
-    tree = parsed_yaml(text, "the watchlist", str(path))
+    tree = parse_yaml(text, "the watchlist", str(path))
     if not isinstance(tree, list):
-        raise SettingsError(f"the watchlist must be a list of entries, and is {kind_of(tree)}", where=str(path))
+        raise SettingsError(f"the watchlist must be a list of entries, and is {describe_type(tree)}", where=str(path))
     return [(_place(f"entry {at}", entry), entry) for at, entry in enumerate(tree, 1)]
 
 

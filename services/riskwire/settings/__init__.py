@@ -1,12 +1,11 @@
-"""One settings tree: defaults here, then `riskwire.yaml`, then the environment, then the command line.
+"""The settings of riskwire: the tree with its defaults, and loading it from file, environment and command line.
 
-In the environment keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). A secret may be given in a file instead
-(`token_file`), is held as `SecretStr`, and is never shown. Each setting is documented where it is defined (`tree.py`);
-`riskwire config show` prints this very text.
+In the environment, keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). A secret can be given in a file
+(`token_file`). It is held as `SecretStr` and never shown. `tree.py` documents each setting where it defines it;
+`riskwire config show` prints that text.
 """
 
 from riskwire.settings.loading import DEFAULT_FILE, load_settings
-from riskwire.settings.retired import Retired
 from riskwire.settings.tree import (
     ENV_PREFIX,
     AlertingSettings,
@@ -21,7 +20,7 @@ from riskwire.settings.tree import (
     Settings,
     StoreSettings,
     WebSettings,
-    described,
+    describe_settings,
 )
 
 __all__ = [
@@ -35,11 +34,10 @@ __all__ = [
     "KafkaSettings",
     "LogSettings",
     "NotifySettings",
-    "Retired",
     "Section",
     "Settings",
     "StoreSettings",
     "WebSettings",
-    "described",
+    "describe_settings",
     "load_settings",
 ]

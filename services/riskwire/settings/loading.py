@@ -1,12 +1,13 @@
-"""Reading the settings: which source has the last word, secrets from files, and what a wrong value is told as."""
+"""Loads the settings from their sources, reads secrets from files, and explains wrong values.
+
+Sources, strongest first: command line, environment, settings file, defaults.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import warnings
-from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -16,94 +17,72 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from riskwire.errors import SettingsError
-from riskwire.settings.retired import Retired, gathered, without_retired
 from riskwire.settings.tree import ENV_PREFIX, Settings
-from riskwire.settings.yaml_file import kind_of, read_yaml
+from riskwire.settings.yaml_file import describe_type, read_yaml
 
 DEFAULT_FILE = Path("riskwire.yaml")
 
 
-def _warn(retired: Retired) -> None:
-    warnings.warn(f"{', '.join(retired.where)}: {retired.key} is no longer needed: {retired.why}", stacklevel=3)
-
-
-def load_settings(
-    file: Path | None = None, overrides: dict[str, Any] | None = None, told: Callable[[Retired], object] = _warn
-) -> Settings:
-    """Read the settings: command line over environment over file over defaults.
+def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Returns the settings of all sources.
 
     Args:
-        file: a YAML file that must exist; by default `riskwire.yaml` in the working directory if it is there.
+        file: a YAML file that must exist; by default `riskwire.yaml` in the working directory, if it exists.
         overrides: nested values from the command line.
-        told: is told of each setting that is given and no longer needed (`retired.RETIRED`), once.
 
     Raises:
-        SettingsError: naming the key, the value, what is allowed and where the value came from.
+        SettingsError: a value is wrong; the message names the key, the value, what is allowed and the source.
     """
     _refuse_unknown_variables()
     path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    given, retired_here = without_retired(overrides or {})
-    tree, retired_there = without_retired(_read_tree(path) if path else {})
-    found = [(key, "command line") for key in retired_here] + [(key, str(path)) for key in retired_there]
+    overrides = overrides or {}
+    file_values = _read_file(path) if path else {}
 
     class Layered(Settings):
         @classmethod
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            environment, retired = without_retired(named["env_settings"]())
-            found.extend((key, f"environment {_variable_of(key.split('.'))}") for key in retired)
-            below = (InitSettingsSource(settings_cls, init_kwargs=layer) for layer in (environment, tree))
-            return named["init_settings"], *below
+            return named["init_settings"], named["env_settings"], InitSettingsSource(settings_cls, file_values)
 
     try:
-        settings = _with_secrets(Layered(**given))
+        return _with_secrets(Layered(**overrides))
     except ValidationError as error:
-        raise _explained(error, given, tree, path) from None
+        raise _explain(error, overrides, file_values, path) from None
     except PydanticSettingsError:
-        raise _not_json() from None
-    for retired in gathered(found):
-        told(retired)
-    return settings
+        raise _explain_invalid_json() from None
 
 
 def _variable(location: list[str]) -> str:
     return ENV_PREFIX + "__".join(location).upper()
 
 
-def _variable_of(location: list[str]) -> str:
-    """The variable that gives it: its own, or that of its section."""
-    given = {name.upper() for name in os.environ}
-    own = _variable(location)
-    return own if own in given else _variable(location[:-1])
-
-
 def _refuse_unknown_variables() -> None:
-    """A variable for a section that there is not is a mistake, as it would be in the file."""
+    """Refuses a variable of an unknown section, which pydantic-settings would ignore."""
     for variable in sorted(os.environ):
         section, nested, _ = variable.upper().removeprefix(ENV_PREFIX).partition("__")
         if variable.upper().startswith(ENV_PREFIX) and nested and section.lower() not in Settings.model_fields:
             raise SettingsError(
-                f"there is no such setting; `riskwire config show` lists them ({_nearest([section.lower()])})",
+                f"there is no such setting; `riskwire config show` lists them ({_suggestion([section.lower()])})",
                 where=f"environment {variable}",
             )
 
 
-def _not_json() -> SettingsError:
-    """Which environment value should be JSON and is not."""
+def _explain_invalid_json() -> SettingsError:
+    """Returns an error that names the environment variable whose value should be JSON and is not."""
     for variable, value in sorted(os.environ.items()):
         name = variable.upper()
         if not name.startswith(ENV_PREFIX) or _is_json(value):
             continue
         location = name.removeprefix(ENV_PREFIX).lower().split("__")
-        section, rest = _reached(location)
-        if not rest:
+        section, remainder = _innermost_section(location)
+        if not remainder:
             return SettingsError(
                 f"{'.'.join(location)}: a section, not a setting",
                 where=f"environment {variable}",
-                do=f"Set what is in it: {name}__{next(iter(section.model_fields)).upper()}",
+                do=f"Set one of its settings: {name}__{next(iter(section.model_fields)).upper()}",
             )
-        annotation = _annotation(section, rest)
+        annotation = _annotation(section, remainder)
         if get_origin(annotation) is tuple:
             return SettingsError(
                 f"{'.'.join(location)}: this value must be JSON",
@@ -122,49 +101,53 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _read_tree(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     tree = read_yaml(path, "the settings file")
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        what = f"the settings file must be a mapping of sections, and is {kind_of(tree)}"
-        raise SettingsError(what, where=str(path))
+        raise SettingsError(
+            f"the settings file must be a mapping of sections, and is {describe_type(tree)}", where=str(path)
+        )
     return {str(key): value for key, value in tree.items()}
 
 
-def _explained(
-    error: ValidationError, overrides: dict[str, Any], tree: dict[str, Any], path: Path | None
+def _explain(
+    error: ValidationError, overrides: dict[str, Any], file_values: dict[str, Any], path: Path | None
 ) -> SettingsError:
-    """What is wrong, and where it was given. A value is shown only where it is one, and of a setting that there is and
-    that is no secret: what is misspelt or misplaced may be a password."""
-    first, *others = error.errors(include_url=False)
+    """Returns an error that says what is wrong, and in which source.
+
+    It shows only the value of an existing setting that holds no secret: a misspelt or misplaced value may be a
+    password.
+    """
+    first, *more_errors = error.errors(include_url=False)
     location = [str(part) for part in first["loc"]]
-    section, rest = _reached(location)
-    given = location[: len(location) - len(rest) + 1]  # without the places inside a list
-    variable = _variable([_told(part) for part in given])
-    if _holds(overrides, given):
-        where = "command line"
-    elif any(name.upper() == variable for name in os.environ) or not _holds(tree, given):
-        where = f"environment {variable}"
+    section, remainder = _innermost_section(location)
+    setting = location[: len(location) - len(remainder) + 1]  # without indexes into a list
+    variable = _variable([_safe_key(part) for part in setting])
+    if _contains(overrides, setting):
+        source = "command line"
+    elif any(name.upper() == variable for name in os.environ) or not _contains(file_values, setting):
+        source = f"environment {variable}"
     else:
-        where = str(path)
-    annotation, value = _annotation(section, rest), first.get("input")
+        source = str(path)
+    annotation, value = _annotation(section, remainder), first.get("input")
     message, shown = first["msg"], None
     if first["type"] == "extra_forbidden":
-        message = f"there is no such setting; `riskwire config show` lists them ({_nearest(location)})"
+        message = f"there is no such setting; `riskwire config show` lists them ({_suggestion(location)})"
     elif annotation is not None and _is_secret(annotation):
         shown = "***"
     elif isinstance(value, dict | list | tuple):
-        message += f", not {kind_of(value)}"
+        message += f", not {describe_type(value)}"
     elif annotation is not None:
         shown = value
-    elif not rest:
-        message = f"a section, not a setting; `riskwire config show` lists what is in it ({_allowed(section)})"
-    more = f" (and {len(others)} more)" if others else ""
-    return SettingsError(f"{'.'.join(map(_told, location))}: {message}{more}", value=shown, where=where)
+    elif not remainder:
+        message = f"a section, not a setting; `riskwire config show` lists its settings ({_allowed(section)})"
+    suffix = f" (and {len(more_errors)} more)" if more_errors else ""
+    return SettingsError(f"{'.'.join(map(_safe_key, location))}: {message}{suffix}", value=shown, where=source)
 
 
-def _holds(tree: object, location: list[str]) -> bool:
+def _contains(tree: object, location: list[str]) -> bool:
     for part in location:
         if not isinstance(tree, dict) or part not in tree:
             return False
@@ -172,8 +155,8 @@ def _holds(tree: object, location: list[str]) -> bool:
     return True
 
 
-def _reached(location: list[str]) -> tuple[type[BaseModel], list[str]]:
-    """The innermost section on the way to a place in the tree, and what is left of the way."""
+def _innermost_section(location: list[str]) -> tuple[type[BaseModel], list[str]]:
+    """Returns the innermost section on the path to a location, and the rest of the path."""
     section: type[BaseModel] = Settings
     for depth, part in enumerate(location):
         annotation = _annotation(section, [part])
@@ -183,9 +166,9 @@ def _reached(location: list[str]) -> tuple[type[BaseModel], list[str]]:
     return section, []
 
 
-def _annotation(section: type[BaseModel], rest: list[str]) -> Any:
-    """The type of the setting that the rest of a way begins with; None where there is none."""
-    field = section.model_fields.get(rest[0]) if rest else None
+def _annotation(section: type[BaseModel], path: list[str]) -> Any:
+    """Returns the type of the setting at the start of a path below `section`, or None if there is no such setting."""
+    field = section.model_fields.get(path[0]) if path else None
     return None if field is None else field.annotation
 
 
@@ -193,15 +176,16 @@ def _is_secret(annotation: Any) -> bool:
     return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
-def _told(part: str) -> str:
-    """A key as it may be shown: one that is no word is a line that was mistaken for a key, and may hold anything."""
+def _safe_key(part: str) -> str:
+    """Returns a key for display. A key that is not a single word may be a misread line with a secret: it is masked."""
     return part if re.fullmatch(r"\w{1,40}", part) else "***"
 
 
-def _nearest(location: list[str]) -> str:
-    section, rest = _reached(location)
-    close = get_close_matches(rest[0], list(section.model_fields), n=1)
-    return f"did you mean {close[0]}?" if close else _allowed(section)
+def _suggestion(location: list[str]) -> str:
+    """Returns the most similar setting of the section, or all settings of the section."""
+    section, remainder = _innermost_section(location)
+    similar = get_close_matches(remainder[0], list(section.model_fields), n=1)
+    return f"did you mean {similar[0]}?" if similar else _allowed(section)
 
 
 def _allowed(section: type[BaseModel]) -> str:
@@ -209,7 +193,7 @@ def _allowed(section: type[BaseModel]) -> str:
 
 
 def _with_secrets(settings: Settings) -> Settings:
-    """Fill each secret whose `…_file` is set from that file."""
+    """Fills each secret whose `…_file` is set from that file."""
     web, notify, kafka = settings.web, settings.notify, settings.kafka
     if kafka.password_file is not None:
         kafka = kafka.model_copy(update={"password": _read_secret("kafka.password_file", kafka.password_file)})

@@ -1,4 +1,4 @@
-"""The settings tree: every setting, its default and bounds, documented where it is defined."""
+"""The settings tree: every setting with its default, its bounds and its documentation."""
 
 from __future__ import annotations
 
@@ -15,132 +15,133 @@ ENV_PREFIX = "RISKWIRE_"
 
 
 class Section(BaseModel):
-    """A branch of the settings tree: unknown keys are mistakes."""
+    """A section of the settings tree. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class BusSettings(Section):
-    """Where records travel."""
+    """The message bus between the stages."""
 
     url: str = "embedded"
-    """`embedded` (SQLite in the data directory) or `kafka://host:port[,host:port]`."""
+    """The bus: `embedded` (SQLite in the data directory) or `kafka://host:port[,host:port]`."""
     partitions: int = Field(default=2, ge=1, le=256)
-    """Partitions per topic when the embedded bus is created; what comes out does not depend on it."""
+    """Partitions per topic of a new embedded bus. The results do not depend on it."""
     backlog: int = Field(default=5_000, ge=1)
-    """Most records a topic may hold that some stage has not read; whoever writes beyond it waits."""
+    """Most unread records of a topic, for the slowest stage that reads it. When there are more, publishers wait."""
     keep_processed: int = Field(default=20_000, ge=0)
-    """Records kept per partition after every stage has read them (embedded bus); older ones are trimmed."""
+    """Records kept per partition after every stage has read them (embedded bus only). Older ones are deleted."""
     batch: int = Field(default=256, ge=1, le=10_000)
-    """Most records a stage takes in one atomic step."""
+    """Most records that a stage processes in one atomic step."""
 
 
 class KafkaSettings(Section):
-    """How Kafka is reached and what its topics are like, where `bus.url` is `kafka://…`."""
+    """Connection to Kafka and layout of its topics; used if `bus.url` is `kafka://…`."""
 
     prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", max_length=100)
-    """Put before every topic, group and transactional id, so that several monitors can share a cluster."""
+    """Prefix of every topic, group and transactional id, so that several monitors can share a cluster."""
     partitions: int = Field(default=8, ge=1, le=256)
-    """Partitions that `riskwire topics create` gives a topic; what comes out does not depend on it."""
+    """Partitions of the topics that `riskwire topics create` creates. The results do not depend on it."""
     replication: int | None = Field(default=None, ge=1, le=32)
-    """Copies of each topic; 3 when not set, or as many as there are brokers where that is fewer."""
+    """Replication factor of each topic. Default: 3, or the number of brokers if that is smaller."""
     deadline_s: float = Field(default=60.0, ge=1, le=600)
-    """Deadline of one request or one atomic step; a step that takes longer is undone and its stage ends."""
+    """Deadline in seconds of one request or one atomic step. A slower step is aborted and its stage stops."""
     session_timeout_s: float = Field(default=15.0, ge=1, le=300)
-    """A worker that is silent for this long loses its partitions to the others of its group."""
+    """A worker without a heartbeat for this many seconds loses its partitions to other workers of its group."""
     stuck_after_s: float = Field(default=300.0, ge=5, le=86_400)
-    """A service that reaches no broker, or whose stage makes no progress, for this long ends with a non-zero code."""
+    """A service exits with a non-zero code after this many seconds without a broker or without progress of a stage."""
     max_record_bytes: int = Field(default=4_000_000, ge=100_000, le=100_000_000)
-    """Largest record; a larger one goes to the dead letters."""
+    """Largest record in bytes. A larger one becomes a dead letter."""
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
-    """How the connection to the brokers is secured."""
+    """Security protocol of the connection to the brokers."""
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    """SASL mechanism, where `security` is sasl_plaintext or sasl_ssl."""
+    """SASL mechanism; used if `security` is sasl_plaintext or sasl_ssl."""
     username: str | None = None
     """SASL user."""
     password: SecretStr | None = None
     """SASL password."""
     password_file: Path | None = None
-    """File that holds `password`."""
+    """File with the `password`."""
     ca_file: Path | None = None
-    """Certificate authority (PEM) that signs the brokers; the system's own when not set."""
+    """Certificate authority (PEM) of the brokers. Default: those of the operating system."""
     cert_file: Path | None = None
-    """Client certificate (PEM), where brokers ask for one."""
+    """Client certificate (PEM), if the brokers require one."""
     key_file: Path | None = None
     """Private key (PEM, without a passphrase) of `cert_file`."""
 
 
 class IngestSettings(Section):
-    """How feeds are polled."""
+    """Polling of feeds, and parsing of what they publish."""
 
     timeout_s: float = Field(default=20.0, gt=0, le=300)
-    """Deadline of one fetch, redirects included."""
+    """Deadline in seconds of one fetch, including redirects."""
     max_bytes: int = Field(default=10_000_000, ge=1_000)
-    """Largest feed document, counted after decompression; beyond it the fetch is dropped."""
+    """Largest feed document in bytes after decompression. A larger one is discarded."""
     max_entries: int = Field(default=2_000, ge=1)
-    """Most entries read of one document."""
+    """Most entries read from one document."""
     max_text: int = Field(default=20_000, ge=100)
-    """Most characters kept of one article's text."""
+    """Most characters of an article's text that are kept."""
     max_redirects: int = Field(default=5, ge=0, le=20)
-    """Redirects followed in one fetch; each hop is checked like the first address."""
+    """Most redirects followed in one fetch. Each address is checked like the first."""
     concurrency: int = Field(default=8, ge=1, le=256)
-    """Feeds fetched at once."""
+    """Most concurrent fetches."""
     per_host: int = Field(default=2, ge=1)
-    """Feeds fetched at once from one host."""
+    """Most concurrent fetches from one host."""
     user_agent: str = "riskwire/0.1 (news monitor)"
-    """What publishers see; put a contact address into it."""
+    """User agent that publishers see. Add a contact address."""
     contact: str | None = None
-    """Contact address; the SEC requires one before EDGAR may be polled."""
+    """Contact address for publishers. The SEC requires one for polling EDGAR."""
     allow_private_hosts: tuple[str, ...] = ()
-    """Hosts that may be polled although they resolve to loopback or private addresses."""
+    """Hosts that may be polled even if they resolve to loopback or private addresses."""
     backoff_max_s: int = Field(default=3_600, ge=1)
-    """Longest wait between polls of a feed that keeps failing."""
+    """Longest wait in seconds between polls of a failing feed."""
     backfill_after_s: int = Field(default=21_600, ge=60)
-    """An item published this long before it was first seen is backfill: learned from, never a reason to fire."""
+    """An item first seen more than this many seconds after publication is backfill: it trains the baseline and never
+    fires an alert."""
     tick_s: float = Field(default=5.0, gt=0)
-    """How often the clock is told to the stages."""
+    """Interval in seconds at which ingest publishes its clock to the stages."""
     remember: int = Field(default=200_000, ge=1_000)
-    """Items remembered, so as to publish each once; the oldest are forgotten first."""
+    """Items remembered to publish each only once. The oldest are forgotten first."""
     min_language_confidence: float = Field(default=0.5, ge=0, le=1)
-    """Below this the language of an article is unknown."""
+    """Least confidence of language detection (0 to 1). Below it, the language of an article is unknown."""
     read_timeout_s: float = Field(default=30.0, gt=0, le=600)
-    """Deadline for parsing and cleaning one document."""
+    """Deadline in seconds for parsing and cleaning one document."""
     read_memory_mb: int = Field(default=1_024, ge=512)
-    """Most memory of the process that parses documents."""
+    """Most memory in MiB of the process that parses documents."""
     max_line: int = Field(default=1_000_000, ge=1_000)
-    """Longest line of an archive in bytes; a longer one goes to the dead letters."""
+    """Longest line of an archive in bytes. A longer one becomes a dead letter."""
 
 
 class InferenceSettings(Section):
-    """How articles are read."""
+    """The model that reads articles."""
 
     bundle: Path | None = None
-    """Folder of the model bundle; the bundle that ships with riskwire when not set."""
+    """Folder of the model bundle. Default: the bundle that ships with riskwire."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where the model runs; `cuda` where there is none is an error, never a silent fall-back."""
+    """Device of the model. `cuda` without a usable GPU is an error; there is no fallback to cpu."""
     precision: Literal["auto", "int8", "fp16"] = "auto"
-    """Precision file of the bundle; `auto` takes int8 on cpu and fp16 on cuda."""
+    """Precision of the model. `auto` means int8 on cpu and fp16 on cuda."""
     threads: int = Field(default=0, ge=0, le=256)
-    """Threads of the model on cpu; 0 takes every core."""
+    """Threads of the model on cpu. 0 uses every core."""
     token_budget: int = Field(default=4_096, ge=128)
-    """Most tokens (padding included) of one run of the model."""
+    """Most tokens, including padding, of one run of the model."""
     max_sentences: int = Field(default=64, ge=1)
-    """Most sentences read of one article; the rest is counted as skipped."""
+    """Most sentences of an article that the model reads. The others are counted as skipped."""
     queue: int = Field(default=1_024, ge=1)
-    """Most articles waiting inside the engine."""
+    """Most articles that wait for the model."""
     cache: int = Field(default=20_000, ge=0)
-    """Sentences whose results are kept: identical ones are computed once."""
+    """Sentences whose results are cached, so that an identical sentence is computed once."""
     remember: int = Field(default=100_000, ge=1_000)
-    """Article versions remembered per partition, to drop repeats."""
+    """Article versions remembered per partition to drop repeats."""
     watchlists: int = Field(default=8, ge=1, le=1_000)
-    """Watchlists made ready to be looked up at once: partitions may stand at different ones while one is changed. One
-    of 20,000 entries takes about 8 MB, and up to 30 MB more as it remembers what names mean."""
+    """Most prepared watchlists in memory. While the watchlist changes, partitions can be at different versions of it. A
+    watchlist of 20,000 entries takes about 8 MB, and up to 30 MB more for its cache of resolved names."""
     topic_threshold: float = Field(default=0.5, ge=0, le=1)
-    """A topic is reported from this probability on."""
+    """Least probability of a topic that is reported."""
 
 
 class Budget(Section):
-    """Notifications (fires and escalations) per target and month that may be false."""
+    """Allowed false notifications (fires and escalations) per target and month."""
 
     notice: float = Field(default=0.02, gt=0, le=10)
     """Budget of the notice tier."""
@@ -149,118 +150,120 @@ class Budget(Section):
 
 
 class AlertingSettings(Section):
-    """When an alert fires."""
+    """When an alert fires, escalates and resolves."""
 
     bucket_s: int = Field(default=15, ge=1, le=300)
-    """Length of a bucket: the step in which alerts are decided."""
+    """Length of a bucket in seconds. Alerts are decided at the end of each bucket."""
     lateness_s: int = Field(default=5, ge=0, le=3_600)
-    """How long a bucket waits for late signals after the marks have passed its end."""
+    """Seconds that a bucket stays open for late signals after the marks have passed its end."""
     windows_s: tuple[Annotated[int, Field(ge=60)], ...] = Field(default=(21_600, 86_400), min_length=1, max_length=8)
-    """Windows over which negative stories are judged."""
+    """Lengths in seconds of the windows in which negative stories are counted."""
     budget: Budget = Budget()
-    """False-alarm budget; thresholds are computed from it."""
+    """False-alarm budget, from which the thresholds are computed."""
     min_stories: int = Field(default=3, ge=1)
-    """Fewest negative stories that can fire."""
+    """Least number of negative stories that can fire an alert."""
     half_life_days: float = Field(default=30.0, gt=0)
-    """Half-life of a target's baseline."""
+    """Half-life in days of a target's baseline."""
     calm_s: int = Field(default=259_200, ge=60)
-    """An episode re-arms after this long without a surprise."""
+    """An episode resolves, and the target re-arms, after this many seconds without a surprise."""
     blind_after_s: int = Field(default=86_400, ge=60)
-    """A target whose sources say nothing for this long is blind, not calm."""
+    """A target whose sources have all been silent for this many seconds is blind, not calm."""
     negative_from: float = Field(default=0.5, gt=0, lt=1)
-    """A story is negative for a target from this probability on."""
+    """Least probability of negative sentiment that makes a story negative for a target."""
     max_targets: int = Field(default=50_000, ge=1)
-    """Most targets followed per partition; the ones silent longest are dropped first."""
+    """Most targets followed per partition. The longest silent are dropped first."""
     max_stories: int = Field(default=50_000, ge=10)
-    """Most stories remembered of one target; beyond it the oldest are learned and forgotten early."""
+    """Most stories in the window of a target. When there are more, the oldest enter the baseline early."""
     max_evidence: int = Field(default=10, ge=1, le=100)
-    """Most stories an alert carries."""
+    """Most stories in the evidence of an alert."""
 
 
 class NotifySettings(Section):
-    """How alerts reach people."""
+    """Delivery of alerts to receivers."""
 
     log: bool = True
     """Write every notification to the log."""
     webhooks: tuple[SecretStr, ...] = ()
-    """URLs (http or https) that get every alert record as JSON, signed when `webhook_secret` is set."""
+    """URLs (http or https) that receive every alert record as JSON, signed if `webhook_secret` is set."""
     webhook_secret: SecretStr | None = None
     """Key of the HMAC-SHA256 signature of webhooks."""
     webhook_secret_file: Path | None = None
-    """File that holds `webhook_secret`."""
+    """File with the `webhook_secret`."""
     apprise: tuple[SecretStr, ...] = ()
     """Apprise URLs (mail, Slack, Teams, SMS, …)."""
     min_severity: Literal["warning", "high", "critical"] = "warning"
-    """Least severity that is notified."""
+    """Least severity of an alert that is delivered."""
     attempts: int = Field(default=12, ge=1, le=100)
-    """Tries of one delivery, with growing waits, before it becomes a dead letter."""
+    """Most attempts of one delivery, before it becomes a dead letter."""
     timeout_s: float = Field(default=10.0, gt=0, le=300)
-    """Deadline of one try."""
+    """Deadline in seconds of one attempt."""
     backoff_s: float = Field(default=2.0, gt=0, le=3_600)
-    """Wait before the second try; it doubles from try to try, with jitter."""
+    """Wait in seconds before the second attempt. It doubles with each attempt, with jitter."""
     backoff_max_s: float = Field(default=300.0, gt=0, le=3_600)
-    """Longest wait between two tries, a receiver's own `Retry-After` included."""
+    """Longest wait in seconds between two attempts, also if the receiver sends a longer `Retry-After`."""
     give_up_after_s: float = Field(default=3_600.0, gt=0, le=604_800)
-    """No new try of a delivery this long after its record was read; it then becomes a dead letter."""
+    """A delivery becomes a dead letter this many seconds after its record was read."""
     max_age_s: float = Field(default=86_400.0, gt=0)
-    """An alert whose `at` is further than this from the wall clock (a replay, the demo) is logged, never sent."""
+    """An alert whose `at` is more than this many seconds from the wall clock (replay, demo) is logged and not sent."""
     max_pending: int = Field(default=1_000, ge=1, le=100_000)
-    """Most deliveries waiting for one receiver; a further one becomes a dead letter so that the others go on."""
+    """Most pending deliveries of one receiver. A further one becomes a dead letter, so that other receivers are not
+    blocked."""
     concurrency: int = Field(default=4, ge=1, le=64)
-    """Most tries at once toward one receiver."""
+    """Most concurrent attempts per receiver."""
     remember: int = Field(default=10_000, ge=100)
-    """Open episodes remembered per partition, so that `resolved` follows what was notified; oldest go first."""
+    """Open episodes remembered per partition, so that `resolved` is sent only for delivered ones. The oldest are
+    forgotten first."""
 
 
 class StoreSettings(Section):
-    """What the page and the API read."""
+    """The database behind the page and the API."""
 
     url: str | None = None
-    """SQLAlchemy URL; SQLite in the data directory when not set."""
+    """SQLAlchemy URL of an SQLite or PostgreSQL database. Default: SQLite in the data directory."""
     keep_days: int = Field(default=400, ge=1)
-    """Days of trends, stories and alerts kept, counted back from the newest data."""
+    """Days of trends, stories and alerts that are kept, counted back from the newest data."""
     keep_mentions: int = Field(default=40, ge=1)
-    """Most names kept of whom one article mentions, for targets that are only watched later; the weightiest stay."""
+    """Most mentioned names kept per article, by weight. They give targets that are watched later a history."""
     history: int = Field(default=500, ge=0, le=2_000)
-    """Most past stories that a new target is told of."""
+    """Most past stories in the history of a newly watched target."""
     keep_dead_letters: int = Field(default=10_000, ge=10_000)
-    """Most dead letters whose record is kept to be shown; all are counted."""
+    """Most dead letters kept for display. All are counted."""
 
 
 class WebSettings(Section):
     """The page and the API."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; anything but loopback needs a token."""
+    """Address to listen on. Any address but loopback requires a token."""
     port: int = Field(default=8080, ge=0, le=65_535)
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on. 0 chooses a free one."""
     token: SecretStr | None = None
-    """Bearer token that every request must carry when set."""
+    """Bearer token that every request must carry, if set."""
     token_file: Path | None = None
-    """File that holds `token`."""
+    """File with the `token`."""
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
-    """Host headers that are answered."""
+    """Accepted values of the Host header."""
     max_body: int = Field(default=1_000_000, ge=1_000)
     """Largest request body in bytes."""
     max_streams: int = Field(default=64, ge=1)
-    """Most live streams (SSE) open at once."""
+    """Most concurrent live streams (SSE)."""
     max_texts: int = Field(default=256, ge=1)
     """Most texts in one request to `/api/v1/analyse`."""
     timeout_s: float = Field(default=60.0, gt=0, le=600)
-    """Deadline of one request to the model or to the bus."""
+    """Deadline in seconds of one request to the model or to the bus."""
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """The log, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is written."""
+    """Least level that is logged."""
     format: Literal["auto", "console", "json"] = "auto"
-    """`auto` is console on a terminal, JSON elsewhere."""
+    """Format of a line. `auto` means console on a terminal and JSON elsewhere."""
 
 
 class Settings(BaseSettings):
-    """The whole tree; `load_settings` reads it."""
+    """The complete settings tree. `load_settings` loads it."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -271,38 +274,38 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path("riskwire-data")
-    """Directory of the embedded bus, the store and the state."""
+    """Directory of the embedded bus and the SQLite store."""
     feeds: Path | None = None
-    """Feed list (YAML); the list that ships with riskwire when not set."""
+    """Feed list (YAML). Default: the list that ships with riskwire."""
     watchlist: Path | None = None
-    """Watchlist (YAML or CSV); without one riskwire follows the entities it finds."""
+    """Watchlist (YAML or CSV). Without one, riskwire follows the entities it finds."""
     bus: BusSettings = BusSettings()
-    """Where records travel."""
+    """The message bus between the stages."""
     kafka: KafkaSettings = KafkaSettings()
-    """How Kafka is reached."""
+    """Connection to Kafka."""
     ingest: IngestSettings = IngestSettings()
-    """How feeds are polled."""
+    """Polling of feeds."""
     inference: InferenceSettings = InferenceSettings()
-    """How articles are read."""
+    """The model that reads articles."""
     alerting: AlertingSettings = AlertingSettings()
     """When an alert fires."""
     notify: NotifySettings = NotifySettings()
-    """How alerts reach people."""
+    """Delivery of alerts to receivers."""
     store: StoreSettings = StoreSettings()
-    """What the page and the API read."""
+    """The database behind the page and the API."""
     web: WebSettings = WebSettings()
     """The page and the API."""
     log: LogSettings = LogSettings()
-    """What is written to standard error."""
+    """The log, on standard error."""
 
 
-def described(settings: BaseModel, prefix: str = "") -> list[tuple[str, str, str]]:
-    """Every setting as (key, value, what it is for), secrets masked."""
+def describe_settings(settings: BaseModel, prefix: str = "") -> list[tuple[str, str, str]]:
+    """Returns every setting as (key, value as JSON, description), with secrets masked."""
     rows: list[tuple[str, str, str]] = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if isinstance(value, BaseModel):
-            rows.extend(described(value, f"{prefix}{name}."))
+            rows.extend(describe_settings(value, f"{prefix}{name}."))
         else:
             shown = without_userinfo(json.dumps(settings.model_dump(mode="json", include={name})[name]))
             rows.append((prefix + name, shown, field.description or ""))

@@ -1,4 +1,4 @@
-"""Settings that hold secrets never show them, wherever they are wrong."""
+"""Settings that contain secrets never show them, not even in error messages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from riskwire.errors import SettingsError
-from riskwire.settings import described, load_settings
+from riskwire.settings import describe_settings, load_settings
 
 
 @pytest.mark.parametrize("key", ["webhooks", "apprise"])
 @pytest.mark.parametrize("value", ["slack://s3cret", "[{a: s3cret}]", "[[s3cret]]"])
-def test_a_receiver_written_wrongly_in_the_file_is_named_and_not_shown(tmp_path: Path, key: str, value: str) -> None:
+def test_an_invalid_receiver_in_the_settings_file_is_named_but_not_shown(tmp_path: Path, key: str, value: str) -> None:
     file = tmp_path / "riskwire.yaml"
     file.write_text(f"notify:\n  {key}: {value}\n")
     with pytest.raises(SettingsError) as caught:
@@ -22,7 +22,7 @@ def test_a_receiver_written_wrongly_in_the_file_is_named_and_not_shown(tmp_path:
 
 
 @pytest.mark.parametrize("key", ["WEBHOOKS", "APPRISE"])
-def test_a_receiver_written_wrongly_in_the_environment_is_not_shown(
+def test_an_invalid_receiver_in_the_environment_is_not_shown(
     key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -32,9 +32,9 @@ def test_a_receiver_written_wrongly_in_the_environment_is_not_shown(
     assert "s3cret" not in str(caught.value)
 
 
-def test_the_settings_that_are_shown_mask_receivers_and_keys(tmp_path: Path) -> None:
+def test_receivers_and_keys_are_masked_when_settings_are_shown(tmp_path: Path) -> None:
     file = tmp_path / "riskwire.yaml"
     file.write_text(
         "notify:\n  webhooks: ['https://a.example/s3cret']\n  apprise: ['json://s3cret']\n  webhook_secret: s3cret\n"
     )
-    assert "s3cret" not in str(described(load_settings(file)))
+    assert "s3cret" not in str(describe_settings(load_settings(file)))
