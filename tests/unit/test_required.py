@@ -1,4 +1,4 @@
-"""With RISKWIRE_REQUIRE set, a test that should have run and was skipped fails the run."""
+"""With RISKWIRE_REQUIRE set, a required test that is skipped fails the run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SAMPLE = """
 import pytest
 
 @pytest.mark.needs_data
-def test_wants_data():
+def test_needs_data():
     pytest.skip("no data here")
 
 @pytest.mark.needs_kafka
 @pytest.mark.skipif(True, reason="no kafka here")
-def test_wants_kafka():
+def test_needs_kafka():
     pass
 
-@pytest.mark.skip(reason="of no concern")
-def test_wants_nothing():
+@pytest.mark.skip(reason="unrelated")
+def test_needs_nothing():
     pass
 
 @pytest.mark.needs_data
@@ -60,7 +60,7 @@ def outcome(folder: Path, required: str, sample: str = SAMPLE) -> tuple[int, str
         ("data, kafka", 1, "1 failed, 1 skipped, 1 xfailed, 1 error"),
     ],
 )
-def test_a_skipped_test_fails_where_what_it_needs_is_required(
+def test_a_skipped_test_fails_if_its_resource_is_required(
     tmp_path: Path, required: str, code: int, summary: str
 ) -> None:
     returned, last = outcome(tmp_path, required)

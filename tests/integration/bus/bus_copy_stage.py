@@ -1,6 +1,6 @@
-"""Run as a process by test_bus_kill.py: copies articles to analyses through the real loop, counting in its state.
+"""A program for test_bus_kill.py: copies articles to analyses through the batch loop and counts them in its state.
 
-Arguments: the data directory, and `run` (until killed) or `drain` (until everything is read, then exit 0).
+Arguments: the data directory, and `run` (until killed) or `drain` (exits with 0 once everything is read).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""kill -9 at any moment: nothing lost, nothing twice."""
+"""`kill -9` at any moment loses no record and repeats none."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ KILLS = 20
 SETTINGS = BusSettings(keep_processed=1_000_000)
 
 
-def _child(data: Path, until: str) -> subprocess.Popen[bytes]:
+def _child(data: Path, mode: str) -> subprocess.Popen[bytes]:
     program = Path(__file__).with_name("bus_copy_stage.py")
-    return subprocess.Popen([sys.executable, str(program), str(data), until], stdout=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, str(program), str(data), mode], stdout=subprocess.PIPE)
 
 
-async def _published(data: Path) -> None:
+async def _publish_records(data: Path) -> None:
     bus = await EmbeddedBus.open(data, SETTINGS)
     async with bus.publisher("source") as publisher:
         for start in range(0, RECORDS, 2_000):
@@ -45,25 +45,25 @@ def _kill_at_random_moments(data: Path, moment: Callable[[], float]) -> None:
                 child.wait(timeout=moment())
             except subprocess.TimeoutExpired:
                 child.kill()
-            assert child.wait(timeout=60) == -9, "killed, not fallen over"
+            assert child.wait(timeout=60) == -9, "the process was killed and did not fail"
         finally:
             child.kill()
             child.communicate()
 
 
 @pytest.mark.slow
-async def test_each_record_comes_out_once_and_in_order_whenever_the_process_is_killed(tmp_path: Path):
+async def test_each_record_is_copied_once_and_in_order_under_kills(tmp_path: Path):
     seed = int(os.environ.get("RISKWIRE_TEST_SEED", "0")) or random.randrange(1, 1_000_000)
     print(f"RISKWIRE_TEST_SEED={seed}")
-    chance = random.Random(seed)
-    await _published(tmp_path)
-    _kill_at_random_moments(tmp_path, lambda: chance.uniform(0.0, 0.12))
+    rng = random.Random(seed)
+    await _publish_records(tmp_path)
+    _kill_at_random_moments(tmp_path, lambda: rng.uniform(0.0, 0.12))
 
     bus = await EmbeddedBus.open(tmp_path, SETTINGS)
     copied = (await bus.records())[Topic.ANALYSES]
     await bus.close()
     print(f"{copied} of {RECORDS} records copied under {KILLS} kills")
-    assert KILLS < copied < RECORDS, "the kills came while there was work"
+    assert KILLS < copied < RECORDS, "the kills came during the work"
 
     drain = _child(tmp_path, "drain")
     assert drain.communicate(timeout=180)[0] == b"open\n"
@@ -75,8 +75,8 @@ async def test_each_record_comes_out_once_and_in_order_whenever_the_process_is_k
         assert (await bus.records())[Topic.DEAD_LETTERS] == 0
         joined = bus.assignments("copy", Topic.ARTICLES)
         for partition in range(2):
-            found = [int(message.value) for message in await bus.read(Topic.ANALYSES, partition, 0, RECORDS)]
-            assert found == list(range(partition, RECORDS, 2))
+            copies = [int(message.value) for message in await bus.read(Topic.ANALYSES, partition, 0, RECORDS)]
+            assert copies == list(range(partition, RECORDS, 2))
             assert await (await anext(joined)).restore() == {"count": b"%d" % (RECORDS // 2)}
     finally:
         await bus.close()
