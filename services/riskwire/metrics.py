@@ -53,6 +53,6 @@ DROPPED_TARGETS = Counter("riskwire_alerting_dropped_targets", "Targets forgotte
 TARGETS = Gauge("riskwire_alerting_targets", "Targets followed", ["partition"])
 ALERTS = Counter("riskwire_alerting_alerts", "Alert records by status", ["status"])
 
-NOTIFICATIONS = Counter("riskwire_notify_deliveries", "Deliveries by way and outcome", ["way", "outcome"])
+NOTIFICATIONS = Counter("riskwire_notify_deliveries", "Deliveries by channel and outcome", ["channel", "outcome"])
 NOTIFY_PENDING = Gauge("riskwire_notify_pending", "Deliveries that wait for a receiver")
 STREAMS = Gauge("riskwire_web_streams", "Live streams open")

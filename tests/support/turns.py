@@ -1,4 +1,4 @@
-"""Whether a stage lets others have their turn while it works on the event loop."""
+"""Whether other tasks can run while the infer stage works on the event loop."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from riskwire.pipeline import Topic
 
 
 async def turns_of_others(stage: InferStage, batch: Sequence[Message]) -> int:
-    """How often a task that is always ready runs while the stage links and writes what it has read; each article of
-    the batch has its analysis then."""
+    """Counts how often an always ready task runs while the stage links and writes a batch.
+
+    Each article of the batch must result in an analysis.
+    """
     turns = 0
 
-    async def watch() -> None:
+    async def count_turns() -> None:
         nonlocal turns
         while True:
             turns += stage.event_loop_turn.locked()
             await asyncio.sleep(0)
 
-    watching = asyncio.create_task(watch())
+    counting = asyncio.create_task(count_turns())
     step = await stage.open(0, {}).process(batch)
-    watching.cancel()
-    assert sum(one.topic == Topic.ANALYSES for one in step.results) == len(batch)
+    counting.cancel()
+    assert sum(result.topic == Topic.ANALYSES for result in step.results) == len(batch)
     return turns

@@ -1,4 +1,4 @@
-"""A receiver of webhooks on this machine that notes what came, and answers what it is told to."""
+"""A local HTTP server that receives webhooks, stores them and answers with a given status."""
 
 from __future__ import annotations
 
@@ -13,73 +13,76 @@ PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """One request: its idempotency key, its body, and what was answered."""
+class WebhookRequest:
+    """A request that was received, and the status it was answered with."""
 
     key: str
+    """The idempotency key."""
     body: bytes
     status: int
 
 
-class Receiver:
-    """`status` is answered once `open` is set."""
+class WebhookServer:
+    """Answers each request with `status`, as soon as `open` is set."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/hook/a-secret-path"
         self.status = 200
         self.open = threading.Event()
         self.open.set()
-        self.got: list[Delivered] = []
+        self.requests: list[WebhookRequest] = []
         self._changed = threading.Condition()
 
-    def take(self, key: str, body: bytes) -> int:
-        """Note a request; what to answer."""
+    def receive(self, key: str, body: bytes) -> int:
+        """Stores a request, waits until `open` is set, and returns the status to answer with."""
         with self._changed:
-            self.got.append(Delivered(key, body, self.status))
+            self.requests.append(WebhookRequest(key, body, self.status))
             self._changed.notify_all()
         self.open.wait(timeout=PATIENCE_S)
         return self.status
 
-    def until(self, holds: Callable[[list[Delivered]], bool], within_s: float = PATIENCE_S) -> list[Delivered]:
-        """Wait until what came satisfies something."""
-        deadline = time.monotonic() + within_s
+    def wait_until(
+        self, condition: Callable[[list[WebhookRequest]], bool], timeout_s: float = PATIENCE_S
+    ) -> list[WebhookRequest]:
+        """Waits until the requests received satisfy a condition, and returns them."""
+        deadline = time.monotonic() + timeout_s
         with self._changed:
-            while not holds(self.got):
-                left = deadline - time.monotonic()
-                assert left > 0, f"it never came; {len(self.got)} requests did"
-                self._changed.wait(left)
-            return list(self.got)
+            while not condition(self.requests):
+                remaining_s = deadline - time.monotonic()
+                assert remaining_s > 0, f"the condition was not met by {len(self.requests)} requests"
+                self._changed.wait(remaining_s)
+            return list(self.requests)
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver on a free port, in threads of its own."""
+def running_webhook_server() -> Iterator[WebhookServer]:
+    """Runs a server on a free port, in threads."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = receiver.take(self.headers["Idempotency-Key"], body)
+            status = webhooks.receive(self.headers["Idempotency-Key"], body)
             try:
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-            except OSError:  # whoever asked was killed
+            except OSError:  # the client was killed
                 self.close_connection = True
 
-        def log_message(self, *words: object) -> None:
-            """Quiet."""
+        def log_message(self, *args: object) -> None:
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    receiver = Receiver(server.server_address[1])
+    webhooks = WebhookServer(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield receiver
+        yield webhooks
     finally:
-        receiver.open.set()
+        webhooks.open.set()
         server.shutdown()
         server.server_close()
         thread.join(timeout=10)

@@ -1,32 +1,57 @@
-"""A message says what was wrong, with what value, where, why, and what to do: the same way for every error."""
+"""The form of error messages, and which errors are fatal."""
 
 from __future__ import annotations
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from riskwire.errors import BusError, RiskwireError
+from riskwire.errors import (
+    BundleError,
+    BusError,
+    DeviceError,
+    FencedError,
+    RiskwireError,
+    SchemaError,
+    StoreError,
+    is_fatal,
+)
 
 
-def because(cause: Exception) -> RiskwireError:
+def bus_error_with(cause: Exception) -> RiskwireError:
     error = BusError("no answer within 8 s", where="kafka://b-1:9092", do="Check that the brokers run")
     error.__cause__ = cause
     return error
 
 
-def test_all_that_is_known_stands_in_one_order() -> None:
+def test_a_message_contains_where_what_value_and_remedy_in_this_order() -> None:
     error = RiskwireError("too large", value="x" * 300, where="articles[3]", do="Make it smaller")
     assert str(error) == f"articles[3]: too large (got '{'x' * 196}...). Make it smaller"
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("cause", "text"),
     [
         (OSError("disk full"), "OSError: disk full"),
         (TimeoutError(), "TimeoutError"),
         (KafkaConnectionError("reset."), "KafkaConnectionError: reset"),
     ],
-    ids=["name and words", "a cause without words", "a cause that names itself"],
+    ids=["a cause with a message", "a cause without a message", "a cause that names itself"],
 )
-def test_a_cause_is_named_once_and_ends_in_one_full_stop(cause: Exception, told: str) -> None:
-    assert str(because(cause)) == f"kafka://b-1:9092: no answer within 8 s: {told}. Check that the brokers run"
+def test_the_cause_is_named_once_and_followed_by_one_full_stop(cause: Exception, text: str) -> None:
+    assert str(bus_error_with(cause)) == f"kafka://b-1:9092: no answer within 8 s: {text}. Check that the brokers run"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BundleError("x"), DeviceError("x"), BusError("x"), FencedError("x"), StoreError("x"), OSError(), MemoryError()],
+    ids=repr,
+)
+def test_errors_of_the_stage_are_fatal(error: Exception) -> None:
+    assert is_fatal(error)
+    assert is_fatal(ExceptionGroup("several", [ValueError(), ExceptionGroup("nested", [error])]))
+
+
+@pytest.mark.parametrize("error", [SchemaError("x"), RiskwireError("x"), ValueError(), KeyError("x")], ids=repr)
+def test_errors_of_a_record_are_not_fatal(error: Exception) -> None:
+    assert not is_fatal(error)
+    assert not is_fatal(ExceptionGroup("several", [error, error]))

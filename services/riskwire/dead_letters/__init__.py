@@ -1,1 +1,1 @@
-"""Dead letters: reading them, putting records back, and repeating deliveries."""
+"""Dead letters: finding them, putting their records back onto topics, and repeating deliveries and store writes."""

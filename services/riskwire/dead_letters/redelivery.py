@@ -1,7 +1,7 @@
-"""Letters of the stages at the end of the way: what notify and sink do leaves the bus, so their work is done here.
+"""Replays dead letters of the last stages, notify and sink, by repeating the delivery or the store write.
 
-To put such a record back onto its topic would give it once more to the other groups that read it: a delivery that one
-receiver missed would go to all, an alert that the store missed would be notified again.
+Their records are not put back onto the topic, because the other groups that read it would get them again: a delivery
+that one receiver missed would go to all, and an alert that the store missed would be notified again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from types import TracebackType
 from pydantic import TypeAdapter
 
 from riskwire.bus import Message
-from riskwire.dead_letters.letters import Letter
+from riskwire.dead_letters.reading import StoredDeadLetter
+from riskwire.dead_letters.replay import CUT, NOT_BASE64
 from riskwire.errors import SchemaError, StoreError
 from riskwire.notify import NotifyStage
 from riskwire.notify.outbox import Delivery
@@ -21,69 +22,71 @@ from riskwire.settings import Settings
 from riskwire.store import Store, sink_stages
 
 _ALERT = TypeAdapter(Alert)
-_TRIES = 3
-_TRY_FOR_S = 60.0
-_WAIT_MAX_S = 5.0
+_MAX_ATTEMPTS = 3
+_GIVE_UP_AFTER_S = 60.0
+_MAX_BACKOFF_S = 5.0
 
 
-def is_errand(letter: Letter) -> bool:
-    """Whether a letter is replayed by doing the work of its stage, rather than by putting its record back."""
-    return letter.said.receiver is not None or letter.said.stage.startswith("sink-")
+def needs_redelivery(stored: StoredDeadLetter) -> bool:
+    """Returns whether a dead letter is replayed by redelivery rather than by putting its record back."""
+    return stored.letter.receiver is not None or stored.letter.stage.startswith("sink-")
 
 
-class Errands:
-    """Does such work; opens the store and connections when they are first needed. An asynchronous context manager.
+class Redelivery:
+    """Repeats deliveries and store writes. An asynchronous context manager; opens store and connections when needed.
 
     Args:
-        old_too: deliver also what is older than `notify.max_age_s`. A "firing" of last week, sent after its "resolved",
-            would be news to whoever gets it; so somebody must have asked for it.
+        deliver_old: delivers also alerts older than `notify.max_age_s`. A receiver would take last week's "firing",
+            delivered after its "resolved", for a new alert, so this requires a user's explicit request.
     """
 
-    def __init__(self, settings: Settings, *, old_too: bool) -> None:
+    def __init__(self, settings: Settings, *, deliver_old: bool) -> None:
         self._settings = settings
-        self._old_too = old_too
-        patient = {
-            "attempts": min(_TRIES, settings.notify.attempts),
-            "give_up_after_s": _TRY_FOR_S,
-            "backoff_max_s": _WAIT_MAX_S,
+        self._deliver_old = deliver_old
+        # A user waits for the result: give up earlier than the stage does.
+        limits = {
+            "attempts": min(_MAX_ATTEMPTS, settings.notify.attempts),
+            "give_up_after_s": _GIVE_UP_AFTER_S,
+            "backoff_max_s": _MAX_BACKOFF_S,
         }
-        self._notify = NotifyStage(settings.notify.model_copy(update=patient), live=True)
+        self._notify = NotifyStage(settings.notify.model_copy(update=limits), live=True)
         self._store: Store | None = None
 
-    async def __aenter__(self) -> Errands:
+    async def __aenter__(self) -> Redelivery:
+        await self._notify.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._notify.close()
+        await self._notify.__aexit__(kind, error, trace)
         if self._store is not None:
             self._store.close()
 
-    async def run(self, letter: Letter) -> str | None:
-        """Do the work of a letter again; why it could not be done, or None."""
-        said = letter.said
-        if said.cut:
-            return "its record was too large to be kept whole"
+    async def redeliver(self, stored: StoredDeadLetter) -> str | None:
+        """Repeats the delivery or the store write of a dead letter. Returns None, or why it failed."""
+        letter = stored.letter
+        if letter.cut:
+            return CUT
         try:
-            message = Message(said.topic, said.partition, said.offset, said.key, letter.payload())
+            message = Message(letter.topic, letter.partition, letter.offset, letter.key, stored.payload())
         except ValueError:
-            return "its record is not the base64 that it says it is"
-        if said.receiver is not None:
-            return await self._deliver(message, said.receiver)
-        return await self._write(message, said.stage)
+            return NOT_BASE64
+        if letter.receiver is not None:
+            return await self._deliver(message, letter.receiver)
+        return await self._write(message, letter.stage)
 
     async def _deliver(self, message: Message, receiver: str) -> str | None:
         if receiver not in self._notify.receivers:
-            return "the receiver it was owed to is not in the settings here (notify.webhooks, notify.apprise)"
+            return "its receiver is not in the settings of this process (notify.webhooks, notify.apprise)"
         now = datetime.now(UTC)
         try:
             alert = read_record(_ALERT, message.value, message.where)
-            most_s = self._settings.notify.max_age_s
-            if abs((now - alert.at).total_seconds()) > most_s and not self._old_too:
+            max_age_s = self._settings.notify.max_age_s
+            if abs((now - alert.at).total_seconds()) > max_age_s and not self._deliver_old:
                 return (
                     f"its alert is of {alert.at:%Y-%m-%d %H:%M}, further from now than notify.max_age_s "
-                    f"({most_s:.0f} s); --again, or naming this one letter, delivers it all the same"
+                    f"({max_age_s:.0f} s); --again, or the place of this one dead letter, delivers it anyway"
                 )
             error = await self._notify.deliver(Delivery(message, receiver, now.timestamp()))
         except SchemaError as unreadable:
@@ -92,18 +95,19 @@ class Errands:
 
     async def _write(self, message: Message, stage: str) -> str | None:
         try:
-            sinks = {sink.spec.name: sink for sink in sink_stages(self._opened())}
+            sinks = {sink.spec.name: sink for sink in sink_stages(self._open_store())}
             if stage not in sinks:
-                return f"there is no stage {stage} any more"
+                return f"there is no stage {stage} in this version"
             step = await sinks[stage].open(message.partition, {}).process([message])
         except StoreError as error:
-            return f"{error} (a letter of a sink is replayed where the store is)"
-        except Exception as error:  # noqa: BLE001 - whatever keeps this record from being written is told of it
+            return f"{error} (dead letters of a sink must be replayed where its store is)"
+        except Exception as error:  # noqa: BLE001 - whatever prevents the write of this record is reported for it
             return f"{type(error).__name__}: {error}"
         return DeadLetter.model_validate_json(step.results[0].value).error if step.results else None
 
-    def _opened(self) -> Store:
+    def _open_store(self) -> Store:
         if self._store is None:
-            Store.open(self._settings, read_only=True).close()  # one that is not there must not be made
+            # Opening it read-only first raises when there is no store, instead of creating an empty one.
+            Store.open(self._settings, read_only=True).close()
             self._store = Store.open(self._settings)
         return self._store

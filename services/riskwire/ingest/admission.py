@@ -1,4 +1,4 @@
-"""From items to the articles to publish: each once per version, with its times. Pure."""
+"""Turns items into the articles to publish: each once per version, with its times. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from riskwire.ingest.memory import ItemMemory
-from riskwire.ingest.parsing.items import Item
+from riskwire.ingest.parsing.items import FeedItem
 from riskwire.records import Article
 
 
 def admit(
-    items: Sequence[Item],
+    items: Sequence[FeedItem],
     source: str,
     memory: ItemMemory,
     seen_at: datetime,
@@ -19,15 +19,17 @@ def admit(
     *,
     first: bool = False,
 ) -> list[Article]:
-    """Articles for the items that are new or have new content; `published_at` is never later than `seen_at`.
+    """Returns articles for the items that are new or have new content. `published_at` is never later than `seen_at`.
 
     Args:
-        first: these items are of the first document ever read of a feed: one without a date is of unknown age, so
-            backfill.
+        source: the feed or archive source of the items.
+        backfill_after_s: an article published longer than this before `seen_at` is backfill.
+        first: whether the items are from the first document ever read of a feed. The age of an item without a date
+            is unknown in such a document, so it is backfill.
     """
     articles = []
     for item in items:
-        memory.saw(item.id)
+        memory.mark_seen(item.id)
         version = memory.version_of(item.id, item.content)
         if version is None:
             continue

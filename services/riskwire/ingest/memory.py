@@ -1,4 +1,4 @@
-"""Which items have been published, and in which versions. Pure and bounded; its changes are part of a step's state."""
+"""Which items have been published, and in which versions. Pure; its changes are part of the state of a step."""
 
 from __future__ import annotations
 
@@ -7,65 +7,77 @@ from dataclasses import dataclass
 
 import orjson
 
-PREFIX = "item:"
-CONTENTS = 8
-"""Contents remembered of one item: going back to one of them makes no new version."""
+from riskwire.stage.state import KeyedState
+
+MAX_CONTENTS = 8
+"""Content hashes remembered of one item. An item that returns to one of them gets no new version."""
+_PREFIX = "item:"
 
 
-@dataclass(slots=True)
-class _Known:
+@dataclass(frozen=True, slots=True)
+class _PublishedItem:
+    """The last publication of an item.
+
+    Attributes:
+        turn: a counter over all publications, which orders items by age after a restart.
+        contents: the hashes of its last contents, oldest first.
+    """
+
     turn: int
     version: int
     contents: list[str]
 
 
 class ItemMemory:
-    """Remembers `limit` items; those longest unseen are forgotten first.
+    """Remembers the last versions of items; forgets the items that were not seen for longest first.
 
     Args:
-        state: the state of the last committed step; keys that are not its own are left alone.
-        limit: most items remembered.
+        state: the committed state of the stage.
+        limit: the most items remembered.
     """
 
     def __init__(self, state: Mapping[str, bytes], limit: int) -> None:
         self._limit = limit
-        read = ((key, orjson.loads(value)) for key, value in state.items() if key.startswith(PREFIX))
-        self._known = {
-            key.removeprefix(PREFIX): _Known(turn, version, contents)
-            for key, (turn, version, contents) in sorted(read, key=lambda pair: pair[1][0])
-        }
-        self._turn = max((known.turn for known in self._known.values()), default=0)
-        self._changes: dict[str, bytes | None] = {}
+        self._items: KeyedState[_PublishedItem] = KeyedState(
+            _PREFIX,
+            state,
+            encode=lambda item: orjson.dumps([item.turn, item.version, item.contents]),
+            decode=lambda value: _PublishedItem(*orjson.loads(value)),
+            oldest_first=lambda item: item.turn,
+        )
+        self._turn = max((item.turn for item in self._items.entries.values()), default=0)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._items)
 
-    def version_of(self, item: str, content: str) -> int | None:
-        """The version to publish, or None where this content of this item has been published."""
-        known = self._known.get(item)
-        if known is not None and content in known.contents:
+    def version_of(self, item_id: str, content: str) -> int | None:
+        """Returns the version under which to publish an item, or None when this content has been published before.
+
+        Args:
+            content: the hash of the item's content.
+        """
+        published = self._items.get(item_id)
+        if published is not None and content in published.contents:
             return None
         self._turn += 1
-        if known is None:
-            known = _Known(self._turn, 1, [content])
+        if published is None:
+            version, contents = 1, [content]
         else:
-            del self._known[item]  # to the end: forgotten last
-            known = _Known(self._turn, known.version + 1, [*known.contents, content][-CONTENTS:])
-        self._known[item] = known
-        self._changes[PREFIX + item] = orjson.dumps([known.turn, known.version, known.contents])
-        while len(self._known) > self._limit:
-            oldest = next(iter(self._known))
-            del self._known[oldest]
-            self._changes[PREFIX + oldest] = None
-        return known.version
+            version, contents = published.version + 1, [*published.contents, content][-MAX_CONTENTS:]
+        self._items.set(item_id, _PublishedItem(self._turn, version, contents))
+        self._items.move_to_end(item_id)
+        while len(self._items) > self._limit:
+            self._items.delete(next(iter(self._items)))
+        return version
 
-    def saw(self, item: str) -> None:
-        """An item still stands in a document: forget it later. Not part of the state, so that a poll writes little."""
-        known = self._known.pop(item, None)
-        if known is not None:
-            self._known[item] = known
+    def mark_seen(self, item_id: str) -> None:
+        """Makes an item that is still in a document the last to be forgotten.
+
+        This order is not part of the state, so that a poll without news writes nothing.
+        """
+        if item_id in self._items:
+            self._items.move_to_end(item_id)
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """What changed since the last call, for the state of the step that publishes it."""
-        changes, self._changes = self._changes, {}
-        return changes
+        """Returns the state entries that changed since the last call, for the step that publishes the items."""
+        return self._items.take_changes()

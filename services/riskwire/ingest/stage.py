@@ -1,8 +1,8 @@
-"""ingest as a stage: each task has the feeds of one partition of the topic `feeds`, polls them and publishes.
+"""The ingest stage: each task owns the feeds of one partition of the topic `feeds`, polls them and publishes articles.
 
-Articles, validators, item memory, ticks and the read position go out in the steps of one assignment. A document of
-many items goes out in several steps; its validators are in the last, so that a task that is killed in between reads it
-again and the memory drops what is out already.
+Articles, validators, item memory, ticks and the read position are committed in the steps of one assignment. A document
+with many items is published in several steps, and its validators are committed after the last of them. A task that is
+killed in between reads the document again, and the item memory drops the items that were published already.
 """
 
 from __future__ import annotations
@@ -11,272 +11,283 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
+from types import TracebackType
+from typing import Any
 
 import structlog
 from pydantic import TypeAdapter
 
 from riskwire import metrics
-from riskwire.bus import Assignment, Bus, Message, Outgoing, broadcast
-from riskwire.errors import BusError, FetchError, RiskwireError, SchemaError
+from riskwire.bus import Assignment, Message, Outgoing, broadcast
+from riskwire.errors import FetchError, RiskwireError, SchemaError
 from riskwire.ingest.admission import admit
+from riskwire.ingest.article_isolation import ArticleIsolation, ArticlePart
+from riskwire.ingest.clock import IngestClock, utc_now
 from riskwire.ingest.feeds.roster import Roster
-from riskwire.ingest.feeds.schedule import Polled, PollState, settle
-from riskwire.ingest.fetching.fetch import Document, Fetcher
+from riskwire.ingest.feeds.schedule import PollResult, PollState, after_poll
+from riskwire.ingest.fetching.fetch import FetchedDocument, Fetcher
 from riskwire.ingest.memory import ItemMemory
-from riskwire.ingest.parsing.items import Item, Reading
-from riskwire.ingest.parsing.reader import Reader
-from riskwire.ingest.parsing.times import IngestClock, utc_now
-from riskwire.ingest.piecemeal import Piece, Piecemeal
-from riskwire.pipeline import Topic
+from riskwire.ingest.parsing.items import FeedItem, ParseResult
+from riskwire.ingest.parsing.parser import DocumentParser
+from riskwire.pipeline import INGEST, Topic
 from riskwire.records import Article, Feed, Tick, Utc, read_record
 from riskwire.settings import Settings
 from riskwire.stage import commit_with_dead_letters, dead_letter
 
 log = structlog.get_logger(__name__)
 
-STAGE = "ingest"
 WORKER = f"{socket.gethostname()}, process {os.getpid()}"
-"""This process, as operators find it."""
+"""The name of this process in the status of a feed."""
 
-_LISTEN_S = 1.0
-"""How long one look for new feed records lasts."""
+_MAX_WAIT_S = 1.0
+"""The longest wait before the next look for feeds that are due."""
+_MIN_WAIT_S = 0.02
 
 _FEEDS = TypeAdapter(Feed)
+_CLOCK_KEY = "clock"
+_CLOCK: TypeAdapter[datetime] = TypeAdapter(Utc)
 
 
-async def run_ingest(bus: Bus, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
-    """Poll the feeds of every partition of `feeds` that is assigned, until the bus is closed.
+class IngestStage:
+    """Polls feeds. Its fetcher and its parser process are open while its context is."""
 
-    Raises:
-        RiskwireError: when it cannot go on; a feed that fails is no reason.
-    """
-    shared = IngestClock(clock)
-    async with Fetcher(settings.ingest) as fetcher, Reader(settings.ingest) as reader, asyncio.TaskGroup() as group:
-        async for assignment in bus.assignments(STAGE, Topic.FEEDS):
-            task = FeedTask(bus, assignment, settings, fetcher, reader, shared)
-            group.create_task(task.run(), name=f"{STAGE}-{assignment.partition}")
+    spec = INGEST
+
+    def __init__(self, settings: Settings, article_partitions: int, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._settings = settings
+        self._article_partitions = article_partitions
+        self._clock = IngestClock(clock)
+        self._fetcher = Fetcher(settings.ingest)
+        self._parser = DocumentParser(settings.ingest)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> IngestStage:
+        await self._stack.enter_async_context(self._fetcher)
+        await self._stack.enter_async_context(self._parser)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def open(self, assignment: Assignment, state: Mapping[str, bytes]) -> IngestTask:
+        """Returns a task for a partition, which continues the polls of the committed state."""
+        return IngestTask(
+            assignment, state, self._settings, self._article_partitions, self._fetcher, self._parser, self._clock
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _New(Piece):
-    """An article to publish, and what is to be remembered of it."""
+class _NewArticle(ArticlePart):
+    """An article to publish, and the changes of the item memory that must be committed with it."""
 
-    remembered: dict[str, bytes | None]
+    memory_changes: dict[str, bytes | None]
 
 
-class FeedTask:
+class IngestTask:
     """The feeds of one partition."""
 
     def __init__(
         self,
-        bus: Bus,
         assignment: Assignment,
+        state: Mapping[str, bytes],
         settings: Settings,
+        article_partitions: int,
         fetcher: Fetcher,
-        reader: Reader,
+        parser: DocumentParser,
         clock: IngestClock,
     ) -> None:
         self._assignment = assignment
-        self._partitions = bus.partitions(Topic.ARTICLES)
         self._settings = settings
+        self._article_partitions = article_partitions
         self._fetcher = fetcher
-        self._reader = reader
+        self._parser = parser
         self._clock = clock
-        self._position = 0
-        self._told: datetime | None = None
-        self._polls: set[asyncio.Task[Polled]] = set()
-        self._piecemeal = Piecemeal(STAGE)
-
-    async def run(self) -> None:
-        """Until the partition is someone else's or the bus is closed."""
-        try:
-            state = await self._assignment.restore()
-        except BusError:
-            if self._assignment.revoked:  # given to another while it was being restored
-                return
-            raise
-        if "clock" in state:
-            self._clock.not_before(_CLOCK.validate_json(state["clock"]))
-        self._position = int(state.get("position", b"0"))
-        self._memory = ItemMemory(state, self._settings.ingest.remember)
+        if _CLOCK_KEY in state:
+            self._clock.not_before(_CLOCK.validate_json(state[_CLOCK_KEY]))
+        self._memory = ItemMemory(state, settings.ingest.remember)
         self._roster = Roster(state, utc_now(), time.monotonic())
-        del state
-        listening = self._listen()
-        try:
-            while not self._assignment.revoked:
-                metrics.STAGE_PROGRESS.labels(stage=STAGE).set_to_current_time()
-                self._start_polls()
-                waiting: set[asyncio.Task[Polled] | asyncio.Task[Sequence[Message]]] = {listening, *self._polls}
-                done, _ = await asyncio.wait(waiting, timeout=self._idle_s(), return_when=asyncio.FIRST_COMPLETED)
-                if listening in done:
-                    await self._take(listening.result())
-                    listening = self._listen()
-                for poll in [each for each in self._polls if each in done]:
-                    self._polls.discard(poll)
-                    await self._finish(poll.result())
-                await self._commit([], {})
-        except BusError:
-            if not self._assignment.revoked:
-                raise
-        finally:
-            await _cancelled(listening, *self._polls)
+        self._last_tick: datetime | None = None
+        self._polls: set[asyncio.Task[PollResult]] = set()
+        self._isolation = ArticleIsolation(INGEST.name)
 
-    def _listen(self) -> asyncio.Task[Sequence[Message]]:
-        return asyncio.create_task(_fetched(self._assignment, self._settings.bus.batch), name=f"{STAGE}-feeds")
+    def start_effects(self) -> Collection[asyncio.Task[Any]]:
+        """Starts the polls that are due. Returns the running polls."""
+        self._start_polls()
+        return self._polls
+
+    def max_wait_s(self) -> float:
+        """Returns the time until the next feed or tick is due, within bounds."""
+        next_poll_s = self._roster.next_due_at() - time.monotonic()
+        return min(max(next_poll_s, _MIN_WAIT_S), self._settings.ingest.tick_s / 4, _MAX_WAIT_S)
+
+    async def step(self, batch: Sequence[Message]) -> None:
+        """Takes feed records, publishes the documents of finished polls, and publishes a tick when one is due."""
+        await self._take(batch)
+        for poll in [poll for poll in self._polls if poll.done()]:
+            self._polls.discard(poll)
+            await self._finish(poll.result())
+        await self._commit([], {})
+
+    async def close(self) -> None:
+        """Cancels the running polls."""
+        for poll in self._polls:
+            poll.cancel()
+        await asyncio.gather(*self._polls, return_exceptions=True)
 
     def _start_polls(self) -> None:
-        for feed in self._roster.due(time.monotonic()):
-            if self._fetcher.enter(feed.url):
-                self._roster.started(feed)
-                poll = asyncio.create_task(self._poll(feed, self._roster.poll_of(feed)), name=f"poll-{feed.id}")
-                poll.add_done_callback(partial(_leave, self._fetcher, feed.url))
+        for feed in self._roster.due_feeds(time.monotonic()):
+            if self._fetcher.acquire(feed.url):
+                self._roster.start_poll(feed)
+                poll = asyncio.create_task(self._poll(feed, self._roster.poll_state(feed)), name=f"poll-{feed.id}")
+                poll.add_done_callback(partial(_release, self._fetcher, feed.url))
                 self._polls.add(poll)
 
-    def _idle_s(self) -> float:
-        return min(max(self._roster.next_due() - time.monotonic(), 0.02), self._settings.ingest.tick_s / 4, _LISTEN_S)
-
-    async def _poll(self, feed: Feed, state: PollState) -> Polled:
+    async def _poll(self, feed: Feed, state: PollState) -> PollResult:
         try:
-            answer = await self._fetcher.fetch(feed.url, state.validators)
-            if not isinstance(answer, Document):
-                return Polled(feed, answer)
-            body = blake2b(answer.body, digest_size=16).hexdigest()
-            if body == state.body:
-                return Polled(feed, answer, body=body)
-            return Polled(feed, answer, await self._reader.read(feed, answer), body)
+            fetched = await self._fetcher.fetch(feed.url, state.validators)
+            if not isinstance(fetched, FetchedDocument):
+                return PollResult(feed, fetched)
+            document_hash = blake2b(fetched.body, digest_size=16).hexdigest()
+            if document_hash == state.document_hash:
+                return PollResult(feed, fetched, document_hash=document_hash)
+            return PollResult(feed, fetched, await self._parser.parse(feed, fetched), document_hash)
         except RiskwireError as error:
-            return Polled(feed, error=error)
+            return PollResult(feed, error=error)
         except Exception as error:
-            log.exception("a poll failed in a way that was not foreseen", feed=feed.id)
-            return Polled(feed, error=FetchError(f"unforeseen: {error!r}", where=feed.url))
+            log.exception("poll failed with an unexpected error", feed=feed.id)
+            return PollResult(feed, error=FetchError(f"unexpected error: {error!r}", where=feed.url))
 
     async def _take(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
         results: list[Outgoing] = []
-        state: dict[str, bytes | None] = {}
         for message in messages:
             try:
-                feed = read_record(_FEEDS, message.value, message.where)
-                state |= self._roster.put(feed, time.monotonic())
+                self._roster.put(read_record(_FEEDS, message.value, message.where), time.monotonic())
             except SchemaError as error:
                 log.error("feed record to dead letters", where=message.where, error=str(error))
-                results.append(dead_letter(STAGE, message, error))
-        self._position = messages[-1].offset + 1
-        state["position"] = str(self._position).encode()
-        await self._commit(results, state)
-        metrics.STAGE_RECORDS.labels(stage=STAGE).inc(len(messages))
+                results.append(dead_letter(INGEST.name, message, error))
+        await self._commit(results, self._roster.take_changes(), position=messages[-1].offset + 1)
 
-    async def _finish(self, polled: Polled) -> None:
-        feed = polled.feed
-        metrics.FETCHES.labels(outcome=polled.outcome).inc()
-        if not self._roster.holds(feed):
+    async def _finish(self, poll: PollResult) -> None:
+        feed = poll.feed
+        metrics.FETCHES.labels(outcome=poll.outcome).inc()
+        if not self._roster.has(feed):
             return
-        before = self._roster.poll_of(feed)
-        after, wait_s = settle(before, polled, self._settings.ingest.backoff_max_s, utc_now(), WORKER)
-        _tell(before, after, polled, wait_s)
-        await self._publish(feed, polled.reading.items if polled.reading else (), first=not before.body)
-        await self._commit([], self._roster.settled(feed, after, wait_s, utc_now(), time.monotonic()))
+        before = self._roster.poll_state(feed)
+        after, wait_s = after_poll(before, poll, self._settings.ingest.backoff_max_s, utc_now(), WORKER)
+        _log_changes(before, after, poll, wait_s)
+        await self._publish(feed, poll.parsed.items if poll.parsed else (), first=not before.document_hash)
+        self._roster.finish_poll(feed, after, wait_s, utc_now(), time.monotonic())
+        await self._commit([], self._roster.take_changes())
 
-    async def _publish(self, feed: Feed, items: Sequence[Item], *, first: bool) -> None:
-        """The new ones of a document's items, in steps of at most a batch."""
-        most = self._settings.bus.batch
-        for start in range(0, len(items), most):
+    async def _publish(self, feed: Feed, items: Sequence[FeedItem], *, first: bool) -> None:
+        """Publishes the items of a document that are new, in steps of at most `bus.batch` items."""
+        max_batch = self._settings.bus.batch
+        for start in range(0, len(items), max_batch):
             now = self._clock.now()
-            new: list[_New] = []
-            for ordinal, item in enumerate(items[start : start + most], start + 1):
+            new: list[_NewArticle] = []
+            for ordinal, item in enumerate(items[start : start + max_batch], start + 1):
                 backfill_after_s = self._settings.ingest.backfill_after_s
                 articles = admit([item], feed.id, self._memory, now, backfill_after_s, first=first)
                 new += [
-                    _New(article, self._origin(feed, ordinal, article), self._memory.take_changes())
+                    _NewArticle(article, self._origin(feed, ordinal, article), self._memory.take_changes())
                     for article in articles
                 ]
             try:
                 await self._publish_step(new)
             except SchemaError as error:
                 log.warning("articles were refused, publishing them one by one", feed=feed.id, error=str(error))
-                # No tick comes in between: what is behind it would be older.
-                await self._piecemeal.publish(new, partial(self._publish_step, tick=False))
+                # No tick is published in between: the articles after it would be older than the tick.
+                await self._isolation.publish_each(new, partial(self._publish_step, tick=False))
             else:
                 if new:
-                    self._piecemeal.went_well()
+                    self._isolation.accepted()
 
     async def _publish_step(
-        self, new: Sequence[_New], dead: Sequence[tuple[_New, Outgoing]] = (), *, tick: bool = True
+        self, new: Sequence[_NewArticle], refused: Sequence[tuple[_NewArticle, Outgoing]] = (), *, tick: bool = True
     ) -> None:
-        """One step: articles to publish, and those that are only remembered (the next poll does not bring them back),
-        each with its dead letter."""
-        articles = [one.article for one in new if one.article is not None]
-        results = [*(letter for _, letter in dead), *map(_outgoing, articles)]
-        remembered = [one.remembered for one in (*(one for one, _ in dead), *new)]
-        await self._commit(results, {key: value for each in remembered for key, value in each.items()}, tick=tick)
+        """Publishes articles, and the dead letters of refused articles, as one step.
+
+        Refused articles are remembered as well, so that the next poll does not try them again.
+        """
+        articles = [part.article for part in new if part.article is not None]
+        results = [*(dead for _, dead in refused), *map(_outgoing, articles)]
+        state: dict[str, bytes | None] = {}
+        for part in (*(part for part, _ in refused), *new):
+            state |= part.memory_changes
+        await self._commit(results, state, tick=tick)
         for article in articles:
             metrics.ARTICLES.labels(kind="new" if article.version == 1 else "revised").inc()
 
     def _origin(self, feed: Feed, ordinal: int, article: Article) -> Message:
-        """Where an article came from: which item of its document it is, from 1."""
+        """Returns an article's origin: its feed, and as offset the number of its item in the document, from 1."""
         return Message(f"feed:{feed.id}", self._assignment.partition, ordinal, article.id, article.to_bytes())
 
-    async def _commit(self, results: list[Outgoing], state: dict[str, bytes | None], *, tick: bool = True) -> None:
-        """One atomic step, with a tick where one is due; none where there is nothing to say."""
+    async def _commit(
+        self,
+        results: Sequence[Outgoing],
+        state: Mapping[str, bytes | None],
+        *,
+        position: int | None = None,
+        tick: bool = True,
+    ) -> None:
+        """Commits one atomic step, with a tick when one is due. A step without any content is not committed.
+
+        Args:
+            position: the new read position; None leaves it unchanged.
+            tick: whether a tick may be published in this step.
+        """
         now = self._clock.now()
-        due = tick and (self._told is None or now - self._told >= timedelta(seconds=self._settings.ingest.tick_s))
+        tick_s = timedelta(seconds=self._settings.ingest.tick_s)
+        due = tick and (self._last_tick is None or now - self._last_tick >= tick_s)
         if due:
-            results = [*results, *broadcast(Topic.ARTICLES, Tick(seen_at=now).to_bytes(), self._partitions)]
-        if results or state:
-            state["clock"] = _CLOCK.dump_json(now)
-            await commit_with_dead_letters(self._assignment, self._position, results, state)
+            results = [*results, *broadcast(Topic.ARTICLES, Tick(seen_at=now).to_bytes(), self._article_partitions)]
+        if results or state or position is not None:
+            position = self._assignment.position or 0 if position is None else position
+            clock = {_CLOCK_KEY: _CLOCK.dump_json(now)}
+            await commit_with_dead_letters(self._assignment, position, results, {**state, **clock})
         if due:
-            self._told = now
+            self._last_tick = now
 
 
-_CLOCK: TypeAdapter[datetime] = TypeAdapter(Utc)
-
-
-def _leave(fetcher: Fetcher, url: str, _: asyncio.Task[Polled]) -> None:
-    fetcher.leave(url)
-
-
-async def _fetched(assignment: Assignment, most: int) -> Sequence[Message]:
-    return await assignment.fetch(most, _LISTEN_S)
-
-
-async def _cancelled(*tasks: asyncio.Task[Polled] | asyncio.Task[Sequence[Message]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def _release(fetcher: Fetcher, url: str, _: asyncio.Task[PollResult]) -> None:
+    fetcher.release(url)
 
 
 def _outgoing(article: Article) -> Outgoing:
     return Outgoing(Topic.ARTICLES, article.id, article.to_bytes())
 
 
-def _tell(before: PollState, after: PollState, polled: Polled, wait_s: float) -> None:
-    """Log what changed, count what was left out."""
-    feed = polled.feed
+def _log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: float) -> None:
+    """Logs what a poll changed in the status of its feed, and counts the items that were left out."""
+    feed = poll.feed
     if after.problem != before.problem:
         if after.problem == "gone":
-            log.warning("feed is gone for good (410), it is polled no more", feed=feed.id, url=feed.url)
+            log.warning("feed is gone (410) and is not polled any more", feed=feed.id, url=feed.url)
         elif after.problem:
             wait = round(wait_s)
-            log.warning("feed fails", feed=feed.id, outcome=after.problem, error=polled.trouble, again_in_s=wait)
+            log.warning("feed fails", feed=feed.id, outcome=after.problem, error=poll.failure, again_in_s=wait)
         else:
             log.info("feed is back", feed=feed.id)
     if after.moved_to and after.moved_to != before.moved_to:
-        log.warning("feed has moved for good, change its url in the feed list", feed=feed.id, to=after.moved_to)
-    if polled.reading is not None:
-        _count(polled.reading)
-        if after.faulty and not before.faulty:
-            log.warning("feed was read in part", feed=feed.id, fault=polled.reading.fault)
+        log.warning("feed has moved permanently, change its url in the feed list", feed=feed.id, to=after.moved_to)
+    if poll.parsed is not None:
+        _count_skipped(poll.parsed)
+        if after.incomplete and not before.incomplete:
+            log.warning("feed was read in part", feed=feed.id, fault=poll.parsed.fault)
 
 
-def _count(reading: Reading) -> None:
-    for reason, entries in reading.skipped.items():
+def _count_skipped(parsed: ParseResult) -> None:
+    for reason, entries in parsed.skipped.items():
         metrics.SKIPPED.labels(reason=reason).inc(entries)
-    if reading.fault:
+    if parsed.fault:
         metrics.FAULTY.inc()

@@ -1,5 +1,5 @@
-"""Alerts to people and machines: the log, signed webhooks, Apprise services."""
+"""Notifications: alerts are written to the log and delivered to signed webhooks and Apprise services."""
 
-from riskwire.notify.stage import Notify, run_notify
+from riskwire.notify.stage import NotifyStage
 
-__all__ = ["Notify", "run_notify"]
+__all__ = ["NotifyStage"]

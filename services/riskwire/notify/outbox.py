@@ -1,8 +1,8 @@
-"""The deliveries that are still owed, as state of the stage: what survives a kill.
+"""The pending deliveries of one partition, as state of the stage.
 
-A record moves from the topic into the outbox in the same atomic step that moves the read position, and leaves it when
-every receiver has it or has been given up. So a receiver that is down holds up nobody else, and after a restart only
-what is not known to be delivered is tried again.
+A record is read from the topic and added to the outbox in one atomic step, and removed when every receiver has got it
+or was given up. So a receiver that is down does not delay the others, and after a restart only deliveries that are not
+known to have arrived are attempted again.
 """
 
 from __future__ import annotations
@@ -16,95 +16,115 @@ from typing import Final
 import orjson
 
 from riskwire.bus import Message
+from riskwire.stage.state import KeyedState
 
 _PREFIX: Final = "record:"
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One record owed to one receiver; `accepted_at` (epoch seconds) starts the time until it is given up."""
+    """One alert record and the receiver that it must be delivered to.
+
+    Attributes:
+        receiver: the name of the receiver.
+        accepted_at: when the record was read, in epoch seconds; the time until it is given up starts there.
+    """
 
     message: Message
-    way: str
+    receiver: str
     accepted_at: float
 
 
 @dataclass(slots=True)
-class _Entry:
+class _OutboxRecord:
+    """A record, and the receivers that have not got it yet."""
+
     message: Message
     accepted_at: float
-    owed: list[str]
+    receivers: list[str]
 
 
 class Outbox:
-    """Deliveries owed, per record; bounded per receiver."""
+    """Pending deliveries, stored per record and limited per receiver.
+
+    Args:
+        state: the committed state of the stage.
+        topic: the topic of the partition.
+        partition: the number of the partition.
+        max_pending: the most pending deliveries of one receiver.
+    """
 
     def __init__(self, state: Mapping[str, bytes], *, topic: str, partition: int, max_pending: int) -> None:
         self._max_pending = max_pending
-        self._changes: dict[str, bytes | None] = {}
-        entries = (
-            _read(value, topic, partition, int(key.removeprefix(_PREFIX)))
-            for key, value in state.items()
-            if key.startswith(_PREFIX)
+        self._records: KeyedState[_OutboxRecord] = KeyedState(
+            _PREFIX,
+            state,
+            encode=_encode,
+            decode=lambda value: _decode(value, topic, partition),
+            oldest_first=lambda record: record.message.offset,
         )
-        self._entries = {entry.message.offset: entry for entry in sorted(entries, key=lambda e: e.message.offset)}
-        self._pending = Counter(way for entry in self._entries.values() for way in entry.owed)
+        self._pending = Counter(receiver for record in self._records.entries.values() for receiver in record.receivers)
 
     def __len__(self) -> int:
-        """Deliveries owed."""
+        """Returns the number of pending deliveries."""
         return self._pending.total()
 
-    def owed(self) -> list[Delivery]:
-        """Every delivery that is owed, in the order of the records."""
+    def deliveries(self) -> list[Delivery]:
+        """Returns every pending delivery, in the order of the records."""
         return [
-            Delivery(entry.message, way, entry.accepted_at) for entry in self._entries.values() for way in entry.owed
+            Delivery(record.message, receiver, record.accepted_at)
+            for record in self._records.entries.values()
+            for receiver in record.receivers
         ]
 
-    def accept(
-        self, message: Message, ways: Sequence[str], accepted_at: float
+    def add(
+        self, message: Message, receivers: Sequence[str], accepted_at: float
     ) -> tuple[list[Delivery], list[Delivery]]:
-        """Owe a record to receivers: those deliveries, and those refused since too many wait for the receiver."""
-        taken = [way for way in ways if self._pending[way] < self._max_pending]
-        if taken:
-            entry = self._entries[message.offset] = _Entry(message, accepted_at, taken)
-            self._pending.update(taken)
-            self._changes[f"{_PREFIX}{message.offset}"] = _written(entry)
-        deliveries: dict[bool, list[Delivery]] = {True: [], False: []}
-        for way in ways:
-            deliveries[way in taken].append(Delivery(message, way, accepted_at))
-        return deliveries[True], deliveries[False]
+        """Adds the deliveries of a record.
 
-    def settle(self, deliveries: Iterable[Delivery]) -> None:
-        """Deliveries that arrived or were given up are owed no longer."""
+        Returns:
+            The deliveries that were added, and those refused because their receiver has `max_pending` already.
+        """
+        accepted = [receiver for receiver in receivers if self._pending[receiver] < self._max_pending]
+        refused = [receiver for receiver in receivers if receiver not in accepted]
+        if accepted:
+            self._records.set(str(message.offset), _OutboxRecord(message, accepted_at, list(accepted)))
+            self._pending.update(accepted)
+        return (
+            [Delivery(message, receiver, accepted_at) for receiver in accepted],
+            [Delivery(message, receiver, accepted_at) for receiver in refused],
+        )
+
+    def remove(self, deliveries: Iterable[Delivery]) -> None:
+        """Removes deliveries that arrived or were given up."""
         for delivery in deliveries:
-            entry = self._entries[delivery.message.offset]
-            entry.owed.remove(delivery.way)
-            self._pending[delivery.way] -= 1
-            key = f"{_PREFIX}{delivery.message.offset}"
-            if entry.owed:
-                self._changes[key] = _written(entry)
+            key = str(delivery.message.offset)
+            record = self._records[key]
+            record.receivers.remove(delivery.receiver)
+            self._pending[delivery.receiver] -= 1
+            if record.receivers:
+                self._records.touch(key)
             else:
-                del self._entries[delivery.message.offset]
-                self._changes[key] = None
+                self._records.delete(key)
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """State entries that changed since the last call."""
-        changes, self._changes = self._changes, {}
-        return changes
+        """Returns the state entries that changed since the last call."""
+        return self._records.take_changes()
 
 
-def _written(entry: _Entry) -> bytes:
+def _encode(record: _OutboxRecord) -> bytes:
     return orjson.dumps(
         {
-            "key": entry.message.key,
-            "value": base64.b64encode(entry.message.value).decode(),
-            "accepted_at": entry.accepted_at,
-            "owed": entry.owed,
+            "offset": record.message.offset,
+            "key": record.message.key,
+            "value": base64.b64encode(record.message.value).decode(),
+            "accepted_at": record.accepted_at,
+            "receivers": record.receivers,
         }
     )
 
 
-def _read(value: bytes, topic: str, partition: int, offset: int) -> _Entry:
-    held = orjson.loads(value)
-    message = Message(topic, partition, offset, held["key"], base64.b64decode(held["value"]))
-    return _Entry(message, float(held["accepted_at"]), list(held["owed"]))
+def _decode(value: bytes, topic: str, partition: int) -> _OutboxRecord:
+    fields = orjson.loads(value)
+    message = Message(topic, partition, fields["offset"], fields["key"], base64.b64decode(fields["value"]))
+    return _OutboxRecord(message, float(fields["accepted_at"]), list(fields["receivers"]))

@@ -1,4 +1,4 @@
-"""Who gets notifications: webhooks and Apprise services. A receiver makes one try; repeating is not its concern."""
+"""Receivers of notifications: webhooks and Apprise services. A receiver makes single attempts and never retries."""
 
 from __future__ import annotations
 
@@ -14,46 +14,54 @@ import aiohttp
 
 from riskwire import __version__
 from riskwire.errors import SettingsError
-from riskwire.notify.retry import TryError, failure_of_status
-from riskwire.notify.text import idempotency_key, signature, text_of
+from riskwire.notify.retry import AttemptError, error_of_status
+from riskwire.notify.text import idempotency_key, notification_text, signature
 from riskwire.records import Alert, content_id
 from riskwire.settings import NotifySettings
 
-MOST_ANSWER = 65_536
-"""Bytes read of a receiver's answer; it says only why, so the rest is of no use."""
+MAX_ANSWER = 65_536
+"""Bytes of an answer that are read. Only the beginning is used, in an error message."""
+_MAX_EXCERPT = 100
+"""Bytes of an answer that an error message shows."""
 
 
 class Receiver(Protocol):
-    """One configured way out."""
+    """A configured destination of notifications.
 
-    way: str
-    """Stable name, derived from the URL without telling it: what progress is kept under."""
-    kind: str
-    """`webhook` or `apprise`: what metrics are kept under."""
+    Attributes:
+        name: stable over restarts, derived from the URL without revealing it; the key of pending deliveries.
+        channel: `webhook` or `apprise`; a label of metrics.
+        label: the name in logs and dead letters: setting, position and host, never path, user or query of the URL.
+    """
+
+    name: str
+    channel: str
     label: str
-    """What logs and dead letters call it: setting, position and host, never path, user or query."""
 
     async def attempt(self, alert: Alert, record: bytes) -> None:
-        """Try once.
+        """Makes one attempt to deliver an alert.
+
+        Args:
+            record: the alert as it was read from the topic.
 
         Raises:
-            TryError: it did not arrive.
+            AttemptError: the alert was not delivered.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Closes connections and threads."""
         ...
 
 
-class Webhook:
-    """POSTs the alert record as it stands on the topic, signed; redirects are not followed."""
+class WebhookReceiver:
+    """POSTs the alert record unchanged, with a signature; does not follow redirects."""
 
-    kind = "webhook"
+    channel = "webhook"
 
     def __init__(self, position: int, url: str, secret: str | None, timeout_s: float, concurrency: int) -> None:
-        host = _checked(url, f"notify.webhooks[{position}]")
-        self.way = f"webhook:{content_id(url)}"
+        host = _webhook_host(url, f"notify.webhooks[{position}]")
+        self.name = f"webhook:{content_id(url)}"
         self.label = f"notify.webhooks[{position}] ({host})"
         self._url = url
         self._secret = secret
@@ -73,20 +81,18 @@ class Webhook:
             async with self._session.post(
                 self._url, data=record, headers=self._headers(alert, record), allow_redirects=False
             ) as answer:
-                excerpt = await answer.content.read(MOST_ANSWER)
-                failure = failure_of_status(
-                    answer.status, answer.headers.get("Retry-After"), self.label, datetime.now(UTC)
-                )
+                excerpt = await answer.content.read(MAX_ANSWER)
+                error = error_of_status(answer.status, answer.headers.get("Retry-After"), self.label, datetime.now(UTC))
         except TimeoutError:
-            raise TryError(f"no answer within {self._timeout.total:g} s", where=self.label) from None
+            raise AttemptError(f"no answer within {self._timeout.total:g} s", where=self.label) from None
         except aiohttp.InvalidURL:
-            raise TryError("the URL cannot be used", where=self.label, final=True) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise TryError(f"{type(error).__name__}: no connection or it broke", where=self.label) from None
-        if failure is not None:
+            raise AttemptError("the URL cannot be used", where=self.label, final=True) from None
+        except (aiohttp.ClientError, OSError) as failure:
+            raise AttemptError(f"{type(failure).__name__}: no connection, or it broke", where=self.label) from None
+        if error is not None:
             if excerpt:
-                failure.what += f", saying {excerpt[:100]!r}"
-            raise failure
+                error.what += f", saying {excerpt[:_MAX_EXCERPT]!r}"
+            raise error
 
     async def close(self) -> None:
         if self._session is not None:
@@ -106,15 +112,15 @@ class Webhook:
         return headers
 
 
-class Service:
-    """One Apprise URL; Apprise blocks, so each try runs in a thread of the service's own."""
+class AppriseReceiver:
+    """One Apprise URL. Apprise blocks, so attempts run in a thread of this receiver."""
 
-    kind = "apprise"
+    channel = "apprise"
 
     def __init__(self, position: int, url: str, timeout_s: float) -> None:
         setting = f"notify.apprise[{position}]"
-        self._apprise = _opened(url, setting)
-        self.way = f"apprise:{content_id(url)}"
+        self._apprise = _apprise_client(url, setting)
+        self.name = f"apprise:{content_id(url)}"
         self.label = f"{setting} ({url.partition(':')[0].lower()})"
         self._timeout_s = timeout_s
         self._thread: ThreadPoolExecutor | None = None
@@ -122,7 +128,7 @@ class Service:
     async def attempt(self, alert: Alert, record: bytes) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="notify")
-        text = text_of(alert)
+        text = notification_text(alert)
         send = partial(
             self._apprise.notify,
             body=text.body,
@@ -132,13 +138,13 @@ class Service:
         )
         try:
             async with asyncio.timeout(self._timeout_s):
-                arrived = await asyncio.get_running_loop().run_in_executor(self._thread, send)
+                delivered = await asyncio.get_running_loop().run_in_executor(self._thread, send)
         except TimeoutError:
-            raise TryError(f"not done within {self._timeout_s:g} s", where=self.label) from None
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and its message may hold the URL
-            raise TryError(f"{type(error).__name__} inside Apprise", where=self.label) from None
-        if not arrived:
-            raise TryError("Apprise says that it was not delivered", where=self.label)
+            raise AttemptError(f"not finished within {self._timeout_s:g} s", where=self.label) from None
+        except Exception as error:  # noqa: BLE001 - plugins raise errors of any type, whose messages may contain the URL
+            raise AttemptError(f"{type(error).__name__} inside Apprise", where=self.label) from None
+        if not delivered:
+            raise AttemptError("Apprise reports that it was not delivered", where=self.label)
 
     async def close(self) -> None:
         if self._thread is not None:
@@ -146,32 +152,37 @@ class Service:
             self._thread = None
 
 
-def receivers_of(settings: NotifySettings) -> list[Receiver]:
-    """Every receiver the settings name.
+def configured_receivers(settings: NotifySettings) -> list[Receiver]:
+    """Returns the receivers that the settings name, without connecting to them.
 
     Raises:
-        SettingsError: a URL that cannot be used, by setting and position, never showing the URL itself.
+        SettingsError: a URL that cannot be used; names its setting and position and never shows the URL.
     """
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret is not None else None
     if secret == "":
-        raise SettingsError("the key is empty", where="notify.webhook_secret", do="Set one, or leave it out")
+        raise SettingsError("the key is empty", where="notify.webhook_secret", do="Set a key, or leave the setting out")
     receivers: list[Receiver] = [
-        Webhook(position, url.get_secret_value(), secret, settings.timeout_s, settings.concurrency)
+        WebhookReceiver(position, url.get_secret_value(), secret, settings.timeout_s, settings.concurrency)
         for position, url in enumerate(settings.webhooks)
     ]
     receivers += [
-        Service(position, url.get_secret_value(), settings.timeout_s) for position, url in enumerate(settings.apprise)
+        AppriseReceiver(position, url.get_secret_value(), settings.timeout_s)
+        for position, url in enumerate(settings.apprise)
     ]
-    names: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for receiver in receivers:
-        if receiver.way in names:
-            raise SettingsError(f"the same URL as {names[receiver.way]}", where=receiver.label, do="Remove one")
-        names[receiver.way] = receiver.label
+        if receiver.name in labels:
+            raise SettingsError(f"the same URL as {labels[receiver.name]}", where=receiver.label, do="Remove one")
+        labels[receiver.name] = receiver.label
     return receivers
 
 
-def _checked(url: str, setting: str) -> str:
-    """Host and port of a webhook URL that can be used."""
+def _webhook_host(url: str, setting: str) -> str:
+    """Returns host and port of a webhook URL.
+
+    Raises:
+        SettingsError: the URL cannot be used.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -186,23 +197,23 @@ def _checked(url: str, setting: str) -> str:
     return host if port is None else f"{host}:{port}"
 
 
-def _opened(url: str, setting: str) -> Any:
-    import apprise  # noqa: PLC0415 - a third of a second that only those pay who use it
+def _apprise_client(url: str, setting: str) -> Any:
+    import apprise  # noqa: PLC0415 - the import takes a third of a second, and only Apprise receivers need it
 
-    service = apprise.Apprise()
-    # One URL a setting: Apprise would read a comma or a space as the start of another.
-    opened = apprise.Apprise.instantiate(url, suppress_exceptions=True) if url else None
-    if opened is None or not service.add(opened):
+    client = apprise.Apprise()
+    # Apprise splits a text at commas and spaces into several URLs; a setting holds exactly one.
+    service = apprise.Apprise.instantiate(url, suppress_exceptions=True) if url else None
+    if service is None or not client.add(service):
         raise SettingsError(
             "Apprise cannot use this URL (it is not shown: it may hold a secret)",
             where=setting,
             do="`apprise --details` lists the services and how their URLs are written",
         )
-    return service
+    return client
 
 
 def _notify_type(alert: Alert) -> str:
-    """Apprise's name for how it looks: colour and icon."""
+    """Returns the Apprise type of a notification, which selects its colour and icon."""
     if alert.status == "resolved":
         return "success"
     return "failure" if alert.severity == "critical" else "warning"

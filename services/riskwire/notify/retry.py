@@ -1,4 +1,4 @@
-"""When a delivery is tried again, and how an answer is read."""
+"""When an attempt to deliver is repeated, and what an HTTP answer means for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ TOO_MANY_REQUESTS = 429
 REQUEST_TIMEOUT = 408
 
 
-class TryError(NotifyError):
-    """One try that failed: `final` when another would not help, `retry_after_s` when the receiver named a wait."""
+class AttemptError(NotifyError):
+    """One attempt to deliver that failed.
+
+    Args:
+        where: the label of the receiver.
+        final: whether another attempt would fail as well.
+        retry_after_s: the wait that the receiver asked for.
+    """
 
     def __init__(self, what: str, *, where: str, final: bool = False, retry_after_s: float | None = None) -> None:
         super().__init__(what, where=where)
@@ -20,47 +26,52 @@ class TryError(NotifyError):
         self.retry_after_s = retry_after_s
 
     def __repr__(self) -> str:
-        return f"TryError({str(self)!r})"  # what stamina logs of a try: with the receiver, never its URL
+        # stamina logs the `repr` of each failed attempt: it names the receiver and never shows its URL.
+        return f"AttemptError({str(self)!r})"
 
 
-def failure_of_status(status: int, retry_after: str | None, where: str, now: datetime) -> TryError | None:
-    """What an HTTP answer means: None is delivered; 408, 429 and 5xx are worth another try; all else is final.
+def error_of_status(status: int, retry_after: str | None, where: str, now: datetime) -> AttemptError | None:
+    """Returns the error that an HTTP answer means, or None for success (2xx).
 
-    `Retry-After` (seconds or a date, RFC 9110 section 10.2.3) is honoured for those worth another try.
+    408, 429 and 5xx are worth another attempt, after the wait that `Retry-After` (seconds or a date, RFC 9110 section
+    10.2.3) asks for. Every other status is final.
     """
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
-        return TryError(f"answered {status}; redirects are not followed", where=where, final=True)
+        return AttemptError(f"answered {status}; redirects are not followed", where=where, final=True)
     if status in {REQUEST_TIMEOUT, TOO_MANY_REQUESTS} or status >= 500:
-        return TryError(f"answered {status}", where=where, retry_after_s=retry_after_seconds(retry_after, now))
-    return TryError(f"answered {status}", where=where, final=True)
+        return AttemptError(f"answered {status}", where=where, retry_after_s=retry_after_seconds(retry_after, now))
+    return AttemptError(f"answered {status}", where=where, final=True)
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait by a `Retry-After` header, not negative; None where it says nothing that can be read."""
+    """Returns the seconds that a `Retry-After` header asks for, at least 0; None for a missing or invalid header."""
     if value is None:
         return None
     value = value.strip()
     if value.isascii() and value.isdigit() and len(value) <= 9:
         return float(value)
     try:
-        until = parsedate_to_datetime(value)
+        retry_at = parsedate_to_datetime(value)
     except (ValueError, IndexError, OverflowError):
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - now).total_seconds())
+    if retry_at.tzinfo is None:
+        retry_at = retry_at.replace(tzinfo=UTC)
+    return max(0.0, (retry_at - now).total_seconds())
 
 
-def another_try(error: Exception, *, backoff_max_s: float, remaining_s: float) -> bool | float:
-    """Whether a failed try is repeated: False is the end, True after the usual growing wait, a number after so many s.
+def retry_decision(error: Exception, *, backoff_max_s: float, remaining_s: float) -> bool | float:
+    """Returns whether a failed attempt is repeated, as stamina expects it.
 
     Args:
-        backoff_max_s: longest wait, whatever the receiver asks for.
-        remaining_s: time left until the delivery is given up.
+        backoff_max_s: the longest wait, whatever the receiver asks for.
+        remaining_s: the seconds until the delivery is given up.
+
+    Returns:
+        False for no further attempt, True for one after the usual exponential backoff, or seconds to wait.
     """
-    if not isinstance(error, TryError) or error.final or remaining_s <= 0:
+    if not isinstance(error, AttemptError) or error.final or remaining_s <= 0:
         return False
     if error.retry_after_s is None:
         return True

@@ -65,15 +65,15 @@ class BatchLoop:
 
     Args:
         max_batch: the most records of one step.
-        fetch_wait_s: how long one fetch waits for records.
+        fetch_timeout_s: how long one fetch waits for records.
     """
 
-    def __init__(self, stage: BatchStage, assignment: Assignment, *, max_batch: int, fetch_wait_s: float) -> None:
+    def __init__(self, stage: BatchStage, assignment: Assignment, *, max_batch: int, fetch_timeout_s: float) -> None:
         self._stage = stage
         self._name = stage.spec.name
         self._assignment = assignment
         self._max_batch = max_batch
-        self._fetch_wait_s = fetch_wait_s
+        self._fetch_wait_s = fetch_timeout_s
         self._isolation = Isolation(self._name)
         self._task: Task
 

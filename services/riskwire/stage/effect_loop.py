@@ -58,14 +58,14 @@ class EffectLoop:
 
     Args:
         max_batch: the most records of one fetch.
-        fetch_wait_s: how long one fetch waits for records.
+        fetch_timeout_s: how long one fetch waits for records.
     """
 
-    def __init__(self, stage: EffectStage, assignment: Assignment, *, max_batch: int, fetch_wait_s: float) -> None:
+    def __init__(self, stage: EffectStage, assignment: Assignment, *, max_batch: int, fetch_timeout_s: float) -> None:
         self._stage = stage
         self._assignment = assignment
         self._max_batch = max_batch
-        self._fetch_wait_s = fetch_wait_s
+        self._fetch_wait_s = fetch_timeout_s
 
     async def run(self) -> None:
         """Runs until the partition is revoked or the bus is closed.

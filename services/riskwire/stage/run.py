@@ -21,12 +21,12 @@ Stage = BatchStage | EffectStage
 """A stage of either kind; `stage.spec.kind` says which."""
 
 
-async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_wait_s: float = 1.0) -> None:
+async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_timeout_s: float = 1.0) -> None:
     """Runs a stage on every partition it is assigned, until the bus is closed or other workers own the partitions.
 
     Args:
         batch: the most records of one step, unless the stage's spec says otherwise.
-        fetch_wait_s: how long one fetch waits for records.
+        fetch_timeout_s: how long one fetch waits for records.
 
     Raises:
         RiskwireError: the stage cannot continue. Of several failures a fatal one is raised and the others are logged.
@@ -36,10 +36,10 @@ async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_wait_s: float =
     async def serve(assignment: Assignment) -> None:
         if stage.spec.kind is StageKind.EFFECTS:
             effects = cast("EffectStage", stage)
-            await EffectLoop(effects, assignment, max_batch=max_batch, fetch_wait_s=fetch_wait_s).run()
+            await EffectLoop(effects, assignment, max_batch=max_batch, fetch_timeout_s=fetch_timeout_s).run()
         else:
             batches = cast("BatchStage", stage)
-            await BatchLoop(batches, assignment, max_batch=max_batch, fetch_wait_s=fetch_wait_s).run()
+            await BatchLoop(batches, assignment, max_batch=max_batch, fetch_timeout_s=fetch_timeout_s).run()
 
     failure: BaseException | None = None
     try:

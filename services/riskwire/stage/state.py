@@ -8,7 +8,7 @@ which drops changes that were taken and not committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
 
@@ -24,6 +24,7 @@ class KeyedState(Generic[V]):
         committed: the state of the last committed step.
         encode: converts a value to the bytes that the state holds.
         decode: converts such bytes to a value.
+        oldest_first: the age order of restored values; without it they come in the order of the committed state.
     """
 
     def __init__(
@@ -33,12 +34,16 @@ class KeyedState(Generic[V]):
         *,
         encode: Callable[[V], bytes],
         decode: Callable[[bytes], V],
+        oldest_first: Callable[[V], Any] | None = None,
     ) -> None:
         self._prefix = prefix
         self._encode = encode
-        self.entries: dict[str, V] = {
-            key.removeprefix(prefix): decode(value) for key, value in committed.items() if key.startswith(prefix)
-        }
+        restored = [
+            (key.removeprefix(prefix), decode(value)) for key, value in committed.items() if key.startswith(prefix)
+        ]
+        if oldest_first is not None:
+            restored.sort(key=lambda entry: (oldest_first(entry[1]), entry[0]))
+        self.entries: dict[str, V] = dict(restored)
         self._committed = set(self.entries)
         self._changed: dict[str, None] = {}
 
@@ -66,6 +71,10 @@ class KeyedState(Generic[V]):
     def touch(self, key: str) -> None:
         """Records that the value of a key was changed in place."""
         self._changed[key] = None
+
+    def move_to_end(self, key: str) -> None:
+        """Makes an entry the newest in the order of `entries`. The order is not part of the state."""
+        self.entries[key] = self.entries.pop(key)
 
     def delete(self, key: str) -> None:
         """Removes an entry. The removal of an entry that was never committed is not a change.

@@ -37,7 +37,7 @@ BAD = b"\x01"
 class Copy:
     """Copies articles to analyses, counting in its state; what a record asks for is made larger than may be."""
 
-    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy")
+    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy", "stage")
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
         return CopyTask(int(state.get("count", b"0")))

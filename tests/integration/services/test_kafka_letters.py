@@ -1,4 +1,4 @@
-"""Records of newer and of broken kinds on Kafka: what can be read passes, the rest is kept and can be put back."""
+"""Records that are newer or unreadable, on Kafka: dead letters are kept and replayed after a fix."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from riskwire.inference.linking import Linker
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
 from riskwire.inference.stage import InferStage
-from riskwire.pipeline import Topic
+from riskwire.pipeline import INFER, Topic
 from riskwire.records import Article, Mark, Record, Tick, content_id
 from riskwire.settings import Settings
 from riskwire.stage import BatchStage, Step, Task, run_stage
@@ -40,7 +40,7 @@ PARTITIONS = 2
 
 
 def article(name: str) -> Article:
-    """An article; the tiny bundle reads Globex and loss."""
+    """An article with the words that the tiny bundle knows: Globex and loss."""
     return Article(
         id=content_id(name),
         version=1,
@@ -54,13 +54,13 @@ def article(name: str) -> Article:
 
 
 def newer(record: Record, **fields: object) -> bytes:
-    """A record as a later riskwire writes it: a higher `v`, fields that we do not know."""
-    told = json.loads(record.to_bytes()) | {"v": 7, "mood": {"of": "the day"}, "seen_by": ["a", 1, None]} | fields
-    return json.dumps(told).encode()
+    """A record of a later version: with a higher `v` and unknown fields."""
+    changed = json.loads(record.to_bytes()) | {"v": 7, "mood": {"of": "the day"}, "seen_by": ["a", 1, None]} | fields
+    return json.dumps(changed).encode()
 
 
-class Cluster:
-    """One prefix of the broker: a bus, stages on it, and the command line."""
+class KafkaPipeline:
+    """A bus on one prefix of the broker, stages that run on it, and the environment of commands."""
 
     def __init__(self, url: str, prefix: str, tmp_path: Path, bundle: Path) -> None:
         self.prefix = prefix
@@ -76,7 +76,7 @@ class Cluster:
             RISKWIRE_BUS__URL=url, RISKWIRE_KAFKA__PREFIX=prefix, RISKWIRE_KAFKA__PARTITIONS=str(PARTITIONS)
         )
 
-    async def make(self) -> None:
+    async def create(self) -> None:
         await create_topics(self.settings.bus, self.settings.kafka)
 
     async def publish(self, *records: Outgoing) -> None:
@@ -87,7 +87,11 @@ class Cluster:
 
     @asynccontextmanager
     async def run(self, wrap=lambda stage: stage) -> AsyncIterator[None]:
-        """Run infer, alert and the sinks until everything is read."""
+        """Runs infer, alert and the sinks until they have read everything.
+
+        Args:
+            wrap: replaces the infer stage.
+        """
         bus = await KafkaBus.open(self.settings.bus, self.settings.kafka)
         engine = Engine(Bundle.load(self.settings.inference.bundle), self.settings.inference)
         with Store.open(self.settings) as store:
@@ -104,57 +108,61 @@ class Cluster:
                     await bus.close()
 
     def records(self, client: Mapping[str, str], topic: str) -> list[dict]:
-        return [json.loads(one.value) for one in committed_records(client, self.prefix + topic) if one.value]
+        return [json.loads(record.value) for record in committed_records(client, self.prefix + topic) if record.value]
 
 
 @pytest.fixture
-async def cluster(kafka_broker, request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) -> Cluster:
-    made = Cluster(kafka_broker.url, f"{request.node.name[:20]}-", tmp_path, tiny_bundle)
-    await made.make()
-    return made
+async def pipeline(kafka_broker, request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) -> KafkaPipeline:
+    pipeline = KafkaPipeline(kafka_broker.url, f"{request.node.name[5:25]}-", tmp_path, tiny_bundle)
+    await pipeline.create()
+    return pipeline
 
 
-async def test_records_of_a_newer_version_pass_through_infer_alert_and_sink(cluster: Cluster, kafka_broker) -> None:
+async def test_newer_records_pass_through_infer_alert_and_sink(pipeline: KafkaPipeline, kafka_broker) -> None:
     old, new = article("one"), article("two")
-    told = signal("three", target=VELDARA, at=NOON)
-    late = NOON + timedelta(minutes=10)
-    ticks = [broadcast(Topic.ARTICLES, newer(Tick(seen_at=late), brightness=3), PARTITIONS)]
+    newer_signal = signal("three", target=VELDARA, at=NOON)
+    evidence = json.loads(newer_signal.evidence.model_dump_json()) | {"x": 1}
+    tick = newer(Tick(seen_at=NOON + timedelta(minutes=10)), brightness=3)
     mark = Mark.model_validate({"from": 0, "seen_at": NOON})
-    await cluster.publish(
+    await pipeline.publish(
         Outgoing(Topic.ARTICLES, old.id, old.to_bytes()),
         Outgoing(Topic.ARTICLES, new.id, newer(new)),
-        Outgoing(
-            Topic.SIGNALS, told.target, newer(told, evidence=json.loads(told.evidence.model_dump_json()) | {"x": 1})
-        ),
+        Outgoing(Topic.SIGNALS, newer_signal.target, newer(newer_signal, evidence=evidence)),
         *broadcast(Topic.SIGNALS, newer(mark), PARTITIONS),
-        *(record for some in ticks for record in some),
+        *broadcast(Topic.ARTICLES, tick, PARTITIONS),
     )
-    async with cluster.run():
+    async with pipeline.run():
         pass
     client = kafka_broker.client
-    analyses = cluster.records(client, "analyses")
-    assert {one["article"]["id"]: one["status"] for one in analyses} == {old.id: "ok", new.id: "ok"}
-    by_article = {one["article"]["id"]: one for one in analyses}
-    assert by_article[old.id]["sentiment"] == by_article[new.id]["sentiment"], "the newer one is read as ours is"
-    assert VELDARA in {one["target"] for one in cluster.records(client, "trends")}, "alert took the newer signal"
-    assert cluster.records(client, "dead-letters") == []
-    with Store.open(cluster.settings, read_only=True) as store:
-        assert [row.title for row in store.stories(VELDARA)] == [told.title], "and so did the sink"
+    analyses = pipeline.records(client, "analyses")
+    by_article = {analysis["article"]["id"]: analysis for analysis in analyses}
+    assert {article_id: analysis["status"] for article_id, analysis in by_article.items()} == {
+        old.id: "ok",
+        new.id: "ok",
+    }
+    assert by_article[old.id]["sentiment"] == by_article[new.id]["sentiment"], (
+        "the newer article is read like the current one"
+    )
+    targets = {point["target"] for point in pipeline.records(client, "trends")}
+    assert VELDARA in targets, "alert has read the newer signal"
+    assert pipeline.records(client, "dead-letters") == []
+    with Store.open(pipeline.settings, read_only=True) as store:
+        assert [row.title for row in store.stories(VELDARA)] == [newer_signal.title], "and the sink has too"
 
 
-class Older:
-    """infer as it was before it learned of bulletins: it fails on them."""
+class OldInferStage:
+    """An infer stage of an older version, which fails on bulletins."""
 
-    name, topic = "infer", Topic.ARTICLES
+    spec = INFER
 
     def __init__(self, stage: InferStage) -> None:
         self._stage = stage
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
-        return OlderTask(self._stage.open(partition, state))
+        return OldInferTask(self._stage.open(partition, state))
 
 
-class OlderTask:
+class OldInferTask:
     def __init__(self, task: Task) -> None:
         self._task = task
 
@@ -164,48 +172,46 @@ class OlderTask:
         return await self._task.process(batch)
 
 
-async def test_what_cannot_be_read_waits_as_a_dead_letter_and_is_processed_once_when_put_back_after_a_mend(
-    cluster: Cluster, kafka_broker
-) -> None:
+async def test_dead_letters_replayed_after_a_fix_are_processed_once(pipeline: KafkaPipeline, kafka_broker) -> None:
     client = kafka_broker.client
-    bulletins = [article(f"b{n}") for n in range(6)]
-    plain = [article(f"p{n}") for n in range(6)]
-    await cluster.publish(
-        *(Outgoing(Topic.ARTICLES, one.id, newer(one, form="bulletin")) for one in bulletins),
-        *(Outgoing(Topic.ARTICLES, one.id, one.to_bytes()) for one in plain),
+    bulletins = [article(f"b{number}") for number in range(6)]
+    articles = [article(f"p{number}") for number in range(6)]
+    await pipeline.publish(
+        *(Outgoing(Topic.ARTICLES, bulletin.id, newer(bulletin, form="bulletin")) for bulletin in bulletins),
+        *(Outgoing(Topic.ARTICLES, published.id, published.to_bytes()) for published in articles),
         Outgoing(Topic.ARTICLES, "garbage", b"\xff\xfe{"),
     )
-    async with cluster.run(Older):
+    async with pipeline.run(OldInferStage):
         pass
-    assert {one["article"]["id"] for one in cluster.records(client, "analyses")} == {one.id for one in plain}
+    analysed = {analysis["article"]["id"] for analysis in pipeline.records(client, "analyses")}
+    assert analysed == {published.id for published in articles}
 
-    letters = await asyncio.to_thread(lines, "dead-letters", "list", "--stage", "infer", env=cluster.env)
+    letters = await asyncio.to_thread(lines, "dead-letters", "list", "--stage", "infer", env=pipeline.env)
     assert len(letters) == 7
     assert Counter(letter["error"].partition(":")[0] for letter in letters) == {"KeyError": 6, "SchemaError": 1}
-    assert {letter["key"] for letter in letters} == {*(one.id for one in bulletins), "garbage"}
+    assert {letter["key"] for letter in letters} == {*(bulletin.id for bulletin in bulletins), "garbage"}
     (garbage,) = (letter for letter in letters if letter["key"] == "garbage")
-    shown = await asyncio.to_thread(riskwire, "dead-letters", "show", garbage["from"], env=cluster.env)
-    assert "\\xff\\xfe{" in shown.stdout, "what is no text is shown with escapes; --json has it as base64"
+    shown = await asyncio.to_thread(riskwire, "dead-letters", "show", garbage["from"], env=pipeline.env)
+    assert "\\xff\\xfe{" in shown.stdout, "bytes that are not text are escaped; --json shows base64"
 
-    with ThreadPoolExecutor(2) as pool:  # two people at once
-        asked = [pool.submit(riskwire, "dead-letters", "replay", "--all", env=cluster.env) for _ in range(2)]
-        done = [await asyncio.to_thread(one.result) for one in asked]
-    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
-    assert [not_of_a_contest(one.stderr) for one in done] == [[], []]
-    assert sum(int(one.stdout.splitlines()[-1].split()[0]) for one in done) == 7, "each was put back by one of them"
-    again = await asyncio.to_thread(riskwire, "dead-letters", "replay", "--all", env=cluster.env)
-    assert "0 replayed, 7 had been before" in again.stdout
+    with ThreadPoolExecutor(2) as pool:  # two users at the same time
+        running = [pool.submit(riskwire, "dead-letters", "replay", "--all", env=pipeline.env) for _ in range(2)]
+        replays = [await asyncio.to_thread(replay.result) for replay in running]
+    assert [replay.returncode for replay in replays] == [0, 0], [replay.stderr for replay in replays]
+    assert [not_of_a_contest(replay.stderr) for replay in replays] == [[], []]
+    counts = [int(replay.stdout.splitlines()[-1].split()[0]) for replay in replays]
+    assert sum(counts) == 7, "each record is put back by one of the two"
+    again = await asyncio.to_thread(riskwire, "dead-letters", "replay", "--all", env=pipeline.env)
+    assert "0 replayed, 7 replayed before" in again.stdout
 
-    places = Counter(
-        (one.partition, one.key) for one in committed_records(client, f"{cluster.prefix}articles") if one.key
-    )
-    assert {places[place] for place in places if place[1] in {one.id.encode() for one in bulletins}} == {2}, (
-        "back on the partition it came from, with its key"
-    )
-    async with cluster.run():
+    records = committed_records(client, f"{pipeline.prefix}articles")
+    keys = {bulletin.id.encode() for bulletin in bulletins}
+    copies = Counter((record.partition, record.key) for record in records if record.key in keys)
+    assert set(copies.values()) == {2}, "each is put back onto its partition, with its key"
+    async with pipeline.run():
         pass
-    read = Counter(one["article"]["id"] for one in cluster.records(client, "analyses"))
-    assert read == Counter(one.id for one in [*plain, *bulletins]), "each once"
-    assert len(cluster.records(client, "dead-letters")) == 8, "what still cannot be read is a dead letter anew"
-    with Store.open(cluster.settings, read_only=True) as store:
+    analysed = Counter(analysis["article"]["id"] for analysis in pipeline.records(client, "analyses"))
+    assert analysed == Counter(published.id for published in [*articles, *bulletins]), "each article once"
+    assert len(pipeline.records(client, "dead-letters")) == 8, "the unreadable record is a dead letter again"
+    with Store.open(pipeline.settings, read_only=True) as store:
         assert store.counts().dead_letters == 8

@@ -11,7 +11,7 @@ from broker import Broker
 from cli import lines, riskwire
 from fictional import alert
 from services_on_kafka import PATIENCE_S, ended, on_kafka, publish, running, until
-from webhooks import Receiver, receiving
+from webhooks import WebhookServer, running_webhook_server
 
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import wait_until_drained
@@ -25,27 +25,28 @@ pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 
 @pytest.fixture
-def receiver():
-    with receiving() as receiver:
-        yield receiver
+def webhooks():
+    with running_webhook_server() as server:
+        yield server
 
 
-def notifying(broker: Broker, prefix: str, receiver: Receiver, **notify: object) -> dict[str, str]:
+def notify_environment(broker: Broker, prefix: str, webhooks: WebhookServer, **notify: object) -> dict[str, str]:
+    """Creates the topics, and returns the environment of a notify service that delivers to a server."""
     env = on_kafka(broker, prefix, partitions=2, session_timeout_s=2)
     assert riskwire("topics", "create", env=env).returncode == 0
-    env["RISKWIRE_NOTIFY__WEBHOOKS"] = f'["{receiver.url}"]'
+    env["RISKWIRE_NOTIFY__WEBHOOKS"] = f'["{webhooks.url}"]'
     return env | {f"RISKWIRE_NOTIFY__{key.upper()}": str(value) for key, value in notify.items()}
 
 
-def fired(broker: Broker, prefix: str, *ids: str) -> list[Alert]:
-    """Alerts of now, on their topic."""
-    records = [alert(id=one, target=f"entity:{one}", at=datetime.now(UTC)) for one in ids]
-    sent = [Outgoing(Topic.ALERTS, record.target, record.to_bytes()) for record in records]
-    publish(broker, KafkaSettings(prefix=prefix, partitions=2), sent)
-    return [Alert.model_validate_json(one.value) for one in sent]
+def publish_alerts(broker: Broker, prefix: str, *ids: str) -> list[Alert]:
+    """Publishes alerts of the present, and returns them as their readers decode them."""
+    alerts = [alert(id=alert_id, target=f"entity:{alert_id}", at=datetime.now(UTC)) for alert_id in ids]
+    outgoing = [Outgoing(Topic.ALERTS, record.target, record.to_bytes()) for record in alerts]
+    publish(broker, KafkaSettings(prefix=prefix, partitions=2), outgoing)
+    return [Alert.model_validate_json(record.value) for record in outgoing]
 
 
-def until_read(broker: Broker, prefix: str) -> None:
+def wait_until_read(broker: Broker, prefix: str) -> None:
     async def wait() -> None:
         bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings(prefix=prefix, partitions=2))
         try:
@@ -57,61 +58,64 @@ def until_read(broker: Broker, prefix: str) -> None:
     asyncio.run(wait())
 
 
-def test_an_alert_whose_delivery_was_cut_by_a_kill_comes_again_with_the_same_key(
-    kafka_broker: Broker, receiver: Receiver, tmp_path: Path
+def test_a_delivery_interrupted_by_a_kill_is_repeated_with_the_same_idempotency_key(
+    kafka_broker: Broker, webhooks: WebhookServer, tmp_path: Path
 ) -> None:
-    env = notifying(kafka_broker, "notify-", receiver, timeout_s=60)
-    receiver.open.clear()
+    env = notify_environment(kafka_broker, "notify-", webhooks, timeout_s=60)
+    webhooks.open.clear()
     with running("notify", env, tmp_path / "first.log") as first:
-        records = fired(kafka_broker, "notify-", "aa", "bb")
+        records = publish_alerts(kafka_broker, "notify-", "aa", "bb")
         keys = {idempotency_key(record) for record in records}
-        cut = receiver.until(bool)
+        interrupted = webhooks.wait_until(bool)
         first.process.kill()
-    assert cut[0].key in keys
-    receiver.open.set()
+    assert interrupted[0].key in keys
+    webhooks.open.set()
     with running("notify", env, tmp_path / "second.log") as second:
-        after = receiver.until(lambda got: {one.key for one in got[len(cut) :]} == keys)
-        until_read(kafka_broker, "notify-")
+        requests = webhooks.wait_until(
+            lambda requests: {request.key for request in requests[len(interrupted) :]} == keys
+        )
+        wait_until_read(kafka_broker, "notify-")
         second.until_ready()
         second.process.terminate()
         assert ended(second.process) == 0
     bodies = {record.to_bytes() for record in records}
-    assert {one.body for one in after} == bodies, "what is sent is the record, byte for byte, each time"
-    count = len(receiver.got)
+    assert {request.body for request in requests} == bodies, "every request contains the unchanged record"
+    count = len(webhooks.requests)
     with running("notify", env, tmp_path / "third.log"):
-        (more,) = fired(kafka_broker, "notify-", "cc")
-        receiver.until(lambda got: idempotency_key(more) in {one.key for one in got})
-        until_read(kafka_broker, "notify-")
-    assert [one.key for one in receiver.got[count:]] == [idempotency_key(more)], "what has arrived is not sent again"
+        (third,) = publish_alerts(kafka_broker, "notify-", "cc")
+        webhooks.wait_until(lambda requests: idempotency_key(third) in {request.key for request in requests})
+        wait_until_read(kafka_broker, "notify-")
+    keys_after_restart = [request.key for request in webhooks.requests[count:]]
+    assert keys_after_restart == [idempotency_key(third)], "deliveries that arrived are not repeated"
 
 
-def test_a_notification_that_was_given_up_is_a_dead_letter_and_replay_delivers_it_once(
-    kafka_broker: Broker, receiver: Receiver, tmp_path: Path
+def test_a_notification_that_was_given_up_is_delivered_once_by_a_replay_of_its_dead_letter(
+    kafka_broker: Broker, webhooks: WebhookServer, tmp_path: Path
 ) -> None:
-    env = notifying(kafka_broker, "given-up-", receiver, attempts=1)
-    receiver.status = 500
+    env = notify_environment(kafka_broker, "given-up-", webhooks, attempts=1)
+    webhooks.status = 500
     with running("notify", env, tmp_path / "notify.log") as service:
-        (record,) = fired(kafka_broker, "given-up-", "aa")
-        receiver.until(lambda got: len(got) == 1)
-        until_read(kafka_broker, "given-up-")
+        (record,) = publish_alerts(kafka_broker, "given-up-", "aa")
+        webhooks.wait_until(lambda requests: len(requests) == 1)
+        wait_until_read(kafka_broker, "given-up-")
         service.until_ready()
         until(lambda: bool(lines("dead-letters", "list", env=env)), why=service.said)
     (letter,) = lines("dead-letters", "list", env=env)
     assert "answered 500" in letter["error"]
-    assert "secret" not in str(letter), "whom it was owed to is told without the address"
+    assert "secret" not in str(letter), "the receiver is named without its URL"
 
-    still = riskwire("dead-letters", "replay", "--all", env=env)
-    assert still.returncode == 1
-    assert f"{letter['place']} not replayed" in still.stderr
-    elsewhere = riskwire("dead-letters", "replay", "--all", env=env | {"RISKWIRE_NOTIFY__WEBHOOKS": "[]"})
-    assert elsewhere.returncode == 1
-    assert "the receiver it was owed to is not in the settings" in elsewhere.stderr
+    failed = riskwire("dead-letters", "replay", "--all", env=env)
+    assert failed.returncode == 1
+    assert f"{letter['place']} not replayed" in failed.stderr
+    without_receiver = riskwire("dead-letters", "replay", "--all", env=env | {"RISKWIRE_NOTIFY__WEBHOOKS": "[]"})
+    assert without_receiver.returncode == 1
+    assert "its receiver is not in the settings" in without_receiver.stderr
 
-    receiver.status = 200
-    tries = len(receiver.got)
-    for said in ("delivered", "had been replayed before"):
-        done = riskwire("dead-letters", "replay", letter["place"], env=env)
-        assert done.returncode == 0, done.stderr
-        assert f"{letter['place']} {said}" in done.stdout
-    (arrived,) = receiver.got[tries:]
-    assert (arrived.key, arrived.body) == (idempotency_key(record), record.to_bytes())
+    webhooks.status = 200
+    requests_before = len(webhooks.requests)
+    for outcome in ("delivered", "was replayed before"):
+        replay = riskwire("dead-letters", "replay", letter["place"], env=env)
+        assert replay.returncode == 0, replay.stderr
+        assert f"{letter['place']} {outcome}" in replay.stdout
+    (request,) = webhooks.requests[requests_before:]
+    assert (request.key, request.body) == (idempotency_key(record), record.to_bytes())

@@ -1,4 +1,4 @@
-"""What the tests of dead letters share: a bus of their own, settings that lead to it, and letters on it."""
+"""A bus, settings that lead to it, and a way to publish dead letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from riskwire.settings import BusSettings, Settings
 
 @pytest.fixture
 async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
-    """An embedded bus without a record."""
+    """An empty embedded bus."""
     bus = await EmbeddedBus.open(tmp_path, BusSettings())
     yield bus
     await bus.close()
@@ -24,16 +24,18 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Those with which a command opens that bus."""
+    """The settings with which a command opens this bus."""
     return Settings(data=tmp_path)
 
 
 @pytest.fixture
-def post(bus: Bus) -> Callable[[Iterable[DeadLetter]], Awaitable[None]]:
-    """Puts letters onto the first partition, in one step."""
+def publish(bus: Bus) -> Callable[[Iterable[DeadLetter]], Awaitable[None]]:
+    """Publishes dead letters on the first partition, in one step."""
 
-    async def posted(letters: Iterable[DeadLetter]) -> None:
+    async def publish_letters(letters: Iterable[DeadLetter]) -> None:
         async with bus.publisher("stage") as publisher:
-            await publisher.publish([Outgoing(Topic.DEAD_LETTERS, None, one.to_bytes(), 0) for one in letters], {})
+            await publisher.publish(
+                [Outgoing(Topic.DEAD_LETTERS, None, letter.to_bytes(), 0) for letter in letters], {}
+            )
 
-    return posted
+    return publish_letters

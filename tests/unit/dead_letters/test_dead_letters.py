@@ -1,10 +1,9 @@
-"""Dead letters are found without reading all of them, and go back where they came from, each once."""
+"""Dead letters are found without reading all of them, and their records are put back once each."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,12 +11,19 @@ from pathlib import Path
 
 import pytest
 from fictional import alert
-from webhooks import receiving
+from webhooks import running_webhook_server
 
 from riskwire.bus import Bus, Message, Outgoing
-from riskwire.cli import dead_letters
-from riskwire.cli.dead_letters import replay_letters, show, show_list
-from riskwire.dead_letters.letters import Letter, every, find, newest, overtaken, replay, replays, why_not
+from riskwire.cli.dead_letters import list_dead_letters, replay_dead_letters, show_dead_letter
+from riskwire.dead_letters.reading import (
+    StoredDeadLetter,
+    all_dead_letters,
+    find_dead_letter,
+    newer_records,
+    newest_dead_letters,
+)
+from riskwire.dead_letters.replay import PUBLISHER, decide_replay, replay_obstacle, replay_times
+from riskwire.dead_letters.replayer import Replayer
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.notify import NotifyStage
 from riskwire.pipeline import Topic
@@ -26,134 +32,152 @@ from riskwire.settings import Settings
 from riskwire.stage import dead_letter
 from riskwire.store import Store
 
-Post = Callable[[Iterable[DeadLetter]], Awaitable[None]]
+Publish = Callable[[Iterable[DeadLetter]], Awaitable[None]]
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PARTITIONS = {str(topic): 2 for topic in Topic}
 
 
-def said(**fields: object) -> DeadLetter:
-    plain = {"stage": "infer", "topic": "articles", "partition": 1, "offset": 7, "key": "k", "at": NOW}
-    return DeadLetter.model_validate(plain | {"error": "SchemaError: no", "record": "{}"} | fields)
+def letter(**fields: object) -> DeadLetter:
+    defaults = {"stage": "infer", "topic": "articles", "partition": 1, "offset": 7, "key": "k", "at": NOW}
+    return DeadLetter.model_validate(defaults | {"error": "SchemaError: no", "record": "{}"} | fields)
 
 
-def letter(at: int = 3, on: int = 0, **fields: object) -> Letter:
-    return Letter(on, at, said(**fields))
+def stored_letter(stored_offset: int = 3, stored_partition: int = 0, **fields: object) -> StoredDeadLetter:
+    return StoredDeadLetter(stored_partition, stored_offset, letter(**fields))
 
 
-async def everything_on(bus: Bus, topic: Topic) -> list[Message]:
-    return [m for p in range(bus.partitions(topic)) for m in await bus.read(topic, p, 0, 1_000)]
+async def messages_of(bus: Bus, topic: Topic) -> list[Message]:
+    return [
+        message for partition in range(bus.partitions(topic)) for message in await bus.read(topic, partition, 0, 1_000)
+    ]
 
 
-class Counting:
-    """A bus that counts what is read of it."""
+async def replay_one(settings: Settings, place: str, *, again: bool = False) -> int:
+    return await replay_dead_letters(settings, place, every=False, stage=None, again=again)
+
+
+async def replay_all(settings: Settings, *, stage: str | None = None, again: bool = False) -> int:
+    return await replay_dead_letters(settings, None, every=True, stage=stage, again=again)
+
+
+class CountingBus:
+    """A bus that counts the records and states read from it."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.read_records = 0
-        self.read_notes = 0
+        self.records_read = 0
+        self.states_read = 0
 
     def __getattr__(self, name: str):
         return getattr(self.bus, name)
 
-    async def read(self, *where):
-        messages = await self.bus.read(*where)
-        self.read_records += len(messages)
+    async def read(self, *args):
+        messages = await self.bus.read(*args)
+        self.records_read += len(messages)
         return messages
 
     async def publisher_state(self, name):
-        self.read_notes += 1
+        self.states_read += 1
         return await self.bus.publisher_state(name)
 
 
-async def test_the_newest_are_found_without_reading_all(bus: Bus, post: Post) -> None:
-    await post([said(offset=n) for n in range(3_000)])
-    counting = Counting(bus)
-    found = await newest(counting, 4)
-    assert [one.said.offset for one in found] == [2996, 2997, 2998, 2999]
-    assert counting.read_records < 100
+async def test_the_newest_dead_letters_are_found_without_reading_all(bus: Bus, publish: Publish) -> None:
+    await publish([letter(offset=offset) for offset in range(3_000)])
+    counting = CountingBus(bus)
+    newest = await newest_dead_letters(counting, 4)
+    assert [stored.letter.offset for stored in newest] == [2996, 2997, 2998, 2999]
+    assert counting.records_read < 100
 
 
-async def test_those_of_a_stage_are_found_however_far_back_they_are(bus: Bus, post: Post) -> None:
-    await post([said(stage="alert", offset=1), *(said(offset=n) for n in range(500))])
-    found = await newest(bus, 20, lambda one: one.said.stage == "alert")
-    assert [one.place for one in found] == ["0"]
+async def test_the_dead_letters_of_a_stage_are_found_far_back(bus: Bus, publish: Publish) -> None:
+    await publish([letter(stage="alert", offset=1), *(letter(offset=offset) for offset in range(500))])
+    found = await newest_dead_letters(bus, 20, lambda stored: stored.letter.stage == "alert")
+    assert [stored.place for stored in found] == ["0"]
 
 
-async def test_a_letter_is_found_by_its_place_or_by_where_its_record_came_from(bus: Bus, post: Post) -> None:
-    await post([said(offset=1), said(offset=2), said(offset=2, error="the second time")])
+async def test_a_dead_letter_is_found_by_its_place_or_by_the_source_of_its_record(bus: Bus, publish: Publish) -> None:
+    await publish([letter(offset=1), letter(offset=2), letter(offset=2, error="the second time")])
     for place in ("1", "0@1", "dead-letters[0]@1", " 1 "):
-        assert (await find(bus, place)).said.error == "SchemaError: no"
-    assert (await find(bus, "articles[1]@2")).said.error == "the second time"
-    for place, why in {
-        "9": "no dead letter is there",
-        "7@0": "no dead letter is there",
-        "9999999999999999999": "no dead letter is there",
+        assert (await find_dead_letter(bus, place)).letter.error == "SchemaError: no"
+    assert (await find_dead_letter(bus, "articles[1]@2")).letter.error == "the second time"
+    for place, message in {
+        "9": "there is no dead letter",
+        "7@0": "there is no dead letter",
+        "9999999999999999999": "there is no dead letter",
         "9" * 5_000: "not the place",
         f"{'9' * 5_000}@1": "not the place",
         f"articles[{'9' * 5_000}]@1": "not the place",
         f"articles[1]@{'9' * 5_000}": "not the place",
-        "articles[1]@99": "no dead letter is there",
+        "articles[1]@99": "there is no dead letter",
         "nonsense": "not the place",
         "-1": "not the place",
     }.items():
-        with pytest.raises(SettingsError, match=why):
-            await find(bus, place)
+        with pytest.raises(SettingsError, match=message):
+            await find_dead_letter(bus, place)
 
 
-async def test_what_is_no_dead_letter_is_left_out(bus: Bus, post: Post) -> None:
-    async with bus.publisher("vandal") as publisher:
+async def test_records_that_are_not_dead_letters_are_left_out(bus: Bus, publish: Publish) -> None:
+    async with bus.publisher("other") as publisher:
         await publisher.publish([Outgoing(Topic.DEAD_LETTERS, None, b"\xff{", 0)], {})
-    await post([said()])
-    assert [one.place for one in await newest(bus, 5)] == ["1"]
-    assert [one.place async for some in every(bus) for one in some] == ["1"]
-
-
-@pytest.mark.parametrize("value", [b'{"half": ', "Zürich \u2028 \x00".encode(), b"\xff\xfe not text", b""])
-async def test_a_record_goes_back_as_it_was_read_with_its_key_once(bus: Bus, settings: Settings, value: bytes) -> None:
-    source = Message("articles", 1, 7, "the-key", value)
-    async with bus.publisher("stage") as publisher:
-        await publisher.publish([dead_letter("infer", source, SchemaError("no"))], {})
-    (place,) = [one.place for one in await newest(bus, 1)]
-    assert await replay_letters(settings, place, everything=False, stage=None, again=False) == 0
-    assert await replay_letters(settings, place, everything=False, stage=None, again=False) == 0
-    (back,) = await everything_on(bus, Topic.ARTICLES)
-    assert (back.partition, back.key, back.value) == (1, "the-key", value)
-    assert await replay_letters(settings, place, everything=False, stage=None, again=True) == 0
-    assert len(await everything_on(bus, Topic.ARTICLES)) == 2
-
-
-async def test_all_of_a_stage_go_back_in_order_and_the_others_stay(
-    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await post([said(offset=n, record=str(n), stage="infer" if n % 2 else "alert") for n in range(300)])
-    assert await replay_letters(settings, None, everything=True, stage="infer", again=False) == 0
-    assert [m.value for m in await everything_on(bus, Topic.ARTICLES)] == [b"%d" % n for n in range(1, 300, 2)]
-    assert "150 replayed, 0 had been before" in capsys.readouterr().out
-    assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 0
-    assert "150 replayed, 150 had been before" in capsys.readouterr().out
-    assert Counter(m.value for m in await everything_on(bus, Topic.ARTICLES)).most_common(1)[0][1] == 1
-
-
-async def test_one_that_cannot_be_put_back_says_why_and_the_others_go(
-    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await post([said(topic="archive:old.jsonl", stage="replay"), said(cut=True), said(record="good")])
-    assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 1
-    told = capsys.readouterr()
-    assert "0 not replayed: it is line 7 of an archive" in told.err
-    assert "1 not replayed: its record was too large" in told.err
-    assert [m.value for m in await everything_on(bus, Topic.ARTICLES)] == [b"good"]
-
-
-async def test_one_letter_or_all_must_be_said(settings: Settings, bus: Bus) -> None:
-    for place, everything, stage in [(None, False, None), ("1", True, None), ("1", False, "infer")]:
-        with pytest.raises(SettingsError, match="--all"):
-            await replay_letters(settings, place, everything=everything, stage=stage, again=False)
+    await publish([letter()])
+    assert [stored.place for stored in await newest_dead_letters(bus, 5)] == ["1"]
+    assert [stored.place async for chunk in all_dead_letters(bus) for stored in chunk] == ["1"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "why"),
+    "value",
+    [b'{"half": ', "Zürich \u2028 \x00".encode(), b"\xff\xfe not text", b""],
+    ids=["half a record", "unusual text", "not text", "empty"],
+)
+async def test_a_record_is_put_back_unchanged_with_its_key_and_once(bus: Bus, settings: Settings, value: bytes) -> None:
+    source = Message("articles", 1, 7, "the-key", value)
+    async with bus.publisher("stage") as publisher:
+        await publisher.publish([dead_letter("infer", source, SchemaError("no"))], {})
+    (place,) = [stored.place for stored in await newest_dead_letters(bus, 1)]
+    assert await replay_one(settings, place) == 0
+    assert await replay_one(settings, place) == 0
+    (message,) = await messages_of(bus, Topic.ARTICLES)
+    assert (message.partition, message.key, message.value) == (1, "the-key", value)
+    assert await replay_one(settings, place, again=True) == 0
+    assert len(await messages_of(bus, Topic.ARTICLES)) == 2
+
+
+async def test_the_dead_letters_of_one_stage_are_replayed_in_order(
+    bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await publish(
+        [letter(offset=offset, record=str(offset), stage="infer" if offset % 2 else "alert") for offset in range(300)]
+    )
+    assert await replay_all(settings, stage="infer") == 0
+    values = [message.value for message in await messages_of(bus, Topic.ARTICLES)]
+    assert values == [b"%d" % offset for offset in range(1, 300, 2)]
+    assert "150 replayed, 0 replayed before" in capsys.readouterr().out
+    assert await replay_all(settings) == 0
+    assert "150 replayed, 150 replayed before" in capsys.readouterr().out
+    values = [message.value for message in await messages_of(bus, Topic.ARTICLES)]
+    assert len(values) == len(set(values)) == 300
+
+
+async def test_a_dead_letter_that_cannot_be_replayed_names_the_obstacle_and_the_others_are_replayed(
+    bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await publish([letter(topic="archive:old.jsonl", stage="replay"), letter(cut=True), letter(record="good")])
+    assert await replay_all(settings) == 1
+    output = capsys.readouterr()
+    assert "0 not replayed: it is line 7 of an archive" in output.err
+    assert "1 not replayed: its record was too large" in output.err
+    assert [message.value for message in await messages_of(bus, Topic.ARTICLES)] == [b"good"]
+
+
+async def test_replay_requires_a_place_or_all(settings: Settings, bus: Bus) -> None:
+    for place, every, stage in [(None, False, None), ("1", True, None), ("1", False, "infer")]:
+        with pytest.raises(SettingsError, match="--all"):
+            await replay_dead_letters(settings, place, every=every, stage=stage, again=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "obstacle"),
     [
         ({}, None),
         ({"encoding": "base64", "record": base64.b64encode(b"\xff").decode()}, None),
@@ -165,7 +189,7 @@ async def test_one_letter_or_all_must_be_said(settings: Settings, bus: Bus) -> N
         ({"partition": 2}, "partitions 0 to 1 now, and it came from 2"),
         ({"cut": True}, "too large"),
         ({"encoding": "base64", "record": "%%%"}, "base64"),
-        ({"topic": "alerts", "stage": "notify", "error": "TryError: gone"}, "does not say to whom"),
+        ({"topic": "alerts", "stage": "notify", "error": "AttemptError: gone"}, "does not name its receiver"),
         ({"topic": "alerts", "stage": "notify", "error": "SchemaError: at: Field required"}, None),
         ({"topic": "alerts", "stage": "notify", "error": "TooLargeError: a record of 9 bytes"}, None),
         ({"topic": "feed:bbc", "stage": "ingest"}, "not an article"),
@@ -174,153 +198,158 @@ async def test_one_letter_or_all_must_be_said(settings: Settings, bus: Bus) -> N
         ({"topic": "feed:bbc", "stage": "alert"}, "no topic feed:bbc"),
     ],
 )
-def test_what_keeps_a_letter_from_being_put_back(fields: dict, why: str | None) -> None:
-    told = why_not(letter(**fields), PARTITIONS)
-    assert (told is None) == (why is None)
-    if why is not None:
-        assert why in (told or "")
+def test_the_obstacle_to_a_replay_is_named(fields: dict, obstacle: str | None) -> None:
+    actual = replay_obstacle(stored_letter(**fields), PARTITIONS)
+    assert (actual is None) == (obstacle is None)
+    assert (obstacle or "") in (actual or "")
 
 
-async def test_an_old_word_on_a_topic_of_last_words_is_not_put_back_over_a_newer_one(bus: Bus) -> None:
+async def test_a_record_of_a_compacted_topic_is_not_put_back_over_a_newer_one(bus: Bus) -> None:
     async with bus.publisher("feeds") as publisher:
         for value in (b"old", b"new"):
             await publisher.publish([Outgoing(Topic.FEEDS, "bbc", value, 0)], {})
-    old = Letter(0, 3, said(topic="feeds", partition=0, offset=0, key="bbc", stage="ingest", record="old"))
-    new = Letter(0, 4, old.said.model_copy(update={"offset": 1, "record": "new"}))
-    newer = await overtaken(bus, [old, new])
+    old = stored_letter(3, topic="feeds", partition=0, offset=0, key="bbc", stage="ingest", record="old")
+    new = StoredDeadLetter(0, 4, old.letter.model_copy(update={"offset": 1, "record": "new"}))
+    newer = await newer_records(bus, [old, new])
     assert newer == {"3": "feeds[0]@1"}
-    decided = replay([old, new], {}, PARTITIONS, newer, NOW)
-    assert decided.done == (new,)
-    assert "a newer record of bbc has come since, feeds[0]@1" in decided.refused[0][1]
-    assert replay([old], {}, PARTITIONS, newer, NOW, again=True).done == (old,)
+    replay = decide_replay([old, new], {}, PARTITIONS, newer, NOW)
+    assert replay.replayed == (new,)
+    assert "there is a newer record of bbc, feeds[0]@1" in replay.refused[0][1]
+    assert decide_replay([old], {}, PARTITIONS, newer, NOW, again=True).replayed == (old,)
 
 
-def test_a_record_of_which_two_groups_have_a_letter_goes_back_once() -> None:
-    twins = [letter(3, topic="commands", partition=0, stage=stage) for stage in ("watchlist", "history")]
-    twins[1] = Letter(0, 4, twins[1].said)
-    at_once = replay(twins, {}, PARTITIONS, {}, NOW)
-    assert (at_once.done, at_once.before) == ((twins[0],), (twins[1],))
-    state = {key: value for key, value in at_once.state.items() if value is not None}
-    assert replay([twins[1]], state, PARTITIONS, {}, NOW).before == (twins[1],)
-    assert len(replay(twins, state, PARTITIONS, {}, NOW, again=True).results) == 1
+def test_a_record_with_dead_letters_of_two_groups_is_put_back_once() -> None:
+    twins = [stored_letter(3, topic="commands", partition=0, stage=stage) for stage in ("watchlist", "history")]
+    twins[1] = StoredDeadLetter(0, 4, twins[1].letter)
+    replay = decide_replay(twins, {}, PARTITIONS, {}, NOW)
+    assert (replay.replayed, replay.replayed_before) == ((twins[0],), (twins[1],))
+    state = {key: value for key, value in replay.state.items() if value is not None}
+    assert decide_replay([twins[1]], state, PARTITIONS, {}, NOW).replayed_before == (twins[1],)
+    assert len(decide_replay(twins, state, PARTITIONS, {}, NOW, again=True).results) == 1
 
 
-async def test_what_the_store_missed_is_written_to_it_and_told_to_no_other_reader(
-    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str]
+async def test_a_record_that_the_store_missed_is_written_to_it_and_not_published_again(
+    bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = alert()
-    missed = said(
+    missed = letter(
         stage="sink-alerts", topic="alerts", record=record.to_bytes().decode(), error="OperationalError: locked"
     )
-    await post([missed, said(stage="sink-alerts", topic="alerts", record="{}")])
-    assert await replay_letters(settings, "0", everything=False, stage=None, again=False) == 1
+    await publish([missed, letter(stage="sink-alerts", topic="alerts", record="{}")])
+    assert await replay_one(settings, "0") == 1
     assert "0 not replayed" in capsys.readouterr().err
-    assert not (settings.data / "store.sqlite").exists(), "a store that is not there is not made"
+    assert not (settings.data / "store.sqlite").exists(), "no empty store is created"
 
     Store.open(settings).close()
-    assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 1
-    told = capsys.readouterr()
-    assert "0 written to the store" in told.out
-    assert "1 not replayed: SchemaError" in told.err
+    assert await replay_all(settings) == 1
+    output = capsys.readouterr()
+    assert "0 written to the store" in output.out
+    assert "1 not replayed: SchemaError" in output.err
     with Store.open(settings, read_only=True) as store:
         assert [row.id for row in store.alerts()] == [record.id]
-    assert await everything_on(bus, Topic.ALERTS) == []
+    assert await messages_of(bus, Topic.ALERTS) == []
 
 
-def test_notes_on_letters_that_are_gone_are_dropped() -> None:
-    done = replay([letter(3, offset=1), letter(8, on=1, offset=2)], {}, PARTITIONS, {}, NOW)
-    state = {key: value for key, value in done.state.items() if value is not None}
-    assert set(replays(state)) == {"3", "1@8"}
-    later = replay([letter(9, offset=3)], state, PARTITIONS, {}, NOW, begin=(5, 8))
+def test_the_replay_times_of_deleted_dead_letters_are_dropped() -> None:
+    replay = decide_replay([stored_letter(3, offset=1), stored_letter(8, 1, offset=2)], {}, PARTITIONS, {}, NOW)
+    state = {key: value for key, value in replay.state.items() if value is not None}
+    assert set(replay_times(state)) == {"3", "1@8"}
+    later = decide_replay([stored_letter(9, offset=3)], state, PARTITIONS, {}, NOW, first_offsets=(5, 8))
     assert later.state == {"replayed:3": None, "replayed:9": later.state["replayed:9"]}
 
 
-@pytest.mark.parametrize("read", ['{"a":1,"a":2,"n":1e999,\n"big":1234567890123456789012.0}', "{ \x1b[2J"])
-async def test_a_record_is_shown_as_it_was_read(
-    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str], read: str
+@pytest.mark.parametrize("record", ['{"a":1,"a":2,"n":1e999,\n"big":1234567890123456789012.0}', "{ \x1b[2J"])
+async def test_a_record_is_shown_unchanged_but_for_control_characters(
+    bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str], record: str
 ) -> None:
-    await post([said(record=read)])
-    assert await show(settings, "0", json=False) == 0
-    assert capsys.readouterr().out.endswith("\n\n" + read.replace("\x1b", r"\x1b") + "\n")
+    await publish([letter(record=record)])
+    assert await show_dead_letter(settings, "0", json=False) == 0
+    assert capsys.readouterr().out.endswith("\n\n" + record.replace("\x1b", r"\x1b") + "\n")
 
 
-async def test_the_place_that_show_takes_is_never_cut(
-    bus: Bus, post: Post, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+async def test_places_are_never_cut_in_the_list(
+    bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     error = "SchemaError: analyses[3]@1234567: at: Field required (and 12 more) " + "x" * 300
-    long = said(stage="sink-analyses", topic="analyses", partition=3, offset=123_456_789_012, error=error)
-    await post([long] * 1_001)
-    assert await show_list(settings, None, 2, json=False) == 0
-    told = capsys.readouterr().out
-    assert [line.split()[0] for line in told.splitlines() if line.startswith(("9", "1"))] == ["999", "1000"]
-    await show_list(settings, "\\[/x]", 2, json=False)
+    long = letter(stage="sink-analyses", topic="analyses", partition=3, offset=123_456_789_012, error=error)
+    await publish([long] * 1_001)
+    assert await list_dead_letters(settings, None, 2, json=False) == 0
+    output = capsys.readouterr().out
+    assert [line.split()[0] for line in output.splitlines() if line.startswith(("9", "1"))] == ["999", "1000"]
+    await list_dead_letters(settings, "\\[/x]", 2, json=False)
     assert capsys.readouterr().out == "No dead letters of \\[/x].\n"
 
 
-@pytest.mark.parametrize(("place", "again", "sent"), [(None, False, 1), (None, True, 2), ("0", False, 1)])
-async def test_of_several_letters_only_young_notifications_are_sent_unless_it_is_asked_for(
+@pytest.mark.parametrize(
+    ("place", "again", "delivered"),
+    [(None, False, 1), (None, True, 2), ("0", False, 1)],
+    ids=["all", "all again", "one place"],
+)
+async def test_old_notifications_are_delivered_only_on_explicit_request(
     bus: Bus,
-    post: Post,
+    publish: Publish,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     place: str | None,
     again: bool,
-    sent: int,
+    delivered: int,
 ) -> None:
     now = datetime.now(UTC)
-    with receiving() as receiver:
+    with running_webhook_server() as server:
         settings = Settings.model_validate(
-            {"data": tmp_path, "notify": {"webhooks": [receiver.url], "max_age_s": 3_600, "attempts": 1}}
+            {"data": tmp_path, "notify": {"webhooks": [server.url], "max_age_s": 3_600, "attempts": 1}}
         )
-        (way,) = NotifyStage(settings.notify).receivers
+        (receiver,) = NotifyStage(settings.notify).receivers
         alerts = [alert("old", at=now - timedelta(hours=2)), alert("young", at=now - timedelta(minutes=2))]
-        await post(
+        await publish(
             [
-                said(stage="notify", topic="alerts", offset=n, record=one.to_bytes().decode(), receiver=way)
-                for n, one in enumerate(alerts)
+                letter(
+                    stage="notify", topic="alerts", offset=offset, record=record.to_bytes().decode(), receiver=receiver
+                )
+                for offset, record in enumerate(alerts)
             ],
         )
-        code = await replay_letters(settings, place, everything=place is None, stage=None, again=again)
-        assert len(receiver.got) == sent
-    told = capsys.readouterr()
+        code = await replay_dead_letters(settings, place, every=place is None, stage=None, again=again)
+        assert len(server.requests) == delivered
+    output = capsys.readouterr()
     if place is None and not again:
         assert code == 1
-        assert "1 delivered" in told.out
-        assert "0 not replayed: its alert is of" in told.err
-        assert "notify.max_age_s (3600 s); --again, or naming this one letter, delivers it" in told.err
+        assert "1 delivered" in output.out
+        assert "0 not replayed: its alert is of" in output.err
+        assert "notify.max_age_s (3600 s); --again, or the place of this one dead letter, delivers it" in output.err
     else:
         assert code == 0
-        assert "0 delivered" in told.out
+        assert "0 delivered" in output.out
 
 
-async def test_the_work_of_many_letters_is_noted_without_reading_all_notes_for_each(
-    bus: Bus, post: Post, settings: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_many_redeliveries_are_recorded_with_few_reads_of_the_state(
+    bus: Bus, publish: Publish, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting = Counting(bus)
+    counting = CountingBus(bus)
 
     @asynccontextmanager
-    async def counted(_: Settings):
+    async def open_counting_bus(_: Settings):
         yield counting
 
-    monkeypatch.setattr(dead_letters, "opened_bus", counted)
+    monkeypatch.setattr("riskwire.cli.data.open_existing_bus", open_counting_bus)
     Store.open(settings).close()
     record = alert().to_bytes().decode()
-    await post([said(stage="sink-alerts", topic="alerts", offset=n, record=record) for n in range(200)])
-    assert await replay_letters(settings, None, everything=True, stage=None, again=False) == 0
-    assert len(replays(await bus.publisher_state(dead_letters.PUBLISHER))) == 200
-    assert counting.read_notes < 20
+    await publish([letter(stage="sink-alerts", topic="alerts", offset=offset, record=record) for offset in range(200)])
+    assert await replay_all(settings) == 0
+    assert len(replay_times(await bus.publisher_state(PUBLISHER))) == 200
+    assert counting.states_read < 20
 
 
-async def test_work_that_was_done_is_noted_also_where_the_rest_is_cut_short(bus: Bus, settings: Settings) -> None:
-    letters = [letter(n, stage="sink-alerts", topic="alerts") for n in range(3)]
+async def test_finished_redeliveries_are_recorded_when_a_replay_is_cancelled(bus: Bus, settings: Settings) -> None:
+    dead = [stored_letter(offset, stage="sink-alerts", topic="alerts") for offset in range(3)]
 
-    class Interrupted:
-        async def run(self, one: Letter) -> str | None:
-            if one.place == "2":
+    class CancelledRedelivery:
+        async def redeliver(self, stored: StoredDeadLetter) -> str | None:
+            if stored.place == "2":
                 raise asyncio.CancelledError
             return None
 
     with pytest.raises(asyncio.CancelledError):
-        await dead_letters._replay(bus, Interrupted(), letters, (), again=False)
-    assert set(replays(await bus.publisher_state(dead_letters.PUBLISHER))) == {"0", "1"}
+        await Replayer(bus, CancelledRedelivery(), (), again=False).replay(dead)
+    assert set(replay_times(await bus.publisher_state(PUBLISHER))) == {"0", "1"}

@@ -14,12 +14,18 @@ from riskwire.records import Alert, AlertEvidence
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
-Answer = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
-
 
 @dataclass
-class Listener:
-    """What came in, and how to answer the n-th request (counted from 1)."""
+class HttpReceiver:
+    """An HTTP server that stores requests.
+
+    Attributes:
+        requests: headers and body of each request.
+        answers: the status codes of the next answers; 200 when there are none left.
+        headers: the headers of answers that are not 200.
+        body: the body of each answer.
+        hang: whether requests are never answered.
+    """
 
     url: str = ""
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -39,29 +45,29 @@ class Listener:
         status = self.answers.pop(0) if self.answers else 200
         return web.Response(status=status, headers=self.headers if status != 200 else {}, body=self.body)
 
-    async def received(self, count: int, timeout_s: float = 10.0) -> None:
-        """Wait until that many requests have come."""
+    async def wait_for_requests(self, count: int, timeout_s: float = 10.0) -> None:
+        """Waits until this many requests have been received."""
         async with asyncio.timeout(timeout_s), self.changed:
             await self.changed.wait_for(lambda: len(self.requests) >= count)
 
 
 @pytest.fixture
-async def listen() -> AsyncIterator[Callable[[], Awaitable[Listener]]]:
-    """Start listeners on free ports of 127.0.0.1."""
+async def start_receiver() -> AsyncIterator[Callable[[], Awaitable[HttpReceiver]]]:
+    """Starts receivers on free ports of 127.0.0.1."""
     runners: list[web.AppRunner] = []
 
-    async def start() -> Listener:
-        listener = Listener()
+    async def start() -> HttpReceiver:
+        receiver = HttpReceiver()
         app = web.Application()
-        app.router.add_route("*", "/{tail:.*}", listener.handle)
+        app.router.add_route("*", "/{tail:.*}", receiver.handle)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         runners.append(runner)
         port = runner.addresses[0][1]
-        listener.url = f"http://127.0.0.1:{port}/hook"
-        return listener
+        receiver.url = f"http://127.0.0.1:{port}/hook"
+        return receiver
 
     yield start
     for runner in runners:
@@ -70,7 +76,7 @@ async def listen() -> AsyncIterator[Callable[[], Awaitable[Listener]]]:
 
 @pytest.fixture
 def alert() -> Callable[..., Alert]:
-    """An alert that fired at NOW, with changes."""
+    """Makes an alert that fired at `NOW`, with the given fields changed."""
 
     def make(**changes: object) -> Alert:
         fields: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Deliveries owed survive in the state until each has arrived or been given up."""
+"""Pending deliveries are kept in the state until each has arrived or was given up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def message(offset: int) -> Message:
     return Message("alerts", 1, offset, "entity:x", b'{"record": "\xff"}')
 
 
-def outbox(state: dict[str, bytes] | None = None, max_pending: int = 10) -> Outbox:
+def open_outbox(state: dict[str, bytes] | None = None, max_pending: int = 10) -> Outbox:
     return Outbox(state or {}, topic="alerts", partition=1, max_pending=max_pending)
 
 
@@ -22,33 +22,38 @@ def merged(state: dict[str, bytes], changes: dict[str, bytes | None]) -> dict[st
     return {key: value for key, value in both.items() if value is not None}
 
 
-def test_a_restart_owes_only_what_is_not_known_to_be_delivered() -> None:
-    before = outbox()
-    owed, _ = before.accept(message(7), ["good", "broken"], 100.5)
-    before.settle([delivery for delivery in owed if delivery.way == "good"])
-    after = outbox(merged({}, before.take_changes()))
-    assert after.owed() == [delivery for delivery in owed if delivery.way == "broken"]
-    after.settle(after.owed())
+def test_only_deliveries_not_known_to_have_arrived_are_pending_after_a_restart() -> None:
+    before = open_outbox()
+    deliveries, _ = before.add(message(7), ["good", "broken"], 100.5)
+    before.remove([delivery for delivery in deliveries if delivery.receiver == "good"])
+    after = open_outbox(merged({}, before.take_changes()))
+    assert after.deliveries() == [delivery for delivery in deliveries if delivery.receiver == "broken"]
+    after.remove(after.deliveries())
     assert after.take_changes() == {"record:7": None}
     assert not after
 
 
-def test_a_full_receiver_refuses_and_the_others_go_on() -> None:
-    box = outbox(max_pending=1)
-    box.accept(message(1), ["broken"], 0.0)
-    owed, refused = box.accept(message(2), ["good", "broken"], 0.0)
-    assert [delivery.way for delivery in owed] == ["good"]
-    assert [delivery.way for delivery in refused] == ["broken"]
+def test_a_full_receiver_refuses_a_delivery_and_the_others_accept_it() -> None:
+    outbox = open_outbox(max_pending=1)
+    outbox.add(message(1), ["broken"], 0.0)
+    accepted, refused = outbox.add(message(2), ["good", "broken"], 0.0)
+    assert [delivery.receiver for delivery in accepted] == ["good"]
+    assert [delivery.receiver for delivery in refused] == ["broken"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", "c"])), max_size=30))
-def test_the_state_alone_always_tells_what_is_owed(settles: list[tuple[int, str]]) -> None:
-    box, state = outbox(), {}
+def test_the_outbox_is_restored_from_its_state_after_any_removals(removals: list[tuple[int, str]]) -> None:
+    outbox, state = open_outbox(), {}
     for offset in range(6):
-        box.accept(message(offset), ["a", "b", "c"], float(offset))
-    for offset, way in settles:
-        box.settle([d for d in box.owed() if (d.message.offset, d.way) == (offset, way)])
-        state = merged(state, box.take_changes())
-        restored = outbox(state)
-        assert restored.owed() == box.owed()
-        assert len(restored) == len(box) == len(box.owed())
+        outbox.add(message(offset), ["a", "b", "c"], float(offset))
+    for offset, receiver in removals:
+        removed = [
+            delivery
+            for delivery in outbox.deliveries()
+            if (delivery.message.offset, delivery.receiver) == (offset, receiver)
+        ]
+        outbox.remove(removed)
+        state = merged(state, outbox.take_changes())
+        restored = open_outbox(state)
+        assert restored.deliveries() == outbox.deliveries()
+        assert len(restored) == len(outbox) == len(outbox.deliveries())

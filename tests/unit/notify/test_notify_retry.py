@@ -1,4 +1,4 @@
-"""When a delivery is tried again."""
+"""When an attempt to deliver is repeated."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from riskwire.notify.retry import TryError, another_try, failure_of_status, retry_after_seconds
+from riskwire.notify.retry import AttemptError, error_of_status, retry_after_seconds, retry_decision
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_2xx_is_delivered(status: int) -> None:
-    assert failure_of_status(status, None, "x", NOW) is None
+def test_2xx_means_delivered(status: int) -> None:
+    assert error_of_status(status, None, "x", NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ def test_2xx_is_delivered(status: int) -> None:
         *[(status, False) for status in (408, 429, 500, 503, 599)],
     ],
 )
-def test_what_will_not_change_is_final_and_what_may_change_is_not(status: int, final: bool) -> None:
-    failure = failure_of_status(status, None, "x", NOW)
-    assert failure is not None
-    assert failure.final is final
-    assert bool(another_try(failure, backoff_max_s=300, remaining_s=10)) is not final
+def test_408_429_and_5xx_are_retried_and_other_errors_are_final(status: int, final: bool) -> None:
+    error = error_of_status(status, None, "x", NOW)
+    assert error is not None
+    assert error.final is final
+    assert bool(retry_decision(error, backoff_max_s=300, remaining_s=10)) is not final
 
 
 @pytest.mark.parametrize(
@@ -43,20 +43,23 @@ def test_what_will_not_change_is_final_and_what_may_change_is_not(status: int, f
         ("9" * 400, None),
         (None, None),
     ],
+    ids=["seconds", "spaces", "a date", "a past date", "words", "negative", "empty", "endless", "missing"],
 )
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
     assert retry_after_seconds(header, NOW) == seconds
 
 
-def test_retry_after_is_honoured_but_capped() -> None:
-    assert another_try(TryError("", where="", retry_after_s=7.0), backoff_max_s=300, remaining_s=1_000) == 7.0
-    assert another_try(TryError("", where="", retry_after_s=86_400.0), backoff_max_s=300, remaining_s=1_000) == 300
+def test_the_wait_of_retry_after_is_limited_by_the_longest_backoff() -> None:
+    short, long = AttemptError("", where="", retry_after_s=7.0), AttemptError("", where="", retry_after_s=86_400.0)
+    assert retry_decision(short, backoff_max_s=300, remaining_s=1_000) == 7.0
+    assert retry_decision(long, backoff_max_s=300, remaining_s=1_000) == 300
 
 
-def test_nothing_is_tried_after_the_time_is_up() -> None:
-    assert another_try(TryError("", where=""), backoff_max_s=300, remaining_s=0.1) is True
-    assert another_try(TryError("", where="", retry_after_s=1.0), backoff_max_s=300, remaining_s=0.0) is False
+def test_nothing_is_retried_after_the_deadline() -> None:
+    error = AttemptError("", where="")
+    assert retry_decision(error, backoff_max_s=300, remaining_s=0.1) is True
+    assert retry_decision(error, backoff_max_s=300, remaining_s=0.0) is False
 
 
-def test_an_error_of_our_own_is_not_retried() -> None:
-    assert another_try(ZeroDivisionError(), backoff_max_s=300, remaining_s=10) is False
+def test_an_error_that_is_not_of_an_attempt_is_not_retried() -> None:
+    assert retry_decision(ZeroDivisionError(), backoff_max_s=300, remaining_s=10) is False

@@ -1,4 +1,4 @@
-"""What people and machines are told."""
+"""The text, idempotency key and signature of a notification."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import hmac
 from collections.abc import Callable
 from datetime import timedelta
 
-from riskwire.notify.text import MOST_STORIES, idempotency_key, plain, signature, text_of
+from riskwire.notify.text import MAX_STORIES, idempotency_key, notification_text, sanitised_line, signature
 from riskwire.records import Alert
 
-Make = Callable[..., Alert]
+MakeAlert = Callable[..., Alert]
 
 
-def test_the_text_names_severity_company_summary_stories_and_what_would_not_have_fired(alert: Make) -> None:
-    text = text_of(alert())
+def test_the_text_contains_severity_name_summary_stories_and_what_would_not_have_fired(alert: MakeAlert) -> None:
+    text = notification_text(alert())
     assert text.title == "HIGH: Norrland Motors (alert)"
     assert "4 negative stories in 6 h where 0.2 are usual" in text.body
     assert "- Brake recall widens (wire, 2026-11-24 09:00) https://wire.example/1" in text.body
     assert "Would not have fired: with 2 negative stories or fewer" in text.body
 
 
-def test_a_text_stays_short_however_many_stories_there_are(alert: Make) -> None:
-    text = text_of(alert(evidence=alert().evidence * 40))
-    assert text.body.count("Brake recall widens") == MOST_STORIES
-    assert f"and {40 - MOST_STORIES} more" in text.body
+def test_the_text_lists_a_limited_number_of_stories(alert: MakeAlert) -> None:
+    text = notification_text(alert(evidence=alert().evidence * 40))
+    assert text.body.count("Brake recall widens") == MAX_STORIES
+    assert f"and {40 - MAX_STORIES} more" in text.body
 
 
-def test_a_hostile_title_cannot_call_everyone_break_lines_or_link_elsewhere(alert: Make) -> None:
+def test_a_hostile_title_cannot_mention_everyone_break_lines_or_add_links(alert: MakeAlert) -> None:
     evidence = (
         alert()
         .evidence[0]
         .model_copy(update={"title": "x @everyone <!channel>\nBody: \x1b[31m", "url": "javascript:alert(1)"})
     )
-    body = text_of(alert(evidence=(evidence,))).body
+    body = notification_text(alert(evidence=(evidence,))).body
     assert "@everyone" not in body
     assert "<!channel" not in body
     assert "\x1b" not in body
@@ -41,20 +41,20 @@ def test_a_hostile_title_cannot_call_everyone_break_lines_or_link_elsewhere(aler
     assert "javascript" not in body
 
 
-def test_a_line_has_a_limit() -> None:
-    assert len(plain("long " * 1_000)) == 300
+def test_a_line_is_cut_at_300_characters() -> None:
+    assert len(sanitised_line("long " * 1_000)) == 300
 
 
-def test_the_idempotency_key_is_stable_and_tells_changes_of_an_episode_apart(alert: Make) -> None:
+def test_the_idempotency_key_is_stable_and_differs_between_records_of_an_episode(alert: MakeAlert) -> None:
     key = idempotency_key(alert())
     assert key == idempotency_key(Alert.model_validate_json(alert().to_bytes()))
-    others = {
+    keys_of_other_records = {
         idempotency_key(alert(status="escalated")),
         idempotency_key(alert(at=alert().at + timedelta(hours=1))),
         idempotency_key(alert(id="beef")),
     }
-    assert key not in others
-    assert len(others) == 3
+    assert key not in keys_of_other_records
+    assert len(keys_of_other_records) == 3
 
 
 def test_the_signature_is_the_hmac_of_timestamp_dot_body() -> None:

@@ -1,4 +1,4 @@
-"""Keyed state: committed entries plus the changes of each step are always the entries there are."""
+"""Keyed state: the committed entries with the changes of each step applied equal the entries."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def open_state(committed: dict[str, bytes]) -> KeyedState[list[int]]:
 def commit(committed: dict[str, bytes], changes: dict[str, bytes | None]) -> None:
     for key, value in changes.items():
         if value is None:
-            del committed[key]  # a KeyError here: a deletion of what was never committed
+            del committed[key]  # a KeyError means the deletion of an entry that was never committed
         else:
             committed[key] = value
 
 
 @given(STEPS)
-def test_committed_entries_and_the_changes_of_each_step_are_the_entries(
+def test_applying_the_changes_of_each_step_to_the_committed_state_yields_the_entries(
     steps: list[list[tuple[str, str, int]]],
 ) -> None:
     committed = {"other/a": b"untouched"}
@@ -40,11 +40,11 @@ def test_committed_entries_and_the_changes_of_each_step_are_the_entries(
                 state.delete(key)
         commit(committed, state.take_changes())
         assert open_state(committed).entries == state.entries
-        assert state.take_changes() == {}, "nothing has changed since"
+        assert state.take_changes() == {}, "no change since the last call"
     assert committed["other/a"] == b"untouched"
 
 
-def test_a_value_is_encoded_once_a_step_however_often_it_changed() -> None:
+def test_a_value_is_encoded_once_per_step() -> None:
     encoded: list[list[int]] = []
 
     def encode(value: list[int]) -> bytes:
@@ -60,8 +60,19 @@ def test_a_value_is_encoded_once_a_step_however_often_it_changed() -> None:
     assert encoded == [[1, 0, 1, 2, 3, 4]]
 
 
-def test_an_entry_that_was_set_and_deleted_in_one_step_leaves_no_trace() -> None:
+def test_an_entry_set_and_deleted_in_one_step_is_not_a_change() -> None:
     state = open_state({})
     state.set("a", [1])
     state.delete("a")
     assert state.take_changes() == {}
+
+
+def test_entries_are_restored_oldest_first() -> None:
+    committed = {"item/b": bytes([2]), "item/c": bytes([1]), "item/a": bytes([2])}
+    state: KeyedState[list[int]] = KeyedState(
+        "item/", committed, encode=bytes, decode=list, oldest_first=lambda value: value[0]
+    )
+    assert list(state) == ["c", "a", "b"]
+    state.move_to_end("c")
+    assert list(state) == ["a", "b", "c"]
+    assert state.take_changes() == {}, "the order is not part of the state"

@@ -1,0 +1,263 @@
+"""The ingest stage: an article that is too large is shortened, and one that is refused costs only itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+from refusing import RefusingAssignment
+from structlog.testing import capture_logs
+
+from riskwire.bus import Assignment, Outgoing
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.errors import RiskwireError
+from riskwire.ingest.feeds.publication import publish_feeds
+from riskwire.ingest.feeds.schedule import PollState
+from riskwire.ingest.fetching.fetch import FetchedDocument, Validators
+from riskwire.ingest.parsing.items import FeedItem, ParseResult
+from riskwire.ingest.parsing.times import IngestClock
+from riskwire.ingest.stage import IngestTask
+from riskwire.pipeline import INGEST, Topic
+from riskwire.records import ARTICLES, Article, DeadLetter, Feed, Tick
+from riskwire.settings import BusSettings, IngestSettings, Settings
+from riskwire.stage import MAX_REFUSED_IN_A_ROW
+from riskwire.stage.effect_loop import EffectLoop
+
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+LONG = "much is said " * 4_000
+SMALL_ARTICLES = {"articles": 10_000}
+UNLIMITED: dict[str, int] = {}
+
+
+def item(name: str, text: str = "") -> FeedItem:
+    url = f"http://news.example/{name}"
+    return FeedItem(id=name, content="first", url=url, title=name, text=text, language="en", published_at=AT)
+
+
+def item_with_long_title(name: str) -> FeedItem:
+    """An item that is too large even without its text."""
+    return item(name, LONG).model_copy(update={"title": LONG})
+
+
+class FakeSource:
+    """Fetcher, reader and clock: every feed has the same document.
+
+    Args:
+        read_s: how long reading a document takes, on this clock.
+        step_s: how far the clock moves each time it is read.
+    """
+
+    def __init__(self, items: Sequence[FeedItem], read_s: float, step_s: float) -> None:
+        self.items = tuple(items)
+        self._now = AT
+        self._read_s = read_s
+        self._step_s = step_s
+
+    def clock(self) -> datetime:
+        self._now += timedelta(seconds=self._step_s)
+        return self._now
+
+    def enter(self, url: str) -> bool:
+        return True
+
+    def leave(self, url: str) -> None:
+        pass
+
+    async def fetch(self, url: str, validators: Validators) -> FetchedDocument:
+        return FetchedDocument(f"document {self.items}".encode(), "text/xml", url, Validators("etag"))
+
+    async def read(self, feed: Feed, document: FetchedDocument) -> ParseResult:
+        self._now += timedelta(seconds=self._read_s)
+        return ParseResult(version="x", items=self.items)
+
+
+class FakeSourceStage:
+    """The ingest stage with a fake source."""
+
+    spec = INGEST
+
+    def __init__(self, settings: Settings, source: Any) -> None:
+        self._settings = settings
+        self._source = source
+
+    def open(self, assignment: Assignment, state: Mapping[str, bytes]) -> IngestTask:
+        clock = IngestClock(self._source.clock)
+        return IngestTask(assignment, state, self._settings, 1, self._source, self._source, clock)
+
+    async def __aenter__(self) -> FakeSourceStage:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class PollAssignment(RefusingAssignment):
+    """An assignment that notices when the state of a poll is committed, which ends the poll."""
+
+    def __init__(self, assignment: Any, max_bytes: Mapping[str, int]) -> None:
+        super().__init__(assignment, max_bytes)
+        self.polled = asyncio.Event()
+
+    async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
+        await super().commit(position, results, state)
+        if state.get("poll:globex"):
+            self.polled.set()
+
+
+class FeedBus:
+    """A bus with one partition, on which the stage runs for one poll at a time."""
+
+    def __init__(self, bus: EmbeddedBus, settings: Settings) -> None:
+        self.bus = bus
+        self.settings = settings
+        self.polls = 0
+
+    async def poll(
+        self, items: Sequence[FeedItem], max_bytes: Mapping[str, int], read_s: float = 0, step_s: float = 0
+    ) -> PollAssignment:
+        """Starts the stage with a feed that is due, and stops it when the feed's document has been published."""
+        self.polls += 1
+        await publish_feeds(self.bus, [Feed(id="globex", url=f"http://news.example/{self.polls}")])
+        assignment = PollAssignment(await anext(self.bus.assignments("ingest", Topic.FEEDS)), max_bytes)
+        stage = FakeSourceStage(self.settings, FakeSource(items, read_s, step_s))
+        running = asyncio.create_task(EffectLoop(stage, assignment, max_batch=100, fetch_timeout_s=1.0).run())
+        polled = asyncio.create_task(assignment.polled.wait())
+        try:
+            async with asyncio.timeout(20):
+                await asyncio.wait([running, polled], return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+        finally:
+            running.cancel()
+            polled.cancel()
+            await asyncio.gather(running, polled, return_exceptions=True)
+        return assignment
+
+    async def records(self) -> list[Any]:
+        return [ARTICLES.validate_json(message.value) for message in await self.bus.read(Topic.ARTICLES, 0, 0, 10_000)]
+
+    async def articles(self) -> list[Article]:
+        return [record for record in await self.records() if isinstance(record, Article)]
+
+    async def article_ids(self) -> list[str]:
+        return [article.id for article in await self.articles()]
+
+    async def ticks(self) -> int:
+        return sum(isinstance(record, Tick) for record in await self.records())
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        messages = await self.bus.read(Topic.DEAD_LETTERS, 0, 0, 10_000)
+        return [DeadLetter.model_validate_json(message.value) for message in messages]
+
+    async def state(self) -> dict[str, bytes]:
+        return await (await anext(self.bus.assignments("ingest", Topic.FEEDS))).restore()
+
+
+@pytest.fixture
+async def feed_bus(tmp_path: Path) -> AsyncIterator[FeedBus]:
+    bus = await EmbeddedBus.open(tmp_path, BusSettings(partitions=1))
+    yield FeedBus(bus, Settings(data=tmp_path, ingest=IngestSettings(tick_s=3_600)))
+    await bus.close()
+
+
+def shortened_articles() -> float:
+    return REGISTRY.get_sample_value("riskwire_ingest_shortened_articles_total") or 0.0
+
+
+@pytest.mark.parametrize("large", [[0], [1], [3], [0, 1], [2, 3], [0, 1, 2, 3]])
+async def test_only_articles_that_are_too_large_are_shortened(feed_bus: FeedBus, large: list[int]) -> None:
+    before = shortened_articles()
+    items = [item(f"{number}", LONG if number in large else f"text {number}") for number in range(4)]
+    with capture_logs() as logs:
+        await feed_bus.poll(items, SMALL_ARTICLES)
+    articles = await feed_bus.articles()
+    assert [article.id for article in articles] == ["0", "1", "2", "3"]
+    for number, article in enumerate(articles):
+        assert article.cut == (number in large)
+        if not article.cut:
+            assert article.text == f"text {number}"
+            continue
+        assert LONG.startswith(article.text)
+        size = len(article.to_bytes())
+        assert SMALL_ARTICLES["articles"] / 2.5 < size <= SMALL_ARTICLES["articles"], "no more is cut than necessary"
+    assert await feed_bus.dead_letters() == []
+    assert shortened_articles() - before == len(large)
+    logged = [(line["id"], line["characters"]) for line in logs if "shortened" in line["event"]]
+    assert logged == [(f"{number}", len(LONG)) for number in large]
+
+
+async def test_a_size_that_was_refused_is_not_tried_again_in_the_same_document(feed_bus: FeedBus) -> None:
+    assignment = await feed_bus.poll([item(f"{number}", LONG) for number in range(20)], SMALL_ARTICLES)
+    assert len(await feed_bus.articles()) == 20
+    assert assignment.refused <= 1 + 3, "the whole document, and three sizes"
+
+
+async def test_an_article_that_fits_only_without_text_is_published_without_text(feed_bus: FeedBus) -> None:
+    await feed_bus.poll([item("1", LONG)], {"articles": 400})
+    (article,) = await feed_bus.articles()
+    assert (article.title, article.text, article.cut) == ("1", "", True)
+
+
+@pytest.mark.parametrize("refused", [[0], [1], [3], [0, 1], [2, 3], [0, 1, 2, 3]])
+async def test_an_article_that_is_too_large_without_text_becomes_a_dead_letter(
+    feed_bus: FeedBus, refused: list[int]
+) -> None:
+    items = [item_with_long_title(f"{number}") if number in refused else item(f"{number}") for number in range(4)]
+    await feed_bus.poll(items, SMALL_ARTICLES)
+    assert await feed_bus.article_ids() == [f"{number}" for number in range(4) if number not in refused]
+    dead_letters = await feed_bus.dead_letters()
+    assert [(letter.stage, letter.topic, letter.offset, letter.key) for letter in dead_letters] == [
+        ("ingest", "feed:globex", number + 1, f"{number}") for number in refused
+    ]
+    for letter in dead_letters:
+        assert letter.error == "TooLargeError: the brokers refuse a record for its size"
+        assert Article.model_validate_json(letter.record).text == LONG, "the article before it was shortened"
+
+
+async def test_neither_refused_nor_shortened_articles_come_back_with_the_next_poll(feed_bus: FeedBus) -> None:
+    document = [item("1"), item_with_long_title("refused"), item("large", LONG), item("2")]
+    await feed_bus.poll(document, SMALL_ARTICLES)
+    assert PollState.model_validate_json((await feed_bus.state())["poll:globex"]).etag == "etag"
+    await feed_bus.poll([*document, item("3")], UNLIMITED)
+    assert await feed_bus.article_ids() == ["1", "large", "2", "3"]
+    assert len(await feed_bus.dead_letters()) == 1
+
+
+async def test_a_refused_dead_letter_is_cut_and_later_articles_are_published(feed_bus: FeedBus) -> None:
+    names = [f"{number}" for number in range(2 * MAX_REFUSED_IN_A_ROW)]
+    document = [item_with_long_title("refused"), *map(item, names)]
+    await feed_bus.poll(document, SMALL_ARTICLES | {"dead-letters": 15_000})
+    assert await feed_bus.article_ids() == names
+    assert [letter.cut for letter in await feed_bus.dead_letters()] == [True]
+
+
+async def test_the_stage_stops_without_loss_when_every_article_is_refused(feed_bus: FeedBus) -> None:
+    document = [item(f"{number}", "some text" * 100) for number in range(MAX_REFUSED_IN_A_ROW)]
+    with pytest.raises(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} records in a row.*brokers refuse"):
+        await feed_bus.poll(document, {"articles": 150})
+    assert (await feed_bus.article_ids(), await feed_bus.dead_letters()) == ([], [])
+    await feed_bus.poll(document, UNLIMITED)
+    assert await feed_bus.article_ids() == [article.id for article in document]
+
+
+async def test_the_tick_of_a_refused_step_is_published_after_its_articles(feed_bus: FeedBus) -> None:
+    await feed_bus.poll([item("large", LONG)], SMALL_ARTICLES, read_s=4_000)
+    assert await feed_bus.ticks() == 2, "one at the start, one with the document"
+
+
+async def test_no_article_is_older_than_a_tick_before_it(feed_bus: FeedBus) -> None:
+    document = [item("0"), item("1", LONG), item_with_long_title("2"), *(item(f"{number}") for number in range(3, 6))]
+    await feed_bus.poll(document, SMALL_ARTICLES, step_s=1_000)
+    newest = AT
+    for record in await feed_bus.records():
+        if isinstance(record, Article):
+            assert record.seen_at >= newest
+        newest = max(newest, record.seen_at)
+    assert await feed_bus.ticks() > 1
