@@ -1,0 +1,249 @@
+"""The notify stage on one partition: an outbox of pending deliveries, and a worker for each receiver.
+
+A record is read, decided on and added to the outbox in one step. Each receiver's worker delivers in the order of the
+records. The next step removes what arrived or was given up from the outbox.
+
+Delivery is **at least once**: a process that is killed between an arrival and the next step (a fraction of a second)
+delivers again after its restart, with the same `Idempotency-Key`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from pydantic import TypeAdapter
+
+from riskwire import metrics
+from riskwire.bus import Assignment, Message, Outgoing
+from riskwire.errors import SchemaError
+from riskwire.notify.episodes import NotifiedEpisodes
+from riskwire.notify.outbox import Delivery, Outbox
+from riskwire.notify.retry import AttemptError
+from riskwire.pipeline import NOTIFY
+from riskwire.records import Alert, read_record
+from riskwire.stage import Isolation, commit_with_dead_letters, dead_letter
+
+if TYPE_CHECKING:
+    from riskwire.notify.stage import NotifyStage
+
+log = structlog.get_logger(__name__)
+
+_ALERT: Final = TypeAdapter(Alert)
+_IDLE_WAIT_S: Final = 1.0
+_BUSY_WAIT_S: Final = 0.1
+"""The longest time between an arrival and its commit. It lets deliveries that end together share a step."""
+_SMALL_ENTRY: Final = 1_000
+"""Bytes. A state entry of at most this size is never the reason that a step is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempted:
+    """A delivery that arrived (no error) or was given up."""
+
+    delivery: Delivery
+    error: AttemptError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _StepPart:
+    """What one record adds to a step; or, without a message, what finished deliveries add."""
+
+    position: int
+    results: list[Outgoing]
+    state: dict[str, bytes | None]
+    message: Message | None = None
+    deliveries: tuple[Delivery, ...] = ()
+
+
+class NotifyTask:
+    """The work of the notify stage on one partition."""
+
+    def __init__(self, stage: NotifyStage, assignment: Assignment, state: Mapping[str, bytes]) -> None:
+        settings = stage.settings
+        self._stage = stage
+        self._assignment = assignment
+        self._isolation = Isolation(NOTIFY.name)
+        self._episodes = NotifiedEpisodes(
+            state,
+            min_severity=settings.min_severity,
+            max_age_s=settings.max_age_s,
+            remember=settings.remember,
+            live=stage.live,
+        )
+        self._outbox = Outbox(
+            state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
+        )
+        self._attempted: list[_Attempted] = []
+        # These need no limit of their own: the outbox limits the pending deliveries of each receiver.
+        self._queues: dict[str, asyncio.Queue[Delivery]] = {name: asyncio.Queue() for name in stage.receivers}
+        self._workers = [asyncio.create_task(self._work(name), name=f"notify-{name}") for name in self._queues]
+        self._set_pending(len(self._outbox))
+        self._enqueue(self._outbox.deliveries())
+
+    def start_effects(self) -> Collection[asyncio.Task[Any]]:
+        """Returns the workers, one for each receiver; they run until the task is closed."""
+        return self._workers
+
+    def max_wait_s(self) -> float:
+        """Returns a short wait while deliveries are pending, so that their arrival is committed soon."""
+        return _BUSY_WAIT_S if self._outbox else _IDLE_WAIT_S
+
+    async def step(self, batch: Sequence[Message]) -> None:
+        """Commits finished deliveries and new records in one step, then starts the new deliveries."""
+        for worker in self._workers:
+            if worker.done():
+                worker.result()  # raises: a worker ends only when it fails
+        if self._attempted or batch:
+            await self._take(batch)
+
+    async def close(self) -> None:
+        """Stops the workers. Pending deliveries stay in the committed state."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._set_pending(0)
+
+    async def _take(self, batch: Sequence[Message]) -> None:
+        pending_before = len(self._outbox)
+        attempted, self._attempted = self._attempted, []
+        parts = [self._finish_deliveries(attempted)] if attempted else []
+        parts += [self._accept(message) for message in batch]
+        # Set before the position is committed: `NotifyStage.pending` is read after the lag, and must not be 0 yet.
+        self._set_pending(max(pending_before, len(self._outbox)))
+        try:
+            await self._commit(parts)
+        except SchemaError as error:
+            log.warning("step refused, taking it record by record", stage=NOTIFY.name, error=str(error))
+            parts = await self._commit_each(parts)
+        else:
+            if batch:
+                self._isolation.accepted()
+        self._set_pending(len(self._outbox))
+        self._enqueue([delivery for part in parts for delivery in part.deliveries])
+
+    async def _commit(self, parts: Sequence[_StepPart]) -> None:
+        state = {key: value for part in parts for key, value in part.state.items()}
+        results = [result for part in parts for result in part.results]
+        await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)
+
+    async def _commit_each(self, parts: Sequence[_StepPart]) -> list[_StepPart]:
+        """Commits parts in steps of their own. Returns those that were accepted as they are."""
+        accepted: list[_StepPart] = []
+
+        async def take(part: _StepPart, substitutes: Sequence[_StepPart]) -> None:
+            await self._commit([*substitutes, part])
+            accepted.append(part)
+
+        await self._isolation.take_each(
+            parts,
+            take=take,
+            refuse=self._substitute,
+            finish=self._commit,
+            place=lambda part: None if part.message is None else part.message.where,
+        )
+        return accepted
+
+    async def _substitute(self, part: _StepPart, error: Exception) -> _StepPart:
+        """Returns what is committed in place of a refused part: its deliveries are given up."""
+        if part.message is None:
+            log.warning("finished deliveries cannot be recorded; a restart repeats them", error=str(error))
+        dead_letters = [
+            self._give_up(delivery, AttemptError(f"it cannot be stored as pending: {error}", where=delivery.receiver))
+            for delivery in part.deliveries
+        ]
+        if part.message is not None and not dead_letters:
+            dead_letters = [self._dead_letter(part.message, error)]
+        self._outbox.remove(part.deliveries)
+        changes = part.state | self._outbox.take_changes()
+        small = {key: value for key, value in changes.items() if len(key) + len(value or b"") <= _SMALL_ENTRY}
+        return replace(part, results=[*part.results, *dead_letters], state=small, deliveries=())
+
+    def _finish_deliveries(self, attempted: Sequence[_Attempted]) -> _StepPart:
+        dead_letters = [self._give_up(done.delivery, done.error) for done in attempted if done.error is not None]
+        self._outbox.remove(done.delivery for done in attempted)
+        return _StepPart(self._assignment.position or 0, dead_letters, self._outbox.take_changes())
+
+    def _accept(self, message: Message) -> _StepPart:
+        deliveries, dead_letters = self._decide(message)
+        changes = self._episodes.take_changes() | self._outbox.take_changes()
+        return _StepPart(message.offset + 1, dead_letters, changes, message, tuple(deliveries))
+
+    def _decide(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
+        """Decides on one record. Returns its deliveries, and the dead letters of those that are refused at once."""
+        try:
+            alert = read_record(_ALERT, message.value, message.where)
+        except SchemaError as error:
+            return [], [self._dead_letter(message, error)]
+        now = self._stage.wall()
+        decision = self._episodes.decide(alert, now)
+        if decision.log and self._stage.settings.log:
+            _log_alert(alert, sent=decision.send)
+        outcome = "delivered" if decision.log else decision.outcome
+        metrics.NOTIFICATIONS.labels(channel="log", outcome=outcome).inc()
+        if not decision.send:
+            if decision.log and self._stage.receivers:
+                metrics.NOTIFICATIONS.labels(channel="all", outcome=decision.outcome).inc()
+            return [], []
+        deliveries, refused = self._outbox.add(message, list(self._stage.receivers), now.timestamp())
+        full = f"{self._stage.settings.max_pending} notifications already wait for it"
+        return deliveries, [
+            self._give_up(delivery, AttemptError(full, where=delivery.receiver)) for delivery in refused
+        ]
+
+    def _dead_letter(self, message: Message, error: Exception) -> Outgoing:
+        log.error("record to dead letters", stage=NOTIFY.name, where=message.where, error=str(error))
+        return dead_letter(NOTIFY.name, message, error)
+
+    def _give_up(self, delivery: Delivery, error: AttemptError) -> Outgoing:
+        receiver = self._stage.receivers.get(delivery.receiver)
+        log.error(
+            "notification given up, to dead letters",
+            receiver=receiver.label if receiver else delivery.receiver,
+            where=delivery.message.where,
+            reason=str(error),
+        )
+        channel = delivery.receiver.partition(":")[0]
+        metrics.NOTIFICATIONS.labels(channel=channel, outcome="given_up").inc()
+        return dead_letter(NOTIFY.name, delivery.message, error, receiver=delivery.receiver)
+
+    def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            if delivery.receiver in self._queues:
+                self._queues[delivery.receiver].put_nowait(delivery)
+            else:
+                error = AttemptError("this receiver is no longer in the settings", where=delivery.receiver)
+                self._attempted.append(_Attempted(delivery, error))
+
+    async def _work(self, receiver: str) -> None:
+        """Delivers to one receiver, one record after another, so that it gets the records of an episode in order."""
+        queue, channel = self._queues[receiver], self._stage.receivers[receiver].channel
+        while True:
+            delivery = await queue.get()
+            error = await self._stage.deliver(delivery)
+            if error is None:
+                metrics.NOTIFICATIONS.labels(channel=channel, outcome="delivered").inc()
+            self._attempted.append(_Attempted(delivery, error))
+
+    def _set_pending(self, deliveries: int) -> None:
+        self._stage.set_pending(self._assignment.partition, deliveries)
+
+
+def _log_alert(alert: Alert, *, sent: bool) -> None:
+    write = log.info if alert.status == "resolved" else log.warning
+    write(
+        f"alert {alert.status}",
+        severity=alert.severity,
+        name=alert.name,
+        target=alert.target,
+        summary=alert.summary,
+        stories=alert.stories,
+        sources=alert.sources,
+        surprise=round(alert.surprise, 1),
+        at=f"{alert.at:%Y-%m-%dT%H:%M:%SZ}",
+        alert=alert.id,
+        sent=sent,
+    )
