@@ -24,7 +24,7 @@ _DEAD_LETTER = TypeAdapter(DeadLetter)
 _PLACE = re.compile(
     r"(?:(?P<topic>.+)\[(?P<topic_partition>\d{1,19})\]@|(?:(?P<partition>\d{1,19})@)?)(?P<offset>\d{1,19})"
 )
-"""`topic[partition]@offset`, `partition@offset` or `offset`. At most 19 digits: `int` refuses thousands of them."""
+"""`topic[partition]@offset`, `partition@offset` or `offset`. At most 19 digits, because `int` refuses thousands."""
 
 Filter = Callable[["StoredDeadLetter"], bool]
 
@@ -72,7 +72,7 @@ class StoredDeadLetter:
 
 async def newest_dead_letters(bus: Bus, limit: int, matches: Filter = lambda _: True) -> list[StoredDeadLetter]:
     """Returns the newest dead letters that match, newest last. Reads backward, only as far as necessary."""
-    found: list[StoredDeadLetter] = []
+    newest: list[StoredDeadLetter] = []
     for partition, end in enumerate(await bus.ends(Topic.DEAD_LETTERS)):
         first = await _first_offset(bus, partition, end)
         on_partition: list[StoredDeadLetter] = []
@@ -82,8 +82,8 @@ async def newest_dead_letters(bus: Bus, limit: int, matches: Filter = lambda _: 
             messages = await bus.read(Topic.DEAD_LETTERS, partition, low, high - low)
             on_partition = [stored for stored in _decode(messages, high) if matches(stored)] + on_partition
             high, size = low, min(2 * size, _MAX_CHUNK)
-        found += on_partition
-    return sorted(found, key=lambda stored: (stored.letter.at, stored.partition, stored.offset))[-limit:]
+        newest += on_partition
+    return sorted(newest, key=lambda stored: (stored.letter.at, stored.partition, stored.offset))[-limit:]
 
 
 async def all_dead_letters(bus: Bus, matches: Filter = lambda _: True) -> AsyncIterator[list[StoredDeadLetter]]:
@@ -116,18 +116,18 @@ async def find_dead_letter(bus: Bus, place: str) -> StoredDeadLetter:
         )
     if match["topic"] not in (None, Topic.DEAD_LETTERS):
         source = f"{match['topic']}[{int(match['topic_partition'])}]@{int(match['offset'])}"
-        found = await newest_dead_letters(bus, 1, lambda stored: stored.source == source)
+        matching = await newest_dead_letters(bus, 1, lambda stored: stored.source == source)
     else:
         partition, offset = int(match["topic_partition"] or match["partition"] or 0), int(match["offset"])
         ends = await bus.ends(Topic.DEAD_LETTERS)
         exists = partition < len(ends) and offset < ends[partition]
         messages = await bus.read(Topic.DEAD_LETTERS, partition, offset, 1) if exists else ()
-        found = [stored for stored in _decode(messages, offset + 1) if stored.offset == offset]
-    if not found:
+        matching = [stored for stored in _decode(messages, offset + 1) if stored.offset == offset]
+    if not matching:
         raise SettingsError(
             "there is no dead letter at this place", value=place, do="`riskwire dead-letters list` shows the places"
         )
-    return found[-1]
+    return matching[-1]
 
 
 async def newer_records(bus: Bus, dead_letters: Sequence[StoredDeadLetter]) -> dict[str, str]:
@@ -139,7 +139,7 @@ async def newer_records(bus: Bus, dead_letters: Sequence[StoredDeadLetter]) -> d
     relevant = [
         stored for stored in dead_letters if stored.letter.key is not None and is_compacted(stored.letter.topic)
     ]
-    found: dict[str, str] = {}
+    newer: dict[str, str] = {}
     for topic, partition in {(stored.letter.topic, stored.letter.partition) for stored in relevant}:
         if partition >= bus.partitions(topic):
             continue
@@ -154,8 +154,8 @@ async def newer_records(bus: Bus, dead_letters: Sequence[StoredDeadLetter]) -> d
         for stored in same_source:
             message = newest.get(stored.letter.key)
             if message is not None and message.offset > stored.letter.offset:
-                found[stored.place] = message.where
-    return found
+                newer[stored.place] = message.where
+    return newer
 
 
 def is_compacted(topic: str) -> bool:
@@ -176,7 +176,7 @@ async def _first_offset(bus: Bus, partition: int, end: int) -> int:
 
 def _decode(messages: Sequence[Message], end: int) -> list[StoredDeadLetter]:
     """Returns the dead letters before an offset. Records that cannot be read are logged and left out."""
-    found = []
+    dead_letters = []
     for message in messages:
         if message.offset < end:
             try:
@@ -184,5 +184,5 @@ def _decode(messages: Sequence[Message], end: int) -> list[StoredDeadLetter]:
             except SchemaError as error:
                 log.warning("unreadable dead letter left out", where=message.where, error=str(error))
                 continue
-            found.append(StoredDeadLetter(message.partition, message.offset, letter))
-    return found
+            dead_letters.append(StoredDeadLetter(message.partition, message.offset, letter))
+    return dead_letters

@@ -44,7 +44,7 @@ class Replayer:
         return total
 
     async def _put_back(self, dead_letters: Sequence[StoredDeadLetter], newer: Mapping[str, str]) -> Replay:
-        """Puts records back in one step. If the bus refuses the step, puts each record back in a step of its own."""
+        """Puts records back in one step. If the bus refuses the step, puts each record back in a separate step."""
         try:
             return await self._commit(dead_letters, newer, ())
         except SchemaError as error:

@@ -1,4 +1,4 @@
-"""Publishes articles one by one after a step of several was refused, so that a refused article costs only itself.
+"""Publishes articles one by one after a step of several was refused, so that each is refused only for itself.
 
 An article that is too large is shortened, because a missed article may be a missed alert: half of its text is left out,
 then half of the rest, until it is accepted. An article that is refused even without text becomes a dead letter.
@@ -60,7 +60,7 @@ class ArticleIsolation:
         self._isolation.accepted()
 
     async def publish_each(self, parts: Sequence[P], publish: Publish[P]) -> None:
-        """Publishes each part in a step of its own.
+        """Publishes each part in a separate step.
 
         After the bus has refused an article for its size, later articles of these parts that are at least as large are
         shortened before they are published.

@@ -10,7 +10,7 @@ import orjson
 from riskwire.stage.state import KeyedState
 
 MAX_CONTENTS = 8
-"""Content hashes remembered of one item. An item that returns to one of them gets no new version."""
+"""Content hashes remembered of one item. An item that returns to a remembered content gets no new version."""
 _PREFIX = "item:"
 
 

@@ -78,7 +78,7 @@ class NotifyTask:
             state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
         )
         self._attempted: list[_Attempted] = []
-        # These need no limit of their own: the outbox limits the pending deliveries of each receiver.
+        # Unbounded: the outbox limits the pending deliveries of each receiver.
         self._queues: dict[str, asyncio.Queue[Delivery]] = {name: asyncio.Queue() for name in stage.receivers}
         self._workers = [asyncio.create_task(self._work(name), name=f"notify-{name}") for name in self._queues]
         self._set_pending(len(self._outbox))
@@ -131,7 +131,7 @@ class NotifyTask:
         await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)
 
     async def _commit_each(self, parts: Sequence[_StepPart]) -> list[_StepPart]:
-        """Commits parts in steps of their own. Returns those that were accepted as they are."""
+        """Commits each part in a separate step. Returns the parts that were accepted unchanged."""
         accepted: list[_StepPart] = []
 
         async def take(part: _StepPart, substitutes: Sequence[_StepPart]) -> None:

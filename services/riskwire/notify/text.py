@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from riskwire.records import Alert, AlertEvidence, content_id
 
 MAX_STORIES = 5
-"""Stories listed in a text for people; the alert record has all of them."""
+"""Stories listed in a text for people; the alert record has every story."""
 _MAX_LINE = 300
 """Characters."""
 

@@ -20,7 +20,7 @@ class EffectTask(Protocol):
     """The work of an effect stage on one partition."""
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
-        """Starts the effects that are due. Returns the running effects: the loop wakes up when one of them ends."""
+        """Starts the effects that are due. Returns the running effects: the loop wakes up when an effect ends."""
         ...
 
     def max_wait_s(self) -> float:
@@ -77,7 +77,7 @@ class EffectLoop:
         records = metrics.STAGE_RECORDS.labels(stage=self._stage.spec.name)
         state = await self._assignment.restore()
         task = self._stage.open(self._assignment, state)
-        del state  # of ingest it may be large, and the task has decoded it
+        del state  # the state of ingest may be large, and the task has decoded it
         fetch = self._start_fetch()
         try:
             while not self._assignment.revoked:

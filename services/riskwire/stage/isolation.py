@@ -1,8 +1,8 @@
-"""Isolation of refused records: after a step of several items failed, each item is taken in a step of its own.
+"""Isolation of refused records: after a step of several items failed, each item is taken in a separate step.
 
-A refused item costs only itself: its dead letter is committed with the next item that is accepted, or at the end. When
-every item is refused, the stage is at fault rather than the items. It then stops, and because the dead letters were not
-committed, a repaired stage reads the same items again.
+A refused item does not affect the others: its dead letter is committed with the next item that is accepted, or at the
+end. When every item is refused, the stage is at fault rather than the items. It then stops, and because the dead letters
+were not committed, a repaired stage reads the same items again.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Isolation:
         finish: Callable[[Sequence[R]], Awaitable[None]],
         place: Callable[[T], str | None],
     ) -> None:
-        """Takes each item in a step of its own.
+        """Takes each item in a separate step.
 
         Args:
             take: commits an item, together with the substitutes of the refused items before it.
             refuse: returns what is committed in place of an item that failed with an error; may raise that error.
-            finish: commits the substitutes that are left after the last item.
+            finish: commits the substitutes that were not committed with an item.
             place: where the record of an item was read; None for an item that is not a record and is not counted.
 
         Raises:

@@ -48,9 +48,9 @@ async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_timeout_s: floa
                 await stack.enter_async_context(cast("EffectStage", stage))
             await _serve_assignments(bus, stage, serve)
     except BaseExceptionGroup as failures:
-        failure, *others = sorted(leaves(failures), key=is_fatal, reverse=True)
-        for other in others:
-            log.error("stage failed", stage=stage.spec.name, error=repr(other))
+        failure, *suppressed = sorted(leaves(failures), key=is_fatal, reverse=True)
+        for error in suppressed:
+            log.error("stage failed", stage=stage.spec.name, error=repr(error))
     if failure is not None:
         # Raised outside the `except` block: otherwise its context would be the group that contains it.
         raise failure

@@ -1,4 +1,4 @@
-"""Dead letters are found without reading all of them, and their records are put back once each."""
+"""Dead letters are found without reading the whole topic, and their records are put back once each."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ async def test_the_newest_dead_letters_are_found_without_reading_all(bus: Bus, p
 
 async def test_the_dead_letters_of_a_stage_are_found_far_back(bus: Bus, publish: Publish) -> None:
     await publish([letter(stage="alert", offset=1), *(letter(offset=offset) for offset in range(500))])
-    found = await newest_dead_letters(bus, 20, lambda stored: stored.letter.stage == "alert")
-    assert [stored.place for stored in found] == ["0"]
+    matching = await newest_dead_letters(bus, 20, lambda stored: stored.letter.stage == "alert")
+    assert [stored.place for stored in matching] == ["0"]
 
 
 async def test_a_dead_letter_is_found_by_its_place_or_by_the_source_of_its_record(bus: Bus, publish: Publish) -> None:

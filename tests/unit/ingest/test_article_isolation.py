@@ -1,4 +1,4 @@
-"""Refused articles are shortened no more than necessary; other articles are published unchanged."""
+"""Refused articles are shortened only as far as necessary; other articles are published unchanged."""
 
 from __future__ import annotations
 

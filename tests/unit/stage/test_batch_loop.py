@@ -121,8 +121,8 @@ async def test_a_refused_record_becomes_a_dead_letter_and_changes_nothing_else(
     good = [number for number in range(10) if number not in refused]
     assert await copies(bus) == [b"%d:%d" % (count, number) for count, number in enumerate(good, 1)]
     assert await state_of(bus) == ({"count": b"%d" % len(good)} if good else {})
-    found = [(letter.offset, letter.record) for letter in await dead_letters(bus)]
-    assert found == [(number, str(number)) for number in refused]
+    offsets_and_records = [(letter.offset, letter.record) for letter in await dead_letters(bus)]
+    assert offsets_and_records == [(number, str(number)) for number in refused]
     await publish(bus, b"after")
     await run_until_drained(bus, CountingStage(), batch=batch)
     assert (await copies(bus))[-1] == b"%d:after" % (len(good) + 1)
