@@ -1,4 +1,4 @@
-"""Readings made by hand: what the model would say is written into the text."""
+"""Predictions written by hand: the text says what the model would predict."""
 
 from __future__ import annotations
 
@@ -16,38 +16,48 @@ MARKED = re.compile(r"\[(PER|ORG|LOC|MISC) ([^\]]*)\]")
 Marked = Callable[..., DocumentPrediction]
 
 
-def read_marked(
+def marked_prediction(
     *lines: str, sentiments: Sequence[tuple[float, float, float]] = (), titled: bool = True
 ) -> DocumentPrediction:
-    """A reading of sentences, the first the title, with names as in `[ORG Acme Corp] fell`."""
+    """Returns the prediction for a document.
+
+    Args:
+        lines: the sentences, with names marked as in `[ORG Acme Corp] fell`.
+        sentiments: the sentiment of each sentence; neutral when there are none.
+        titled: whether the first sentence is the title.
+    """
     sentences = []
     content = ""
-    for at, line in enumerate(lines):
-        plain, names = "", []
-        last = 0
-        for found in MARKED.finditer(line):
-            plain += line[last : found.start()]
-            names.append(NamedSpan(len(plain), len(plain) + len(found[2]), found[1]))
-            plain += found[2]
-            last = found.end()
-        plain += line[last:]
-        reading = SentencePrediction(
-            sentiment=sentiments[at] if sentiments else (0.0, 1.0, 0.0),
+    for index, line in enumerate(lines):
+        text, names = _unmarked(line)
+        prediction = SentencePrediction(
+            sentiment=sentiments[index] if sentiments else (0.0, 1.0, 0.0),
             topics=(),
-            names=tuple(names),
+            names=names,
             offsets=np.zeros((0, 2), dtype=np.int32),
             target_logits=None,
         )
-        start = len(content)
-        sentences.append(
-            PredictedSentence(SentenceSpan(start, start + len(plain), is_title=titled and at == 0), reading)
-        )
-        content += plain + "\n"
+        span = SentenceSpan(len(content), len(content) + len(text), is_title=titled and index == 0)
+        sentences.append(PredictedSentence(span, prediction))
+        content += text + "\n"
     document = TextDocument(content, sentences[0].end if titled else 0)
     return DocumentPrediction(document, tuple(sentences))
 
 
+def _unmarked(line: str) -> tuple[str, tuple[NamedSpan, ...]]:
+    """Returns a line without its marks, and the names that were marked."""
+    text = ""
+    names = []
+    end = 0
+    for match in MARKED.finditer(line):
+        text += line[end : match.start()]
+        names.append(NamedSpan(len(text), len(text) + len(match[2]), match[1]))
+        text += match[2]
+        end = match.end()
+    return text + line[end:], tuple(names)
+
+
 @pytest.fixture
 def marked() -> Marked:
-    """`read_marked`."""
-    return read_marked
+    """Returns `marked_prediction`."""
+    return marked_prediction

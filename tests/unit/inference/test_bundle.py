@@ -1,11 +1,13 @@
-"""A bundle that cannot be used says which file, what was expected and what was found."""
+"""The error for an unusable bundle names the file, what was expected and what it has."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 from riskwire.errors import BundleError, DeviceError
@@ -14,45 +16,46 @@ from riskwire.inference.model.session import ModelSession, installed_runtime
 
 
 @pytest.fixture
-def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
 
 
-def changed(folder: Path, **fields: object) -> Path:
+def with_fields(folder: Path, **fields: object) -> Path:
+    """Changes fields of a bundle's manifest, and returns its folder."""
     file = folder / "bundle.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
     return folder
 
 
-def test_a_good_bundle_loads_and_names_itself(tiny_bundle: Path) -> None:
+def test_a_valid_bundle_loads_with_its_label_and_languages(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     assert (bundle.label, bundle.languages) == ("tiny@1.0.0", ("en",))
     assert bundle.model_path("int8").name == "model.int8.onnx"
 
 
-def test_a_missing_bundle_says_where_and_what_to_do(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_bundle_says_where_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"nowhere: the folder has no bundle.json.*Set inference.bundle"):
         Bundle.load(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("file", ["tokenizer.json", "model.int8.onnx"])
-def test_a_file_that_was_changed_is_refused_with_both_hashes(copy: Path, file: str) -> None:
-    expected = json.loads((copy / "bundle.json").read_text())
+def test_a_changed_file_is_refused_and_the_error_shows_the_expected_hash(bundle_copy: Path, file: str) -> None:
+    expected = json.loads((bundle_copy / "bundle.json").read_text())
     expected = expected["tokenizer"] if file == "tokenizer.json" else expected["files"]["int8"]
-    (copy / file).write_bytes((copy / file).read_bytes() + b" ")
+    (bundle_copy / file).write_bytes((bundle_copy / file).read_bytes() + b" ")
     with pytest.raises(BundleError) as caught:
-        Bundle.load(copy).model_path("int8")
+        Bundle.load(bundle_copy).model_path("int8")
     assert file in str(caught.value)
     assert expected["sha256"] in str(caught.value)
 
 
-def test_a_file_that_is_missing_is_named(copy: Path) -> None:
-    (copy / "model.fp16.onnx").unlink()
+def test_the_error_for_a_missing_file_names_it(bundle_copy: Path) -> None:
+    (bundle_copy / "model.fp16.onnx").unlink()
     with pytest.raises(BundleError, match=r"model\.fp16\.onnx"):
-        Bundle.load(copy).model_path("fp16")
+        Bundle.load(bundle_copy).model_path("fp16")
 
 
-def test_a_precision_that_the_bundle_lacks_is_told_with_those_it_has(tiny_bundle: Path) -> None:
+def test_the_error_for_a_missing_precision_lists_the_available_ones(tiny_bundle: Path) -> None:
     with pytest.raises(BundleError, match="no fp32 file; it has fp16, int8"):
         Bundle.load(tiny_bundle).model_path("fp32")
 
@@ -76,39 +79,35 @@ def test_a_precision_that_the_bundle_lacks_is_told_with_those_it_has(tiny_bundle
         ),
     ],
 )
-def test_a_manifest_that_breaks_the_contract_names_the_field(
-    copy: Path, fields: dict[str, object], message: str
+def test_the_error_for_an_invalid_manifest_names_the_field(
+    bundle_copy: Path, fields: dict[str, object], message: str
 ) -> None:
     with pytest.raises(BundleError, match=message) as caught:
-        Bundle.load(changed(copy, **fields))
+        Bundle.load(with_fields(bundle_copy, **fields))
     assert "bundle.json" in str(caught.value)
 
 
-def test_a_manifest_that_is_no_json_is_refused(copy: Path) -> None:
-    (copy / "bundle.json").write_text("{")
+def test_a_manifest_that_is_not_json_is_refused(bundle_copy: Path) -> None:
+    (bundle_copy / "bundle.json").write_text("{")
     with pytest.raises(BundleError, match=r"bundle\.json"):
-        Bundle.load(copy)
+        Bundle.load(bundle_copy)
 
 
-def test_a_model_that_is_no_onnx_is_refused(copy: Path) -> None:
-    from hashlib import sha256
-
-    (copy / "model.int8.onnx").write_bytes(b"not a model")
+def test_a_model_that_is_not_onnx_is_refused(bundle_copy: Path) -> None:
+    (bundle_copy / "model.int8.onnx").write_bytes(b"not a model")
     files = {"int8": {"path": "model.int8.onnx", "sha256": sha256(b"not a model").hexdigest()}}
     with pytest.raises(BundleError, match="cannot be loaded"):
-        ModelSession(Bundle.load(changed(copy, files=files)))
+        ModelSession(Bundle.load(with_fields(bundle_copy, files=files)))
 
 
-def test_cuda_where_there_is_none_is_an_error_and_no_silent_fall_back(tiny_bundle: Path) -> None:
-    import onnxruntime
-
+def test_cuda_without_a_cuda_runtime_is_an_error_not_a_silent_fallback(tiny_bundle: Path) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("this onnxruntime has CUDA")
+        pytest.skip("the installed onnxruntime supports CUDA")
     with pytest.raises(DeviceError, match=r"cuda was requested.*riskwire\[gpu\]"):
         ModelSession(Bundle.load(tiny_bundle), device="cuda")
 
 
-def test_both_runtimes_or_neither_are_an_error_that_says_what_to_do() -> None:
+def test_installing_both_runtimes_or_neither_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(DeviceError, match=r"both.*pip uninstall onnxruntime onnxruntime-gpu"):
         installed_runtime(lambda name: True)
     with pytest.raises(DeviceError, match=r"neither.*riskwire\[cpu\]"):

@@ -1,15 +1,16 @@
-"""An article that was written to be slow to read costs what its length costs, and others have their turn meanwhile."""
+"""The cost of an article that was written to be slow follows its length, and other tasks get turns meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import cycle, islice, product
 from pathlib import Path
 from string import ascii_uppercase
 
 import numpy as np
 import pytest
-from turns import turns_of_others
+from event_loop_turns import count_other_turns
 
 from riskwire.bus import Message
 from riskwire.inference import stage as stage_module
@@ -24,28 +25,34 @@ from riskwire.inference.stage import InferStage
 from riskwire.records import Article
 from riskwire.settings import Settings
 
-PAIRS = [a + b for a, b in product(ascii_uppercase, repeat=2)]
+PAIRS = [first + second for first, second in product(ascii_uppercase, repeat=2)]
 
 
-def names(count: int) -> str:
-    """So many names of two letters, each with a ticker that makes it an organisation: each may be initials of each."""
+def tickered_names(count: int) -> str:
+    """Returns names of two letters with a ticker, which makes them organisations. Each may be initials of another."""
     return "".join(f"{name}(A.N) " for name in islice(cycle(PAIRS), count))
 
 
-def reading(text: str) -> DocumentPrediction:
-    """A model that sees no names; what there is comes of the tickers."""
+def prediction(text: str, names: list[tuple[int, int]] | None = None) -> DocumentPrediction:
+    """Returns a prediction without names, or with persons at these offsets."""
     document = TextDocument(text)
-    sentence = SentencePrediction((0.0, 1.0, 0.0), (), (), np.zeros((0, 2), np.int32), None)
-    return DocumentPrediction(
-        document, tuple(PredictedSentence(place, sentence) for place in document.sentence_spans())
-    )
+    nameless = SentencePrediction((0.0, 1.0, 0.0), (), (), np.zeros((0, 2), np.int32), None)
+    sentences = []
+    for span in document.sentence_spans():
+        persons = tuple(
+            NamedSpan(start - span.start, end - span.start, "PER")
+            for start, end in names or ()
+            if span.start <= start < span.end
+        )
+        sentences.append(PredictedSentence(span, replace(nameless, names=persons)))
+    return DocumentPrediction(document, tuple(sentences))
 
 
 def messages(count: int, text: str) -> list[Message]:
-    records = [
+    articles = [
         Article.model_validate(
             {
-                "id": str(at),
+                "id": str(number),
                 "version": 1,
                 "url": "u",
                 "source": "wire",
@@ -56,9 +63,9 @@ def messages(count: int, text: str) -> list[Message]:
                 "seen_at": "2026-01-05T10:00:00Z",
             }
         )
-        for at in range(count)
+        for number in range(count)
     ]
-    return [Message("articles", 0, at, None, one.to_bytes()) for at, one in enumerate(records)]
+    return [Message("articles", 0, offset, None, article.to_bytes()) for offset, article in enumerate(articles)]
 
 
 @pytest.fixture
@@ -67,60 +74,48 @@ async def stage(tiny_bundle: Path) -> AsyncIterator[InferStage]:
         yield InferStage(engine, Linker(), Settings(), signal_partitions=1)
 
 
-def test_thousands_of_names_are_compared_no_more_often_than_hundreds(monkeypatch: pytest.MonkeyPatch) -> None:
-    compared = 0
-    is_short_for = linker_module._is_short_for
+def counted(function: Callable[..., bool], calls: list[object]) -> Callable[..., bool]:
+    """Returns the function, with each call recorded."""
 
-    def counted(*args: object) -> bool:
-        nonlocal compared
-        compared += 1
-        return is_short_for(*args)  # type: ignore[arg-type]
+    def call(*args: object) -> bool:
+        calls.append(None)
+        return function(*args)
 
-    monkeypatch.setattr(linker_module, "_is_short_for", counted)
+    return call
+
+
+def test_the_number_of_comparisons_does_not_grow_with_the_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparisons: list[object] = []
+    monkeypatch.setattr(linker_module, "_is_short_for", counted(linker_module._is_short_for, comparisons))
     linker = Linker()
-    assert len(linker.link(reading(names(2_500)))) == 2_500
-    few = compared
-    assert 0 < few <= linker_module._MAX_COMPARED**2
-    linker.link(reading(names(5_000)))
-    assert compared == 2 * few
+    assert len(linker.link(prediction(tickered_names(2_500)))) == 2_500
+    first_count = len(comparisons)
+    assert 0 < first_count <= linker_module._MAX_COMPARED**2
+    linker.link(prediction(tickered_names(5_000)))
+    assert len(comparisons) == 2 * first_count
 
 
-@pytest.mark.parametrize(("before", "entity"), [(0, "name:bob-quux"), (400, "name:quux")])
-def test_a_name_is_short_for_a_fuller_one_among_the_first_of_an_article_only(before: int, entity: str) -> None:
-    text = names(before) + "Bob Quux met Quux today, " + names(400)
-    found = reading(text)
-    bob = text.index("Bob Quux")
-    last = text.index("Quux", bob + len("Bob Quux"))
-    spans = [(bob, bob + len("Bob Quux")), (last, last + len("Quux"))]
-    sentences = tuple(
-        PredictedSentence(
-            one.span,
-            SentencePrediction(
-                one.prediction.sentiment,
-                (),
-                tuple(
-                    NamedSpan(start - one.start, end - one.start, "PER")
-                    for start, end in spans
-                    if one.start <= start < one.end
-                ),
-                one.prediction.offsets,
-                None,
-            ),
-        )
-        for one in found.sentences
-    )
-    mentions = Linker().link(DocumentPrediction(found.document, sentences))
-    assert [one.entity for one in mentions if one.text == "Quux"] == [entity]
+@pytest.mark.parametrize(
+    ("names_before", "entity"),
+    [pytest.param(0, "name:bob-quux", id="among the first"), pytest.param(400, "name:quux", id="after many others")],
+)
+def test_a_short_form_is_resolved_only_among_the_first_names_of_an_article(names_before: int, entity: str) -> None:
+    text = tickered_names(names_before) + "Bob Quux met Quux today, " + tickered_names(400)
+    full = text.index("Bob Quux")
+    full_end = full + len("Bob Quux")
+    short = text.index("Quux", full_end)
+    mentions = Linker().link(prediction(text, [(full, full_end), (short, short + len("Quux"))]))
+    assert [mention.entity for mention in mentions if mention.text == "Quux"] == [entity]
 
 
-async def test_others_have_their_turn_while_one_long_article_is_read(stage: InferStage) -> None:
-    """On the event loop it would be one turn before and one after it."""
-    assert await turns_of_others(stage, messages(1, names(8_000))) >= 10
+async def test_other_tasks_get_turns_while_a_long_article_is_linked(stage: InferStage) -> None:
+    """On the event loop it would be one turn before the article and one after it."""
+    assert await count_other_turns(stage, messages(1, tickered_names(8_000))) >= 10
 
 
-async def test_others_have_their_turn_between_short_articles_that_take_long(
+async def test_other_tasks_get_turns_between_short_articles_that_take_long(
     stage: InferStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten of them are one slice; each takes longer than a turn."""
+    """The ten articles are one slice, and each takes longer than the limit of a slice."""
     monkeypatch.setattr(stage_module, "_MAX_SLICE_S", 0.0)
-    assert await turns_of_others(stage, messages(10, names(50))) >= 10
+    assert await count_other_turns(stage, messages(10, tickered_names(50))) >= 10

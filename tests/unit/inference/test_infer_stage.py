@@ -1,16 +1,17 @@
-"""The infer stage: each article once, signals before the mark, and nothing that depends on where a batch ends."""
+"""The infer stage: each article once, signals before the mark, and results independent of batches."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
-from turns import turns_of_others
+from event_loop_turns import count_other_turns
+from state_changes import apply_changes
 
 from riskwire.bus import Message, Outgoing
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
-from riskwire.inference.analysis import summarise, target_sentiments, topic_target
+from riskwire.inference.analysis import TargetSentiment, summarise, target_sentiments, topic_target
 from riskwire.inference.linking import Linker
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
@@ -23,12 +24,12 @@ from riskwire.settings import Settings
 PARTITIONS = 3
 
 
-def article(name: str = "a", **fields: object) -> Article:
+def article(article_id: str = "a", **fields: object) -> Article:
     return Article.model_validate(
         {
-            "id": name,
+            "id": article_id,
             "version": 1,
-            "url": f"https://example.com/{name}",
+            "url": f"https://example.com/{article_id}",
             "source": "wire",
             "title": "Acme Corp plunges on fraud probe",
             "text": "DETROIT (Reuters) - Acme Corp said it is in crisis in Ireland. Globex Inc gains.",
@@ -46,27 +47,30 @@ def tick(second: int) -> Tick:
 
 def messages(*records: Article | Tick | bytes) -> list[Message]:
     return [
-        Message("articles", 1, at, None, one if isinstance(one, bytes) else one.to_bytes())
-        for at, one in enumerate(records)
+        Message("articles", 1, offset, None, record if isinstance(record, bytes) else record.to_bytes())
+        for offset, record in enumerate(records)
     ]
 
 
-def of(results: Sequence[Outgoing], topic: Topic) -> list[Outgoing]:
-    return [one for one in results if one.topic == topic]
+def on_topic(results: Sequence[Outgoing], topic: Topic) -> list[Outgoing]:
+    return [outgoing for outgoing in results if outgoing.topic == topic]
 
 
 def signals(results: Sequence[Outgoing]) -> list[Signal]:
-    records = [SIGNALS.validate_json(one.value) for one in of(results, Topic.SIGNALS)]
-    return [one for one in records if isinstance(one, Signal)]
+    records = [SIGNALS.validate_json(outgoing.value) for outgoing in on_topic(results, Topic.SIGNALS)]
+    return [record for record in records if isinstance(record, Signal)]
 
 
 def marks(results: Sequence[Outgoing]) -> list[tuple[int | None, Mark]]:
-    records = [(one.partition, SIGNALS.validate_json(one.value)) for one in of(results, Topic.SIGNALS)]
-    return [(at, one) for at, one in records if isinstance(one, Mark)]
+    """Returns the marks and their partitions."""
+    records = [
+        (outgoing.partition, SIGNALS.validate_json(outgoing.value)) for outgoing in on_topic(results, Topic.SIGNALS)
+    ]
+    return [(partition, record) for partition, record in records if isinstance(record, Mark)]
 
 
 def analyses(results: Sequence[Outgoing]) -> list[Analysis]:
-    return [Analysis.model_validate_json(one.value) for one in of(results, Topic.ANALYSES)]
+    return [Analysis.model_validate_json(outgoing.value) for outgoing in on_topic(results, Topic.ANALYSES)]
 
 
 @pytest.fixture
@@ -82,73 +86,68 @@ async def test_an_article_becomes_an_analysis_signals_and_a_mark_on_every_partit
     assert analysis.score is not None
     assert analysis.score < -0.5
     content = analysis.article.title + "\n" + article().text
-    assert [content[one.start : one.end] for one in analysis.mentions] == [one.text for one in analysis.mentions]
-    targets = {one.target: one for one in signals(step.results)}
-    assert {"entity:name:acme", "entity:name:globex", "entity:name:ireland", "market"} <= set(targets)
-    assert "entity:name:detroit" not in targets
-    assert "entity:name:reuters" not in targets
-    acme, globex = targets["entity:name:acme"], targets["entity:name:globex"]
+    assert all(content[mention.start : mention.end] == mention.text for mention in analysis.mentions)
+    by_target = {signal.target: signal for signal in signals(step.results)}
+    assert {"entity:name:acme", "entity:name:globex", "entity:name:ireland", "market"} <= set(by_target)
+    assert "entity:name:detroit" not in by_target
+    assert "entity:name:reuters" not in by_target
+    acme, globex = by_target["entity:name:acme"], by_target["entity:name:globex"]
     assert acme.relevance == 1.0 > globex.relevance
     assert acme.sentiment.negative > 0.9
     assert globex.sentiment.positive > 0.9
     assert acme.evidence.text[acme.evidence.start : acme.evidence.end] == "Acme Corp"
-    assert {one.story for one in targets.values()} == {analysis.story}
-    assert [at for at, _ in marks(step.results)] == list(range(PARTITIONS))
+    assert {signal.story for signal in by_target.values()} == {analysis.story}
+
+
+async def test_a_mark_counts_the_news_and_comes_after_the_signals(stage: InferStage) -> None:
+    step = await stage.open(1, {}).process(messages(article()))
+    assert [partition for partition, _ in marks(step.results)] == list(range(PARTITIONS))
     mark = marks(step.results)[0][1]
     assert (mark.from_, mark.stories) == (1, 1)
     assert mark.buckets == {int(article().seen_at.timestamp()) // 15 * 15: 1}
-    assert max(at for at, one in enumerate(step.results) if one.partition is None) < min(
-        at for at, one in enumerate(step.results) if one.partition is not None
-    )
+    is_mark = [outgoing.partition is not None for outgoing in step.results]
+    assert is_mark == sorted(is_mark)
 
 
-async def test_signals_go_to_the_partition_of_their_target_and_analyses_to_their_article_s(stage: InferStage) -> None:
+async def test_the_key_of_a_signal_is_its_target_and_the_key_of_an_analysis_its_article(stage: InferStage) -> None:
     step = await stage.open(0, {}).process(messages(article("x")))
-    for one in of(step.results, Topic.SIGNALS):
-        record = SIGNALS.validate_json(one.value)
-        assert one.key == (record.target if isinstance(record, Signal) else None)
-    assert [one.key for one in of(step.results, Topic.ANALYSES)] == ["x"]
+    for outgoing in on_topic(step.results, Topic.SIGNALS):
+        record = SIGNALS.validate_json(outgoing.value)
+        assert outgoing.key == (record.target if isinstance(record, Signal) else None)
+    assert [outgoing.key for outgoing in on_topic(step.results, Topic.ANALYSES)] == ["x"]
 
 
-async def test_what_comes_of_articles_does_not_depend_on_where_batches_are_cut(stage: InferStage) -> None:
-    records = [article(str(at), title=f"Acme Corp loss {at % 4}") for at in range(9)]
+async def test_the_results_of_articles_do_not_depend_on_batches(stage: InferStage) -> None:
+    records = [article(str(number), title=f"Acme Corp loss {number % 4}") for number in range(9)]
     records.insert(4, article("2", title="Acme Corp loss 2"))
 
-    async def run(size: int) -> list[Outgoing]:
+    async def run(batch_size: int) -> list[Outgoing]:
         task = stage.open(0, {})
         results: list[Outgoing] = []
-        for at in range(0, len(records), size):
-            results += (await task.process(messages(*records[at : at + size]))).results
-        return [one for one in results if one.partition is None]
+        for start in range(0, len(records), batch_size):
+            results += (await task.process(messages(*records[start : start + batch_size]))).results
+        return [outgoing for outgoing in results if outgoing.partition is None]
 
     assert await run(1) == await run(3) == await run(100)
 
 
-async def test_a_repeat_is_dropped_also_after_a_restart_and_a_new_version_is_not(stage: InferStage) -> None:
+async def test_a_repeated_version_is_dropped_even_after_a_restart_but_not_a_new_version(stage: InferStage) -> None:
     state: dict[str, bytes] = {}
-
-    def commit(changes: Mapping[str, bytes | None]) -> None:
-        for key, value in changes.items():
-            if value is None:
-                state.pop(key, None)
-            else:
-                state[key] = value
-
     step = await stage.open(0, state).process(messages(article("a"), article("a"), article("b")))
-    assert [one.article.id for one in analyses(step.results)] == ["a", "b"]
-    commit(step.state)
+    assert [analysis.article.id for analysis in analyses(step.results)] == ["a", "b"]
+    apply_changes(state, step.state)
     step = await stage.open(0, state).process(messages(article("b"), article("a", version=2)))
-    assert [(one.article.id, one.article.version) for one in analyses(step.results)] == [("a", 2)]
+    assert [(analysis.article.id, analysis.article.version) for analysis in analyses(step.results)] == [("a", 2)]
     assert marks(step.results)[0][1].stories == 1
     assert set(step.state) == {"read/0"}
 
 
-async def test_other_languages_and_empty_articles_are_stored_without_sentiment_and_signals(stage: InferStage) -> None:
+async def test_articles_in_other_languages_and_empty_ones_get_no_sentiment_and_no_signals(stage: InferStage) -> None:
     batch = messages(
-        article("de", language="de"), article("none", language=None), article("void", title=" ", text="\n")
+        article("german", language="de"), article("unknown", language=None), article("empty", title=" ", text="\n")
     )
     step = await stage.open(0, {}).process(batch)
-    assert [(one.status, one.sentiment, one.story) for one in analyses(step.results)] == [
+    assert [(analysis.status, analysis.sentiment, analysis.story) for analysis in analyses(step.results)] == [
         ("unsupported", None, None),
         ("unsupported", None, None),
         ("empty", None, None),
@@ -157,73 +156,67 @@ async def test_other_languages_and_empty_articles_are_stored_without_sentiment_a
     assert marks(step.results)[0][1].stories == 0
 
 
-async def test_backfill_is_read_but_does_not_count_as_news(stage: InferStage) -> None:
+async def test_backfill_is_analysed_but_does_not_count_as_news(stage: InferStage) -> None:
     step = await stage.open(0, {}).process(messages(article("old", backfill=True)))
-    assert all(one.backfill for one in signals(step.results))
+    assert all(signal.backfill for signal in signals(step.results))
     assert (marks(step.results)[0][1].stories, marks(step.results)[0][1].buckets) == (0, {})
 
 
-async def test_ticks_alone_tell_the_time_and_a_batch_without_time_tells_none(stage: InferStage) -> None:
+async def test_ticks_alone_move_the_mark_and_a_batch_without_a_time_writes_none(stage: InferStage) -> None:
     task = stage.open(0, {})
     step = await task.process(messages(tick(5), tick(9), tick(7)))
     assert {mark.seen_at for _, mark in marks(step.results)} == {tick(9).seen_at}
     assert len(step.results) == PARTITIONS
     assert step.state == {}
     step = await task.process(messages(b"not json"))
-    assert [one.topic for one in step.results] == [Topic.DEAD_LETTERS]
+    assert [outgoing.topic for outgoing in step.results] == [Topic.DEAD_LETTERS]
 
 
-async def test_a_bad_record_goes_to_the_dead_letters_and_the_rest_is_read(stage: InferStage) -> None:
+async def test_a_bad_record_becomes_a_dead_letter_and_the_others_are_analysed(stage: InferStage) -> None:
     step = await stage.open(0, {}).process(messages(article("a"), b'{"kind":"article"}', article("b")))
-    (letter,) = [DeadLetter.model_validate_json(one.value) for one in of(step.results, Topic.DEAD_LETTERS)]
+    (outgoing,) = on_topic(step.results, Topic.DEAD_LETTERS)
+    letter = DeadLetter.model_validate_json(outgoing.value)
     assert (letter.stage, letter.offset) == ("infer", 1)
     assert letter.error.startswith("SchemaError")
-    assert [one.article.id for one in analyses(step.results)] == ["a", "b"]
+    assert [analysis.article.id for analysis in analyses(step.results)] == ["a", "b"]
 
 
-async def test_with_a_watchlist_only_its_entities_are_followed_and_groups_take_the_worst(tiny_bundle: Path) -> None:
-    watchlist = Watchlist(
-        tuple(
-            WatchedEntity.model_validate(one)
-            for one in (
-                {"id": "acme", "name": "Acme", "group": "makers"},
-                {"id": "globex", "name": "Globex", "group": "makers"},
-            )
-        )
-    )
+async def test_with_a_watchlist_only_its_entities_get_signals_and_a_group_takes_its_worst(tiny_bundle: Path) -> None:
+    entries = ({"id": "acme", "name": "Acme", "group": "makers"}, {"id": "globex", "name": "Globex", "group": "makers"})
+    watchlist = Watchlist(tuple(WatchedEntity.model_validate(entry) for entry in entries))
     async with Engine(Bundle.load(tiny_bundle)) as engine:
         stage = InferStage(engine, Linker(watchlist), Settings(), signal_partitions=1)
         step = await stage.open(0, {}).process(messages(article()))
-    found = {one.target: one for one in signals(step.results)}
-    assert {one for one in found if one.startswith("entity:")} == {"entity:acme", "entity:globex"}
-    assert found["group:makers"].sentiment == found["entity:acme"].sentiment
-    assert found["group:makers"].groups == found["entity:acme"].groups == ("makers",)
+    by_target = {signal.target: signal for signal in signals(step.results)}
+    assert {target for target in by_target if target.startswith("entity:")} == {"entity:acme", "entity:globex"}
+    group, acme = by_target["group:makers"], by_target["entity:acme"]
+    assert group.sentiment == acme.sentiment
+    assert group.groups == acme.groups == ("makers",)
 
 
-async def test_a_long_batch_lets_others_have_their_turn(stage: InferStage) -> None:
-    """Twenty times while it links and writes, in short slices: so heartbeats and requests are answered meanwhile."""
-    records = messages(*(article(str(at), text="Acme Corp gains. " * 1_000) for at in range(60)))
-    assert await turns_of_others(stage, records) >= 20
+async def test_other_tasks_get_turns_during_a_long_batch(stage: InferStage) -> None:
+    """Linking and writing run in short slices, so heartbeats and requests are answered meanwhile."""
+    records = messages(*(article(str(number), text="Acme Corp gains. " * 1_000) for number in range(60)))
+    assert await count_other_turns(stage, records) >= 20
 
 
-def test_evidence_of_a_long_sentence_is_a_window_that_holds_the_span(marked: Callable[..., DocumentPrediction]) -> None:
-    reading = marked("x " * 400 + "[ORG Acme Corp] fell" + " y" * 400)
-    one = target_sentiments(reading, Linker().link(reading), summarise([reading], (), 0.5)[0], watched_only=False)[0]
-    assert len(one.evidence.text) <= 600
-    assert one.evidence.text[one.evidence.start : one.evidence.end] == "Acme Corp"
+def targets_of(prediction: DocumentPrediction) -> list[TargetSentiment]:
+    (summary,) = summarise([prediction], (), 0.5)
+    return target_sentiments(prediction, Linker().link(prediction), summary, watched_only=False)
 
 
-def test_a_speaker_s_mention_weighs_little(marked: Callable[..., DocumentPrediction]) -> None:
-    reading = marked("[ORG Moody's] cuts [ORG Acme Corp]", sentiments=[(0.9, 0.1, 0.0)])
-    found = {
-        one.name: one.relevance
-        for one in target_sentiments(
-            reading, Linker().link(reading), summarise([reading], (), 0.5)[0], watched_only=False
-        )
-    }
-    assert found["Acme Corp"] == 1.0
-    assert found["Moody's Corporation"] == 0.2
+def test_the_evidence_of_a_long_sentence_is_cut_around_the_span(marked: Callable[..., DocumentPrediction]) -> None:
+    evidence = targets_of(marked("x " * 400 + "[ORG Acme Corp] fell" + " y" * 400))[0].evidence
+    assert len(evidence.text) <= 600
+    assert evidence.text[evidence.start : evidence.end] == "Acme Corp"
 
 
-def test_topic_targets_are_slugs() -> None:
+def test_a_mention_as_a_speaker_has_a_fifth_of_the_weight(marked: Callable[..., DocumentPrediction]) -> None:
+    targets = targets_of(marked("[ORG Moody's] cuts [ORG Acme Corp]", sentiments=[(0.9, 0.1, 0.0)]))
+    relevance = {target.name: target.relevance for target in targets}
+    assert relevance["Acme Corp"] == 1.0
+    assert relevance["Moody's Corporation"] == 0.2
+
+
+def test_the_target_of_a_topic_is_a_slug() -> None:
     assert topic_target("M&A | Investments") == "topic:m-a-investments"

@@ -1,15 +1,16 @@
-"""Changes of the watchlist in the log of articles: an article is linked with the list that stands where it stands."""
+"""Watchlist changes in the log of articles: each article is linked with the watchlist at its place in the log."""
 
 from __future__ import annotations
 
 import gc
 import random
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from state_changes import apply_changes
 from structlog.testing import capture_logs
 
 from riskwire.bus import Message, Outgoing
@@ -20,6 +21,7 @@ from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.stage import InferStage
+from riskwire.inference.watchlist_state import WatchlistState
 from riskwire.pipeline import Topic
 from riskwire.records import SIGNALS, Article, DeadLetter, Mark, Record, Signal, Tick, WatchlistChange
 from riskwire.settings import Settings
@@ -27,41 +29,50 @@ from riskwire.settings import Settings
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
-def article(name: str, title: str = "Acme Corp plunges on fraud, Globex Inc gains", minute: int = 0) -> Article:
-    seen = AT + timedelta(minutes=minute)
+def article(article_id: str, title: str = "Acme Corp plunges on fraud, Globex Inc gains", minute: int = 0) -> Article:
+    seen_at = AT + timedelta(minutes=minute)
     return Article(
-        id=name, version=1, url="u", source="wire", title=title, language="en", published_at=seen, seen_at=seen
+        id=article_id,
+        version=1,
+        url="u",
+        source="wire",
+        title=title,
+        language="en",
+        published_at=seen_at,
+        seen_at=seen_at,
     )
 
 
-def watch(entry: str, second: int = 0, **fields: object) -> WatchlistChange:
-    """`entry` is watched from here on."""
-    return WatchlistChange(
-        id=entry, entry={"id": entry, "name": entry.title(), **fields}, at=AT + timedelta(seconds=second)
-    )
+def watch(entry_id: str, second: int = 0, *, command: int | None = None, **fields: object) -> WatchlistChange:
+    """Returns the change that sets an entry."""
+    entry = {"id": entry_id, "name": entry_id.title(), **fields}
+    return WatchlistChange(id=entry_id, entry=entry, at=AT + timedelta(seconds=second), command=command)
 
 
-def unwatch(name: str) -> WatchlistChange:
-    return WatchlistChange(id=name, entry=None, at=AT)
+def unwatch(entry_id: str, *, command: int | None = None) -> WatchlistChange:
+    """Returns the change that removes an entry."""
+    return WatchlistChange(id=entry_id, entry=None, at=AT, command=command)
 
 
-def messages(records: Sequence[Record], start: int = 0) -> list[Message]:
-    return [Message("articles", 0, at, None, one.to_bytes()) for at, one in enumerate(records, start)]
+def messages(records: Sequence[Record], first_offset: int = 0) -> list[Message]:
+    return [
+        Message("articles", 0, offset, None, record.to_bytes()) for offset, record in enumerate(records, first_offset)
+    ]
 
 
 def entities(results: Sequence[Outgoing]) -> dict[str, set[str]]:
-    """By article, the entities and groups it became signals of."""
-    found: dict[str, set[str]] = {}
-    for one in results:
-        if one.topic == Topic.SIGNALS:
-            record = SIGNALS.validate_json(one.value)
+    """Returns for each article the entities and groups that got a signal."""
+    targets: dict[str, set[str]] = {}
+    for outgoing in results:
+        if outgoing.topic == Topic.SIGNALS:
+            record = SIGNALS.validate_json(outgoing.value)
             if isinstance(record, Signal) and record.target.partition(":")[0] in ("entity", "group"):
-                found.setdefault(record.article, set()).add(record.target)
-    return found
+                targets.setdefault(record.article, set()).add(record.target)
+    return targets
 
 
-def file(*entries: dict[str, object]) -> Watchlist:
-    return Watchlist(tuple(WatchedEntity.model_validate(one) for one in entries), "watch.yaml")
+def watchlist_file(*entries: dict[str, object]) -> Watchlist:
+    return Watchlist(tuple(WatchedEntity.model_validate(entry) for entry in entries), "watch.yaml")
 
 
 @pytest.fixture
@@ -70,15 +81,13 @@ async def engine(tiny_bundle: Path) -> AsyncIterator[Engine]:
         yield opened
 
 
-def stage(engine: Engine, watchlist: Watchlist | None = None) -> InferStage:
+def infer_stage(engine: Engine, watchlist: Watchlist | None = None) -> InferStage:
     return InferStage(engine, Linker(watchlist), Settings(), signal_partitions=2)
 
 
-async def test_inside_one_batch_what_comes_before_is_linked_with_the_old_list_and_after_with_the_new(
-    engine: Engine,
-) -> None:
+async def test_articles_of_one_batch_are_linked_with_the_watchlist_at_their_place(engine: Engine) -> None:
     records = [article("a"), watch("acme", group="makers"), article("b"), unwatch("acme"), article("c")]
-    step = await stage(engine).open(0, {}).process(messages(records))
+    step = await infer_stage(engine).open(0, {}).process(messages(records))
     assert entities(step.results) == {
         "a": {"entity:name:acme", "entity:name:globex"},
         "b": {"entity:acme", "group:makers"},
@@ -86,26 +95,28 @@ async def test_inside_one_batch_what_comes_before_is_linked_with_the_old_list_an
     }
 
 
-async def test_a_change_is_kept_over_a_restart_in_the_stage_s_own_state(engine: Engine) -> None:
-    step = await stage(engine).open(0, {}).process(messages([watch("acme"), watch("globex"), unwatch("globex")]))
-    state = {key: value for key, value in step.state.items() if value is not None}
+async def test_a_change_survives_a_restart_in_the_state_of_the_stage(engine: Engine) -> None:
+    changes = [watch("acme"), watch("globex"), unwatch("globex")]
+    step = await infer_stage(engine).open(0, {}).process(messages(changes))
+    state: dict[str, bytes] = {}
+    apply_changes(state, step.state)
     assert set(state) == {"watch/acme"}
     assert step.results == []
-    again = await stage(engine).open(0, state).process(messages([article("a")], 3))
-    assert entities(again.results) == {"a": {"entity:acme"}}
-    gone = await stage(engine).open(0, state).process(messages([unwatch("acme")], 3))
-    assert gone.state == {"watch/acme": None}
+    restarted = await infer_stage(engine).open(0, state).process(messages([article("a")], 3))
+    assert entities(restarted.results) == {"a": {"entity:acme"}}
+    removed = await infer_stage(engine).open(0, state).process(messages([unwatch("acme")], 3))
+    assert removed.state == {"watch/acme": None}
 
 
-async def test_a_change_of_the_list_tells_no_time(engine: Engine) -> None:
+async def test_the_time_of_a_watchlist_change_does_not_move_the_mark(engine: Engine) -> None:
     late = watch("acme", second=10**8)
-    step = await stage(engine).open(0, {}).process(messages([Tick(seen_at=AT), late]))
-    marks = [SIGNALS.validate_json(one.value) for one in step.results]
-    assert {one.seen_at for one in marks if isinstance(one, Mark)} == {AT}
+    step = await infer_stage(engine).open(0, {}).process(messages([Tick(seen_at=AT), late]))
+    marks = [SIGNALS.validate_json(outgoing.value) for outgoing in step.results]
+    assert {mark.seen_at for mark in marks if isinstance(mark, Mark)} == {AT}
 
 
-async def test_what_is_commanded_lies_over_the_file_and_the_file_s_entry_loses_the_claim(engine: Engine) -> None:
-    base = file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})
+async def test_an_entry_set_by_a_command_takes_precedence_over_the_file_which_loses_the_name(engine: Engine) -> None:
+    base = watchlist_file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})
     records = [
         article("a"),
         watch("globex"),
@@ -116,7 +127,7 @@ async def test_what_is_commanded_lies_over_the_file_and_the_file_s_entry_loses_t
         unwatch("globex"),
         article("d"),
     ]
-    step = await stage(engine, base).open(0, {}).process(messages(records))
+    step = await infer_stage(engine, base).open(0, {}).process(messages(records))
     assert entities(step.results) == {
         "a": {"entity:acme"},
         "b": {"entity:acme", "entity:globex"},
@@ -125,46 +136,56 @@ async def test_what_is_commanded_lies_over_the_file_and_the_file_s_entry_loses_t
     }
 
 
-async def test_of_two_commands_that_claim_one_name_the_later_is_meant(engine: Engine) -> None:
-    first, second = watch("one", 1, name="Acme"), watch("two", 2, name="Acme")
-    for records in ([first, second], [second, first]):
-        step = await stage(engine).open(0, {}).process(messages([*records, article("a")]))
+async def test_of_two_commands_that_claim_one_name_the_later_gets_it(engine: Engine) -> None:
+    earlier, later = watch("one", 1, name="Acme"), watch("two", 2, name="Acme")
+    for records in ([earlier, later], [later, earlier]):
+        step = await infer_stage(engine).open(0, {}).process(messages([*records, article("a")]))
         assert entities(step.results) == {"a": {"entity:two"}}
 
 
-@pytest.mark.parametrize("entry", [{"id": "acme"}, {"id": "other", "name": "Acme"}, {"id": "acme", "name": "..."}])
-async def test_a_change_that_cannot_be_read_goes_to_the_dead_letters_and_changes_nothing(
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"id": "acme"}, id="without name"),
+        pytest.param({"id": "other", "name": "Acme"}, id="with another id"),
+        pytest.param({"id": "acme", "name": "..."}, id="with an empty name"),
+    ],
+)
+async def test_an_invalid_change_becomes_a_dead_letter_and_changes_nothing(
     engine: Engine, entry: dict[str, object]
 ) -> None:
-    step = (
-        await stage(engine)
-        .open(0, {})
-        .process(messages([WatchlistChange(id="acme", entry=entry, at=AT), article("a")]))
-    )
-    (letter,) = [DeadLetter.model_validate_json(one.value) for one in step.results if one.topic == Topic.DEAD_LETTERS]
+    change = WatchlistChange(id="acme", entry=entry, at=AT)
+    step = await infer_stage(engine).open(0, {}).process(messages([change, article("a")]))
+    (letter,) = [
+        DeadLetter.model_validate_json(outgoing.value)
+        for outgoing in step.results
+        if outgoing.topic == Topic.DEAD_LETTERS
+    ]
     assert (letter.stage, letter.offset) == ("infer", 0)
     assert entities(step.results) == {"a": {"entity:name:acme", "entity:name:globex"}}
 
 
-async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over(engine: Engine) -> None:
-    step = await stage(engine).open(0, {}).process(messages([watch("acme", lei="5493001KJTIIGC8Y1R12"), article("a")]))
+async def test_an_unknown_field_of_an_entry_is_ignored(engine: Engine) -> None:
+    """A newer riskwire may have written it."""
+    records = [watch("acme", lei="5493001KJTIIGC8Y1R12"), article("a")]
+    step = await infer_stage(engine).open(0, {}).process(messages(records))
     assert entities(step.results) == {"a": {"entity:acme"}}
-    assert Topic.DEAD_LETTERS not in {one.topic for one in step.results}
+    assert Topic.DEAD_LETTERS not in {outgoing.topic for outgoing in step.results}
 
 
-def log_of(chance: random.Random) -> list[Record]:
-    """Articles and changes of the list, in some order."""
+def random_log(rng: random.Random) -> list[Record]:
+    """Returns articles and watchlist changes in random order."""
     records: list[Record] = []
-    for at in range(60):
-        name = chance.choice(["acme", "globex", "initech"])
+    for number in range(60):
+        entry_id = rng.choice(["acme", "globex", "initech"])
         records.append(
-            chance.choice(
+            rng.choice(
                 [
-                    article(str(at), f"{name.title()} Corp loss {at}, Ireland gains", at),
-                    article(str(at), f"Acme Corp sues Globex Inc {at}", at),
-                    watch(name, at, group=chance.choice(["makers", "others"])),
-                    watch(name, at, name=chance.choice(["Acme", "Globex"])),
-                    unwatch(name),
+                    article(str(number), f"{entry_id.title()} Corp loss {number}, Ireland gains", number),
+                    article(str(number), f"Acme Corp sues Globex Inc {number}", number),
+                    watch(entry_id, number, group=rng.choice(["makers", "others"])),
+                    watch(entry_id, number, name=rng.choice(["Acme", "Globex"])),
+                    unwatch(entry_id),
                 ]
             )
         )
@@ -172,100 +193,106 @@ def log_of(chance: random.Random) -> list[Record]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_what_comes_out_does_not_depend_on_batches_restarts_or_how_few_linkers_are_kept(
+async def test_results_do_not_depend_on_batches_restarts_or_the_number_of_cached_linkers(
     engine: Engine, seed: int
 ) -> None:
-    chance = random.Random(seed)
-    records = log_of(chance)
-    base = file({"id": "initech", "name": "Initech", "group": "makers"})
+    rng = random.Random(seed)
+    records = random_log(rng)
+    base = watchlist_file({"id": "initech", "name": "Initech", "group": "makers"})
 
     async def run(*, cuts: random.Random | None, watchlists: int) -> tuple[list[Outgoing], dict[str, bytes]]:
         settings = Settings.model_validate({"inference": {"watchlists": watchlists}})
-        one = InferStage(engine, Linker(base), settings, signal_partitions=1)
+        stage = InferStage(engine, Linker(base), settings, signal_partitions=1)
         state: dict[str, bytes] = {}
-        task, results, at = one.open(0, state), [], 0
-        while at < len(records):
+        results: list[Outgoing] = []
+        task, offset = stage.open(0, state), 0
+        while offset < len(records):
             size = cuts.randint(1, 9) if cuts else len(records)
-            step = await task.process(messages(records[at : at + size], at))
-            results += [result for result in step.results if result.partition is None]
-            _commit(state, step.state)
-            at += size
+            step = await task.process(messages(records[offset : offset + size], offset))
+            results += [outgoing for outgoing in step.results if outgoing.partition is None]
+            apply_changes(state, step.state)
+            offset += size
             if cuts and cuts.random() < 0.3:
                 task = InferStage(engine, Linker(base), settings, signal_partitions=1).open(0, state)
         return results, {key: value for key, value in state.items() if key.startswith("watch/")}
 
-    whole = await run(cuts=None, watchlists=8)
-    assert whole[0]
-    assert await run(cuts=random.Random(seed + 100), watchlists=1) == whole, f"seed {seed}"
+    undisturbed = await run(cuts=None, watchlists=8)
+    assert undisturbed[0]
+    assert await run(cuts=random.Random(seed + 100), watchlists=1) == undisturbed, f"seed {seed}"
 
 
-def _commit(state: dict[str, bytes], changes: Mapping[str, bytes | None]) -> None:
-    for key, value in changes.items():
-        if value is None:
-            state.pop(key, None)
-        else:
-            state[key] = value
-
-
-async def test_a_thousand_changes_in_a_row_build_one_linker_and_partitions_share_it(
+async def test_a_thousand_changes_in_a_row_build_one_linker_which_partitions_share(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = []
 
-    class Counted(Linker):
+    class CountedLinker(Linker):
         def __init__(self, *args: object) -> None:
             built.append(args)
             super().__init__(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(linker_cache_module, "Linker", Counted)
-    one = stage(engine)
-    records: list[Record] = [watch(f"name{at}", at) for at in range(1_000)]
+    monkeypatch.setattr(linker_cache_module, "Linker", CountedLinker)
+    stage = infer_stage(engine)
+    records: list[Record] = [watch(f"name{number}", number) for number in range(1_000)]
     records += [article("a"), article("b"), watch("acme", 1_001), article("c")]
     for partition in range(3):
-        step = await one.open(partition, {}).process(messages(records))
+        step = await stage.open(partition, {}).process(messages(records))
         assert entities(step.results) == {"c": {"entity:acme"}}
     assert len(built) == 2
 
 
-def test_linkers_keep_the_last_few_lists_and_the_base_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    linkers = LinkerCache(Linker(file({"id": "acme", "name": "Acme"})), 2)
-    lists = [(WatchedEntity(id=name, name=name),) for name in ("x1", "x2", "x3")]
-    first, second, _ = [linkers.get(one) for one in lists]
-    assert linkers.get(()) is linkers.base
-    assert linkers.get(lists[1]) is second
-    assert linkers.get(lists[0]) is not first
-    assert [one.id for one in first.watchlist.entities] == ["x1", "acme"]
+def test_the_cache_returns_the_base_without_entries_and_evicts_the_least_recently_used_linker() -> None:
+    cache = LinkerCache(Linker(watchlist_file({"id": "acme", "name": "Acme"})), 2)
+    entry_lists = [(WatchedEntity(id=name, name=name),) for name in ("x1", "x2", "x3")]
+    first, second, _ = [cache.get(entries) for entries in entry_lists]
+    assert cache.get(()) is cache.base
+    assert cache.get(entry_lists[1]) is second
+    assert cache.get(entry_lists[0]) is not first
+    assert [entity.id for entity in first.watchlist.entities] == ["x1", "acme"]
 
 
-def test_a_linker_that_is_let_go_is_gone_at_once(marked: Callable[..., DocumentPrediction]) -> None:
-    """A running stage all but never collects cycles (`commands/collector.py`): so a linker must not be in one."""
-    linkers = LinkerCache(Linker(file({"id": "acme", "name": "Acme"})), 2)
-    alive: list[weakref.ref[Linker]] = []
+def test_an_evicted_linker_is_freed_without_garbage_collection(marked: Callable[..., DocumentPrediction]) -> None:
+    """A running stage almost never collects cycles (`app/garbage_collection.py`), so a linker must not be in one."""
+    cache = LinkerCache(Linker(watchlist_file({"id": "acme", "name": "Acme"})), 2)
+    linkers: list[weakref.ref[Linker]] = []
     gc.disable()
     try:
-        for at in range(8):
-            linker = linkers.get((WatchedEntity(id=f"x{at}", name=f"Globex {at}"),))
-            assert [one.entity for one in linker.link(marked(f"[ORG Globex {at}] and [ORG Acme] [PER Jo]"))] == [
-                f"x{at}",
-                "acme",
-                "name:jo",
-            ]
-            alive.append(weakref.ref(linker))
+        for number in range(8):
+            linker = cache.get((WatchedEntity(id=f"x{number}", name=f"Globex {number}"),))
+            mentions = linker.link(marked(f"[ORG Globex {number}] and [ORG Acme] [PER Jo]"))
+            assert [mention.entity for mention in mentions] == [f"x{number}", "acme", "name:jo"]
+            linkers.append(weakref.ref(linker))
             del linker
-        assert [one() is not None for one in alive] == [False] * 6 + [True] * 2
+        assert [reference() is not None for reference in linkers] == [False] * 6 + [True] * 2
     finally:
         gc.enable()
 
 
-def test_what_the_file_loses_to_a_command_is_said_once() -> None:
-    linkers = LinkerCache(Linker(file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})), 1)
+def test_a_name_that_the_file_loses_to_a_command_is_logged_once() -> None:
+    cache = LinkerCache(Linker(watchlist_file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})), 1)
     with capture_logs() as logs:
         for group in ("one", "two", "three"):
-            linkers.get((WatchedEntity(id="globex", name="Globex", group=group),))
-    assert [one["lost"] for one in logs] == ["'acme' no longer stands for the name 'Globex': another entry does"]
+            cache.get((WatchedEntity(id="globex", name="Globex", group=group),))
+    (entry,) = logs
+    assert entry["lost"].startswith("'acme'")
+    assert "'Globex'" in entry["lost"]
 
 
-async def test_an_entry_of_the_state_that_later_rules_refuse_is_passed_over(engine: Engine) -> None:
-    state = {f"watch/{one.id}": one.to_bytes() for one in (watch("acme"), watch("bad", name="..."))}
-    step = await stage(engine).open(0, state).process(messages([article("a")]))
+async def test_an_entry_of_the_state_that_has_become_invalid_is_ignored(engine: Engine) -> None:
+    state = {f"watch/{change.id}": change.to_bytes() for change in (watch("acme"), watch("bad", name="..."))}
+    task = infer_stage(engine).open(0, state)
+    step = await task.process(messages([article("a"), unwatch("bad")]))
     assert entities(step.results) == {"a": {"entity:acme"}}
+    assert step.state["watch/bad"] is None
+
+
+def test_the_newest_command_is_kept_when_it_removed_its_entry_and_after_a_restart() -> None:
+    watchlist = WatchlistState({})
+    assert watchlist.snapshot().read_with is None
+    for change in (watch("acme", command=4), watch("globex", command=3), unwatch("acme", command=7)):
+        watchlist.apply(change, "articles[0]@0")
+    state: dict[str, bytes] = {}
+    apply_changes(state, watchlist.take_changes())
+    restored = WatchlistState(state).snapshot()
+    assert ([entity.id for entity in restored.entries], restored.read_with) == (["globex"], 7)
+    assert watchlist.snapshot() is watchlist.snapshot()

@@ -1,4 +1,4 @@
-"""Linking: the same company is the same entity whatever it is called, and nothing is guessed."""
+"""Linking: a company is one entity under all its names, and no id is guessed."""
 
 from __future__ import annotations
 
@@ -24,24 +24,26 @@ def linker() -> Linker:
     return Linker()
 
 
-def watching(*entities: dict[str, object]) -> Linker:
-    return Linker(Watchlist(tuple(WatchedEntity.model_validate(one) for one in entities)))
+def linker_with(*entries: dict[str, object]) -> Linker:
+    """Returns a linker with these entries on its watchlist."""
+    return Linker(Watchlist(tuple(WatchedEntity.model_validate(entry) for entry in entries)))
 
 
-def entities(linker: Linker, reading: DocumentPrediction) -> list[tuple[str, str]]:
-    return [(one.text, one.entity) for one in linker.link(reading)]
+def entities(linker: Linker, prediction: DocumentPrediction) -> list[tuple[str, str]]:
+    """Returns the text and the entity of each mention."""
+    return [(mention.text, mention.entity) for mention in linker.link(prediction)]
 
 
-def followed(linker: Linker, reading: DocumentPrediction) -> list[str]:
-    return [one.text for one in linker.link(reading) if one.followed]
+def followed(linker: Linker, prediction: DocumentPrediction) -> list[str]:
+    return [mention.text for mention in linker.link(prediction) if mention.followed]
 
 
-def test_every_name_of_one_company_in_one_article_is_one_entity(linker: Linker, marked: Marked) -> None:
-    reading = marked(
+def test_all_names_of_a_company_in_an_article_are_one_entity(linker: Linker, marked: Marked) -> None:
+    prediction = marked(
         "[ORG GM] to cut jobs",
         "DETROIT (Reuters) - [ORG General Motors Corp] ( GM.N ) said so; [ORG General Motors] and [ORG G.M.] declined.",
     )
-    assert {entity for _, entity in entities(linker, reading)} == {GM}
+    assert {entity for _, entity in entities(linker, prediction)} == {GM}
 
 
 @pytest.mark.parametrize(
@@ -65,20 +67,20 @@ def test_every_name_of_one_company_in_one_article_is_one_entity(linker: Linker, 
         ("the Fed", "name:federal-reserve"),
     ],
 )
-def test_names_resolve_through_the_tables_and_ambiguous_ones_stay_names(
+def test_names_resolve_through_the_tables_and_ambiguous_ones_remain_names(
     linker: Linker, marked: Marked, name: str, entity: str
 ) -> None:
     assert entities(linker, marked(f"[ORG {name}] fell")) == [(name, entity)]
 
 
-def test_common_words_are_companies_only_where_the_model_or_a_ticker_says_so(linker: Linker, marked: Marked) -> None:
+def test_a_common_word_is_a_company_only_by_the_model_or_a_ticker(linker: Linker, marked: Marked) -> None:
     assert entities(linker, marked("Target of apple growers: a gap in visa rules, all for it")) == []
     assert entities(linker, marked("[ORG Target] cuts jobs")) == [("Target", "isin:US87612E1064")]
     assert entities(linker, marked("Target (NYSE: TGT) cuts jobs")) == [("Target", "isin:US87612E1064")]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "symbols"),
     [
         ("Shares of $AAPL rose", [("AAPL", "US")]),
         ("Apple Inc. (NASDAQ: AAPL) rose", [("AAPL", "US")]),
@@ -87,41 +89,40 @@ def test_common_words_are_companies_only_where_the_model_or_a_ticker_says_so(lin
         ("Ford <F.N> and Ericsson ( ERICb.ST )", [("F", "US"), ("ERICB", "ST")]),
         ("Terra Industries Inc TRA.N said", [("TRA", "US")]),
         ("Berkshire (NYSE: BRK.B) rose", [("BRK-B", "US")]),
-        ("It cost $5 or US$10 in the U.S. and $USD.", []),
+        ("It cost $5 or US$10 in the U.S. and $USD.", [("USD", "US")]),
         ("The N.Y. and U.N. offices (at 3 p.m.) and a price of 5.N", []),
     ],
 )
-def test_tickers_are_read_in_every_form(text: str, said: list[tuple[str, str]]) -> None:
-    found = [(mark.symbol, mark.market) for mark in ticker_marks(text)]
-    assert found == said or (not said and found == [("USD", "US")])
+def test_ticker_marks_are_recognised_in_every_form(text: str, symbols: list[tuple[str, str]]) -> None:
+    assert [(mark.symbol, mark.market) for mark in ticker_marks(text)] == symbols
 
 
-def test_a_ticker_gives_its_name_when_the_model_missed_it(linker: Linker, marked: Marked) -> None:
+def test_a_ticker_reveals_a_name_that_the_model_missed(linker: Linker, marked: Marked) -> None:
     assert entities(linker, marked("Shares of Citigroup ( C.N ) fell")) == [("Citigroup", "isin:US1729674242")]
     assert entities(linker, marked("$AAPL falls")) == [("$AAPL", "isin:US0378331005")]
 
 
-def test_a_ticker_that_has_gone_to_another_company_does_not_drag_the_name_along(linker: Linker, marked: Marked) -> None:
+def test_a_ticker_that_has_passed_to_another_company_does_not_change_the_entity(linker: Linker, marked: Marked) -> None:
     assert entities(linker, marked("[ORG Sprint Nextel Corp] ( S.N ) lost users")) == [
         ("Sprint Nextel Corp", "name:sprint-nextel")
     ]
 
 
-def test_a_short_form_that_fits_two_names_of_the_article_stands_for_neither(linker: Linker, marked: Marked) -> None:
-    reading = marked("[ORG Zorg] wins", "[ORG Zorg Steel] sued [ORG Zorg Foods].")
-    assert entities(linker, reading)[0] == ("Zorg", "name:zorg")
+def test_a_short_form_of_two_names_in_the_article_resolves_to_neither(linker: Linker, marked: Marked) -> None:
+    prediction = marked("[ORG Zorg] wins", "[ORG Zorg Steel] sued [ORG Zorg Foods].")
+    assert entities(linker, prediction)[0] == ("Zorg", "name:zorg")
 
 
-def test_a_last_name_is_the_person_named_in_full(linker: Linker, marked: Marked) -> None:
-    reading = marked("[PER Nardelli] to go", "[ORG Chrysler] chief [PER Bob Nardelli] said so.")
-    assert entities(linker, reading)[0] == ("Nardelli", "name:bob-nardelli")
+def test_a_last_name_resolves_to_the_person_with_the_full_name(linker: Linker, marked: Marked) -> None:
+    prediction = marked("[PER Nardelli] to go", "[ORG Chrysler] chief [PER Bob Nardelli] said so.")
+    assert entities(linker, prediction)[0] == ("Nardelli", "name:bob-nardelli")
 
 
-def test_countries_are_followed_under_one_name_and_datelines_and_cities_are_not(linker: Linker, marked: Marked) -> None:
-    reading = marked(
+def test_countries_are_followed_under_one_name_but_datelines_and_cities_are_not(linker: Linker, marked: Marked) -> None:
+    prediction = marked(
         "[LOC Ireland] seeks aid", "[LOC LONDON] (Reuters) - [LOC U.S.] and [LOC British] banks left [LOC Dublin]."
     )
-    assert followed(linker, reading) == ["Ireland", "U.S."]
+    assert followed(linker, prediction) == ["Ireland", "U.S."]
     assert country("the U.S.") == country("USA") == "United States"
     assert country("UK") == "United Kingdom"
     assert country("Paris") is None
@@ -138,22 +139,22 @@ def test_countries_are_followed_under_one_name_and_datelines_and_cities_are_not(
         "FRANKFURT -- GM",
     ],
 )
-def test_datelines_end_before_the_news(text: str) -> None:
+def test_the_dateline_ends_where_the_news_begins(text: str) -> None:
     assert text[dateline_end(text) :] == "GM"
 
 
-def test_a_sentence_is_no_dateline() -> None:
+def test_a_sentence_with_dashes_has_no_dateline() -> None:
     for text in ("Apple - the maker of phones - fell", "GM fell", "IBM said - again - that it grew"):
         assert dateline_end(text) == 0
 
 
-def test_an_agency_that_names_itself_is_no_target_unless_it_is_watched(marked: Marked) -> None:
-    reading = marked("[ORG Acme] told [ORG Reuters]", "NEW YORK ([ORG Reuters]) - [ORG Bloomberg News] said so.")
-    assert followed(Linker(), reading) == ["Acme"]
-    assert followed(watching({"id": "r", "name": "Reuters"}), reading) == ["Acme", "Reuters", "Reuters"]
+def test_a_news_agency_is_followed_only_on_the_watchlist(marked: Marked) -> None:
+    prediction = marked("[ORG Acme] told [ORG Reuters]", "NEW YORK ([ORG Reuters]) - [ORG Bloomberg News] said so.")
+    assert followed(Linker(), prediction) == ["Acme"]
+    assert followed(linker_with({"id": "r", "name": "Reuters"}), prediction) == ["Acme", "Reuters", "Reuters"]
 
 
-def test_indices_and_labels_are_no_targets(linker: Linker, marked: Marked) -> None:
+def test_indices_and_labels_are_not_followed(linker: Linker, marked: Marked) -> None:
     assert followed(linker, marked("[ORG FACTBOX]: [ORG Dow], [ORG S&P 500] and [ORG Wall Street] fall")) == []
 
 
@@ -170,7 +171,7 @@ def test_indices_and_labels_are_no_targets(linker: Linker, marked: Marked) -> No
         ("Goldman raises Acme price target", "Goldman", True),
     ],
 )
-def test_who_rates_others_is_told_from_who_is_spoken_of(text: str, name: str, speaks: bool) -> None:
+def test_a_company_that_rates_others_is_distinguished_from_its_subject(text: str, name: str, speaks: bool) -> None:
     start = text.index(name)
     assert speaks_of_others(text, start, start + len(name)) is speaks
 
@@ -182,7 +183,7 @@ BANK = {"id": "boa", "name": "Bank of America", "tickers": ["BAC"], "group": "ba
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "names"),
     [
         ("Apple falls", ["Apple"]),
         ("apple growers fall", []),
@@ -198,38 +199,39 @@ BANK = {"id": "boa", "name": "Bank of America", "tickers": ["BAC"], "group": "ba
         ("[PER Fiona Apple] sings", []),
     ],
 )
-def test_watched_names_are_found_as_whole_words_in_their_case(marked: Marked, text: str, found: list[str]) -> None:
-    linker = watching(APPLE, BANK)
-    assert [one.text for one in linker.link(marked(text)) if one.watched] == found
+def test_watched_names_match_complete_words_in_their_case(marked: Marked, text: str, names: list[str]) -> None:
+    linker = linker_with(APPLE, BANK)
+    assert [mention.text for mention in linker.link(marked(text)) if mention.watched] == names
 
 
-def test_a_watched_entity_has_its_own_id_however_it_is_named(marked: Marked) -> None:
-    linker = watching({"id": "the-general", "name": "General Motors", "tickers": ["GM"]})
-    reading = marked("[ORG GM] falls", "[ORG General Motors Corp] ( GM.N ) fell. $GM")
-    assert {one.entity for one in linker.link(reading)} == {"the-general"}
+def test_a_watched_entity_keeps_its_id_under_every_name(marked: Marked) -> None:
+    linker = linker_with({"id": "the-general", "name": "General Motors", "tickers": ["GM"]})
+    prediction = marked("[ORG GM] falls", "[ORG General Motors Corp] ( GM.N ) fell. $GM")
+    assert {mention.entity for mention in linker.link(prediction)} == {"the-general"}
 
 
-def test_an_isin_on_the_watchlist_claims_the_company_under_any_name(marked: Marked) -> None:
-    linker = watching({"id": "x", "name": "Cupertino phone maker", "isin": "US0378331005"})
+def test_an_isin_on_the_watchlist_finds_the_company_under_any_name(marked: Marked) -> None:
+    linker = linker_with({"id": "x", "name": "Cupertino phone maker", "isin": "US0378331005"})
     assert entities(linker, marked("[ORG Apple] falls")) == [("Apple", "x")]
 
 
-def test_a_longest_alias_that_runs_over_a_word_does_not_hide_a_shorter_one(marked: Marked) -> None:
-    linker = watching({"id": "g", "name": "General Motors Co", "aliases": ["General Motors"]})
-    assert [one.text for one in linker.link(marked("General Motors Corporation fell"))] == ["General Motors"]
+def test_an_alias_that_ends_inside_a_word_does_not_hide_a_shorter_one(marked: Marked) -> None:
+    linker = linker_with({"id": "g", "name": "General Motors Co", "aliases": ["General Motors"]})
+    mentions = linker.link(marked("General Motors Corporation fell"))
+    assert [mention.text for mention in mentions] == ["General Motors"]
 
 
-def test_mentions_of_a_sentence_never_overlap_and_say_what_the_text_says(marked: Marked) -> None:
-    linker = watching(APPLE, BANK)
-    reading = marked(
+def test_mentions_do_not_overlap_and_have_the_text_at_their_offsets(marked: Marked) -> None:
+    linker = linker_with(APPLE, BANK)
+    prediction = marked(
         "[ORG Bank of] America Corp ( BAC.N ) and [ORG Apple Inc ( AAPL.O] ) and $AAPL",
         "[LOC Hewlett]-[ORG Packard] and [ORG Apple]'s [PER Steve Jobs]",
     )
-    last = 0
-    for one in linker.link(reading):
-        assert last <= one.start < one.end
-        assert reading.document.content[one.start : one.end] == one.text
-        last = one.end
+    end = 0
+    for mention in linker.link(prediction):
+        assert end <= mention.start < mention.end
+        assert prediction.document.content[mention.start : mention.end] == mention.text
+        end = mention.end
 
 
 # --- names and tables ----------------------------------------------------------------------------------------------
@@ -246,7 +248,7 @@ def test_names_are_compared_without_case_accents_punctuation_and_legal_form() ->
     assert acronyms("American International Group") >= {"AIG"}
 
 
-def test_an_isin_is_taken_only_where_it_is_surely_the_company_s_own() -> None:
+def test_a_company_gets_an_isin_only_when_it_is_certainly_its_own() -> None:
     def stock(name: str, isins: list[str], country: str) -> dict[str, object]:
         return {"name": name, "isins": isins, "country": country, "symbols": [], "symbol": ""}
 
@@ -258,8 +260,8 @@ def test_an_isin_is_taken_only_where_it_is_surely_the_company_s_own() -> None:
         stock("Shared B", ["FR0012435121"], "France"),
         stock("Broken", ["US0378331006"], "United States"),
     ]
-    found = {company.name: company.entity for company in merged(stocks, ["7\tClasses Inc\tNYSE:CLS"])}
-    assert found == {
+    by_name = {company.name: company.entity for company in merged(stocks, ["7\tClasses Inc\tNYSE:CLS"])}
+    assert by_name == {
         "One": "isin:US0378331005",
         "Home": "isin:DE0007164600",
         "Classes": "cik:0000000007",
@@ -269,17 +271,17 @@ def test_an_isin_is_taken_only_where_it_is_surely_the_company_s_own() -> None:
     }
 
 
-def test_a_name_that_two_companies_bear_finds_neither() -> None:
+def test_a_name_of_two_companies_finds_neither() -> None:
     def company(entity: str, name: str) -> Company:
         return Company(entity, name, (name_key(name),), ())
 
     table = CompanyTable([company("cik:1", "Zorg Inc"), company("cik:2", "Zorg Corp"), company("cik:3", "Delos Bank")])
     assert table.by_name("Zorg") is None
-    assert (found := table.by_name("Delos")) is not None
-    assert found.entity == "cik:3"
+    assert (delos := table.by_name("Delos")) is not None
+    assert delos.entity == "cik:3"
 
 
-def test_the_shipped_table_is_whole() -> None:
+def test_the_shipped_table_has_tickers_and_names() -> None:
     table = shipped_companies()
     assert (apple := table.by_ticker("US", "AAPL")) is not None
     assert apple.entity == "isin:US0378331005"
@@ -287,7 +289,7 @@ def test_the_shipped_table_is_whole() -> None:
     assert moody.display_name == "Moody's Corporation"
 
 
-def test_linking_is_a_function_of_the_article(linker: Linker, marked: Marked) -> None:
+def test_linking_an_article_twice_gives_the_same_mentions(linker: Linker, marked: Marked) -> None:
     def link() -> list[LinkedMention]:
         return linker.link(marked("[ORG GM] falls", "[ORG General Motors Corp] ( GM.N ) fell in [LOC Ireland]."))
 
@@ -295,7 +297,7 @@ def test_linking_is_a_function_of_the_article(linker: Linker, marked: Marked) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("Canada's Potash Corp ( POT.N ) rose", [("Potash Corp", "name:potash")]),
         ("NEW YORK (Reuters) -Goldman Sachs Group Inc ( GS.N )", [("Goldman Sachs Group Inc", "isin:US38141G1040")]),
@@ -303,15 +305,15 @@ def test_linking_is_a_function_of_the_article(linker: Linker, marked: Marked) ->
     ],
 )
 def test_the_name_before_a_ticker_is_found_without_the_model(
-    linker: Linker, marked: Marked, text: str, found: list[tuple[str, str]]
+    linker: Linker, marked: Marked, text: str, expected: list[tuple[str, str]]
 ) -> None:
-    assert entities(linker, marked(text)) == found
+    assert entities(linker, marked(text)) == expected
 
 
-def test_a_code_that_no_table_knows_is_no_target(linker: Linker, marked: Marked) -> None:
+def test_a_ticker_that_no_table_lists_is_not_followed(linker: Linker, marked: Marked) -> None:
     assert followed(linker, marked("the rest ( XYZQ.N )")) == []
 
 
-def test_a_possessive_is_part_of_a_name_only_where_the_table_writes_it(linker: Linker, marked: Marked) -> None:
+def test_a_possessive_is_part_of_a_name_only_where_the_tables_write_it(linker: Linker, marked: Marked) -> None:
     assert entities(linker, marked("[ORG Macy]'s falls")) == [("Macy's", "cik:0000794367")]
     assert entities(linker, marked("[ORG GM]'s sales fall")) == [("GM", GM)]

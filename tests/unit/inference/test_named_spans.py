@@ -1,8 +1,8 @@
-"""Decoding: whatever the logits, names are valid, whole words, and where the text says they are."""
+"""Named spans: for any logits, names are valid BIO, complete words, and at their exact offsets."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -15,11 +15,12 @@ from riskwire.inference.model.probabilities import mean, rounded, softmax
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 
 
-def test_a_tag_inside_a_name_only_follows_that_name() -> None:
+def test_an_inside_tag_follows_only_a_tag_of_its_kind() -> None:
     allowed = allowed_transitions(LABELS)
-    for at, before in enumerate(LABELS):
-        for to, label in enumerate(LABELS):
-            assert allowed[at, to] == (not label.startswith("I-") or (before[2:] == label[2:] and before != "O"))
+    for previous_tag, previous in enumerate(LABELS):
+        for tag, label in enumerate(LABELS):
+            continues = previous != "O" and previous[2:] == label[2:]
+            assert allowed[previous_tag, tag] == (not label.startswith("I-") or continues)
 
 
 logits = st.integers(0, 12).flatmap(
@@ -28,28 +29,26 @@ logits = st.integers(0, 12).flatmap(
 
 
 @given(logits)
-def test_the_best_tags_are_valid_and_no_valid_sequence_of_three_beats_them(rows: list[list[float]]) -> None:
+def test_the_best_tags_are_valid_and_no_valid_sequence_of_three_scores_higher(rows: list[list[float]]) -> None:
     scores = np.array(rows, dtype=np.float32).reshape(-1, 9)
     tags = best_tags(scores, LABELS)
     allowed = allowed_transitions(LABELS)
     assert len(tags) == len(rows)
     assert not tags or not LABELS[tags[0]].startswith("I-")
-    assert all(allowed[a, b] for a, b in pairwise(tags))
+    assert all(allowed[tag, following] for tag, following in pairwise(tags))
     if len(rows) == 3:
-        total = sum(float(scores[at, tag]) for at, tag in enumerate(tags))
-        for a in range(9):
-            for b in range(9):
-                for c in range(9):
-                    if not LABELS[a].startswith("I-") and allowed[a, b] and allowed[b, c]:
-                        assert scores[0, a] + scores[1, b] + scores[2, c] <= total + 1e-3
+        best = sum(float(scores[word, tag]) for word, tag in enumerate(tags))
+        for first, second, third in product(range(9), repeat=3):
+            if not LABELS[first].startswith("I-") and allowed[first, second] and allowed[second, third]:
+                assert scores[0, first] + scores[1, second] + scores[2, third] <= best + 1e-3
 
 
-def test_runs_end_where_a_name_of_the_same_kind_begins() -> None:
+def test_a_name_ends_where_another_of_the_same_kind_begins() -> None:
     tags = [LABELS.index(tag) for tag in ("B-ORG", "I-ORG", "B-ORG", "O", "B-PER")]
     assert tag_runs(tags, LABELS) == [(0, 2, "ORG"), (2, 3, "ORG"), (4, 5, "PER")]
 
 
-def test_a_word_is_never_cut_whatever_its_later_pieces_say() -> None:
+def test_a_word_is_never_cut_for_any_logits_of_its_later_tokens() -> None:
     text = "Acmeville fell"
     offsets = [(0, 4), (4, 9), (10, 14)]
     scores = np.zeros((3, 9), dtype=np.float32)
@@ -61,7 +60,7 @@ def test_a_word_is_never_cut_whatever_its_later_pieces_say() -> None:
 
 @settings(max_examples=200)
 @given(st.text(alphabet="Aa b'’\"s.,()é\u00a0", max_size=20), st.data())
-def test_a_trimmed_span_lies_inside_and_has_no_space_or_quote_at_its_edges(text: str, data: st.DataObject) -> None:
+def test_a_trimmed_span_is_inside_the_span_without_space_or_quote_at_either_end(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     first, last = trimmed(text, start, end)
@@ -93,13 +92,13 @@ def test_a_trimmed_span_lies_inside_and_has_no_space_or_quote_at_its_edges(text:
         (" \u00a0", ""),
     ],
 )
-def test_possessives_and_punctuation_are_not_part_of_a_name(text: str, name: str) -> None:
+def test_possessives_and_punctuation_are_trimmed_from_a_name(text: str, name: str) -> None:
     start, end = trimmed(text, 0, len(text))
     assert text[start:end] == name
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=30).filter(lambda values: sum(values) > 1e-6))
-def test_a_rounded_distribution_sums_to_one_in_units_of_a_ten_thousandth(values: list[float]) -> None:
+def test_a_rounded_distribution_sums_to_one_in_units_of_0_0001(values: list[float]) -> None:
     shares = rounded(values)
     units = [round(share * 10_000) for share in shares]
     assert sum(units) == 10_000
@@ -109,17 +108,17 @@ def test_a_rounded_distribution_sums_to_one_in_units_of_a_ten_thousandth(values:
     assert rounded(shares) == shares
 
 
-def test_what_is_no_distribution_is_refused() -> None:
+def test_values_that_are_not_a_distribution_are_refused() -> None:
     for values in ([0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]):
         with pytest.raises(ValueError, match="not a distribution"):
             rounded(values)
 
 
-def test_a_mean_weighs_its_parts() -> None:
+def test_the_mean_is_weighted() -> None:
     assert mean([(3.0, (1.0, 0.0, 0.0)), (1.0, (0.0, 0.0, 1.0))]) == (0.75, 0.0, 0.25)
 
 
-def test_temperature_flattens() -> None:
-    sharp, flat = (softmax(np.array([2.0, 0.0], dtype=np.float32), t)[0] for t in (1.0, 2.0))
+def test_a_higher_temperature_flattens_the_distribution() -> None:
+    sharp, flat = (softmax(np.array([2.0, 0.0], dtype=np.float32), temperature)[0] for temperature in (1.0, 2.0))
     assert sharp == pytest.approx(1 / (1 + np.exp(-2)))
     assert 0.5 < flat < sharp

@@ -1,4 +1,4 @@
-"""The trained bundle: what a sentence gets does not depend on its neighbours, to the last bit."""
+"""The trained bundle: the prediction for a sentence does not depend on its batch, to the last bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.sentences import TextDocument
 from riskwire.settings import InferenceSettings
 
-DEVELOPMENT = Path(__file__).parents[3] / ".cache" / "dev-bundle"
+DEVELOPMENT_BUNDLE = Path(__file__).parents[3] / ".cache" / "dev-bundle"
 SENTENCES = [
     "Profit warning.",
     "General Motors Corp will file for bankruptcy on Monday, sources familiar with the plans said.",
@@ -32,38 +32,41 @@ SENTENCES = [
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    for path in (None, DEVELOPMENT):
+    for path in (None, DEVELOPMENT_BUNDLE):
         try:
             return Bundle.load(path)
         except BundleError:
             continue
-    pytest.skip("no trained bundle here")
+    pytest.skip("no trained bundle is installed")
 
 
-def told(reading: DocumentPrediction) -> list[object]:
+def bits(prediction: DocumentPrediction) -> list[object]:
+    """Returns everything that a prediction contains, to the last bit."""
+    predictions = [sentence.prediction for sentence in prediction.sentences]
     return [
-        (one.prediction.sentiment, one.prediction.topics, one.prediction.names, one.prediction.target_logits.tobytes())
-        for one in reading.sentences
-        if one.prediction.target_logits is not None
+        (sentence.sentiment, sentence.topics, sentence.names, sentence.target_logits.tobytes())
+        for sentence in predictions
+        if sentence.target_logits is not None
     ]
 
 
-async def read(bundle: Bundle, documents: list[TextDocument], **settings: object) -> list[list[object]]:
+async def predict(bundle: Bundle, documents: list[TextDocument], **settings: object) -> list[list[object]]:
     precision = "int8" if "int8" in bundle.manifest.files else "fp16"
-    given = InferenceSettings.model_validate({"precision": precision, "cache": 0, **settings})
-    async with Engine(bundle, given) as engine:
-        return [told(one) for one in await engine.predict(documents)]
+    inference_settings = InferenceSettings.model_validate({"precision": precision, "cache": 0, **settings})
+    async with Engine(bundle, inference_settings) as engine:
+        return [bits(prediction) for prediction in await engine.predict(documents)]
 
 
-async def test_neighbours_order_batches_and_threads_change_nothing(bundle: Bundle) -> None:
+async def test_other_sentences_order_batches_and_threads_do_not_change_a_prediction(bundle: Bundle) -> None:
     documents = [TextDocument(text) for text in SENTENCES]
-    together = await read(bundle, documents, threads=2)
-    assert all(one and one[0] for one in together)
+    together = await predict(bundle, documents, threads=2)
+    assert all(predicted and predicted[0] for predicted in together)
     order = list(range(len(documents)))
     for seed in (1, 2):
         random.Random(seed).shuffle(order)
-        crowd = [documents[at] for at in order] + [TextDocument(f"Acme {seed} said {at}.") for at in range(30)]
-        shuffled = await read(bundle, crowd, threads=seed, token_budget=256 * seed)
-        assert [shuffled[order.index(at)] for at in range(len(documents))] == together
-    alone = [(await read(bundle, [document], threads=1))[0] for document in documents]
+        shuffled = [documents[index] for index in order]
+        others = [TextDocument(f"Acme {seed} said {number}.") for number in range(30)]
+        predictions = await predict(bundle, shuffled + others, threads=seed, token_budget=256 * seed)
+        assert [predictions[order.index(index)] for index in range(len(documents))] == together
+    alone = [(await predict(bundle, [document], threads=1))[0] for document in documents]
     assert alone == together

@@ -1,8 +1,9 @@
-"""What infer writes without building records is what the records would have written, to the byte."""
+"""Records written from plain fields have exactly the bytes that the record objects would have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -15,11 +16,12 @@ from riskwire.pipeline import Topic
 from riskwire.records import Analysis, Article, Record, Signal
 
 ENTRY = {"id": "acme", "name": "Acme Corp", "group": "makers", "tickers": ["ACME"]}
-HUGE = 10**30
-"""A version that no machine word holds, but JSON does."""
+BEYOND_64_BITS = 10**30
+BUNDLE = "tiny@1.0.0"
+STORY = "5f" * 32
 
 
-def news(**fields: object) -> Article:
+def article(**fields: object) -> Article:
     return Article.model_validate(
         {
             "id": "a\N{SNOWMAN}",
@@ -37,8 +39,8 @@ def news(**fields: object) -> Article:
     )
 
 
-def same(raw: bytes, model: type[Record], **fields: object) -> None:
-    """Read back and written by pydantic it is the same bytes: so no field is missing, wrong or out of place."""
+def assert_written_as(raw: bytes, model: type[Record], **fields: object) -> None:
+    """Checks that pydantic writes the same bytes for the record: no field is missing, wrong or out of order."""
     record = model.model_validate_json(raw)
     assert record.__pydantic_serializer__.to_json(record, by_alias=True) == raw
     assert record.model_fields_set == set(model.model_fields)
@@ -46,7 +48,7 @@ def same(raw: bytes, model: type[Record], **fields: object) -> None:
 
 
 @pytest.fixture
-def reading(marked: Callable[..., DocumentPrediction]) -> DocumentPrediction:
+def prediction(marked: Callable[..., DocumentPrediction]) -> DocumentPrediction:
     return marked(
         "[ORG Acme Corp] \u2028falls\x00 – «hard»",
         "In [LOC Ireland] [ORG Globex Inc] gained, [ORG Moody's] said.",
@@ -54,36 +56,46 @@ def reading(marked: Callable[..., DocumentPrediction]) -> DocumentPrediction:
     )
 
 
-@pytest.mark.parametrize("article", [news(), news(backfill=False, language=None), news(version=HUGE)])
-def test_analysis_and_signals_are_the_bytes_their_records_would_be(
-    article: Article, reading: DocumentPrediction
+@pytest.mark.parametrize(
+    "news",
+    [
+        pytest.param(article(), id="backfill"),
+        pytest.param(article(backfill=False, language=None), id="without language"),
+        pytest.param(article(version=BEYOND_64_BITS), id="version beyond 64 bits"),
+    ],
+)
+def test_an_analysis_and_its_signals_have_the_bytes_of_their_records(
+    news: Article, prediction: DocumentPrediction
 ) -> None:
     linker = Linker(Watchlist((WatchedEntity.model_validate(ENTRY),)))
-    mentions = linker.link(reading)
-    (whole,) = summarise([reading], (), 0.5)
-    analysis = write_analysis(article, reading, mentions, whole, "tiny@1.0.0", "5f" * 32, 7)
-    assert (analysis.topic, analysis.key) == (Topic.ANALYSES, article.id)
-    same(analysis.value, Analysis, status="ok", bundle="tiny@1.0.0", story="5f" * 32, read_with=7, skipped_sentences=0)
-    said = target_sentiments(reading, mentions, whole, watched_only=True)
-    signals = write_signals(article, said, "tiny@1.0.0", "5f" * 32)
-    assert [one.key for one in signals] == [one.target for one in said] == ["entity:acme", "group:makers", "market"]
-    for signal, one in zip(signals, said, strict=True):
-        same(
+    mentions = linker.link(prediction)
+    (summary,) = summarise([prediction], (), 0.5)
+    analysis = write_analysis(news, prediction, mentions, summary, BUNDLE, STORY, 7)
+    assert (analysis.topic, analysis.key) == (Topic.ANALYSES, news.id)
+    assert_written_as(
+        analysis.value, Analysis, status="ok", bundle=BUNDLE, story=STORY, read_with=7, skipped_sentences=0
+    )
+    targets = target_sentiments(prediction, mentions, summary, watched_only=True)
+    assert [target.target for target in targets] == ["entity:acme", "group:makers", "market"]
+    signals = write_signals(news, targets, BUNDLE, STORY)
+    assert [signal.key for signal in signals] == [target.target for target in targets]
+    for signal, target in zip(signals, targets, strict=True):
+        assert_written_as(
             signal.value,
             Signal,
-            target=one.target,
-            name=one.name,
-            groups=one.groups,
-            article=article.id,
-            version=article.version,
-            seen_at=article.seen_at,
-            backfill=article.backfill,
+            target=target.target,
+            name=target.name,
+            groups=target.groups,
+            article=news.id,
+            version=news.version,
+            seen_at=news.seen_at,
+            backfill=news.backfill,
             history=False,
-            relevance=one.relevance,
+            relevance=target.relevance,
         )
 
 
 @pytest.mark.parametrize("status", ["unsupported", "empty"])
-def test_an_article_that_was_not_read_is_written_as_its_record_would_be(status: str) -> None:
-    raw = write_unread_analysis(news(), status, "tiny@1.0.0", None).value  # type: ignore[arg-type]
-    same(raw, Analysis, status=status, sentiment=None, story=None, sentences=(), read_with=None)
+def test_the_analysis_of_an_unread_article_has_the_bytes_of_its_record(status: Literal["unsupported", "empty"]) -> None:
+    raw = write_unread_analysis(article(), status, BUNDLE, None).value
+    assert_written_as(raw, Analysis, status=status, sentiment=None, story=None, sentences=(), read_with=None)

@@ -1,75 +1,79 @@
-"""What infer has read: the last many, whatever the batches and restarts, in few keys."""
+"""`SeenArticles` remembers the last article versions, independent of batches and restarts, in few keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import pytest
+from state_changes import apply_changes
 
 from riskwire.inference.seen_articles import SeenArticles
 
 
-def commit(state: dict[str, bytes], changes: Mapping[str, bytes | None]) -> None:
-    for key, value in changes.items():
-        if value is None:
-            state.pop(key, None)
-        else:
-            state[key] = value
-
-
-def written(ring: SeenArticles) -> dict[str, bytes]:
+def committed(seen: SeenArticles) -> dict[str, bytes]:
+    """Returns the state that a first step commits."""
     state: dict[str, bytes] = {}
-    commit(state, ring.take_changes())
+    apply_changes(state, seen.take_changes())
     return state
 
 
-def remembered(state: Mapping[str, bytes], most: int, count: int) -> list[int]:
-    """Which of the versions of one article are still known; asked of a ring each, so that asking changes nothing."""
-    return [at for at in range(count) if not SeenArticles(most, state).add("a", at)]
+def remembered(state: Mapping[str, bytes], capacity: int, count: int) -> list[int]:
+    """Returns the remembered versions of article `a`; each is looked up in a new object, because `add` remembers it."""
+    return [version for version in range(count) if not SeenArticles(capacity, state).add("a", version)]
 
 
-@pytest.mark.parametrize("size", [1, 7, 64, 1_000])
-def test_the_last_are_known_and_older_ones_forgotten_wherever_batches_and_restarts_fall(size: int) -> None:
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1_000])
+def test_the_last_versions_are_remembered_and_older_ones_forgotten_for_every_batch_size(batch_size: int) -> None:
     state: dict[str, bytes] = {}
-    for start in range(0, 500, size):
-        ring = SeenArticles(100, state)
-        assert all(ring.add("a", at) for at in range(start, min(500, start + size)))
-        commit(state, ring.take_changes())
-    known = remembered(state, 100, 500)
-    assert known == list(range(known[0], 500))
-    assert 100 <= len(known) < 100 + 2 * 64
-    assert known[0] == 320, "the same however it was cut"
+    for start in range(0, 500, batch_size):
+        seen = SeenArticles(100, state)
+        assert all(seen.add("a", version) for version in range(start, min(500, start + batch_size)))
+        apply_changes(state, seen.take_changes())
+    versions = remembered(state, 100, 500)
+    assert versions == list(range(versions[0], 500))
+    assert 100 <= len(versions) < 100 + 2 * 64
+    assert versions[0] == 320, "the same for every batch size"
 
 
-def test_a_batch_writes_a_key_for_each_64_and_drops_what_is_forgotten() -> None:
-    ring = SeenArticles(1_000, {})
-    for at in range(500):
-        ring.add(str(at), 1)
-    assert set(ring.take_changes()) == {f"read/{block}" for block in range(8)}
-    assert ring.take_changes() == {}
-    ring.add("500", 1)
-    assert set(ring.take_changes()) == {"read/7"}
-    for at in range(501, 1_200):
-        ring.add(str(at), 1)
-    changes = ring.take_changes()
-    assert [key for key, value in changes.items() if value is None] == ["read/0", "read/1"]
+def test_a_step_writes_one_key_for_64_versions_and_deletes_forgotten_blocks() -> None:
+    seen = SeenArticles(1_000, {})
+    for number in range(500):
+        seen.add(str(number), 1)
+    assert set(seen.take_changes()) == {f"read/{block}" for block in range(8)}
+    assert seen.take_changes() == {}
+    seen.add("500", 1)
+    assert set(seen.take_changes()) == {"read/7"}
+    for number in range(501, 1_200):
+        seen.add(str(number), 1)
+    deleted = [key for key, value in seen.take_changes().items() if value is None]
+    assert deleted == ["read/0", "read/1"]
 
 
-def test_versions_and_articles_are_told_apart_and_a_huge_id_takes_no_more_room() -> None:
-    ring = SeenArticles(1_000, {})
-    assert [ring.add(*one) for one in (("a", 1), ("a", 11), ("a1", 1), ("a\0001", 1), ("a", 1))] == [True] * 4 + [False]
-    assert ring.add("x" * 1_000_000, 1)
-    assert len(written(ring)["read/0"]) == 5 * 16
+def test_versions_and_ids_are_distinguished_and_a_long_id_takes_no_more_room() -> None:
+    seen = SeenArticles(1_000, {})
+    versions = [("a", 1), ("a", 11), ("a1", 1), ("a\0001", 1), ("a", 1)]
+    assert [seen.add(article_id, version) for article_id, version in versions] == [True] * 4 + [False]
+    assert seen.add("x" * 1_000_000, 1)
+    assert len(committed(seen)["read/0"]) == 5 * 16
 
 
-def test_a_smaller_setting_forgets_and_a_larger_one_keeps_what_is_there() -> None:
-    ring = SeenArticles(1_000, {})
-    for at in range(500):
-        ring.add("a", at)
-    state = written(ring)
+def test_a_smaller_capacity_forgets_and_a_larger_one_remembers_the_committed_versions() -> None:
+    seen = SeenArticles(1_000, {})
+    for version in range(500):
+        seen.add("a", version)
+    state = committed(seen)
     assert remembered(state, 10_000, 500) == list(range(500))
     smaller = SeenArticles(64, state)
     changes = smaller.take_changes()
     assert set(changes) == {f"read/{block}" for block in range(6)}
-    commit(state, changes)
+    apply_changes(state, changes)
     assert remembered(state, 64, 500) == list(range(384, 500))
+
+
+def test_blocks_are_restored_in_any_order() -> None:
+    seen = SeenArticles(1_000, {})
+    for version in range(1_000):
+        seen.add("a", version)
+    state = committed(seen)
+    reversed_state = dict(reversed(state.items()))
+    assert remembered(reversed_state, 64, 1_000) == remembered(state, 64, 1_000) == list(range(896, 1_000))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from riskwire.inference.model.sentences import MAX_SENTENCE, TextDocument
 
 
-def cut(text: str) -> list[str]:
-    return [text[one.start : one.end] for one in TextDocument(text).sentence_spans()]
+def sentences_of(text: str) -> list[str]:
+    return [text[span.start : span.end] for span in TextDocument(text).sentence_spans()]
 
 
 @pytest.mark.parametrize(
@@ -21,53 +21,49 @@ def cut(text: str) -> list[str]:
         ['"We are fine," said Jane Doe.', "Investors were not convinced."],
         ["HONG KONG (Reuters) - Lenovo Group ( 0992.HK ), the No. 4 PC seller, cut jobs.", "It denied more."],
     ],
+    ids=["dateline and ticker", "abbreviations", "quotation", "code and number"],
 )
-def test_newswire_is_cut_at_the_ends_of_sentences_and_nowhere_else(sentences: list[str]) -> None:
-    assert cut(" ".join(sentences)) == sentences
+def test_newswire_is_cut_only_where_sentences_end(sentences: list[str]) -> None:
+    assert sentences_of(" ".join(sentences)) == sentences
 
 
-def test_a_title_too_long_for_a_sentence_is_read_in_parts_and_the_first_is_the_title() -> None:
+def test_a_title_too_long_for_a_sentence_is_cut_and_its_first_part_is_the_title() -> None:
     document = TextDocument.of_article("word " * 1_000, "It fell.")
-    places = list(document.sentence_spans())
-    assert [place.is_title for place in places] == [True, False, False, False]
-    assert all(place.end - place.start <= MAX_SENTENCE for place in places)
-    assert "".join(document.content[one.start : one.end] for one in places).count("word") == 1_000
+    spans = list(document.sentence_spans())
+    assert [span.is_title for span in spans] == [True, False, False, False]
+    assert all(span.end - span.start <= MAX_SENTENCE for span in spans)
+    assert "".join(document.content[span.start : span.end] for span in spans).count("word") == 1_000
 
 
 def test_the_title_is_sentence_zero_and_offsets_are_into_title_newline_text() -> None:
     document = TextDocument.of_article("Acme falls", "It fell.\n\nIt fell again.")
-    places = list(document.sentence_spans())
-    assert [place.is_title for place in places] == [True, False, False]
+    spans = list(document.sentence_spans())
+    assert [span.is_title for span in spans] == [True, False, False]
     assert document.content == "Acme falls\nIt fell.\n\nIt fell again."
-    assert [document.content[place.start : place.end] for place in places] == [
-        "Acme falls",
-        "It fell.",
-        "It fell again.",
-    ]
+    assert [document.content[span.start : span.end] for span in spans] == ["Acme falls", "It fell.", "It fell again."]
 
 
 def test_an_article_without_a_title_begins_with_its_text() -> None:
-    (place,) = TextDocument.of_article("", "It fell.").sentence_spans()
-    assert (place.is_title, place.start) == (False, 1)
+    (span,) = TextDocument.of_article("", "It fell.").sentence_spans()
+    assert (span.is_title, span.start) == (False, 1)
 
 
 @given(st.text(max_size=300), st.text(max_size=600))
-def test_sentences_are_in_order_apart_and_hold_every_character_but_white_space(title: str, text: str) -> None:
+def test_sentences_are_in_order_do_not_overlap_and_cover_all_but_white_space(title: str, text: str) -> None:
     document = TextDocument.of_article(title, text)
-    places = list(document.sentence_spans())
-    held = set()
+    covered = set()
     end = 0
-    for place in places:
-        assert end <= place.start < place.end <= len(document.content)
-        assert not document.content[place.start].isspace()
-        assert not document.content[place.end - 1].isspace()
-        held.update(range(place.start, place.end))
-        end = place.end
-    assert all(char.isspace() for at, char in enumerate(document.content) if at not in held)
+    for span in document.sentence_spans():
+        assert end <= span.start < span.end <= len(document.content)
+        assert not document.content[span.start].isspace()
+        assert not document.content[span.end - 1].isspace()
+        covered.update(range(span.start, span.end))
+        end = span.end
+    assert all(char.isspace() for offset, char in enumerate(document.content) if offset not in covered)
 
 
-def test_a_text_without_full_stops_is_cut_at_white_space_into_bounded_pieces() -> None:
-    pieces = cut("word " * 3_000)
-    assert max(map(len, pieces)) <= MAX_SENTENCE
-    assert " ".join(pieces) == ("word " * 3_000).strip()
-    assert max(map(len, cut("x" * 5_000))) <= MAX_SENTENCE
+def test_a_text_without_full_stops_is_cut_at_white_space_into_bounded_sentences() -> None:
+    sentences = sentences_of("word " * 3_000)
+    assert max(map(len, sentences)) <= MAX_SENTENCE
+    assert " ".join(sentences) == ("word " * 3_000).strip()
+    assert max(map(len, sentences_of("x" * 5_000))) <= MAX_SENTENCE

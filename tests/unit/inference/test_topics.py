@@ -1,4 +1,4 @@
-"""Topics of many documents at once are those of each by itself, and rounding many rows is rounding each."""
+"""Topics of many documents together equal those of each alone, and rows are rounded as `rounded` rounds each."""
 
 from __future__ import annotations
 
@@ -23,58 +23,58 @@ share = st.one_of(st.sampled_from([0.0, 0.0001, 0.25, 1.0]), st.floats(0.0, 1.0)
 row = st.lists(share, min_size=len(LABELS), max_size=len(LABELS)).filter(lambda shares: sum(shares) > 0.0)
 
 
-def reading(sentences: Sequence[Sequence[float]]) -> DocumentPrediction:
-    """A document whose sentences say this of each topic; one of no shares says nothing."""
+def prediction(sentences: Sequence[Sequence[float]]) -> DocumentPrediction:
+    """Returns a document whose sentences have these topic probabilities; an empty list is a sentence without topics."""
+    no_offsets = np.zeros((0, 2), np.int32)
     return DocumentPrediction(
         TextDocument("x"),
         tuple(
             PredictedSentence(
-                SentenceSpan(0, 1),
-                SentencePrediction((0.0, 1.0, 0.0), tuple(one), (), np.zeros((0, 2), np.int32), None),
+                SentenceSpan(0, 1), SentencePrediction((0.0, 1.0, 0.0), tuple(topics), (), no_offsets, None)
             )
-            for one in sentences
+            for topics in sentences
         ),
     )
 
 
 @given(st.lists(row, min_size=1, max_size=20))
-def test_many_rows_are_rounded_as_each_is_to_the_bit(rows: list[list[float]]) -> None:
-    assert rounded_rows(np.array(rows)).tolist() == [list(rounded(one)) for one in rows]
+def test_rounded_rows_equal_each_row_rounded_to_the_bit(rows: list[list[float]]) -> None:
+    assert rounded_rows(np.array(rows)).tolist() == [list(rounded(shares)) for shares in rows]
 
 
-def test_distributions_are_the_same_on_a_python_whose_sum_is_compensated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From 3.12 on `sum` of floats is as exact as `fsum` in cases like these, and would round them otherwise."""
+def test_distributions_are_equal_on_a_python_with_compensated_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.12 on, `sum` of floats is as exact as `fsum` in these cases, which would round differently."""
     shares, parts = [0.2, 0.05, 0.05], [(0.3, (0.1, 0.35, 0.1)), (0.7, (0.1, 0.1, 0.1))]
 
-    def compensated(values: Iterable[float]) -> float:
-        several = [*values]
-        return fsum(several) if any(isinstance(one, float) for one in several) else sum(several)
+    def compensated_sum(values: Iterable[float]) -> float:
+        numbers = [*values]
+        return fsum(numbers) if any(isinstance(number, float) for number in numbers) else sum(numbers)
 
-    monkeypatch.setattr(probabilities, "sum", compensated, raising=False)
+    monkeypatch.setattr(probabilities, "sum", compensated_sum, raising=False)
     assert rounded(shares) == (0.6667, 0.1667, 0.1666)
     assert [list(rounded(shares))] == rounded_rows(np.array([shares])).tolist()
     assert mean(parts) == (0.2667, 0.4667, 0.2666)
 
 
-@pytest.mark.parametrize("bad", [0.0, float("inf"), float("nan")])
-def test_what_is_no_distribution_is_refused_among_others(bad: float) -> None:
+@pytest.mark.parametrize("value", [0.0, float("inf"), float("nan")])
+def test_a_row_that_is_not_a_distribution_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="not distributions"):
-        rounded_rows(np.array([[0.5, 0.5], [bad, 0.0]]))
+        rounded_rows(np.array([[0.5, 0.5], [value, 0.0]]))
 
 
 @given(st.lists(st.lists(st.one_of(row, st.just([])), max_size=5), max_size=6), st.sampled_from([0.0, 0.2, 0.5]))
-def test_topics_come_from_the_first_three_sentences_the_likeliest_first(
+def test_topics_come_from_the_first_three_sentences_with_the_most_probable_first(
     documents: list[list[list[float]]], threshold: float
 ) -> None:
     expected = []
     for sentences in documents:
-        first = [one for one in sentences[:3] if one]
-        shares = rounded([reduce(add, column) for column in zip(*first, strict=True)]) if first else ()
-        told = [(label, value) for label, value in zip(LABELS, shares, strict=False) if value >= threshold]
-        expected.append(sorted(told, key=lambda one: (-one[1], one[0])))
-    found = topics_of([reading(one) for one in documents], LABELS, threshold)
-    assert [[(one.label, one.score) for one in several] for several in found] == expected
+        with_topics = [shares for shares in sentences[:3] if shares]
+        means = rounded([reduce(add, column) for column in zip(*with_topics, strict=True)]) if with_topics else ()
+        likely = [(label, value) for label, value in zip(LABELS, means, strict=False) if value >= threshold]
+        expected.append(sorted(likely, key=lambda topic: (-topic[1], topic[0])))
+    topics = topics_of([prediction(sentences) for sentences in documents], LABELS, threshold)
+    assert [[(topic.label, topic.score) for topic in document_topics] for document_topics in topics] == expected
 
 
-def test_a_bundle_without_topics_finds_none() -> None:
-    assert topics_of([reading([]), reading([[]])], (), 0.5) == [(), ()]
+def test_without_topic_labels_no_document_has_topics() -> None:
+    assert topics_of([prediction([]), prediction([[]])], (), 0.5) == [(), ()]
