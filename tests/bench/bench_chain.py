@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from riskwire.demo import corpus_path
-from riskwire.ingest.replay.archive import open_archive, read_line
+from riskwire.ingest.replay.archive import open_archive, parse_line
 
 ROOT = Path(__file__).parents[2]
 RISKWIRE = Path(sys.executable).with_name("riskwire")
@@ -62,7 +62,7 @@ def score_speed(archive: Path, most: int) -> float:
         texts = Path(folder) / "texts.jsonl"
         with texts.open("w", encoding="utf-8") as file:
             for line in islice(open_archive(archive).lines(1_000_000), most):
-                item = read_line(line, archive.name)
+                item = parse_line(line, archive.name)
                 text = f"{item.title}\n{item.summary or item.text or ''}"
                 file.write(json.dumps({"id": line.number, "text": text}) + "\n")
         began = time.monotonic()

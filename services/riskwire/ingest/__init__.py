@@ -1,14 +1,14 @@
-"""ingest: from feeds and archives to articles.
+"""The ingest stage: turns feeds and archives into articles.
 
-    feedlist, catalogue            a list of feeds as a file; the list that is polled, merged with what is done by hand
-    publication                    how it gets onto the topic `feeds`
-    poll                           the stage: run_ingest
-        roster, schedule           which feed is due, and what a poll changes (pure)
-        fetch, address             one polite, bounded GET; which addresses may be reached
-        reader, reader_process     documents are parsed in a process of their own
-            reading, documents, jsonfeed, sitemap, entry, clean, identity, language, times (pure)
-        admission, memory          which items are new, and in which version (pure)
-    replay, archive                an archive instead of feeds
+    feeds/          the feed list, the polling schedule, and the status of feeds
+    fetching/       one bounded HTTP GET; which addresses may be reached
+    parsing/        from the bytes of a document to clean, identified items; runs in a process of its own
+    replay/         publishes an archive instead of feeds
+    stage           the stage: polls the feeds of one partition and publishes articles
+    admission       decides which items become articles, with which version and times (pure)
+    memory          the versions of items that were published (state)
+    article_isolation   publishes articles one by one after a step was refused
+    clock           the clock that stamps `seen_at`
 
-Import from the modules: the reader process must not load what it does not need.
+Import from the modules: the parser process must not load what it does not need.
 """

@@ -1,7 +1,7 @@
 """The ingest stage: each task owns the feeds of one partition of the topic `feeds`, polls them and publishes articles.
 
 Articles, validators, item memory, ticks and the read position are committed in the steps of one assignment. A document
-with many items is published in several steps, and its validators are committed after the last of them. A task that is
+with many items is published in several steps, and its validators are committed after the last step. A task that is
 killed in between reads the document again, and the item memory drops the items that were published already.
 """
 

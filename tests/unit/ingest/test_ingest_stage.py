@@ -17,11 +17,11 @@ from structlog.testing import capture_logs
 from riskwire.bus import Assignment, Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import RiskwireError
+from riskwire.ingest.clock import IngestClock
 from riskwire.ingest.feeds.publication import publish_feeds
 from riskwire.ingest.feeds.schedule import PollState
 from riskwire.ingest.fetching.fetch import FetchedDocument, Validators
 from riskwire.ingest.parsing.items import FeedItem, ParseResult
-from riskwire.ingest.parsing.times import IngestClock
 from riskwire.ingest.stage import IngestTask
 from riskwire.pipeline import INGEST, Topic
 from riskwire.records import ARTICLES, Article, DeadLetter, Feed, Tick
@@ -46,10 +46,10 @@ def item_with_long_title(name: str) -> FeedItem:
 
 
 class FakeSource:
-    """Fetcher, reader and clock: every feed has the same document.
+    """Fetcher, parser and clock: every feed has the same document.
 
     Args:
-        read_s: how long reading a document takes, on this clock.
+        read_s: how long parsing a document takes, on this clock.
         step_s: how far the clock moves each time it is read.
     """
 
@@ -63,16 +63,16 @@ class FakeSource:
         self._now += timedelta(seconds=self._step_s)
         return self._now
 
-    def enter(self, url: str) -> bool:
+    def acquire(self, url: str) -> bool:
         return True
 
-    def leave(self, url: str) -> None:
+    def release(self, url: str) -> None:
         pass
 
     async def fetch(self, url: str, validators: Validators) -> FetchedDocument:
         return FetchedDocument(f"document {self.items}".encode(), "text/xml", url, Validators("etag"))
 
-    async def read(self, feed: Feed, document: FetchedDocument) -> ParseResult:
+    async def parse(self, feed: Feed, document: FetchedDocument) -> ParseResult:
         self._now += timedelta(seconds=self._read_s)
         return ParseResult(version="x", items=self.items)
 

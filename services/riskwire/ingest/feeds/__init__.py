@@ -1,1 +1,1 @@
-"""The feed list and the polling schedule."""
+"""The feed list, the polling schedule, and the status of feeds."""

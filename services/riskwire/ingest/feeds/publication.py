@@ -1,7 +1,5 @@
-"""Publishing the feed list: the topic `feeds` is what ingesters share out among themselves.
-
-The list is the state of the publisher `feeds` (`catalogue.py`). Each change of it is one step of that publisher; who is
-fenced by a concurrent writer reads what that one left and decides anew.
+"""Reads and changes the committed feed list. It is the state of the publisher `feeds`, and its feeds are published on
+the topic `feeds`, from whose partitions the ingest workers take the feeds that they poll.
 """
 
 from __future__ import annotations
@@ -12,47 +10,54 @@ import structlog
 
 from riskwire.bus import Bus
 from riskwire.bus.state import update_state
-from riskwire.ingest.feeds.catalogue import Catalogue, FeedChange
+from riskwire.ingest.feeds.feed_list import FeedList, FeedListUpdate
 from riskwire.records import Feed
 
 log = structlog.get_logger(__name__)
 
 PUBLISHER = "feeds"
 
-
-async def feeds_of(bus: Bus) -> Catalogue:
-    """The list as it is now; takes nothing from whoever writes it."""
-    return Catalogue(await bus.publisher_state(PUBLISHER))
+_MAX_LOGGED_FEEDS = 20
 
 
-async def change_feeds(bus: Bus, change: Callable[[Catalogue], FeedChange]) -> FeedChange:
-    """Change the list, as one step; `change` is asked again where a concurrent writer was faster.
+async def read_feed_list(bus: Bus) -> FeedList:
+    """Returns the committed feed list, without fencing a process that changes it."""
+    return FeedList(await bus.publisher_state(PUBLISHER))
+
+
+async def change_feed_list(bus: Bus, change: Callable[[FeedList], FeedListUpdate]) -> FeedListUpdate:
+    """Changes the feed list in one atomic step, and returns the update that was committed.
+
+    Args:
+        change: returns the update for a feed list. It is called again after a concurrent writer was faster.
 
     Raises:
-        SettingsError: what `change` raises; nothing is written.
-        BusError: it cannot be published, or others were faster each time.
+        SettingsError: raised by `change`; nothing was written.
+        BusError: the update could not be published, or concurrent writers were faster at every attempt.
     """
 
-    def decide(state: Mapping[str, bytes]) -> FeedChange:
-        return change(Catalogue(state))
+    def decide(state: Mapping[str, bytes]) -> FeedListUpdate:
+        return change(FeedList(state))
 
     return await update_state(bus, PUBLISHER, decide)
 
 
 async def publish_feeds(bus: Bus, feeds: Sequence[Feed]) -> int:
-    """Bring a file's list: publish what changed in it since the last time (`enabled: false` for what vanished from it);
-    what was added, changed or removed by hand since stays as it is, and the log says so.
+    """Publishes what has changed in a feed file since it was last merged (see `FeedList.merge_file`).
+
+    Args:
+        feeds: the feeds of the file.
 
     Returns:
-        how many records were published.
+        The number of records published.
     """
-    change = await change_feeds(bus, lambda catalogue: catalogue.merged(feeds))
-    if change.results or change.left:
+    update = await change_feed_list(bus, lambda feed_list: feed_list.merge_file(feeds))
+    if update.results or update.overridden:
         log.info(
             "feed list merged",
-            added=len(change.added),
-            changed=len(change.changed),
-            removed=len(change.removed),
-            left_as_by_hand=list(change.left[:20]),
+            added=len(update.added),
+            changed=len(update.changed),
+            removed=len(update.removed),
+            overridden_by_hand=list(update.overridden[:_MAX_LOGGED_FEEDS]),
         )
-    return len(change.results)
+    return len(update.results)

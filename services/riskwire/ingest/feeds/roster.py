@@ -1,4 +1,4 @@
-"""The feeds of one partition, what is remembered of their polls, and which is due. Pure: time is handed in."""
+"""The feeds of one partition, the states of their polls, and which feeds are due. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -7,79 +7,95 @@ from datetime import datetime, timedelta
 
 from riskwire.ingest.feeds.schedule import DAY_S, PollState
 from riskwire.records import Feed
+from riskwire.stage.state import KeyedState
 
-FEED = "feed:"
-POLL = "poll:"
+FEED_PREFIX = "feed:"
+POLL_PREFIX = "poll:"
 
-RUNNING = float("inf")
-"""When a feed whose poll runs is due."""
+_RUNNING = float("inf")
+"""The due time of a feed while its poll is running."""
 
 
 class Roster:
-    """Feeds by id. `steady` are seconds of a clock that never jumps; `now` is the time of day.
+    """The feeds of one partition by id.
+
+    In all methods `monotonic` is the time of a clock that never jumps, in seconds, and `now` the time of day.
 
     Args:
-        state: the state of the last committed step; keys that are not its own are left alone.
+        state: the committed state of the stage.
     """
 
-    def __init__(self, state: Mapping[str, bytes], now: datetime, steady: float) -> None:
-        self._feeds: dict[str, Feed] = {}
-        self._polls: dict[str, PollState] = {}
-        self._due: dict[str, float] = {}
-        for key, value in state.items():
-            if key.startswith(FEED):
-                feed = Feed.model_validate_json(value)
-                saved = state.get(POLL + feed.id)
-                poll = PollState.model_validate_json(saved) if saved else PollState(url=feed.url)
-                self._feeds[feed.id], self._polls[feed.id] = feed, poll
-                left_s = (poll.next_at - now).total_seconds() if poll.next_at else 0.0
-                self._due[feed.id] = steady + min(max(left_s, 0.0), DAY_S)
+    def __init__(self, state: Mapping[str, bytes], now: datetime, monotonic: float) -> None:
+        self._feeds: KeyedState[Feed] = KeyedState(
+            FEED_PREFIX, state, encode=lambda feed: feed.to_bytes(), decode=Feed.model_validate_json
+        )
+        self._polls: KeyedState[PollState] = KeyedState(
+            POLL_PREFIX, state, encode=lambda poll: poll.to_bytes(), decode=PollState.model_validate_json
+        )
+        self._due_at: dict[str, float] = {}
+        for feed in self._feeds.entries.values():
+            next_at = self.poll_state(feed).next_at
+            wait_s = (next_at - now).total_seconds() if next_at else 0.0
+            # After the wall clock was set back, `next_at` may be far ahead. No feed waits longer than a day for it.
+            self._due_at[feed.id] = monotonic + min(max(wait_s, 0.0), DAY_S)
 
     def __len__(self) -> int:
         return len(self._feeds)
 
-    def put(self, feed: Feed, steady: float) -> dict[str, bytes | None]:
-        """Take a feed record in; the changes of state are returned. One that is not enabled is forgotten."""
-        if not feed.enabled:
-            self._feeds.pop(feed.id, None)
-            self._polls.pop(feed.id, None)
-            self._due.pop(feed.id, None)
-            return {FEED + feed.id: None, POLL + feed.id: None}
-        known = self._feeds.get(feed.id)
-        self._feeds[feed.id] = feed
-        if known is not None and known.url == feed.url:
-            if self._due[feed.id] != RUNNING:
-                self._due[feed.id] = min(self._due[feed.id], steady + feed.every_s)
-            return {FEED + feed.id: feed.to_bytes()}
-        self._polls[feed.id], self._due[feed.id] = PollState(url=feed.url), steady
-        return {FEED + feed.id: feed.to_bytes(), POLL + feed.id: None}
+    def put(self, feed: Feed, monotonic: float) -> None:
+        """Takes a feed record: adds or changes the feed, or removes it if it is disabled.
 
-    def holds(self, feed: Feed) -> bool:
-        """Whether what a poll of this record brought still counts: the feed is there, at the same address."""
+        A new address makes the feed due at once and resets the state of its polls.
+        """
+        known = self._feeds.get(feed.id)
+        if not feed.enabled:
+            if known is not None:
+                self._feeds.delete(feed.id)
+            self._forget_polls(feed)
+            self._due_at.pop(feed.id, None)
+            return
+        self._feeds.set(feed.id, feed)
+        if known is None or known.url != feed.url:
+            self._forget_polls(feed)
+            self._due_at[feed.id] = monotonic
+        elif self._due_at[feed.id] != _RUNNING:
+            self._due_at[feed.id] = min(self._due_at[feed.id], monotonic + feed.every_s)
+
+    def has(self, feed: Feed) -> bool:
+        """Returns whether the feed is still there with the same address, so that the result of its poll counts."""
         known = self._feeds.get(feed.id)
         return known is not None and known.url == feed.url
 
-    def poll_of(self, feed: Feed) -> PollState:
-        """What is remembered of a feed's polls."""
-        return self._polls[feed.id]
+    def poll_state(self, feed: Feed) -> PollState:
+        """Returns the state of a feed's polls; an empty one before the first poll."""
+        return self._polls.get(feed.id) or PollState(url=feed.url)
 
-    def due(self, steady: float) -> Iterator[Feed]:
-        """Feeds whose time has come, the longest overdue first."""
-        ready = sorted((at, key) for key, at in self._due.items() if at <= steady and not self._polls[key].gone)
-        return (self._feeds[key] for _, key in ready)
+    def due_feeds(self, monotonic: float) -> Iterator[Feed]:
+        """Yields the feeds that are due, the longest overdue first."""
+        due = sorted((due_at, feed_id) for feed_id, due_at in self._due_at.items() if due_at <= monotonic)
+        return (self._feeds[feed_id] for _, feed_id in due if not self._is_gone(feed_id))
 
-    def started(self, feed: Feed) -> None:
-        """A poll of it runs: it is not due until `settled`."""
-        self._due[feed.id] = RUNNING
+    def next_due_at(self) -> float:
+        """Returns when the next feed is due (`monotonic`); infinity if no feed will be."""
+        return min((due_at for feed_id, due_at in self._due_at.items() if not self._is_gone(feed_id)), default=_RUNNING)
 
-    def settled(
-        self, feed: Feed, poll: PollState, wait_s: float, now: datetime, steady: float
-    ) -> dict[str, bytes | None]:
-        """A poll is over; the next is due in `wait_s` seconds."""
-        poll = poll.model_copy(update={"next_at": now + timedelta(seconds=wait_s)})
-        self._polls[feed.id], self._due[feed.id] = poll, steady + wait_s
-        return {POLL + feed.id: poll.to_bytes()}
+    def start_poll(self, feed: Feed) -> None:
+        """Records that a poll of a feed has started. The feed is not due again until `finish_poll`."""
+        self._due_at[feed.id] = _RUNNING
 
-    def next_due(self) -> float:
-        """When the next feed is due; infinity when none is."""
-        return min((at for key, at in self._due.items() if not self._polls[key].gone), default=RUNNING)
+    def finish_poll(self, feed: Feed, poll: PollState, wait_s: float, now: datetime, monotonic: float) -> None:
+        """Records the state after a poll. The next poll is due in `wait_s` seconds."""
+        self._polls.set(feed.id, poll.model_copy(update={"next_at": now + timedelta(seconds=wait_s)}))
+        self._due_at[feed.id] = monotonic + wait_s
+
+    def take_changes(self) -> dict[str, bytes | None]:
+        """Returns the state entries that changed since the last call, for the next step."""
+        return self._feeds.take_changes() | self._polls.take_changes()
+
+    def _forget_polls(self, feed: Feed) -> None:
+        if feed.id in self._polls:
+            self._polls.delete(feed.id)
+
+    def _is_gone(self, feed_id: str) -> bool:
+        poll = self._polls.get(feed_id)
+        return poll is not None and poll.gone

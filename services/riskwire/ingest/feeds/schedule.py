@@ -1,4 +1,4 @@
-"""When a feed is polled next, and what is remembered of its polls. Pure: no clock, no chance."""
+"""When a feed is polled next, and the state that each poll leaves. Pure: no clock and no random numbers."""
 
 from __future__ import annotations
 
@@ -7,138 +7,163 @@ from datetime import datetime
 from hashlib import blake2b
 
 from riskwire.errors import FeedError, RefusedError, RiskwireError
-from riskwire.ingest.fetching.fetch import Answer, Busy, Document, Gone, Validators
-from riskwire.ingest.parsing.items import Reading
+from riskwire.ingest.fetching.fetch import Busy, FetchedDocument, FetchResult, Gone, NotModified, Validators
+from riskwire.ingest.parsing.items import ParseResult
 from riskwire.records import Feed, Record, Utc
 
 DAY_S = 86_400
-"""Longest wait that anything a publisher sends can cause."""
+"""The longest wait that a publisher's answer can cause."""
 
-_MOST_ERROR = 300
-"""Characters that are kept of what a failure said."""
+_MAX_ERROR = 300
+"""Characters of an error in the state of a feed."""
+_MAX_DOUBLINGS = 30
 
 
 class PollState(Record):
-    """What is remembered of a feed between polls."""
+    """The state of a feed's polls.
+
+    Attributes:
+        url: the address that this state belongs to. A feed whose address changes starts with an empty state.
+        document_hash: the hash of the last parsed document. A server without validators sends the same document again,
+            which need not be parsed again.
+        failures: failures in a row.
+        problem: the outcome of the last poll if it failed, otherwise empty.
+        incomplete: whether only a part of the last document could be parsed.
+        moved_to: the address to which the server redirects permanently.
+        gone: whether the server answered 410; then the feed is not polled any more.
+        polled_by: the process that polled last.
+        read_at: when the server last answered as expected, with or without news.
+        error: the last failure; it stays after a success.
+    """
 
     url: str
-    """Address that the rest belongs to; a feed whose address changes starts anew."""
     etag: str | None = None
     last_modified: str | None = None
-    body: str = ""
-    """Hash of the last document that was read: servers without validators send the same one again and again."""
+    document_hash: str = ""
     polls: int = 0
     failures: int = 0
-    """Failures in a row."""
     problem: str = ""
-    """Kind of the failure that was logged last; empty while all is well."""
-    faulty: bool = False
-    """The last document could only be read in part."""
+    incomplete: bool = False
     moved_to: str | None = None
     gone: bool = False
     next_at: Utc | None = None
     polled_at: Utc | None = None
     polled_by: str = ""
-    """The process that polled it last, as it names itself."""
     read_at: Utc | None = None
-    """When it last answered as it should, with news or without."""
     failed_at: Utc | None = None
     error: str = ""
-    """What the last failure was; stays when all is well again."""
 
     @property
     def validators(self) -> Validators:
-        """What makes the next poll conditional."""
+        """The validators that make the next poll conditional."""
         return Validators(self.etag, self.last_modified)
 
 
-def jitter(feed: str, poll: int) -> float:
-    """A number in [0, 1) that looks random and is the same for the same poll of the same feed."""
-    digest = blake2b(f"{feed}:{poll}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
-def wait_after_success(feed: Feed, state: PollState, fresh_s: float, backoff_max_s: float) -> float:
-    """Seconds until the next poll: the feed's own pace, or longer where the publisher asks for it (bounded)."""
-    pace = max(feed.every_s, min(fresh_s, backoff_max_s))
-    return pace * (1.0 + 0.1 * jitter(feed.id, state.polls))
-
-
-def wait_after_failure(feed: Feed, state: PollState, retry_after_s: float, backoff_max_s: float) -> float:
-    """Seconds until the next poll: doubled with each failure in a row up to `backoff_max_s`, never before Retry-After.
-
-    `state` counts the failure that has just happened.
-    """
-    most = max(backoff_max_s, feed.every_s)
-    pace: float = min(most, feed.every_s * 2.0 ** min(state.failures, 30))
-    spread = pace * (1.0 - 0.2 * jitter(feed.id, state.polls))
-    return max(float(feed.every_s), spread, min(retry_after_s, DAY_S))
-
-
 @dataclass(frozen=True, slots=True)
-class Polled:
-    """What came of one poll: an answer and, of a document that was read, its reading; or the error."""
+class PollResult:
+    """The result of one poll.
+
+    Attributes:
+        fetched: the answer of the server; None after an error.
+        parsed: the items of a document that was parsed; None if the document was the same as before, or not parsed.
+        document_hash: the hash of a fetched document.
+        error: why the fetch or the parser failed.
+    """
 
     feed: Feed
-    answer: Answer | None = None
-    reading: Reading | None = None
-    body: str = ""
+    fetched: FetchResult | None = None
+    parsed: ParseResult | None = None
+    document_hash: str = ""
     error: RiskwireError | None = None
 
     @property
-    def trouble(self) -> str:
-        """What went wrong, in words of bounded length; empty where nothing did."""
+    def failure(self) -> str:
+        """The failure in at most `_MAX_ERROR` characters of valid Unicode; empty after a success."""
         if self.error is not None:
             text = str(self.error).encode("utf-8", "backslashreplace").decode()
-            return text if len(text) <= _MOST_ERROR else text[: _MOST_ERROR - 1] + "…"
-        if isinstance(self.answer, Busy):
-            later = f", not again within {self.answer.retry_after_s} s" if self.answer.retry_after_s else ""
-            return f"the server is busy: HTTP {self.answer.status}{later}"
-        return "the server says that it is gone for good: HTTP 410" if isinstance(self.answer, Gone) else ""
+            return text if len(text) <= _MAX_ERROR else text[: _MAX_ERROR - 1] + "…"
+        if isinstance(self.fetched, Busy):
+            retry = f", retry after {self.fetched.retry_after_s} s" if self.fetched.retry_after_s else ""
+            return f"the server is busy: HTTP {self.fetched.status}{retry}"
+        return "the server has removed the feed: HTTP 410" if isinstance(self.fetched, Gone) else ""
 
     @property
     def outcome(self) -> str:
-        """One word for it, as metrics and logs say it."""
+        """The outcome as metrics and logs name it."""
+        if isinstance(self.error, RefusedError):
+            return "refused"
+        if isinstance(self.error, FeedError):
+            return "unreadable"
         if self.error is not None:
-            kinds = ((RefusedError, "refused"), (FeedError, "unreadable"))
-            return next((word for kind, word in kinds if isinstance(self.error, kind)), "failed")
-        if isinstance(self.answer, Document):
-            return "same" if self.reading is None else "document"
-        return type(self.answer).__name__.lower()
+            return "failed"
+        if isinstance(self.fetched, FetchedDocument):
+            return "same" if self.parsed is None else "document"
+        outcomes = {NotModified: "unmodified", Gone: "gone", Busy: "busy"}
+        return outcomes.get(type(self.fetched), "failed")
 
 
-def settle(
-    state: PollState, polled: Polled, backoff_max_s: float, now: datetime, worker: str = ""
+def after_poll(
+    state: PollState, poll: PollResult, backoff_max_s: float, now: datetime, worker: str = ""
 ) -> tuple[PollState, float]:
-    """The state after a poll, and the seconds until the next.
+    """Returns the state after a poll, and the seconds until the next poll.
 
-    After a failure nothing of what an earlier success left is touched: the next poll is conditional on that still.
+    A failure leaves the validators of the last success in place, so that the next poll is conditional.
 
     Args:
-        worker: who polled, as `polled_by` will name it.
+        worker: the process that polled, for `PollState.polled_by`.
     """
-    feed, answer, reading = polled.feed, polled.answer, polled.reading
+    feed, fetched, parsed = poll.feed, poll.fetched, poll.parsed
     state = state.model_copy(update={"polls": state.polls + 1, "polled_at": now, "polled_by": worker})
-    if polled.trouble:
-        state = state.model_copy(update={"failed_at": now, "error": polled.trouble})
-    if polled.error is not None or answer is None or isinstance(answer, Busy):
-        retry_after_s = answer.retry_after_s if isinstance(answer, Busy) else 0
-        state = state.model_copy(update={"failures": state.failures + 1, "problem": polled.outcome})
+    if poll.failure:
+        state = state.model_copy(update={"failed_at": now, "error": poll.failure})
+    if poll.error is not None or fetched is None or isinstance(fetched, Busy):
+        retry_after_s = fetched.retry_after_s if isinstance(fetched, Busy) else 0
+        state = state.model_copy(update={"failures": state.failures + 1, "problem": poll.outcome})
         return state, wait_after_failure(feed, state, retry_after_s, backoff_max_s)
-    if isinstance(answer, Gone):
+    if isinstance(fetched, Gone):
         return state.model_copy(update={"gone": True, "problem": "gone"}), DAY_S
-    fresh_s = answer.fresh_s
+    fresh_s = fetched.fresh_s
     state = state.model_copy(update={"failures": 0, "problem": "", "read_at": now})
-    if isinstance(answer, Document):
+    if isinstance(fetched, FetchedDocument):
         state = state.model_copy(
             update={
-                "etag": answer.validators.etag,
-                "last_modified": answer.validators.last_modified,
-                "moved_to": answer.moved_to,
-                "body": polled.body,
+                "etag": fetched.validators.etag,
+                "last_modified": fetched.validators.last_modified,
+                "moved_to": fetched.moved_to,
+                "document_hash": poll.document_hash,
             }
         )
-    if reading is not None:
-        fresh_s = max(fresh_s, reading.fresh_s)
-        state = state.model_copy(update={"faulty": bool(reading.fault)})
+    if parsed is not None:
+        fresh_s = max(fresh_s, parsed.fresh_s)
+        state = state.model_copy(update={"incomplete": bool(parsed.fault)})
     return state, wait_after_success(feed, state, fresh_s, backoff_max_s)
+
+
+def wait_after_success(feed: Feed, state: PollState, fresh_s: float, backoff_max_s: float) -> float:
+    """Returns the seconds until the next poll: the feed's interval, or longer if the publisher asks for it.
+
+    Args:
+        fresh_s: how long the publisher says that the document stays fresh; at most `backoff_max_s` of it counts.
+    """
+    interval_s = max(feed.every_s, min(fresh_s, backoff_max_s))
+    return interval_s * (1.0 + 0.1 * jitter(feed.id, state.polls))
+
+
+def wait_after_failure(feed: Feed, state: PollState, retry_after_s: float, backoff_max_s: float) -> float:
+    """Returns the seconds until the next poll: doubled with each failure in a row, up to `backoff_max_s`.
+
+    The wait is never shorter than `retry_after_s`, of which at most a day counts.
+
+    Args:
+        state: the state that already counts this failure.
+    """
+    max_wait_s = max(backoff_max_s, feed.every_s)
+    backoff_s: float = min(max_wait_s, feed.every_s * 2.0 ** min(state.failures, _MAX_DOUBLINGS))
+    backoff_s *= 1.0 - 0.2 * jitter(feed.id, state.polls)
+    return max(float(feed.every_s), backoff_s, min(retry_after_s, DAY_S))
+
+
+def jitter(feed_id: str, polls: int) -> float:
+    """Returns a number in [0, 1) that spreads the polls of many feeds and depends only on the arguments."""
+    digest = blake2b(f"{feed_id}:{polls}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

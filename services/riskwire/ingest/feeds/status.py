@@ -1,4 +1,4 @@
-"""How each feed does: what ingesters remember of their polls, as an operator asks for it."""
+"""The status of each feed on the list: how its polls have gone, for `riskwire feeds list`."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from typing import Literal
 from pydantic import ValidationError
 
 from riskwire.bus import Bus
-from riskwire.ingest.feeds.roster import POLL
+from riskwire.ingest.feeds.roster import POLL_PREFIX
 from riskwire.ingest.feeds.schedule import PollState
-from riskwire.pipeline import Topic
+from riskwire.pipeline import INGEST
 from riskwire.records import Feed
 
-State = Literal["ok", "in part", "failing", "gone", "not yet", "off", "unknown"]
-
-_GROUP = "ingest"
+FeedHealth = Literal["ok", "in part", "failing", "gone", "not yet", "off", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A feed on the list, and what is remembered of its polls; None where it has not been polled at this address.
+class FeedStatus:
+    """A feed on the list and the state of its polls.
 
-    Args:
-        known: whether what is remembered could be read.
+    Attributes:
+        poll: None if the feed has not been polled at its present address.
+        known: whether the states of polls could be read.
     """
 
     feed: Feed
@@ -32,8 +31,8 @@ class Condition:
     known: bool = True
 
     @property
-    def state(self) -> State:
-        """One word or two."""
+    def state(self) -> FeedHealth:
+        """The state of the feed in one or two words."""
         if not self.feed.enabled:
             return "off"
         if not self.known:
@@ -44,43 +43,43 @@ class Condition:
             return "gone"
         if self.poll.failures:
             return "failing"
-        return "in part" if self.poll.faulty else "ok"
+        return "in part" if self.poll.incomplete else "ok"
 
     @property
-    def needs_a_look(self) -> bool:
-        """Whether news may be missed."""
+    def may_miss_news(self) -> bool:
+        """Whether an operator should look at the feed, because its news may be missed now or after a move."""
         return self.state in ("in part", "failing", "gone", "unknown") or self.moved_to is not None
 
     @property
     def moved_to(self) -> str | None:
-        """Where the publisher says that it is now."""
+        """The new address of an enabled feed, if its server redirects permanently."""
         return self.poll.moved_to if self.poll is not None and self.feed.enabled else None
 
 
-async def polls_of(bus: Bus) -> dict[str, PollState]:
-    """What ingesters remember of their polls, by feed.
+async def read_polls(bus: Bus) -> dict[str, PollState]:
+    """Returns the committed states of polls, by feed id.
 
     Raises:
         BusError: the bus cannot be read.
     """
-    found: dict[str, PollState] = {}
-    for key, value in (await bus.group_state(_GROUP, Topic.FEEDS, POLL)).items():
+    polls: dict[str, PollState] = {}
+    for key, value in (await bus.group_state(INGEST.name, INGEST.reads, POLL_PREFIX)).items():
         try:
-            found[key.removeprefix(POLL)] = PollState.model_validate_json(value)
-        except ValidationError:  # of a newer riskwire: the list is of use without it
+            polls[key.removeprefix(POLL_PREFIX)] = PollState.model_validate_json(value)
+        except ValidationError:  # written by a newer riskwire; the list is useful without it
             continue
-    return found
+    return polls
 
 
-def conditions(feeds: Iterable[Feed], polls: dict[str, PollState] | None) -> list[Condition]:
-    """Each feed with what is remembered of it, by id; what belongs to an address that it had before is left out.
+def feed_statuses(feeds: Iterable[Feed], polls: dict[str, PollState] | None) -> list[FeedStatus]:
+    """Returns the status of each feed, in the order of their ids.
 
     Args:
-        polls: None where they cannot be read.
+        polls: the states of polls by feed id; None if they could not be read. The state of another address is ignored.
     """
 
     def poll_of(feed: Feed) -> PollState | None:
         poll = (polls or {}).get(feed.id)
         return poll if poll is not None and poll.url == feed.url and poll.polls else None
 
-    return [Condition(feed, poll_of(feed), polls is not None) for feed in sorted(feeds, key=lambda feed: feed.id)]
+    return [FeedStatus(feed, poll_of(feed), polls is not None) for feed in sorted(feeds, key=lambda feed: feed.id)]

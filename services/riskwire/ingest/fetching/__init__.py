@@ -1,1 +1,1 @@
-"""Fetching feed documents over HTTP."""
+"""Fetches feed documents over HTTP."""

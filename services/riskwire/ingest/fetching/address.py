@@ -1,8 +1,8 @@
-"""Which addresses a fetch may reach: http(s) to public hosts, unless the settings name the host.
+"""Which addresses may be fetched: http and https to public hosts, and private hosts that the settings name.
 
-A host is checked where its address is used: `GuardedResolver` hands the connector only addresses that passed, so the
-address that was checked is the address that is connected to and a second DNS answer changes nothing (DNS rebinding).
-A literal address never goes through a resolver; `permitted` checks it, at every hop of a redirect.
+A host name is checked when it is resolved: `GuardedResolver` passes only permitted addresses to the HTTP client. The
+client therefore connects to an address that was checked, and a second DNS answer cannot replace it (DNS rebinding). The
+HTTP client does not resolve a literal IP address; `parse_permitted_url` checks it, at every redirect.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ MAX_URL = 4_096
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _V4_COMPATIBLE = ipaddress.ip_network("::/96")
-_ALLOW = "Add the host to ingest.allow_private_hosts if it is meant"
+_NUMERIC_HOST = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)$")
+"""The end of an IPv4 address in an unusual form, such as `2130706433` or `127.1`, which some resolvers accept."""
+_ALLOW_HOST = "Add the host to ingest.allow_private_hosts if it is meant"
 
 
 def is_public(address: IpAddress) -> bool:
-    """Whether an address is on the public internet; an IPv4 address carried inside an IPv6 one is judged itself."""
-    return all(part.is_global and not part.is_multicast and not part.is_reserved for part in _carried(address))
+    """Returns whether an address is on the public internet. IPv4 addresses embedded in IPv6 are judged as IPv4."""
+    return all(
+        part.is_global and not part.is_multicast and not part.is_reserved for part in _embedded_addresses(address)
+    )
 
 
-def _carried(address: IpAddress) -> Iterator[IpAddress]:
-    """The IPv4 addresses that an address stands for (mapped, NAT64, 6to4, Teredo), or else the address itself."""
+def _embedded_addresses(address: IpAddress) -> Iterator[IpAddress]:
+    """Yields the addresses that an IPv6 address embeds (mapped, NAT64, 6to4, Teredo), or else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         yield address
     elif address.ipv4_mapped is not None:
@@ -45,16 +49,16 @@ def _carried(address: IpAddress) -> Iterator[IpAddress]:
     elif address.teredo is not None:
         yield from address.teredo
     elif address.is_site_local:
-        yield ipaddress.IPv6Address("::1")
+        yield ipaddress.IPv6Address("::1")  # deprecated private range, which `is_global` does not know
     else:
         yield address
 
 
-def well_formed(url: str) -> URL:
-    """Parse the address of a feed: http or https, with a host, without a user name or password.
+def parse_url(url: str) -> URL:
+    """Parses the address of a feed: http or https, with a host, without user name and password.
 
     Raises:
-        RefusedError: naming what is wrong with it.
+        RefusedError: the address does not have this form.
     """
     if len(url) > MAX_URL:
         raise RefusedError(f"an address longer than {MAX_URL} characters", value=url)
@@ -67,37 +71,40 @@ def well_formed(url: str) -> URL:
     if parsed.scheme not in {"http", "https"}:
         raise RefusedError("only http and https are fetched", value=url)
     if not parsed.host or port == 0:
-        raise RefusedError("the address names no host or port", value=url)
+        raise RefusedError("the address has no valid host or port", value=url)
     if parsed.user is not None or parsed.password is not None:
         raise RefusedError("an address with a user name or password", value=str(parsed.with_user(None)))
     return parsed
 
 
-def permitted(url: str, allow: Collection[str]) -> URL:
-    """Parse an address and refuse what can be refused before any name is looked up.
+def parse_permitted_url(url: str, allow: Collection[str]) -> URL:
+    """Parses the address of a feed, and refuses literal private addresses.
+
+    Args:
+        allow: private hosts that are permitted, as `host_of` returns them.
 
     Raises:
-        RefusedError: malformed, or a literal address that is not public and not in `allow`.
+        RefusedError: the address is malformed, or a literal IP address that is neither public nor in `allow`.
     """
-    parsed = well_formed(url)
+    parsed = parse_url(url)
     host = host_of(parsed)
     if host in allow:
         return parsed
-    literal = _literal(host)
+    literal = _parse_ip(host)
     if literal is None:
-        if re.search(r"(^|\.)(\d+|0x[0-9a-f]*)$", host):
-            raise RefusedError("neither a host name nor an IP address as it is usually written", value=url)
+        if _NUMERIC_HOST.search(host):
+            raise RefusedError("neither a host name nor an IP address in its usual form", value=url)
     elif not is_public(literal):
-        raise RefusedError("a private address", value=url, do=_ALLOW)
+        raise RefusedError("a private address", value=url, do=_ALLOW_HOST)
     return parsed
 
 
 def host_of(url: URL) -> str:
-    """The host of an address in the form in which hosts are compared."""
+    """Returns the host of an address in lower case and without a trailing dot, for comparison."""
     return (url.host or "").rstrip(".").lower()
 
 
-def _literal(host: str) -> IpAddress | None:
+def _parse_ip(host: str) -> IpAddress | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -105,7 +112,12 @@ def _literal(host: str) -> IpAddress | None:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names to public addresses only; for hosts in `allow`, to whatever they are."""
+    """Resolves host names, and drops private addresses.
+
+    Args:
+        allow: hosts whose private addresses are permitted.
+        resolver: resolves the names; by default the resolver of the operating system.
+    """
 
     def __init__(self, allow: Collection[str], resolver: AbstractResolver | None = None) -> None:
         self._allow = frozenset(allow)
@@ -114,20 +126,20 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Addresses that may be connected to.
+        """Returns the addresses of a host that may be connected to.
 
         Raises:
-            RefusedError: the name stands for private addresses only.
+            RefusedError: the host has only private addresses.
         """
-        found = await self._resolver.resolve(host, port, family)
+        results = await self._resolver.resolve(host, port, family)
         if host.rstrip(".").lower() in self._allow:
-            return found
-        public = [each for each in found if is_public(ipaddress.ip_address(each["host"]))]
+            return results
+        public = [result for result in results if is_public(ipaddress.ip_address(result["host"]))]
         if not public:
-            addresses = ", ".join(sorted({each["host"] for each in found}))
-            raise RefusedError(f"the host has a private address ({addresses})", value=host, do=_ALLOW)
+            addresses = ", ".join(sorted({result["host"] for result in results}))
+            raise RefusedError(f"the host has a private address ({addresses})", value=host, do=_ALLOW_HOST)
         return public
 
     async def close(self) -> None:
-        """Let go of the resolver underneath."""
+        """Closes the underlying resolver."""
         await self._resolver.close()

@@ -1,7 +1,7 @@
-"""One polite, bounded HTTP GET of a feed document.
+"""Fetches feed documents: one bounded HTTP GET with redirects.
 
-What a server may answer is an `Answer`; what goes wrong is a FetchError. Every hop of a redirect is checked like the
-first address, bytes are counted after decompression while they stream in, and one deadline covers it all.
+Every redirect is checked like the first address. The bytes of a body are counted after decompression, while it is
+received. One deadline covers all redirects and the body.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -19,12 +19,14 @@ from yarl import URL
 
 from riskwire import metrics
 from riskwire.errors import FetchError, RefusedError
-from riskwire.ingest.fetching.address import GuardedResolver, host_of, permitted
+from riskwire.ingest.fetching.address import GuardedResolver, host_of, parse_permitted_url
 from riskwire.settings import IngestSettings
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-PERMANENT = frozenset({301, 308})
-CHUNK = 65_536
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT_REDIRECTS = frozenset({301, 308})
+_CHUNK = 65_536
+_MAX_HEADER = 1_000
+_DNS_CACHE_S = 60
 
 _ACCEPT = (
     "application/rss+xml, application/atom+xml, application/rdf+xml, application/feed+json, "
@@ -34,57 +36,67 @@ _ACCEPT = (
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What makes the next GET conditional."""
+    """The validators of a document, which make the next GET conditional."""
 
     etag: str | None = None
     last_modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A document as fetched; `url` is where it was found after redirects."""
+class FetchedDocument:
+    """A document that a server returned.
+
+    Attributes:
+        url: its address after redirects.
+        fresh_s: how long the document stays fresh (`Cache-Control: max-age`); 0 if the server does not say.
+        moved_to: the new address, if every redirect was permanent.
+    """
 
     body: bytes
     content_type: str
     url: str
     validators: Validators
     fresh_s: int = 0
-    """How long the publisher says it stays fresh (Cache-Control: max-age)."""
     moved_to: str | None = None
-    """The new address, when every redirect on the way was permanent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unmodified:
-    """304: nothing new."""
+class NotModified:
+    """HTTP 304: the document is the one of the validators."""
 
     fresh_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """410: the feed is never to be asked for again."""
+    """HTTP 410: the feed does not exist any more and must not be requested again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """429 or 503: come back later, not before `retry_after_s` where the publisher says when."""
+    """HTTP 429 or 503: the request may be repeated after `retry_after_s`; 0 if the server does not say when."""
 
     status: int
     retry_after_s: int = 0
 
 
-Answer = Document | Unmodified | Gone | Busy
+FetchResult = FetchedDocument | NotModified | Gone | Busy
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirect:
+    status: int
+    location: str
 
 
 class Fetcher:
-    """Fetches feed documents over one bounded pool of connections; an async context manager."""
+    """Fetches feed documents over a bounded pool of connections; an async context manager."""
 
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
         self._allow = frozenset(host.strip("[]").rstrip(".").lower() for host in settings.allow_private_hosts)
         self._session: aiohttp.ClientSession | None = None
-        self._running: Counter[str] = Counter()
+        self._fetches_by_host: Counter[str] = Counter()
 
     async def __aenter__(self) -> Fetcher:
         settings = self._settings
@@ -94,7 +106,7 @@ class Fetcher:
                 limit=settings.concurrency,
                 limit_per_host=settings.per_host,
                 resolver=GuardedResolver(self._allow),
-                ttl_dns_cache=60,
+                ttl_dns_cache=_DNS_CACHE_S,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip, deflate"},
@@ -109,29 +121,30 @@ class Fetcher:
         assert self._session is not None
         await self._session.close()
 
-    def enter(self, url: str) -> bool:
-        """Take one of `concurrency` places, at most `per_host` for one host; False where none is free."""
-        host = _host(url)
-        if self._running[host] >= self._settings.per_host or self._running.total() >= self._settings.concurrency:
+    def acquire(self, url: str) -> bool:
+        """Reserves a fetch; returns False if `per_host` or `concurrency` fetches are reserved already."""
+        host = _host_of_text(url)
+        fetches = self._fetches_by_host
+        if fetches[host] >= self._settings.per_host or fetches.total() >= self._settings.concurrency:
             return False
-        self._running[host] += 1
+        fetches[host] += 1
         return True
 
-    def leave(self, url: str) -> None:
-        """Give a place back."""
-        self._running.subtract([_host(url)])
-        self._running += Counter()  # drops hosts at zero: as many are kept as are being fetched from
+    def release(self, url: str) -> None:
+        """Ends a fetch that `acquire` has reserved."""
+        self._fetches_by_host.subtract([_host_of_text(url)])
+        self._fetches_by_host += Counter()  # drops hosts without fetches, so that the counter stays small
 
-    async def fetch(self, url: str, validators: Validators = Validators()) -> Answer:
-        """GET a document, conditionally where validators are given.
+    async def fetch(self, url: str, validators: Validators = Validators()) -> FetchResult:
+        """Fetches a document, conditionally if there are validators.
 
         Raises:
-            RefusedError: an address, redirect or size that riskwire does not accept.
-            FetchError: no usable answer within the deadline.
+            RefusedError: an address, redirect or size is not permitted.
+            FetchError: there was no usable answer within the deadline.
         """
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                return await self._follow(url, validators)
+                return await self._follow_redirects(url, validators)
         except TimeoutError:
             raise FetchError(f"no complete answer within {self._settings.timeout_s:g} s", where=url) from None
         except FetchError as error:
@@ -139,29 +152,30 @@ class Fetcher:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchError("the fetch failed", where=url) from error
 
-    async def _follow(self, url: str, validators: Validators) -> Answer:
-        here = url
+    async def _follow_redirects(self, url: str, validators: Validators) -> FetchResult:
+        location = url
         permanent = True
         for _ in range(self._settings.max_redirects + 1):
-            target = self._checked(here)
-            answer = await self._get(target, validators)
-            if not isinstance(answer, _Redirect):
-                moved = here != url and permanent and isinstance(answer, Document)
-                return _with_move(answer, here) if moved else answer
-            permanent = permanent and answer.status in PERMANENT
-            here = str(target.join(URL(answer.location)))
-        raise RefusedError(f"more than {self._settings.max_redirects} redirects", value=here)
+            target = self._checked(location)
+            result = await self._get(target, validators)
+            if not isinstance(result, _Redirect):
+                if isinstance(result, FetchedDocument) and permanent and location != url:
+                    return replace(result, moved_to=location)
+                return result
+            permanent = permanent and result.status in _PERMANENT_REDIRECTS
+            location = str(target.join(URL(result.location)))
+        raise RefusedError(f"more than {self._settings.max_redirects} redirects", value=location)
 
     def _checked(self, url: str) -> URL:
-        target = permitted(url, self._allow)
+        target = parse_permitted_url(url, self._allow)
         host = host_of(target)
         if (host == "sec.gov" or host.endswith(".sec.gov")) and not self._settings.contact:
             raise RefusedError(
-                "the SEC answers only clients that say whom to contact", value=url, do="Set ingest.contact"
+                "the SEC requires a contact address in the User-Agent", value=url, do="Set ingest.contact"
             )
         return target
 
-    async def _get(self, url: URL, validators: Validators) -> Answer | _Redirect:
+    async def _get(self, url: URL, validators: Validators) -> FetchResult | _Redirect:
         assert self._session is not None
         headers = {}
         if validators.etag:
@@ -170,55 +184,44 @@ class Fetcher:
             headers["If-Modified-Since"] = validators.last_modified
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
             status = response.status
-            if status in REDIRECTS and "Location" in response.headers:
+            if status in _REDIRECTS and "Location" in response.headers:
                 return _Redirect(status, response.headers["Location"])
             if status == 304 and headers:
-                return Unmodified(_fresh_s(response))
+                return NotModified(_max_age_s(response))
             if status == 410:
                 return Gone()
             if status in {429, 503}:
                 return Busy(status, _retry_after_s(response, datetime.now(UTC)))
             if status not in {200, 203}:
                 raise FetchError(f"the server answered {status} {response.reason or ''}".rstrip())
-            body = await self._body(response)
-            return Document(
+            body = await self._read_body(response)
+            return FetchedDocument(
                 body,
                 response.headers.get("Content-Type", ""),
                 str(response.url),
                 Validators(_header(response, "ETag"), _header(response, "Last-Modified")),
-                _fresh_s(response),
+                _max_age_s(response),
             )
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        most = self._settings.max_bytes
+    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
+        max_bytes = self._settings.max_bytes
         too_large = RefusedError(
-            f"a document larger than {most} bytes (after decompression)",
+            f"a document larger than {max_bytes} bytes (after decompression)",
             do="Raise ingest.max_bytes if the feed is meant to be this large",
         )
-        if (response.content_length or 0) > most:
+        if (response.content_length or 0) > max_bytes:
             raise too_large
         body = bytearray()
-        async for chunk in response.content.iter_chunked(CHUNK):
+        async for chunk in response.content.iter_chunked(_CHUNK):
             body += chunk
             metrics.FETCHED_BYTES.inc(len(chunk))
-            if len(body) > most:
+            if len(body) > max_bytes:
                 response.close()
                 raise too_large
         return bytes(body)
 
 
-@dataclass(frozen=True, slots=True)
-class _Redirect:
-    status: int
-    location: str
-
-
-def _with_move(answer: Answer, url: str) -> Answer:
-    assert isinstance(answer, Document)
-    return Document(answer.body, answer.content_type, answer.url, answer.validators, answer.fresh_s, url)
-
-
-def _host(url: str) -> str:
+def _host_of_text(url: str) -> str:
     try:
         return host_of(URL(url))
     except ValueError:
@@ -227,23 +230,24 @@ def _host(url: str) -> str:
 
 def _header(response: aiohttp.ClientResponse, name: str) -> str | None:
     value = response.headers.get(name, "")
-    return value if 0 < len(value) <= 1_000 else None
+    return value if 0 < len(value) <= _MAX_HEADER else None
 
 
-def _fresh_s(response: aiohttp.ClientResponse) -> int:
-    found = re.search(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})\b", response.headers.get("Cache-Control", ""), re.I)
-    return int(found[1]) if found else 0
+def _max_age_s(response: aiohttp.ClientResponse) -> int:
+    """Returns `max-age` of the header `Cache-Control`, or 0."""
+    match = re.search(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})\b", response.headers.get("Cache-Control", ""), re.I)
+    return int(match[1]) if match else 0
 
 
 def _retry_after_s(response: aiohttp.ClientResponse, now: datetime) -> int:
-    """Retry-After in seconds, from either of its forms; 0 where there is none that can be read."""
+    """Returns the seconds of the header `Retry-After`, which is a number or a date; 0 if it is missing or invalid."""
     value = response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}", value):
         return int(value)
     try:
-        then = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return 0
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max(0, round((then - now).total_seconds()))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0, round((moment - now).total_seconds()))

@@ -1,1 +1,1 @@
-"""From the bytes of a document to clean, identified items."""
+"""Parses the bytes of a feed document into clean, identified items."""

@@ -1,4 +1,4 @@
-"""From what publishers put into feeds to clean text: no HTML, no mojibake, no invisible characters, bounded."""
+"""Cleans the texts of feeds: removes HTML, repairs mojibake, removes invisible characters, bounds the length."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ import ftfy
 from selectolax.lexbor import LexborHTMLParser
 
 MAX_PASSES = 3
-"""How often text that turns out to be escaped HTML is read again."""
+"""How often markup is removed, because the removal may uncover escaped HTML."""
 
 MAX_TITLE = 500
-MAX_MADE_TITLE = 120
-"""Longest title made of a text that has none."""
+MAX_DERIVED_TITLE = 120
+"""Characters of a title that is derived from the text."""
 
-_BLOCKS = (
+_MAX_MARKUP_FACTOR = 20
+"""Characters of raw text that are examined, per character of the result."""
+
+_BLOCK_TAGS = (
     "address,article,aside,blockquote,br,caption,dd,div,dl,dt,fieldset,figcaption,figure,footer,form,h1,h2,h3,h4,h5,"
     "h6,header,hr,li,main,nav,ol,p,pre,section,table,td,th,tr,ul"
 )
-_DROPPED = "script,style,template,noscript,iframe,object,svg,math,head,textarea,select,button"
-_NAMES = (
-    _BLOCKS.replace(",", "|") + "|" + _DROPPED.replace(",", "|") + "|a|abbr|acronym|audio|b|bdi|bdo|big|body|center|"
+_DROPPED_TAGS = "script,style,template,noscript,iframe,object,svg,math,head,textarea,select,button"
+_TAGS = (
+    f"{_BLOCK_TAGS},{_DROPPED_TAGS}".replace(",", "|") + "|a|abbr|acronym|audio|b|bdi|bdo|big|body|center|"
     "cite|code|data|del|em|embed|font|html|i|img|input|ins|kbd|label|link|mark|meta|param|picture|q|s|samp|small|"
     "source|span|strike|strong|sub|sup|tbody|tfoot|thead|time|title|tt|u|var|video|wbr"
 )
-_MARKUP = re.compile(rf"</?(?:{_NAMES})(?:\s[^<>]*)?/?>|<(?:{_NAMES})\s+[\w:-]+=|<!--|<!\[CDATA\[", re.I)
+_MARKUP = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>|<(?:{_TAGS})\s+[\w:-]+=|<!--|<!\[CDATA\[", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 _INVISIBLE = dict.fromkeys(
@@ -42,9 +45,10 @@ _INVISIBLE = dict.fromkeys(
         *range(0xE0000, 0xE0080),
     ]
 )
-"""Controls, bidirectional overrides, zero-width and tag characters, surrogates. Joiners (U+200C, U+200D) stay."""
+"""Control characters, bidirectional overrides, zero-width and tag characters, surrogates. The joiners U+200C and U+200D
+are kept, because some scripts need them."""
 
-_MENDING = ftfy.TextFixerConfig(
+_MOJIBAKE_FIXES = ftfy.TextFixerConfig(
     unescape_html=False,
     uncurl_quotes=False,
     fix_latin_ligatures=False,
@@ -61,68 +65,74 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|(?<=[。！？])|\n")
 
 
 def clean_text(raw: str, limit: int) -> str:
-    """Plain text of HTML or plain text, at most `limit` characters; blocks become lines."""
-    text = raw[: limit * 20]
+    """Returns the plain text of HTML or plain text, at most `limit` characters. Block elements become lines."""
+    text = raw[: limit * _MAX_MARKUP_FACTOR]
     for _ in range(MAX_PASSES):
         if _MARKUP.search(text):
-            text = _text_of(text)
+            text = _text_of_html(text)
         elif _ENTITY.search(text):
             text = html.unescape(text)
         else:
             break
-    text = ftfy.fix_text(_SURROGATES.sub("", text), _MENDING).translate(_INVISIBLE)  # C1 controls are mojibake's half
+    # Mojibake is repaired before control characters are removed, because it contains C1 control characters.
+    text = ftfy.fix_text(_SURROGATES.sub("", text), _MOJIBAKE_FIXES).translate(_INVISIBLE)
     text = _SPACES.sub(" ", _LINE_BREAKS.sub("\n", text))
     return cut(_BREAKS.sub("\n", text).strip(), limit)
 
 
 def clean_title(raw: str, outlet: str = "") -> str:
-    """One line of plain text; without the name of the outlet that aggregators put behind it."""
+    """Returns a title as one line of plain text, without the name of the outlet that aggregators append."""
     title = clean_text(raw, MAX_TITLE).replace("\n", " ")
     name = clean_text(outlet, MAX_TITLE).replace("\n", " ")
     if name:
-        for dash in (" - ", " – ", " — ", " | "):
-            if title.casefold().endswith((dash + name).casefold()) and len(title) > len(dash + name):
-                return title[: -len(dash + name)].rstrip()
+        for separator in (" - ", " – ", " — ", " | "):
+            suffix = separator + name
+            if title.casefold().endswith(suffix.casefold()) and len(title) > len(suffix):
+                return title[: -len(suffix)].rstrip()
     return title
 
 
 def without_title(text: str, title: str, outlet: str = "") -> str:
-    """The text, or nothing where it only repeats the title (and names the outlet)."""
-    if len(text) > 2 * len(title + outlet) + 20:
+    """Returns a text, or an empty string if it only repeats the title, with or without the name of the outlet."""
+    if len(text) > 2 * len(title + outlet) + 20:  # much too long to be a repetition
         return text
-    said = _letters(text)
-    return "" if said in {_letters(title), _letters(title + outlet)} else text
+    return "" if _letters(text) in {_letters(title), _letters(title + outlet)} else text
 
 
 def title_from(text: str) -> tuple[str, str]:
-    """A title for a text that has none, and what is left of the text: its first sentence, or its beginning."""
+    """Derives a title for a text without one. Returns the title and the text that follows it.
+
+    The title is the first sentence. If that is too long, the title is its beginning, and the whole text is returned.
+    """
     end = _SENTENCE_END.search(text)
-    first, rest = (text[: end.end()].strip(), text[end.end() :].strip()) if end else (text, "")
-    if len(first) <= MAX_MADE_TITLE:
-        return first, rest
-    return cut(first, MAX_MADE_TITLE - 1) + "…", text
+    sentence, remainder = (text[: end.end()].strip(), text[end.end() :].strip()) if end else (text, "")
+    if len(sentence) <= MAX_DERIVED_TITLE:
+        return sentence, remainder
+    return cut(sentence, MAX_DERIVED_TITLE - 1) + "…", text
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters, ending with a whole word where one ends near."""
+    """Returns at most `limit` characters of a text, cut after a word if one ends in the last fifth."""
     if len(text) <= limit:
         return text
-    space = max(text.rfind(" ", limit - limit // 5, limit + 1), text.rfind("\n", limit - limit // 5, limit + 1))
+    earliest = limit - limit // 5
+    space = max(text.rfind(" ", earliest, limit + 1), text.rfind("\n", earliest, limit + 1))
     return text[: space if space > 0 else limit].rstrip()
 
 
-def _text_of(markup: str) -> str:
+def _text_of_html(markup: str) -> str:
     tree = LexborHTMLParser(markup)
     root = tree.body or tree.root
     if root is None:
         return ""
-    tree.strip_tags(_DROPPED.split(","), recursive=True)
-    for block in root.css(_BLOCKS):
+    tree.strip_tags(_DROPPED_TAGS.split(","), recursive=True)
+    for block in root.css(_BLOCK_TAGS):
         block.insert_before("\n")
         block.insert_after("\n")
     return root.text(deep=True)
 
 
 def _letters(text: str) -> str:
+    """Returns the letters and digits of a text in a form for comparison."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(each for each in folded if each.isalnum())
+    return "".join(character for character in folded if character.isalnum())

@@ -1,16 +1,15 @@
-"""What makes an item the same item.
+"""Identifies items: the same item has the same id in every feed and in every poll.
 
-An item is identified by the address of its page in canonical form, because that is what two feeds that carry it agree
-on; publishers' guids differ between feeds, and change when a feed changes its software. In order:
+The id is the hash of the first of these that applies:
 
-1. the canonical address: FeedBurner's original link, else the link (the guid instead, where the link is only a feed
-   host's redirector and the guid is an address elsewhere), else a guid that is an address;
-2. an address that does not tell items apart (the site's home, the feed's page, shared by items of different guids in
-   one document) is passed over, and the guid decides: alone where it is globally unique (`tag:`, `urn:`, an address),
-   else together with the source;
-3. without either, the words of the item together with the source.
+1. The canonical address of the item's page (`page_of`, `canonical`). Two feeds with the same item agree on it, while
+   publishers' guids differ between feeds, and change when a publisher changes its software.
+2. The guid, if the address does not distinguish items: it is the home page of the site or of the feed, or several items
+   of the document have it with different guids. A globally unique guid (`tag:`, `urn:`, an address) is hashed alone,
+   another one together with the source.
+3. The title and text together with the source.
 
-Ids derive from content alone, so two ingesters give the same item the same id.
+Ids depend on content alone, so two ingest workers give an item the same id.
 """
 
 from __future__ import annotations
@@ -21,28 +20,34 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from courlan import clean_url
 
-from riskwire.ingest.parsing.entry import Entry
+from riskwire.ingest.parsing.feed_document import FeedEntry
 from riskwire.records import content_id
 
 MAX_URL = 2_048
 
-_GLOBAL = re.compile(r"(?:tag:[^,\s]+,\d{4}|urn:[a-z0-9][a-z0-9-]+:|https?://[^/\s])", re.I)
+_GLOBALLY_UNIQUE = re.compile(r"(?:tag:[^,\s]+,\d{4}|urn:[a-z0-9][a-z0-9-]+:|https?://[^/\s])", re.I)
 _FEED_HOST = re.compile(r"^(?:feeds?\d?|rss|rssfeeds|feedproxy)\.", re.I)
+"""A host that only redirects from a feed to the page."""
 _TRACKING = re.compile(
     r"^(?:utm_.*|at_(?:medium|campaign|custom\d*|link.*|bbc.*|ptr.*|format)|ns_.*|cmp|cmpid|mod|oc|ocid|ncid|ito|rss|"
     r"feedtype|feedname|taid|smid|partner|__source|__twitter.*|guccounter|guce_.*|\.?tsrc|soc_.*|ftag|srnd|sref|xtor)$",
     re.I,
 )
+"""Query parameters that publishers add to the links in their feeds."""
 
 
-def page_of(entry: Entry) -> str:
-    """The address of an entry's page as a reader may follow it, or nothing."""
+def page_of(entry: FeedEntry) -> str:
+    """Returns the address of an entry's page, or an empty string.
+
+    This is the original link of FeedBurner, else the link, else the guid. A guid that is an address goes before a link
+    to the feed host, which only redirects.
+    """
     guid = entry.guid.strip()
-    candidates = [entry.origin, entry.link]
+    candidates = [entry.original_link, entry.link]
     if _is_page(guid) and _FEED_HOST.match(urlsplit(entry.link.strip()).netloc if _is_page(entry.link) else ""):
         candidates.insert(1, guid)
     candidates.append(guid)
-    return next((each.strip()[:MAX_URL] for each in candidates if _is_page(each)), "")
+    return next((address.strip()[:MAX_URL] for address in candidates if _is_page(address)), "")
 
 
 def _is_page(address: str) -> bool:
@@ -50,13 +55,13 @@ def _is_page(address: str) -> bool:
     if not address.lower().startswith(("http://", "https://")) or len(address) > MAX_URL:
         return False
     try:
-        return bool(urlsplit(address).hostname) and not any(each.isspace() for each in address)
+        return bool(urlsplit(address).hostname) and not any(character.isspace() for character in address)
     except ValueError:
         return False
 
 
 def canonical(url: str) -> str:
-    """The form in which addresses of one page are equal: https, no `www.`, no tracking, no fragment."""
+    """Returns the form that all addresses of one page share: https, without `www.`, tracking parameters, fragment."""
     cleaned = clean_url(url) or url.strip()
     try:
         parts = urlsplit(cleaned)
@@ -64,43 +69,51 @@ def canonical(url: str) -> str:
         port = parts.port
     except ValueError:
         return cleaned
-    kept = [(key, value) for key, value in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.match(key)]
-    where = host if port in {None, 80, 443} else f"{host}:{port}"
+    parameters = parse_qsl(parts.query, keep_blank_values=True)
+    query = urlencode(sorted((key, value) for key, value in parameters if not _TRACKING.match(key)))
+    netloc = host if port in {None, 80, 443} else f"{host}:{port}"
     path = parts.path.rstrip("/") or "/"
-    query = urlencode(sorted(kept))
-    return f"https://{where}{path}" + (f"?{query}" if query else "")
+    return f"https://{netloc}{path}" + (f"?{query}" if query else "")
 
 
-def identify(entries: Sequence[Entry], source: str, words: Sequence[str], home: str = "") -> list[str]:
-    """The ids of the entries of one document; `words` are their cleaned titles and texts, `home` the feed's page."""
+def identify(entries: Sequence[FeedEntry], source: str, texts: Sequence[str], home: str = "") -> list[str]:
+    """Returns the ids of the entries of one document.
+
+    Args:
+        source: the feed or archive source.
+        texts: the clean title and text of each entry.
+        home: the address of the feed's page.
+    """
     pages = [canonical(page) if (page := page_of(entry)) else "" for entry in entries]
-    guids: dict[str, set[str]] = {}
+    guids_by_page: dict[str, set[str]] = {}
     for page, entry in zip(pages, entries, strict=True):
-        guids.setdefault(page, set()).add(entry.guid.strip())
-    indistinct = {page for page, those in guids.items() if len(those) > 1 and not _same_page(page, those)}
+        guids_by_page.setdefault(page, set()).add(entry.guid.strip())
+    shared_pages = {
+        page for page, guids in guids_by_page.items() if len(guids) > 1 and not _are_spellings_of(page, guids)
+    }
     if home:
-        indistinct.add(canonical(home))
+        shared_pages.add(canonical(home))
     return [
-        _identity(page if page not in indistinct and not _is_site(page) else "", entry.guid.strip(), source, said)
-        for page, entry, said in zip(pages, entries, words, strict=True)
+        _id(page if page not in shared_pages and not _is_home_page(page) else "", entry.guid.strip(), source, text)
+        for page, entry, text in zip(pages, entries, texts, strict=True)
     ]
 
 
-def _identity(page: str, guid: str, source: str, words: str) -> str:
+def _id(page: str, guid: str, source: str, text: str) -> str:
     if page:
         return content_id("page", page)
-    if _GLOBAL.match(guid):
+    if _GLOBALLY_UNIQUE.match(guid):
         return content_id("page", canonical(guid)) if _is_page(guid) else content_id("guid", guid)
     if guid:
         return content_id("guid", source, guid)
-    return content_id("words", source, words)
+    return content_id("words", source, text)
 
 
-def _same_page(page: str, guids: set[str]) -> bool:
-    """Whether guids that differ are but spellings of one address (`…#0`, `…#1`), or missing."""
+def _are_spellings_of(page: str, guids: set[str]) -> bool:
+    """Returns whether different guids are only spellings of one address (`…#0`, `…#1`), or missing."""
     return all(not guid or (_is_page(guid) and canonical(guid) == page) for guid in guids)
 
 
-def _is_site(page: str) -> bool:
-    """Whether an address names no page in a site."""
+def _is_home_page(page: str) -> bool:
+    """Returns whether an address has no path, so that it is the home page of a site."""
     return not page or bool(re.fullmatch(r"https://[^/]+/?", page))

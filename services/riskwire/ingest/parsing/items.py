@@ -1,4 +1,4 @@
-"""From a parsed document to clean, identified items. Pure; runs in the reader process."""
+"""Turns a parsed document into clean, identified items. Pure; runs in the parser process."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ import re
 from pydantic import Field
 
 from riskwire.ingest.parsing.clean import clean_text, clean_title, title_from, without_title
-from riskwire.ingest.parsing.documents import Limits, parse
-from riskwire.ingest.parsing.entry import Entry, FeedDocument
+from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
+from riskwire.ingest.parsing.formats import Limits, parse
 from riskwire.ingest.parsing.identity import identify, page_of
 from riskwire.ingest.parsing.language import detect
 from riskwire.records import Record, Utc, content_id
 
 _TICKER = re.compile(r"[A-Z]{2,12}:[A-Z0-9][A-Z0-9.-]{0,11}")
+_CONTENT_HASH = 16
+"""Characters of a content hash."""
 
 
-class Item(Record):
-    """One item of a document, ready to become an article."""
+class FeedItem(Record):
+    """One item of a document, ready to become an article.
+
+    Attributes:
+        content: the hash of title and text; a new hash makes a new version.
+        language: ISO 639-1 code, or None if it is unknown.
+    """
 
     id: str
     content: str
-    """Hash of title and text: a new one makes a new version."""
     url: str
     title: str
     text: str
@@ -29,52 +35,63 @@ class Item(Record):
     published_at: Utc | None
 
 
-class Reading(Record):
-    """All that was read of one document."""
+class ParseResult(Record):
+    """The items of one document.
+
+    Attributes:
+        version: format and version of the document.
+        skipped: the number of entries that became no item, by reason.
+        fresh_s: how long the document says that it stays fresh; 0 if it does not say.
+        fault: what is wrong with a document of which only a part could be parsed; empty otherwise.
+    """
 
     version: str
-    items: tuple[Item, ...]
+    items: tuple[FeedItem, ...]
     skipped: dict[str, int] = Field(default_factory=dict)
-    """Entries that became no item, by reason."""
     fresh_s: int = 0
     fault: str = ""
 
 
-def read_document(
-    body: bytes, content_type: str, url: str, *, source: str, form: str, limits: Limits, min_confidence: float
-) -> Reading:
-    """Parse, clean, identify.
+def parse_document(
+    body: bytes, content_type: str, url: str, *, source: str, feed_format: str, limits: Limits, min_confidence: float
+) -> ParseResult:
+    """Parses a document, then cleans and identifies its items.
 
     Raises:
         FeedError: the document is not a feed.
     """
-    return read_entries(parse(body, content_type, url, form, limits), source, limits, min_confidence)
+    return items_of(parse(body, content_type, url, feed_format, limits), source, limits, min_confidence)
 
 
-def read_entries(document: FeedDocument, source: str, limits: Limits, min_confidence: float) -> Reading:
-    """Items of a parsed document; an item that stands in it twice is kept once."""
-    cleaned = [words_of(entry, limits.text) for entry in document.entries]
-    ids = identify(document.entries, source, ["\n".join(words) for words in cleaned], document.home)
-    items: dict[str, Item] = {}
+def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence: float) -> ParseResult:
+    """Cleans and identifies the items of a parsed document. An item that occurs twice is kept once.
+
+    Args:
+        source: the feed or archive source.
+        min_confidence: the least probability of a language; below it the language is unknown.
+    """
+    texts = [clean_entry(entry, limits.text) for entry in document.entries]
+    ids = identify(document.entries, source, ["\n".join(title_and_text) for title_and_text in texts], document.home)
+    items: dict[str, FeedItem] = {}
     skipped = {"unread": document.dropped} if document.dropped else {}
-    for entry, (title, text), key in zip(document.entries, cleaned, ids, strict=True):
+    for entry, (title, text), item_id in zip(document.entries, texts, ids, strict=True):
         if not title:
             skipped["empty"] = skipped.get("empty", 0) + 1
             continue
-        if key in items:
+        if item_id in items:
             skipped["repeated"] = skipped.get("repeated", 0) + 1
             continue
         declared = entry.language or document.language
-        items[key] = Item(
-            id=key,
-            content=content_id(title, text)[:16],
+        items[item_id] = FeedItem(
+            id=item_id,
+            content=content_id(title, text)[:_CONTENT_HASH],
             url=page_of(entry),
             title=title,
             text=text,
             language=detect(title, text, declared=declared, min_confidence=min_confidence),
             published_at=entry.published,
         )
-    return Reading(
+    return ParseResult(
         version=document.version,
         items=tuple(items.values()),
         skipped=skipped,
@@ -83,16 +100,19 @@ def read_entries(document: FeedDocument, source: str, limits: Limits, min_confid
     )
 
 
-def words_of(entry: Entry, most: int) -> tuple[str, str]:
-    """Clean title and text of an entry; both empty where it says nothing."""
+def clean_entry(entry: FeedEntry, max_text: int) -> tuple[str, str]:
+    """Returns the clean title and text of an entry; the title is empty only if the entry has no text either."""
     title = clean_title(entry.title, entry.outlet)
-    text = max((clean_text(body, most) for body in entry.bodies), key=len, default="")
+    text = max((clean_text(body, max_text) for body in entry.bodies), key=len, default="")
     if not title:
         return title_from(text)
-    return title, without_title(text, title, entry.outlet) or _with_tickers(title, entry.tickers)
+    return title, without_title(text, title, entry.outlet) or _text_from_tickers(title, entry.tickers)
 
 
-def _with_tickers(title: str, tickers: tuple[str, ...]) -> str:
-    """A sitemap's tickers, as wires write them: `Chip maker sinks (NASDAQ: INTC)`; the text of an item without one."""
-    named = [ticker.replace(":", ": ") for ticker in tickers if _TICKER.fullmatch(ticker)]
-    return " ".join([title, *(f"({each})" for each in named)]) if named else ""
+def _text_from_tickers(title: str, tickers: tuple[str, ...]) -> str:
+    """Returns a text for a sitemap entry, which has none: the title with the tickers, in the form that wires use.
+
+    `Chip maker sinks (NASDAQ: INTC)`; empty without tickers.
+    """
+    symbols = [ticker.replace(":", ": ") for ticker in tickers if _TICKER.fullmatch(ticker)]
+    return " ".join([title, *(f"({symbol})" for symbol in symbols)]) if symbols else ""

@@ -1,4 +1,4 @@
-"""JSON Feed 1 and 1.1 (https://www.jsonfeed.org/version/1.1/)."""
+"""Parses JSON Feed 1 and 1.1 (https://www.jsonfeed.org/version/1.1/)."""
 
 from __future__ import annotations
 
@@ -9,74 +9,76 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from riskwire.errors import FeedError
-from riskwire.ingest.parsing.entry import Entry, FeedDocument
-from riskwire.ingest.parsing.times import from_text
+from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
+from riskwire.ingest.parsing.times import parse_time
 
 _ESCAPE = re.compile(
     rb"\\(?:(?P<lone>u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})|u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|.)",
     re.DOTALL,
 )
-"""An escape in a JSON text; `lone` is half of a surrogate pair without its other half."""
+"""An escape sequence in JSON; the group `lone` matches a surrogate without its partner."""
 
-VERSIONS = ("https://jsonfeed.org/version/1", "http://jsonfeed.org/version/1")
+_REPLACEMENT = rb"\ufffd"
+_UTF8_BOM = b"\xef\xbb\xbf"
+_VERSIONS = ("https://jsonfeed.org/version/1", "http://jsonfeed.org/version/1")
 
 
-def _as_text(value: object) -> object:
-    """Numbers are allowed as ids (and met elsewhere); nothing else is taken for a text."""
+def _to_text(value: object) -> object:
+    """Converts None and numbers to text; the specification allows numbers as ids. Other values stay invalid."""
     if value is None:
         return ""
     return str(value) if isinstance(value, int | float) else value
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
+_Text = Annotated[str, BeforeValidator(_to_text)]
 
 
 class _Item(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    id: Text = ""
-    url: Text = ""
-    external_url: Text = ""
-    title: Text = ""
-    summary: Text = ""
-    content_html: Text = ""
-    content_text: Text = ""
-    date_published: Text = ""
-    date_modified: Text = ""
-    language: Text = ""
+    id: _Text = ""
+    url: _Text = ""
+    external_url: _Text = ""
+    title: _Text = ""
+    summary: _Text = ""
+    content_html: _Text = ""
+    content_text: _Text = ""
+    date_published: _Text = ""
+    date_modified: _Text = ""
+    language: _Text = ""
 
 
 class _Feed(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     version: str
-    home_page_url: Text = ""
-    language: Text = ""
+    home_page_url: _Text = ""
+    language: _Text = ""
     items: list[Any]
 
 
-def parse(body: bytes, url: str, most: int) -> FeedDocument:
-    """Parse a JSON Feed; items that cannot be read are counted as dropped.
+def parse(body: bytes, url: str, max_entries: int) -> FeedDocument:
+    """Returns the entries of a JSON Feed. Items that cannot be parsed are counted as dropped.
 
     Raises:
-        FeedError: not JSON, or not a JSON Feed.
+        FeedError: the document is not JSON, or not a JSON Feed.
     """
     try:
-        feed = _Feed.model_validate(_loads(body.removeprefix(b"\xef\xbb\xbf")))
+        feed = _Feed.model_validate(_loads(body.removeprefix(_UTF8_BOM)))
     except orjson.JSONDecodeError as error:
         raise FeedError("the document is broken JSON", where=url) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise FeedError(f"the document is JSON but not a JSON Feed: {field}: {first['msg']}", where=url) from None
-    if not feed.version.startswith(VERSIONS):
+    if not feed.version.startswith(_VERSIONS):
         raise FeedError("the document is JSON but not a JSON Feed of version 1 or 1.1", value=feed.version, where=url)
     entries = []
-    dropped = max(0, len(feed.items) - most)
-    for each in feed.items[:most]:
+    dropped = max(0, len(feed.items) - max_entries)
+    for item in feed.items[:max_entries]:
         try:
-            entries.append(_entry(_Item.model_validate(each)))
+            entries.append(_entry(_Item.model_validate(item)))
         except ValidationError:
             dropped += 1
     return FeedDocument(
@@ -90,22 +92,22 @@ def parse(body: bytes, url: str, most: int) -> FeedDocument:
 
 
 def _loads(body: bytes) -> object:
-    """Parse JSON; an escape that is half of a surrogate pair is read as U+FFFD, and costs nothing but itself."""
+    """Parses JSON. A lone surrogate, which orjson rejects, is replaced by U+FFFD, so that the document stays usable."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], body)
-        if mended == body:
+        repaired = _ESCAPE.sub(lambda match: _REPLACEMENT if match["lone"] else match[0], body)
+        if repaired == body:
             raise
-        return orjson.loads(mended)
+        return orjson.loads(repaired)
 
 
-def _entry(item: _Item) -> Entry:
-    return Entry(
+def _entry(item: _Item) -> FeedEntry:
+    return FeedEntry(
         guid=item.id,
         link=item.url or item.external_url,
         title=item.title,
         bodies=tuple(body for body in (item.summary, item.content_html, item.content_text) if body),
-        published=from_text(item.date_published) or from_text(item.date_modified),
+        published=parse_time(item.date_published) or parse_time(item.date_modified),
         language=item.language,
     )

@@ -1,7 +1,7 @@
-"""Which language an item is in: py3langid's probabilities times how often languages are met in financial news.
+"""Detects the language of an item with py3langid.
 
-A headline of five words alone says little. English is the language of most financial news and a feed tells its own
-language; both are taken as priors, so that they decide where the words do not and nowhere else.
+A headline of five words alone is ambiguous. Two priors therefore multiply the probabilities of py3langid: how frequent
+a language is in financial news, and which language the feed declares. They decide only if the words do not.
 """
 
 from __future__ import annotations
@@ -15,29 +15,31 @@ LANGUAGES = (
     "af ar az bg bn bs ca cs da de el en es et fa fi fr ga gl gu he hi hr hu hy id is it ja ka kk km kn ko lt lv mk ml "
     "mn mr ms my ne nl no pa pl pt ro ru si sk sl sq sr sv sw ta te th tl tr uk ur uz vi zh"
 )
-"""Languages that are told apart: those news is published in. Pidgins and dialects count as their language."""
+"""The languages that can be detected: those in which news is published. Dialects count as their language."""
 
-_PRIOR = {"en": 20.0} | dict.fromkeys(("de", "fr", "es", "it", "pt", "nl", "ru", "zh", "ja", "ko"), 2.0)
-_DECLARED = 10.0
-_HINT = 500
-"""Characters that are enough to tell."""
+_FREQUENCY_PRIOR = {"en": 20.0} | dict.fromkeys(("de", "fr", "es", "it", "pt", "nl", "ru", "zh", "ja", "ko"), 2.0)
+_DECLARED_PRIOR = 10.0
+_MAX_SAMPLE = 500
+"""Characters of title and text that are examined; more do not change the result."""
 
 
 def detect(title: str, text: str, *, declared: str = "", min_confidence: float = 0.5) -> str | None:
-    """ISO 639-1 code of the language, or None where it is less likely than `min_confidence`.
+    """Returns the ISO 639-1 code of the most likely language, or None if its probability is below `min_confidence`.
 
-    `declared` is what the feed says (`en-US`, `de`); it counts as a hint, for many feeds say it wrong.
+    Args:
+        declared: the language that the feed declares (`en-US`, `de`). It only adds weight, because many feeds declare a
+            wrong one.
     """
-    said = f"{title}\n{text}"[:_HINT].strip()
-    if not any(each.isalpha() for each in said):
+    sample = f"{title}\n{text}"[:_MAX_SAMPLE].strip()
+    if not any(character.isalpha() for character in sample):
         return None
-    hint = declared.strip().lower().replace("_", "-").partition("-")[0]
-    weighted = {
-        label: float(probability) * _PRIOR.get(label, 1.0) * (_DECLARED if label == hint else 1.0)
-        for label, probability in _identifier().rank(said)
+    declared_code = declared.strip().lower().replace("_", "-").partition("-")[0]
+    weights = {
+        code: float(probability) * _FREQUENCY_PRIOR.get(code, 1.0) * (_DECLARED_PRIOR if code == declared_code else 1.0)
+        for code, probability in _identifier().rank(sample)
     }
-    best = max(weighted, key=weighted.__getitem__)
-    return best if weighted[best] >= min_confidence * sum(weighted.values()) else None
+    best = max(weights, key=weights.__getitem__)
+    return best if weights[best] >= min_confidence * sum(weights.values()) else None
 
 
 @cache

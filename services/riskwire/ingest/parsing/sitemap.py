@@ -1,7 +1,7 @@
-"""Google-News sitemaps (https://developers.google.com/search/docs/crawling-indexing/sitemaps/news-sitemap).
+"""Parses Google News sitemaps (https://developers.google.com/search/docs/crawling-indexing/sitemaps/news-sitemap).
 
-Read with expat as a stream, so that what stands before a break is kept. Entities of the document's own are refused,
-as defusedxml does: no expansion, no files.
+The document is parsed as a stream with expat, so that the entries before an error are kept. Entity declarations are
+refused, as defusedxml does: entities are not expanded and files are not opened.
 """
 
 from __future__ import annotations
@@ -10,102 +10,110 @@ from typing import Any
 from xml.parsers import expat
 
 from riskwire.errors import FeedError
-from riskwire.ingest.parsing.entry import Entry, FeedDocument
-from riskwire.ingest.parsing.times import from_text
+from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
+from riskwire.ingest.parsing.times import parse_time
 
-NEWS = "http://www.google.com/schemas/sitemap-news/"
+_NEWS_NAMESPACE = "http://www.google.com/schemas/sitemap-news/"
 _MAX_FIELD = 10_000
+_MAX_TICKERS = 10
 
 
-class _EnoughError(Exception):
-    """There are as many entries as are wanted."""
+class _LimitReachedError(Exception):
+    """The sitemap has reached its most entries."""
 
 
-class _RefusedError(Exception):
-    """The document declares entities."""
+class _EntityDeclaredError(Exception):
+    """The document declares an entity."""
 
 
-class _Sitemap:
-    """Collects the fields of each `url` element, by local name (`loc`, `title`, `publication_date`, …)."""
+class _SitemapHandler:
+    """Handles the events of the XML parser; collects the fields of each `url` element by their local names.
 
-    def __init__(self, most: int) -> None:
-        self.entries: list[Entry] = []
-        self.others = 0
-        self._most = most
+    Attributes:
+        urls_without_news: the number of `url` elements without a news element.
+    """
+
+    def __init__(self, max_entries: int) -> None:
+        self.entries: list[FeedEntry] = []
+        self.urls_without_news = 0
+        self._max_entries = max_entries
         self._fields: dict[str, str] = {}
-        self._open: list[str] = []
+        self._open_fields: list[str] = []
+        """For each open element, its local name if it is a field, otherwise an empty string."""
         self._text: list[str] = []
-        self._is_news = False
+        self._has_news = False
 
-    def start(self, name: str, _attributes: dict[str, str]) -> None:
-        space, _, local = name.rpartition(" ")
-        if local == "url":
-            self._fields, self._is_news = {}, False
-        self._is_news = self._is_news or (local == "news" and space.startswith(NEWS))
-        wanted = space.startswith(NEWS) or local == "loc"
-        self._open.append(local if wanted and "image" not in space else "")
+    def start_element(self, name: str, _attributes: dict[str, str]) -> None:
+        namespace, _, local_name = name.rpartition(" ")
+        is_news = namespace.startswith(_NEWS_NAMESPACE)
+        if local_name == "url":
+            self._fields, self._has_news = {}, False
+        self._has_news = self._has_news or (local_name == "news" and is_news)
+        # The image extension of sitemaps has a `loc` too, which is not the address of the page.
+        is_field = (is_news or local_name == "loc") and "image" not in namespace
+        self._open_fields.append(local_name if is_field else "")
         self._text = []
 
-    def data(self, text: str) -> None:
-        if self._open and self._open[-1]:
+    def character_data(self, text: str) -> None:
+        if self._open_fields and self._open_fields[-1]:
             self._text.append(text)
 
-    def end(self, name: str) -> None:
-        local = self._open.pop() if self._open else ""
-        if local:
-            self._fields.setdefault(local, "".join(self._text).strip()[:_MAX_FIELD])
+    def end_element(self, name: str) -> None:
+        field = self._open_fields.pop() if self._open_fields else ""
+        if field:
+            self._fields.setdefault(field, "".join(self._text).strip()[:_MAX_FIELD])
         self._text = []
         if name.rpartition(" ")[2] == "url":
-            self._finish()
+            self._end_url()
 
-    def _finish(self) -> None:
-        if not self._is_news:
-            self.others += 1
+    def _end_url(self) -> None:
+        if not self._has_news:
+            self.urls_without_news += 1
             return
         fields = self._fields
         tickers = (ticker.strip() for ticker in fields.get("stock_tickers", "").split(","))
         self.entries.append(
-            Entry(
+            FeedEntry(
                 link=fields.get("loc", ""),
                 title=fields.get("title", ""),
-                published=from_text(fields.get("publication_date", "")),
+                published=parse_time(fields.get("publication_date", "")),
                 outlet=fields.get("name", ""),
                 language=fields.get("language", ""),
-                tickers=tuple(ticker for ticker in tickers if ticker)[:10],
+                tickers=tuple(ticker for ticker in tickers if ticker)[:_MAX_TICKERS],
             )
         )
-        if len(self.entries) >= self._most:
-            raise _EnoughError
+        if len(self.entries) >= self._max_entries:
+            raise _LimitReachedError
 
 
-def _refuse(*_: Any) -> None:
-    raise _RefusedError
+def _refuse_entity(*_: Any) -> None:
+    raise _EntityDeclaredError
 
 
-def parse(body: bytes, url: str, most: int) -> FeedDocument:
-    """Parse a sitemap; `url` elements without news in them are counted as dropped.
+def parse(body: bytes, url: str, max_entries: int) -> FeedDocument:
+    """Returns the entries of a sitemap. `url` elements without news are counted as dropped.
 
     Raises:
-        FeedError: broken before its first item, without any news, or declaring entities.
+        FeedError: the sitemap is malformed before its first entry, has no news, or declares entities.
     """
-    collected = _Sitemap(most)
+    handler = _SitemapHandler(max_entries)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartElementHandler = collected.start
-    parser.EndElementHandler = collected.end
-    parser.CharacterDataHandler = collected.data
-    parser.EntityDeclHandler = _refuse
+    parser.StartElementHandler = handler.start_element
+    parser.EndElementHandler = handler.end_element
+    parser.CharacterDataHandler = handler.character_data
+    parser.EntityDeclHandler = _refuse_entity
     fault = ""
     try:
         parser.Parse(body, True)
-    except _EnoughError:
-        fault = f"only the first {most} items were read"
-    except _RefusedError:
-        raise FeedError("the sitemap declares entities of its own, which are not expanded", where=url) from None
+    except _LimitReachedError:
+        fault = f"only the first {max_entries} items were read"
+    except _EntityDeclaredError:
+        raise FeedError("the sitemap declares entities, which are not expanded", where=url) from None
     except expat.ExpatError as error:
         fault = str(error)
-        if not collected.entries:
+        if not handler.entries:
             raise FeedError("the sitemap is broken before its first item", where=url) from error
-    if not collected.entries and collected.others:
-        raise FeedError("a sitemap without news in it", where=url, do="Poll the site's news sitemap")
-    return FeedDocument("sitemap", tuple(collected.entries), dropped=collected.others, fault=fault)
+    if not handler.entries and handler.urls_without_news:
+        raise FeedError("a sitemap without news", where=url, do="Poll the site's news sitemap")
+    return FeedDocument("sitemap", tuple(handler.entries), dropped=handler.urls_without_news, fault=fault)

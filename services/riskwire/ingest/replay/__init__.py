@@ -1,1 +1,1 @@
-"""Replaying an archive as if its news were coming in."""
+"""Publishes the news of an archive instead of feeds."""

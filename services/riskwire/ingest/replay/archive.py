@@ -1,4 +1,4 @@
-"""An archive: news as JSON lines, plain, .gz or .zst. Read as a stream; no line is longer than a bound."""
+"""Reads an archive: news as JSON lines, uncompressed, .gz or .zst. It is read as a stream, with bounded lines."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ from pydantic import ValidationError, field_validator, model_validator
 from riskwire.errors import RiskwireError, SchemaError
 from riskwire.records import Record, Utc, content_id, schema_error
 
-HEAD = 65_536
-"""Bytes of the content that tell which archive it is, wherever it lies and however it is packed."""
+_BEGINNING = 65_536
+"""Bytes of the decompressed content that identify an archive."""
+_CHECKED_LINES = 20
+_MAX_VALUE = 80
+"""Bytes of a line in an error."""
+_MAX_WINDOW = 2**27
+"""The largest window of a zstd file, which bounds the memory of its decompression."""
 
 _MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
-_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
-_LOOKED_AT = 20
+_DAMAGE_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
 
 
 class ArchiveItem(Record):
-    """One line of an archive; other fields are ignored."""
+    """The item in one line of an archive. Other fields are ignored."""
 
     published_at: Utc
     title: str
@@ -42,124 +46,148 @@ class ArchiveItem(Record):
         return "" if value is None else value
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _has_text(self) -> Self:
         if not (self.title.strip() or self.text.strip() or self.summary.strip()):
             raise ValueError("title and text are both empty")
         return self
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line that is not blank; `number` counts all lines from 1, `read` the bytes of the file that were read."""
+class ArchiveLine:
+    """A line of an archive that is not blank.
+
+    Attributes:
+        number: counts all lines from 1, blank ones included.
+        complete: False if the line was too long, and `raw` is only its beginning.
+        bytes_read: the bytes of the file that were read up to the end of this line.
+    """
 
     number: int
     raw: bytes
-    whole: bool
-    read: int
+    complete: bool
+    bytes_read: int
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive that has been checked; `open_archive` makes one."""
+    """An archive that `open_archive` has checked.
+
+    Attributes:
+        identity: a hash of the beginning of the decompressed content. It is the same after the file was moved, renamed
+            or compressed differently.
+        size: bytes of the file.
+    """
 
     path: Path
     identity: str
-    """Names the archive by its content."""
     size: int
-    """Bytes of the file."""
 
-    def lines(self, max_line: int) -> Iterator[Line]:
-        """The lines that are not blank, in order; of one longer than `max_line` bytes only its beginning.
+    def lines(self, max_line: int) -> Iterator[ArchiveLine]:
+        """Yields the lines that are not blank, in order.
+
+        Args:
+            max_line: the most bytes of a line; of a longer line only the beginning is returned.
 
         Raises:
-            RiskwireError: the archive cannot be read on; names the line.
+            RiskwireError: the archive is damaged or truncated.
         """
         number = 0
         try:
-            with _content(self.path) as (content, file):
+            with _open_content(self.path) as (content, file):
                 while raw := content.readline(max_line + 1):
                     number += 1
-                    whole = len(raw) <= max_line or raw.endswith(b"\n")
-                    if not whole:
+                    complete = len(raw) <= max_line or raw.endswith(b"\n")
+                    if not complete:
                         _skip_line(content, max_line)
                     if stripped := raw.strip():
-                        yield Line(number, stripped, whole, file.tell())
-        except (OSError, *_DAMAGE) as error:
+                        yield ArchiveLine(number, stripped, complete, file.tell())
+        except (OSError, *_DAMAGE_ERRORS) as error:
             raise RiskwireError(
-                f"the archive is damaged or breaks off after line {number}", where=str(self.path)
+                f"the archive is damaged or truncated after line {number}", where=str(self.path)
             ) from error
 
 
 def open_archive(path: Path) -> Archive:
-    """Check that a file is an archive.
+    """Checks a file, and returns it as an archive.
 
     Raises:
-        RiskwireError: missing, unreadable, or not what its suffix says.
+        RiskwireError: the file is missing, cannot be read, or is not an archive.
     """
     try:
         with path.open("rb") as file:
-            first = file.read(4)
-        _check_packing(first, path)
-        with _content(path) as (content, _):
-            head = _read_up_to(content, HEAD)
+            magic = file.read(4)
+        _check_compression(magic, path)
+        with _open_content(path) as (content, _):
+            beginning = _read_up_to(content, _BEGINNING)
         size = path.stat().st_size
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *_DAMAGE_ERRORS) as error:
         raise RiskwireError("the archive cannot be read", where=str(path)) from error
-    _check_lines(head, path)
-    return Archive(path, content_id("archive", head.decode("latin-1")), size)
+    _check_json_lines(beginning, path)
+    return Archive(path, content_id("archive", beginning.decode("latin-1")), size)
 
 
-def read_line(line: Line, where: str) -> ArchiveItem:
-    """The item of a line.
+def parse_line(line: ArchiveLine, name: str) -> ArchiveItem:
+    """Returns the item of a line.
+
+    Args:
+        name: the name of the archive, for the error.
 
     Raises:
-        SchemaError: naming the line and the field.
+        SchemaError: the line has no valid item. The message has the number of the line and the field.
     """
-    place = f"{where}, line {line.number}"
-    if not line.whole:
-        raise SchemaError("a line longer than ingest.max_line", value=line.raw[:80], where=place)
+    where = f"{name}, line {line.number}"
+    if not line.complete:
+        raise SchemaError("a line longer than ingest.max_line", value=line.raw[:_MAX_VALUE], where=where)
     try:
         return ArchiveItem.model_validate_json(line.raw)
     except ValidationError as error:
-        raise schema_error(error, place) from None
+        raise schema_error(error, where) from None
 
 
 @contextmanager
-def _content(path: Path) -> Iterator[tuple[io.BufferedReader, BinaryIO]]:
+def _open_content(path: Path) -> Iterator[tuple[io.BufferedReader, BinaryIO]]:
+    """Opens the decompressed content; also yields the file, whose position shows the progress."""
     with path.open("rb") as file:
         raw: Any = file
         if path.suffix == ".gz":
             raw = gzip.GzipFile(fileobj=file)
         elif path.suffix == ".zst":
-            raw = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(file, read_across_frames=True)
-        yield io.BufferedReader(cast(Any, raw), buffer_size=HEAD), file
+            raw = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).stream_reader(file, read_across_frames=True)
+        yield io.BufferedReader(cast(Any, raw), buffer_size=_BEGINNING), file
 
 
-def _read_up_to(content: io.BufferedReader, most: int) -> bytes:
-    head = b""
-    while len(head) < most and (more := content.read(most - len(head))):
-        head += more
-    return head
+def _read_up_to(content: io.BufferedReader, max_bytes: int) -> bytes:
+    data = b""
+    while len(data) < max_bytes and (chunk := content.read(max_bytes - len(data))):
+        data += chunk
+    return data
 
 
-def _skip_line(content: io.BufferedReader, step: int) -> None:
-    while (more := content.readline(step)) and not more.endswith(b"\n"):
+def _skip_line(content: io.BufferedReader, chunk_size: int) -> None:
+    while (chunk := content.readline(chunk_size)) and not chunk.endswith(b"\n"):
         pass
 
 
-def _check_packing(first: bytes, path: Path) -> None:
-    for suffix, magic in _MAGIC.items():
-        if first.startswith(magic) != (path.suffix == suffix) and (first or path.suffix == suffix):
-            said = f"named {path.suffix} but not packed so" if path.suffix == suffix else f"packed as {suffix}"
+def _check_compression(magic: bytes, path: Path) -> None:
+    for suffix, expected in _MAGIC.items():
+        is_named, is_compressed = path.suffix == suffix, magic.startswith(expected)
+        if is_named != is_compressed:
+            fault = f"named {suffix} but not compressed as such" if is_named else f"compressed as {suffix}"
             raise RiskwireError(
-                f"the archive is {said}", where=str(path), do="Name it .gz or .zst as it is packed, else neither"
+                f"the archive is {fault}",
+                where=str(path),
+                do="Name it .gz or .zst according to its compression; without compression use any other suffix",
             )
 
 
-def _check_lines(head: bytes, path: Path) -> None:
-    """One bad line goes to the dead letters; a file of which no line could be one is no archive."""
-    lines = [line for line in head.split(b"\n") if line.strip()][:_LOOKED_AT]
-    if lines and (b"\0" in head[:1_024] or not any(line.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") for line in lines)):
+def _check_json_lines(beginning: bytes, path: Path) -> None:
+    """Refuses a file without any JSON object in its first lines. A single bad line later becomes a dead letter."""
+    lines = [line for line in beginning.split(b"\n") if line.strip()][:_CHECKED_LINES]
+    has_json = any(line.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") for line in lines)
+    if lines and (b"\0" in beginning[:1_024] or not has_json):
         raise RiskwireError(
-            "the archive is not JSON lines", value=lines[0][:80], where=str(path), do='Each line is {"published_at": …}'
+            "the archive is not JSON lines",
+            value=lines[0][:_MAX_VALUE],
+            where=str(path),
+            do='Each line is {"published_at": …}',
         )

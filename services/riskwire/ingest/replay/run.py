@@ -1,46 +1,60 @@
-"""A replay publishes an archive as if its news were coming in: `seen_at` is `published_at`, ticks follow its time.
+"""Replays an archive: publishes its news with `seen_at` equal to `published_at`, and ticks in the time of the archive.
 
-Lines go out in batches, each with the place in the archive, the clock and the item memory as one atomic step of the
-publisher `replay`. What a line becomes depends on nothing but the lines before it, so a replay that was killed and
-started again leaves the same records as one that was not. Where a step is refused, its lines go out one by one: an
-article that is too large is shortened, one that cannot stand on its topic goes to the dead letters (`piecemeal.py`).
+Lines are published in batches. Each batch is one atomic step of the publisher `replay`, together with the position in
+the archive, the clock and the item memory. The records of a line depend only on the lines before it, so a replay that
+was killed and started again leaves the same records as an undisturbed one. After a step was refused, its lines are
+published one by one (`article_isolation.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from riskwire import metrics
 from riskwire.bus import Bus, Outgoing, Publisher
 from riskwire.errors import SchemaError
+from riskwire.ingest.article_isolation import ArticleIsolation
 from riskwire.ingest.memory import ItemMemory
-from riskwire.ingest.piecemeal import Piecemeal
-from riskwire.ingest.replay.archive import Archive, Line, open_archive
-from riskwire.ingest.replay.tape import STAGE, Place, ReadLine, ReplayClock, Taken, Tape, latest_of, read_lines
+from riskwire.ingest.replay.archive import Archive, ArchiveLine, open_archive
+from riskwire.ingest.replay.conversion import STAGE, ConvertedLine, LineConverter, ReplayClock, ReplayPosition
+from riskwire.ingest.replay.lines import ParsedLine, latest_valid_time, parse_lines
 from riskwire.pipeline import Topic
+from riskwire.records import Record
 from riskwire.settings import Settings
 from riskwire.stage import publish_with_dead_letters
 
 log = structlog.get_logger(__name__)
 
+PUBLISHER = "replay"
 BATCH = 100
 """Lines in one atomic step."""
 
-_FLUSH_BEFORE_S = 0.05
-"""A wait of the pace longer than this first sends off what is ready."""
+_CLOCK_KEY = "clock"
+_MIN_PAUSE_S = 0.05
+"""The shortest wait for the next article before which the articles so far are published."""
+_CLOSING_MARGIN_S = 61.0
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayProgress:
-    """How far a replay is: counts are from the archive's beginning, bytes of its file."""
+    """The progress of a replay. Counts and bytes are from the beginning of the archive.
+
+    Attributes:
+        read_bytes: bytes of the file that were read.
+        size_bytes: bytes of the file.
+        seen_at: the time that the replay has reached.
+    """
 
     stories: int
     published: int
@@ -52,19 +66,23 @@ class ReplayProgress:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What a replay did; `resumed_at` is the line an earlier run had reached."""
+    """The result of one run of a replay. Counts are of this run only.
+
+    Attributes:
+        stories: lines that were read, including bad ones.
+        resumed_at: the line that an earlier run had reached.
+        seen_at: the time of the newest record: the last article, or the closing tick.
+    """
 
     stories: int
-    """Lines read in this run, bad ones included."""
     published: int
     bad: int
     resumed_at: int
     seen_at: datetime | None
-    """The newest time on the log: the last article's, or the closing tick's."""
 
     @property
     def nothing_new(self) -> bool:
-        """An earlier run had published all of it."""
+        """Whether an earlier run had published every line."""
         return self.stories == 0 and self.resumed_at > 0
 
 
@@ -78,147 +96,157 @@ async def replay(
     progress: Callable[[ReplayProgress], None] | None = None,
     partition_salt: int = 0,
 ) -> ReplayReport:
-    """Publish an archive, going on where an earlier replay of it on this bus stopped.
+    """Publishes an archive, from the line that an earlier replay of it on this bus has reached.
 
     Args:
-        bus: where `articles` and `dead-letters` are.
-        archive: JSON lines, plain, .gz or .zst.
-        settings: `ingest` for how items are read, `alerting` for how far the last tick must reach.
-        speed: seconds of the archive in one real second; as fast as the stages read when None.
-        limit: most stories (lines that are not blank), from the archive's beginning.
+        archive: a file of JSON lines, uncompressed, .gz or .zst.
+        settings: `ingest` for how lines are parsed, `alerting` for the time of the closing tick.
+        speed: seconds of the archive per real second; None for as fast as the stages read.
+        limit: the most stories (lines that are not blank), from the beginning of the archive.
         progress: called after each step.
-        partition_salt: another one spreads the articles differently over the partitions.
+        partition_salt: a different salt distributes the articles differently over the partitions.
 
     Raises:
-        RiskwireError: the archive is missing, not an archive (nothing was written), or breaks off (what was published
-            before stays).
+        RiskwireError: the file is missing or not an archive (nothing was written), or it is truncated (the records
+            before the end were published).
     """
     opened = await asyncio.to_thread(open_archive, archive)
-    async with bus.publisher("replay") as publisher:
+    async with bus.publisher(PUBLISHER) as publisher:
         state = await publisher.restore()
-        key = f"archive:{opened.identity}"
-        tape = Tape(
-            place=Place.model_validate_json(state[key]) if key in state else Place(),
-            clock=ReplayClock.model_validate_json(state["clock"]) if "clock" in state else ReplayClock(),
+        position_key = f"archive:{opened.identity}"
+        converter = LineConverter(
+            position=_decode(ReplayPosition, state, position_key),
+            clock=_decode(ReplayClock, state, _CLOCK_KEY),
             memory=ItemMemory(state, settings.ingest.remember),
             settings=settings.ingest,
             partitions=bus.partitions(Topic.ARTICLES),
             name=archive.name,
             salt=partition_salt,
         )
-        start = tape.place
-        latest = await asyncio.to_thread(latest_of, opened, settings.ingest, datetime.now(UTC))
-        run = _Run(opened, publisher, tape, key, settings, _Pace(speed), progress, latest)
-        await run.all(limit)
+        start = converter.position
+        latest = await asyncio.to_thread(latest_valid_time, opened, settings.ingest, datetime.now(UTC))
+        await _Replay(opened, publisher, converter, position_key, settings, _Pace(speed), progress, latest).run(limit)
         return ReplayReport(
-            stories=tape.place.stories - start.stories,
-            published=tape.place.published - start.published,
-            bad=tape.place.bad - start.bad,
+            stories=converter.position.stories - start.stories,
+            published=converter.position.published - start.published,
+            bad=converter.position.bad - start.bad,
             resumed_at=start.line,
-            seen_at=tape.clock.seen_at,
+            seen_at=converter.clock.seen_at,
         )
+
+
+def _decode(kind: type[R], state: Mapping[str, bytes], key: str) -> R:
+    return kind.model_validate_json(state[key]) if key in state else kind()
 
 
 @dataclass(slots=True)
 class _Pace:
-    """Holds a replay to `speed` archive seconds a second, from its first article on."""
+    """Slows a replay down to `speed` archive seconds per real second, counted from its first article."""
 
     speed: float | None
-    _origin: tuple[datetime, float] | None = None
+    _start: tuple[datetime, float] | None = None
 
     def wait_s(self, moment: datetime) -> float:
-        """Seconds until an item of this moment is due."""
+        """Returns the seconds until an item of the given time is due; negative if it is overdue."""
         if self.speed is None:
             return 0.0
-        if self._origin is None:
-            self._origin = (moment, time.monotonic())
-        began, at = self._origin
-        return at + (moment - began).total_seconds() / self.speed - time.monotonic()
+        if self._start is None:
+            self._start = (moment, time.monotonic())
+        first_moment, started_at = self._start
+        return started_at + (moment - first_moment).total_seconds() / self.speed - time.monotonic()
 
 
 @dataclass(slots=True)
-class _Run:
+class _Replay:
     archive: Archive
     publisher: Publisher
-    tape: Tape
-    key: str
+    converter: LineConverter
+    position_key: str
     settings: Settings
     pace: _Pace
     progress: Callable[[ReplayProgress], None] | None
     latest: datetime | None
-    piecemeal: Piecemeal = field(default_factory=lambda: Piecemeal(STAGE))
+    isolation: ArticleIsolation = field(default_factory=lambda: ArticleIsolation(STAGE))
     refused: int = 0
-    """Articles of what is being sent that have gone to the dead letters."""
+    """Articles of the batch that is being published one by one that have become dead letters."""
 
-    async def all(self, limit: int | None) -> None:
-        most = None if limit is None else max(0, limit - self.tape.place.stories)
-        lines = islice(self._remaining(), most)
-        while batch := await asyncio.to_thread(self._next, lines):
-            for read in batch:
-                await self._keep_pace(read)
-                self.tape.take(read)
-            await self._send(batch[-1].line.read)
+    async def run(self, limit: int | None) -> None:
+        max_stories = None if limit is None else max(0, limit - self.converter.position.stories)
+        lines = islice(self._new_lines(), max_stories)
+        while batch := await asyncio.to_thread(self._parse_batch, lines):
+            for parsed in batch:
+                await self._keep_pace(parsed)
+                self.converter.convert(parsed)
+            await self._publish_pending(batch[-1].line.bytes_read)
         alerting = self.settings.alerting
-        self.tape.close(alerting.bucket_s + alerting.lateness_s + 61)
-        await self._send(self.archive.size)
+        self.converter.close(alerting.bucket_s + alerting.lateness_s + _CLOSING_MARGIN_S)
+        await self._publish_pending(self.archive.size)
 
-    def _remaining(self) -> Iterator[Line]:
-        done = self.tape.place.line
-        return (line for line in self.archive.lines(self.settings.ingest.max_line) if line.number > done)
+    def _new_lines(self) -> Iterator[ArchiveLine]:
+        start = self.converter.position.line
+        return (line for line in self.archive.lines(self.settings.ingest.max_line) if line.number > start)
 
-    def _next(self, lines: Iterator[Line]) -> list[ReadLine]:
-        return read_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest, self.latest)
+    def _parse_batch(self, lines: Iterator[ArchiveLine]) -> list[ParsedLine]:
+        return parse_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest, self.latest)
 
-    async def _keep_pace(self, read: ReadLine) -> None:
-        if read.item is None or read.item.published_at is None:
+    async def _keep_pace(self, parsed: ParsedLine) -> None:
+        if parsed.item is None or parsed.item.published_at is None:
             return
-        wait_s = self.pace.wait_s(read.item.published_at)
-        if wait_s > _FLUSH_BEFORE_S:
-            await self._send(read.line.read)
+        wait_s = self.pace.wait_s(parsed.item.published_at)
+        if wait_s > _MIN_PAUSE_S:
+            await self._publish_pending(parsed.line.bytes_read)
             await asyncio.sleep(wait_s)
 
-    async def _send(self, read_bytes: int) -> None:
-        tape = self.tape
-        taken, tape.taken = tape.taken, []
-        if not taken:
+    async def _publish_pending(self, read_bytes: int) -> None:
+        converter = self.converter
+        lines = converter.take_pending()
+        if not lines:
             return
         try:
-            await self.publisher.publish(*self._step(taken))
+            await self.publisher.publish(*self._step(lines))
         except SchemaError as error:
-            log.warning("lines were refused, publishing them one by one", archive=tape.name, error=str(error))
-            await self.piecemeal.publish(taken, self._publish)
-            tape.refused(self.refused)
+            log.warning("lines were refused, publishing them one by one", archive=converter.name, error=str(error))
+            await self.isolation.publish_each(lines, self._publish_parts)
+            converter.count_refused(self.refused)
             self.refused = 0
         else:
-            self._count(taken)
-            self.piecemeal.went_well()
+            _count_articles(lines)
+            self.isolation.accepted()
         if self.progress is not None:
-            place = tape.place
+            position = converter.position
             self.progress(
                 ReplayProgress(
-                    place.stories, place.published, place.bad, read_bytes, self.archive.size, tape.clock.seen_at
+                    position.stories,
+                    position.published,
+                    position.bad,
+                    read_bytes,
+                    self.archive.size,
+                    converter.clock.seen_at,
                 )
             )
 
-    async def _publish(self, live: Sequence[Taken], dead: Sequence[tuple[Taken, Outgoing]]) -> None:
-        await publish_with_dead_letters(self.publisher, *self._step(live, dead))
-        self.refused += len(dead)
-        self._count(live)
+    async def _publish_parts(
+        self, accepted: Sequence[ConvertedLine], refused: Sequence[tuple[ConvertedLine, Outgoing]]
+    ) -> None:
+        await publish_with_dead_letters(self.publisher, *self._step(accepted, refused))
+        self.refused += len(refused)
+        _count_articles(accepted)
 
     def _step(
-        self, live: Sequence[Taken], dead: Sequence[tuple[Taken, Outgoing]] = ()
+        self, accepted: Sequence[ConvertedLine], refused: Sequence[tuple[ConvertedLine, Outgoing]] = ()
     ) -> tuple[list[Outgoing], dict[str, bytes | None]]:
-        """Records and state of a step; letters stand where the articles would that were refused."""
-        results = [record for one, letter in dead for record in (*one.records, letter)]
-        for one in live:
-            results += one.records
-            if one.article is not None:
-                results.append(self.tape.outgoing(one.article))
-        everyone = [*(one for one, _ in dead), *live]
-        state = {key: value for one in everyone for key, value in one.remembered.items()}
-        state[self.key] = everyone[-1].place.less(self.refused + len(dead)).to_bytes()
-        state["clock"] = everyone[-1].clock.to_bytes()
+        """Returns the records and the changed state of a step. A dead letter replaces each refused article."""
+        results = [record for line, letter in refused for record in (*line.records, letter)]
+        for line in accepted:
+            results += line.records
+            if line.article is not None:
+                results.append(self.converter.outgoing(line.article))
+        lines = [*(line for line, _ in refused), *accepted]
+        state = {key: value for line in lines for key, value in line.memory_changes.items()}
+        state[self.position_key] = lines[-1].position.with_refused(self.refused + len(refused)).to_bytes()
+        state[_CLOCK_KEY] = lines[-1].clock.to_bytes()
         return results, state
 
-    def _count(self, live: Sequence[Taken]) -> None:
-        metrics.ARTICLES.labels(kind="replayed").inc(sum(one.article is not None for one in live))
+
+def _count_articles(lines: Sequence[ConvertedLine]) -> None:
+    metrics.ARTICLES.labels(kind="replayed").inc(sum(line.article is not None for line in lines))

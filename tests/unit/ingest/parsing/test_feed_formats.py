@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 
 from riskwire.errors import FeedError
-from riskwire.ingest.parsing.documents import Limits, parse
-from riskwire.ingest.parsing.items import Reading, read_document
+from riskwire.ingest.parsing.formats import Limits, parse
+from riskwire.ingest.parsing.items import ParseResult, parse_document
 
 DOCUMENTS = Path(__file__).parent / "documents"
 GOLDEN = sorted(path for path in DOCUMENTS.iterdir() if not path.name.endswith(".expected.json"))
 RSS = b'<?xml version="1.0"?><rss version="2.0"><channel><title>x</title><link>https://e.example/</link>%s</channel></rss>'
 
 
-def read(body: bytes, content_type: str = "", form: str = "auto", limits: Limits | None = None) -> Reading:
-    return read_document(
+def read(body: bytes, content_type: str = "", form: str = "auto", limits: Limits | None = None) -> ParseResult:
+    return parse_document(
         body,
         content_type,
         "https://feeds.example/feed",
         source="golden",
-        form=form,
+        feed_format=form,
         limits=limits or Limits(),
         min_confidence=0.5,
     )
@@ -30,12 +30,12 @@ def read(body: bytes, content_type: str = "", form: str = "auto", limits: Limits
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
 def test_a_document_of_each_format_is_read_as_its_golden_file_says(path: Path) -> None:
-    reading = read_document(
+    reading = parse_document(
         path.read_bytes(),
         "",
         f"https://feeds.example/{path.name}",
         source="golden",
-        form="auto",
+        feed_format="auto",
         limits=Limits(),
         min_confidence=0.5,
     )

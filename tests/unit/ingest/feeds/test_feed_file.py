@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from riskwire.errors import SettingsError
-from riskwire.ingest.feeds.feedlist import DEFAULT_FEEDS, read_feeds
+from riskwire.ingest.feeds.feed_file import DEFAULT_FEEDS, read_feeds
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -47,7 +47,7 @@ def test_id_and_url_are_enough(tmp_path: Path) -> None:
         ("- {id: a, url: 'https://me:secret@a/'}", "entry 1: url: an address with a user name or password"),
         (
             "- {id: a, url: 'https://a/'}\n- {id: a, url: 'https://b/'}",
-            "entry 2: id: two feeds share one id, this and entry 1",
+            "entry 2: id: this entry and entry 1 have the same id",
         ),
         ("- just a text", "entry 1: a feed must be a mapping"),
         ("id: a", "must be a list of feeds"),

@@ -202,7 +202,7 @@ async def test_what_is_no_archive_is_refused_before_anything_is_written(settings
     path = tmp_path / "news.jsonl.gz"
     path.write_text("{}", encoding="utf-8")
     async with opened(settings) as bus:
-        with pytest.raises(RiskwireError, match="not packed so"):
+        with pytest.raises(RiskwireError, match="not compressed as such"):
             await replay(bus, path, settings)
         assert not any((await bus.records()).values())
 

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from riskwire.errors import RiskwireError, SchemaError
-from riskwire.ingest.replay.archive import Line, open_archive, read_line
+from riskwire.ingest.replay.archive import ArchiveLine, open_archive, parse_line
 
 GOOD = b'{"published_at": "2009-01-01T02:13:00Z", "title": "GM gets a loan", "url": "http://r.example/1", "rics": []}\n'
 
@@ -27,7 +27,7 @@ def test_plain_and_packed_archives_give_the_same_lines_and_the_same_identity(tmp
     archive = open_archive(packed(tmp_path, content, suffix))
     lines = list(archive.lines(1_000))
     assert [line.number for line in lines] == [1, 4, 5]
-    assert [read_line(line, "x").title for line in lines] == ["GM gets a loan", "Ford gets a loan", "GM gets a loan"]
+    assert [parse_line(line, "x").title for line in lines] == ["GM gets a loan", "Ford gets a loan", "GM gets a loan"]
     plain = tmp_path / "elsewhere.jsonl"
     plain.write_bytes(content)
     assert archive.identity == open_archive(plain).identity
@@ -41,10 +41,10 @@ def test_another_content_is_another_archive(tmp_path: Path) -> None:
 def test_a_line_that_is_too_long_is_cut_and_the_next_is_read(tmp_path: Path) -> None:
     content = GOOD + b'{"title": "' + b"x" * 50_000 + b'"}\n' + GOOD
     first, long, last = open_archive(packed(tmp_path, content, ".gz")).lines(1_000)
-    assert (long.number, long.whole, len(long.raw)) == (2, False, 1_001)
+    assert (long.number, long.complete, len(long.raw)) == (2, False, 1_001)
     assert (last.number, last.raw) == (3, first.raw)
     with pytest.raises(SchemaError, match=r"line 2: a line longer than ingest\.max_line"):
-        read_line(long, "x")
+        parse_line(long, "x")
 
 
 @pytest.mark.parametrize(
@@ -63,23 +63,23 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_is_read(tmp_path: Path) -> 
 )
 def test_a_bad_line_is_named_with_number_and_field(raw: bytes, said: str) -> None:
     with pytest.raises(SchemaError, match=said):
-        read_line(Line(7, raw, True, 0), "x")
+        parse_line(ArchiveLine(7, raw, True, 0), "x")
 
 
 def test_missing_texts_may_be_null() -> None:
     raw = b'{"published_at": "2009-01-01T02:13:00+01:00", "title": "x", "url": null, "summary": null, "source": null}'
-    item = read_line(Line(1, raw, True, 0), "x")
+    item = parse_line(ArchiveLine(1, raw, True, 0), "x")
     assert (item.url, item.summary, item.source, item.published_at.hour) == ("", "", "", 1)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl.gz", GOOD, "named .gz but not packed so"),
-        ("a.jsonl.zst", gzip.compress(GOOD), "named .zst but not packed so|packed as .gz"),
-        ("a.jsonl", gzip.compress(GOOD), "packed as .gz"),
-        ("a.jsonl", zstandard.compress(GOOD), "packed as .zst"),
-        ("a.jsonl.gz", b"", "named .gz but not packed so"),
+        ("a.jsonl.gz", GOOD, "named .gz but not compressed as such"),
+        ("a.jsonl.zst", gzip.compress(GOOD), "named .zst but not compressed as such|compressed as .gz"),
+        ("a.jsonl", gzip.compress(GOOD), "compressed as .gz"),
+        ("a.jsonl", zstandard.compress(GOOD), "compressed as .zst"),
+        ("a.jsonl.gz", b"", "named .gz but not compressed as such"),
         ("a.jsonl.gz", gzip.compress(GOOD)[:30], "cannot be read"),
         ("a.csv", b"date,title\n2009-01-01,GM\n", "not JSON lines"),
         ("a.parquet", b"PAR1\x00\x00{", "not JSON lines"),
@@ -108,7 +108,7 @@ def test_an_archive_that_breaks_off_says_after_which_line(tmp_path: Path) -> Non
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b"".join(lines))[:-20_000])
     read = []
-    with pytest.raises(RiskwireError, match=r"breaks off after line 1\d\d\d"):
+    with pytest.raises(RiskwireError, match=r"truncated after line 1\d\d\d"):
         read.extend(open_archive(path).lines(10_000))
     assert [line.number for line in read] == list(range(1, len(read) + 1))
 

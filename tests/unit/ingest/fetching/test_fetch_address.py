@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwire.errors import RefusedError
-from riskwire.ingest.fetching.address import GuardedResolver, is_public, permitted
+from riskwire.ingest.fetching.address import GuardedResolver, is_public, parse_permitted_url
 
 PRIVATE = [
     "127.0.0.1",
@@ -87,13 +87,13 @@ def test_an_ipv4_address_is_judged_alike_in_all_its_ipv6_forms(address: ipaddres
 )
 def test_literal_private_addresses_odd_spellings_and_schemes_are_refused(url: str) -> None:
     with pytest.raises(RefusedError):
-        permitted(url, ())
+        parse_permitted_url(url, ())
 
 
 def test_a_host_that_the_settings_name_is_allowed_and_no_other() -> None:
-    assert permitted("http://127.0.0.1:8000/x", {"127.0.0.1"}).port == 8000
+    assert parse_permitted_url("http://127.0.0.1:8000/x", {"127.0.0.1"}).port == 8000
     with pytest.raises(RefusedError, match=r"allow_private_hosts"):
-        permitted("http://127.0.0.2/x", {"127.0.0.1"})
+        parse_permitted_url("http://127.0.0.2/x", {"127.0.0.1"})
 
 
 class Answers(AbstractResolver):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from riskwire.ingest.parsing.documents import Limits
-from riskwire.ingest.parsing.items import read_document
+from riskwire.ingest.parsing.formats import Limits
+from riskwire.ingest.parsing.items import parse_document
 from riskwire.ingest.parsing.language import detect
 
 
@@ -72,8 +72,14 @@ def test_real_feeds_are_in_their_language(shared: Path) -> None:
         name = path.stem.split("_")[0]
         if name == "bloomberg" or "translated" in path.stem or "_zh_" in path.stem:
             continue  # several languages in one document
-        reading = read_document(
-            path.read_bytes(), "", "https://e.example/", source="x", form="auto", limits=Limits(), min_confidence=0.5
+        reading = parse_document(
+            path.read_bytes(),
+            "",
+            "https://e.example/",
+            source="x",
+            feed_format="auto",
+            limits=Limits(),
+            min_confidence=0.5,
         )
         told = Counter(item.language for item in reading.items)
         wanted = LANGUAGE_OF.get(name, "en")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.ingest.parsing.documents import parse
-from riskwire.ingest.parsing.times import IngestClock, from_text, to_milliseconds
+from riskwire.ingest.clock import IngestClock, to_milliseconds
+from riskwire.ingest.parsing.formats import parse
+from riskwire.ingest.parsing.times import parse_time
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
     ],
 )
 def test_iso_and_rfc822_times_are_read_and_others_are_none(written: str, read: datetime | None) -> None:
-    assert from_text(written) == read
+    assert parse_time(written) == read
 
 
 @pytest.mark.parametrize(

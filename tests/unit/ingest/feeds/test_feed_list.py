@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwire.errors import SettingsError
-from riskwire.ingest.feeds.catalogue import Catalogue, FeedChange, id_of
-from riskwire.ingest.feeds.feedlist import MAX_FEEDS
+from riskwire.ingest.feeds.feed_file import MAX_FEEDS
+from riskwire.ingest.feeds.feed_list import FeedList, FeedListUpdate, id_of
 from riskwire.records import Feed
 
 
@@ -23,10 +23,10 @@ class Kept:
         self.topic: dict[str, Feed] = {}
 
     @property
-    def catalogue(self) -> Catalogue:
-        return Catalogue(self.state)
+    def catalogue(self) -> FeedList:
+        return FeedList(self.state)
 
-    def take(self, change: FeedChange) -> FeedChange:
+    def take(self, change: FeedListUpdate) -> FeedListUpdate:
         for key, value in change.state.items():
             if value is None:
                 self.state.pop(key, None)
@@ -39,15 +39,15 @@ class Kept:
             self.topic[feed.id] = feed
         return change
 
-    def bring(self, *feeds: Feed) -> FeedChange:
-        return self.take(self.catalogue.merged(feeds))
+    def bring(self, *feeds: Feed) -> FeedListUpdate:
+        return self.take(self.catalogue.merge_file(feeds))
 
-    def add(self, what: str, *, url: str | None = None, named: str | None = None, **changes: object) -> FeedChange:
-        feed = self.catalogue.to_add(what, url=url, named=named, changes=changes, allow=("127.0.0.1",))
-        return self.take(self.catalogue.with_feeds([feed]))
+    def add(self, what: str, *, url: str | None = None, named: str | None = None, **changes: object) -> FeedListUpdate:
+        feed = self.catalogue.feed_to_put(what, url=url, feed_id=named, changes=changes, allow=("127.0.0.1",))
+        return self.take(self.catalogue.put([feed]))
 
-    def remove(self, feed_id: str) -> FeedChange:
-        return self.take(self.catalogue.without(feed_id))
+    def remove(self, feed_id: str) -> FeedListUpdate:
+        return self.take(self.catalogue.remove(feed_id))
 
     @property
     def polled(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ def test_a_feed_added_by_hand_stays_when_a_file_that_does_not_know_it_is_brought
     kept.add("https://hand.example/rss", named="hand")
     change = kept.bring(A, B)
     assert set(kept.polled) == {"a", "b", "hand"}
-    assert change.left == ("hand",)
+    assert change.overridden == ("hand",)
     assert (kept.catalogue.origin("hand"), kept.catalogue.origin("b")) == ("hand", "file")
 
 
@@ -79,7 +79,7 @@ def test_a_feed_removed_by_hand_stays_removed_while_its_entry_in_the_file_is_as_
     kept.bring(A, B)
     kept.remove("b")
     assert set(kept.polled) == {"a"}
-    assert kept.bring(A, B).left == ("b",)
+    assert kept.bring(A, B).overridden == ("b",)
     assert set(kept.polled) == {"a"}
     assert kept.catalogue.removed_by_hand == ["b"]
     kept.bring(A, feed("b", every_s=60))
@@ -162,7 +162,7 @@ def test_removing_what_is_not_there_says_what_is_near(kept: Kept) -> None:
 
 
 def test_the_list_is_bounded(kept: Kept) -> None:
-    kept.take(kept.catalogue.with_feeds(feed(f"f{n}") for n in range(MAX_FEEDS)))
+    kept.take(kept.catalogue.put(feed(f"f{n}") for n in range(MAX_FEEDS)))
     with pytest.raises(SettingsError, match=f"more than {MAX_FEEDS} feeds"):
         kept.add("https://one.example/more")
 
@@ -222,7 +222,7 @@ def test_after_any_history_the_same_file_changes_nothing_of_what_was_done_since(
         if kind == "file":
             kept.bring(*_listed(what))
         elif kind == "put":
-            kept.take(kept.catalogue.with_feeds([feed(what[0], every_s=what[1])]))
+            kept.take(kept.catalogue.put([feed(what[0], every_s=what[1])]))
         elif what in kept.catalogue.feeds:
             kept.remove(what)
 
@@ -237,4 +237,6 @@ def test_after_any_history_the_same_file_changes_nothing_of_what_was_done_since(
     assert kept.topic == before
     assert {key for key, one in kept.topic.items() if one.enabled} == set(kept.catalogue.feeds), "topic and list agree"
     wanted = {key: one for key, one in kept.catalogue.feeds.items()}
-    assert set(again.left) == {n for n in {*wanted, *file} if wanted.get(n) != {f.id: f for f in _listed(file)}.get(n)}
+    assert set(again.overridden) == {
+        n for n in {*wanted, *file} if wanted.get(n) != {f.id: f for f in _listed(file)}.get(n)
+    }

@@ -1,4 +1,4 @@
-"""The feed list: a YAML file of `feeds` records, checked as a whole before anything is polled."""
+"""Reads a feed list from a YAML file. The whole file is checked before any feed is polled."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import structlog
 from pydantic import ValidationError
 
 from riskwire.errors import RefusedError, SettingsError
-from riskwire.ingest.fetching.address import well_formed
+from riskwire.ingest.fetching.address import parse_url
 from riskwire.records import Feed, schema_error
-from riskwire.settings.yaml_file import kind_of, read_yaml
+from riskwire.settings.yaml_file import describe_type, read_yaml
 
 log = structlog.get_logger(__name__)
 
@@ -23,19 +23,19 @@ MAX_FEEDS = 10_000
 
 
 def read_feeds(path: Path) -> list[Feed]:
-    """Read a feed list; entries are counted from 1.
+    """Returns the feeds of a file, in the order of the file.
 
     Raises:
-        SettingsError: the file cannot be read, or an entry is wrong: names file, entry, field and value.
+        SettingsError: the file cannot be read, or an entry is wrong. The message names the file, the number of the
+            entry (from 1), the field and the value.
     """
-    entries = _entries(path)
     feeds: dict[str, tuple[int, Feed]] = {}
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in enumerate(_read_entries(path), start=1):
         where = f"{path}, entry {number}"
-        feed = _feed(entry, where)
+        feed = _parse_entry(entry, where)
         if feed.id in feeds:
             raise SettingsError(
-                f"id: two feeds share one id, this and entry {feeds[feed.id][0]}",
+                f"id: this entry and entry {feeds[feed.id][0]} have the same id",
                 value=feed.id,
                 where=where,
                 do="Give each feed an id of its own",
@@ -44,11 +44,11 @@ def read_feeds(path: Path) -> list[Feed]:
     return [feed for _, feed in feeds.values()]
 
 
-def _entries(path: Path) -> list[Any]:
+def _read_entries(path: Path) -> list[Any]:
     entries = read_yaml(path, "the feed list", MAX_BYTES)
     if not isinstance(entries, list):
         raise SettingsError(
-            f"the feed list must be a list of feeds, and is {kind_of(entries)}",
+            f"the feed list must be a list of feeds, and is {describe_type(entries)}",
             where=str(path),
             do="Each entry starts with `- id: …` and has a `url: …`",
         )
@@ -57,7 +57,7 @@ def _entries(path: Path) -> list[Any]:
     return entries
 
 
-def _feed(entry: object, where: str) -> Feed:
+def _parse_entry(entry: object, where: str) -> Feed:
     if not isinstance(entry, dict):
         raise SettingsError("a feed must be a mapping with `id` and `url`", value=entry, where=where)
     try:
@@ -66,7 +66,7 @@ def _feed(entry: object, where: str) -> Feed:
         fault = schema_error(error, where)
         raise SettingsError(fault.what, value=fault.value, where=where) from None
     try:
-        well_formed(feed.url)
+        parse_url(feed.url)
     except RefusedError as error:
         raise SettingsError(f"url: {error.what}", value=error.value, where=where) from None
     unknown = sorted(str(key) for key in entry if key not in Feed.model_fields)

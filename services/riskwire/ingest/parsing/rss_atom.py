@@ -1,0 +1,115 @@
+"""Parses RSS 0.9x, 1.0 and 2.0, and Atom, with feedparser."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from time import struct_time
+from typing import Any
+
+import feedparser
+
+from riskwire.errors import FeedError
+from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
+from riskwire.ingest.parsing.times import parse_time
+
+_MAX_TTL_S = 86_400
+_MAX_TTL_DIGITS = 6
+_MAX_FAULT = 300
+_MEDIA_TYPES = ("image/", "audio/")
+
+
+def parse(body: bytes, content_type: str, url: str, max_entries: int, *, is_html: bool) -> FeedDocument:
+    """Returns the entries of a document.
+
+    Args:
+        is_html: whether the document looks like HTML, for the error message.
+
+    Raises:
+        FeedError: feedparser fails, or recognises no feed.
+    """
+    # feedparser opens a file if it gets bytes that are the name of one; therefore it gets a stream.
+    headers = {"content-type": content_type or "application/xml", "content-location": url}
+    try:
+        parsed = feedparser.parse(
+            io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+        )
+    except Exception as error:
+        raise FeedError("the document cannot be parsed", where=url) from error
+    version = str(parsed.get("version") or "")
+    if not version:
+        kind = "an HTML page" if is_html else "not a feed"
+        raise FeedError(f"the document is {kind} ({content_type or 'no content type'})", where=url)
+    return FeedDocument(
+        version=version,
+        entries=tuple(_entry(entry) for entry in parsed.entries[:max_entries]),
+        language=_text(parsed.feed, "language"),
+        home=_text(parsed.feed, "link"),
+        fresh_s=_ttl_s(parsed.feed),
+        dropped=max(0, len(parsed.entries) - max_entries),
+        fault=_fault(parsed),
+    )
+
+
+def _fault(parsed: Any) -> str:
+    """Returns the parser's complaint, or an empty string; a wrong declaration of the charset or type is harmless."""
+    error = parsed.get("bozo_exception")
+    if not parsed.get("bozo") or isinstance(error, feedparser.CharacterEncodingOverride | feedparser.NonXMLContentType):
+        return ""
+    return f"{type(error).__name__}: {error}"[:_MAX_FAULT]
+
+
+def _entry(entry: Any) -> FeedEntry:
+    source = entry.get("source")
+    return FeedEntry(
+        guid=_text(entry, "id"),
+        link=_text(entry, "link"),
+        original_link=_text(entry, "feedburner_origlink"),
+        title=_text(entry, "title"),
+        bodies=tuple(text for text in (_text(entry, "summary"), *_contents(entry)) if text),
+        published=_time(entry, "published") or _time(entry, "updated") or _time(entry, "created"),
+        outlet=_text(source, "title") if isinstance(source, Mapping) else "",
+        language=_language(entry),
+    )
+
+
+def _contents(entry: Any) -> list[str]:
+    contents = entry.get("content")
+    if not isinstance(contents, list):
+        return []
+    texts = (
+        _text(content, "value") for content in contents if not str(content.get("type", "")).startswith(_MEDIA_TYPES)
+    )
+    return [text for text in texts if text]
+
+
+def _language(entry: Any) -> str:
+    for key in ("title_detail", "summary_detail"):
+        detail = entry.get(key)
+        if isinstance(detail, Mapping) and detail.get("language"):
+            return str(detail["language"])
+    return _text(entry, "language")
+
+
+def _text(record: Any, key: str) -> str:
+    value = record.get(key) if record is not None else None
+    return value if isinstance(value, str) else ""
+
+
+def _time(entry: Any, key: str) -> datetime | None:
+    # `dict.get`: feedparser's own `get` returns `published` for a missing `updated`, with a warning.
+    parts = dict.get(entry, f"{key}_parsed")
+    if isinstance(parts, struct_time):
+        try:
+            return datetime(*parts[:5], min(parts.tm_sec, 59), tzinfo=UTC)
+        except ValueError:
+            return None
+    text = dict.get(entry, key)
+    return parse_time(text) if isinstance(text, str) else None
+
+
+def _ttl_s(channel: Any) -> int:
+    """Returns the `ttl` of an RSS channel in seconds (the document gives minutes), at most a day; 0 without one."""
+    ttl = _text(channel, "ttl").strip()
+    return min(int(ttl) * 60, _MAX_TTL_S) if ttl.isdecimal() and len(ttl) <= _MAX_TTL_DIGITS else 0

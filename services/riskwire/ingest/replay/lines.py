@@ -1,0 +1,90 @@
+"""Parses, cleans and identifies the items in the lines of an archive. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from urllib.parse import urlsplit
+
+from riskwire.errors import SchemaError
+from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
+from riskwire.ingest.parsing.formats import Limits
+from riskwire.ingest.parsing.items import FeedItem, items_of
+from riskwire.ingest.replay.archive import Archive, ArchiveItem, ArchiveLine, parse_line
+from riskwire.settings import IngestSettings
+
+_CHECKED_LINES = 100
+"""Lines that decide whether an archive begins in the future."""
+_MAX_FUTURE = timedelta(days=1)
+_MAX_SOURCE = 100
+
+
+@dataclass(slots=True)
+class ParsedLine:
+    """A line and its item, or the error of a line without a valid item."""
+
+    line: ArchiveLine
+    item: FeedItem | None
+    source: str = ""
+    error: SchemaError | None = None
+
+
+def parse_lines(
+    lines: Sequence[ArchiveLine], name: str, settings: IngestSettings, latest: datetime | None = None
+) -> list[ParsedLine]:
+    """Returns the items of lines.
+
+    Args:
+        name: the name of the archive.
+        latest: the latest valid publication time (`latest_valid_time`); None for no bound.
+    """
+    return [_parse(line, name, settings, latest) for line in lines]
+
+
+def latest_valid_time(archive: Archive, settings: IngestSettings, now: datetime) -> datetime | None:
+    """Returns the latest publication time that the items of an archive may have: a day after `now`.
+
+    One wrong date would advance the clock of every stage past all other news. An archive whose first valid line is in
+    the future, such as that of the demo, has no bound; then the result is None.
+    """
+    latest = now + _MAX_FUTURE
+    for line in islice(archive.lines(settings.max_line), _CHECKED_LINES):
+        try:
+            return None if parse_line(line, archive.path.name).published_at > latest else latest
+        except SchemaError:
+            continue
+    return latest
+
+
+def _parse(line: ArchiveLine, name: str, settings: IngestSettings, latest: datetime | None) -> ParsedLine:
+    where = f"{name}, line {line.number}"
+    try:
+        archive_item = parse_line(line, name)
+        if latest is not None and archive_item.published_at > latest:
+            raise SchemaError("published_at: is in the future", value=str(archive_item.published_at), where=where)
+        source = archive_item.source.strip()[:_MAX_SOURCE] or _host(archive_item.url) or name
+        items = _clean(archive_item, source, settings)
+        if not items:
+            raise SchemaError("title: cleaning leaves neither title nor text", value=archive_item.title, where=where)
+    except SchemaError as error:
+        return ParsedLine(line, None, error=error)
+    return ParsedLine(line, items[0], source)
+
+
+def _clean(archive_item: ArchiveItem, source: str, settings: IngestSettings) -> tuple[FeedItem, ...]:
+    bodies = tuple(body for body in (archive_item.summary, archive_item.text) if body)
+    entry = FeedEntry(
+        link=archive_item.url, title=archive_item.title, bodies=bodies, published=archive_item.published_at
+    )
+    document = FeedDocument("archive", (entry,), language=archive_item.language)
+    limits = Limits(text=settings.max_text)
+    return items_of(document, source, limits, settings.min_language_confidence).items
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")[:_MAX_SOURCE]
+    except ValueError:
+        return ""
