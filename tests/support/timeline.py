@@ -1,7 +1,8 @@
-"""A timeline: signals and marks at hours of stream time, and what comes out of a book."""
+"""A timeline: signals and marks at hours of stream time, and the alerts and trends that result from them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,11 @@ from riskwire.records import Alert, Evidence, Mark, Sentiment, Signal, TrendPoin
 from riskwire.settings import AlertingSettings
 
 START = datetime(2031, 3, 1, tzinfo=UTC)
+
+
+def time_ms(at_h: float) -> int:
+    """Returns the epoch milliseconds of an hour of the timeline."""
+    return round((START + timedelta(hours=at_h)).timestamp() * 1000)
 
 
 def signal(
@@ -25,7 +31,7 @@ def signal(
     history: bool = False,
     was_backfill: bool = False,
 ) -> Signal:
-    """A signal `at_h` hours after the start; its own article and story unless told."""
+    """Returns a signal seen `at_h` hours after the start. By default it has its own article and story."""
     seen = START + timedelta(hours=at_h)
     article = article or content_id(target, seen.isoformat(), str(negative), source)
     title = f"{target} at {at_h}"
@@ -50,8 +56,13 @@ def signal(
     )
 
 
+def as_history(signals: Iterable[Signal]) -> list[Signal]:
+    """Returns signals as the history stage publishes them for a newly watched target."""
+    return [signal.model_copy(update={"backfill": True, "history": True}) for signal in signals]
+
+
 def mark(at_h: float, stories_at: tuple[float, ...] = (), partition: int = 0) -> Mark:
-    """A mark at `at_h` hours, having seen a story at each of `stories_at`."""
+    """Returns a mark at `at_h` hours that counts a story of the stream at each of `stories_at`."""
     buckets: dict[int, int] = {}
     for hour in stories_at:
         bucket = int((START + timedelta(hours=hour)).timestamp()) // 15 * 15
@@ -59,9 +70,18 @@ def mark(at_h: float, stories_at: tuple[float, ...] = (), partition: int = 0) ->
     return Mark(from_=partition, seen_at=START + timedelta(hours=at_h), stories=len(stories_at), buckets=buckets)
 
 
+def burst(from_h: float, count: int, target: str = "entity:acme", step_h: float = 0.5) -> list[Signal | Mark]:
+    """Returns `count` negative stories from different sources, and the marks that close their buckets."""
+    records: list[Signal | Mark] = []
+    for index in range(count):
+        hour = from_h + index * step_h
+        records += [signal(hour, target, source=f"source-{index}"), mark(hour, (hour,))]
+    return records
+
+
 @dataclass
 class Timeline:
-    """Feeds a book hour by hour and keeps what comes out."""
+    """Feeds a book batch by batch, keeps its state, and collects its alerts and trends."""
 
     settings: AlertingSettings = field(default_factory=AlertingSettings)
     partitions: int = 1
@@ -72,27 +92,31 @@ class Timeline:
     def __post_init__(self) -> None:
         self.book = Book(self.settings, self.partitions, {})
 
-    def feed(self, *records: Signal | Mark) -> list[Alert]:
-        """One batch; returns the alerts it brought."""
+    def feed(self, *records: Signal | Mark) -> dict[str, bytes | None]:
+        """Takes one batch; returns the changes of the state."""
         for record in records:
             self.book.take(record)
-        outcome = self.book.close()
-        for key, value in outcome.state.items():
+        step = self.book.close()
+        for key, value in step.state.items():
             if value is None:
                 self.state.pop(key, None)
             else:
                 self.state[key] = value
-        self.alerts += outcome.alerts
-        self.trends += outcome.trends
-        return outcome.alerts
+        self.alerts += step.alerts
+        self.trends += step.trends
+        return step.state
 
     def restart(self) -> None:
-        """As after a kill: a new book from the committed state."""
+        """Opens a new book from the state, as after a crash."""
         self.book = Book(self.settings, self.partitions, self.state)
 
     def quiet(self, from_h: float, until_h: float, every_h: float = 1.0) -> None:
-        """News about others goes by: exposure, and time."""
+        """Lets time pass with news of other targets only."""
         hour = from_h
         while hour <= until_h:
             self.feed(mark(hour, (hour,)))
             hour += every_h
+
+    def statuses(self) -> list[str]:
+        """The statuses of the alerts, in order."""
+        return [alert.status for alert in self.alerts]

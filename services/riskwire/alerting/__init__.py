@@ -1,11 +1,11 @@
-"""Alerting: follows each target's negative news through time and fires when it builds up faster than it should.
+"""Alerting: follows the negative news of each target and fires when it builds up faster than it should.
 
-A pure core: time comes in through marks and signals only, and no file here holds a socket, a file or a clock.
+The core is pure: time enters only through marks and signals, and no file here opens a socket or file or reads a clock.
 
-`clock` says which buckets may close; `exposure` how much news there was; `window` keeps a target's recent stories
-(`told` finds them again) and `baseline` its past; `detector` measures the surprise; `episode` decides to fire, escalate
-and resolve; `explain` says why; `trend` sums up minutes; `book` is all that is kept of one partition, and `task` turns
-records into it and back.
+- `clock`: which buckets may close; `exposure`: how much news there is.
+- `target_story`, `known_stories`, `story_window`: the recent stories of a target; `baseline`: its past.
+- `rate_detector`, `negative_binomial`: how surprising a window is; `episode`: fire, escalate, resolve; `explain`: why.
+- `trend`: sums of a minute; `target`: one target; `book`: the targets of one partition; `stage`: records in and out.
 """
 
 from riskwire.alerting.stage import AlertStage

@@ -1,7 +1,10 @@
-"""A target's own past: decayed counts of stories and of negative ones, and the prior they are mixed with.
+"""The past of a target: decayed counts of its stories, and the prior that they are combined with.
 
-Rates follow a Gamma-Poisson model over exposure (stories of the whole stream), the negative share a Beta-Binomial one.
-What a window holds is never in here: a story is learned when it leaves the longest window.
+Rates follow a Gamma-Poisson model over exposure (stories of the whole stream), and the negative share follows a
+Beta-Binomial model. Stories of the window are not in the baseline: it learns a story when the story leaves the longest
+window.
+
+Source: A. Gelman et al., Bayesian Data Analysis, 3rd ed., sections 2.4 (Beta-Binomial) and 2.6 (Gamma-Poisson).
 """
 
 from __future__ import annotations
@@ -14,12 +17,12 @@ from riskwire.alerting.exposure import decay
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One belief about a rate of negative stories per story of the stream: a Gamma distribution.
+    """A belief about the rate of negative stories per story of the stream: a Gamma distribution.
 
     Attributes:
-        weight: how likely this belief is before anything was seen.
-        shape: Gamma shape.
-        stories: Gamma rate parameter: the exposure, in stories of the stream, that the belief weighs.
+        weight: the probability of this belief.
+        shape: the Gamma shape.
+        stories: the Gamma rate parameter: the exposure that the belief is worth, in stories of the stream.
     """
 
     weight: float
@@ -29,16 +32,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is believed of a target nothing is known of.
+    """The belief about a target without a past.
 
-    News is unevenly spread: most names draw next to none of it, a few draw much. So the rate is a mixture of a quiet
-    and a prominent belief. On the first day a burst on an unknown name may well be a prominent name's usual day; once
-    the stream has been watched for a while without it, it can not.
+    News is unevenly spread: most names have next to none, and a few have much. So the rate is a mixture of two beliefs,
+    quiet and prominent. On the first day, a burst on an unknown name may be the usual day of a prominent name. Once the
+    stream has been read for a while without news of it, it cannot be.
 
     Attributes:
         rates: the mixture.
-        share: mean negative share of its stories.
-        share_weight: stories that the share prior weighs.
+        share: the mean negative share of its stories.
+        share_weight: the number of stories that the share is worth.
     """
 
     rates: tuple[Rate, ...]
@@ -56,7 +59,7 @@ PRIORS = {
 
 
 def prior_of(target: str) -> Prior:
-    """The prior of a target's kind."""
+    """Returns the prior of a target's kind."""
     return PRIORS.get(target.partition(":")[0], PRIORS["entity"])
 
 
@@ -65,9 +68,9 @@ class Baseline:
     """Decayed counts as of `at` (ms).
 
     Attributes:
-        stories, negative: all that was learned, backfill included: the share and the mean score come from them.
-        score: sum of the scores of `stories`.
-        events: negative stories of news that counted as exposure: the rate comes from them.
+        stories, negative: the stories and the negative ones, backfill included, for the share and the mean score.
+        score: the sum of the scores of `stories`.
+        events: negative stories of news that counted as exposure, for the rate.
     """
 
     stories: float = 0.0
@@ -79,8 +82,11 @@ class Baseline:
     def learn(
         self, at_ms: int, stories: float, negative: float, score: float, events: float, half_life_ms: float
     ) -> None:
-        """Add what has left the longest window at `at_ms`, or came as backfill (then without events), or is history
-        (then faded as if it had been learned in its time)."""
+        """Adds counts as of `at_ms`.
+
+        The counts come from a slot that has left the longest window, from backfill (which has no events), or from
+        history (decayed by the caller from the time of each story).
+        """
         weight = decay(at_ms - self.at, half_life_ms)
         self.stories = self.stories * weight + stories
         self.negative = self.negative * weight + negative
@@ -89,7 +95,7 @@ class Baseline:
         self.at = max(self.at, at_ms)
 
     def as_of(self, now_ms: int, half_life_ms: float) -> Baseline:
-        """These counts decayed to `now_ms`."""
+        """Returns these counts decayed to `now_ms`."""
         weight = decay(now_ms - self.at, half_life_ms)
         return Baseline(
             self.stories * weight, self.negative * weight, self.score * weight, self.events * weight,
@@ -97,23 +103,25 @@ class Baseline:
         )  # fmt: skip
 
     def share(self, prior: Prior) -> float:
-        """Posterior mean of the negative share (Beta-Binomial)."""
+        """The posterior mean of the negative share (Beta-Binomial)."""
         return (self.negative + prior.share * prior.share_weight) / (self.stories + prior.share_weight)
 
     def mean_score(self, prior: Prior) -> float:
-        """Posterior mean score, shrunk to 0 with the weight of the share prior."""
+        """The posterior mean score, shrunk to 0 with the weight of the share prior."""
         return self.score / (self.stories + prior.share_weight)
 
-    def rates(self, prior: Prior, exposure: float, known: float = 0.0) -> tuple[Rate, ...]:
-        """The posterior of the rate after `events` negative stories in `exposure` stories of the stream.
+    def rates(self, prior: Prior, exposure: float, notified: float = 0.0) -> tuple[Rate, ...]:
+        """Returns the posterior of the rate after `events` negative stories in `exposure` stories of the stream.
 
-        Each belief of the mixture is updated (Gamma-Poisson) and weighed by how well it had foretold what was seen.
-        `known` further events shift the rates without weighing the beliefs anew.
+        Each belief of the mixture is updated (Gamma-Poisson) and weighted by how well it predicted the events.
+
+        Args:
+            notified: further events, which shift the rates and leave the weights of the beliefs as they are.
         """
         if len(prior.rates) == 1:
-            (only,) = prior.rates
-            return (Rate(1.0, only.shape + self.events + known, only.stories + exposure),)
-        likely = [
+            (rate,) = prior.rates
+            return (Rate(1.0, rate.shape + self.events + notified, rate.stories + exposure),)
+        log_weights = [
             math.log(rate.weight)
             + math.lgamma(rate.shape + self.events)
             - math.lgamma(rate.shape)
@@ -121,9 +129,9 @@ class Baseline:
             - self.events * math.log(rate.stories + exposure)
             for rate in prior.rates
         ]
-        most = max(likely)
-        whole = sum(math.exp(one - most) for one in likely)
+        largest = max(log_weights)
+        total = sum(math.exp(log_weight - largest) for log_weight in log_weights)
         return tuple(
-            Rate(math.exp(one - most) / whole, rate.shape + self.events + known, rate.stories + exposure)
-            for one, rate in zip(likely, prior.rates, strict=True)
+            Rate(math.exp(log_weight - largest) / total, rate.shape + self.events + notified, rate.stories + exposure)
+            for log_weight, rate in zip(log_weights, prior.rates, strict=True)
         )

@@ -1,278 +1,256 @@
-"""All that is kept of one partition of `signals`, and what happens as its buckets close.
+"""The state of one partition of `signals`, and what follows when its buckets close.
 
-Signals wait in their bucket. When a bucket closes they are taken in one canonical order (target, time, article,
-version), so that what comes out does not depend on the order in which they came, nor on how batches were cut.
+Signals wait in their bucket. When a bucket closes, they are taken in one canonical order (target, time, article,
+version). So the results depend neither on the order in which signals arrived nor on how batches were cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
 import orjson
 
-from riskwire import metrics
-from riskwire.alerting.clock import Clock
-from riskwire.alerting.detector import threshold
+from riskwire.alerting.clock import BucketClock
 from riskwire.alerting.episode import Thresholds
 from riskwire.alerting.exposure import Exposure
+from riskwire.alerting.rate_detector import threshold
 from riskwire.alerting.target import SLOT_MS, Target, half_life_ms, horizon_ms
-from riskwire.alerting.trend import TREND_MS, Minute
+from riskwire.alerting.target_story import StoryPart
+from riskwire.alerting.trend import TREND_MS, TrendMinute, minute_key
 from riskwire.records import SIGNALS, Alert, Mark, Signal, TrendPoint, read_record
 from riskwire.settings import AlertingSettings
+from riskwire.stage import KeyedState
 
 DAY_MS = 86_400_000
-_IN_ORDER = attrgetter("target", "seen_at", "article", "version", "history")
+_CLOCK = "clock"
+_CANONICAL_ORDER = attrgetter("target", "seen_at", "article", "version", "history")
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What closing buckets brought, and what changed in the state (None: gone)."""
+class BookStep:
+    """What closing buckets resulted in.
+
+    Attributes:
+        state: changes of the state; None deletes a key.
+        late_signals: signals since the last step whose bucket had closed.
+        dropped_targets: targets that were dropped because there were too many.
+    """
 
     trends: list[TrendPoint] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     state: dict[str, bytes | None] = field(default_factory=dict)
+    late_signals: int = 0
+    dropped_targets: int = 0
 
 
 class Book:
-    """The state of one partition. State keys: `clock`, `exposure`, `exposure/<slot>`, `target/<target>`,
-    `stories/<slot>/<target>` and, for further parts of a slot of many stories, `stories/<slot>.<part>/<target>`,
-    `minute/<start>/<target>`, and `pending/…` for signals whose bucket is open."""
+    """Everything that alerting knows of one partition.
+
+    State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `stories/SLOT.PART/TARGET` (stories of a target, in
+    parts), `minute/START/TARGET` (minutes that have not ended), `pending/BUCKET/…` (signals of open buckets).
+    """
 
     def __init__(self, settings: AlertingSettings, article_partitions: int, state: Mapping[str, bytes]) -> None:
         self._settings = settings
         self._thresholds = Thresholds(
             threshold(settings.budget.notice, settings.windows_s), threshold(settings.budget.page, settings.windows_s)
         )
-        self._clock = Clock(article_partitions, settings.bucket_s * 1000, settings.lateness_s * 1000)
-        self._exposure = Exposure(SLOT_MS, horizon_ms(settings), half_life_ms(settings))
-        self._targets: dict[str, Target] = {}
-        self._minutes: dict[tuple[int, str], Minute] = {}
-        self._pending: dict[int, dict[str, Signal]] = {}
-        self._pending_exposure: dict[int, int] = {}
-        self._new_pending: dict[str, Signal] = {}
-        self._saved_pending: set[str] = set()
-        self._saved_minutes: set[tuple[int, str]] = set()
-        self._changed: set[str] = set()
-        self._changed_minutes: set[tuple[int, str]] = set()
-        self._running: set[str] = set()
-        """Targets with an episode."""
+        self._clock = BucketClock(article_partitions, settings.bucket_s * 1000, settings.lateness_s * 1000)
         self._swept_ms = 0
-        self._load(state)
+        """The day on which idle targets were last dropped."""
+        self._exposure = Exposure(
+            state, slot_ms=SLOT_MS, horizon_ms=horizon_ms(settings), half_life_ms=half_life_ms(settings)
+        )
+        self._parts = KeyedState("stories/", state, encode=StoryPart.encoded, decode=StoryPart.decoded)
+        self._targets = KeyedState("target/", state, encode=Target.encoded, decode=self._decoded_target)
+        self._minutes = KeyedState("minute/", state, encode=TrendMinute.encoded, decode=TrendMinute.decoded)
+        self._pending = KeyedState("pending/", state, encode=Signal.to_bytes, decode=_decoded_signal)
+        self._pending_by_bucket: dict[int, dict[str, None]] = {}
+        """Keys of the pending signals."""
+        self._late_signals = 0
+        self._restore(state)
 
     @property
     def targets(self) -> Mapping[str, Target]:
-        """The targets followed."""
-        return self._targets
+        """The targets that are followed, by id."""
+        return self._targets.entries
 
     def take(self, record: Signal | Mark) -> None:
-        """Take a record; nothing comes of it before `close`."""
+        """Takes a record. It has no effect on trends and alerts before `close`."""
+        seen_ms = _ms(record)
         if isinstance(record, Mark):
-            self._clock.advance(record.from_, _ms(record))
+            self._clock.advance(record.from_, seen_ms)
             for start_s, stories in record.buckets.items():
-                bucket = self._clock.bucket_of(start_s * 1000)
-                self._pending_exposure[bucket] = self._pending_exposure.get(bucket, 0) + stories
+                self._exposure.add(self._clock.bucket_of(start_s * 1000), stories)
             return
-        seen = _ms(record)
-        if self._clock.is_late(seen) and not record.history:
-            metrics.LATE_SIGNALS.inc()
-        bucket = self._clock.bucket_of(seen)
-        key = f"pending/{bucket}/{record.target}\n{record.article}\n{record.version}"
+        if self._clock.is_late(seen_ms) and not record.history:
+            self._late_signals += 1
+        bucket = self._clock.bucket_of(seen_ms)
+        key = f"{bucket}/{record.target}\n{record.article}\n{record.version}"
         if record.history:
             key += "\nhistory"
-        self._pending.setdefault(bucket, {})[key] = record
-        if key not in self._saved_pending:
-            self._new_pending[key] = record
+        self._pending.set(key, record)
+        self._pending_by_bucket.setdefault(bucket, {})[key] = None
 
-    def close(self) -> Outcome:
-        """Close every bucket that may close, in order, and carry out what falls due between them."""
-        outcome = Outcome()
-        until = self._clock.closable_until()
-        buckets = sorted({bucket for bucket in (*self._pending, *self._pending_exposure) if bucket < until})
-        for bucket in buckets:
-            self._resolve_due(bucket, outcome)
-            self._sweep(bucket, outcome)
-            self._close_bucket(bucket, outcome)
-        self._resolve_due(until, outcome)
-        self._clock.closed_until = until
-        self._close_minutes(until, outcome)
-        self._save(outcome)
-        return outcome
+    def close(self) -> BookStep:
+        """Closes every bucket that may close, in order, and carries out what falls due between them."""
+        step = BookStep(late_signals=self._late_signals)
+        self._late_signals = 0
+        until_ms = self._clock.closable_until_ms()
+        buckets = {*self._pending_by_bucket, *self._exposure.open_buckets}
+        for bucket in sorted(bucket for bucket in buckets if bucket < until_ms):
+            self._resolve_due(bucket, step)
+            self._drop_targets(bucket, step)
+            self._close_bucket(bucket, step)
+        self._resolve_due(until_ms, step)
+        self._clock.closed_until_ms = until_ms
+        self._close_minutes(until_ms, step)
+        step.state = self._take_changes()
+        return step
 
-    def _close_bucket(self, bucket: int, outcome: Outcome) -> None:
-        end = bucket + self._clock.bucket_ms
-        for slot in self._exposure.roll(end):
-            outcome.state[f"exposure/{slot}"] = None
-        stories = self._pending_exposure.pop(bucket, 0)
-        if stories:
-            slot = self._exposure.add(bucket, stories)
-            outcome.state[f"exposure/{slot}"] = str(self._exposure.slots[slot]).encode()
-        signals = sorted(self._no_longer_pending(bucket, outcome), key=_IN_ORDER)
-        turned: dict[str, bool] = {}
+    def _close_bucket(self, bucket: int, step: BookStep) -> None:
+        end_ms = bucket + self._clock.bucket_ms
+        self._exposure.close(bucket, end_ms)
+        turned_negative: dict[str, bool] = {}
         rolled: set[str] = set()
-        for signal in signals:
+        for signal in self._take_pending(bucket):
             target = self._target(signal.target)
             if signal.target not in rolled:
                 rolled.add(signal.target)
-                target.roll(end)
+                target.roll(end_ms)
+                self._targets.touch(signal.target)
             if signal.history:
-                target.remember(signal, end)
-                self._changed.add(signal.target)
+                target.remember(signal, end_ms)
                 continue
-            at = max(_ms(signal), bucket)
-            change = target.add(signal, at)
-            turned[signal.target] = turned.get(signal.target, False) or change.negative
-            self._minute(signal.target, at).add(signal, change)
-        for name, may_notify in turned.items():
+            at_ms = max(_ms(signal), bucket)
+            change = target.add(signal, at_ms)
+            turned_negative[signal.target] = turned_negative.get(signal.target, False) or change.turned_negative
+            self._minute(signal.target, at_ms).add(signal, change)
+        for name, may_notify in turned_negative.items():
             target = self._targets[name]
-            alert = target.judge(end, self._exposure, may_notify=may_notify)
-            self._changed.add(name)
+            alert = target.judge(end_ms, self._exposure, may_notify=may_notify)
             minute = self._minute(name, bucket)
             minute.surprise = max(minute.surprise, target.surprise)
             if alert is not None:
-                self._running.add(name)
-                outcome.alerts.append(alert)
+                self._alerting.add(name)
+                step.alerts.append(alert)
 
-    def _no_longer_pending(self, bucket: int, outcome: Outcome) -> Iterable[Signal]:
-        """The signals of a bucket that closes, taken out of what waits and of the state."""
-        signals = self._pending.pop(bucket, {})
-        for key in signals:
-            if key in self._saved_pending:
-                self._saved_pending.discard(key)
-                outcome.state[key] = None
-            else:
-                del self._new_pending[key]
-        return signals.values()
+    def _take_pending(self, bucket: int) -> list[Signal]:
+        """Removes the pending signals of a bucket and returns them in the canonical order."""
+        keys = self._pending_by_bucket.pop(bucket, {})
+        signals = sorted([self._pending[key] for key in keys], key=_CANONICAL_ORDER)
+        for key in keys:
+            self._pending.delete(key)
+        return signals
 
-    def _minute(self, target: str, at_ms: int) -> Minute:
-        """The minute of a target that is about to be changed."""
-        start = at_ms // TREND_MS * TREND_MS
-        key = (start, target)
-        self._changed_minutes.add(key)
+    def _minute(self, target: str, at_ms: int) -> TrendMinute:
+        """Returns the minute of a target, which the caller changes."""
+        start_ms = at_ms // TREND_MS * TREND_MS
+        key = minute_key(target, start_ms)
         minute = self._minutes.get(key)
         if minute is None:
-            minute = self._minutes[key] = Minute(target, start)
+            minute = TrendMinute(target, start_ms)
+            self._minutes.set(key, minute)
+        else:
+            self._minutes.touch(key)
         return minute
 
-    def _resolve_due(self, until: int, outcome: Outcome) -> None:
-        """Resolve the episodes whose calm ends by `until`, each at its own time, in order."""
+    def _resolve_due(self, until_ms: int, step: BookStep) -> None:
+        """Resolves the episodes whose calm ends by `until_ms`, each at its own time, in order."""
         due = sorted(
-            (at, name) for name in self._running if (at := self._targets[name].due_ms()) is not None and at <= until
+            (at_ms, name)
+            for name in self._alerting
+            if (at_ms := self._targets[name].due_ms()) is not None and at_ms <= until_ms
         )
-        for at, name in due:
-            recent = self._exposure.within(at, self._settings.blind_after_s * 1000)
-            outcome.alerts.append(self._targets[name].resolve(at, blind=recent == 0))
-            self._running.discard(name)
-            self._changed.add(name)
+        for at_ms, name in due:
+            recent = self._exposure.within(at_ms, self._settings.blind_after_s * 1000)
+            step.alerts.append(self._targets[name].resolve(at_ms, blind=recent == 0))
+            self._alerting.discard(name)
+            self._targets.touch(name)
 
-    def _close_minutes(self, until: int, outcome: Outcome) -> None:
-        for key in sorted(key for key in self._minutes if key[0] + TREND_MS <= until):
-            outcome.trends.append(self._minutes.pop(key).point())
-            self._changed_minutes.discard(key)
-            if key in self._saved_minutes:
-                self._saved_minutes.discard(key)
-                outcome.state[_minute_key(key)] = None
+    def _close_minutes(self, until_ms: int, step: BookStep) -> None:
+        ended = [minute for minute in self._minutes.entries.values() if minute.end_ms <= until_ms]
+        for minute in sorted(ended, key=attrgetter("start_ms", "target")):
+            step.trends.append(minute.point())
+            self._minutes.delete(minute.key)
 
     def _target(self, name: str) -> Target:
         target = self._targets.get(name)
         if target is None:
-            target = self._targets[name] = Target(name, self._settings, self._thresholds)
+            target = self._new_target(name)
+            self._targets.set(name, target)
         return target
 
-    def _sweep(self, now_ms: int, outcome: Outcome) -> None:
-        """Forget targets: each new day of stream time those of which nothing is left, at any time the quietest of too
-        many. Days are told by buckets, so every run sweeps at the same place."""
-        day = now_ms // DAY_MS * DAY_MS
-        if day > self._swept_ms:
-            self._swept_ms = day
-            for name, target in list(self._targets.items()):
-                target.roll(day)
-                if target.window.dirty:
-                    self._changed.add(name)
-                if target.is_idle(day):
-                    self._forget(name, outcome)
-        too_many = len(self._targets) - self._settings.max_targets
-        if too_many > 0:
-            quiet = sorted(self._targets.values(), key=lambda target: (target.touched_ms, target.target))
-            for target in [target for target in quiet if target.episode is None][:too_many]:
-                metrics.DROPPED_TARGETS.inc()
-                self._forget(target.target, outcome)
+    def _new_target(self, name: str) -> Target:
+        return Target(name, self._settings, self._thresholds, self._parts)
 
-    def _forget(self, name: str, outcome: Outcome) -> None:
-        target = self._targets.pop(name)
-        self._changed.discard(name)
-        for slot, part in target.window.forget_all():
-            outcome.state[_stories_key(slot, part, name)] = None
-        outcome.state[f"target/{name}"] = None
+    def _drop_targets(self, now_ms: int, step: BookStep) -> None:
+        """Drops idle targets once a day of stream time, and the quietest targets whenever there are too many.
 
-    def _save(self, outcome: Outcome) -> None:
-        state = outcome.state
-        for name in self._changed:
-            target = self._targets[name]
-            for slot, part in target.window.dirty:
-                state[_stories_key(slot, part, name)] = target.window.encoded(slot, part)
-            target.window.dirty.clear()
-            state[f"target/{name}"] = target.encoded()
-        self._changed.clear()
-        for key in self._changed_minutes:
-            state[_minute_key(key)] = self._minutes[key].encoded()
-        self._saved_minutes |= self._changed_minutes
-        self._changed_minutes.clear()
-        for waiting, signal in self._new_pending.items():
-            state[waiting] = signal.to_bytes()
-        self._saved_pending.update(self._new_pending)
-        self._new_pending.clear()
-        state["clock"] = orjson.dumps(
-            {
-                "marks": {str(partition): at for partition, at in self._clock.marks.items()},
-                "closed_until": self._clock.closed_until,
-                "exposure": {str(bucket): stories for bucket, stories in self._pending_exposure.items()},
-                "swept": self._swept_ms,
-            }
-        )
-        state["exposure"] = orjson.dumps([self._exposure.past, self._exposure.past_at])
+        The day is that of the bucket, so that every run drops targets at the same place of the log.
+        """
+        day_ms = now_ms // DAY_MS * DAY_MS
+        if day_ms > self._swept_ms:
+            self._swept_ms = day_ms
+            for name, target in list(self._targets.entries.items()):
+                if target.roll(day_ms):
+                    self._targets.touch(name)
+                if target.is_idle(day_ms):
+                    self._drop(target)
+        surplus = len(self._targets) - self._settings.max_targets
+        if surplus > 0:
+            by_silence = sorted(self._targets.entries.values(), key=attrgetter("touched_ms", "target"))
+            for target in [target for target in by_silence if target.episode is None][:surplus]:
+                step.dropped_targets += 1
+                self._drop(target)
 
-    def _load(self, state: Mapping[str, bytes]) -> None:
-        if "clock" in state:
-            clock = orjson.loads(state["clock"])
-            self._clock.marks = {int(partition): at for partition, at in clock["marks"].items()}
-            self._clock.closed_until = clock["closed_until"]
-            self._pending_exposure = {int(bucket): stories for bucket, stories in clock["exposure"].items()}
+    def _drop(self, target: Target) -> None:
+        target.window.clear()
+        self._targets.delete(target.target)
+
+    def _take_changes(self) -> dict[str, bytes | None]:
+        clock = {
+            "marks": {str(partition): at_ms for partition, at_ms in self._clock.marks.items()},
+            "closed_until": self._clock.closed_until_ms,
+            "swept": self._swept_ms,
+        }
+        return {
+            _CLOCK: orjson.dumps(clock),
+            **self._exposure.take_changes(),
+            **self._targets.take_changes(),
+            **self._parts.take_changes(),
+            **self._minutes.take_changes(),
+            **self._pending.take_changes(),
+        }
+
+    def _restore(self, state: Mapping[str, bytes]) -> None:
+        if _CLOCK in state:
+            clock = orjson.loads(state[_CLOCK])
+            self._clock.marks = {int(partition): at_ms for partition, at_ms in clock["marks"].items()}
+            self._clock.closed_until_ms = clock["closed_until"]
             self._swept_ms = clock["swept"]
-            self._exposure.past, self._exposure.past_at = orjson.loads(state["exposure"])
-        for key, raw in state.items():
-            kind, _, rest = key.partition("/")
-            if kind == "exposure" and rest:
-                self._exposure.slots[int(rest)] = int(raw)
-            elif kind == "target":
-                target = self._target(rest)
-                target.load(raw)
-                if target.episode is not None:
-                    self._running.add(rest)
-            elif kind == "stories":
-                place, _, name = rest.partition("/")
-                slot, _, part = place.partition(".")
-                self._target(name).window.load(int(slot), int(part or 0), raw)
-            elif kind == "minute":
-                minute = Minute.decoded(raw)
-                self._minutes[minute.start_ms, minute.target] = minute
-                self._saved_minutes.add((minute.start_ms, minute.target))
-            elif kind == "pending":
-                bucket = int(rest.partition("/")[0])
-                signal = read_record(SIGNALS, raw, where=f"state {key}")
-                assert isinstance(signal, Signal)
-                self._pending.setdefault(bucket, {})[key] = signal
-                self._saved_pending.add(key)
+        for part in self._parts.entries.values():
+            self._targets[part.target].window.load(part)
+        for key in self._pending:
+            bucket = int(key.partition("/")[0])
+            self._pending_by_bucket.setdefault(bucket, {})[key] = None
+        self._alerting = {name for name, target in self._targets.entries.items() if target.episode is not None}
+        """Targets with a running episode."""
+
+    def _decoded_target(self, raw: bytes) -> Target:
+        values = orjson.loads(raw)
+        target = self._new_target(values["target"])
+        target.load(values)
+        return target
+
+
+def _decoded_signal(raw: bytes) -> Signal:
+    signal = read_record(SIGNALS, raw, where="a pending signal of the state")
+    assert isinstance(signal, Signal)
+    return signal
 
 
 def _ms(record: Signal | Mark) -> int:
     return round(record.seen_at.timestamp() * 1000)
-
-
-def _stories_key(slot: int, part: int, target: str) -> str:
-    return f"stories/{slot}.{part}/{target}" if part else f"stories/{slot}/{target}"
-
-
-def _minute_key(key: tuple[int, str]) -> str:
-    return f"minute/{key[0]}/{key[1]}"

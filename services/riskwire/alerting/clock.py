@@ -1,4 +1,4 @@
-"""Time, as marks tell it: which buckets are closed.
+"""Stream time: which buckets are closed.
 
 All times are epoch milliseconds. A bucket `[start, start + length)` closes when the smallest mark over all partitions
 of `articles`, less the allowed lateness, has passed its end.
@@ -10,33 +10,33 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Clock:
-    """The marks of every input partition, and how far buckets have been closed.
+class BucketClock:
+    """The newest mark of every input partition, and the time up to which buckets are closed.
 
-    Nothing closes before every partition has spoken: one that is silent may still hold the past.
+    No bucket closes before every partition has sent a mark: a silent one may still hold older articles.
     """
 
     partitions: int
     bucket_ms: int
     lateness_ms: int
     marks: dict[int, int] = field(default_factory=dict)
-    closed_until: int = 0
+    closed_until_ms: int = 0
 
     def advance(self, partition: int, seen_ms: int) -> None:
-        """Take a mark; one that is behind what its partition said before changes nothing."""
+        """Takes a mark. A mark that is older than the newest one of its partition has no effect."""
         self.marks[partition] = max(seen_ms, self.marks.get(partition, 0))
 
-    def closable_until(self) -> int:
-        """The end of the last bucket that may close now; never before `closed_until`."""
+    def closable_until_ms(self) -> int:
+        """The end of the last bucket that may close now; never before `closed_until_ms`."""
         if len(self.marks) < self.partitions:
-            return self.closed_until
+            return self.closed_until_ms
         passed = min(self.marks.values()) - self.lateness_ms
-        return max(self.closed_until, passed // self.bucket_ms * self.bucket_ms)
+        return max(self.closed_until_ms, passed // self.bucket_ms * self.bucket_ms)
 
     def bucket_of(self, seen_ms: int) -> int:
-        """The bucket a time belongs to; a time in a closed bucket belongs to the oldest open one."""
-        return max(seen_ms // self.bucket_ms * self.bucket_ms, self.closed_until)
+        """The bucket of a time; the oldest open bucket for a time whose bucket is closed."""
+        return max(seen_ms // self.bucket_ms * self.bucket_ms, self.closed_until_ms)
 
     def is_late(self, seen_ms: int) -> bool:
-        """Whether the bucket of this time has been closed."""
-        return seen_ms < self.closed_until
+        """Whether the bucket of a time is closed."""
+        return seen_ms < self.closed_until_ms

@@ -1,7 +1,7 @@
 """An episode: it fires, may escalate, and resolves after calm. Decided from verdicts alone.
 
-While it runs, only stories since the last notification can escalate it, and what has been notified of is part of what
-is expected: so the same flow does not ring twice, and a running episode does not hide the next blow.
+During an episode only stories since the last notification can escalate it, and the stories notified of count as
+expected. So one flow of news notifies once, and a running episode does not hide the next blow.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from riskwire.alerting.detector import Verdict
+from riskwire.alerting.rate_detector import WindowVerdict
 from riskwire.records import Alert, Severity
 
 CRITICAL_SOURCES = 3
 CRITICAL_ABOVE = 2.0
-"""A page-tier surprise this far above its threshold, from enough sources, is critical."""
+"""A page is critical when its surprise is this far above the threshold and it has `CRITICAL_SOURCES`."""
 HOT = 0.5
-"""An episode stays warm while surprise is above this part of the notice threshold (hysteresis)."""
+"""An episode is hot while the surprise is above this part of the notice threshold (hysteresis)."""
 
 
-class Move(StrEnum):
-    """What to do."""
+class EpisodeMove(StrEnum):
+    """What happens to an episode."""
 
     NONE = "none"
     FIRE = "fire"
@@ -36,7 +36,7 @@ class Thresholds:
     page: float
 
     def tier(self, surprise: float) -> str | None:
-        """The tier that a surprise reaches."""
+        """Returns the tier that a surprise reaches, or None."""
         if surprise >= self.page:
             return "page"
         return "notice" if surprise >= self.notice else None
@@ -48,9 +48,9 @@ class Episode:
 
     Attributes:
         last: the newest alert record, from which the resolving one is made.
-        notified_ms: when it was last notified of; only stories after it can escalate.
-        hot_ms: when surprise was last above the hysteresis level.
-        negative: negative stories notified of so far, part of what is expected from then on.
+        notified_ms: the time of the last notification; only later stories can escalate the episode.
+        hot_ms: when the surprise was last above the hysteresis level.
+        negative: negative stories notified of so far; they count as expected from then on.
     """
 
     last: Alert
@@ -58,62 +58,70 @@ class Episode:
     hot_ms: int
     negative: int
 
-    def calm_until(self, calm_ms: int) -> int:
-        """When it resolves, unless something happens before."""
+    def calm_until_ms(self, calm_ms: int) -> int:
+        """When the episode resolves, unless it is hot again before."""
         return self.hot_ms + calm_ms
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do, the verdict that decided, and whether that was on stories since the last notification only."""
+class EpisodeDecision:
+    """What happens to an episode, and why.
 
-    move: Move
-    verdict: Verdict | None = None
+    Attributes:
+        verdict: the verdict that decided.
+        tier: the tier of the notification.
+        since_notified: whether the verdict is on the stories since the last notification.
+    """
+
+    move: EpisodeMove
+    verdict: WindowVerdict | None = None
     tier: str | None = None
-    fresh: bool = False
+    since_notified: bool = False
 
 
 def decide(
     episode: Episode | None,
-    whole: Sequence[Verdict],
-    fresh: Sequence[Verdict],
+    verdicts: Sequence[WindowVerdict],
+    verdicts_since_notified: Sequence[WindowVerdict],
     thresholds: Thresholds,
     min_stories: int,
-) -> Decision:
-    """Decide on a target that has just had a new negative story.
+) -> EpisodeDecision:
+    """Decides on a target that has just had a new negative story.
 
     Args:
-        whole: a verdict for each window, on all its stories.
-        fresh: the same on stories since the last notification, expecting what was notified of; empty outside episodes.
+        verdicts: a verdict for each window, on all its stories.
+        verdicts_since_notified: a verdict for each window on the stories since the last notification; the stories
+            notified of count as expected. Empty without an episode.
     """
     if episode is None:
-        verdict = _strongest(whole, min_stories)
+        verdict = _strongest(verdicts, min_stories)
         tier = thresholds.tier(verdict.surprise) if verdict else None
-        return Decision(Move.FIRE, verdict, tier) if tier else Decision(Move.NONE)
-    verdict = _strongest(fresh, min_stories)
+        return EpisodeDecision(EpisodeMove.FIRE, verdict, tier) if tier else EpisodeDecision(EpisodeMove.NONE)
+    verdict = _strongest(verdicts_since_notified, min_stories)
     if verdict and (tier := thresholds.tier(verdict.surprise)):
-        return Decision(Move.ESCALATE, verdict, "page" if episode.last.tier == "page" else tier, fresh=True)
+        tier = "page" if episode.last.tier == "page" else tier
+        return EpisodeDecision(EpisodeMove.ESCALATE, verdict, tier, since_notified=True)
     if episode.last.tier == "notice":
-        verdict = _strongest(whole, min_stories)
+        verdict = _strongest(verdicts, min_stories)
         if verdict and thresholds.tier(verdict.surprise) == "page":
-            return Decision(Move.ESCALATE, verdict, "page")
-    return Decision(Move.NONE)
+            return EpisodeDecision(EpisodeMove.ESCALATE, verdict, "page")
+    return EpisodeDecision(EpisodeMove.NONE)
 
 
-def _strongest(verdicts: Sequence[Verdict], min_stories: int) -> Verdict | None:
-    """The most surprising verdict that may notify; of equals the shortest window."""
-    able = [verdict for verdict in verdicts if verdict.worse and verdict.negative >= min_stories]
-    return max(able, key=lambda verdict: (verdict.surprise, -verdict.window_s), default=None)
+def _strongest(verdicts: Sequence[WindowVerdict], min_stories: int) -> WindowVerdict | None:
+    """Returns the most surprising verdict that may notify; the shortest window among equals."""
+    eligible = [verdict for verdict in verdicts if verdict.worse and verdict.negative >= min_stories]
+    return max(eligible, key=lambda verdict: (verdict.surprise, -verdict.window_s), default=None)
 
 
 def severity(tier: str, surprise: float, sources: int, thresholds: Thresholds) -> Severity:
-    """How bad: the tier, raised by more sources and far greater surprise."""
+    """Returns the severity: the tier, raised when sources are many and the surprise is far above the threshold."""
     if tier != "page":
         return "warning"
     critical = surprise >= thresholds.page + CRITICAL_ABOVE and sources >= CRITICAL_SOURCES
     return "critical" if critical else "high"
 
 
-def is_hot(whole: Sequence[Verdict], thresholds: Thresholds) -> bool:
-    """Whether a surprise keeps an episode warm."""
-    return any(verdict.surprise >= HOT * thresholds.notice for verdict in whole)
+def is_hot(verdicts: Sequence[WindowVerdict], thresholds: Thresholds) -> bool:
+    """Whether the surprise of a window keeps an episode hot."""
+    return any(verdict.surprise >= HOT * thresholds.notice for verdict in verdicts)

@@ -1,17 +1,17 @@
-"""Why an alert fired, in words a risk officer can check."""
+"""Explanations of alerts, in words that a risk officer can check."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from riskwire.alerting.detector import Verdict, most_not_firing
+from riskwire.alerting.rate_detector import WindowVerdict, max_count_below
 from riskwire.records import AlertEvidence
 
 
-def span(seconds: int) -> str:
-    """A length of time in words.
+def duration(seconds: int) -> str:
+    """Returns a length of time in words.
 
-    >>> span(21_600), span(86_400), span(900)
+    >>> duration(21_600), duration(86_400), duration(900)
     ('6 hours', '1 day', '15 minutes')
     """
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
@@ -21,26 +21,28 @@ def span(seconds: int) -> str:
     return f"{seconds} seconds"
 
 
-def stories(count: int) -> str:
-    """A number of negative stories in words."""
+def negative_stories(count: int) -> str:
+    """Returns a number of negative stories in words."""
     return "1 negative story" if count == 1 else f"{count} negative stories"
 
 
-def summary(name: str, verdict: Verdict, sources: int, evidence: Iterable[AlertEvidence], since: bool) -> str:
-    """What happened, in one or two sentences."""
-    told = f"{stories(verdict.negative)} from {sources} {'source' if sources == 1 else 'sources'}"
-    when = f"since the last notification, within {span(verdict.window_s)}" if since else f"in {span(verdict.window_s)}"
-    text = f"{name}: {told} {when}; {verdict.expected:.2g} expected."
+def summary(
+    name: str, verdict: WindowVerdict, sources: int, evidence: Iterable[AlertEvidence], *, since_notified: bool
+) -> str:
+    """Returns what happened, in one or two sentences."""
+    count = f"{negative_stories(verdict.negative)} from {sources} {'source' if sources == 1 else 'sources'}"
+    window = duration(verdict.window_s)
+    when = f"since the last notification, within {window}" if since_notified else f"in {window}"
+    text = f"{name}: {count} {when}; {verdict.expected:.2g} expected."
     first = next(iter(evidence), None)
     return f'{text} Most negative: "{first.title}" ({first.source}).' if first else text
 
 
-def would_not_fire(verdict: Verdict, limit: float, min_stories: int) -> str:
-    """What it would have taken not to fire: fewer stories, or a past with more of them."""
-    enough = most_not_firing(verdict.prediction, limit, verdict.negative - 1)
-    enough = max(enough, min_stories - 1)
+def would_not_fire(verdict: WindowVerdict, limit: float, min_stories: int) -> str:
+    """Returns what it would have taken not to fire: fewer stories, or a past with more negative stories."""
+    count = max(max_count_below(verdict.prediction, limit, verdict.negative - 1), min_stories - 1)
     usual = _usual(verdict, limit)
-    text = f"It would not have fired with at most {stories(enough)} in {span(verdict.window_s)}"
+    text = f"It would not have fired with at most {negative_stories(count)} in {duration(verdict.window_s)}"
     if usual is not None:
         text += f"; nor had {usual:.2g} been usual, where {verdict.expected:.2g} is"
     return (
@@ -48,8 +50,8 @@ def would_not_fire(verdict: Verdict, limit: float, min_stories: int) -> str:
     )
 
 
-def _usual(verdict: Verdict, limit: float) -> float | None:
-    """The smallest expectation at which this many would not have been surprising; None where none up to it is."""
+def _usual(verdict: WindowVerdict, limit: float) -> float | None:
+    """Returns the smallest expected count at which the stories would not surprise; None if even their number would."""
     low, high = 1.0, verdict.negative / verdict.expected
     if high <= low or verdict.prediction.scaled(high).surprise(verdict.negative) >= limit:
         return None
@@ -63,7 +65,7 @@ def _usual(verdict: Verdict, limit: float) -> float | None:
 
 
 def resolved(name: str, calm_s: int, blind: bool) -> str:
-    """Why an episode is over."""
+    """Returns why an episode ended."""
     if blind:
-        return f"{name}: nothing more for {span(calm_s)}, but there was hardly any news to see: blind, not calm."
-    return f"{name}: no surprise for {span(calm_s)}."
+        return f"{name}: nothing more for {duration(calm_s)}, but there was hardly any news to see: blind, not calm."
+    return f"{name}: no surprise for {duration(calm_s)}."

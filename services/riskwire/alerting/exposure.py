@@ -1,63 +1,114 @@
-"""How much news there was: the stories analysed altogether, by slot of stream time, and their decayed sum.
+"""How much news there is: the stories of the whole stream, by slot of stream time, and their decayed sum.
 
-A target's rate is measured per story of the whole stream, not per hour. So more feeds, fewer feeds, nights, weekends
-and a backlog caught up change what is expected, and are no news in themselves.
+A target's rate is measured per story of the stream, not per hour. So more feeds, fewer feeds, nights, weekends and a
+backlog change what is expected, and are no bad news about a target (decision 0019).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from riskwire.stage import KeyedState
 
 
 @dataclass(slots=True)
-class Exposure:
-    """Stories of the stream: whole slots inside the horizon, and the decayed sum of what has left it.
+class ExposureSlot:
+    """The stories of the stream in one slot."""
 
-    Attributes:
-        slots: slot start (ms) -> stories.
-        past: decayed stories of slots that have left the horizon, as of `past_at` (ms).
+    start_ms: int
+    stories: int
+
+    def encoded(self) -> bytes:
+        """Returns the slot as bytes of the state."""
+        return orjson.dumps([self.start_ms, self.stories])
+
+    @classmethod
+    def decoded(cls, raw: bytes) -> ExposureSlot:
+        """Returns the slot that `encoded` gave."""
+        return cls(*orjson.loads(raw))
+
+
+class Exposure:
+    """Stories of the stream: of open buckets, of the slots inside the horizon, and the decayed sum of older slots.
+
+    State: `exposure` for the open buckets and the decayed sum, `exposure/SLOT` for each slot.
     """
 
-    slot_ms: int
-    horizon_ms: int
-    half_life_ms: float
-    slots: dict[int, int] = field(default_factory=dict)
-    past: float = 0.0
-    past_at: int = 0
-    _asked: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
-    """What `within` has answered since anything changed: every target that a bucket changes asks the same."""
+    KEY = "exposure"
 
-    def add(self, bucket_ms: int, stories: int) -> int:
-        """Count the stories of a closed bucket; returns the slot that changed."""
-        self._asked.clear()
-        slot = bucket_ms // self.slot_ms * self.slot_ms
-        self.slots[slot] = self.slots.get(slot, 0) + stories
-        return slot
+    def __init__(self, state: Mapping[str, bytes], *, slot_ms: int, horizon_ms: int, half_life_ms: float) -> None:
+        self.open_buckets: dict[int, int] = {}
+        """Stories of the buckets that are not closed."""
+        self._slot_ms = slot_ms
+        self._horizon_ms = horizon_ms
+        self._half_life_ms = half_life_ms
+        self._slots = KeyedState(f"{self.KEY}/", state, encode=ExposureSlot.encoded, decode=ExposureSlot.decoded)
+        self._past = 0.0
+        """Decayed stories of the slots that have left the horizon, as of `_past_at_ms`."""
+        self._past_at_ms = 0
+        self._within: dict[tuple[int, int], int] = {}
+        """Results of `within` since the last change: every target of a bucket asks for the same windows."""
+        if self.KEY in state:
+            values = orjson.loads(state[self.KEY])
+            self.open_buckets = {int(bucket): stories for bucket, stories in values["open"].items()}
+            self._past, self._past_at_ms = values["past"], values["past_at"]
 
-    def roll(self, now_ms: int) -> list[int]:
-        """Move slots that have left the horizon to the past, in order; returns those that went."""
-        self._asked.clear()
-        gone = sorted(slot for slot in self.slots if slot + self.slot_ms + self.horizon_ms <= now_ms)
-        for slot in gone:
-            left_at = slot + self.slot_ms + self.horizon_ms
-            self.past = self.past * decay(left_at - self.past_at, self.half_life_ms) + self.slots.pop(slot)
-            self.past_at = left_at
-        return gone
+    def add(self, bucket_ms: int, stories: int) -> None:
+        """Adds stories to an open bucket."""
+        self.open_buckets[bucket_ms] = self.open_buckets.get(bucket_ms, 0) + stories
+
+    def close(self, bucket_ms: int, end_ms: int) -> None:
+        """Adds the stories of a bucket to its slot, after moving the slots that have left the horizon to the past."""
+        self._within.clear()
+        self._roll(end_ms)
+        stories = self.open_buckets.pop(bucket_ms, 0)
+        if not stories:
+            return
+        start_ms = bucket_ms // self._slot_ms * self._slot_ms
+        key = str(start_ms)
+        slot = self._slots.get(key)
+        if slot is None:
+            self._slots.set(key, ExposureSlot(start_ms, stories))
+        else:
+            slot.stories += stories
+            self._slots.touch(key)
 
     def within(self, now_ms: int, window_ms: int) -> int:
-        """Stories of the last `window_ms`, whole slots."""
-        since = (now_ms - window_ms) // self.slot_ms * self.slot_ms
-        stories = self._asked.get((since, now_ms))
+        """The stories of the last `window_ms`, in whole slots."""
+        since = (now_ms - window_ms) // self._slot_ms * self._slot_ms
+        stories = self._within.get((since, now_ms))
         if stories is None:
-            stories = sum(stories for slot, stories in self.slots.items() if since <= slot < now_ms)
-            self._asked[since, now_ms] = stories
+            slots = self._slots.entries.values()
+            stories = sum([slot.stories for slot in slots if since <= slot.start_ms < now_ms])
+            self._within[since, now_ms] = stories
         return stories
 
-    def before(self, now_ms: int) -> float:
-        """Decayed stories of all that lies before the horizon."""
-        return self.past * decay(now_ms - self.past_at, self.half_life_ms)
+    def before_horizon(self, now_ms: int) -> float:
+        """The decayed number of stories before the horizon."""
+        return self._past * decay(now_ms - self._past_at_ms, self._half_life_ms)
+
+    def take_changes(self) -> dict[str, bytes | None]:
+        """Returns the changes of the state since the last call."""
+        values = {
+            "open": {str(bucket): stories for bucket, stories in self.open_buckets.items()},
+            "past": self._past,
+            "past_at": self._past_at_ms,
+        }
+        return {self.KEY: orjson.dumps(values), **self._slots.take_changes()}
+
+    def _roll(self, now_ms: int) -> None:
+        last_start = now_ms - self._horizon_ms - self._slot_ms
+        expired = [slot for slot in self._slots.entries.values() if slot.start_ms <= last_start]
+        for slot in sorted(expired, key=lambda slot: slot.start_ms):
+            left_at_ms = slot.start_ms + self._slot_ms + self._horizon_ms
+            self._past = self._past * decay(left_at_ms - self._past_at_ms, self._half_life_ms) + slot.stories
+            self._past_at_ms = left_at_ms
+            self._slots.delete(str(slot.start_ms))
 
 
 def decay(elapsed_ms: float, half_life_ms: float) -> float:
-    """Weight left after `elapsed_ms`; 1 for no or negative time."""
+    """The weight that remains after `elapsed_ms`: halved once per half-life; 1 for no or negative time."""
     return 1.0 if elapsed_ms <= 0 else float(2.0 ** (-elapsed_ms / half_life_ms))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from riskwire import metrics
-from riskwire.alerting.book import Book, Outcome
+from riskwire.alerting.book import Book, BookStep
 from riskwire.bus import Message, Outgoing
 from riskwire.errors import SchemaError
 from riskwire.pipeline import ALERT, Topic
@@ -27,25 +27,29 @@ class AlertStage:
     def __init__(self, settings: AlertingSettings, article_partitions: int) -> None:
         self._settings = settings
         self._article_partitions = article_partitions
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> AlertTask:
-        """Continue from a committed state."""
-        return AlertTask(partition, Book(self._settings, self._article_partitions, state), self._turn)
+        """Returns a task that continues from the committed state."""
+        return AlertTask(partition, Book(self._settings, self._article_partitions, state), self._lock)
 
 
 class AlertTask:
-    """Takes batches of one partition of `signals` into its book; partitions take turns: it is Python's work, and
-    threads that fight for it only lose time."""
+    """Applies batches of one partition of `signals` to its book.
 
-    def __init__(self, partition: int, book: Book, turn: asyncio.Lock) -> None:
+    Args:
+        lock: held while a batch is processed. The work is pure Python, so that threads that run at the same time only
+            compete for the interpreter.
+    """
+
+    def __init__(self, partition: int, book: Book, lock: asyncio.Lock) -> None:
         self._book = book
-        self._turn = turn
+        self._lock = lock
         self._targets = metrics.TARGETS.labels(partition=str(partition))
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Take a batch; what can be decided after it is decided."""
-        async with self._turn:
+        """Takes a batch and decides everything that can be decided after it."""
+        async with self._lock:
             return await asyncio.to_thread(self._process, batch)
 
     def _process(self, batch: Sequence[Message]) -> Step:
@@ -58,17 +62,22 @@ class AlertTask:
                 step.results.append(dead_letter(ALERT.name, message, error))
         for record in records:
             self._book.take(record)
-        outcome = self._book.close()
-        for alert in outcome.alerts:
-            metrics.ALERTS.labels(status=alert.status).inc()
-            log.info("alert", status=alert.status, target=alert.target, surprise=alert.surprise, id=alert.id)
-        step.results.extend(_published(outcome))
-        step.state = outcome.state
-        self._targets.set(len(self._book.targets))
+        closed = self._book.close()
+        self._report(closed)
+        step.results.extend(_published(closed))
+        step.state = closed.state
         return step
 
+    def _report(self, closed: BookStep) -> None:
+        metrics.LATE_SIGNALS.inc(closed.late_signals)
+        metrics.DROPPED_TARGETS.inc(closed.dropped_targets)
+        self._targets.set(len(self._book.targets))
+        for alert in closed.alerts:
+            metrics.ALERTS.labels(status=alert.status).inc()
+            log.info("alert", status=alert.status, target=alert.target, surprise=alert.surprise, id=alert.id)
 
-def _published(outcome: Outcome) -> list[Outgoing]:
-    trends = [Outgoing(Topic.TRENDS, point.target, point.to_bytes()) for point in outcome.trends]
-    alerts = [Outgoing(Topic.ALERTS, alert.target, alert.to_bytes()) for alert in outcome.alerts]
+
+def _published(closed: BookStep) -> list[Outgoing]:
+    trends = [Outgoing(Topic.TRENDS, point.target, point.to_bytes()) for point in closed.trends]
+    alerts = [Outgoing(Topic.ALERTS, alert.target, alert.to_bytes()) for alert in closed.alerts]
     return trends + alerts

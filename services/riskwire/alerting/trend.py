@@ -1,4 +1,4 @@
-"""Trend points: what one minute says of one target, in order-free sums."""
+"""Trend points: sums over one minute of one target. The order of signals has no effect on them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from riskwire.alerting.story_index import MILLION
-from riskwire.alerting.window import Change
+from riskwire.alerting.story_window import WindowChange
+from riskwire.alerting.target_story import MILLION
 from riskwire.records import Signal, TrendPoint, from_ms
 
 TREND_MS = 60_000
 
 
 @dataclass(slots=True)
-class Minute:
-    """The sums of one target's minute; weights in millionths, one story weighs one."""
+class TrendMinute:
+    """The sums of one minute of a target; weights in millionths, and each story weighs one."""
 
     target: str
     start_ms: int
@@ -27,18 +27,28 @@ class Minute:
     positive: int = 0
     surprise: float = field(default=0.0)
 
-    def add(self, signal: Signal, change: Change) -> None:
-        """Count what a signal changed."""
+    @property
+    def end_ms(self) -> int:
+        """The end of the minute."""
+        return self.start_ms + TREND_MS
+
+    @property
+    def key(self) -> str:
+        """The key of the state."""
+        return minute_key(self.target, self.start_ms)
+
+    def add(self, signal: Signal, change: WindowChange) -> None:
+        """Adds what a signal changed in the window."""
         self.name = signal.name
-        self.articles += change.article
-        if change.story:
+        self.articles += change.new_article
+        if change.new_story:
             self.stories += 1
             self.negative += round(signal.sentiment.negative * MILLION)
             self.neutral += round(signal.sentiment.neutral * MILLION)
             self.positive += round(signal.sentiment.positive * MILLION)
 
     def point(self) -> TrendPoint:
-        """The record of this minute."""
+        """Returns the record of the minute."""
         mean = (self.positive - self.negative) / (self.stories * MILLION) if self.stories else 0.0
         return TrendPoint.trusted(
             target=self.target,
@@ -55,10 +65,15 @@ class Minute:
         )
 
     def encoded(self) -> bytes:
-        """As state."""
+        """Returns the minute as bytes of the state."""
         return orjson.dumps(self)
 
     @classmethod
-    def decoded(cls, raw: bytes) -> Minute:
-        """What `encoded` gave."""
+    def decoded(cls, raw: bytes) -> TrendMinute:
+        """Returns the minute that `encoded` gave."""
         return cls(**orjson.loads(raw))
+
+
+def minute_key(target: str, start_ms: int) -> str:
+    """Returns the key of a minute in the state."""
+    return f"{start_ms}/{target}"

@@ -1,4 +1,4 @@
-"""What a task writes, to the byte: the same however batches are cut, and no more than what has changed."""
+"""The bytes that an alert task writes: the same however batches are cut, and only for what has changed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HOURS = 120
 WORDS = tuple(f"{a}{b}r" for a in "bcdfghklmnprstvwz" for b in "aeiou")
 
 
-class Written:
-    """A task fed with batches as they stand on the topic, and all that it has written."""
+class TaskWithOutput:
+    """A task that takes batches as they lie on the topic, and everything that it has written."""
 
     def __init__(self) -> None:
         self.stage = AlertStage(AlertingSettings(), article_partitions=1)
@@ -31,12 +31,12 @@ class Written:
         self.restart()
 
     def restart(self) -> None:
-        """A new task from the committed state."""
+        """Opens a new task from the committed state."""
         self.task = self.stage.open(0, self.state)
 
     async def feed(self, records: Sequence[Signal | Mark]) -> dict[str, bytes | None]:
-        """One batch; returns what it changed in the state."""
-        batch = [Message(Topic.SIGNALS, 0, at, None, record.to_bytes()) for at, record in enumerate(records)]
+        """Takes one batch; returns the changes of the state."""
+        batch = [Message(Topic.SIGNALS, 0, offset, None, record.to_bytes()) for offset, record in enumerate(records)]
         step = await self.task.process(batch)
         for result in step.results:
             self.results[result.topic].append(result.value)
@@ -47,31 +47,31 @@ class Written:
                 self.state[key] = value
         return step.state
 
-    def kept(self) -> dict[str, object]:
-        """The state, but for how far each target's slots are known to have been learned: a step later says more."""
-        kept: dict[str, object] = dict(self.state)
+    def comparable_state(self) -> dict[str, object]:
+        """The state without `learned` of each target, which a target without news updates one step later."""
+        state: dict[str, object] = dict(self.state)
         for key in self.state:
             if key.startswith("target/"):
-                kept[key] = {name: value for name, value in orjson.loads(self.state[key]).items() if name != "learned"}
-        return kept
+                state[key] = {name: value for name, value in orjson.loads(self.state[key]).items() if name != "learned"}
+        return state
 
 
 def news() -> list[Signal | Mark]:
-    """Days of news in real fingerprints: reprints, later versions, a market that much is told of, and a crisis."""
+    """Days of news with real fingerprints: reprints, later versions, a busy market, and a crisis."""
     draw = random.Random(4)
     records: list[Signal | Mark] = []
-    told: list[tuple[str, int, str]] = []
+    published: list[tuple[str, int, str]] = []
     hours = sorted([draw.uniform(0, HOURS) for _ in range(900)] + [draw.uniform(90, 96) for _ in range(40)])
     for hour in hours:
         crisis = 90 <= hour <= 96 and draw.random() < 0.8
         article, version, title = content_id(str(draw.random())), 1, " ".join(draw.choices(WORDS, k=7))
-        if told and draw.random() < 0.2:
-            before, version, title = draw.choice(told[-100:])
+        if published and draw.random() < 0.2:
+            earlier_article, version, title = draw.choice(published[-100:])
             if draw.random() < 0.5:
-                article, version = before, version + 1
+                article, version = earlier_article, version + 1
             else:
                 title, version = f"{title} again", 1
-        told.append((article, version, title))
+        published.append((article, version, title))
         negative = round(draw.uniform(0.6, 1) if crisis or draw.random() < 0.15 else draw.uniform(0, 0.4), 4)
         for target in ("entity:acme" if crisis else f"entity:{draw.randrange(30)}", "market"):
             records.append(
@@ -97,52 +97,54 @@ def stream() -> list[Signal | Mark]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_however_batches_are_cut_every_byte_of_what_is_written_and_kept_is_the_same(
+async def test_results_and_state_are_the_same_to_the_byte_however_batches_are_cut(
     stream: list[Signal | Mark], seed: int
 ) -> None:
-    whole, cut = Written(), Written()
-    for at in range(0, len(stream), 500):
-        await whole.feed(stream[at : at + 500])
+    large, small = TaskWithOutput(), TaskWithOutput()
+    for start in range(0, len(stream), 500):
+        await large.feed(stream[start : start + 500])
     draw = random.Random(seed)
-    at = 0
-    while at < len(stream):
+    start = 0
+    while start < len(stream):
         size = draw.randint(1, 60)
-        await cut.feed(stream[at : at + size])
-        at += size
+        await small.feed(stream[start : start + size])
+        start += size
         if draw.random() < 0.1:
-            cut.restart()
-    assert {orjson.loads(alert)["status"] for alert in whole.results[Topic.ALERTS]} >= {"firing", "escalated"}
-    assert len(whole.results[Topic.TRENDS]) > 500
-    assert cut.results == whole.results, f"seed {seed}"
-    assert cut.kept() == whole.kept(), f"seed {seed}"
+            small.restart()
+    assert {orjson.loads(alert)["status"] for alert in large.results[Topic.ALERTS]} >= {"firing", "escalated"}
+    assert len(large.results[Topic.TRENDS]) > 500
+    assert small.results == large.results, f"seed {seed}"
+    assert small.comparable_state() == large.comparable_state(), f"seed {seed}"
 
 
-async def test_a_step_writes_a_minute_or_a_waiting_signal_only_where_it_has_changed() -> None:
-    written = Written()
+async def test_a_step_writes_a_minute_or_a_pending_signal_only_when_it_has_changed() -> None:
+    task = TaskWithOutput()
     minute, second = 1 / 60, 1 / 3600
-    first = await written.feed([signal(minute, "entity:a"), mark(minute + 30 * second)])
-    assert [key for key in first if key.startswith("minute/")], "its bucket has closed, its minute has not"
-    later = await written.feed([signal(minute + 50 * second, "entity:b"), mark(minute + 40 * second)])
-    assert [key.partition("/")[0] for key in later if "/" in key] == ["pending"]
-    assert not [key for key in await written.feed([mark(minute + 41 * second)]) if "/" in key]
-    again = await written.feed([signal(minute + 41 * second, "entity:a", 0.2), mark(minute + 51 * second)])
-    assert [orjson.loads(value or b"")["stories"] for key, value in again.items() if key.startswith("minute/")] == [2]
-    end = await written.feed([mark(minute + 80 * second)])
-    assert {key.partition("/")[0] for key, value in end.items() if value is None} == {"pending", "minute"}
-    assert [orjson.loads(point)["stories"] for point in written.results[Topic.TRENDS]] == [2, 1]
+    changes = await task.feed([signal(minute, "entity:a"), mark(minute + 30 * second)])
+    assert [key for key in changes if key.startswith("minute/")], "its bucket has closed, its minute has not"
+    changes = await task.feed([signal(minute + 50 * second, "entity:b"), mark(minute + 40 * second)])
+    assert [key.partition("/")[0] for key in changes if "/" in key] == ["pending"]
+    changes = await task.feed([mark(minute + 41 * second)])
+    assert not [key for key in changes if "/" in key]
+    changes = await task.feed([signal(minute + 41 * second, "entity:a", 0.2), mark(minute + 51 * second)])
+    minutes = [value for key, value in changes.items() if key.startswith("minute/")]
+    assert [orjson.loads(value or b"")["stories"] for value in minutes] == [2]
+    changes = await task.feed([mark(minute + 80 * second)])
+    assert {key.partition("/")[0] for key, value in changes.items() if value is None} == {"pending", "minute"}
+    assert [orjson.loads(point)["stories"] for point in task.results[Topic.TRENDS]] == [2, 1]
 
 
-async def test_an_episode_that_was_restored_resolves_in_its_time() -> None:
-    written = Written()
+async def test_a_restored_episode_resolves_at_its_own_time() -> None:
+    task = TaskWithOutput()
     for hour in range(720):
-        await written.feed([mark(hour, (hour,))])
+        await task.feed([mark(hour, (hour,))])
     for index in range(6):
-        hour = 721 + index / 2
-        await written.feed([signal(hour, source=f"s{index}"), mark(hour, (hour,))])
-    await written.feed([mark(725, (725,))])
-    written.restart()
-    await written.feed([mark(1_200, (1_200,))])
-    first, *_, last = map(orjson.loads, written.results[Topic.ALERTS])
+        at_h = 721 + index / 2
+        await task.feed([signal(at_h, source=f"s{index}"), mark(at_h, (at_h,))])
+    await task.feed([mark(725, (725,))])
+    task.restart()
+    await task.feed([mark(1_200, (1_200,))])
+    first, *_, last = map(orjson.loads, task.results[Topic.ALERTS])
     assert (first["status"], last["status"]) == ("firing", "resolved")
     assert last["id"] == first["id"]
     assert last["at"] < (START + timedelta(hours=810)).isoformat()

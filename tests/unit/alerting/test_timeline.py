@@ -1,4 +1,4 @@
-"""Scripts of time: at this hour that comes in, at that hour this must come out."""
+"""Scripts of time: given signals and marks at certain hours, which alerts and trends result, and when."""
 
 from __future__ import annotations
 
@@ -6,31 +6,22 @@ import random
 from datetime import timedelta
 
 import pytest
-from timeline import START, Timeline, mark, signal
+from timeline import START, Timeline, burst, mark, signal
 
 from riskwire.alerting.book import Book
 from riskwire.records import Mark, Signal, content_id
 from riskwire.settings import AlertingSettings
 
 
-def burst(from_h: float, count: int, target: str = "entity:acme", step_h: float = 0.5) -> list[Signal | Mark]:
-    """`count` negative stories from different sources, and the marks that close them."""
-    records: list[Signal | Mark] = []
-    for index in range(count):
-        hour = from_h + index * step_h
-        records += [signal(hour, target, source=f"source-{index}"), mark(hour, (hour,))]
-    return records
-
-
 @pytest.fixture
 def warm() -> Timeline:
-    """Thirty days of other news, an hour apart."""
+    """A timeline after thirty days of other news, one story an hour."""
     timeline = Timeline()
     timeline.quiet(0, 720)
     return timeline
 
 
-def test_a_burst_on_a_quiet_name_fires_once_and_tells_why(warm: Timeline) -> None:
+def test_a_burst_on_a_quiet_name_fires_once_and_the_alert_explains_it(warm: Timeline) -> None:
     warm.feed(*burst(721, 6))
     warm.quiet(725, 726)
     fired = [alert for alert in warm.alerts if alert.status == "firing"]
@@ -47,7 +38,7 @@ def test_a_burst_on_a_quiet_name_fires_once_and_tells_why(warm: Timeline) -> Non
     assert alert.bundle == "tiny@1"
 
 
-def test_the_same_story_reprinted_by_forty_sites_is_one_story(warm: Timeline) -> None:
+def test_a_story_that_forty_sites_reprint_counts_once(warm: Timeline) -> None:
     for index in range(40):
         hour = 721 + index / 60
         warm.feed(signal(hour, story="a" * 32, source=f"site-{index}"), mark(hour, (hour,)))
@@ -57,7 +48,7 @@ def test_the_same_story_reprinted_by_forty_sites_is_one_story(warm: Timeline) ->
     assert sum(point.articles for point in warm.trends) == 40
 
 
-def test_a_reprint_two_days_later_is_not_news_again(warm: Timeline) -> None:
+def test_a_reprint_two_days_later_is_not_counted(warm: Timeline) -> None:
     story = "b" * 32
     warm.feed(signal(721, story=story), mark(721, (721,)))
     warm.quiet(722, 768)
@@ -66,12 +57,12 @@ def test_a_reprint_two_days_later_is_not_news_again(warm: Timeline) -> None:
     assert sum(point.stories for point in warm.trends) == 1
 
 
-def test_a_later_version_counts_again_only_where_it_turned_negative(warm: Timeline) -> None:
+def test_a_later_version_counts_only_if_it_turns_the_story_negative(warm: Timeline) -> None:
     warm.feed(signal(721, negative=0.1, article="x", story="c" * 32), mark(721, (721,)))
     warm.feed(signal(721.5, negative=0.9, article="x", version=2, story="d" * 32), mark(721.5))
     warm.feed(signal(722, negative=0.95, article="x", version=3, story="e" * 32), mark(722))
     warm.feed(mark(723))
-    assert warm.book.targets["entity:acme"].window.negatives(0) == 1
+    assert warm.book.targets["entity:acme"].window.negative_count(0) == 1
     assert len(warm.book.targets["entity:acme"].window) == 1
 
 
@@ -83,7 +74,7 @@ def test_neutral_news_never_fires(warm: Timeline) -> None:
     assert warm.alerts == []
 
 
-def test_backfill_is_learned_from_and_never_fires(warm: Timeline) -> None:
+def test_backfill_is_learned_and_never_fires(warm: Timeline) -> None:
     for index in range(30):
         hour = 721 + index / 100
         warm.feed(signal(hour, backfill=True, source=f"s{index}"), mark(hour))
@@ -92,9 +83,7 @@ def test_backfill_is_learned_from_and_never_fires(warm: Timeline) -> None:
     assert warm.book.targets["entity:acme"].baseline.negative > 20
 
 
-def test_an_episode_resolves_after_three_calm_days_at_its_own_time_even_when_time_is_jumped_over(
-    warm: Timeline,
-) -> None:
+def test_an_episode_resolves_after_three_calm_days_even_when_a_mark_jumps_over_them(warm: Timeline) -> None:
     warm.feed(*burst(721, 6))
     warm.feed(mark(725, (725,)))
     opened = warm.alerts[-1]
@@ -106,7 +95,7 @@ def test_an_episode_resolves_after_three_calm_days_at_its_own_time_even_when_tim
     assert timedelta(0) <= resolved.at - hot - timedelta(days=3) < timedelta(hours=3)
 
 
-def test_silence_everywhere_is_blind_not_calm(warm: Timeline) -> None:
+def test_an_episode_that_ends_without_any_news_is_marked_blind(warm: Timeline) -> None:
     warm.feed(*burst(721, 6))
     warm.feed(mark(1_200))
     assert warm.alerts[-1].status == "resolved"
@@ -114,28 +103,28 @@ def test_silence_everywhere_is_blind_not_calm(warm: Timeline) -> None:
     assert "blind" in warm.alerts[-1].summary
 
 
-def test_calm_with_other_news_is_not_blind(warm: Timeline) -> None:
+def test_an_episode_that_ends_with_other_news_is_not_blind(warm: Timeline) -> None:
     warm.feed(*burst(721, 6))
     warm.quiet(725, 900)
     assert warm.alerts[-1].status == "resolved"
     assert not warm.alerts[-1].blind
 
 
-def test_a_further_blow_escalates_and_the_same_flow_does_not_ring_twice(warm: Timeline) -> None:
+def test_a_second_burst_escalates_and_one_more_story_does_not(warm: Timeline) -> None:
     warm.feed(*burst(721, 5))
     warm.quiet(725, 744)
-    first = len(warm.alerts)
+    alerts = len(warm.alerts)
     assert warm.alerts[0].status == "firing"
     warm.feed(*burst(745, 1))
     warm.quiet(746, 760)
-    assert len(warm.alerts) == first, "one more story is no blow"
+    assert len(warm.alerts) == alerts, "one more story is no burst"
     warm.feed(*burst(769, 12, step_h=0.2))
     warm.quiet(775, 780)
     assert warm.alerts[-1].status == "escalated"
     assert warm.alerts[-1].id == warm.alerts[0].id
 
 
-def test_after_resolving_it_re_arms(warm: Timeline) -> None:
+def test_a_target_can_fire_again_after_its_episode_resolved(warm: Timeline) -> None:
     warm.feed(*burst(721, 6))
     warm.quiet(725, 900)
     warm.feed(*burst(901, 8))
@@ -145,7 +134,7 @@ def test_after_resolving_it_re_arms(warm: Timeline) -> None:
     assert fired[0].id != fired[1].id
 
 
-def test_a_name_that_is_always_in_bad_news_does_not_fire_on_its_usual_day() -> None:
+def test_a_name_that_is_always_in_bad_news_does_not_fire_on_a_usual_day() -> None:
     timeline = Timeline()
     for day in range(40):
         for hour in range(24):
@@ -158,7 +147,7 @@ def test_a_name_that_is_always_in_bad_news_does_not_fire_on_its_usual_day() -> N
     assert late == []
 
 
-def test_twice_the_news_of_everything_is_not_bad_news() -> None:
+def test_four_times_as_much_news_of_everything_does_not_fire() -> None:
     timeline = Timeline()
     seed = 11
     draw = random.Random(seed)
@@ -180,51 +169,44 @@ def _crisis() -> list[Signal | Mark]:
     return records
 
 
-def _run(records: list[Signal | Mark], cuts: random.Random, *, restarts: bool) -> Timeline:
-    timeline = Timeline()
-    at = 0
-    while at < len(records):
+def _run(records: list[Signal | Mark], cuts: random.Random, *, restarts: bool = False, partitions: int = 1) -> Timeline:
+    timeline = Timeline(partitions=partitions)
+    start = 0
+    while start < len(records):
         size = cuts.randint(1, 40)
-        timeline.feed(*records[at : at + size])
+        timeline.feed(*records[start : start + size])
         if restarts and cuts.random() < 0.3:
             timeline.restart()
-        at += size
+        start += size
     return timeline
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_batches_restarts_and_order_inside_a_bucket_change_nothing(seed: int) -> None:
-    records = _crisis()
-    calm = _run(records, random.Random(1), restarts=False)
-    stirred = _run(records, random.Random(seed), restarts=True)
-    assert calm.alerts, "the crisis must be seen at all"
-    assert stirred.alerts == calm.alerts, f"seed {seed}"
-    assert stirred.trends == calm.trends, f"seed {seed}"
+def test_batches_and_restarts_have_no_effect_on_results(seed: int) -> None:
+    undisturbed = _run(_crisis(), random.Random(1))
+    disturbed = _run(_crisis(), random.Random(seed), restarts=True)
+    assert undisturbed.alerts, "the crisis must fire"
+    assert disturbed.alerts == undisturbed.alerts, f"seed {seed}"
+    assert disturbed.trends == undisturbed.trends, f"seed {seed}"
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_how_articles_are_spread_over_partitions_changes_nothing(seed: int) -> None:
-    records = _crisis()
-    one = _run(records, random.Random(1), restarts=False)
+def test_the_partitions_of_articles_have_no_effect_on_alerts(seed: int) -> None:
+    one_partition = _run(_crisis(), random.Random(1))
     draw = random.Random(seed)
     spread: list[Signal | Mark] = []
-    for record in records:
+    for record in _crisis():
         if isinstance(record, Mark):
-            partition = draw.randrange(3)
-            spread.append(record.model_copy(update={"from_": partition}))
-            spread += [Mark(from_=other, seen_at=record.seen_at) for other in range(3) if other != partition]
+            counting = draw.randrange(3)
+            spread.append(record.model_copy(update={"from_": counting}))
+            spread += [Mark(from_=partition, seen_at=record.seen_at) for partition in range(3) if partition != counting]
         else:
             spread.append(record)
-    three = Timeline(partitions=3)
-    at = 0
-    while at < len(spread):
-        size = draw.randint(1, 60)
-        three.feed(*spread[at : at + size])
-        at += size
-    assert three.alerts == one.alerts, f"seed {seed}"
+    three_partitions = _run(spread, draw, partitions=3)
+    assert three_partitions.alerts == one_partition.alerts, f"seed {seed}"
 
 
-def test_nothing_closes_before_every_partition_has_spoken() -> None:
+def test_no_bucket_closes_before_every_partition_has_sent_a_mark() -> None:
     timeline = Timeline(partitions=2)
     timeline.feed(signal(1), mark(1, (1,)), mark(5))
     assert timeline.trends == []
@@ -232,15 +214,19 @@ def test_nothing_closes_before_every_partition_has_spoken() -> None:
     assert len(timeline.trends) == 1
 
 
-def test_a_late_signal_goes_to_the_oldest_open_bucket_and_is_not_lost() -> None:
+def test_a_late_signal_goes_to_the_oldest_open_bucket_and_is_counted() -> None:
     timeline = Timeline()
     timeline.feed(mark(2, (1,)))
-    timeline.feed(signal(1), mark(3))
-    assert [point.stories for point in timeline.trends] == [1]
-    assert timeline.trends[0].start >= START + timedelta(hours=1.9)
+    timeline.book.take(signal(1))
+    timeline.book.take(mark(3))
+    step = timeline.book.close()
+    assert [point.stories for point in step.trends] == [1]
+    assert step.trends[0].start >= START + timedelta(hours=1.9)
+    assert step.late_signals == 1
+    assert timeline.book.close().late_signals == 0
 
 
-def test_a_window_that_holds_too_many_lets_the_oldest_go_and_learns_them() -> None:
+def test_a_window_of_too_many_stories_learns_the_oldest_early() -> None:
     timeline = Timeline(settings=AlertingSettings(max_stories=50))
     for index in range(400):
         hour = index / 40
@@ -251,7 +237,7 @@ def test_a_window_that_holds_too_many_lets_the_oldest_go_and_learns_them() -> No
     assert target.baseline.stories + target.window.count(0) == pytest.approx(400, rel=0.01)
 
 
-def test_state_stays_bounded() -> None:
+def test_the_state_stays_bounded() -> None:
     settings = AlertingSettings(max_targets=20)
     timeline = Timeline(settings=settings)
     for hour in range(500):
@@ -262,7 +248,19 @@ def test_state_stays_bounded() -> None:
     assert len(Book(settings, 1, timeline.state).targets) == len(timeline.book.targets)
 
 
-def test_an_alert_always_shows_every_story_that_it_counts(warm: Timeline) -> None:
+def test_targets_that_are_dropped_because_there_are_too_many_are_counted() -> None:
+    timeline = Timeline(settings=AlertingSettings(max_targets=20))
+    for index in range(25):
+        timeline.book.take(signal(index / 100, f"entity:name-{index}"))
+    timeline.book.take(mark(1))
+    steps = [timeline.book.close()]
+    timeline.book.take(mark(2, (1.5,)))
+    steps.append(timeline.book.close())
+    assert sum(step.dropped_targets for step in steps) == 5
+    assert len(timeline.book.targets) == 20
+
+
+def test_an_alert_shows_every_story_that_it_counts(warm: Timeline) -> None:
     warm.feed(*burst(721, 12, step_h=0.3))
     warm.quiet(726, 727)
     statuses = [alert.status for alert in warm.alerts]
@@ -273,35 +271,36 @@ def test_an_alert_always_shows_every_story_that_it_counts(warm: Timeline) -> Non
         assert alert.sources == alert.stories
 
 
-def _day_of(warm: Timeline, stories: int, sources: int) -> Timeline:
-    """So many negative stories within half a day, told by so many sources, on a name that is in the news at times."""
+def _feed_one_day(timeline: Timeline, stories: int, sources: int) -> None:
+    """Feeds negative stories of one day, by so many sources, on a name that was in the news every sixth day."""
     for day in range(0, 30, 6):
         hour = 721 + day * 24
-        warm.feed(signal(hour, negative=0.9), mark(hour, (hour,)))
-        warm.quiet(hour + 1, hour + 24 * 6 - 1)
+        timeline.feed(signal(hour, negative=0.9), mark(hour, (hour,)))
+        timeline.quiet(hour + 1, hour + 24 * 6 - 1)
     for index in range(stories):
-        hour = 1_445 + index / 2
-        warm.feed(signal(hour, source=f"source-{index % sources}"), mark(hour, (hour,)))
-    warm.quiet(1_452, 1_453)
-    return warm
+        at_h = 1_445 + index / 2
+        timeline.feed(signal(at_h, source=f"source-{index % sources}"), mark(at_h, (at_h,)))
+    timeline.quiet(1_452, 1_453)
 
 
-def test_stories_that_many_sources_tell_weigh_more_than_those_of_one() -> None:
+def test_stories_of_many_sources_fire_earlier_than_stories_of_one() -> None:
     def stories_to_fire(sources: int) -> int:
         timeline = Timeline()
         timeline.quiet(0, 720)
-        return _day_of(timeline, stories=12, sources=sources).alerts[0].stories
+        _feed_one_day(timeline, stories=12, sources=sources)
+        return timeline.alerts[0].stories
 
     assert stories_to_fire(5) < stories_to_fire(1)
 
 
-def test_eight_bad_stories_of_three_sources_in_a_day_fire(warm: Timeline) -> None:
-    fired = [alert for alert in _day_of(warm, stories=8, sources=3).alerts if alert.status == "firing"]
+def test_eight_negative_stories_of_three_sources_in_a_day_fire(warm: Timeline) -> None:
+    _feed_one_day(warm, stories=8, sources=3)
+    fired = [alert for alert in warm.alerts if alert.status == "firing"]
     assert len(fired) == 1
     assert fired[0].stories <= 6
 
 
-def test_reprints_by_other_sites_do_not_make_a_story_weigh_more() -> None:
+def test_reprints_by_other_sites_have_no_effect_on_the_surprise() -> None:
     def surprises(sites: int) -> list[float]:
         timeline = Timeline()
         timeline.quiet(0, 720)
@@ -310,8 +309,8 @@ def test_reprints_by_other_sites_do_not_make_a_story_weigh_more() -> None:
             story = content_id("story", str(index)) * 2
             timeline.feed(signal(hour, story=story, source="wire"), mark(hour, (hour,)))
             for site in range(sites):
-                again = hour + (site + 1) / 100
-                timeline.feed(signal(again, story=story, source=f"site-{site}"), mark(again))
+                reprint_h = hour + (site + 1) / 100
+                timeline.feed(signal(reprint_h, story=story, source=f"site-{site}"), mark(reprint_h))
         timeline.quiet(726, 727)
         return [alert.surprise for alert in timeline.alerts]
 

@@ -1,0 +1,49 @@
+"""The stories that a target remembers, found by article and by fingerprint."""
+
+from __future__ import annotations
+
+from riskwire.alerting.target_story import TargetStory
+from riskwire.story import StoryIndex
+
+MAX_ARTICLES = 200
+"""Article ids kept of one story. Further reprints are counted, and their ids are not remembered."""
+
+
+class KnownStories:
+    """Finds the story to which an article belongs."""
+
+    def __init__(self) -> None:
+        self._by_article: dict[str, TargetStory] = {}
+        self._index: StoryIndex[TargetStory] = StoryIndex()
+
+    def find(self, article: str, fingerprint: str) -> TargetStory | None:
+        """Returns the story of an earlier version of the article, else the earliest similar story, else None.
+
+        Among similar stories that were first seen at one time the fingerprint decides, so that the order of arrival
+        has no effect.
+        """
+        story = self._by_article.get(article)
+        if story is not None:
+            return story
+        similar = self._index.similar(fingerprint)
+        return min(similar, key=lambda story: (story.first_ms, story.fingerprint), default=None)
+
+    def add(self, story: TargetStory) -> None:
+        """Adds a story with its articles."""
+        for article in story.articles:
+            self._by_article[article] = story
+        self._index.add(story)
+
+    def add_article(self, story: TargetStory, article: str) -> bool:
+        """Adds an article to a known story; returns False when the story already has `MAX_ARTICLES`."""
+        if len(story.articles) >= MAX_ARTICLES:
+            return False
+        story.articles.add(article)
+        self._by_article[article] = story
+        return True
+
+    def remove(self, story: TargetStory) -> None:
+        """Removes a story with its articles."""
+        for article in story.articles:
+            self._by_article.pop(article, None)
+        self._index.remove(story)

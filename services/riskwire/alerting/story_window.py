@@ -1,0 +1,340 @@
+"""The recent stories of one target. Each story counts once, however many articles report it.
+
+A story lies in the slot of the time from which it counts: when it turned negative, else when it was first seen. It
+counts for the horizon (the longest window). Then the baseline learns it, and the window only remembers it, so that a
+reprint or a later version some days later is no news.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from riskwire.alerting.known_stories import KnownStories
+from riskwire.alerting.target_story import (
+    MAX_SOURCES,
+    MILLION,
+    StoryPart,
+    TargetStory,
+    evidence_of,
+    weights_of,
+)
+from riskwire.records import Signal
+from riskwire.stage import KeyedState
+
+STORIES_PER_PART = 64
+"""Stories of one part of a slot. With as many articles and sources as a story may have, a part takes some 800 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowChange:
+    """What a signal changed in a window.
+
+    Attributes:
+        new_article: whether the article was not known.
+        new_story: whether the article began a story.
+        turned_negative: whether a story is negative that was not, or began negative.
+    """
+
+    new_article: bool
+    new_story: bool
+    turned_negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredSlot:
+    """Sums of a slot that has left the horizon, for the baseline to learn.
+
+    Attributes:
+        at_ms: when it left.
+        score: the sum of the scores of its stories.
+    """
+
+    at_ms: int
+    stories: int
+    negative: int
+    score: float
+
+
+class StoryWindow:
+    """The stories of one target, by slot.
+
+    Args:
+        target: the target.
+        stored_parts: the parts of all targets, as the state of the stage holds them.
+        slot_ms: the length of a slot.
+        horizon_ms: how long a story is judged.
+        memory_ms: how long a story is remembered, at least `horizon_ms`.
+        evidence_per_slot: how many stories of a slot keep their evidence.
+        max_stories: the number of stories beyond which the oldest slots are dropped early.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        stored_parts: KeyedState[StoryPart],
+        *,
+        slot_ms: int,
+        horizon_ms: int,
+        memory_ms: int,
+        evidence_per_slot: int,
+        max_stories: int,
+    ) -> None:
+        self.learned_until_ms = 0
+        """The baseline has learned every slot that begins before this time."""
+        self._target = target
+        self._stored_parts = stored_parts
+        self._slot_ms = slot_ms
+        self._horizon_ms = horizon_ms
+        self._memory_ms = max(memory_ms, horizon_ms)
+        self._evidence_per_slot = evidence_per_slot
+        self._max_stories = max_stories
+        self._slots: dict[int, dict[int, StoryPart]] = {}
+        """Parts by number, by slot."""
+        self._negative_by_slot: dict[int, list[TargetStory]] = {}
+        self._known = KnownStories()
+        self._story_count = 0
+        self._times: list[int] = []
+        """Times of the stories that count, sorted."""
+        self._negative_times: list[int] = []
+        self._due_ms = 0
+        """Before this time no slot leaves the horizon or the memory."""
+
+    def __len__(self) -> int:
+        return self._story_count
+
+    def load(self, part: StoryPart) -> None:
+        """Adds a part from the committed state. Parts may come in any order."""
+        self._slots.setdefault(part.slot_ms, {})[part.number] = part
+        self._due_ms = 0
+        for story in part.stories:
+            self._register(story)
+
+    def clear(self) -> None:
+        """Deletes all parts from the state; the window cannot be used any more."""
+        for parts in self._slots.values():
+            for part in parts.values():
+                self._stored_parts.delete(part.key)
+
+    def add(self, signal: Signal, at_ms: int, negative_from: float) -> WindowChange:
+        """Adds a signal.
+
+        Args:
+            at_ms: the time of the signal, or the start of the bucket that took a late one.
+            negative_from: the negative weight from which a story is negative.
+        """
+        negative = signal.sentiment.negative >= negative_from
+        story = self._known.find(signal.article, signal.story)
+        if story is None:
+            story = TargetStory(signal.story, at_ms, at_ms if negative else None, weights_of(signal))
+            story.articles.add(signal.article)
+            story.sources.add(signal.source)
+            story.evidence = evidence_of(signal) if negative else None
+            self._put(story)
+            return WindowChange(new_article=True, new_story=True, turned_negative=negative)
+        new_article = signal.article not in story.articles
+        if new_article:
+            self._known.add_article(story, signal.article)
+        if len(story.sources) < MAX_SOURCES:
+            story.sources.add(signal.source)
+        self._stored_parts.touch(story.part.key)
+        turned_negative = negative and story.negative_ms is None
+        if turned_negative:
+            self._turn_negative(story, signal, at_ms)
+        return WindowChange(new_article=new_article, new_story=False, turned_negative=turned_negative)
+
+    def remember(self, signal: Signal, seen_ms: int, now_ms: int, negative_from: float) -> bool:
+        """Remembers a story of the target's history, so that a reprint is no news.
+
+        Returns:
+            whether the story was not known.
+        """
+        story = self._known.find(signal.article, signal.story)
+        if story is not None:
+            if signal.article not in story.articles and self._known.add_article(story, signal.article):
+                self._stored_parts.touch(story.part.key)
+            return False
+        if self._slot_of(seen_ms) + self._slot_ms + self._memory_ms > now_ms:
+            negative = signal.sentiment.negative >= negative_from
+            story = TargetStory(
+                signal.story, seen_ms, seen_ms if negative else None, weights_of(signal), from_history=True
+            )
+            story.articles.add(signal.article)
+            self._put(story)
+        return True
+
+    def roll(self, now_ms: int) -> Iterator[ExpiredSlot]:
+        """Yields the slots that have left the horizon, in order, and drops those that have left the memory.
+
+        A window with more than `max_stories` also expires and drops its oldest slots.
+        """
+        if now_ms >= self._due_ms:
+            yield from self._roll_slots(now_ms)
+        self.learned_until_ms = max(self.learned_until_ms, self._slot_of(now_ms - self._horizon_ms))
+        self._stop_counting(now_ms - self._horizon_ms)
+        while len(self) > self._max_stories and len(self._slots) > 1:
+            slot = min(self._slots)
+            if slot >= self.learned_until_ms:
+                yield self._expired(slot, now_ms)
+                self.learned_until_ms = slot + self._slot_ms
+                self._stop_counting(self.learned_until_ms - 1)
+            self._drop(slot)
+
+    def _roll_slots(self, now_ms: int) -> Iterator[ExpiredSlot]:
+        next_expiry_ms = sys.maxsize
+        for slot in sorted(self._slots):
+            leaves_ms = slot + self._slot_ms + self._horizon_ms
+            if leaves_ms > now_ms:
+                next_expiry_ms = leaves_ms
+                break
+            if slot >= self.learned_until_ms:
+                yield self._expired(slot, leaves_ms)
+                self._reduce_to_memory(slot)
+            if slot + self._slot_ms + self._memory_ms <= now_ms:
+                self._drop(slot)
+        oldest = min(self._slots, default=None)
+        self._due_ms = 0 if oldest is None else min(next_expiry_ms, oldest + self._slot_ms + self._memory_ms)
+
+    def count(self, since_ms: int) -> int:
+        """The number of stories that count from after `since_ms`."""
+        return len(self._times) - bisect_right(self._times, since_ms)
+
+    def negative_count(self, since_ms: int) -> int:
+        """The number of negative stories that count from after `since_ms`."""
+        return len(self._negative_times) - bisect_right(self._negative_times, since_ms)
+
+    def stories(self, since_ms: int) -> Iterator[TargetStory]:
+        """Yields the stories that count from after `since_ms`, by slot."""
+        first = self._slot_of(since_ms)
+        for slot in sorted(slot for slot in self._slots if slot >= first):
+            yield from (story for story in self._in(slot) if story.at_ms > since_ms and not story.from_history)
+
+    def negative_stories(self, since_ms: int) -> Iterator[TargetStory]:
+        """Yields the negative ones among `stories`. They are few, and every judgement of a target reads them."""
+        first = self._slot_of(since_ms)
+        for slot in sorted(slot for slot in self._negative_by_slot if slot >= first):
+            yield from (story for story in self._negative_by_slot[slot] if story.at_ms > since_ms)
+
+    def count_sources(self, since_ms: int, limit: int) -> int:
+        """The number of sources that first reported the `negative_stories` with evidence; counts up to `limit`."""
+        first = self._slot_of(since_ms)
+        sources: set[str] = set()
+        for slot, stories in reversed(self._negative_by_slot.items()):
+            if slot < first:
+                continue
+            sources.update(
+                [
+                    story.evidence.source
+                    for story in stories
+                    if story.evidence is not None and (slot > since_ms or story.at_ms > since_ms)
+                ]
+            )
+            if len(sources) >= limit:
+                return limit
+        return len(sources)
+
+    def _slot_of(self, at_ms: int) -> int:
+        return at_ms // self._slot_ms * self._slot_ms
+
+    def _in(self, slot: int) -> Iterator[TargetStory]:
+        return (story for part in self._slots[slot].values() for story in part.stories)
+
+    def _put(self, story: TargetStory) -> None:
+        """Puts a story into the last part of its slot, or into a new part when that one is full."""
+        slot = self._slot_of(story.at_ms)
+        parts = self._slots.get(slot)
+        if parts is None:
+            parts = self._slots[slot] = {}
+            self._due_ms = min(self._due_ms, slot + self._slot_ms + self._horizon_ms)
+        number = max(parts, default=0)
+        if number in parts and len(parts[number].stories) >= STORIES_PER_PART:
+            number += 1
+        part = parts.get(number)
+        if part is None:
+            part = parts[number] = StoryPart(self._target, slot, number, [])
+            self._stored_parts.set(part.key, part)
+        story.part = part
+        part.stories.append(story)
+        self._stored_parts.touch(part.key)
+        self._register(story)
+
+    def _register(self, story: TargetStory) -> None:
+        """Makes a story count and be found."""
+        self._story_count += 1
+        self._known.add(story)
+        if story.from_history:
+            return
+        insort(self._times, story.at_ms)
+        if story.negative_ms is not None:
+            insort(self._negative_times, story.negative_ms)
+            negative = self._negative_by_slot.setdefault(self._slot_of(story.at_ms), [])
+            negative.append(story)
+            self._bound_evidence(negative)
+
+    def _turn_negative(self, story: TargetStory, signal: Signal, at_ms: int) -> None:
+        """Makes a story count as negative from now, by the article that made it so."""
+        self._take_out(story)
+        story.from_history = False
+        story.negative_ms = at_ms
+        story.weights = weights_of(signal)
+        story.evidence = evidence_of(signal)
+        self._put(story)
+
+    def _take_out(self, story: TargetStory) -> None:
+        """Takes a story that did not count as negative out of its slot."""
+        part, parts = story.part, self._slots[story.part.slot_ms]
+        part.stories = [sibling for sibling in part.stories if sibling is not story]
+        self._story_count -= 1
+        if part.stories:
+            self._stored_parts.touch(part.key)
+        else:
+            self._stored_parts.delete(part.key)
+            del parts[part.number]
+        if not parts:
+            del self._slots[part.slot_ms]
+        if not story.from_history:
+            _remove_sorted(self._times, story.at_ms)
+        self._known.remove(story)
+
+    def _expired(self, slot: int, at_ms: int) -> ExpiredSlot:
+        stories = [story for story in self._in(slot) if not story.from_history]
+        negative = sum(story.negative_ms is not None for story in stories)
+        return ExpiredSlot(at_ms, len(stories), negative, sum(story.balance for story in stories) / MILLION)
+
+    def _stop_counting(self, until_ms: int) -> None:
+        """Makes the stories up to a time count no longer."""
+        del self._times[: bisect_right(self._times, until_ms)]
+        del self._negative_times[: bisect_right(self._negative_times, until_ms)]
+
+    def _reduce_to_memory(self, slot: int) -> None:
+        """Drops what only judging needs of the stories of a slot."""
+        for part in self._slots[slot].values():
+            for story in part.stories:
+                story.evidence = None
+                story.sources.clear()
+            self._stored_parts.touch(part.key)
+
+    def _drop(self, slot: int) -> None:
+        for part in self._slots.pop(slot).values():
+            for story in part.stories:
+                self._known.remove(story)
+            self._story_count -= len(part.stories)
+            self._stored_parts.delete(part.key)
+        self._negative_by_slot.pop(slot, None)
+
+    def _bound_evidence(self, stories: Iterable[TargetStory]) -> None:
+        """Keeps the evidence of only the most negative stories of a slot."""
+        with_evidence = [story for story in stories if story.evidence is not None]
+        if len(with_evidence) > self._evidence_per_slot:
+            with_evidence.sort(key=lambda story: (-story.weights[0], story.at_ms, story.fingerprint))
+            for story in with_evidence[self._evidence_per_slot :]:
+                story.evidence = None
+                self._stored_parts.touch(story.part.key)
+
+
+def _remove_sorted(times: list[int], time_ms: int) -> None:
+    index = bisect_right(times, time_ms) - 1
+    if index >= 0 and times[index] == time_ms:
+        del times[index]

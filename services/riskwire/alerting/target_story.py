@@ -1,0 +1,137 @@
+"""A story as one target sees it, and the part of the state that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from riskwire.records import AlertEvidence, Signal
+
+MILLION = 1_000_000
+MAX_SOURCES = 50
+"""Sources kept of one story."""
+
+
+@dataclass(slots=True, eq=False)
+class TargetStory:
+    """A story as one target sees it; weights in millionths, times in ms.
+
+    Attributes:
+        fingerprint: the fingerprint of its first article.
+        first_ms: when it was first seen.
+        negative_ms: when it turned negative for the target; None while it has not.
+        weights: negative, neutral and positive of the article that decided.
+        articles: ids of its articles.
+        sources: its sources.
+        evidence: what an alert shows of it; kept of the most negative stories only.
+        from_history: whether it comes from the target's history. Such a story is remembered, so that a reprint is no
+            news; it is not counted, and the baseline has learned it already.
+        part: the part of the state that holds it.
+    """
+
+    fingerprint: str
+    first_ms: int
+    negative_ms: int | None
+    weights: tuple[int, int, int]
+    articles: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    evidence: AlertEvidence | None = None
+    from_history: bool = False
+    part: StoryPart = field(init=False, repr=False)
+
+    @property
+    def at_ms(self) -> int:
+        """The time from which it counts."""
+        return self.first_ms if self.negative_ms is None else self.negative_ms
+
+    @property
+    def balance(self) -> int:
+        """Positive minus negative, in millionths. Sums of integers do not depend on the order of stories."""
+        return self.weights[2] - self.weights[0]
+
+    def encoded(self) -> list[Any]:
+        """Returns the story as JSON values."""
+        return [
+            self.fingerprint,
+            self.first_ms,
+            self.negative_ms,
+            self.weights,
+            sorted(self.articles),
+            sorted(self.sources),
+            None if self.evidence is None else self.evidence.model_dump(mode="json"),
+            self.from_history,
+        ]
+
+    @classmethod
+    def decoded(cls, values: list[Any]) -> TargetStory:
+        """Returns the story that `encoded` gave."""
+        fingerprint, first_ms, negative_ms, weights, articles, sources, evidence, from_history = values
+        return cls(
+            fingerprint=fingerprint,
+            first_ms=first_ms,
+            negative_ms=negative_ms,
+            weights=(weights[0], weights[1], weights[2]),
+            articles=set(articles),
+            sources=set(sources),
+            evidence=None if evidence is None else AlertEvidence.model_validate(evidence),
+            from_history=from_history,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class StoryPart:
+    """Stories of one slot of a target that form one value of the state.
+
+    A slot is cut into parts so that no value grows with the number of stories, and so that a step writes only the parts
+    whose stories changed. In which part a story lies has no effect on trends and alerts.
+    """
+
+    target: str
+    slot_ms: int
+    number: int
+    stories: list[TargetStory]
+    key: str = ""
+    """The key of the state."""
+
+    def __post_init__(self) -> None:
+        self.key = f"{self.slot_ms}.{self.number}/{self.target}"
+
+    def encoded(self) -> bytes:
+        """Returns the part as bytes of the state."""
+        return orjson.dumps([self.target, self.slot_ms, self.number, [story.encoded() for story in self.stories]])
+
+    @classmethod
+    def decoded(cls, raw: bytes) -> StoryPart:
+        """Returns the part that `encoded` gave."""
+        target, slot_ms, number, stories = orjson.loads(raw)
+        part = cls(target, slot_ms, number, [TargetStory.decoded(story) for story in stories])
+        for story in part.stories:
+            story.part = part
+        return part
+
+
+def weights_of(signal: Signal) -> tuple[int, int, int]:
+    """Returns the negative, neutral and positive weight of a signal, in millionths."""
+    sentiment = signal.sentiment
+    return (
+        round(sentiment.negative * MILLION),
+        round(sentiment.neutral * MILLION),
+        round(sentiment.positive * MILLION),
+    )
+
+
+def evidence_of(signal: Signal) -> AlertEvidence:
+    """Returns the article and sentence of a signal, as an alert shows them."""
+    return AlertEvidence.trusted(
+        story=signal.story,
+        title=signal.title,
+        url=signal.url,
+        source=signal.source,
+        seen_at=signal.seen_at,
+        text=signal.evidence.text,
+        start=signal.evidence.start,
+        end=signal.evidence.end,
+        negative=signal.sentiment.negative,
+    )

@@ -1,0 +1,77 @@
+"""An index of stories by fingerprint.
+
+Comparing a fingerprint with every known one is too slow for a target with thousands of stories. The index files each
+story under the bands of its fingerprint, and compares only stories that share enough bands (`minhash.bands`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Generic, Protocol, TypeVar
+
+from riskwire.story.minhash import SHARED_BANDS, bands, same_story
+
+
+class Fingerprinted(Protocol):
+    """An object with a fingerprint."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+S = TypeVar("S", bound=Fingerprinted)
+
+
+class StoryIndex(Generic[S]):
+    """Finds the stories that a fingerprint resembles. Stories are distinguished by identity."""
+
+    def __init__(self) -> None:
+        self._by_band: dict[str, list[S]] = {}
+
+    def add(self, story: S) -> None:
+        """Adds a story."""
+        by_band = self._by_band
+        for _, keys in _bands_by_kind(story.fingerprint):
+            for band in keys:
+                if band in by_band:
+                    by_band[band].append(story)
+                else:
+                    by_band[band] = [story]
+
+    def remove(self, story: S) -> None:
+        """Removes a story that was added."""
+        for _, keys in _bands_by_kind(story.fingerprint):
+            for band in keys:
+                remaining = [candidate for candidate in self._by_band.get(band, ()) if candidate is not story]
+                if remaining:
+                    self._by_band[band] = remaining
+                else:
+                    self._by_band.pop(band, None)
+
+    def similar(self, fingerprint: str) -> list[S]:
+        """Returns the stories that are the same story as a fingerprint. A story may occur more than once."""
+        matches: list[S] = []
+        for min_shared, keys in _bands_by_kind(fingerprint):
+            candidates = [story for stories in map(self._by_band.get, keys) if stories for story in stories]
+            if candidates:
+                matches += [story for story in candidates if story.fingerprint == fingerprint]
+            if len(candidates) >= min_shared:
+                shared = Counter(map(id, candidates))
+                matches += [
+                    story
+                    for story in {id(story): story for story in candidates}.values()
+                    if shared[id(story)] >= min_shared and same_story(story.fingerprint, fingerprint)
+                ]
+        return matches
+
+
+@lru_cache(maxsize=5_000)
+def _bands_by_kind(fingerprint: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Returns, for each kind of band, the least number that two fingerprints of one story share, and the bands.
+
+    The result is cached: every target of an article looks up the same fingerprint, and each looks it up twice.
+    """
+    return tuple((SHARED_BANDS[kind], tuple(keys)) for kind, keys in groupby(bands(fingerprint), key=itemgetter(0)))
