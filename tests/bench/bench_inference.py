@@ -30,28 +30,10 @@ from riskwire.settings import InferenceSettings
 
 SHARED = Path(os.environ.get("RISKWIRE_SHARED", Path(__file__).parents[3] / "shared")) / "data"
 STREAM = SHARED / "streams" / "reuters_2009_2010.jsonl.gz"
-WORDS = [
-    "the",
-    "company",
-    "said",
-    "profit",
-    "fell",
-    "in",
-    "Ireland",
-    "after",
-    "Acme",
-    "Corp",
-    "cut",
-    "its",
-    "forecast",
-    "for",
-    "sales",
-    "of",
-    "cars",
-    "by",
-    "a",
-    "third",
-]
+WORDS = (
+    *("the", "company", "said", "profit", "fell", "in", "Ireland", "after", "Acme", "Corp", "cut", "its", "forecast"),
+    *("for", "sales", "of", "cars", "by", "a", "third"),
+)
 
 
 def documents_of(count: int) -> list[TextDocument]:

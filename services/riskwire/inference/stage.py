@@ -32,14 +32,14 @@ from riskwire.settings import Settings
 from riskwire.stage import Step, dead_letter
 from riskwire.story import fingerprints
 
-_SLICE_ARTICLES = 64
-"""The most articles of a slice, which is written without interruption"""
-_SLICE_CHARACTERS = 60_000
-"""and the most characters of a slice of several articles. Such a slice takes a few milliseconds."""
+_MAX_SLICE_ARTICLES = 64
+"""The most articles of a slice. Linking and writing a slice takes a few milliseconds."""
+_MAX_SLICE_CHARACTERS = 60_000
+"""The most characters of a slice with several articles."""
 _LONG_ARTICLE = 5_000
-"""Characters. A longer article is a slice of its own and is written in a thread: a hostile one may take a second."""
+"""Characters. A longer article forms a slice alone and is linked in a thread: a hostile one may take a second."""
 _MAX_SLICE_S = 0.02
-"""A slice that takes longer is interrupted: short articles, too, can be written to take ten times as long as news."""
+"""A slice that takes longer is interrupted, because hostile short articles take up to ten times as long as news."""
 
 
 class InferStage:
@@ -62,9 +62,10 @@ class InferStage:
         self.settings = settings
         self.signal_partitions = signal_partitions
         self.event_loop_turn = asyncio.Lock()
-        """Held by the partition that links and writes. That is pure Python, so it runs on the event loop, in short
-        slices. A thread would hold the GIL for longer at a time, and several threads that compete for the GIL lose a
-        sixth of their time. Only a long article runs in a thread, because it cannot be cut into short slices."""
+        """Held by the partition that links and writes its articles. Linking and writing are pure Python, so they run
+        on the event loop, in short slices. A thread would hold the GIL for longer at a time, and several threads that
+        compete for the GIL lose a sixth of their time. Only a long article runs in a thread, because it cannot be cut
+        into short slices."""
 
     def supports(self, language: str | None) -> bool:
         """Returns whether the model supports the language of an article, such as `en-GB`."""
@@ -248,10 +249,10 @@ class InferTask:
 
 
 def _slices(articles: Sequence[_PlacedArticle]) -> Iterator[slice]:
-    """Cuts a batch into slices, each short enough that other tasks can wait for it. A long article is its own slice."""
+    """Cuts a batch into slices that are short enough for other tasks to wait. A long article forms a slice alone."""
     start = size = 0
     for index, placed in enumerate(articles):
-        full = index - start == _SLICE_ARTICLES or size + placed.size > _SLICE_CHARACTERS
+        full = index - start == _MAX_SLICE_ARTICLES or size + placed.size > _MAX_SLICE_CHARACTERS
         beside_long = max(placed.size, articles[index - 1].size) > _LONG_ARTICLE
         if index > start and (full or beside_long):
             yield slice(start, index)

@@ -79,6 +79,11 @@ _RECOMMENDS = re.compile(
 _OWNER = re.compile(r"['’]s\b")
 _SPEAKER_OF = re.compile(r"(?:analysts?|economists?|strategists?)\s+(?:at|with|from|of)\s+(?:the\s+)?$", re.IGNORECASE)
 
+_CONTEXT_AFTER = 120
+"""Characters after a name that show whether it rates or comments on others."""
+_CONTEXT_BEFORE = 40
+"""Characters before a name that show the same, as in "analysts at"."""
+
 
 @lru_cache(maxsize=16_384)
 def is_publisher(name: str) -> bool:
@@ -106,10 +111,10 @@ def dateline_end(sentence: str) -> int:
 
 def speaks_of_others(sentence: str, start: int, end: int) -> bool:
     """Returns whether the sentence names `start` to `end` only as rating, recommending or commenting on others."""
-    after = sentence[end : end + 120]
+    after = sentence[end : end + _CONTEXT_AFTER]
     if _RECOMMENDS.match(after):
         return True
-    before = sentence[max(0, start - 40) : start]
+    before = sentence[max(0, start - _CONTEXT_BEFORE) : start]
     if before[-1:].isspace() and _SPEAKER_OF.search(before):
         return True
     name = sentence[start:end]

@@ -73,6 +73,7 @@ def ticker_marks(sentence: str) -> list[TickerMark]:
 
 
 def _mark(match: re.Match[str]) -> TickerMark:
+    """Returns the ticker mark of a match of `_MARK`. The group that matched says which form the mark has."""
     group = match.lastgroup or ""
     kind = group.removesuffix("_at")
     symbol = match[kind]
@@ -95,6 +96,8 @@ _CAPITALISED_RUN = re.compile(
     r"(?:(?<=\s)|^|(?<=[(\"'“–-]))[A-Z0-9][\w&'’.\-/]*"
     r"(?:\s+(?:(?:of|and|&|de|the|for|del|du|la)\s+)?[A-Z0-9&][\w&'’.\-/]*)*\s*$"
 )
+_MAX_NAME = 90
+"""Characters before a ticker mark in which its name is sought."""
 _NOT_FIRST_WORD = frozenset({"The", "Shares", "Rival", "Its", "A", "An", "And", "But", "Both", "By"})
 
 
@@ -103,7 +106,7 @@ def name_before(sentence: str, end: int) -> list[tuple[int, int]]:
 
     They are runs of capitalised words that end at the mark.
     """
-    start = max(0, end - 90)
+    start = max(0, end - _MAX_NAME)
     run = _CAPITALISED_RUN.search(sentence[start:end])
     if not run:
         return []

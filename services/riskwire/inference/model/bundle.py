@@ -86,7 +86,7 @@ class BundleHeads(BaseModel):
         return self
 
 
-class BundleManifest(BaseModel):
+class InferenceManifest(BaseModel):
     """The contents of `bundle.json`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -106,7 +106,7 @@ class Bundle:
     """A bundle whose manifest and tokenizer have been checked. `model_path` checks the model file."""
 
     folder: Path
-    manifest: BundleManifest
+    manifest: InferenceManifest
 
     @classmethod
     def load(cls, path: Path | None = None) -> Bundle:
@@ -131,7 +131,7 @@ class Bundle:
         except OSError as error:
             raise BundleError("the bundle cannot be read", where=str(file)) from error
         try:
-            manifest = BundleManifest.model_validate_json(raw)
+            manifest = InferenceManifest.model_validate_json(raw)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "bundle.json"
