@@ -1,4 +1,4 @@
-"""The command line as a user runs it: a process of its own, and what it leaves in a data directory."""
+"""The command line as a user runs it, in a process, and the records that it leaves in a data directory."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from riskwire.settings import BusSettings
 RISKWIRE = Path(sys.executable).with_name("riskwire")
 
 
-def environment(**more: str) -> dict[str, str]:
-    """This environment without riskwire settings of the developer's, plus `more`."""
-    plain = {key: value for key, value in os.environ.items() if not key.startswith("RISKWIRE_")}
-    return plain | {"RISKWIRE_LOG__LEVEL": "warning"} | more
+def environment(**variables: str) -> dict[str, str]:
+    """Returns this environment without the developer's settings of riskwire, and with `variables`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RISKWIRE_")}
+    return inherited | {"RISKWIRE_LOG__LEVEL": "warning"} | variables
 
 
 def riskwire(*words: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run `riskwire …` to its end."""
+    """Runs `riskwire …` and waits for its exit."""
     return subprocess.run(
         [str(RISKWIRE), *map(str, words)],
         capture_output=True,
@@ -38,8 +38,8 @@ def riskwire(*words: object, env: dict[str, str] | None = None, **options: Any) 
     )
 
 
-def started(*words: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-    """Start `riskwire …` and leave it running."""
+def start_riskwire(*words: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+    """Starts `riskwire …`."""
     return subprocess.Popen(
         [str(RISKWIRE), *map(str, words)],
         stdout=subprocess.PIPE,
@@ -50,63 +50,65 @@ def started(*words: object, env: dict[str, str] | None = None, **options: Any) -
     )
 
 
-def lines(*words: object, env: dict[str, str] | None = None) -> list[dict[str, Any]]:
-    """What a `--json` command prints."""
-    done = riskwire(*words, "--json", env=env)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def json_lines(*words: object, env: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """Returns the rows that `riskwire … --json` prints."""
+    completed = riskwire(*words, "--json", env=env)
+    assert completed.returncode == 0, completed.stderr
+    return [json.loads(line) for line in completed.stdout.splitlines()]
 
 
-_TRIED_AGAIN = {"a step failed and is tried again", "the answer to a commit was lost: looking what came of it"}
+_RETRY_EVENTS = {"a step failed: retrying", "the answer to a commit was lost: checking whether the step happened"}
 
 
-def not_of_a_contest(stderr: str) -> list[str]:
-    """What a command says on standard error beside what it may where another takes its place for a moment: that a step
-    is tried again, and aiokafka's own words about a producer that was fenced, each in a line."""
-    return [line for line in stderr.splitlines() if not _is_of_a_contest(line)]
+def unexpected_lines(stderr: str) -> list[str]:
+    """Returns the lines of standard error that a command does not print when another publisher fences it.
+
+    Expected are log lines about a repeated step, and those of aiokafka about a producer that was fenced.
+    """
+    return [line for line in stderr.splitlines() if not _is_about_fencing(line)]
 
 
-def _is_of_a_contest(line: str) -> bool:
+def _is_about_fencing(line: str) -> bool:
     try:
-        said = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return False
-    known = said.get("event") in _TRIED_AGAIN or str(said.get("logger", "")).startswith("aiokafka.producer.")
-    return known and "exception" not in said
+    about_fencing = entry.get("event") in _RETRY_EVENTS or str(entry.get("logger", "")).startswith("aiokafka.producer.")
+    return about_fencing and "exception" not in entry
 
 
 @dataclass(frozen=True)
-class Left:
-    """Every record a run left on the bus downstream of `articles`, free of order, partition and batch."""
+class DownstreamRecords:
+    """The records of a run on the topics downstream of `articles`, without order, partition and batch."""
 
     analyses: Counter[str]
     signals: Counter[str]
     trends: Counter[str]
     alerts: Counter[str]
 
-    def doubled(self) -> list[str]:
-        """Records that stand there more than once."""
-        every = self.analyses + self.signals + self.trends + self.alerts
-        return [record for record, count in every.items() if count > 1]
+    def repeated(self) -> list[str]:
+        """Returns the records that were published more than once."""
+        records = self.analyses + self.signals + self.trends + self.alerts
+        return [record for record, count in records.items() if count > 1]
 
 
-def left_in(data: Path) -> Left:
-    """Read the bus of a data directory."""
-    return asyncio.run(_left_in(data))
+def read_downstream(data: Path) -> DownstreamRecords:
+    """Reads the downstream records of a data directory."""
+    return asyncio.run(_read_downstream(data))
 
 
-async def _left_in(data: Path) -> Left:
+async def _read_downstream(data: Path) -> DownstreamRecords:
     bus = await EmbeddedBus.open(data, BusSettings())
     try:
-        found: dict[Topic, Counter[str]] = {}
+        records: dict[Topic, Counter[str]] = {}
         for topic in (Topic.ANALYSES, Topic.SIGNALS, Topic.TRENDS, Topic.ALERTS):
-            found[topic] = Counter()
+            records[topic] = Counter()
             for partition in range(bus.partitions(topic)):
                 start = 0
                 while messages := await bus.read(topic, partition, start, 5_000):
                     values = (message.value.decode() for message in messages)
-                    found[topic].update(value for value in values if '"kind":"mark"' not in value)
+                    records[topic].update(value for value in values if '"kind":"mark"' not in value)
                     start = messages[-1].offset + 1
-        return Left(*found.values())
+        return DownstreamRecords(*records.values())
     finally:
         await bus.close()

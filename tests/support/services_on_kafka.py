@@ -1,4 +1,4 @@
-"""Real `riskwire` services on a real broker: what they are told, what they answer, and articles for them to read."""
+"""Real `riskwire` services on a real broker: their environment, their probes, and articles for them to read."""
 
 from __future__ import annotations
 
@@ -25,27 +25,31 @@ from riskwire.pipeline import Topic
 from riskwire.records import Article, Tick, content_id
 from riskwire.settings import BusSettings, KafkaSettings
 
-PATIENCE_S = 120.0
-"""Longer than anything takes that comes at all, on a slow and busy machine too."""
+TIMEOUT_S = 120.0
+"""Longer than anything takes that is not broken, also on a slow and busy machine."""
 _START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def on_kafka(broker: Broker, prefix: str, bundle: Path | None = None, **kafka: object) -> dict[str, str]:
-    """The environment of a service; `kafka` are settings of that section."""
-    more = {f"RISKWIRE_KAFKA__{key.upper()}": str(value) for key, value in kafka.items()}
+    """Returns the environment of a service.
+
+    Args:
+        kafka: settings of the section `kafka`.
+    """
+    variables = {f"RISKWIRE_KAFKA__{key.upper()}": str(value) for key, value in kafka.items()}
     if bundle is not None:
-        more["RISKWIRE_INFERENCE__BUNDLE"] = str(bundle)
+        variables["RISKWIRE_INFERENCE__BUNDLE"] = str(bundle)
     return environment(
         RISKWIRE_BUS__URL=broker.url,
         RISKWIRE_KAFKA__PREFIX=prefix,
         RISKWIRE_INFERENCE__THREADS="1",
         RISKWIRE_LOG__FORMAT="json",
-        **more,
+        **variables,
     )
 
 
 class Service:
-    """One service, its log and its probes."""
+    """A service process, its log and its probes."""
 
     def __init__(
         self, name: str, env: dict[str, str], log: Path, *words: object, program: tuple[object, ...] = (RISKWIRE,)
@@ -54,76 +58,83 @@ class Service:
         (self.port,) = free_ports(1)
         self.process = logged([*program, name, "--port", self.port, *words], log, env)
 
-    def probe(self) -> tuple[int, dict[str, Any]]:
-        """What /readyz says; (0, {}) where nobody answers."""
+    def readiness(self) -> tuple[int, dict[str, Any]]:
+        """Returns status and body of `/readyz`, or `(0, {})` if the service does not answer."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
-                return answer.status, json.load(answer)
+            with urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as response:
+                return response.status, json.load(response)
         except HTTPError as error:
             return error.code, json.load(error)
         except (URLError, OSError):
             return 0, {}
 
-    def metric(self, line: str) -> float:
-        """The value of a metric as /metrics has it, labels included; 0 where there is none, or nobody answers."""
+    def metric(self, sample: str) -> float:
+        """Returns a sample of `/metrics`, or 0 if it is missing or the service does not answer.
+
+        Args:
+            sample: name and labels, as `/metrics` prints them.
+        """
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
-                found = [each for each in answer.read().decode().splitlines() if each.startswith(line + " ")]
+            with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as response:
+                lines = [line for line in response.read().decode().splitlines() if line.startswith(sample + " ")]
         except (URLError, OSError):
             return 0.0
-        return float(found[0].rsplit(" ", 1)[1]) if found else 0.0
+        return float(lines[0].rsplit(" ", 1)[1]) if lines else 0.0
 
-    def detail(self, stage: str) -> str:
-        """What /readyz tells of a stage; '' where it tells nothing, or nobody answers."""
-        found = (one for one in self.probe()[1].get("stages", ()) if one["name"] == stage)
-        return str(next(found, {}).get("detail", ""))
+    def stage_detail(self, name: str) -> str:
+        """Returns the detail of a stage in `/readyz`, or '' if there is none or the service does not answer."""
+        stages = (stage for stage in self.readiness()[1].get("stages", ()) if stage["name"] == name)
+        return str(next(stages, {}).get("detail", ""))
 
-    def until_ready(self, within_s: float = PATIENCE_S) -> None:
-        """Wait until /readyz says yes."""
-        until(lambda: self.probe()[0] == 200, within_s, self.said)
+    def wait_until_ready(self, timeout_s: float = TIMEOUT_S) -> None:
+        """Waits until `/readyz` answers 200."""
+        wait_until(lambda: self.readiness()[0] == 200, timeout_s, self.log_tail)
 
-    def said(self) -> str:
-        """The end of its log."""
+    def log_tail(self) -> str:
+        """Returns the end of the log."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-8_000:] if self.log.exists() else ""
 
-    def end(self) -> None:
-        """kill -9, where it still runs."""
+    def kill(self) -> None:
+        """Kills the process if it still runs."""
         self.process.kill()
         self.process.wait(timeout=20)
 
 
 @contextmanager
-def running(name: str, env: dict[str, str], log: Path, *words: object) -> Iterator[Service]:
-    """A service that is killed at the end; its log is shown where the test fails."""
+def running_service(name: str, env: dict[str, str], log: Path, *words: object) -> Iterator[Service]:
+    """Runs a service and kills it at the end. Prints its log if the test fails."""
     service = Service(name, env, log, *words)
     try:
         yield service
     except BaseException:
-        print(service.said())
+        print(service.log_tail())
         raise
     finally:
-        service.end()
+        service.kill()
 
 
-def until(condition: Callable[[], bool], within_s: float = PATIENCE_S, why: Callable[[], str] = str) -> None:
-    """Wait until it is so.
+def wait_until(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S, why: Callable[[], str] = str) -> None:
+    """Waits until a condition holds.
+
+    Args:
+        why: returns text for the error, such as a log.
 
     Raises:
-        AssertionError: it was not in that time.
+        AssertionError: it does not hold within `timeout_s`.
     """
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"not in {within_s} s: {why()}"
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {why()}"
         time.sleep(0.1)
 
 
-def ended(process: subprocess.Popen[Any], within_s: float = PATIENCE_S) -> int:
-    """The exit code of a process that must end by itself."""
-    return process.wait(timeout=within_s)
+def wait_for_exit(process: subprocess.Popen[Any], timeout_s: float = TIMEOUT_S) -> int:
+    """Returns the exit code of a process that exits by itself."""
+    return process.wait(timeout=timeout_s)
 
 
 def article(number: int, title: str = "Acme Corp plunges on fraud", text: str = "") -> Article:
-    """One of many articles, a minute after the one before."""
+    """Returns an article; each number is a minute later than the number before."""
     at = _START + timedelta(minutes=number)
     return Article(
         id=content_id("article", str(number)),
@@ -138,38 +149,38 @@ def article(number: int, title: str = "Acme Corp plunges on fraud", text: str = 
     )
 
 
-def articles(numbers: Iterable[int]) -> list[Outgoing]:
-    """Articles as they are published."""
-    made = [article(number) for number in numbers]
-    return [Outgoing(Topic.ARTICLES, one.id, one.to_bytes()) for one in made]
+def article_records(numbers: Iterable[int]) -> list[Outgoing]:
+    """Returns articles as records to publish."""
+    articles = [article(number) for number in numbers]
+    return [Outgoing(Topic.ARTICLES, article.id, article.to_bytes()) for article in articles]
 
 
-def ticks(number: int, partitions: int) -> list[Outgoing]:
-    """The time of an article, on every partition."""
+def tick_records(number: int, partitions: int) -> list[Outgoing]:
+    """Returns ticks with the time of an article, for every partition."""
     tick = Tick(seen_at=_START + timedelta(minutes=number)).to_bytes()
     return [Outgoing(Topic.ARTICLES, None, tick, partition) for partition in range(partitions)]
 
 
-async def with_bus(broker: Broker, kafka: KafkaSettings, what: Callable[[KafkaBus], Awaitable[None]]) -> None:
-    """Do something with a bus of the test's own."""
+async def run_with_bus(broker: Broker, kafka: KafkaSettings, action: Callable[[KafkaBus], Awaitable[None]]) -> None:
+    """Opens a bus on the broker, and runs an action with it."""
     bus = await KafkaBus.open(BusSettings(url=broker.url), kafka)
     try:
-        await what(bus)
+        await action(bus)
     finally:
         await bus.close()
 
 
-def publish(broker: Broker, kafka: KafkaSettings, results: list[Outgoing]) -> None:
-    """One atomic step of a publisher."""
+def publish(broker: Broker, kafka: KafkaSettings, records: list[Outgoing]) -> None:
+    """Publishes records as one step."""
 
     async def step(bus: KafkaBus) -> None:
         async with bus.publisher("test") as publisher:
-            await publisher.publish(results, {})
+            await publisher.publish(records, {})
 
-    asyncio.run(with_bus(broker, kafka, step))
+    asyncio.run(run_with_bus(broker, kafka, step))
 
 
-def analysed(broker: Broker, prefix: str) -> list[str]:
-    """The article of each committed analysis, as an independent client reads them."""
-    found = committed_records(broker.client, f"{prefix}analyses")
-    return [json.loads(record.value or b"{}")["article"]["id"] for record in found]
+def analysed_articles(broker: Broker, prefix: str) -> list[str]:
+    """Returns the article id of each committed analysis, read by an independent client."""
+    records = committed_records(broker.client, f"{prefix}analyses")
+    return [json.loads(record.value or b"{}")["article"]["id"] for record in records]

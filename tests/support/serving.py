@@ -1,4 +1,4 @@
-"""The real web server over a store, with a made-up rest of the process."""
+"""The real web server for a store, with a fake for the rest of the process."""
 
 from __future__ import annotations
 
@@ -17,31 +17,35 @@ from riskwire.web import AppServices, BusState, Readiness, create_app, serve
 
 
 @dataclass
-class Process:
-    """The rest of a process, as the web sees it: it scores, takes commands and is ready or not."""
+class FakeProcess:
+    """The rest of the process: it scores texts, stores commands and has a given readiness.
+
+    Attributes:
+        commands: the commands that were published.
+    """
 
     store: Store
     commands: list[Command] = field(default_factory=list)
     readiness: Readiness = field(default_factory=Readiness)
 
     async def score(self, texts: Sequence[ScoreRequest]) -> list[ScoreResult]:
-        """Everything is calm."""
+        """Scores every text as calm."""
         calm = fictional.mood(0.1)
         return [
             ScoreResult(id=text.id, sentiment=calm, sentences=(), mentions=(), targets=(), topics=()) for text in texts
         ]
 
     async def publish(self, command: Command) -> None:
-        """Straight to the store, as the bus and the sink do."""
+        """Writes a command to the store at once, as bus and sink do later."""
         self.commands.append(command)
         await self.store.write_off_loop(self.store.write_commands, [command])
 
     async def bus(self) -> BusState:
-        """Something to show."""
+        """Returns a fixed state of the bus."""
         return BusState({"articles": 12}, {"infer": 3})
 
     def services(self) -> AppServices:
-        """This process as the web is given it."""
+        """Returns the services of this process for the web server."""
         return AppServices(
             score=self.score,
             publish_command=self.publish,
@@ -52,8 +56,8 @@ class Process:
 
 
 @asynccontextmanager
-async def running(settings: Settings, store: Store, services: AppServices) -> AsyncIterator[str]:
-    """The server on its port (0: a free one); gives its URL."""
+async def running_server(settings: Settings, store: Store, services: AppServices) -> AsyncIterator[str]:
+    """Runs the server on its port (0: a free one), and yields its URL."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(create_app(settings, store, services), settings, url.set_result))
     await asyncio.wait([server, url], timeout=20, return_when=asyncio.FIRST_COMPLETED)
@@ -66,8 +70,8 @@ async def running(settings: Settings, store: Store, services: AppServices) -> As
         await asyncio.wait([server], timeout=20)
 
 
-async def sink(store: Store, records: dict[Topic, list[Record]]) -> None:
-    """Put records into a store by way of the sink."""
+async def write_with_sink(store: Store, records_by_topic: dict[Topic, list[Record]]) -> None:
+    """Writes records into a store through the sink stages."""
     for stage in sink_stages(store):
-        if some := records.get(stage.spec.reads):
-            await stage.open(0, {}).process(fictional.messages(stage.spec.reads, some))
+        if records := records_by_topic.get(stage.spec.reads):
+            await stage.open(0, {}).process(fictional.messages(stage.spec.reads, records))

@@ -1,1 +1,1 @@
-"""Assembles the processes: which stages run in one process, and their health."""
+"""Assembles processes from stages: what a process opens, what it runs, and its health."""

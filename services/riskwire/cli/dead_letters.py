@@ -1,223 +1,227 @@
-"""`riskwire dead-letters list|show|replay`: what could not be processed, why, and putting it back."""
+"""`riskwire dead-letters …`: shows records that could not be processed, and replays them."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
-from riskwire.bus import Bus
-from riskwire.bus.state import update_state
-from riskwire.cli.show import opened_bus, print_lines
-from riskwire.cli.terminal import print_table, printable
-from riskwire.dead_letters.letters import (
-    PUBLISHER,
-    Letter,
-    Replay,
-    beginnings,
-    every,
-    find,
-    newest,
-    overtaken,
-    replay,
-    replays,
-)
-from riskwire.dead_letters.redelivery import Errands, is_errand
-from riskwire.errors import SchemaError, SettingsError
-from riskwire.pipeline import Topic
+import typer
+
+from riskwire.cli.options import ConfigFile, Data, Json, run_to_end, settings_of
+from riskwire.errors import SettingsError
 from riskwire.settings import Settings
 
-_ERROR_SHOWN = 160
-_NOTE_EVERY_S = 5.0
-"""Work done here that has waited this long is noted after the letter that is under way."""
+if TYPE_CHECKING:
+    from riskwire.dead_letters.reading import StoredDeadLetter
+    from riskwire.dead_letters.replay import Replay
 
-_Note = Callable[[Sequence[Letter], Sequence[str]], Awaitable[Replay]]
+_MAX_ERROR = 160
+"""Characters of an error in the table."""
+
+dead_letters_app = typer.Typer(
+    help="Records that could not be processed: look at them, put them back.", no_args_is_help=True
+)
 
 
-async def show_list(settings: Settings, stage: str | None, limit: int, json: bool) -> int:
-    """The newest letters, newest last."""
-    async with opened_bus(settings) as bus:
-        letters = await newest(bus, limit, _of(stage))
-        replayed = replays(await bus.publisher_state(PUBLISHER))
+@dead_letters_app.command("list")
+def list_(
+    stage: Annotated[str | None, typer.Option("--stage", help="Only those of a stage, for example `infer`.")] = None,
+    json: Json = False,
+    limit: Annotated[int, typer.Option("--limit", help="Only the newest N.", min=1, max=100_000)] = 20,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """List the newest dead letters, newest last: place, stage, source and error."""
+    run_to_end(list_dead_letters(settings_of(config, data=data), stage, limit, json=json))
+
+
+@dead_letters_app.command()
+def show(
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLACE",
+            help="As `list` shows it, or the source of the record: `articles[3]@1712`.",
+            show_default=False,
+        ),
+    ],
+    json: Json = False,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Show one dead letter with its complete record, as it was read."""
+    run_to_end(show_dead_letter(settings_of(config, data=data), place, json=json))
+
+
+@dead_letters_app.command()
+def replay(
+    place: Annotated[str | None, typer.Argument(metavar="[PLACE]", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every dead letter (with --stage: of that stage).")] = False,
+    stage: Annotated[str | None, typer.Option("--stage", help="With --all: only those of a stage.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also those that were replayed before, were replaced, or are too old.")
+    ] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Put records back onto their topics, each once.
+
+    A notification that was given up is delivered to its receiver (with --all only up to an age of
+    notify.max_age_s). A record that a sink could not write is written to the store.
+
+    Exits with 1 if a dead letter could not be replayed, and prints why.
+    """
+    settings = settings_of(config, data=data)
+    run_to_end(replay_dead_letters(settings, place, every=every, stage=stage, again=again))
+
+
+async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *, json: bool) -> int:
+    """Prints the newest dead letters, newest last."""
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.dead_letters.reading import newest_dead_letters
+    from riskwire.dead_letters.replay import PUBLISHER, replay_times
+
+    async with open_existing_bus(settings) as bus:
+        dead_letters = await newest_dead_letters(bus, limit, _of_stage(stage))
+        replayed = replay_times(await bus.publisher_state(PUBLISHER))
     if json:
-        print_lines([_plain(letter, replayed, whole=False) for letter in letters])
+        print_json_lines([_json_fields(stored, replayed, with_record=False) for stored in dead_letters])
         return 0
     print_table(
         ("place", "at", "stage", "from", "replayed", "error"),
         [
             (
-                letter.place,
-                f"{letter.said.at:%Y-%m-%d %H:%M}",
-                letter.said.stage,
-                letter.source,
-                replayed.get(letter.place, "")[:16].replace("T", " "),
-                letter.said.error[:_ERROR_SHOWN],
+                stored.place,
+                f"{stored.letter.at:%Y-%m-%d %H:%M}",
+                stored.letter.stage,
+                stored.source,
+                replayed.get(stored.place, "")[:16].replace("T", " "),
+                stored.letter.error[:_MAX_ERROR],
             )
-            for letter in letters
+            for stored in dead_letters
         ],
         empty="No dead letters." if stage is None else f"No dead letters of {stage}.",
-        whole=("place",),
+        uncut=("place",),
     )
     return 0
 
 
-async def show(settings: Settings, place: str, json: bool) -> int:
-    """One letter, with its whole record as it was read."""
-    async with opened_bus(settings) as bus:
-        letter = await find(bus, place)
-        replayed = replays(await bus.publisher_state(PUBLISHER))
+async def show_dead_letter(settings: Settings, place: str, *, json: bool) -> int:
+    """Prints one dead letter with its complete record."""
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.cli.terminal import print_json_lines, printable
+    from riskwire.dead_letters.reading import find_dead_letter
+    from riskwire.dead_letters.replay import PUBLISHER, replay_times
+    from riskwire.pipeline import Topic
+
+    async with open_existing_bus(settings) as bus:
+        stored = await find_dead_letter(bus, place)
+        replayed = replay_times(await bus.publisher_state(PUBLISHER))
     if json:
-        print_lines([_plain(letter, replayed, whole=True)])
+        print_json_lines([_json_fields(stored, replayed, with_record=True)])
         return 0
-    said = letter.said
+    letter = stored.letter
     rows = [
-        ("place", f"{Topic.DEAD_LETTERS}[{letter.partition}]@{letter.offset}"),
-        ("at", said.at.isoformat()),
-        ("stage", said.stage),
-        ("from", letter.source),
-        ("key", said.key or ""),
-        ("error", said.error),
-        ("owed to", said.receiver or ""),
-        ("replayed", replayed.get(letter.place, "")),
-        ("record", f"{len(said.record)} characters, {said.encoding}{', cut' if said.cut else ''}"),
+        ("place", f"{Topic.DEAD_LETTERS}[{stored.partition}]@{stored.offset}"),
+        ("at", letter.at.isoformat()),
+        ("stage", letter.stage),
+        ("from", stored.source),
+        ("key", letter.key or ""),
+        ("error", letter.error),
+        ("receiver", letter.receiver or ""),
+        ("replayed", replayed.get(stored.place, "")),
+        ("record", f"{len(letter.record)} characters, {letter.encoding}{', cut' if letter.cut else ''}"),
     ]
     for name, value in rows:
         if value:
             print(f"{name:<9} {printable(value)}")
     print()
-    print(printable(_readable(letter), lines=True))
+    print(printable(_record_text(stored), lines=True))
     return 0
 
 
-def _readable(letter: Letter) -> str:
-    """The record for a person: what was no text as far as it is some, with escapes for the rest."""
-    try:
-        return letter.payload().decode("utf-8", "backslashreplace")
-    except ValueError:
-        return letter.said.record
-
-
-async def replay_letters(
-    settings: Settings, place: str | None, *, everything: bool, stage: str | None, again: bool
+async def replay_dead_letters(
+    settings: Settings, place: str | None, *, every: bool, stage: str | None, again: bool
 ) -> int:
-    """Put letters back where they came from, or do the work of a sink or of notify; 1 where one could not be.
+    """Puts records back onto their topics, or repeats the work of a sink or of notify.
 
-    Of several letters a notification older than `notify.max_age_s` is not sent, unless `again` asks for it.
+    Args:
+        every: replays all dead letters, or all of `stage`. Notifications older than `notify.max_age_s` are then
+            delivered only with `again`.
+
+    Returns:
+        1 if a dead letter could not be replayed, else 0.
 
     Raises:
-        SettingsError: neither a place nor `--all`, or both; no letter is there.
+        SettingsError: neither a place nor `--all` is given, or both are; or the place has no dead letter.
     """
-    if everything == (place is not None) or (stage is not None and not everything):
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.dead_letters.reading import all_dead_letters, find_dead_letter, first_offsets
+    from riskwire.dead_letters.redelivery import Redelivery
+    from riskwire.dead_letters.replayer import Replayer
+
+    if every == (place is not None) or (stage is not None and not every):
         raise SettingsError(
-            "give the place of one letter, or --all (with --stage: all of a stage)",
+            "give the place of one dead letter, or --all (with --stage: all of a stage)",
             value=place,
             do="`riskwire dead-letters list` shows the places",
         )
-    counts = {"replayed": 0, "before": 0, "refused": 0}
-    async with opened_bus(settings) as bus, Errands(settings, old_too=again or not everything) as errands:
-        begin = await beginnings(bus)
-        pieces = every(bus, _of(stage)) if place is None else _one(await find(bus, place))
-        async for letters in pieces:
-            done = await _replay(bus, errands, letters, begin, again=again)
-            _tell(done, counts)
+    replayed = replayed_before = refused = 0
+    async with open_existing_bus(settings) as bus, Redelivery(settings, deliver_old=again or not every) as redelivery:
+        replayer = Replayer(bus, redelivery, await first_offsets(bus), again=again)
+        chunks = all_dead_letters(bus, _of_stage(stage)) if place is None else _one(await find_dead_letter(bus, place))
+        async for dead_letters in chunks:
+            result = await replayer.replay(dead_letters)
+            _print_replay(result)
+            replayed += len(result.replayed)
+            replayed_before += len(result.replayed_before)
+            refused += len(result.refused)
     print(
-        f"{counts['replayed']} replayed, {counts['before']} had been before"
-        f"{' (--again replays them again)' if counts['before'] else ''}, {counts['refused']} could not be"
+        f"{replayed} replayed, {replayed_before} replayed before"
+        f"{' (--again replays them again)' if replayed_before else ''}, {refused} not replayed"
     )
-    return 1 if counts["refused"] else 0
+    return 1 if refused else 0
 
 
-async def _replay(
-    bus: Bus, errands: Errands, letters: Sequence[Letter], begin: Sequence[int], *, again: bool
-) -> Replay:
-    """Letters in one step; those whose work is done here before it can be noted, in further ones."""
-    partitions = {str(topic): bus.partitions(topic) for topic in Topic}
-    newer = await overtaken(bus, letters)
+def _print_replay(replay: Replay) -> None:
+    from riskwire.cli.terminal import printable
+    from riskwire.dead_letters.redelivery import needs_redelivery
 
-    async def note(some: Sequence[Letter], worked: Sequence[str]) -> Replay:
-        def decide(state: Mapping[str, bytes]) -> Replay:
-            now = datetime.now(UTC)
-            return replay(some, state, partitions, newer, now, again=again, worked=worked, begin=begin)
-
-        return await update_state(bus, PUBLISHER, decide)
-
-    async def put_back(some: Sequence[Letter]) -> Replay:
-        """Where the bus refuses one of several, each in a step of its own."""
-        try:
-            return await note(some, ())
-        except SchemaError as error:
-            if len(some) == 1:
-                return Replay(refused=((some[0], str(error)),))
-        total = Replay()
-        for one in some:
-            total = _sum(total, await put_back([one]))
-        return total
-
-    returned = [letter for letter in letters if not is_errand(letter)]
-    total = await put_back(returned) if returned else Replay()
-    if due := [letter for letter in letters if is_errand(letter)]:
-        total = _sum(total, await _do(due, errands, note, replays(await bus.publisher_state(PUBLISHER)), again=again))
-    return total
-
-
-async def _do(
-    letters: Sequence[Letter], errands: Errands, note: _Note, noted: Collection[str], *, again: bool
-) -> Replay:
-    """Do the work of letters, and note it every few seconds and at the end, also where it is cut short: to note reads
-    all notes there are. What was not noted when the process was killed is done once more."""
-    total, worked, since = Replay(), list[Letter](), time.monotonic()
-    try:
-        for letter in letters:
-            if letter.place in noted and not again:
-                total = _sum(total, Replay(before=(letter,)))
-            elif (why := await errands.run(letter)) is not None:
-                total = _sum(total, Replay(refused=((letter, why),)))
-            else:
-                worked.append(letter)
-                if time.monotonic() - since > _NOTE_EVERY_S:
-                    some, worked, since = worked, [], time.monotonic()
-                    total = _sum(total, await note(some, [one.place for one in some]))
-    finally:
-        if worked:
-            total = _sum(total, await note(worked, [one.place for one in worked]))
-    return total
-
-
-def _sum(one: Replay, other: Replay) -> Replay:
-    return Replay(done=one.done + other.done, before=one.before + other.before, refused=one.refused + other.refused)
-
-
-def _tell(done: Replay, counts: dict[str, int]) -> None:
-    for letter in done.done:
-        if letter.said.receiver is not None:
-            print(f"{letter.place} delivered")
-        elif is_errand(letter):
-            print(f"{letter.place} written to the store")
-        elif letter.is_article:
-            print(f"{letter.place} published as an article")
+    for stored in replay.replayed:
+        if stored.letter.receiver is not None:
+            print(f"{stored.place} delivered")
+        elif needs_redelivery(stored):
+            print(f"{stored.place} written to the store")
+        elif stored.is_article:
+            print(f"{stored.place} published as an article")
         else:
-            print(f"{letter.place} put back onto {printable(letter.said.topic)}[{letter.said.partition}]")
-    for letter in done.before:
-        print(f"{letter.place} had been replayed before")
-    for letter, why in done.refused:
-        print(f"{letter.place} not replayed: {printable(why)}", file=sys.stderr)
-    counts["replayed"] += len(done.done)
-    counts["before"] += len(done.before)
-    counts["refused"] += len(done.refused)
+            print(f"{stored.place} put back onto {printable(stored.letter.topic)}[{stored.letter.partition}]")
+    for stored in replay.replayed_before:
+        print(f"{stored.place} was replayed before")
+    for stored, obstacle in replay.refused:
+        print(f"{stored.place} not replayed: {printable(obstacle)}", file=sys.stderr)
 
 
-async def _one(letter: Letter) -> AsyncIterator[list[Letter]]:
-    yield [letter]
+async def _one(stored: StoredDeadLetter) -> AsyncIterator[list[StoredDeadLetter]]:
+    yield [stored]
 
 
-def _of(stage: str | None) -> Callable[[Letter], bool]:
-    return lambda letter: stage is None or letter.said.stage == stage
+def _of_stage(stage: str | None) -> Callable[[StoredDeadLetter], bool]:
+    return lambda stored: stage is None or stored.letter.stage == stage
 
 
-def _plain(letter: Letter, replayed: Mapping[str, str], *, whole: bool) -> dict[str, object]:
-    fields = {"place": letter.place, "from": letter.source, "replayed": replayed.get(letter.place)}
-    said = letter.said.model_dump(mode="json")
-    if not whole:
-        said["size"] = len(said.pop("record"))
-    return fields | said
+def _record_text(stored: StoredDeadLetter) -> str:
+    """Returns the record as text, with escapes for bytes that are not UTF-8."""
+    try:
+        return stored.payload().decode("utf-8", "backslashreplace")
+    except ValueError:
+        return stored.letter.record
+
+
+def _json_fields(stored: StoredDeadLetter, replayed: Mapping[str, str], *, with_record: bool) -> dict[str, object]:
+    fields = stored.letter.model_dump(mode="json")
+    if not with_record:
+        fields["size"] = len(fields.pop("record"))
+    return {"place": stored.place, "from": stored.source, "replayed": replayed.get(stored.place)} | fields

@@ -1,4 +1,4 @@
-"""`riskwire demo`: a fictional crisis through the real stages, watched on the page."""
+"""`riskwire demo`: replays a fictional crisis through the stages, and serves the page."""
 
 from __future__ import annotations
 
@@ -8,56 +8,87 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from riskwire.app.monitor import Monitor, open_monitor
-from riskwire.cli.replay import bar
-from riskwire.cli.terminal import printable
-from riskwire.demo import corpus_path, watchlist_path
-from riskwire.ingest.replay.run import replay as publish
-from riskwire.logs import configure_logging
+import typer
+
+from riskwire.cli.options import ConfigFile, Data, Port, run_to_end, settings_of, speed_of
 from riskwire.settings import Settings
-from riskwire.web import bind
 
 
-async def demo(settings: Settings, throw_away: bool, speed: float | None, once: bool) -> int:
-    """Tell the story, then serve until stopped (or, with `once`, end)."""
+def demo(
+    data: Data = None,
+    port: Port = None,
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="N|max", help="Seconds of the story per real second, or `max`.")
+    ] = "45000",
+    once: Annotated[bool, typer.Option("--once", help="Exit at the end of the story.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Replay a fictional crisis through the real stages and watch it on the page. Needs no network."""
+    settings = settings_of(config, data=data, web__port=port)
+    run_to_end(run_demo(settings, temporary=data is None, speed=speed_of(speed), once=once), serves=True)
+
+
+async def run_demo(settings: Settings, *, temporary: bool, speed: float | None, once: bool) -> int:
+    """Replays the story, then serves until stopped.
+
+    Args:
+        temporary: keeps the data in a temporary directory, which is deleted at the end.
+        speed: seconds of the story per real second; None for as fast as possible.
+        once: exits at the end of the story.
+    """
+    from riskwire.app.processes import open_process
+    from riskwire.cli.replay import replay_bar
+    from riskwire.demo import corpus_path, watchlist_path
+    from riskwire.ingest.replay.run import replay as publish
+    from riskwire.logs import configure_logging
+    from riskwire.pipeline import INGEST, STAGES
+    from riskwire.web import bind
+
     configure_logging(settings.log.model_copy(update={"level": "warning"}))
+    stages = [stage for stage in STAGES if stage is not INGEST]
     listener = bind(settings.web)
-    with _data(settings.data, throw_away) as data:
+    with _data_directory(settings.data, temporary=temporary) as data:
         settings = settings.model_copy(update={"data": data, "watchlist": watchlist_path()})
-        async with open_monitor(settings, live=False) as monitor, asyncio.TaskGroup() as group:
-            group.create_task(monitor.run_stages(), name="stages")
+        async with open_process(settings, stages, page=True, live=False) as process, asyncio.TaskGroup() as group:
+            group.create_task(process.run_stages(), name="stages")
             started = asyncio.Event()
 
-            def tell(url: str) -> None:
+            def announce(url: str) -> None:
                 print(f"A fictional crisis unfolds at {url} - watch Norvane Motors. Ctrl-C ends it.", file=sys.stderr)
                 started.set()
 
-            serving = group.create_task(monitor.serve(listener, tell), name="serve")
+            serving = group.create_task(process.serve(listener, announce), name="serve")
             await started.wait()
-            with bar(None) as shown:
-                await publish(monitor.bus, corpus_path(), settings, speed=speed, progress=shown.show)
-                await shown.until_read(monitor)
-            _tell(monitor)
+            with replay_bar(None) as bar:
+                await publish(process.bus, corpus_path(), settings, speed=speed, progress=bar.show)
+                await bar.wait_until_drained(process)
+            _print_alerts(settings)
             if once:
                 serving.cancel()
-                await monitor.bus.close()
+                await process.bus.close()
             else:
-                print("The story is told; the page stays until Ctrl-C.", file=sys.stderr)
+                print("The story has ended; the page stays until Ctrl-C.", file=sys.stderr)
     return 0
 
 
-def _tell(monitor: Monitor) -> None:
-    for row in reversed(monitor.store.alerts()):
-        history = monitor.store.alert(row.id)
-        for alert in history.records if history else ():
-            print(f"{alert.at:%Y-%m-%d %H:%M}  {alert.status:<9}  {alert.severity:<8}  {printable(alert.summary)}")
+def _print_alerts(settings: Settings) -> None:
+    """Prints every record of every alert, oldest alert first."""
+    from riskwire.cli.data import open_existing_store
+    from riskwire.cli.terminal import printable
+
+    with open_existing_store(settings) as store:
+        for row in reversed(store.alerts()):
+            history = store.alert(row.id)
+            for alert in history.records if history else ():
+                print(f"{alert.at:%Y-%m-%d %H:%M}  {alert.status:<9}  {alert.severity:<8}  {printable(alert.summary)}")
 
 
 @contextmanager
-def _data(path: Path, throw_away: bool) -> Iterator[Path]:
-    if not throw_away:
+def _data_directory(path: Path, *, temporary: bool) -> Iterator[Path]:
+    if not temporary:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="riskwire-demo-") as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="riskwire-demo-") as directory:
+        yield Path(directory)

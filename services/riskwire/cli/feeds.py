@@ -1,4 +1,4 @@
-"""`riskwire feeds add|remove|list|import`: the list of feeds that is polled, changed while it is."""
+"""`riskwire feeds …`: reads and changes the feed list while it is polled."""
 
 from __future__ import annotations
 
@@ -7,145 +7,242 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from riskwire.cli.show import opened_bus, print_lines
-from riskwire.cli.terminal import print_table, printable
+import typer
+
+from riskwire.cli.options import ConfigFile, Data, Json, run_to_end, settings_of
 from riskwire.errors import BusError
-from riskwire.ingest.feeds.catalogue import Catalogue, FeedChange, permitted_url
-from riskwire.ingest.feeds.feedlist import read_feeds
-from riskwire.ingest.feeds.publication import change_feeds, feeds_of
-from riskwire.ingest.feeds.schedule import PollState
-from riskwire.ingest.feeds.status import Condition, conditions, polls_of
-from riskwire.records import Feed
 from riskwire.settings import Settings
 
-_TOLD = {"failures", "error", "failed_at", "read_at", "polled_at", "polled_by", "next_at", "moved_to"}
-"""What of a poll is told as JSON; null where it cannot be read."""
-_PATIENCE_S = 5.0
-"""For how the feeds do, without any getting on."""
+if TYPE_CHECKING:
+    from riskwire.ingest.feeds.feed_list import FeedList, FeedListUpdate
+    from riskwire.ingest.feeds.status import FeedStatus
+    from riskwire.records import Feed
+
+_POLL_FIELDS = {"failures", "error", "failed_at", "read_at", "polled_at", "polled_by", "next_at", "moved_to"}
+"""Fields of a poll state that `--json` prints; null if the state cannot be read."""
+_MAX_STATUS_WAIT_S = 5.0
+
+feeds_app = typer.Typer(help="Change the list of feeds while it is polled.", no_args_is_help=True)
 
 
-async def add(
+@feeds_app.command()
+def add(
+    url_or_id: Annotated[
+        str, typer.Argument(metavar="URL|ID", help="The address of a feed; or the id of one on the list, to change it.")
+    ],
+    url: Annotated[str | None, typer.Option("--url", help="The address, if the argument is an id.")] = None,
+    feed_id: Annotated[
+        str | None,
+        typer.Option("--id", help="The id, if the argument is an address.", show_default="made from the address"),
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option("--every", metavar="SECONDS", help="Time between polls.", show_default="300")
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="auto, rss, atom, rdf, json or sitemap.", show_default="auto"),
+    ] = None,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Add a feed, or change one, without a restart. A feed list file does not undo it."""
+    settings = settings_of(config, data=data)
+    run_to_end(add_feed(settings, url_or_id, url=url, feed_id=feed_id, every_s=every, format_=format_))
+
+
+@feeds_app.command()
+def remove(feed: Annotated[str, typer.Argument(metavar="ID")], data: Data = None, config: ConfigFile = None) -> None:
+    """Stop polling a feed. If it came from a file, it stays removed until its entry there changes."""
+    run_to_end(remove_feed(settings_of(config, data=data), feed))
+
+
+@feeds_app.command("list")
+def list_(
+    json: Json = False,
+    failing: Annotated[bool, typer.Option("--failing", help="Only feeds whose news may be missed.")] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """List the feeds, the state of each, and whether a file or a command changed it last."""
+    run_to_end(list_feeds(settings_of(config, data=data), json=json, failing=failing))
+
+
+@feeds_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Feed list (YAML).")],
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Add or change every feed of a file, as `add` does; other feeds stay on the list."""
+    run_to_end(import_feeds(settings_of(config, data=data), file))
+
+
+async def add_feed(
     settings: Settings,
-    what: str,
+    url_or_id: str,
     *,
-    url: str | None,
-    named: str | None,
-    every_s: int | None,
-    form: str | None,
+    url: str | None = None,
+    feed_id: str | None = None,
+    every_s: int | None = None,
+    format_: str | None = None,
 ) -> int:
-    """Add a feed, or change one."""
-    given = {"every_s": every_s, "format": form}
-    changes = {key: value for key, value in given.items() if value is not None}
+    """Adds a feed to the list, or changes it.
+
+    Args:
+        url: the address, if `url_or_id` is an id.
+        feed_id: the id, if `url_or_id` is an address.
+    """
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.cli.terminal import printable
+    from riskwire.ingest.feeds.publication import change_feed_list
+
+    options = {"every_s": every_s, "format": format_}
+    changes = {field: value for field, value in options.items() if value is not None}
     allow = settings.ingest.allow_private_hosts
-    meant: list[Feed] = []
+    put_feed: list[Feed] = []
 
-    def change(catalogue: Catalogue) -> FeedChange:
-        meant[:] = [catalogue.to_add(what, url=url, named=named, changes=changes, allow=allow)]
-        return catalogue.with_feeds(meant)
+    def put(feed_list: FeedList) -> FeedListUpdate:
+        put_feed[:] = [feed_list.feed_to_put(url_or_id, url=url, feed_id=feed_id, changes=changes, allow=allow)]
+        return feed_list.put(put_feed)
 
-    async with opened_bus(settings) as bus:
-        done = await change_feeds(bus, change)
-    (feed,) = meant
-    word = "added" if done.added else "changed" if done.changed else "is on the list already:"
-    print(printable(f"{word} {feed.id}: {feed.url}, every {feed.every_s} s, format {feed.format}"))
+    async with open_existing_bus(settings) as bus:
+        update = await change_feed_list(bus, put)
+    (feed,) = put_feed
+    result = "added" if update.added else "changed" if update.changed else "is on the list already:"
+    print(printable(f"{result} {feed.id}: {feed.url}, every {feed.every_s} s, format {feed.format}"))
     return 0
 
 
-async def remove(settings: Settings, feed_id: str) -> int:
-    """Poll a feed no more."""
-    async with opened_bus(settings) as bus:
-        await change_feeds(bus, lambda catalogue: catalogue.without(feed_id))
+async def remove_feed(settings: Settings, feed_id: str) -> int:
+    """Removes a feed from the list."""
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.cli.terminal import printable
+    from riskwire.ingest.feeds.publication import change_feed_list
+
+    async with open_existing_bus(settings) as bus:
+        await change_feed_list(bus, lambda feed_list: feed_list.remove(feed_id))
     print(printable(f"removed {feed_id}"))
     return 0
 
 
-async def import_file(settings: Settings, file: Path) -> int:
-    """Add or change every feed of a file, by hand and as one step; feeds that it does not have stay."""
+async def import_feeds(settings: Settings, file: Path) -> int:
+    """Adds or changes every feed of a file, as one step; other feeds stay on the list.
+
+    Raises:
+        SettingsError: the file, or an address in it, cannot be used; the list is unchanged.
+    """
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.ingest.feeds.feed_file import read_feeds
+    from riskwire.ingest.feeds.feed_list import permitted_url
+    from riskwire.ingest.feeds.publication import change_feed_list
+
     feeds = read_feeds(file)
     for feed in feeds:
         permitted_url(feed.url, f"{file}, feed {feed.id}", settings.ingest.allow_private_hosts)
-    async with opened_bus(settings) as bus:
-        done = await change_feeds(bus, lambda catalogue: catalogue.with_feeds(feeds))
-    same = len(feeds) - len(done.added) - len(done.changed)
-    print(f"{len(done.added)} added, {len(done.changed)} changed, {same} as they were")
+    async with open_existing_bus(settings) as bus:
+        update = await change_feed_list(bus, lambda feed_list: feed_list.put(feeds))
+    unchanged = len(feeds) - len(update.added) - len(update.changed)
+    print(f"{len(update.added)} added, {len(update.changed)} changed, {unchanged} unchanged")
     return 0
 
 
-async def show(settings: Settings, json: bool, *, failing: bool = False) -> int:
-    """The list, where each feed comes from and how it does; where that cannot be read, the list all the same.
+async def list_feeds(settings: Settings, *, json: bool, failing: bool = False) -> int:
+    """Prints the feeds and the state of each. If the states cannot be read, prints the list without them.
 
     Args:
-        failing: only those of which news may be missed; 1 where that cannot be told.
+        failing: prints only feeds whose news may be missed.
+
+    Returns:
+        1 if only failing feeds were asked for and the states cannot be read, else 0.
     """
-    async with opened_bus(settings) as bus:
-        catalogue = await feeds_of(bus)
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.cli.terminal import print_json_lines, print_table, printable
+    from riskwire.ingest.feeds.publication import read_feed_list
+    from riskwire.ingest.feeds.status import feed_statuses, read_polls
+
+    async with open_existing_bus(settings) as bus:
+        feed_list = await read_feed_list(bus)
     try:
-        async with opened_bus(_impatient(settings)) as bus:
-            polls = await polls_of(bus)
+        async with open_existing_bus(_with_short_deadline(settings)) as bus:
+            polls = await read_polls(bus)
     except BusError as error:
         polls = None
-        print(printable(f"How the feeds do cannot be read: {error}"), file=sys.stderr)
-    shown = [one for one in conditions(catalogue.feeds.values(), polls) if one.needs_a_look or not failing]
+        print(printable(f"The state of the feeds cannot be read: {error}"), file=sys.stderr)
+    code = int(failing and polls is None)
+    statuses = feed_statuses(feed_list.feeds.values(), polls)
+    statuses = [status for status in statuses if status.may_miss_news or not failing]
     if json:
-        print_lines([_plain(one, catalogue) for one in shown])
-        return int(failing and polls is None)
+        print_json_lines([_json_fields(status, feed_list) for status in statuses])
+        return code
     print_table(
         ("id", "state", "last read", "every", "from", "url"),
         [
             (
-                one.feed.id,
-                one.state,
-                _moment(one.poll.read_at if one.poll else None),
-                f"{one.feed.every_s} s",
-                catalogue.origin(one.feed.id),
-                one.feed.url,
+                status.feed.id,
+                status.state,
+                _time_text(status.poll.read_at if status.poll else None),
+                f"{status.feed.every_s} s",
+                feed_list.origin(status.feed.id),
+                status.feed.url,
             )
-            for one in shown
+            for status in statuses
         ],
-        empty="No feed fails." if failing and catalogue.feeds else "No feeds yet: `riskwire feeds add URL`.",
+        empty="No feed fails." if failing and feed_list.feeds else "No feeds yet: `riskwire feeds add URL`.",
     )
-    if troubles := [trouble for one in shown for trouble in _troubles(one)]:
-        print("\n" + "\n".join(map(printable, troubles)))
-    if catalogue.removed_by_hand and not failing:
-        print(f"\nIn the feed list's file and removed by hand: {printable(', '.join(catalogue.removed_by_hand))}.")
-        print("`riskwire feeds add ID` brings one back.")
-    return int(failing and polls is None)
+    if problems := [problem for status in statuses for problem in _problems(status)]:
+        print("\n" + "\n".join(map(printable, problems)))
+    if feed_list.removed_by_hand and not failing:
+        print(f"\nIn the feed list's file and removed by hand: {printable(', '.join(feed_list.removed_by_hand))}.")
+        print("`riskwire feeds add ID` adds one again.")
+    return code
 
 
-def _impatient(settings: Settings) -> Settings:
-    """What stands in the way of what ingesters remember (an open transaction, a right that is missing) may stay there
-    for as long as the deadline, and the list is known without it."""
-    deadline_s = min(_PATIENCE_S, settings.kafka.deadline_s)
+def _with_short_deadline(settings: Settings) -> Settings:
+    """Returns settings with a short deadline for reading the states of polls.
+
+    An open transaction, or a missing permission, can delay that for as long as the deadline, and the list is useful
+    without the states.
+    """
+    deadline_s = min(_MAX_STATUS_WAIT_S, settings.kafka.deadline_s)
     return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"deadline_s": deadline_s})})
 
 
-def _plain(one: Condition, catalogue: Catalogue) -> dict[str, object]:
-    poll = PollState(url=one.feed.url) if one.poll is None else one.poll
-    told = poll.model_dump(mode="json", include=_TOLD) if one.known else dict.fromkeys(sorted(_TOLD))
-    return one.feed.model_dump(mode="json") | {"from": catalogue.origin(one.feed.id), "state": one.state} | told
+def _json_fields(status: FeedStatus, feed_list: FeedList) -> dict[str, object]:
+    from riskwire.ingest.feeds.schedule import PollState
+
+    feed = status.feed
+    fields = feed.model_dump(mode="json") | {"from": feed_list.origin(feed.id), "state": status.state}
+    if not status.known:
+        return fields | dict.fromkeys(sorted(_POLL_FIELDS))
+    poll = PollState(url=feed.url) if status.poll is None else status.poll
+    return fields | poll.model_dump(mode="json", include=_POLL_FIELDS)
 
 
-def _troubles(one: Condition) -> Iterator[str]:
-    """What is wrong with a feed, a line each; nothing where all is well."""
-    feed, poll = one.feed, one.poll
-    if poll is None or not one.needs_a_look:
+def _problems(status: FeedStatus) -> Iterator[str]:
+    """Yields a line for each problem of a feed."""
+    feed, poll = status.feed, status.poll
+    if poll is None or not status.may_miss_news:
         return
     by = f", polled by {poll.polled_by}" if poll.polled_by else ""
-    if one.state == "failing":
+    if status.state == "failing":
         times = "1 failure" if poll.failures == 1 else f"{poll.failures} failures in a row"
         yield (
-            f"{feed.id} fails: {poll.error or poll.problem} ({times}, the last {_moment(poll.failed_at)}; "
-            f"last read {_moment(poll.read_at)}; again {_moment(poll.next_at)}{by})"
+            f"{feed.id} fails: {poll.error or poll.problem} ({times}, the last {_time_text(poll.failed_at)}; "
+            f"last read {_time_text(poll.read_at)}; next poll {_time_text(poll.next_at)}{by})"
         )
-    elif one.state == "gone":
-        yield f"{feed.id} is polled no more: its server says that it is gone for good ({_moment(poll.failed_at)}{by})"
-    elif one.state == "in part":
-        yield f"{feed.id} is damaged: its last document could only be read in part ({_moment(poll.read_at)}{by})"
+    elif status.state == "gone":
+        yield (
+            f"{feed.id} is no longer polled: its server says that it is gone permanently "
+            f"({_time_text(poll.failed_at)}{by})"
+        )
+    elif status.state == "in part":
+        yield f"{feed.id} is damaged: its last document was only partly readable ({_time_text(poll.read_at)}{by})"
     if poll.moved_to is not None:
-        follow = shlex.join(["riskwire", "feeds", "add", feed.id, "--url", poll.moved_to])  # the publisher wrote it
-        yield f"{feed.id} has moved for good, and is read there; `{follow}` follows it"
+        command = shlex.join(["riskwire", "feeds", "add", feed.id, "--url", poll.moved_to])  # quotes a foreign URL
+        yield f"{feed.id} has moved permanently and is read at its new address; `{command}` changes the list"
 
 
-def _moment(at: datetime | None) -> str:
+def _time_text(at: datetime | None) -> str:
     return "never" if at is None else f"{at:%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""What the commands of the command line share: options, settings with them laid over, and running to the end."""
+"""Options that several commands share, and the functions that turn them into settings and run a command."""
 
 from __future__ import annotations
 
@@ -8,34 +8,48 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
+from riskwire.errors import SettingsError
 from riskwire.logs import configure_logging
-from riskwire.settings import Retired, Settings, load_settings
-
-log = structlog.get_logger(__name__)
+from riskwire.settings import Settings, load_settings
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False)]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="Settings file; `riskwire.yaml` here if there is one.", show_default=False
+        "--config",
+        metavar="FILE",
+        help="Settings file; by default `riskwire.yaml` in the working directory, if it exists.",
+        show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Limit = Annotated[int, typer.Option("--limit", help="Most rows.", min=1, max=1_000_000_000)]
+WatchlistFile = Annotated[
+    Path | None, typer.Option("--watchlist", metavar="FILE", help="Watchlist (YAML or CSV).", show_default=False)
+]
+FeedsFile = Annotated[
+    Path | None, typer.Option("--feeds", metavar="FILE", help="Feed list (YAML).", show_default=False)
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", help="Port of the page; 0 chooses a free one.", min=0, max=65_535, show_default="8080"),
+]
 
 
-def settings_of(config: Path | None, **flat: Any) -> Settings:
-    """Settings with what the command line gave laid over them (`web__port` stands for `web.port`); logging as they say.
-    Whoever gives one that is no longer needed is warned.
+def settings_of(config: Path | None, **options: Any) -> Settings:
+    """Returns the settings with the options of the command line, and configures logging.
+
+    Args:
+        config: the settings file.
+        options: values by setting (`web__port` for `web.port`); None for an option that was not given.
 
     Raises:
-        SettingsError: one that cannot be used.
+        SettingsError: a setting cannot be used.
     """
     overrides: dict[str, Any] = {}
-    for name, value in flat.items():
+    for name, value in options.items():
         if value is None:
             continue
         section, _, key = name.partition("__")
@@ -43,41 +57,56 @@ def settings_of(config: Path | None, **flat: Any) -> Settings:
             overrides.setdefault(section, {})[key] = value
         else:
             overrides[section] = value
-    retired: list[Retired] = []
-    settings = load_settings(config, overrides, retired.append)
-    configure_logging(settings.log)  # here, so that no command ever logs to standard output
-    for one in retired:
-        log.warning("a setting is no longer needed", setting=one.key, where=", ".join(one.where), why=one.why)
+    settings = load_settings(config, overrides)
+    configure_logging(settings.log)  # for every command, so that none logs to standard output
     return settings
 
 
+def speed_of(text: str) -> float | None:
+    """Returns the speed that `--speed` names, or None for `max`.
+
+    Raises:
+        SettingsError: not a speed.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise SettingsError("--speed: not a number greater than 0, and not `max`", value=text)
+    return speed
+
+
 def run_to_end(main: Coroutine[Any, Any, int], *, serves: bool = False) -> None:
-    """Run a coroutine on uvloop; SIGTERM ends it as Ctrl-C does, in good order.
+    """Runs a coroutine on uvloop and exits with its code. SIGTERM and SIGINT cancel it, so that it can clean up.
 
     Args:
-        serves: it runs until it is stopped, so being stopped is its good end; anything else has then been cut short.
+        serves: the command runs until it is stopped, so a signal ends it with code 0. Any other command that a signal
+            ends was interrupted.
     """
     import uvloop
 
-    signals: list[signal.Signals] = []
+    received: list[signal.Signals] = []
 
-    async def stoppable() -> int:
+    async def cancellable() -> int:
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
 
-        def stop(told: signal.Signals) -> None:
-            signals.append(told)
+        def cancel(number: signal.Signals) -> None:
+            received.append(number)
             task.cancel()
 
-        for one in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(one, stop, one)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, cancel, number)
         return await main
 
     try:
-        code = uvloop.run(stoppable())
+        code = uvloop.run(cancellable())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        code = 0 if serves else 128 + (signals[0] if signals else signal.SIGINT)
+        code = 0 if serves else 128 + (received[0] if received else signal.SIGINT)
         if not serves:
-            typer.echo("riskwire: interrupted before the end; nothing is lost, run it again to go on.", err=True)
+            typer.echo("riskwire: interrupted before the end; nothing is lost, run it again to continue.", err=True)
     raise typer.Exit(code)

@@ -1,4 +1,4 @@
-"""`riskwire replay`: an archive through all stages, until everything is read."""
+"""`riskwire replay`: publishes an archive and runs it through all stages."""
 
 from __future__ import annotations
 
@@ -7,84 +7,131 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import typer
 
-from riskwire.app.collector import settle
-from riskwire.app.monitor import Monitor, open_monitor
-from riskwire.bus.open import open_bus
-from riskwire.ingest.replay.archive import open_archive
-from riskwire.ingest.replay.run import ReplayProgress, ReplayReport
-from riskwire.ingest.replay.run import replay as publish
-from riskwire.logs import configure_logging
+from riskwire.cli.options import ConfigFile, Data, WatchlistFile, run_to_end, settings_of, speed_of
 from riskwire.settings import Settings
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
-async def replay(
+    from riskwire.app.processes import Process
+    from riskwire.ingest.replay.run import ReplayProgress, ReplayReport
+
+
+def replay(
+    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="JSON lines: uncompressed, .gz or .zst.")],
+    data: Data = None,
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="N|max", help="Archive seconds per real second, or `max`.")
+    ] = "max",
+    limit: Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1, max=10**12)] = None,
+    publish_only: Annotated[
+        bool, typer.Option("--publish-only", help="Only publish the articles; run no other stage.")
+    ] = False,
+    watchlist: WatchlistFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Replay an archive through all stages to its end. Continues an earlier run that was interrupted."""
+    settings = settings_of(config, data=data, watchlist=watchlist)
+    run_to_end(replay_archive(settings, archive, speed=speed_of(speed), limit=limit, publish_only=publish_only))
+
+
+async def replay_archive(
     settings: Settings, archive: Path, *, speed: float | None, limit: int | None, publish_only: bool
 ) -> int:
-    """Replay and wait until every stage has read everything."""
-    configure_logging(settings.log)
-    await asyncio.to_thread(open_archive, archive)  # refused before anything is opened or made
-    with bar(limit) as shown:
+    """Publishes an archive and waits until every stage has read everything.
+
+    Args:
+        speed: archive seconds per real second; None for as fast as possible.
+        publish_only: runs no stage.
+    """
+    from riskwire.app.garbage_collection import settle_garbage_collector
+    from riskwire.app.processes import open_process
+    from riskwire.bus.open import open_bus
+    from riskwire.ingest.replay.archive import open_archive
+    from riskwire.ingest.replay.run import replay as publish
+    from riskwire.pipeline import INGEST, STAGES
+
+    await asyncio.to_thread(open_archive, archive)  # refuses a bad archive before anything is created
+    with replay_bar(limit) as bar:
         if publish_only:
             bus = await open_bus(settings)
             try:
-                report = await publish(bus, archive, settings, speed=speed, limit=limit, progress=shown.show)
+                report = await publish(bus, archive, settings, speed=speed, limit=limit, progress=bar.show)
             finally:
                 await bus.close()
         else:
-            async with open_monitor(settings, live=False) as monitor:
-                settle()
-                report = await through_stages(monitor, archive, shown, speed=speed, limit=limit)
-    _tell(report)
+            stages = [stage for stage in STAGES if stage is not INGEST]
+            async with open_process(settings, stages, page=False, live=False) as process:
+                settle_garbage_collector()
+                report = await _replay_through_stages(process, archive, bar, speed=speed, limit=limit)
+    _print_report(report)
     return 0
 
 
-async def through_stages(
-    monitor: Monitor, archive: Path, bar: ReplayBar, *, speed: float | None, limit: int | None
+async def _replay_through_stages(
+    process: Process, archive: Path, bar: ReplayBar, *, speed: float | None, limit: int | None
 ) -> ReplayReport:
-    """Publish an archive while the stages run, and end them when everything is read."""
+    """Publishes an archive while the stages run, and stops them when they have read everything."""
+    from riskwire.ingest.replay.run import replay as publish
+
     async with asyncio.TaskGroup() as group:
-        group.create_task(monitor.run_stages(), name="stages")
-        report = await publish(monitor.bus, archive, monitor.settings, speed=speed, limit=limit, progress=bar.show)
-        await bar.until_read(monitor)
-        await monitor.bus.close()
+        group.create_task(process.run_stages(), name="stages")
+        report = await publish(process.bus, archive, process.settings, speed=speed, limit=limit, progress=bar.show)
+        await bar.wait_until_drained(process)
+        await process.bus.close()
     return report
 
 
 class ReplayBar:
-    """How far the archive is published, then how much the stages still have to read."""
+    """A progress bar: first how much of the archive is published, then how much the stages still have to read."""
 
     def __init__(self, progress: Progress, limit: int | None) -> None:
         self._progress = progress
         self._limit = limit
         self._task = progress.add_task("replay", total=limit, at="", stories=0)
 
-    def show(self, now: ReplayProgress) -> None:
-        """Take the publisher's word."""
-        done = now.stories if self._limit else now.read_bytes
-        total = self._limit or now.size_bytes
-        at = f"{now.seen_at:%Y-%m-%d %H:%M}" if now.seen_at else ""
-        self._progress.update(self._task, completed=done, total=total, at=at, stories=now.stories)
+    def show(self, replayed: ReplayProgress) -> None:
+        """Shows how much of the archive is published."""
+        completed = replayed.stories if self._limit else replayed.read_bytes
+        total = self._limit or replayed.size_bytes
+        at = f"{replayed.seen_at:%Y-%m-%d %H:%M}" if replayed.seen_at else ""
+        self._progress.update(self._task, completed=completed, total=total, at=at, stories=replayed.stories)
 
-    async def until_read(self, monitor: Monitor) -> None:
-        """Wait for the stages, telling how many records they are behind."""
+    async def wait_until_drained(self, process: Process) -> None:
+        """Waits until the stages have read everything, and shows their lag."""
         async with asyncio.TaskGroup() as group:
-            telling = group.create_task(self._tell_lag(monitor))
-            await monitor.drained()
-            telling.cancel()
+            lag_task = group.create_task(self._show_lag(process))
+            await process.wait_until_drained()
+            lag_task.cancel()
 
-    async def _tell_lag(self, monitor: Monitor) -> None:
+    async def _show_lag(self, process: Process) -> None:
         while True:
-            behind = sum(lag.records for lag in await monitor.bus.lag())
-            self._progress.update(self._task, at=f"reading, {behind} records to go")
+            records = sum(lag.records for lag in await process.bus.lag())
+            self._progress.update(self._task, at=f"reading, {records} records to go")
             await asyncio.sleep(0.5)
 
 
 @contextmanager
-def bar(limit: int | None) -> Iterator[ReplayBar]:
+def replay_bar(limit: int | None) -> Iterator[ReplayBar]:
+    """Shows a progress bar on standard error, if that is a terminal.
+
+    Args:
+        limit: the number of stories to replay; None for the whole archive.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -99,10 +146,10 @@ def bar(limit: int | None) -> Iterator[ReplayBar]:
         yield ReplayBar(progress, limit)
 
 
-def _tell(report: ReplayReport) -> None:
+def _print_report(report: ReplayReport) -> None:
     if report.nothing_new:
-        print("Nothing new: this archive had been replayed here before.", file=sys.stderr)
+        print("Nothing new: this archive has been replayed here before.", file=sys.stderr)
         return
-    resumed = f" (went on after line {report.resumed_at})" if report.resumed_at else ""
+    resumed = f" (continued after line {report.resumed_at})" if report.resumed_at else ""
     bad = f", {report.bad} bad lines to the dead letters" if report.bad else ""
     print(f"Replayed {report.stories} stories{resumed}: {report.published} articles{bad}.", file=sys.stderr)

@@ -1,35 +1,56 @@
-"""`riskwire run`: poll, read, alert and serve, in one process."""
+"""`riskwire run`, and one command for each service on Kafka."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-
-from riskwire.app.collector import settle
-from riskwire.app.monitor import open_monitor
-from riskwire.ingest.feeds.feedlist import DEFAULT_FEEDS, read_feeds
-from riskwire.ingest.feeds.publication import feeds_of, publish_feeds
-from riskwire.ingest.stage import run_ingest
-from riskwire.logs import configure_logging
+from riskwire.cli.options import ConfigFile, Data, FeedsFile, Port, WatchlistFile, run_to_end, settings_of
 from riskwire.settings import Settings
-from riskwire.web import bind
 
 
-async def run(settings: Settings) -> int:
-    """Run until stopped."""
-    configure_logging(settings.log)
-    feeds = read_feeds(settings.feeds or DEFAULT_FEEDS)
-    listener = bind(settings.web)
-    async with open_monitor(settings, live=True) as monitor:
-        await publish_feeds(monitor.bus, feeds)
-        enabled = (await feeds_of(monitor.bus)).polled
+def run(
+    data: Data = None,
+    feeds: FeedsFile = None,
+    watchlist: WatchlistFile = None,
+    port: Port = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run the whole monitor in this process: poll feeds, analyse news, raise alerts, serve the page."""
+    from riskwire.app.serving import run_monitor
 
-        def started(url: str) -> None:
-            print(f"riskwire is at {url} and polls {enabled} feeds; data in {settings.data}", file=sys.stderr)
+    settings = settings_of(config, data=data, feeds=feeds, watchlist=watchlist, web__port=port)
+    run_to_end(run_monitor(settings), serves=True)
 
-        settle()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(monitor.run_stages(), name="stages")
-            group.create_task(run_ingest(monitor.bus, settings), name="ingest")
-            group.create_task(monitor.serve(listener, started), name="serve")
-    return 0
+
+def ingest(feeds: FeedsFile = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Poll the feeds assigned to this worker, and publish articles."""
+    _run_service("ingest", settings_of(config, feeds=feeds, web__port=port))
+
+
+def infer(watchlist: WatchlistFile = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Analyse articles: sentiment, names, topics."""
+    _run_service("infer", settings_of(config, watchlist=watchlist, web__port=port))
+
+
+def alert(port: Port = None, config: ConfigFile = None) -> None:
+    """Follow the trends of the targets, and raise alerts."""
+    _run_service("alert", settings_of(config, web__port=port))
+
+
+def sink(data: Data = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Write what the page shows into the store."""
+    _run_service("sink", settings_of(config, data=data, web__port=port))
+
+
+def notify(port: Port = None, config: ConfigFile = None) -> None:
+    """Deliver alerts to the receivers."""
+    _run_service("notify", settings_of(config, web__port=port))
+
+
+def serve(data: Data = None, watchlist: WatchlistFile = None, port: Port = None, config: ConfigFile = None) -> None:
+    """Serve the page and the API of the store."""
+    _run_service("serve", settings_of(config, data=data, watchlist=watchlist, web__port=port))
+
+
+def _run_service(name: str, settings: Settings) -> None:
+    from riskwire.app.serving import run_service
+
+    run_to_end(run_service(settings, name), serves=True)

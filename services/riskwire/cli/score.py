@@ -1,23 +1,40 @@
-"""`riskwire score`: texts in, readings out."""
+"""`riskwire score`: scores texts with the model."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from riskwire.app.monitor import watchlist_of
+import typer
+
+from riskwire.cli.options import ConfigFile, WatchlistFile, run_to_end, settings_of
 from riskwire.errors import SettingsError
-from riskwire.inference.linking import Linker
-from riskwire.inference.model.bundle import Bundle
-from riskwire.inference.model.engine import Engine
-from riskwire.inference.score import score_lines
 from riskwire.settings import Settings
 
 
-async def score(settings: Settings, file: Path | None) -> int:
-    """Score each line; 1 when some line was bad."""
-    watchlist = watchlist_of(settings.watchlist)
+def score(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="JSON lines; by default standard input.", show_default=False),
+    ] = None,
+    watchlist: WatchlistFile = None,
+    config: ConfigFile = None,
+) -> None:
+    """Score texts: reads JSON lines of `{"id", "text", "targets"?}` and writes one result for each, in order."""
+    run_to_end(score_file(settings_of(config, watchlist=watchlist), file))
+
+
+async def score_file(settings: Settings, file: Path | None) -> int:
+    """Scores each line of a file, or of standard input. Returns 1 if a line is bad, else 0."""
+    from riskwire.app.inputs import configured_watchlist
+    from riskwire.inference.linking import Linker
+    from riskwire.inference.model.bundle import Bundle
+    from riskwire.inference.model.engine import Engine
+    from riskwire.inference.score import score_lines
+
+    watchlist = configured_watchlist(settings)
     bundle = await asyncio.to_thread(Bundle.load, settings.inference.bundle)
     linker = await asyncio.to_thread(Linker, watchlist)
     try:

@@ -1,7 +1,8 @@
-"""What commands say to people: text from outside is shown as it is, is no markup, and does not steer the terminal."""
+"""Output for people and programs. Text from outside is printed literally: no markup, no control of the terminal."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 
 from rich.cells import cell_len
@@ -9,36 +10,49 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from riskwire.records import to_json
+
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """Text from outside as it may go to a terminal: what would steer it is shown as an escape.
+    """Returns a text with escapes in place of the characters that control a terminal.
 
     Args:
-        lines: line breaks may stay.
+        lines: keeps line breaks.
     """
     return "".join(
-        each if each.isprintable() or (lines and each == "\n") else each.encode("unicode_escape").decode()
-        for each in text
+        character
+        if character.isprintable() or (lines and character == "\n")
+        else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "", whole: Collection[str] = ()
+    columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "", uncut: Collection[str] = ()
 ) -> None:
-    """A table for people; `empty` is said where there are no rows.
+    """Prints a table.
 
     Args:
-        whole: columns that are never cut, however narrow the terminal is: others give way.
+        empty: printed if there are no rows.
+        uncut: columns that keep their width in a narrow terminal; the other columns shrink.
     """
     console = Console()
     if not rows:
         console.print(Text(printable(empty)))
         return
-    shown = [[printable(cell) for cell in row] for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        widest = max(cell_len(row[number]) for row in shown)
-        table.add_column(column, min_width=widest if column in whole else None, no_wrap=column in whole)
-    for row in shown:
+        width = max(cell_len(row[number]) for row in cells)
+        table.add_column(column, min_width=width if column in uncut else None, no_wrap=column in uncut)
+    for row in cells:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def print_json_lines(rows: Sequence[object]) -> None:
+    """Prints one JSON object a line, in UTF-8 whatever the encoding of the terminal."""
+    sys.stdout.flush()
+    for row in rows:
+        sys.stdout.buffer.write(to_json(row) + b"\n")
+    sys.stdout.buffer.flush()

@@ -1,49 +1,66 @@
-"""`riskwire topics create|check`: the topics of the cluster that `bus.url` names."""
+"""`riskwire topics create|check`: the topics of the Kafka cluster that `bus.url` names."""
 
 from __future__ import annotations
 
 import sys
 
-from riskwire.bus.open import need_kafka
+import typer
+
+from riskwire.bus.open import require_kafka
+from riskwire.cli.options import ConfigFile, run_to_end, settings_of
 from riskwire.errors import SettingsError
 from riskwire.settings import Settings
 
+topics_app = typer.Typer(help="Create the topics on Kafka, or check them.", no_args_is_help=True)
 
-async def create(settings: Settings) -> int:
-    """Make what is missing, and say what; then what differs in what was there."""
-    _need_kafka_bus(settings)
+
+@topics_app.command()
+def create(config: ConfigFile = None) -> None:
+    """Create missing topics. Exits with 1 if a topic that existed differs from what riskwire needs."""
+    run_to_end(create_missing_topics(settings_of(config)))
+
+
+@topics_app.command()
+def check(config: ConfigFile = None) -> None:
+    """Print how topics differ from what riskwire needs. Exits with 1 if any topic differs."""
+    run_to_end(check_topics(settings_of(config)))
+
+
+async def create_missing_topics(settings: Settings) -> int:
+    """Creates missing topics and prints their names, then prints how existing topics differ. Returns the exit code."""
+    _require_kafka_bus(settings)
     from riskwire.bus.kafka.topics import create_topics
 
-    made = await create_topics(settings.bus, settings.kafka)
-    for name in made:
-        print(f"made {name}")
-    if not made:
-        print("Every topic is there.")
-    return await _tell_differences(settings)
+    created = await create_topics(settings.bus, settings.kafka)
+    for name in created:
+        print(f"created {name}")
+    if not created:
+        print("Every topic exists.")
+    return await _print_differences(settings)
 
 
-async def check(settings: Settings) -> int:
-    """Say what differs; 1 where something does."""
-    _need_kafka_bus(settings)
-    code = await _tell_differences(settings)
+async def check_topics(settings: Settings) -> int:
+    """Prints how topics differ from what riskwire needs. Returns the exit code: 1 if any topic differs."""
+    _require_kafka_bus(settings)
+    code = await _print_differences(settings)
     if not code:
         print("Every topic is as it should be.")
     return code
 
 
-async def _tell_differences(settings: Settings) -> int:
+async def _print_differences(settings: Settings) -> int:
     from riskwire.bus.kafka.topics import topic_differences
 
-    found = await topic_differences(settings.bus, settings.kafka)
-    for difference in found:
+    differences = await topic_differences(settings.bus, settings.kafka)
+    for difference in differences:
         print(difference, file=sys.stderr)
-    return 1 if found else 0
+    return 1 if differences else 0
 
 
-def _need_kafka_bus(settings: Settings) -> None:
+def _require_kafka_bus(settings: Settings) -> None:
     if settings.bus.url == "embedded":
         raise SettingsError(
-            "there are topics to make on Kafka only, and bus.url is `embedded`",
+            "topics are created on Kafka only, and bus.url is `embedded`",
             do="Set RISKWIRE_BUS__URL=kafka://host:port",
         )
-    need_kafka()
+    require_kafka()

@@ -1,65 +1,159 @@
-"""`riskwire watchlist add|remove|import|list|log`: the watchlist, changed while it is in use."""
+"""`riskwire watchlist …`: reads and changes the watchlist while it is in use."""
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from riskwire.app.monitor import watchlist_of
-from riskwire.cli.show import opened_bus, opened_store, print_lines
-from riskwire.cli.terminal import print_table, printable
-from riskwire.entities.watchlist import WatchedEntity, read_entry, read_watchlist
+import typer
+
+from riskwire.cli.options import ConfigFile, Data, Json, Limit, run_to_end, settings_of
 from riskwire.errors import SettingsError
-from riskwire.records import Command
 from riskwire.settings import Settings
-from riskwire.watching import Edit, WatchlistEditor
+
+if TYPE_CHECKING:
+    from riskwire.entities.watchlist import WatchedEntity
+    from riskwire.records import Command
+    from riskwire.watching import WatchlistEdit
+
+watchlist_app = typer.Typer(help="Change the watchlist while it is in use.", no_args_is_help=True)
 
 
-async def add(settings: Settings, entry: Mapping[str, Any], by: str) -> int:
-    """Put an entry on the list, or change it."""
-    entity = read_entry({key: value for key, value in entry.items() if value}, "riskwire watchlist add")
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        return "unknown"
+
+
+By = Annotated[
+    str, typer.Option("--by", help="Who decided it.", default_factory=_login, show_default="your login name")
+]
+
+
+@watchlist_app.command()
+def add(
+    entry: Annotated[str, typer.Argument(metavar="ID", help="Its target is then `entity:ID`.")],
+    by: By,
+    name: Annotated[str, typer.Option("--name", help="The name that news uses.")],
+    alias: Annotated[list[str] | None, typer.Option("--alias", help="Another name; can be repeated.")] = None,
+    ticker: Annotated[list[str] | None, typer.Option("--ticker", help="A US ticker; can be repeated.")] = None,
+    isin: Annotated[str | None, typer.Option("--isin")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="A group to follow too: `group:NAME`.")] = None,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Watch an entity from now on, or change an entry. Needs no restart; the past is read from the store."""
+    fields = {"id": entry, "name": name, "aliases": alias, "tickers": ticker, "isin": isin, "group": group}
+    run_to_end(add_entry(settings_of(config, data=data), fields, by))
+
+
+@watchlist_app.command()
+def remove(
+    entry: Annotated[str, typer.Argument(metavar="ID")],
+    by: By,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Remove an entry that was added by a command. An entry of the watchlist file with this id applies again."""
+    run_to_end(remove_entry(settings_of(config, data=data), entry, by))
+
+
+@watchlist_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Watchlist (YAML or CSV).")],
+    by: By,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also remove every entry added by a command that is not in the file.")
+    ] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Watch every entity of a file from now on. If an entry is wrong, nothing changes."""
+    run_to_end(import_entries(settings_of(config, data=data), file, by, replace=replace))
+
+
+@watchlist_app.command("list")
+def list_(json: Json = False, data: Data = None, config: ConfigFile = None) -> None:
+    """List the entries, and who added each."""
+    run_to_end(list_entries(settings_of(config, data=data), json=json))
+
+
+@watchlist_app.command()
+def log(json: Json = False, limit: Limit = 1_000, data: Data = None, config: ConfigFile = None) -> None:
+    """List the changes of the watchlist and who made them, newest first."""
+    list_changes(settings_of(config, data=data), json=json, limit=limit)
+
+
+async def add_entry(settings: Settings, fields: Mapping[str, Any], by: str) -> int:
+    """Adds an entry to the list, or changes it."""
+    from riskwire.cli.terminal import printable
+    from riskwire.entities.watchlist import read_entry
+
+    entity = read_entry({field: value for field, value in fields.items() if value}, "riskwire watchlist add")
     edit = await _put(settings, [entity], by, replace=False)
     print(printable(f"{'set' if edit.set else 'is on the list already:'} {entity.id}: {entity.name}"))
-    _tell_what_is_followed(edit)
+    _print_scope_change(edit)
     return 0
 
 
-async def remove(settings: Settings, entry: str, by: str) -> int:
-    """Take an entry off the list."""
-    base = watchlist_of(settings.watchlist)
-    async with opened_bus(settings) as bus:
+async def remove_entry(settings: Settings, entry: str, by: str) -> int:
+    """Removes an entry that was added by a command.
+
+    Raises:
+        SettingsError: there is no such entry.
+    """
+    from riskwire.app.inputs import configured_watchlist
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.cli.terminal import printable
+    from riskwire.watching import WatchlistEditor
+
+    base = configured_watchlist(settings)
+    async with open_existing_bus(settings) as bus:
         edit = await WatchlistEditor(bus, base).remove(entry, by)
     if edit.unknown:
         in_file = any(entity.id == entry for entity in base.entities)
         raise SettingsError(
-            "no such entry was put on the list by command",
+            "no command added such an entry to the list",
             value=entry,
-            do=f"It is in {base.where}: take it out there and start again"
+            do=f"It is in {base.where}: remove it there and restart"
             if in_file
-            else "`riskwire watchlist list` shows what is on it",
+            else "`riskwire watchlist list` lists the entries",
         )
     print(printable(f"removed {entry}"))
-    _tell_what_is_followed(edit)
+    _print_scope_change(edit)
     return 0
 
 
-async def import_file(settings: Settings, file: Path, by: str, *, replace: bool) -> int:
-    """Put every entry of a file on the list as one step; with `replace` take the others off it."""
+async def import_entries(settings: Settings, file: Path, by: str, *, replace: bool) -> int:
+    """Adds or changes every entry of a file, as one step.
+
+    Args:
+        replace: removes the entries that earlier commands added and that are not in the file.
+    """
+    from riskwire.entities.watchlist import read_watchlist
+
     entities = read_watchlist(file).entities
     edit = await _put(settings, entities, by, replace=replace)
-    print(f"{len(edit.set)} set, {len(edit.removed)} removed, {len(entities) - len(edit.set)} as they were")
-    _tell_what_is_followed(edit)
+    print(f"{len(edit.set)} set, {len(edit.removed)} removed, {len(entities) - len(edit.set)} unchanged")
+    _print_scope_change(edit)
     return 0
 
 
-async def show(settings: Settings, json: bool) -> int:
-    """What is on the list, and who put it there."""
-    async with opened_bus(settings) as bus:
-        rows = await WatchlistEditor(bus, watchlist_of(settings.watchlist)).listed()
+async def list_entries(settings: Settings, *, json: bool) -> int:
+    """Prints the entries, and who added each."""
+    from riskwire.app.inputs import configured_watchlist
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.watching import WatchlistEditor
+
+    async with open_existing_bus(settings) as bus:
+        rows = await WatchlistEditor(bus, configured_watchlist(settings)).entries()
     if json:
-        print_lines([row.model_dump(mode="json") for row in rows])
+        print_json_lines([row.model_dump(mode="json") for row in rows])
         return 0
     print_table(
         ("id", "name", "aliases", "tickers", "isin", "group", "by"),
@@ -75,38 +169,46 @@ async def show(settings: Settings, json: bool) -> int:
             )
             for row in rows
         ],
-        empty="Nothing is watched by name: riskwire follows the entities it finds.",
+        empty="The watchlist is empty: riskwire follows every entity it finds.",
     )
     return 0
 
 
-def log(settings: Settings, json: bool, limit: int) -> None:
-    """What was decided of the list, newest first."""
-    with opened_store(settings) as store:
+def list_changes(settings: Settings, *, json: bool, limit: int) -> None:
+    """Prints the changes of the watchlist, newest first."""
+    from riskwire.cli.data import open_existing_store
+    from riskwire.cli.terminal import print_json_lines, print_table
+
+    with open_existing_store(settings) as store:
         rows = store.watchlist_log(limit=limit)
     if json:
-        print_lines(rows)
+        print_json_lines(rows)
         return
     print_table(
         ("at", "by", "what", "entry"),
-        [(f"{row.at:%Y-%m-%d %H:%M:%S}", row.by, row.kind.partition("_")[2], _told(row)) for row in rows],
-        empty="The watchlist was never changed by command.",
+        [(f"{row.at:%Y-%m-%d %H:%M:%S}", row.by, row.kind.partition("_")[2], _entry_text(row)) for row in rows],
+        empty="No command has changed the watchlist.",
     )
 
 
-async def _put(settings: Settings, entities: Sequence[WatchedEntity], by: str, *, replace: bool) -> Edit:
-    async with opened_bus(settings) as bus:
-        return await WatchlistEditor(bus, watchlist_of(settings.watchlist)).put(entities, by, replace=replace)
+async def _put(settings: Settings, entities: Sequence[WatchedEntity], by: str, *, replace: bool) -> WatchlistEdit:
+    from riskwire.app.inputs import configured_watchlist
+    from riskwire.cli.data import open_existing_bus
+    from riskwire.watching import WatchlistEditor
+
+    async with open_existing_bus(settings) as bus:
+        return await WatchlistEditor(bus, configured_watchlist(settings)).put(entities, by, replace=replace)
 
 
-def _tell_what_is_followed(edit: Edit) -> None:
+def _print_scope_change(edit: WatchlistEdit) -> None:
+    """Prints a note if the edit changes whether all entities are followed, or only those on the list."""
     if edit.first:
-        print("From now on only what is on the watchlist is followed.", file=sys.stderr)
+        print("From now on riskwire follows only what is on the watchlist.", file=sys.stderr)
     if edit.emptied:
-        print("The watchlist is empty: from now on every entity that is found is followed.", file=sys.stderr)
+        print("The watchlist is empty: from now on riskwire follows every entity it finds.", file=sys.stderr)
 
 
-def _told(row: Command) -> str:
-    entry = (row.target or "").partition(":")[2]
-    name = row.value.get("name")
+def _entry_text(command: Command) -> str:
+    entry = (command.target or "").partition(":")[2]
+    name = command.value.get("name")
     return f"{entry}: {name}" if name else entry

@@ -1,7 +1,7 @@
-"""The API and the page."""
+"""The web server: API, page and probes."""
 
 from riskwire.web.app import create_app, create_probes
-from riskwire.web.decisions import decisions_to
+from riskwire.web.commands import command_publisher
 from riskwire.web.server import bind, serve
 from riskwire.web.services import AppServices, BusState, Readiness, StageState
 from riskwire.web.status import Status, StatusBoard
@@ -14,8 +14,8 @@ __all__ = [
     "Status",
     "StatusBoard",
     "bind",
+    "command_publisher",
     "create_app",
     "create_probes",
-    "decisions_to",
     "serve",
 ]

@@ -1,4 +1,4 @@
-"""Routes that do something: score texts, and take what people decide."""
+"""Routes that act: score texts, and publish commands about alerts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from riskwire.web.services import AppServices
 
 
 class CommandRequest(BaseModel):
-    """What a person decides about an alert; riskwire adds the time."""
+    """A command about an alert, as the client sends it; the server adds the time."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,7 +28,7 @@ class CommandRequest(BaseModel):
     until: AwareDatetime | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> CommandRequest:
+    def _require_fields_of_kind(self) -> CommandRequest:
         if self.kind == "snooze" and self.until is None:
             raise ValueError("snooze needs `until`")
         if self.kind == "comment" and not self.comment.strip():
@@ -37,17 +37,17 @@ class CommandRequest(BaseModel):
 
 
 def act_routes(store: Store, services: AppServices, settings: WebSettings) -> APIRouter:
-    """The routes, over the services of the process."""
+    """Returns the routes, given the services of the process."""
     router = APIRouter(prefix="/api/v1")
 
     @router.post("/analyse")
-    async def analyse(texts: Annotated[list[ScoreRequest], Body()]) -> list[ScoreResult]:
+    async def post_texts(texts: Annotated[list[ScoreRequest], Body()]) -> list[ScoreResult]:
         if len(texts) > settings.max_texts:
             raise Problem(413, f"body: {len(texts)} texts, web.max_texts is {settings.max_texts}. Send fewer at once.")
         _check_unicode(texts)
         _check_spans(texts)
         if services.score is None:
-            raise Problem(503, "this process has no model; ask one that runs `riskwire run`")
+            raise Problem(503, "this process has no model; send the request to `riskwire run` or `riskwire serve`")
         if not texts:
             return []
         try:
@@ -57,42 +57,51 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
             raise Problem(504, f"the model took longer than web.timeout_s ({settings.timeout_s} s)") from None
 
     @router.post("/commands", status_code=202)
-    async def command(asked: CommandRequest) -> Command:
+    async def post_command(request: CommandRequest) -> Command:
         if services.publish_command is None:
-            raise Problem(503, "this process only reads; send commands to one that runs `riskwire run`")
-        if await store.off_loop(store.alert, asked.alert) is None:
-            raise Problem(404, f"there is no alert {asked.alert!r}")
-        decided = Command(**asked.model_dump(), at=datetime.now(UTC))
+            raise Problem(503, "this process only reads; send the command to `riskwire run` or `riskwire serve`")
+        if await store.off_loop(store.alert, request.alert) is None:
+            raise Problem(404, f"there is no alert {request.alert!r}")
+        command = Command(**request.model_dump(), at=datetime.now(UTC))
         try:
             async with asyncio.timeout(settings.timeout_s):
-                await services.publish_command(decided)
+                await services.publish_command(command)
         except TimeoutError:
             raise Problem(504, f"the bus took longer than web.timeout_s ({settings.timeout_s} s)") from None
-        return decided
+        return command
 
     return router
 
 
 def _check_unicode(texts: list[ScoreRequest]) -> None:
-    """JSON can escape half of a surrogate pair; such a text has no UTF-8, so neither model nor answer can hold it."""
-    for place, text in enumerate(texts):
+    """Refuses a text with half of a surrogate pair, which JSON can escape and UTF-8 cannot encode.
+
+    Raises:
+        Problem: 422, with the field.
+    """
+    for index, text in enumerate(texts):
         for field, value in (("id", str(text.id)), ("text", text.text)):
             try:
                 value.encode()
             except UnicodeEncodeError as error:
                 raise Problem(
                     422,
-                    f"body.{place}.{field}: not Unicode: half of a surrogate pair at character {error.start} "
+                    f"body.{index}.{field}: not Unicode: half of a surrogate pair at character {error.start} "
                     f"(got {value[error.start]!a})",
                 ) from None
 
 
 def _check_spans(texts: list[ScoreRequest]) -> None:
-    for place, text in enumerate(texts):
+    """Refuses a target span outside its text.
+
+    Raises:
+        Problem: 422, with the field.
+    """
+    for index, text in enumerate(texts):
         for number, span in enumerate(text.targets or ()):
             if not span.start < span.end <= len(text.text):
                 raise Problem(
                     422,
-                    f"body.{place}.targets.{number}: not a span of the text "
+                    f"body.{index}.targets.{number}: not a span of the text "
                     f"(got {span.start} to {span.end} of {len(text.text)} characters)",
                 )

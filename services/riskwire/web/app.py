@@ -1,4 +1,4 @@
-"""The web app: API, live stream, probes and page over one store."""
+"""The web app: API, live stream, probes and page for one store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATIC = Path(__file__).parent / "static"
 
 
 def create_app(settings: Settings, store: Store, services: AppServices) -> FastAPI:
-    """The app; it neither opens nor closes the store. `app.state.live` ends its streams (`Live.stop`)."""
+    """Returns the app for an open store. `app.state.live.stop()` ends its streams."""
     board = StatusBoard(store, services)
     live = Live(store, board, settings.web.max_streams)
 
@@ -75,7 +75,7 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
 
 
 def create_probes(settings: Settings, ready: Callable[[], Readiness]) -> FastAPI:
-    """Health, readiness and metrics alone, for a service without the page."""
+    """Returns an app with health, readiness and metrics only, for a service without the page."""
     app = FastAPI(title="riskwire", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, settings=settings.web)
     problems.install(app)
@@ -84,7 +84,7 @@ def create_probes(settings: Settings, ready: Callable[[], Readiness]) -> FastAPI
 
 
 class _Static(StaticFiles):
-    """Files that are asked for again each time they may have changed: an update must not mix with the old page."""
+    """Static files that the browser revalidates each time, so that it never mixes files of two versions of the page."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)

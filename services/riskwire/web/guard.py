@@ -1,7 +1,7 @@
-"""Who may ask: Host header, token, origin and body size are checked before any route, headers are set after.
+"""The guard around every route: checks Host header, token, origin and body size, and sets security headers.
 
-The Host check keeps other sites from reading the page through DNS rebinding; the origin check keeps them from posting
-to it from a browser that can reach it.
+The Host check keeps other sites from reading the page through DNS rebinding. The origin check keeps them from posting
+to it through a browser that can reach it.
 """
 
 from __future__ import annotations
@@ -41,19 +41,20 @@ class Guard:
         self._max_body = settings.max_body
         self._hosts = {host.lower() for host in (*settings.hosts, _bracketed(settings.host))}
         self._token = settings.token.get_secret_value().encode() if settings.token else None
-        # The cookie proves knowledge of the token without holding it; its name keeps apart two riskwires of one host.
+        # The cookie proves knowledge of the token without containing it. Its name differs from that of another riskwire
+        # on the same host, because browsers share cookies between ports.
         proof = hmac.new(self._token or b"", b"riskwire page", "sha256").hexdigest()
         self._cookie, self._proof = f"riskwire-{proof[:8]}", proof[8:]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse or pass on."""
+        """Answers a request that is refused; passes any other on to the app."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         cookie: str | None = None
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 out = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -66,28 +67,28 @@ class Guard:
 
         refusal = self._refusal(scope, headers)
         if refusal is None and self._token is not None and scope["path"] not in OPEN_PATHS:
-            if scope["path"] == "/" and self._same(_query_token(scope)):
+            if scope["path"] == "/" and self._is_token(_query_token(scope)):
                 secure = "; Secure" if scope.get("scheme") == "https" else ""
                 cookie = f"{self._cookie}={self._proof}; Path=/; Max-Age={YEAR_S}; HttpOnly; SameSite=Strict{secure}"
-            elif not self._known(headers):
+            elif not self._is_authenticated(headers):
                 refusal = problem(
                     401,
                     "a token is needed: send `Authorization: Bearer TOKEN`, or open the page once as /?token=TOKEN",
                     {"WWW-Authenticate": 'Bearer realm="riskwire"'},
                 )
         if refusal is not None:
-            await refusal(scope, receive, guarded)
+            await refusal(scope, receive, send_with_headers)
             return
-        await self._bounded(scope, receive, guarded)
+        await self._call_with_body_limit(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         host = headers.get("host", "").lower()
         if host not in self._hosts and _without_port(host) not in self._hosts:
-            return problem(421, f"web.hosts: this host name is not answered (got {host[:100]!r}). Add it to web.hosts.")
+            return problem(421, f"web.hosts: not a host name of this server (got {host[:100]!r}). Add it to web.hosts.")
         if scope["method"] not in SAFE_METHODS:
             origin = headers.get("origin")
             if origin is not None and origin.lower().partition("://")[2] != host:
-                return problem(403, f"requests from another site are refused (got {origin[:100]!r})")
+                return problem(403, f"a request from another site is refused (got {origin[:100]!r})")
         declared = headers.get("content-length", "0")
         if not declared.isascii() or not declared.isdigit() or int(declared) > self._max_body:
             return self._too_large()
@@ -96,42 +97,42 @@ class Guard:
     def _too_large(self) -> ASGIApp:
         return problem(413, f"body: larger than web.max_body ({self._max_body} bytes). Send fewer texts at once.")
 
-    def _known(self, headers: Headers) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._same(given.strip()):
+    def _is_authenticated(self, headers: Headers) -> bool:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self._is_token(token.strip()):
             return True
         try:
-            held = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
             return False
-        return held is not None and hmac.compare_digest(held.value.encode(), self._proof.encode())
+        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._proof.encode())
 
-    def _same(self, given: str | None) -> bool:
-        return bool(given) and hmac.compare_digest(str(given).encode("utf-8", "surrogateescape"), self._token or b"")
+    def _is_token(self, token: str | None) -> bool:
+        return bool(token) and hmac.compare_digest(str(token).encode("utf-8", "surrogateescape"), self._token or b"")
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the body as it comes: a length that was not declared is bounded too."""
-        taken, started, exceeded = 0, False, False
+    async def _call_with_body_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Calls the app, counting the body as it is read: a body without a declared length is limited too."""
+        read_bytes, started, exceeded = 0, False, False
 
-        async def counted() -> Message:
-            nonlocal taken, exceeded
+        async def receive_counted() -> Message:
+            nonlocal read_bytes, exceeded
             message = await receive()
             if message["type"] == "http.request":
-                taken += len(message.get("body", b""))
-                if taken > self._max_body:
+                read_bytes += len(message.get("body", b""))
+                if read_bytes > self._max_body:
                     exceeded = True
                     raise _TooLargeError
             return message
 
-        async def noted(message: Message) -> None:
+        async def send_unless_exceeded(message: Message) -> None:
             nonlocal started
-            if exceeded and not started:  # whatever the app makes of the broken body, the answer is 413
+            if exceeded and not started:  # the answer is 413, whatever the app answers to a truncated body
                 return
             started = True
             await send(message)
 
         try:
-            await self._app(scope, counted, noted)
+            await self._app(scope, receive_counted, send_unless_exceeded)
         except _TooLargeError:
             if started:
                 raise
@@ -140,7 +141,7 @@ class Guard:
 
 
 class _TooLargeError(Exception):
-    """More body than allowed has come."""
+    """The body is larger than allowed."""
 
 
 def _query_token(scope: Scope) -> str | None:

@@ -1,10 +1,10 @@
-"""Live updates: one watcher of the change sequence, and the events of each stream."""
+"""Live updates: one watcher of the store's change sequence, and the event streams of the browsers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -19,15 +19,15 @@ from riskwire.web.status import StatusBoard
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 0.25
-"""How often the change sequence is looked at."""
-STATUS_S = 5.0
-"""A stream gets a status at least this often, and not more often than `StatusBoard` makes new ones."""
+POLL_INTERVAL_S = 0.25
+"""Time between two reads of the change sequence."""
+STATUS_INTERVAL_S = 5.0
+"""Longest time between two status events of a stream; longer than `StatusBoard` caches a status."""
 HEARTBEAT_S = 15
-SEND_S = 30
-"""A client that takes nothing for this long is let go; it comes back with Last-Event-ID."""
-MOST = 500
-"""Changes told in one go."""
+SEND_TIMEOUT_S = 30
+"""A client that accepts no data for this long is disconnected; it reconnects with Last-Event-ID."""
+MAX_CHANGES = 500
+"""The most changes that one read of the store returns."""
 
 
 class Live:
@@ -36,96 +36,102 @@ class Live:
     def __init__(self, store: Store, board: StatusBoard, max_streams: int) -> None:
         self._store = store
         self._board = board
-        self._free = max_streams
-        self._max = max_streams
+        self._max_streams = max_streams
+        self._free_streams = max_streams
         self._seq = 0
-        self._moved = asyncio.Condition()
+        self._changed = asyncio.Condition()
         self._stopping = False
 
     async def watch(self) -> None:
-        """Follow the change sequence until cancelled."""
+        """Reads the change sequence of the store and wakes the streams, until cancelled."""
         while True:
             try:
                 seq = await self._store.off_loop(self._store.last_change)
             except StoreError as error:
                 log.warning("live updates cannot read the store", error=str(error))
-                await asyncio.sleep(STATUS_S)
+                await asyncio.sleep(STATUS_INTERVAL_S)
                 continue
             if seq != self._seq:
-                async with self._moved:
+                async with self._changed:
                     self._seq = seq
-                    self._moved.notify_all()
-            await asyncio.sleep(LOOK_S)
+                    self._changed.notify_all()
+            await asyncio.sleep(POLL_INTERVAL_S)
 
     async def stop(self) -> None:
-        """End every stream; new ones are refused."""
-        async with self._moved:
+        """Ends every stream; new ones are refused."""
+        async with self._changed:
             self._stopping = True
-            self._moved.notify_all()
+            self._changed.notify_all()
 
     async def open(self, last_event_id: str | None) -> EventSourceResponse:
-        """A stream that goes on after an event, or starts now.
+        """Opens a stream that continues after an event, or starts with the next change.
 
         Raises:
-            Problem: 503 when too many are open.
+            Problem: 503 when too many streams are open, or when the process stops.
         """
-        if self._stopping or self._free == 0:
-            why = "riskwire is stopping" if self._stopping else f"web.max_streams: {self._max} streams are open already"
-            raise Problem(503, why, {"Retry-After": "10"})
+        if self._stopping:
+            raise Problem(503, "riskwire is stopping", {"Retry-After": "10"})
+        self._require_free_stream()
         newest = await self._store.off_loop(self._store.last_change)
         after = int(last_event_id) if last_event_id and last_event_id.isdigit() else newest
-        if self._free == 0:  # another stream may have taken the last place meanwhile
-            raise Problem(503, f"web.max_streams: {self._max} streams are open already", {"Retry-After": "10"})
-        self._free -= 1
+        self._require_free_stream()  # another request may have taken the last stream during the await
+        self._free_streams -= 1
         metrics.STREAMS.inc()
-        # A store that was emptied starts to count anew: what the client knows is then of another life.
+        # The sequence of a store that was emptied starts again at 0, so a larger id is from before that.
         return _Stream(self, self._events(min(after, newest)))
 
     def release(self) -> None:
-        """Give a stream's place back."""
-        self._free += 1
+        """Frees the place of a stream that ended."""
+        self._free_streams += 1
         metrics.STREAMS.dec()
 
+    def _require_free_stream(self) -> None:
+        if self._free_streams == 0:
+            why = f"web.max_streams: {self._max_streams} streams are open already"
+            raise Problem(503, why, {"Retry-After": "10"})
+
     async def _events(self, after: int) -> AsyncIterator[ServerSentEvent]:
-        told = 0.0
+        status_sent_at = 0.0
         while not self._stopping:
-            if time.monotonic() - told >= STATUS_S:
+            if time.monotonic() - status_sent_at >= STATUS_INTERVAL_S:
                 yield _event("status", await self._board.read(), after)
-                told = time.monotonic()
-            changes = await self._store.off_loop(self._store.changes, after, MOST)
+                status_sent_at = time.monotonic()
+            changes = await self._store.off_loop(self._store.changes, after, MAX_CHANGES)
             if changes:
-                async for event in self._of(changes):
+                for event in await self._change_events(changes):
                     yield event
                 after = changes[-1].seq
             else:
-                await self._wait(after, STATUS_S)
+                await self._wait_for_change(after)
 
-    async def _of(self, changes: list[Change]) -> AsyncIterator[ServerSentEvent]:
-        """The events of some changes; only the last carries an id, so that a broken stream repeats and never skips."""
-        events: list[tuple[str, object]] = []
-        ids = [change.key for change in changes if change.kind == "alert"]
-        events += [("alert", row) for row in await self._store.off_loop(self._store.alerts_by_id, ids)]
+    async def _change_events(self, changes: Sequence[Change]) -> list[ServerSentEvent]:
+        """Returns the events of some changes. Only the last has an id, so that a client which reconnects in between
+        receives events twice rather than not at all."""
+        bodies: list[tuple[str, object]] = []
+        alert_ids = [change.key for change in changes if change.kind == "alert"]
+        bodies += [("alert", row) for row in await self._store.off_loop(self._store.alerts_by_id, alert_ids)]
         for kind in ("trend", "target"):
-            if keys := [change.key for change in changes if change.kind == kind]:
-                events.append((kind, {"targets": keys}))
-        if not events or any(change.kind == "status" for change in changes):
-            events.append(("status", await self._board.read()))
-        for place, (kind, body) in enumerate(events, start=1):
-            yield _event(kind, body, changes[-1].seq if place == len(events) else None)
+            if targets := [change.key for change in changes if change.kind == kind]:
+                bodies.append((kind, {"targets": targets}))
+        if not bodies or any(change.kind == "status" for change in changes):
+            bodies.append(("status", await self._board.read()))
+        events = [_event(kind, body, None) for kind, body in bodies[:-1]]
+        kind, body = bodies[-1]
+        return [*events, _event(kind, body, changes[-1].seq)]
 
-    async def _wait(self, after: int, most_s: float) -> None:
+    async def _wait_for_change(self, after: int) -> None:
         try:
-            async with asyncio.timeout(most_s), self._moved:
-                await self._moved.wait_for(lambda: self._stopping or self._seq > after)
+            async with asyncio.timeout(STATUS_INTERVAL_S), self._changed:
+                await self._changed.wait_for(lambda: self._stopping or self._seq > after)
         except TimeoutError:
             return
 
 
 class _Stream(EventSourceResponse):
-    """A stream that gives its place back however it ends."""
+    """A stream that frees its place, however it ends."""
 
     def __init__(self, live: Live, events: AsyncIterator[ServerSentEvent]) -> None:
-        super().__init__(events, ping=HEARTBEAT_S, send_timeout=SEND_S)
+        super().__init__(events, ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S)
         self._live = live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Routes for machines: health, readiness, metrics."""
+"""Routes for orchestrators and Prometheus: health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from riskwire.web.services import AppServices
 
 
 def probe_routes(services: AppServices) -> APIRouter:
-    """The routes, over the services of the process."""
+    """Returns the routes, given the services of the process."""
     router = APIRouter()
 
     @router.get("/healthz", include_in_schema=False)
@@ -19,13 +19,13 @@ def probe_routes(services: AppServices) -> APIRouter:
 
     @router.get("/readyz", include_in_schema=False)
     async def ready() -> JSONResponse:
-        found = services.ready()
+        readiness = services.ready()
         body = {
-            "ready": found.ready,
-            "problems": found.problems,
-            "stages": [stage.model_dump() for stage in found.stages],
+            "ready": readiness.ready,
+            "problems": readiness.problems,
+            "stages": [stage.model_dump() for stage in readiness.stages],
         }
-        return JSONResponse(body, 200 if found.ready else 503)
+        return JSONResponse(body, 200 if readiness.ready else 503)
 
     @router.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

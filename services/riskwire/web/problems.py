@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): what a person reads is in `detail`, as riskwire's errors word it."""
+"""Errors as problem details (RFC 9457); `detail` has the message of riskwire's error."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from riskwire.errors import RiskwireError, SchemaError, SettingsError, StoreErro
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-FAULTS_TOLD = 20
+MAX_FAULTS = 20
+"""The most invalid fields that one answer lists."""
 
 
 class Problem(Exception):  # noqa: N818 - the name of RFC 9457
-    """An answer that is not what was asked for."""
+    """An error with the status and detail of its answer."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -31,7 +32,7 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
 def problem(
     status: int, detail: str, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
 ) -> JSONResponse:
-    """A problem as a response."""
+    """Returns the response for a problem."""
     body: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
@@ -39,7 +40,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem."""
+    """Registers handlers that answer every error with a problem."""
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, error: Problem) -> JSONResponse:
@@ -49,7 +50,7 @@ def install(app: FastAPI) -> None:
     async def on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = [
             {"place": ".".join(str(part) for part in fault["loc"]), "message": _message(fault)}
-            for fault in error.errors()[:FAULTS_TOLD]
+            for fault in error.errors()[:MAX_FAULTS]
         ]
         return problem(422, f"{faults[0]['place']}: {faults[0]['message']}", errors=faults)
 
@@ -58,7 +59,7 @@ def install(app: FastAPI) -> None:
         status = 422 if isinstance(error, SettingsError | SchemaError) else 503
         if status == 503:
             log.error("request failed", path=request.url.path, error=str(error))
-        detail = "the store cannot be read; the log says why" if isinstance(error, StoreError) else str(error)
+        detail = "the store cannot be read; see the log" if isinstance(error, StoreError) else str(error)
         return problem(status, detail)
 
     @app.exception_handler(HTTPException)
@@ -69,7 +70,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed unexpectedly", path=request.url.path, exc_info=error)
-        return problem(500, "an unexpected error; the log says more")
+        return problem(500, "an unexpected error; see the log")
 
 
 def _message(fault: dict[str, object]) -> str:

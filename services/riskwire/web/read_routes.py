@@ -1,4 +1,7 @@
-"""Routes that read: alerts, targets, trends, stories, status. Lists are JSON arrays; `Link: …; rel="next"` goes on."""
+"""Routes that read: alerts, targets, trends, stories, status.
+
+A list is a JSON array; the header `Link: …; rel="next"` has the address of its next page.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
+from riskwire.records import to_ms
 from riskwire.store import (
     AlertHistory,
     AlertRow,
     Cursor,
+    StatusFilter,
     Store,
     StoryRow,
     TargetKind,
@@ -19,24 +24,24 @@ from riskwire.store import (
     TargetRow,
     Trend,
 )
-from riskwire.store.reads.alerts import StatusFilter
-from riskwire.store.rows import to_ms
 from riskwire.web.problems import Problem
 from riskwire.web.status import Status, StatusBoard
 
 MAX_POINTS = 2_000
-STEPS = (60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800)
-GOOD_POINTS = 100
-"""Points that a step chosen by riskwire aims at."""
+"""The most points of one trend."""
+STEPS_S = (60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800)
+"""Steps to choose from where the client names none."""
+TARGET_POINTS = 100
+"""The most points of a trend whose step the server chooses."""
 
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 Before = Annotated[
-    str | None, Query(max_length=300, description="Only what is older: a time, or the next link's value")
+    str | None, Query(max_length=300, description="Only rows older than this: a time, or the value of the next link")
 ]
 
 
 def read_routes(store: Store, board: StatusBoard) -> APIRouter:
-    """The routes, over a store. Plain functions: the framework runs them on its threads."""
+    """Returns the routes, given a store. They are not coroutines, so the framework runs them in threads."""
     router = APIRouter(prefix="/api/v1")
 
     @router.get("/alerts")
@@ -54,10 +59,10 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
 
     @router.get("/alerts/{alert}")
     def alert_by_id(alert: str) -> AlertHistory:
-        found = store.alert(alert)
-        if found is None:
+        history = store.alert(alert)
+        if history is None:
             raise Problem(404, f"there is no alert {alert[:100]!r}")
-        return found
+        return history
 
     @router.get("/targets")
     def targets(
@@ -71,12 +76,14 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         return store.targets(limit=limit, offset=offset, kind=kind, query=query, order=order, spark=spark)
 
     @router.get("/targets/{target:path}/trend")
-    def trend(
+    def trend_of_target(
         target: str,
         since: datetime | None = None,
         until: datetime | None = None,
-        last_s: Annotated[int | None, Query(ge=60, description="Back from the newest data, instead of since")] = None,
-        step_s: Annotated[int | None, Query(ge=1, description="By default what gives a good number of points")] = None,
+        last_s: Annotated[
+            int | None, Query(ge=60, description="Seconds back from the newest data, instead of since")
+        ] = None,
+        step_s: Annotated[int | None, Query(ge=1, description="By default chosen by the length")] = None,
     ) -> Trend:
         newest = store.newest() or datetime.now(UTC)
         end = _utc(until) or newest + timedelta(milliseconds=1)
@@ -86,29 +93,29 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         if start is not None and start >= end:
             raise Problem(422, f"query.since: not before until (got {start.isoformat()})")
         if start is None:
-            whole = store.trend(target, until=end, step_s=STEPS[-1])
-            start = whole.since if whole else end
+            full_trend = store.trend(target, until=end, step_s=STEPS_S[-1])
+            start = full_trend.since if full_trend else end
         length_s = max((to_ms(end) - to_ms(start)) // 1_000, 60)
-        step = step_s or next((step for step in STEPS if length_s / step <= GOOD_POINTS), STEPS[-1])
+        step = step_s or next((step for step in STEPS_S if length_s / step <= TARGET_POINTS), STEPS_S[-1])
         if length_s / step > MAX_POINTS:
             raise Problem(422, f"query.step_s: more than {MAX_POINTS} points (got {step}). Take a longer step.")
-        found = store.trend(target, since=start, until=end, step_s=step)
-        if found is None:
+        trend = store.trend(target, since=start, until=end, step_s=step)
+        if trend is None:
             raise Problem(404, f"there is no target {target[:200]!r}")
-        return found
+        return trend
 
     @router.get("/targets/{target:path}")
     def target_by_id(target: str, spark: bool = False) -> TargetRow:
-        found = store.target(target, spark=spark)
-        if found is None:
+        row = store.target(target, spark=spark)
+        if row is None:
             raise Problem(404, f"there is no target {target[:200]!r}")
-        return found
+        return row
 
     @router.get("/stories")
     def stories(
         request: Request,
         response: Response,
-        target: Annotated[str | None, Query(max_length=1_000, description="Without one: of all news")] = None,
+        target: Annotated[str | None, Query(max_length=1_000, description="Without one, all stories")] = None,
         limit: Limit = 100,
         before: Before = None,
     ) -> list[StoryRow]:
@@ -135,7 +142,7 @@ def _utc(time: datetime | None) -> datetime | None:
     try:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
-        raise Problem(422, f"query: not a time that can be used (got {time.isoformat()})") from None
+        raise Problem(422, f"query: this time is out of range (got {time.isoformat()})") from None
 
 
 def _link_next(request: Request, response: Response, rows: list[AlertRow] | list[StoryRow], limit: int) -> None:

@@ -1,4 +1,4 @@
-"""Serving the app inside the event loop of the process."""
+"""Runs the web server inside the event loop of the process."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from riskwire.settings import Settings, WebSettings
 
 log = structlog.get_logger(__name__)
 
-STOP_S = 5
-"""Deadline of a stop; requests that still run are then cancelled."""
+STOP_TIMEOUT_S = 5
+"""Time for open requests to finish when the server stops; they are then cancelled."""
 
 
 def bind(settings: WebSettings) -> socket.socket:
-    """A listening socket on `web.host` and `web.port`.
+    """Returns a listening socket on `web.host` and `web.port`.
 
     Raises:
-        SettingsError: the address cannot be used, or it is not loopback and there is no token.
-        InUseError: the port is taken.
+        SettingsError: the address cannot be used, or is not a loopback address and there is no token.
+        InUseError: another process listens on the port.
     """
     try:
-        found = socket.getaddrinfo(
+        addresses = socket.getaddrinfo(
             settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError) as error:
         raise SettingsError("web.host: no such address", value=settings.host) from error
-    loopback = all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
+    loopback = all(ipaddress.ip_address(sockaddr[0]).is_loopback for *_, sockaddr in addresses)
     if not loopback and settings.token is None:
         raise SettingsError(
             "web.host: listening on anything but loopback needs a token",
             value=settings.host,
             do="Set web.token_file (or RISKWIRE_WEB__TOKEN), or listen on 127.0.0.1.",
         )
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = addresses[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,11 +70,11 @@ async def serve(
     *,
     listener: socket.socket | None = None,
 ) -> None:
-    """Serve until cancelled, then end streams and let requests finish for `STOP_S` seconds.
+    """Serves until cancelled; then ends streams, and lets requests finish for `STOP_TIMEOUT_S` seconds.
 
     Args:
-        on_started: told the URL once requests are answered.
-        listener: a socket from `bind`, for whoever wants to know early that the port is free.
+        on_started: called with the URL as soon as requests are answered.
+        listener: a socket from `bind`, for a caller that checks early whether the port is free.
 
     Raises:
         SettingsError, InUseError: see `bind`.
@@ -83,11 +83,11 @@ async def serve(
     config = uvicorn.Config(
         app,
         log_config=None,
-        access_log=False,  # a query may hold the token
+        access_log=False,  # a query may contain the token
         proxy_headers=False,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=STOP_S,
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]), name="web-server")
@@ -103,16 +103,16 @@ async def serve(
         if live is not None:
             await live.stop()
         server.should_exit = True
-        done, _ = await asyncio.wait([running], timeout=STOP_S + 2)
+        done, _ = await asyncio.wait([running], timeout=STOP_TIMEOUT_S + 2)
         if not done:
-            log.warning("the web server does not stop, cancelling it")
+            log.warning("the web server does not stop; cancelling it")
             running.cancel()
             await asyncio.wait([running], timeout=1)
         listener.close()
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process that it is a part of, and says when it answers."""
+    """A server that leaves signals to its process, and sets an event when it answers requests."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""What the web asks of the rest of the process: a seam of plain functions, so that it can serve a store alone."""
+"""The interface between the web server and the rest of its process: functions, so that it can serve a store alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from riskwire.watching import WatchlistEditor
 
 
 class StageState(Record):
-    """One stage as a probe sees it; `detail` says what is wrong when it is not `ok`."""
+    """The readiness of one stage, or of the bus.
+
+    Attributes:
+        detail: what is wrong if it is not `ok`; else what it does.
+    """
 
     name: str
     ok: bool
@@ -20,33 +24,38 @@ class StageState(Record):
 
 
 class Readiness(Record):
-    """Whether every stage makes progress."""
+    """The readiness of a process."""
 
     stages: tuple[StageState, ...] = ()
 
     @property
     def ready(self) -> bool:
-        """True when no stage is stuck."""
+        """Whether every stage is ready."""
         return all(stage.ok for stage in self.stages)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What keeps it from being ready, a line a stage."""
+        """A line for each stage that is not ready."""
         return tuple(f"stage {stage.name}: {stage.detail or 'no progress'}" for stage in self.stages if not stage.ok)
 
 
 @dataclass(frozen=True, slots=True)
 class BusState:
-    """Records ever published per topic, and how far each group is behind."""
+    """How many records were published, and how many are not read yet.
+
+    Attributes:
+        topics: the number of records published so far, by topic.
+        lag: the number of unread records, by group.
+        partitions: the number of unread records, by group, topic and partition.
+    """
 
     topics: dict[str, int] = field(default_factory=dict)
     lag: dict[str, int] = field(default_factory=dict)
     partitions: dict[str, dict[str, dict[int, int]]] = field(default_factory=dict)
-    """The same by group, topic and partition."""
 
     @classmethod
     def of(cls, topics: dict[str, int], lags: Sequence[Lag]) -> BusState:
-        """What a bus tells."""
+        """Returns the state from the answers of `Bus.records` and `Bus.lag`."""
         return cls(topics, lag_by_group(lags), lag_by_partition(lags))
 
 
@@ -56,7 +65,17 @@ async def _no_bus() -> BusState:
 
 @dataclass(frozen=True, slots=True)
 class AppServices:
-    """What a process that serves can do besides reading its store; what it cannot is None and answered with 503."""
+    """What the process offers to the web server besides its store. A request for one that is None is answered with 503.
+
+    Attributes:
+        score: scores texts with the model.
+        publish_command: publishes a command about an alert.
+        watchlist: reads and changes the watchlist.
+        ready: returns the readiness of the process.
+        bus: returns the state of the bus.
+        bundle: name and version of the model.
+        started: when the process started (`time.monotonic()`).
+    """
 
     score: Callable[[Sequence[ScoreRequest]], Awaitable[list[ScoreResult]]] | None = None
     publish_command: Callable[[Command], Awaitable[None]] | None = None

@@ -1,4 +1,4 @@
-"""`/status`: one look at the whole process."""
+"""`/status`: the state of the whole process in one answer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from riskwire.records import Record, Utc
 from riskwire.store import Counts, Store
 from riskwire.web.services import AppServices, StageState
 
-FRESH_S = 2.0
-"""For this long one status answers everybody."""
+CACHE_S = 2.0
+"""How long one status is served from the cache."""
 
 
 class Status(Record):
-    """The process at a glance: `topics` are records ever published, `lag` is records a group has not read; `partitions`
-    is the same by topic and partition."""
+    """The state of a process.
+
+    Attributes:
+        newest: time of the newest article in the store.
+        topics: the number of records published so far, by topic.
+        lag: the number of unread records, by group.
+        partitions: the number of unread records, by group, topic and partition.
+        blind: the number of targets whose sources are silent.
+    """
 
     version: str
     bundle: str
@@ -33,21 +40,21 @@ class Status(Record):
 
 
 class StatusBoard:
-    """Puts the status together, at most once in `FRESH_S` for all who ask."""
+    """Builds the status, and caches it for `CACHE_S` seconds for all readers."""
 
     def __init__(self, store: Store, services: AppServices) -> None:
         self._store = store
         self._services = services
         self._lock = asyncio.Lock()
-        self._at = 0.0
+        self._built_at = 0.0
         self._status: Status | None = None
 
     async def read(self) -> Status:
-        """The status, not older than `FRESH_S`."""
+        """Returns a status that is at most `CACHE_S` seconds old."""
         async with self._lock:
-            if self._status is None or time.monotonic() - self._at > FRESH_S:
+            if self._status is None or time.monotonic() - self._built_at > CACHE_S:
                 self._status = await self._build()
-                self._at = time.monotonic()
+                self._built_at = time.monotonic()
             return self._status
 
     async def _build(self) -> Status:

@@ -1,4 +1,4 @@
-"""Routes of the watchlist: what is on it, who changed it, and changing it."""
+"""Routes of the watchlist: read its entries, change them, read the log of changes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from riskwire.errors import SettingsError
 from riskwire.records import Record
 from riskwire.settings import WebSettings
 from riskwire.store import CommandRow, Cursor, Store
-from riskwire.watching import Edit, Listed, WatchlistEditor
+from riskwire.watching import WatchlistEdit, ListedEntry, WatchlistEditor
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
 
-_T = TypeVar("_T")
+_Answer = TypeVar("_Answer")
 
 By = Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
 EntryId = Annotated[str, Path(max_length=100)]
 
 
 class EntryRequest(BaseModel):
-    """An entry as a person sets it; its id is in the address."""
+    """An entry as the client sends it; its id is in the address."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,11 +39,14 @@ class EntryRequest(BaseModel):
     group: str | None = None
 
 
-class Changed(Record):
-    """What came of it: ids that were set or removed (none: it was so before).
+class EditResult(Record):
+    """The effect of a change.
 
-    `first`: the list had been empty; from now on nothing but what is on it is followed. `emptied`: the list is empty;
-    from now on every entity that is found is followed.
+    Attributes:
+        set: ids of entries that were added or changed; empty if the entry was the same before.
+        removed: ids of entries that were removed.
+        first: the list was empty before, so from now on only its entries are followed.
+        emptied: the list is empty now, so from now on every entity that is found is followed.
     """
 
     set: tuple[str, ...]
@@ -53,17 +56,17 @@ class Changed(Record):
 
 
 def watchlist_routes(store: Store, services: AppServices, settings: WebSettings) -> APIRouter:
-    """The routes, over the services of the process."""
+    """Returns the routes, given the services of the process."""
     router = APIRouter(prefix="/api/v1/watchlist")
 
     def editor() -> WatchlistEditor:
         if services.watchlist is None:
-            raise Problem(503, "this process only reads its store; ask one that runs `riskwire run`")
+            raise Problem(503, "this process only reads its store; send this to `riskwire run` or `riskwire serve`")
         return services.watchlist
 
     @router.get("")
-    async def listed() -> list[Listed]:
-        return await _within(settings, editor().listed())
+    async def entries() -> list[ListedEntry]:
+        return await _with_timeout(settings, editor().entries())
 
     @router.get("/log")
     def log(
@@ -79,34 +82,34 @@ def watchlist_routes(store: Store, services: AppServices, settings: WebSettings)
         return rows
 
     @router.put("/{entry}", status_code=202)
-    async def put(entry: EntryId, asked: EntryRequest) -> Changed:
-        entity = _entity(entry, asked)
+    async def put(entry: EntryId, request: EntryRequest) -> EditResult:
+        entity = _entity(entry, request)
         try:
-            edit = await _within(settings, editor().put([entity], asked.by, comment=asked.comment))
+            edit = await _with_timeout(settings, editor().put([entity], request.by, comment=request.comment))
         except SettingsError as error:
             raise Problem(409, str(error)) from None
-        return _changed(edit)
+        return _edit_result(edit)
 
     @router.delete("/{entry}", status_code=202)
-    async def remove(entry: EntryId, by: By, comment: Annotated[str, Query(max_length=2_000)] = "") -> Changed:
-        edit = await _within(settings, editor().remove(entry, by, comment=comment))
+    async def remove(entry: EntryId, by: By, comment: Annotated[str, Query(max_length=2_000)] = "") -> EditResult:
+        edit = await _with_timeout(settings, editor().remove(entry, by, comment=comment))
         if edit.unknown:
-            raise Problem(404, f"no entry {entry!r} was put on the watchlist by command")
-        return _changed(edit)
+            raise Problem(404, f"no entry {entry!r} was added to the watchlist by a command")
+        return _edit_result(edit)
 
     return router
 
 
-def _entity(entry: str, asked: EntryRequest) -> WatchedEntity:
-    given: dict[str, Any] = asked.model_dump(exclude={"by", "comment"}, exclude_none=True)
-    return read_entry({"id": entry, **given}, "body")
+def _entity(entry: str, request: EntryRequest) -> WatchedEntity:
+    fields: dict[str, Any] = request.model_dump(exclude={"by", "comment"}, exclude_none=True)
+    return read_entry({"id": entry, **fields}, "body")
 
 
-def _changed(edit: Edit) -> Changed:
-    return Changed(set=edit.set, removed=edit.removed, first=edit.first, emptied=edit.emptied)
+def _edit_result(edit: WatchlistEdit) -> EditResult:
+    return EditResult(set=edit.set, removed=edit.removed, first=edit.first, emptied=edit.emptied)
 
 
-async def _within(settings: WebSettings, answer: Awaitable[_T]) -> _T:
+async def _with_timeout(settings: WebSettings, answer: Awaitable[_Answer]) -> _Answer:
     try:
         async with asyncio.timeout(settings.timeout_s):
             return await answer

@@ -15,7 +15,16 @@ import yaml
 from broker import Broker
 from cli import riskwire
 from kafka_reader import committed_records
-from services_on_kafka import analysed, article, articles, ended, on_kafka, publish, running, until
+from services_on_kafka import (
+    analysed_articles,
+    article,
+    article_records,
+    on_kafka,
+    publish,
+    running_service,
+    wait_for_exit,
+    wait_until,
+)
 
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
@@ -47,25 +56,25 @@ def made(broker: Broker, prefix: str, bundle: Path, **kafka: object) -> tuple[di
 
 def until_analysed(broker: Broker, prefix: str, count: int) -> None:
     """Each of the first articles has one analysis, and no other is there."""
-    until(lambda: len(set(analysed(broker, prefix))) >= count)
-    assert Counter(analysed(broker, prefix)) == Counter(article(number).id for number in range(count))
+    wait_until(lambda: len(set(analysed_articles(broker, prefix))) >= count)
+    assert Counter(analysed_articles(broker, prefix)) == Counter(article(number).id for number in range(count))
 
 
 def test_an_absence_shorter_than_the_deadline_costs_nothing_and_is_told_meanwhile(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     env, kafka = made(own_broker, "short-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
-    publish(own_broker, kafka, articles(range(40)))
-    with running("infer", env, tmp_path / "infer.log") as infer:
+    publish(own_broker, kafka, article_records(range(40)))
+    with running_service("infer", env, tmp_path / "infer.log") as infer:
         until_analysed(own_broker, "short-", 40)
-        infer.until_ready()
-        publish(own_broker, kafka, articles(range(40, 80)))
+        infer.wait_until_ready()
+        publish(own_broker, kafka, article_records(range(40, 80)))
         own_broker.kill()
-        until(lambda: "no answer for" in infer.detail("kafka"), why=infer.said)
-        assert infer.probe()[0] == 503
+        wait_until(lambda: "no answer for" in infer.stage_detail("kafka"), why=infer.log_tail)
+        assert infer.readiness()[0] == 503
         own_broker.start()
-        infer.until_ready()
-        publish(own_broker, kafka, articles(range(80, 100)))
+        infer.wait_until_ready()
+        publish(own_broker, kafka, article_records(range(80, 100)))
         until_analysed(own_broker, "short-", 100)
         assert infer.process.poll() is None, "no restart"
         said = [json.loads(line).get("event") for line in infer.log.read_text().splitlines() if line.startswith("{")]
@@ -79,11 +88,15 @@ def test_a_worker_that_is_restoring_when_the_broker_goes_waits_for_it(
     env, kafka = made(own_broker, "restoring-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
     for attempt in range(ATTEMPTS):
         before, count = 20 * attempt, 20 * (attempt + 1)
-        publish(own_broker, kafka, articles(range(before, count)))  # so that this attempt alone can have read them
-        with running("infer", env | {"RISKWIRE_LOG__LEVEL": "info"}, tmp_path / f"infer-{attempt}.log") as infer:
-            until(lambda: "partitions assigned" in infer.said(), why=infer.said)
+        publish(
+            own_broker, kafka, article_records(range(before, count))
+        )  # so that this attempt alone can have read them
+        with running_service(
+            "infer", env | {"RISKWIRE_LOG__LEVEL": "info"}, tmp_path / f"infer-{attempt}.log"
+        ) as infer:
+            wait_until(lambda: "partitions assigned" in infer.log_tail(), why=infer.log_tail)
             own_broker.kill()
-            in_time = infer.said().count("state restored") < 2
+            in_time = infer.log_tail().count("state restored") < 2
             own_broker.start()
             if in_time:
                 until_analysed(own_broker, "restoring-", count)
@@ -96,22 +109,22 @@ def test_after_an_absence_beyond_the_deadline_the_service_leaves_and_its_success
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     env, kafka = made(own_broker, "long-", tiny_bundle, deadline_s=5, stuck_after_s=8)
-    publish(own_broker, kafka, articles(range(40)))
+    publish(own_broker, kafka, article_records(range(40)))
     log = tmp_path / "infer.log"
-    with running("infer", env, log) as infer:
+    with running_service("infer", env, log) as infer:
         until_analysed(own_broker, "long-", 40)
-        publish(own_broker, kafka, articles(range(40, 60)))
+        publish(own_broker, kafka, article_records(range(40, 60)))
         own_broker.kill()
-        assert ended(infer.process) == 2
-        last = infer.said().splitlines()[-1]
+        assert wait_for_exit(infer.process) == 2
+        last = infer.log_tail().splitlines()[-1]
         assert last.startswith("riskwire: ")
         assert own_broker.url in last or "Kafka has not answered for" in last  # by what it was at
-    with running("infer", env, log) as early:
-        assert ended(early.process) == 2, "as an orchestrator starts it again, too early"
-        assert "Kafka cannot be reached" in early.said().splitlines()[-1]
+    with running_service("infer", env, log) as early:
+        assert wait_for_exit(early.process) == 2, "as an orchestrator starts it again, too early"
+        assert "Kafka cannot be reached" in early.log_tail().splitlines()[-1]
     own_broker.start()
-    with running("infer", env, log):
-        publish(own_broker, kafka, articles(range(60, 80)))
+    with running_service("infer", env, log):
+        publish(own_broker, kafka, article_records(range(60, 80)))
         until_analysed(own_broker, "long-", 80)
 
 
@@ -184,12 +197,12 @@ def test_what_feeds_bring_while_the_broker_is_away_is_published_once_it_is_back(
         yaml.safe_dump([{"id": "wire", "url": f"http://127.0.0.1:{wire.server_port}/feed", "every_s": 10}])
     )
     env |= {"RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS": '["127.0.0.1"]'}
-    with running("ingest", env, tmp_path / "ingest.log", "--feeds", feeds) as ingest:
-        until(lambda: sum(titles(own_broker, "feeds-").values()) == 5, why=ingest.said)
+    with running_service("ingest", env, tmp_path / "ingest.log", "--feeds", feeds) as ingest:
+        wait_until(lambda: sum(titles(own_broker, "feeds-").values()) == 5, why=ingest.log_tail)
         own_broker.kill()
         wire.items = 9
-        until(lambda: "no answer for" in ingest.detail("kafka"), why=ingest.said)
+        wait_until(lambda: "no answer for" in ingest.stage_detail("kafka"), why=ingest.log_tail)
         own_broker.start()
-        until(lambda: len(titles(own_broker, "feeds-")) == 9, why=ingest.said)
+        wait_until(lambda: len(titles(own_broker, "feeds-")) == 9, why=ingest.log_tail)
         assert set(titles(own_broker, "feeds-").values()) == {1}
         assert ingest.process.poll() is None, "no restart"

@@ -17,7 +17,16 @@ from pathlib import Path
 import pytest
 from broker import Broker
 from cli import riskwire
-from services_on_kafka import analysed, article, articles, ended, on_kafka, publish, running, until
+from services_on_kafka import (
+    analysed_articles,
+    article,
+    article_records,
+    on_kafka,
+    publish,
+    running_service,
+    wait_for_exit,
+    wait_until,
+)
 
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.errors import BusError
@@ -85,7 +94,7 @@ class Flow(threading.Thread):
         try:
             async with bus.publisher("test") as publisher:
                 while not self.stop.is_set():
-                    await publisher.publish(articles(range(self.published, self.published + 5)), {})
+                    await publisher.publish(article_records(range(self.published, self.published + 5)), {})
                     self.published += 5
         except BusError as error:
             self.failure = error
@@ -103,21 +112,21 @@ def test_a_full_disk_ends_broker_and_services_and_nothing_is_lost_or_doubled_onc
     kafka = KafkaSettings(prefix=prefix, deadline_s=5)
     flow = Flow(broker, kafka)
     log = tmp_path / "infer.log"
-    with running("infer", env, log) as infer:
+    with running_service("infer", env, log) as infer:
         flow.start()
-        until(lambda: len(analysed(broker, prefix)) >= 20, 90, infer.said)
+        wait_until(lambda: len(analysed_articles(broker, prefix)) >= 20, 90, infer.log_tail)
         filler = fill(small_disk)
-        assert ended(infer.process, 90) == 2
-        last = infer.said().splitlines()[-1]
+        assert wait_for_exit(infer.process, 90) == 2
+        last = infer.log_tail().splitlines()[-1]
         assert broker.url in last or "Kafka has not answered for" in last  # by what it was at when the disk was full
         flow.join(timeout=60)
         assert flow.failure is not None
         assert broker.ended(60) != 0, "a broker without a disk to write to ends"
     filler.unlink()
     broker.start()
-    with running("infer", env, log) as infer:
+    with running_service("infer", env, log) as infer:
         # The step that failed is the only one of which the flow does not know whether it has happened.
-        publish(broker, kafka, articles(range(flow.published, flow.published + 10)))
+        publish(broker, kafka, article_records(range(flow.published, flow.published + 10)))
         count = flow.published + 10
-        until(lambda: len(set(analysed(broker, prefix))) >= count, 90, infer.said)
-    assert Counter(analysed(broker, prefix)) == Counter(article(number).id for number in range(count))
+        wait_until(lambda: len(set(analysed_articles(broker, prefix))) >= count, 90, infer.log_tail)
+    assert Counter(analysed_articles(broker, prefix)) == Counter(article(number).id for number in range(count))

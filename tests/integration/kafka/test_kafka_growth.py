@@ -12,7 +12,16 @@ from broker import Broker
 from cli import riskwire
 from confluent_kafka.admin import AdminClient, NewPartitions
 from kafka_reader import committed_records
-from services_on_kafka import analysed, article, articles, on_kafka, publish, running, ticks, until
+from services_on_kafka import (
+    analysed_articles,
+    article,
+    article_records,
+    on_kafka,
+    publish,
+    running_service,
+    tick_records,
+    wait_until,
+)
 
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics, topic_differences
@@ -47,7 +56,7 @@ def remove(broker: Broker, names: list[str]) -> None:
     admin = AdminClient(broker.client)
     for done in admin.delete_topics(names).values():
         done.result(timeout=30)
-    until(lambda: not set(names) & set(admin.list_topics(timeout=30).topics))
+    wait_until(lambda: not set(names) & set(admin.list_topics(timeout=30).topics))
 
 
 @pytest.mark.slow
@@ -60,23 +69,27 @@ def test_growth_under_running_workers_and_over_restarts_changes_nothing(
     log = tmp_path / "infer.log"
 
     def read(count: int) -> None:
-        until(lambda: len(set(analysed(kafka_broker, prefix))) >= count)
+        wait_until(lambda: len(set(analysed_articles(kafka_broker, prefix))) >= count)
 
-    publish(kafka_broker, kafka, articles(range(30)))
-    with running("infer", env, log):
+    publish(kafka_broker, kafka, article_records(range(30)))
+    with running_service("infer", env, log):
         read(30)
         grow(kafka_broker, {name: 5 for name in every_topic(kafka_broker, prefix)})
-        publish(kafka_broker, kafka, [*articles(range(30)), *articles(range(30, 50)), *ticks(50, IN_USE)])
+        publish(
+            kafka_broker,
+            kafka,
+            [*article_records(range(30)), *article_records(range(30, 50)), *tick_records(50, IN_USE)],
+        )
         read(50)
-        with running("infer", env, log) as other:  # which makes the group share out all there is
-            other.until_ready()
-            publish(kafka_broker, kafka, articles(range(70)))
+        with running_service("infer", env, log) as other:  # which makes the group share out all there is
+            other.wait_until_ready()
+            publish(kafka_broker, kafka, article_records(range(70)))
             read(70)
-    with running("infer", env, log) as restarted:
-        publish(kafka_broker, kafka, articles(range(80)))
+    with running_service("infer", env, log) as restarted:
+        publish(kafka_broker, kafka, article_records(range(80)))
         read(80)
-        restarted.until_ready()
-    assert Counter(analysed(kafka_broker, prefix)) == Counter(article(number).id for number in range(80))
+        restarted.wait_until_ready()
+    assert Counter(analysed_articles(kafka_broker, prefix)) == Counter(article(number).id for number in range(80))
     partitions = defaultdict(set)
     for topic in Topic:
         for record in committed_records(kafka_broker.client, prefix + topic):
@@ -133,7 +146,7 @@ def test_a_cluster_of_an_earlier_version_is_told_what_to_run_and_create_adds_wha
     assert check.returncode == 1
     assert {f"{name}: is missing" for name in new} <= set(check.stderr.splitlines())
     made = riskwire("topics", "create", env=env)
-    assert sorted(made.stdout.splitlines()) == [f"made {name}" for name in new]
+    assert sorted(made.stdout.splitlines()) == [f"created {name}" for name in new]
     assert f"{prefix}articles: has 6 partitions, of which 2 are in use" in made.stderr
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from faults import Workers, logged, seeded
 from kafka_reader import committed_positions, committed_records, last_by_key
-from services_on_kafka import PATIENCE_S
+from services_on_kafka import TIMEOUT_S
 
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import wait_until_drained
@@ -54,13 +54,13 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
     try:
         flowing = asyncio.create_task(_flow(bus, stop))
         first = await anext(bus.assignments("watch", Topic.ANALYSES))
-        assert await first.fetch(1, PATIENCE_S), "they work"
+        assert await first.fetch(1, TIMEOUT_S), "they work"
         for _ in range(FAULTS):
             await asyncio.to_thread(workers.between, 0.2, 1.4)
             await asyncio.to_thread(workers.hurt_one)
         stop.set()
         published = await flowing
-        await workers.keep_until(wait_until_drained(bus, ["copy"]), PATIENCE_S)
+        await workers.keep_until(wait_until_drained(bus, ["copy"]), TIMEOUT_S)
         print(f"{published} records, faults {dict(workers.faults)}")
     except BaseException:
         print(log.read_text(errors="replace")[-6_000:])

@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from kafka_reader import committed_records
 from prometheus_client import REGISTRY
-from services_on_kafka import PATIENCE_S
+from services_on_kafka import TIMEOUT_S
 from structlog.testing import capture_logs
 
 from riskwire.bus import Message, Outgoing
@@ -90,7 +90,7 @@ async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Callable[[]
 async def copied(bus: KafkaBus, records: Sequence[tuple[str, bytes]]) -> None:
     async with bus.publisher("source") as publisher:
         await publisher.publish([Outgoing(Topic.ARTICLES, key, value, 0) for key, value in records], {})
-    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
         running = group.create_task(run_stage(bus, Copy(), batch=10))
         await wait_until_drained(bus, ["copy"])
         running.cancel()
@@ -192,13 +192,13 @@ async def test_records_that_were_deleted_before_they_were_read_are_told_and_read
         await publisher.publish([Outgoing(Topic.ARTICLES, "a", b"%d" % n, 0) for n in range(30)], {})
     before = missed()
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
-    assert [m.value for m in await assignment.fetch(5, PATIENCE_S)] == [b"0", b"1", b"2", b"3", b"4"]
+    assert [m.value for m in await assignment.fetch(5, TIMEOUT_S)] == [b"0", b"1", b"2", b"3", b"4"]
     await assignment.commit(5, [], {"count": b"5"})
     await asyncio.to_thread(delete_to, 12)
     with capture_logs() as logs:
         assert await assignment.restore() == {"count": b"5"}
         batch: Sequence[Message] = ()
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not batch:
                 batch = await assignment.fetch(3, 1)
     assert [m.value for m in batch] == [b"12", b"13", b"14"]
@@ -213,4 +213,4 @@ async def test_records_that_were_deleted_before_they_were_read_are_told_and_read
         assert await later.restore() == {"count": b"8"}
     assert [line["missing"] for line in logs if line["log_level"] == "error"] == [5]
     assert missed() - before == 12
-    assert [m.value for m in await later.fetch(2, PATIENCE_S)] == [b"20", b"21"]
+    assert [m.value for m in await later.fetch(2, TIMEOUT_S)] == [b"20", b"21"]

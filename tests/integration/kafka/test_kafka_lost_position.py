@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from broker import Broker
 from confluent_kafka.admin import AdminClient
-from services_on_kafka import PATIENCE_S
+from services_on_kafka import TIMEOUT_S
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
@@ -50,7 +50,7 @@ async def test_records_that_the_state_knows_are_not_read_into_it_again(
     async with bus.publisher("test") as publisher:
         await publisher.publish([Outgoing(Topic.SIGNALS, None, b"%d" % n, 0) for n in range(5)], {})
     assignment = await anext(bus.assignments("alert", Topic.SIGNALS))
-    batch = await assignment.fetch(3, PATIENCE_S)
+    batch = await assignment.fetch(3, TIMEOUT_S)
     await assignment.commit(batch[-1].offset + 1, [], {"seen": b"%d" % len(batch)})
     await bus.close()
 
@@ -61,5 +61,5 @@ async def test_records_that_the_state_knows_are_not_read_into_it_again(
     bus = await opened()
     assignment = await anext(bus.assignments("alert", Topic.SIGNALS))
     assert await assignment.restore() == {"seen": b"3"}
-    assert [message.value for message in await assignment.fetch(10, PATIENCE_S)] == [b"3", b"4"]
+    assert [message.value for message in await assignment.fetch(10, TIMEOUT_S)] == [b"3", b"4"]
     assert [lag.records for lag in await bus.lag() if lag.group == "alert"] == [2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from broker import Broker
 from cli import environment, riskwire
-from services_on_kafka import PATIENCE_S
+from services_on_kafka import TIMEOUT_S
 from tls_broker import tls_broker, tls_settings
 
 from riskwire.bus import Outgoing
@@ -69,9 +69,9 @@ async def test_a_step_goes_through_over_tls_with_each_mechanism(secured: Broker,
             await publisher.publish([Outgoing(Topic.ARTICLES, None, b"0", 0)], {"seen": b"0"})
             assert await publisher.restore() == {"seen": b"0"}
         joined = bus.assignments("infer", Topic.ARTICLES)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             assigned = {one.partition: one for one in [await anext(joined), await anext(joined)]}
-            read = await assigned[0].fetch(1, PATIENCE_S)
+            read = await assigned[0].fetch(1, TIMEOUT_S)
         assert [message.value for message in read] == [b"0"]
     finally:
         await bus.close()

@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from cli import lines, riskwire, started
+from cli import json_lines, riskwire, start_riskwire
 from fictional import alert
-from services_on_kafka import Service, analysed, article, articles, ended, on_kafka, publish, running, until
+from services_on_kafka import (
+    Service,
+    analysed_articles,
+    article,
+    article_records,
+    on_kafka,
+    publish,
+    running_service,
+    wait_for_exit,
+    wait_until,
+)
 
 from riskwire.bus import Outgoing
 from riskwire.pipeline import Topic
@@ -25,7 +35,7 @@ BACKLOG = 250
 
 def lag(env: dict[str, str], group: str) -> int:
     """As `riskwire status` tells it."""
-    return int(lines("status", env=env)[0]["lag"].get(group, 0))
+    return int(json_lines("status", env=env)[0]["lag"].get(group, 0))
 
 
 def taken(service: Service, stage: str) -> float:
@@ -41,24 +51,24 @@ def test_while_the_sink_sleeps_alerts_go_out_and_it_catches_up_with_all_of_them(
     kafka = KafkaSettings(prefix=prefix)
     alerts = [alert(f"episode {n}") for n in range(3)]
     with (
-        running("infer", env, tmp_path / "infer.log") as infer,
-        running("notify", env, tmp_path / "notify.log") as notify,
-        running("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink,
+        running_service("infer", env, tmp_path / "infer.log") as infer,
+        running_service("notify", env, tmp_path / "notify.log") as notify,
+        running_service("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink,
     ):
-        publish(kafka_broker, kafka, articles(range(10)))
-        until(lambda: taken(sink, "sink-analyses") >= 10, why=sink.said)
+        publish(kafka_broker, kafka, article_records(range(10)))
+        wait_until(lambda: taken(sink, "sink-analyses") >= 10, why=sink.log_tail)
         sink.process.send_signal(signal.SIGSTOP)
-        publish(kafka_broker, kafka, articles(range(10, 60)))
+        publish(kafka_broker, kafka, article_records(range(10, 60)))
         records = [Outgoing(Topic.ALERTS, one.target, one.to_bytes()) for one in alerts]
         publish(kafka_broker, kafka, records)
-        until(lambda: taken(notify, "notify") >= len(alerts), why=notify.said)
-        until(lambda: len(analysed(kafka_broker, prefix)) == 60, why=infer.said)
+        wait_until(lambda: taken(notify, "notify") >= len(alerts), why=notify.log_tail)
+        wait_until(lambda: len(analysed_articles(kafka_broker, prefix)) == 60, why=infer.log_tail)
         assert lag(env, "sink-analyses") >= 50
         assert lag(env, "sink-alerts") >= len(alerts)
         sink.process.send_signal(signal.SIGCONT)
-        until(lambda: lag(env, "sink-analyses") == 0 and lag(env, "sink-alerts") == 0, why=sink.said)
-        sink.until_ready()
-    kept = lines("alerts", "--data", tmp_path / "data", env=env)
+        wait_until(lambda: lag(env, "sink-analyses") == 0 and lag(env, "sink-alerts") == 0, why=sink.log_tail)
+        sink.wait_until_ready()
+    kept = json_lines("alerts", "--data", tmp_path / "data", env=env)
     assert {row["id"] for row in kept} == {one.id for one in alerts}
 
 
@@ -77,11 +87,11 @@ def test_a_slow_infer_holds_a_replay_back_at_the_backlog(
             for a in told
         )
     )
-    with running("infer", env, tmp_path / "infer.log") as infer:
-        publish(kafka_broker, KafkaSettings(prefix=prefix), articles([0]))
-        until(lambda: len(analysed(kafka_broker, prefix)) == 1, why=infer.said)
+    with running_service("infer", env, tmp_path / "infer.log") as infer:
+        publish(kafka_broker, KafkaSettings(prefix=prefix), article_records([0]))
+        wait_until(lambda: len(analysed_articles(kafka_broker, prefix)) == 1, why=infer.log_tail)
         infer.process.send_signal(signal.SIGSTOP)
-        replaying = started("replay", archive, "--publish-only", env=env)
+        replaying = start_riskwire("replay", archive, "--publish-only", env=env)
         try:
             seen: list[int] = []
 
@@ -89,15 +99,15 @@ def test_a_slow_infer_holds_a_replay_back_at_the_backlog(
                 seen.append(lag(env, "infer"))
                 return len(seen) > 3 and len(set(seen[-4:])) == 1 and seen[-1] > 0
 
-            until(stands_still, why=lambda: str(seen))
+            wait_until(stands_still, why=lambda: str(seen))
             assert replaying.poll() is None, "it waits"
             assert seen[-1] <= BACKLOG, seen
             infer.process.send_signal(signal.SIGCONT)
-            assert ended(replaying) == 0
+            assert wait_for_exit(replaying) == 0
         finally:
             replaying.kill()
             replaying.communicate()
-        until(lambda: lag(env, "infer") == 0, why=infer.said)
-    times = Counter(analysed(kafka_broker, prefix))
+        wait_until(lambda: lag(env, "infer") == 0, why=infer.log_tail)
+    times = Counter(analysed_articles(kafka_broker, prefix))
     assert len(times) == 601
     assert set(times.values()) == {1}

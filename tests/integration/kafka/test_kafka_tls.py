@@ -11,7 +11,7 @@ import pytest
 from broker import Broker
 from certificates import STORE
 from cli import riskwire
-from services_on_kafka import on_kafka, running, until
+from services_on_kafka import on_kafka, running_service, wait_until
 from tls_broker import tls_broker, tls_settings
 
 from riskwire.bus import Outgoing
@@ -94,14 +94,14 @@ def test_a_service_over_tls_logs_objects_only_and_none_of_its_secrets(mutual: Br
     files = {"ca_file": tls / "ca.pem", "cert_file": tls / "client.pem", "key_file": tls / "client.key"}
     env = on_kafka(mutual, "tls-", security="ssl", partitions=1, session_timeout_s=2, **files)
     assert riskwire("topics", "create", env=env).returncode == 0
-    with running("alert", env | {"RISKWIRE_LOG__LEVEL": "debug"}, tmp_path / "alert.log") as service:
-        service.until_ready()
+    with running_service("alert", env | {"RISKWIRE_LOG__LEVEL": "debug"}, tmp_path / "alert.log") as service:
+        service.wait_until_ready()
         mutual.stop()
         try:
-            until(lambda: '"logger": "aiokafka' in service.log.read_text(), why=service.said)
+            wait_until(lambda: '"logger": "aiokafka' in service.log.read_text(), why=service.log_tail)
         finally:
             mutual.start()
-        service.until_ready()
+        service.wait_until_ready()
         lines = service.log.read_text().splitlines()
     ours = [json.loads(line) for line in lines if not line.startswith("riskwire alert is at")]
     assert any(str(line.get("logger", "")).startswith("aiokafka") for line in ours)

@@ -6,11 +6,10 @@ import itertools
 import socket
 import time
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from broker import Broker, free_ports
-from cli import environment, riskwire, started
+from cli import environment, riskwire, start_riskwire
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -19,16 +18,16 @@ from confluent_kafka.admin import (
     NewPartitions,
     ResourceType,
 )
-from services_on_kafka import PATIENCE_S
+from services_on_kafka import TIMEOUT_S
 
-from riskwire.app.service import ServiceName, service
+from riskwire.app.serving import run_service
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import GROUPS
 from riskwire.bus.open import open_bus
-from riskwire.cli import topics
+from riskwire.cli.topics import check_topics, create_missing_topics
 from riskwire.errors import BusError, SchemaError, SettingsError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import SERVICES, Topic
 from riskwire.settings import BusSettings, KafkaSettings, Settings
 
 pytestmark = pytest.mark.needs_kafka
@@ -51,17 +50,17 @@ async def test_create_makes_every_topic_once_and_check_finds_nothing(
 ) -> None:
     prefix = env["RISKWIRE_KAFKA__PREFIX"]
     settings = Settings(bus=BusSettings(url=kafka_broker.url), kafka=KafkaSettings(prefix=prefix, partitions=3))
-    assert await topics.check(settings) == 1
+    assert await check_topics(settings) == 1
     missing = capsys.readouterr().err
     for name in (*Topic, *(f"{group}-state" for group in GROUPS), "publishers-state", "layout"):
         assert f"{prefix}{name}: is missing" in missing
-    assert await topics.create(settings) == 0
+    assert await create_missing_topics(settings) == 0
     told = capsys.readouterr()
-    assert f"made {prefix}articles" in told.out
+    assert f"created {prefix}articles" in told.out
     assert not told.err
-    assert await topics.create(settings) == 0
-    assert capsys.readouterr().out == "Every topic is there.\n"
-    assert await topics.check(settings) == 0
+    assert await create_missing_topics(settings) == 0
+    assert capsys.readouterr().out == "Every topic exists.\n"
+    assert await check_topics(settings) == 0
     assert capsys.readouterr().out == "Every topic is as it should be.\n"
 
 
@@ -98,13 +97,11 @@ def test_missing_topics_are_named_and_what_to_do(env: dict[str, str], words: lis
     assert "riskwire topics create" in refused.stderr
 
 
-@pytest.mark.parametrize("name", get_args(ServiceName))
-async def test_without_kafka_a_single_service_refuses_and_names_run(
-    name: ServiceName, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("riskwire.app.service.configure_logging", lambda settings: None)
+@pytest.mark.parametrize("name", SERVICES)
+async def test_without_kafka_a_single_service_refuses_and_names_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riskwire.app.serving.configure_logging", lambda settings: None)
     with pytest.raises(SettingsError, match="riskwire run"):
-        await service(Settings(), name)
+        await run_service(Settings(), name)
 
 
 def test_a_broker_that_is_not_there_is_said_soon() -> None:
@@ -169,12 +166,12 @@ def test_a_service_whose_broker_stays_away_leaves_with_a_code(kafka_here: None, 
             RISKWIRE_KAFKA__DEADLINE_S="3",
         )
         assert riskwire("topics", "create", env=env).returncode == 0
-        process = started("alert", "--port", 0, env=env)
+        process = start_riskwire("alert", "--port", 0, env=env)
         try:
             assert process.stderr is not None
             assert any("riskwire alert is at" in line for line in process.stderr)
             broker.kill()
-            _, said = process.communicate(timeout=PATIENCE_S)
+            _, said = process.communicate(timeout=TIMEOUT_S)
             assert process.returncode == 2
             assert said.splitlines()[-1].startswith("riskwire: ")
             assert "Kafka" in said.splitlines()[-1]

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 from pydantic import SecretStr
-from serving import Process, running, sink
+from serving import FakeProcess, running_server, write_with_sink
 
 from riskwire.pipeline import Topic
 from riskwire.records import Evidence
@@ -57,7 +57,7 @@ class Seen:
 
     page: Page
     store: Store
-    process: Process
+    process: FakeProcess
     url: str
     complaints: list[str] = field(default_factory=list)
 
@@ -68,10 +68,10 @@ async def watching(
 ) -> AsyncIterator[Seen]:
     """A store with made-up news, served, and a page open on it."""
     with Store.open(Settings(data=data)) as store:
-        await sink(store, fictional.world(days=days))
-        process = Process(store)
+        await write_with_sink(store, fictional.records_by_topic(days=days))
+        process = FakeProcess(store)
         settings = Settings(web=WebSettings(port=0, token=SecretStr(token) if token else None))
-        async with running(settings, store, process.services()) as url:
+        async with running_server(settings, store, process.services()) as url:
             context = await browser.new_context(
                 viewport={"width": width, "height": 900},
                 color_scheme="dark" if scheme == "dark" else "light",
@@ -145,12 +145,12 @@ async def test_a_new_alert_arrives_without_reload(browser: Browser, tmp_path: Pa
         await page.evaluate("window.same = true")
         later = fictional.NOON + timedelta(minutes=1)
         fresh = fictional.alert("fresh", target="entity:pelorum", at=later, severity="critical")
-        await sink(seen.store, {Topic.ALERTS: [fresh]})
+        await write_with_sink(seen.store, {Topic.ALERTS: [fresh]})
         await expect(page.get_by_test_id("alert-row")).to_have_count(4)
         await expect(page.get_by_test_id("alert-row").first).to_contain_text("Pelorum Energy")
         await expect(page.get_by_test_id("status")).to_contain_text("3")
         assert await page.evaluate("window.same")
-        await sink(
+        await write_with_sink(
             seen.store,
             {Topic.ALERTS: [fresh.model_copy(update={"status": "resolved", "at": later + timedelta(days=3)})]},
         )
@@ -163,7 +163,7 @@ async def test_an_open_alert_follows_its_episode(browser: Browser, tmp_path: Pat
         page = seen.page
         await page.get_by_test_id("alert-row").filter(has_text="Osmark").click()
         await expect(page.locator(".timeline-head")).to_have_count(1)
-        await sink(
+        await write_with_sink(
             seen.store,
             {Topic.ALERTS: [fictional.alert("osmark", target="entity:osmark", status="escalated", at=fictional.NOON)]},
         )
@@ -188,7 +188,7 @@ async def test_hostile_news_is_text_and_its_links_lead_nowhere(browser: Browser,
             at=later,
             evidence=Evidence(text=HOSTILE, start=start, end=len(HOSTILE)),
         )
-        await sink(
+        await write_with_sink(
             seen.store,
             {
                 Topic.ANALYSES: [fictional.analysis("x", title=HOSTILE, at=later)],

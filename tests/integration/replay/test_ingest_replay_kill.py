@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of a replay, in a process of its own: the log is that of an undisturbed one."""
+"""A replay that is killed and restarted publishes the same records as an undisturbed one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from riskwire.pipeline import Topic
 from riskwire.settings import Settings
 
 STORIES = 1_500
-PATIENCE_S = 90
+TIMEOUT_S = 90
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
@@ -25,14 +25,14 @@ from riskwire.bus.open import open_bus
 from riskwire.ingest.replay.run import replay
 from riskwire.settings import Settings
 
-def told(at):
-    print(at.stories, flush=True)
-    sys.stdin.readline()  # goes on when it is told to
+def report(replayed):
+    print(replayed.stories, flush=True)
+    sys.stdin.readline()  # waits for the test
 
 async def main() -> None:
     settings = Settings(data=Path(sys.argv[1]))
     bus = await open_bus(settings)
-    await replay(bus, Path(sys.argv[2]), settings, progress=told)
+    await replay(bus, Path(sys.argv[2]), settings, progress=report)
     await bus.close()
 
 asyncio.run(main())
@@ -42,53 +42,56 @@ asyncio.run(main())
 def write_archive(path: Path, stories: int) -> None:
     start = datetime(2009, 1, 1, tzinfo=UTC)
     with path.open("w", encoding="utf-8") as file:
-        for n in range(stories):
-            moment = start + timedelta(seconds=n * 37 % 5_000 + n * 3)
+        for number in range(stories):
+            published_at = start + timedelta(seconds=number * 37 % 5_000 + number * 3)
             row = {
-                "published_at": moment.isoformat(),
-                "title": f"Globex closes plant {n % (stories - 50)}",
+                "published_at": published_at.isoformat(),
+                "title": f"Globex closes plant {number % (stories - 50)}",
                 "source": "wire",
             }
-            file.write(json.dumps(row) + "\n" if n % 97 else "broken\n")
+            file.write(json.dumps(row) + "\n" if number % 97 else "broken\n")
 
 
-async def log_of(settings: Settings) -> list[list[bytes]]:
+async def published_records(settings: Settings) -> list[list[bytes]]:
+    """Returns the articles of each partition, and the line numbers of the dead letters."""
     bus = await open_bus(settings)
     try:
-        partitions = [await bus.read(Topic.ARTICLES, p, 0, 100_000) for p in range(bus.partitions(Topic.ARTICLES))]
-        letters = await bus.read(Topic.DEAD_LETTERS, 0, 0, 1_000)
+        partitions = [
+            await bus.read(Topic.ARTICLES, partition, 0, 100_000) for partition in range(bus.partitions(Topic.ARTICLES))
+        ]
+        dead_letters = await bus.read(Topic.DEAD_LETTERS, 0, 0, 1_000)
     finally:
         await bus.close()
-    offsets = [str(json.loads(letter.value)["offset"]).encode() for letter in letters]
-    return [*([message.value for message in messages] for messages in partitions), offsets]
+    lines = [str(json.loads(dead_letter.value)["offset"]).encode() for dead_letter in dead_letters]
+    return [*([message.value for message in messages] for messages in partitions), lines]
 
 
-async def test_kill_9_leaves_the_log_of_an_undisturbed_replay(tmp_path: Path) -> None:
-    chance = seeded()
+async def test_a_killed_replay_publishes_what_an_undisturbed_one_does(tmp_path: Path) -> None:
+    rng = seeded()
     archive = tmp_path / "news.jsonl"
     write_archive(archive, STORIES)
-    calm, disturbed = Settings(data=tmp_path / "calm"), Settings(data=tmp_path / "disturbed")
-    bus = await open_bus(calm)
-    report = await replay(bus, archive, calm)
+    undisturbed, killed = Settings(data=tmp_path / "undisturbed"), Settings(data=tmp_path / "killed")
+    bus = await open_bus(undisturbed)
+    report = await replay(bus, archive, undisturbed)
     await bus.close()
     for steps in (2, 4):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", PROGRAM, str(disturbed.data), str(archive)),
+            *(sys.executable, "-c", PROGRAM, str(killed.data), str(archive)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
         assert process.stdin is not None
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             for _ in range(steps):
                 assert await process.stdout.readline()
                 process.stdin.write(b"\n")
-            await asyncio.wait([asyncio.create_task(process.wait())], timeout=chance.uniform(0, 0.05))
+            await asyncio.wait([asyncio.create_task(process.wait())], timeout=rng.uniform(0, 0.05))
             process.kill()
-            assert await process.wait() == -signal.SIGKILL, "killed within a step or behind it, not at the end"
-    bus = await open_bus(disturbed)
-    rest = await replay(bus, archive, disturbed)
+            assert await process.wait() == -signal.SIGKILL, "the replay must be killed before its end"
+    bus = await open_bus(killed)
+    remaining = await replay(bus, archive, killed)
     await bus.close()
-    assert 500 <= rest.resumed_at < STORIES
-    assert await log_of(disturbed) == await log_of(calm)
+    assert 500 <= remaining.resumed_at < STORIES
+    assert await published_records(killed) == await published_records(undisturbed)
     assert report.bad == STORIES // 97 + 1

@@ -1,4 +1,4 @@
-"""The list of feeds is changed from another process while `riskwire run` polls it, and a file does not undo it."""
+"""`riskwire feeds` changes the list that a running monitor polls; a feed list file does not undo the change."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli import environment, lines, riskwire, started
+from cli import environment, json_lines, riskwire, start_riskwire
 from feedserver import Publisher, publishing
-from services_on_kafka import until
-
-PATIENCE_S = 120
+from services_on_kafka import TIMEOUT_S, wait_until
 
 
 @pytest.fixture
@@ -34,9 +32,9 @@ def env(tiny_bundle: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(feeds: Path, data: Path, env: dict[str, str]) -> Iterator[str]:
-    """`riskwire run`; gives what it says when it is up."""
-    process: subprocess.Popen[str] = started("run", "--feeds", feeds, "--data", data, "--port", "0", env=env)
+def running_monitor(feeds: Path, data: Path, env: dict[str, str]) -> Iterator[str]:
+    """Runs `riskwire run`, and yields the line it prints when it serves."""
+    process: subprocess.Popen[str] = start_riskwire("run", "--feeds", feeds, "--data", data, "--port", "0", env=env)
     try:
         assert process.stderr is not None
         for line in process.stderr:
@@ -45,36 +43,36 @@ def running(feeds: Path, data: Path, env: dict[str, str]) -> Iterator[str]:
                 yield line
                 break
         else:
-            raise AssertionError("it ended without saying where it serves")
+            raise AssertionError("it exited without a line with its address")
     finally:
         process.terminate()
-        assert process.wait(timeout=PATIENCE_S) == 0
+        assert process.wait(timeout=TIMEOUT_S) == 0
 
 
-def test_feeds_are_added_and_removed_while_it_runs_and_stay_so_when_it_starts_again(
+def test_feeds_can_be_changed_while_they_are_polled_and_stay_changed_after_a_restart(
     publisher: Publisher, env: dict[str, str], tmp_path: Path
 ) -> None:
     file, data = tmp_path / "feeds.yaml", tmp_path / "data"
-    listed = [{"id": name, "url": publisher.url(name), "every_s": 10} for name in ("file", "doomed")]
-    file.write_text(yaml.safe_dump(listed))
+    entries = [{"id": name, "url": publisher.url(name), "every_s": 10} for name in ("file", "doomed")]
+    file.write_text(yaml.safe_dump(entries))
 
     def feeds(*words: object) -> subprocess.CompletedProcess[str]:
         return riskwire("feeds", *words, "--data", data, env=env)
 
     def polled() -> set[str]:
-        return {asked.feed for asked in publisher.asked}
+        return {request.feed for request in publisher.asked}
 
-    with running(file, data, env) as said:
-        assert re.search(r"polls 2 feeds", said)
+    with running_monitor(file, data, env) as greeting:
+        assert re.search(r"polls 2 feeds", greeting)
         assert feeds("add", publisher.url("hand"), "--id", "hand").stdout.startswith("added hand: ")
-        until(lambda: polled() == {"file", "doomed", "hand"}, PATIENCE_S, lambda: str(polled()))
+        wait_until(lambda: polled() == {"file", "doomed", "hand"}, TIMEOUT_S, lambda: str(polled()))
         feeds("add", publisher.url("nowhere"), "--id", "nowhere")
 
-        def conditions() -> dict[str, dict]:
-            return {row["id"]: row for row in lines("feeds", "list", "--data", data, env=env)}
+        def statuses() -> dict[str, dict]:
+            return {row["id"]: row for row in json_lines("feeds", "list", "--data", data, env=env)}
 
-        until(lambda: conditions()["nowhere"]["state"] == "failing", PATIENCE_S, lambda: str(conditions()))
-        (failing,) = lines("feeds", "list", "--failing", "--data", data, env=env)
+        wait_until(lambda: statuses()["nowhere"]["state"] == "failing", TIMEOUT_S, lambda: str(statuses()))
+        (failing,) = json_lines("feeds", "list", "--failing", "--data", data, env=env)
         assert (failing["id"], failing["read_at"]) == ("nowhere", None)
         assert failing["failures"] >= 1
         assert "404" in failing["error"]
@@ -82,9 +80,9 @@ def test_feeds_are_added_and_removed_while_it_runs_and_stay_so_when_it_starts_ag
         assert feeds("remove", "doomed").returncode == 0
 
     publisher.asked.clear()
-    with running(file, data, env) as said:
-        assert re.search(r"polls 2 feeds", said)
-        rows = {row["id"]: row["from"] for row in lines("feeds", "list", "--data", data, env=env)}
+    with running_monitor(file, data, env) as greeting:
+        assert re.search(r"polls 2 feeds", greeting)
+        rows = {row["id"]: row["from"] for row in json_lines("feeds", "list", "--data", data, env=env)}
         assert rows == {"file": "file", "hand": "hand"}
-        until(lambda: "file" in polled(), PATIENCE_S)
+        wait_until(lambda: "file" in polled(), TIMEOUT_S)
     assert "doomed" not in polled()

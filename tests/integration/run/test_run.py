@@ -1,4 +1,4 @@
-"""`riskwire run` as a user starts it, on real feed documents over local HTTP; `riskwire demo` as a newcomer sees it."""
+"""`riskwire run` on real feed documents over local HTTP, and `riskwire demo` in a browser."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pathlib import Path
 import feedparser
 import pytest
 import yaml
-from cli import environment, lines, started
+from cli import environment, json_lines, start_riskwire
 from playwright.sync_api import Page, expect, sync_playwright
 
-PATIENCE_S = 120
-LEAST = 2_000
-"""Articles in the saved feed documents."""
+TIMEOUT_S = 120
+MIN_ARTICLES = 2_000
+"""Fewer than the saved feed documents have."""
 CHROMIUM_ARGS = [
     "--headless",
     "--no-sandbox",
@@ -39,44 +39,44 @@ CHROMIUM_ARGS = [
 ]
 
 
-expect.set_options(timeout=PATIENCE_S * 1_000)
+expect.set_options(timeout=TIMEOUT_S * 1_000)
 
 
 @pytest.fixture
 def documents(shared_data: Path) -> Iterator[tuple[str, list[Path]]]:
-    """The saved feed documents, served as files are."""
+    """The URL that serves the saved feed documents, and their files."""
     folder = shared_data / "feeds"
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = functools.partial(_SilentHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", sorted(folder.glob("*.xml"))
         server.shutdown()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class _SilentHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
-def address_of(process: subprocess.Popen[str]) -> str:
-    """The address a serving command says it is at."""
+def url_of(process: subprocess.Popen[str]) -> str:
+    """Returns the URL that a command prints when it serves."""
     assert process.stderr is not None
     for line in process.stderr:
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+        if match := re.search(r"http://127\.0\.0\.1:\d+", line):
             threading.Thread(target=process.stderr.read, daemon=True).start()
-            return found[0]
-    raise AssertionError("it ended without saying where it serves")
+            return match[0]
+    raise AssertionError("it exited without a line with its address")
 
 
-def stopped(process: subprocess.Popen[str]) -> int:
-    """Stop as an orchestrator does; the exit status."""
+def terminate(process: subprocess.Popen[str]) -> int:
+    """Stops a process as an orchestrator does, and returns its exit code."""
     process.send_signal(signal.SIGTERM)
-    return process.wait(timeout=PATIENCE_S)
+    return process.wait(timeout=TIMEOUT_S)
 
 
 @pytest.mark.needs_data
 @pytest.mark.slow
-def test_every_saved_feed_document_becomes_articles_and_only_its_language_is_read(
+def test_every_saved_feed_document_is_stored_and_only_english_is_analysed(
     documents: tuple[str, list[Path]], tmp_path: Path, tiny_bundle: Path
 ) -> None:
     url, files = documents
@@ -89,59 +89,63 @@ def test_every_saved_feed_document_becomes_articles_and_only_its_language_is_rea
         RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle),
     )
     data = tmp_path / "data"
-    process = started("run", "--feeds", feeds, "--data", data, "--port", "0", env=env)
+    process = start_riskwire("run", "--feeds", feeds, "--data", data, "--port", "0", env=env)
     try:
-        address_of(process)
-        rows = _when_read(data, {name for name, count in entries.items() if count}, LEAST)
+        url_of(process)
+        rows = _wait_until_stored(data, {name for name, count in entries.items() if count}, MIN_ARTICLES)
     finally:
-        assert stopped(process) == 0
+        assert terminate(process) == 0
     statuses = {(language, status) for _, language, status in rows}
     assert ("en", "ok") in statuses
     assert {status for language, status in statuses if language != "en"} == {"unsupported"}
     assert {status for language, status in statuses if language == "en"} <= {"ok", "empty"}
     assert {language for language, _ in statuses} >= {"de", "fr", "es", "ru"}
-    targets = {row["target"] for row in lines("targets", "--data", data)}
+    targets = {row["target"] for row in json_lines("targets", "--data", data)}
     assert "market" in targets
 
 
-def _when_read(data: Path, sources: set[str], least: int) -> list[tuple[str, str | None, str]]:
-    """Source, language and status of so many articles at least, once each source has some and no stage is behind."""
-    deadline = time.monotonic() + PATIENCE_S
+def _wait_until_stored(data: Path, sources: set[str], min_articles: int) -> list[tuple[str, str | None, str]]:
+    """Waits until enough articles are stored, of every source and with little lag.
+
+    Returns:
+        source, language and status of every article.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        lag = lines("status", "--data", data)[0]["lag"]
+        lag = json_lines("status", "--data", data)[0]["lag"]
         with closing(sqlite3.connect(f"file:{data / 'store.sqlite'}?mode=ro", uri=True)) as store:
             rows = store.execute("select source, language, status from articles").fetchall()
-        if len(rows) >= least and {source for source, _, _ in rows} >= sources and sum(lag.values()) < 50:
+        if len(rows) >= min_articles and {source for source, _, _ in rows} >= sources and sum(lag.values()) < 50:
             return rows
-    silent = sources - {source for source, _, _ in rows}
-    raise AssertionError(f"{len(rows)} of {least} articles; never heard of {silent}; behind: {lag}")
+    missing = sources - {source for source, _, _ in rows}
+    raise AssertionError(f"{len(rows)} of {min_articles} articles; sources without articles: {missing}; lag: {lag}")
 
 
-def test_health_readiness_and_metrics_answer_while_it_runs(tmp_path: Path) -> None:
+def test_run_serves_health_readiness_and_metrics(tmp_path: Path) -> None:
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text("- {id: nobody, url: 'http://127.0.0.1:9/', every_s: 3600}\n")
-    process = started("run", "--feeds", feeds, "--data", tmp_path / "data", "--port", "0")
+    process = start_riskwire("run", "--feeds", feeds, "--data", tmp_path / "data", "--port", "0")
     try:
-        url = address_of(process)
-        with urllib.request.urlopen(url + "/healthz", timeout=PATIENCE_S) as answer:
-            assert answer.status == 200
-        with urllib.request.urlopen(url + "/metrics", timeout=PATIENCE_S) as answer:
-            assert b"riskwire_stage_progress_timestamp_seconds" in answer.read()
-        assert _ready(url)
+        url = url_of(process)
+        with urllib.request.urlopen(url + "/healthz", timeout=TIMEOUT_S) as response:
+            assert response.status == 200
+        with urllib.request.urlopen(url + "/metrics", timeout=TIMEOUT_S) as response:
+            assert b"riskwire_stage_progress_timestamp_seconds" in response.read()
+        assert _becomes_ready(url)
     finally:
-        assert stopped(process) == 0
+        assert terminate(process) == 0
 
 
-def _ready(url: str) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
+def _becomes_ready(url: str) -> bool:
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url + "/readyz", timeout=PATIENCE_S) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(url + "/readyz", timeout=TIMEOUT_S) as response:
+                return bool(response.status == 200)
         except urllib.error.HTTPError as error:
             if error.code != 503:
                 raise
-        time.sleep(0.1)  # between two looks
+        time.sleep(0.1)
     return False
 
 
@@ -150,20 +154,20 @@ def page() -> Iterator[Page]:
     """A page in Debian's Chromium."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.skip("chromium is not there: apt-get update && apt-get install -y chromium")
+        pytest.skip("chromium is not installed: apt-get update && apt-get install -y chromium")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
         page = browser.new_page()
-        page.set_default_timeout(PATIENCE_S * 1_000)
+        page.set_default_timeout(TIMEOUT_S * 1_000)
         yield page
         browser.close()
 
 
 @pytest.mark.needs_browser
-def test_a_newcomer_sees_the_demos_alert_fire_and_resolve_and_why(tmp_path: Path, page: Page) -> None:
-    process = started("demo", "--speed", "200000", "--port", "0", "--data", tmp_path)
+def test_the_demo_shows_its_alert_with_evidence_until_it_resolves(tmp_path: Path, page: Page) -> None:
+    process = start_riskwire("demo", "--speed", "200000", "--port", "0", "--data", tmp_path)
     try:
-        page.goto(address_of(process))
+        page.goto(url_of(process))
         row = page.get_by_test_id("alert-row").filter(has_text="Norvane Motors")
         row.first.wait_for()
         row.filter(has_text="resolved").first.wait_for()
@@ -175,4 +179,4 @@ def test_a_newcomer_sees_the_demos_alert_fire_and_resolve_and_why(tmp_path: Path
         for status in ("Fired", "Escalated", "Resolved"):
             expect(detail.locator(".timeline-head strong").filter(has_text=status).first).to_be_visible()
     finally:
-        assert stopped(process) == 0
+        assert terminate(process) == 0

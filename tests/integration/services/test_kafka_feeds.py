@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli import RISKWIRE, environment, lines, not_of_a_contest, riskwire
+from cli import RISKWIRE, environment, json_lines, riskwire, unexpected_lines
 from faults import logged
 from feedserver import Asked, Publisher, publishing
 from kafka_reader import committed_records, last_by_key
-from services_on_kafka import until
+from services_on_kafka import wait_until
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
@@ -65,7 +65,7 @@ class Ingesters:
 def ingesters(kafka_broker, log: Path) -> Iterator[Ingesters]:
     started = Ingesters(ingest_env(kafka_broker.url, "feeds-"), log)
     yield started
-    started.end()
+    started.kill()
 
 
 def ingest_env(url: str, prefix: str) -> dict[str, str]:
@@ -123,11 +123,13 @@ def test_feeds_move_to_an_ingester_that_joins_and_on_from_one_that_is_killed(
         return [record for record in records if record["kind"] == "article"]
 
     def until_all_are_there() -> None:
-        until(lambda: {article["url"] for article in articles()} == publisher.links(), why=lambda: "an article is lost")
+        wait_until(
+            lambda: {article["url"] for article in articles()} == publisher.links(), why=lambda: "an article is lost"
+        )
 
     began = time.monotonic()
     ingesters.start("one", "--feeds", file)
-    until(lambda: polled_by(publisher, began, "one"), why=lambda: "one does not poll every feed")
+    wait_until(lambda: polled_by(publisher, began, "one"), why=lambda: "one does not poll every feed")
     until_all_are_there()  # and with them what is known of the feeds
 
     joined = time.monotonic()
@@ -139,8 +141,8 @@ def test_feeds_move_to_an_ingester_that_joins_and_on_from_one_that_is_killed(
         owner.update(shared_out(publisher, joined))
         return set(owner.values()) == {"one", "two"}
 
-    until(both_have_some, why=lambda: f"not shared out: {by_feed(publisher.since(joined))}")
-    rows = lines("feeds", "list", env=env)
+    wait_until(both_have_some, why=lambda: f"not shared out: {by_feed(publisher.since(joined))}")
+    rows = json_lines("feeds", "list", env=env)
     assert {row["state"] for row in rows} == {"ok"}
     by = {row["id"]: row["polled_by"] for row in rows}
     assert len({(owner[feed], by[feed]) for feed in FEEDS}) == 2, "`feeds list` says which of the two polls a feed"
@@ -156,7 +158,7 @@ def test_feeds_move_to_an_ingester_that_joins_and_on_from_one_that_is_killed(
     killed = time.monotonic()
     for feed in FEEDS:
         publisher.publish(feed, 5)
-    until(lambda: polled_by(publisher, killed, "one"), why=lambda: "the feeds of the killed one are not polled on")
+    wait_until(lambda: polled_by(publisher, killed, "one"), why=lambda: "the feeds of the killed one are not polled on")
     assert all(asked.validator is not None for asked in publisher.since(killed))
     until_all_are_there()
     versions = {(article["url"], article["version"]) for article in articles()}
@@ -180,7 +182,7 @@ def test_the_list_is_changed_by_hand_by_many_at_once_while_it_is_polled(
     ingesters = Ingesters(env, log)
     try:
         ingesters.start("one", "--feeds", file)
-        until(
+        wait_until(
             lambda: {"file-0", "file-1"} <= set(by_feed(publisher.asked)),
             why=lambda: "the file's feeds are not polled",
         )
@@ -188,14 +190,14 @@ def test_the_list_is_changed_by_hand_by_many_at_once_while_it_is_polled(
         with ThreadPoolExecutor(3) as pool:
             added = list(pool.map(add, names[2:]))
         assert [done.returncode for done in added] == [0] * 3, [done.stderr for done in added]
-        assert [not_of_a_contest(done.stderr) for done in added] == [[]] * 3
-        assert [row["id"] for row in lines("feeds", "list", env=env)] == names
-        until(
+        assert [unexpected_lines(done.stderr) for done in added] == [[]] * 3
+        assert [row["id"] for row in json_lines("feeds", "list", env=env)] == names
+        wait_until(
             lambda: set(by_feed(publisher.asked)) == set(names),
             why=lambda: "what was added is not polled without a restart",
         )
         assert riskwire("feeds", "remove", "file-0", env=env).returncode == 0
-        rows = {row["id"]: row["from"] for row in lines("feeds", "list", env=env)}
+        rows = {row["id"]: row["from"] for row in json_lines("feeds", "list", env=env)}
         assert rows == {"file-1": "file", "hand-0": "hand", "hand-1": "hand", "hand-2": "hand"}
     finally:
         ingesters.end()

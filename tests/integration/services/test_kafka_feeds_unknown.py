@@ -36,7 +36,7 @@ def test_a_transaction_that_stays_open_costs_seconds_and_the_states_and_not_the_
     (row,) = map(json.loads, listed.stdout.splitlines())
     assert (row["id"], row["state"], row["failures"], row["read_at"]) == ("a", "unknown", None, None)
     (told,) = listed.stderr.splitlines()
-    assert told.startswith(f"How the feeds do cannot be read: {kafka_broker.url}: {PREFIX}ingest-state[0]@0")
+    assert told.startswith(f"The state of the feeds cannot be read: {kafka_broker.url}: {PREFIX}ingest-state[0]@0")
     assert listed.returncode == 0
     failing = riskwire("feeds", "list", "--failing", env=env)
     assert failing.returncode == 1, "whether one fails is not known"

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cli import environment, lines, not_of_a_contest, riskwire
+from cli import environment, json_lines, riskwire, unexpected_lines
 from fictional import VELDARA, signal
 from kafka_reader import committed_records
-from services_on_kafka import PATIENCE_S
+from services_on_kafka import TIMEOUT_S
 
 from riskwire.alerting import AlertStage
 from riskwire.bus import Message, Outgoing, broadcast
@@ -102,7 +102,7 @@ class KafkaPipeline:
                 async with asyncio.TaskGroup() as group:
                     for stage in stages:
                         group.create_task(run_stage(bus, stage, batch=50))
-                    async with asyncio.timeout(PATIENCE_S):
+                    async with asyncio.timeout(TIMEOUT_S):
                         await wait_until_drained(bus, [stage.spec.name for stage in stages])
                     yield
                     await bus.close()
@@ -186,7 +186,7 @@ async def test_dead_letters_replayed_after_a_fix_are_processed_once(pipeline: Ka
     analysed = {analysis["article"]["id"] for analysis in pipeline.records(client, "analyses")}
     assert analysed == {published.id for published in articles}
 
-    letters = await asyncio.to_thread(lines, "dead-letters", "list", "--stage", "infer", env=pipeline.env)
+    letters = await asyncio.to_thread(json_lines, "dead-letters", "list", "--stage", "infer", env=pipeline.env)
     assert len(letters) == 7
     assert Counter(letter["error"].partition(":")[0] for letter in letters) == {"KeyError": 6, "SchemaError": 1}
     assert {letter["key"] for letter in letters} == {*(bulletin.id for bulletin in bulletins), "garbage"}
@@ -198,7 +198,7 @@ async def test_dead_letters_replayed_after_a_fix_are_processed_once(pipeline: Ka
         running = [pool.submit(riskwire, "dead-letters", "replay", "--all", env=pipeline.env) for _ in range(2)]
         replays = [await asyncio.to_thread(replay.result) for replay in running]
     assert [replay.returncode for replay in replays] == [0, 0], [replay.stderr for replay in replays]
-    assert [not_of_a_contest(replay.stderr) for replay in replays] == [[], []]
+    assert [unexpected_lines(replay.stderr) for replay in replays] == [[], []]
     counts = [int(replay.stdout.splitlines()[-1].split()[0]) for replay in replays]
     assert sum(counts) == 7, "each record is put back by one of the two"
     again = await asyncio.to_thread(riskwire, "dead-letters", "replay", "--all", env=pipeline.env)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from cli import lines, riskwire
+from cli import json_lines, riskwire
 from fictional import alert
-from services_on_kafka import PATIENCE_S, ended, on_kafka, publish, running, until
+from services_on_kafka import TIMEOUT_S, on_kafka, publish, running_service, wait_for_exit, wait_until
 from webhooks import WebhookServer, running_webhook_server
 
 from riskwire.bus import Outgoing
@@ -50,7 +50,7 @@ def wait_until_read(broker: Broker, prefix: str) -> None:
     async def wait() -> None:
         bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings(prefix=prefix, partitions=2))
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await wait_until_drained(bus, ["notify"])
         finally:
             await bus.close()
@@ -63,25 +63,25 @@ def test_a_delivery_interrupted_by_a_kill_is_repeated_with_the_same_idempotency_
 ) -> None:
     env = notify_environment(kafka_broker, "notify-", webhooks, timeout_s=60)
     webhooks.open.clear()
-    with running("notify", env, tmp_path / "first.log") as first:
+    with running_service("notify", env, tmp_path / "first.log") as first:
         records = publish_alerts(kafka_broker, "notify-", "aa", "bb")
         keys = {idempotency_key(record) for record in records}
         interrupted = webhooks.wait_until(bool)
         first.process.kill()
     assert interrupted[0].key in keys
     webhooks.open.set()
-    with running("notify", env, tmp_path / "second.log") as second:
+    with running_service("notify", env, tmp_path / "second.log") as second:
         requests = webhooks.wait_until(
             lambda requests: {request.key for request in requests[len(interrupted) :]} == keys
         )
         wait_until_read(kafka_broker, "notify-")
-        second.until_ready()
+        second.wait_until_ready()
         second.process.terminate()
-        assert ended(second.process) == 0
+        assert wait_for_exit(second.process) == 0
     bodies = {record.to_bytes() for record in records}
     assert {request.body for request in requests} == bodies, "every request contains the unchanged record"
     count = len(webhooks.requests)
-    with running("notify", env, tmp_path / "third.log"):
+    with running_service("notify", env, tmp_path / "third.log"):
         (third,) = publish_alerts(kafka_broker, "notify-", "cc")
         webhooks.wait_until(lambda requests: idempotency_key(third) in {request.key for request in requests})
         wait_until_read(kafka_broker, "notify-")
@@ -94,13 +94,13 @@ def test_a_notification_that_was_given_up_is_delivered_once_by_a_replay_of_its_d
 ) -> None:
     env = notify_environment(kafka_broker, "given-up-", webhooks, attempts=1)
     webhooks.status = 500
-    with running("notify", env, tmp_path / "notify.log") as service:
+    with running_service("notify", env, tmp_path / "notify.log") as service:
         (record,) = publish_alerts(kafka_broker, "given-up-", "aa")
         webhooks.wait_until(lambda requests: len(requests) == 1)
         wait_until_read(kafka_broker, "given-up-")
-        service.until_ready()
-        until(lambda: bool(lines("dead-letters", "list", env=env)), why=service.said)
-    (letter,) = lines("dead-letters", "list", env=env)
+        service.wait_until_ready()
+        wait_until(lambda: bool(json_lines("dead-letters", "list", env=env)), why=service.log_tail)
+    (letter,) = json_lines("dead-letters", "list", env=env)
     assert "answered 500" in letter["error"]
     assert "secret" not in str(letter), "the receiver is named without its URL"
 

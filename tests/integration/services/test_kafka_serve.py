@@ -12,7 +12,7 @@ from broker import Broker
 from cli import riskwire
 from fictional import alert, signal
 from kafka_reader import committed_records
-from services_on_kafka import Service, ended, on_kafka, publish, running, until
+from services_on_kafka import Service, on_kafka, publish, running_service, wait_for_exit, wait_until
 
 from riskwire.bus import Outgoing
 from riskwire.pipeline import Topic
@@ -47,14 +47,14 @@ def test_the_page_and_the_api_answer_over_the_store_that_the_sink_fills(
     publish(kafka_broker, KafkaSettings(prefix=PREFIX), results)
     store = ("--data", tmp_path / "data")
     with (
-        running("sink", env, tmp_path / "sink.log", *store) as sink,
-        running("serve", env, tmp_path / "serve.log", *store) as serve,
+        running_service("sink", env, tmp_path / "sink.log", *store) as sink,
+        running_service("serve", env, tmp_path / "serve.log", *store) as serve,
     ):
-        sink.until_ready()
-        serve.until_ready()
+        sink.wait_until_ready()
+        serve.wait_until_ready()
         assert "<html" in asked(serve, "/").lower()
-        until(lambda: bool(asked(serve, "/api/v1/alerts")), why=serve.said)
-        status, ready = serve.probe()
+        wait_until(lambda: bool(asked(serve, "/api/v1/alerts")), why=serve.log_tail)
+        status, ready = serve.readiness()
         assert (status, ready["ready"]) == (200, True)
         assert "kafka" in {stage["name"] for stage in ready["stages"]}
         shown = asked(serve, "/api/v1/status")
@@ -70,8 +70,8 @@ def test_the_page_and_the_api_answer_over_the_store_that_the_sink_fills(
             json.loads(one.value or b"{}") for one in committed_records(kafka_broker.client, f"{PREFIX}commands")
         ]
         assert (command["kind"], command["alert"], command["by"]) == ("acknowledge", record.id, "anna")
-        until(lambda: "known" in json.dumps(asked(serve, f"/api/v1/alerts/{record.id}")), why=serve.said)
+        wait_until(lambda: "known" in json.dumps(asked(serve, f"/api/v1/alerts/{record.id}")), why=serve.log_tail)
 
         for service in (serve, sink):
             service.process.terminate()
-        assert [ended(service.process) for service in (serve, sink)] == [0, 0]
+        assert [wait_for_exit(service.process) for service in (serve, sink)] == [0, 0]

@@ -10,18 +10,17 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from cli import RISKWIRE, Left, environment, left_in, lines, riskwire, started
+from cli import RISKWIRE, DownstreamRecords, environment, json_lines, read_downstream, riskwire, start_riskwire
 from faults import Workers, logged, seeded
 from fictional import alert
 from kafka_reader import committed_records
-from services_on_kafka import PATIENCE_S, ended, running
+from services_on_kafka import TIMEOUT_S, running_service, wait_for_exit
 
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
-from riskwire.bus.kafka.topics import GROUPS
 from riskwire.demo import CRISIS, corpus_path, watchlist_path
-from riskwire.pipeline import Topic
+from riskwire.pipeline import SINKS, Topic
 from riskwire.settings import BusSettings, KafkaSettings
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
@@ -42,7 +41,7 @@ def on_kafka(url: str, prefix: str, **more: str) -> dict[str, str]:
     )
 
 
-def left_on_kafka(client: dict[str, str], prefix: str) -> Left:
+def left_on_kafka(client: dict[str, str], prefix: str) -> DownstreamRecords:
     """What an independent client reads downstream of `articles`."""
     topics = ("analyses", "signals", "trends", "alerts")
     values = {
@@ -50,13 +49,13 @@ def left_on_kafka(client: dict[str, str], prefix: str) -> Left:
         for topic in topics
     }
     signals = Counter({value: n for value, n in values["signals"].items() if '"kind":"mark"' not in value})
-    return Left(values["analyses"], signals, values["trends"], values["alerts"])
+    return DownstreamRecords(values["analyses"], signals, values["trends"], values["alerts"])
 
 
 async def until_read(url: str, prefix: str, groups: list[str]) -> None:
     bus = await KafkaBus.open(BusSettings(url=url), KafkaSettings(prefix=prefix))
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await wait_until_drained(bus, groups)
     finally:
         await bus.close()
@@ -84,21 +83,21 @@ def test_the_demo_under_faults_gives_what_one_calm_process_gives(kafka_broker, t
     alerter = lambda: logged([RISKWIRE, "alert", "--port", 0], log, env)  # noqa: E731
     workers = Workers([infer, infer, alerter, alerter], asleep_s=3.5, chance=chance)
     try:
-        replaying = started("replay", corpus_path(), "--publish-only", "--speed", SPEED, env=env)
+        replaying = start_riskwire("replay", corpus_path(), "--publish-only", "--speed", SPEED, env=env)
         for _ in range(FAULTS):
             workers.between(0.5, 2.5)
             workers.hurt_one()
-        assert ended(replaying) == 0
+        assert wait_for_exit(replaying) == 0
         reading = until_read(kafka_broker.url, "demo-", ["infer", "alert", "watchlist"])
-        asyncio.run(workers.keep_until(reading, 2 * PATIENCE_S))
-        status = lines("status", env=env)[0]
+        asyncio.run(workers.keep_until(reading, 2 * TIMEOUT_S))
+        status = json_lines("status", env=env)[0]
     finally:
         workers.end()
     print(f"faults {dict(workers.faults)}")
 
-    here, there = left_on_kafka(kafka_broker.client, "demo-"), left_in(calm)
+    here, there = left_on_kafka(kafka_broker.client, "demo-"), read_downstream(calm)
     print(f"checked {[sum(kind.values()) for kind in (here.analyses, here.signals, here.trends, here.alerts)]}")
-    assert here.doubled() == []
+    assert here.repeated() == []
     assert here.analyses == there.analyses
     assert here.signals == there.signals
     assert here.trends == there.trends
@@ -113,17 +112,17 @@ def test_a_service_is_ready_fills_the_store_and_stops_when_told(kafka_broker, tm
     assert riskwire("topics", "create", env=env).returncode == 0
     record = alert()
     asyncio.run(publish(kafka_broker.url, "sink-", Outgoing(Topic.ALERTS, record.target, record.to_bytes())))
-    with running("sink", env, log, "--data", tmp_path) as sink:
+    with running_service("sink", env, log, "--data", tmp_path) as sink:
         asyncio.run(until_read(kafka_broker.url, "sink-", ["sink-alerts"]))
-        sink.until_ready()
-        sinks = [group for group in GROUPS if group.startswith("sink-")]
-        assert [stage["name"] for stage in sink.probe()[1]["stages"]] == ["kafka", *sinks, "history"]
+        sink.wait_until_ready()
+        sinks = [sink.name for sink in SINKS.values()]
+        assert [stage["name"] for stage in sink.readiness()[1]["stages"]] == ["kafka", *sinks, "history"]
         with urlopen(f"http://127.0.0.1:{sink.port}/metrics", timeout=10) as answer:
             assert b"riskwire_bus_restore_seconds" in answer.read()
         sink.process.terminate()
-        assert ended(sink.process) == 0
-        assert f"riskwire sink is at http://127.0.0.1:{sink.port}" in sink.said().splitlines()
-    assert [row["id"] for row in lines("alerts", "--data", tmp_path, env=env)] == [record.id]
+        assert wait_for_exit(sink.process) == 0
+        assert f"riskwire sink is at http://127.0.0.1:{sink.port}" in sink.log_tail().splitlines()
+    assert [row["id"] for row in json_lines("alerts", "--data", tmp_path, env=env)] == [record.id]
 
 
 async def publish(url: str, prefix: str, *records: Outgoing) -> None:

@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from cli import lines, riskwire
+from cli import json_lines, riskwire
 from kafka_reader import committed_positions
-from services_on_kafka import Service, articles, ended, on_kafka, publish, running, until, with_bus
+from services_on_kafka import (
+    Service,
+    article_records,
+    on_kafka,
+    publish,
+    run_with_bus,
+    running_service,
+    wait_for_exit,
+    wait_until,
+)
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
@@ -54,25 +63,25 @@ def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
     service = Hanging(how, env, log)
     try:
         if how != "loop":  # which cannot answer any more
-            until(
+            wait_until(
                 lambda: not_ready(service)["alert"].startswith("signals[0]: no progress for") or _left(service),
-                why=service.said,
+                why=service.log_tail,
             )
-            assert not _left(service), f"it left before it had told: {service.said()}"
-        assert ended(service.process) == code
-        assert said in service.said()
+            assert not _left(service), f"it left before it had told: {service.log_tail()}"
+        assert wait_for_exit(service.process) == code
+        assert said in service.log_tail()
     except BaseException:
-        print(service.said())
+        print(service.log_tail())
         raise
     finally:
-        service.end()
-    with running("alert", env, log) as successor:
-        until(lambda: min(positions(kafka_broker, prefix)) >= 1, why=successor.said)
+        service.kill()
+    with running_service("alert", env, log) as successor:
+        wait_until(lambda: min(positions(kafka_broker, prefix)) >= 1, why=successor.log_tail)
 
 
 def not_ready(service: Service) -> dict[str, str]:
     """What is told of each stage where the answer is 503; '' of any other."""
-    status, body = service.probe()
+    status, body = service.readiness()
     stages = body["stages"] if status == 503 else ()
     return defaultdict(str, {stage["name"]: stage.get("detail", "") for stage in stages})
 
@@ -91,13 +100,15 @@ def test_a_worker_that_has_no_partition_stands_by_and_is_ready(kafka_broker: Bro
     env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3)
     assert riskwire("topics", "create", env=env).returncode == 0
 
-    with running("alert", env, tmp_path / "one.log") as one:
-        until(lambda: one.detail("alert") == "1 partitions", why=one.said)
-        with running("alert", env, tmp_path / "other.log") as other:
+    with running_service("alert", env, tmp_path / "one.log") as one:
+        wait_until(lambda: one.stage_detail("alert") == "1 partitions", why=one.log_tail)
+        with running_service("alert", env, tmp_path / "other.log") as other:
             shared = ["1 partitions", "stands by"]
-            until(lambda: sorted(each.detail("alert") for each in (one, other)) == shared, why=other.said)
+            wait_until(
+                lambda: sorted(each.stage_detail("alert") for each in (one, other)) == shared, why=other.log_tail
+            )
             for each in (one, other):
-                each.until_ready()
+                each.wait_until_ready()
 
 
 def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(kafka_here: None, tmp_path: Path) -> None:
@@ -105,14 +116,14 @@ def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(kafka_here: 
     with Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"}).running() as broker:
         env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
         assert riskwire("topics", "create", env=env).returncode == 0
-        with running("notify", env, tmp_path / "notify.log") as service:
-            until(
+        with running_service("notify", env, tmp_path / "notify.log") as service:
+            wait_until(
                 lambda: not_ready(service)["notify"].startswith("has not got into the group for") or _left(service),
-                why=service.said,
+                why=service.log_tail,
             )
-            assert not _left(service), f"it left before it had told: {service.said()}"
-            assert ended(service.process) == 2
-            assert "riskwire: notify has not got into its group for" in service.said()
+            assert not _left(service), f"it left before it had told: {service.log_tail()}"
+            assert wait_for_exit(service.process) == 2
+            assert "riskwire: notify has not got into its group for" in service.log_tail()
 
 
 def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broker: Broker, tmp_path: Path) -> None:
@@ -123,16 +134,16 @@ def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broke
     async def leave_a_backlog(bus: KafkaBus) -> None:
         await (await anext(bus.assignments("infer", Topic.ARTICLES))).restore()
         async with bus.publisher("test") as publisher:
-            await publisher.publish(articles(range(3)), {})
+            await publisher.publish(article_records(range(3)), {})
 
     settings = KafkaSettings(prefix=prefix, session_timeout_s=3)
-    asyncio.run(with_bus(kafka_broker, settings, leave_a_backlog))
+    asyncio.run(run_with_bus(kafka_broker, settings, leave_a_backlog))
     added = riskwire("watchlist", "add", "acme", "--name", "Acme Corp", env=env)
     assert added.returncode == 0, added.stderr
     told = 'riskwire_stage_progress_timestamp_seconds{stage="history"}'
-    with running("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
-        until(lambda: sink.metric(told) > 0, why=sink.said)
+    with running_service("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
+        wait_until(lambda: sink.metric(told) > 0, why=sink.log_tail)
         began = sink.metric(told)
-        until(lambda: sink.metric(told) - began > 1.5 * STUCK_S or _left(sink), why=sink.said)
-        assert not _left(sink), sink.said()
-        assert lines("status", env=env)[0]["lag"]["history"] == 1, "it waits until infer has read what came before"
+        wait_until(lambda: sink.metric(told) - began > 1.5 * STUCK_S or _left(sink), why=sink.log_tail)
+        assert not _left(sink), sink.log_tail()
+        assert json_lines("status", env=env)[0]["lag"]["history"] == 1, "it waits until infer has read what came before"

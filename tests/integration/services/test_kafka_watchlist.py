@@ -12,12 +12,21 @@ from typing import Any
 
 import pytest
 from broker import Broker
-from cli import lines, riskwire
+from cli import json_lines, riskwire
 from kafka_reader import committed_records
-from services_on_kafka import PATIENCE_S, Service, article, on_kafka, publish, running, ticks, until, with_bus
+from services_on_kafka import (
+    TIMEOUT_S,
+    Service,
+    article,
+    on_kafka,
+    publish,
+    run_with_bus,
+    running_service,
+    tick_records,
+    wait_until,
+)
 
-from riskwire.bus import Outgoing
-from riskwire.bus import lag_by_group
+from riskwire.bus import Outgoing, lag_by_group
 from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.pipeline import Topic
@@ -44,16 +53,16 @@ def own_story(number: int) -> Outgoing:
 def news(broker: Broker, kafka: KafkaSettings, numbers: Iterable[int]) -> set[str]:
     """Publish a story for each number, and the time after the last; the ids."""
     stories = [own_story(number) for number in numbers]
-    publish(broker, kafka, [*stories, *ticks(max(numbers) + 3, PARTITIONS)])
+    publish(broker, kafka, [*stories, *tick_records(max(numbers) + 3, PARTITIONS)])
     return {str(one.key) for one in stories}
 
 
 def until_read(broker: Broker, kafka: KafkaSettings, *groups: str) -> None:
     async def wait(bus: KafkaBus) -> None:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await wait_until_drained(bus, groups)
 
-    asyncio.run(with_bus(broker, kafka, wait))
+    asyncio.run(run_with_bus(broker, kafka, wait))
 
 
 def entity_signals(broker: Broker, prefix: str = PREFIX) -> list[dict[str, Any]]:
@@ -70,7 +79,7 @@ def behind(broker: Broker, kafka: KafkaSettings, *groups: str) -> dict[str, int]
         lags = lag_by_group(await bus.lag())
         found.update({group: lags.get(group, 0) for group in groups})
 
-    asyncio.run(with_bus(broker, kafka, look))
+    asyncio.run(run_with_bus(broker, kafka, look))
     return found
 
 
@@ -79,17 +88,17 @@ def tell_readers(broker: Broker, kafka: KafkaSettings) -> None:
 
     async def run(bus: KafkaBus) -> None:
         stage = asyncio.create_task(run_stage(bus, WatchlistStage(PARTITIONS), batch=10))
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await wait_until_drained(bus, ["watchlist"])
         await bus.close()
         await stage
 
-    asyncio.run(with_bus(broker, kafka, run))
+    asyncio.run(run_with_bus(broker, kafka, run))
 
 
 def share_them(readers: Sequence[Service]) -> bool:
     """Whether each reader has half of the partitions of articles."""
-    return all(one.detail("infer") == f"{PARTITIONS // 2} partitions" for one in readers)
+    return all(one.stage_detail("infer") == f"{PARTITIONS // 2} partitions" for one in readers)
 
 
 def test_a_command_takes_effect_on_every_reader_and_a_new_target_gets_its_past_without_firing(
@@ -101,11 +110,11 @@ def test_a_command_takes_effect_on_every_reader_and_a_new_target_gets_its_past_w
     assert made.returncode == 0, made.stderr
     data, log = tmp_path / "data", tmp_path / "services.log"
     with ExitStack() as stack:
-        readers = [stack.enter_context(running("infer", env, log)) for _ in range(2)]
-        stack.enter_context(running("alert", env, log))
-        stack.enter_context(running("sink", env, log, "--data", data))
+        readers = [stack.enter_context(running_service("infer", env, log)) for _ in range(2)]
+        stack.enter_context(running_service("alert", env, log))
+        stack.enter_context(running_service("sink", env, log, "--data", data))
         past = news(kafka_broker, kafka, PAST)
-        until(lambda: share_them(readers), why=lambda: str([one.probe() for one in readers]))
+        wait_until(lambda: share_them(readers), why=lambda: str([one.readiness() for one in readers]))
         until_read(kafka_broker, kafka, "infer", "sink-analyses", "sink-signals", "alert")
         assert {(one["target"], one["article"]) for one in entity_signals(kafka_broker)} == {
             ("entity:name:acme", one) for one in past
@@ -114,7 +123,7 @@ def test_a_command_takes_effect_on_every_reader_and_a_new_target_gets_its_past_w
         added = riskwire("watchlist", "add", "acme", "--name", "Acme Corp", "--group", "makers", "--by", "ada", env=env)
         began = time.monotonic()
         assert added.returncode == 0, added.stderr
-        assert "From now on only what is on the watchlist is followed." in added.stderr
+        assert "From now on riskwire follows only what is on the watchlist." in added.stderr
         until_read(kafka_broker, kafka, "watchlist", "infer", "history", "sink-signals", "alert")
         took = time.monotonic() - began
         then = news(kafka_broker, kafka, range(100, 100 + 2))
@@ -126,7 +135,7 @@ def test_a_command_takes_effect_on_every_reader_and_a_new_target_gets_its_past_w
         )
         print(f"from the command to its effect, the past included: {took:.1f} s")
         assert took < WITHIN_S
-        rows = {row["target"]: row for row in lines("targets", "--data", data, env=env)}
+        rows = {row["target"]: row for row in json_lines("targets", "--data", data, env=env)}
         assert rows["entity:acme"]["stories"] == rows["group:makers"]["stories"] == len(past | then)
 
         removed = riskwire("watchlist", "remove", "acme", "--by", "bob", env=env)
@@ -136,11 +145,11 @@ def test_a_command_takes_effect_on_every_reader_and_a_new_target_gets_its_past_w
         until_read(kafka_broker, kafka, "infer", "alert", "sink-alerts", "sink-commands")
         assert {one["target"] for one in entity_signals(kafka_broker) if one["article"] in last} == {"entity:name:acme"}
         assert [one.process.poll() for one in readers] == [None, None], "no reader was started again"
-        until(lambda: share_them(readers), why=lambda: str([one.probe() for one in readers]))
-        log_rows = lines("watchlist", "log", "--data", data, env=env)
-        fired = {row["target"] for row in lines("alerts", "--data", data, env=env)}
+        wait_until(lambda: share_them(readers), why=lambda: str([one.readiness() for one in readers]))
+        log_rows = json_lines("watchlist", "log", "--data", data, env=env)
+        fired = {row["target"] for row in json_lines("alerts", "--data", data, env=env)}
     assert [(row["kind"], row["by"]) for row in log_rows] == [("watchlist_remove", "bob"), ("watchlist_set", "ada")]
-    assert lines("watchlist", "list", env=env) == []
+    assert json_lines("watchlist", "list", env=env) == []
     # The very same stories fire for the name that was followed as they came, and not for the target they are past to.
     assert "entity:name:acme" in fired
     assert not fired & {"entity:acme", "group:makers"}
@@ -156,11 +165,11 @@ def test_what_infer_had_not_read_yet_when_a_target_was_added_is_its_past_all_the
     assert made.returncode == 0, made.stderr
     data, log = tmp_path / "data", tmp_path / "services.log"
     with ExitStack() as stack:
-        sink = stack.enter_context(running("sink", env, log, "--data", data))
-        infer = stack.enter_context(running("infer", env, log))
+        sink = stack.enter_context(running_service("sink", env, log, "--data", data))
+        infer = stack.enter_context(running_service("infer", env, log))
         read = news(kafka_broker, kafka, range(6))
         until_read(kafka_broker, kafka, "infer", "sink-analyses", "sink-signals")
-        infer.end()
+        infer.kill()
 
         unread = news(kafka_broker, kafka, range(10, 22))
         added = riskwire("watchlist", "add", "acme", "--name", "Acme Corp", "--by", "ada", env=env)
@@ -170,15 +179,15 @@ def test_what_infer_had_not_read_yet_when_a_target_was_added_is_its_past_all_the
         renewed = own_story(10).key  # one of those unread has a later version behind that
         again = article(10, "Acme Corp no longer sued").model_copy(update={"version": 2})
         publish(kafka_broker, kafka, [Outgoing(Topic.ARTICLES, renewed, again.to_bytes())])
-        until(lambda: sink.detail("history") == "1 partitions", why=sink.said)
-        sink.end()  # whoever waits may be killed at it
-        sink = stack.enter_context(running("sink", env, log, "--data", data))
-        sink.until_ready()
+        wait_until(lambda: sink.stage_detail("history") == "1 partitions", why=sink.log_tail)
+        sink.kill()  # whoever waits may be killed at it
+        sink = stack.enter_context(running_service("sink", env, log, "--data", data))
+        sink.wait_until_ready()
         until_read(kafka_broker, kafka, "sink-signals", "sink-analyses", "sink-commands")
         assert behind(kafka_broker, kafka, "history", "watchlist") == {"history": 1, "watchlist": 0}
         assert not [one for one in entity_signals(kafka_broker, prefix) if one["history"]], "nothing is told too early"
 
-        stack.enter_context(running("infer", env, log))
+        stack.enter_context(running_service("infer", env, log))
         until_read(kafka_broker, kafka, "infer", "history")
     told = [one for one in entity_signals(kafka_broker, prefix) if one["target"] == "entity:acme"]
     assert sorted((one["article"], one["version"], one["history"]) for one in told) == sorted(

@@ -1,4 +1,4 @@
-"""`riskwire status`: how far each group is behind, and on which partitions."""
+"""`riskwire status`: the lag of each group, in total and by partition."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import pytest
 
 from riskwire.bus import Lag, Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
-from riskwire.cli.show import _lag_rows, status
+from riskwire.cli.status import lag_rows, show_status
 from riskwire.pipeline import Topic
 from riskwire.settings import Settings
 
 LAGS = [Lag("infer", "articles", 1, 7), Lag("infer", "articles", 0, 0), Lag("sink", "alerts", 0, 0)]
 
 
-def test_a_row_a_group_names_the_partitions_that_are_behind_or_all() -> None:
-    assert _lag_rows(LAGS, every=False) == [("infer", "articles", "7", "1: 7"), ("sink", "alerts", "0", "")]
-    assert _lag_rows(LAGS, every=True)[0] == ("infer", "articles", "7", "0: 0  1: 7")
+def test_a_row_lists_partitions_with_lag_or_every_partition() -> None:
+    assert lag_rows(LAGS, every_partition=False) == [("infer", "articles", "7", "1: 7"), ("sink", "alerts", "0", "")]
+    assert lag_rows(LAGS, every_partition=True)[0] == ("infer", "articles", "7", "0: 0  1: 7")
 
 
-async def test_it_tells_lag_by_group_and_partition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_status_prints_lag_by_group_and_partition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(data=tmp_path)
     bus = await EmbeddedBus.open(settings.data, settings.bus)
-    first = await anext(bus.assignments("infer", Topic.ARTICLES))
+    assignment = await anext(bus.assignments("infer", Topic.ARTICLES))
     async with bus.publisher("source") as publisher:
-        await publisher.publish([Outgoing(Topic.ARTICLES, None, b"x", n % 2) for n in range(5)], {})
-    await first.commit(3, [], {})
+        await publisher.publish([Outgoing(Topic.ARTICLES, None, b"x", number % 2) for number in range(5)], {})
+    await assignment.commit(3, [], {})
     await bus.close()
 
-    await status(settings, json=True, partitions=False)
-    told = json.loads(capsys.readouterr().out)
-    assert told["lag"] == {"infer": 2}
-    assert told["partitions"] == {"infer": {"articles": {"0": 0, "1": 2}}}
-    assert told["topics"]["articles"] == 5
-    await status(settings, json=False, partitions=False)
+    await show_status(settings, json=True, partitions=False)
+    status = json.loads(capsys.readouterr().out)
+    assert status["lag"] == {"infer": 2}
+    assert status["partitions"] == {"infer": {"articles": {"0": 0, "1": 2}}}
+    assert status["topics"]["articles"] == 5
+    await show_status(settings, json=False, partitions=False)
     assert re.search(r"^infer +articles +2 +1: 2 *$", capsys.readouterr().out, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a command prints: text from outside is shown as it is, is no markup, and does not steer the terminal."""
+"""Output of commands: text from outside is printed literally, without markup or control of the terminal."""
 
 from __future__ import annotations
 
@@ -7,30 +7,39 @@ from pathlib import Path
 import pytest
 
 from riskwire.bus.embedded.bus import EmbeddedBus
-from riskwire.cli.show import status
+from riskwire.cli.status import show_status
 from riskwire.cli.terminal import print_table, printable
 from riskwire.pipeline import Topic
 from riskwire.settings import Settings
 
-HOSTILE = ["\\[/x]", "[/x]", "\\\\[bold]loss[/bold]", "[link=file:///]x", ":warning: [red]", "a\\", "株式 Zürich"]
+LOOKS_LIKE_MARKUP = [
+    "\\[/x]",
+    "[/x]",
+    "\\\\[bold]loss[/bold]",
+    "[link=file:///]x",
+    ":warning: [red]",
+    "a\\",
+    "株式 Zürich",
+]
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "printed"),
     [("a\x1b[2Jb", r"a\x1b[2Jb"), ("x\ny", r"x\ny"), ("Zürich 株", "Zürich 株"), ("\u202e\x9b", r"\u202e\x9b")],
+    ids=["escape sequence", "line break", "letters", "direction override"],
 )
-def test_what_came_from_outside_does_not_steer_the_terminal(text: str, shown: str) -> None:
-    assert printable(text) == shown
+def test_control_characters_are_printed_as_escapes(text: str, printed: str) -> None:
+    assert printable(text) == printed
     assert printable("x\n\x07", lines=True) == "x\n\\x07"
 
 
-@pytest.mark.parametrize("cell", HOSTILE)
-def test_a_cell_is_shown_as_it_is_whatever_brackets_it_has(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("cell", LOOKS_LIKE_MARKUP)
+def test_a_cell_that_looks_like_markup_is_printed_literally(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("title", "more"), [(cell, "next")])
     assert capsys.readouterr().out.splitlines()[1].split("  ")[0].rstrip() == cell
 
 
-def test_a_cell_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cell_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("title",), [("\x1b]0;mine\x07\x1b[2J",), ("two\nrows",)])
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()[1:]] == [
         r"\x1b]0;mine\x07\x1b[2J",
@@ -38,27 +47,27 @@ def test_a_cell_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) 
     ]
 
 
-def test_what_is_said_of_no_rows_is_no_markup_either(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(("title",), [], empty="Nothing of \\[/x] and [/y]\x1b[2J.")
-    assert capsys.readouterr().out == "Nothing of \\[/x] and [/y]\\x1b[2J.\n"
+def test_the_text_of_an_empty_table_is_printed_literally(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("title",), [], empty="No stories about \\[/x] and [/y]\x1b[2J.")
+    assert capsys.readouterr().out == "No stories about \\[/x] and [/y]\\x1b[2J.\n"
 
 
 @pytest.mark.parametrize("width", [80, 20])
-def test_a_column_that_is_needed_whole_is_never_cut(
+def test_an_uncut_column_keeps_its_width_in_a_narrow_terminal(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     rows = [("11@1234567890", "infer", "articles[11]@1234567890", "SchemaError: " + "long " * 40), ("7", "a", "b", "c")]
-    print_table(("place", "stage", "from", "error"), rows, whole=("place",))
+    print_table(("place", "stage", "from", "error"), rows, uncut=("place",))
     assert "11@1234567890" in capsys.readouterr().out
 
 
-async def test_a_bundle_whose_path_looks_like_markup_is_named(
+async def test_status_names_a_bundle_whose_path_looks_like_markup(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings.model_validate({"data": tmp_path, "inference": {"bundle": tmp_path / "[" / "x]"}})
     await (await EmbeddedBus.open(settings.data, settings.bus)).close()
-    assert await status(settings, json=False, partitions=False) == 0
-    told = capsys.readouterr().out
-    assert "[/x]" in told.replace("\n", "")
-    assert Topic.ARTICLES in told
+    assert await show_status(settings, json=False, partitions=False) == 0
+    printed = capsys.readouterr().out
+    assert "[/x]" in printed.replace("\n", "")
+    assert Topic.ARTICLES in printed

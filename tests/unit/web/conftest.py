@@ -8,7 +8,7 @@ from types import ModuleType
 import aiohttp
 import fictional
 import pytest
-from serving import Process, running, sink
+from serving import FakeProcess, running_server, write_with_sink
 
 from riskwire.settings import Settings, WebSettings
 from riskwire.store import Store
@@ -30,12 +30,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def process(store: Store) -> Process:
-    return Process(store)
+def process(store: Store) -> FakeProcess:
+    return FakeProcess(store)
 
 
 @pytest.fixture
-def serving(store: Store, process: Process) -> Serving:
+def serving(store: Store, process: FakeProcess) -> Serving:
     """Serve the store with web settings; gives a client whose base is the server."""
 
     @asynccontextmanager
@@ -44,7 +44,7 @@ def serving(store: Store, process: Process) -> Serving:
     ) -> AsyncIterator[aiohttp.ClientSession]:
         settings = Settings(web=WebSettings(**({"port": 0} | web)))
         async with (
-            running(settings, store, services or process.services()) as url,
+            running_server(settings, store, services or process.services()) as url,
             aiohttp.ClientSession(url, headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as client,
         ):
             yield client
@@ -61,5 +61,5 @@ async def client(serving: Serving) -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def filled(store: Store) -> ModuleType:
     """Three days of made-up news in the store, written by the sink."""
-    await sink(store, fictional.world(days=3))
+    await write_with_sink(store, fictional.records_by_topic(days=3))
     return fictional

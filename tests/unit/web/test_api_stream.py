@@ -112,7 +112,7 @@ async def test_one_stream_too_many_is_a_503_and_an_ended_one_makes_room(serving:
 async def test_the_server_stops_promptly_with_streams_open(
     store: Store, process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("riskwire.web.server.STOP_S", 40)
+    monkeypatch.setattr("riskwire.web.server.STOP_TIMEOUT_S", 40)
     settings = Settings(web=WebSettings(port=0))
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(create_app(settings, store, process.services()), settings, url.set_result))

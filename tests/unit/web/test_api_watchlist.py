@@ -137,7 +137,7 @@ async def test_a_bus_that_does_not_answer_meets_a_deadline(
         await asyncio.Event().wait()
         return {}
 
-    monkeypatch.setattr(bus, "kept", never)
+    monkeypatch.setattr(bus, "publisher_state", never)
     async with serving(services=AppServices(watchlist=WatchlistEditor(bus, Watchlist())), timeout_s=0.05) as client:
         assert "web.timeout_s" in (await ask(client, "GET", URL, 504))["detail"]
         assert "web.timeout_s" in (await ask(client, "PUT", f"{URL}/acme", 504, json=entry()))["detail"]

@@ -1,7 +1,7 @@
-// Alerts: the live list, and one alert in detail with its evidence.
+// Alerts: the live list, and the details of one alert with its evidence.
 
 import * as api from "./api.js";
-import { choices, el, marked, outside } from "./dom.js";
+import { buttonGroup, el, externalLink, marked } from "./dom.js";
 import { present, show } from "./drawer.js";
 import { number, plural, score, span, when } from "./format.js";
 
@@ -54,47 +54,47 @@ function draw(fresh = null) {
   const shown = [...rows.values()].filter((alert) => filter !== "open" || alert.status !== "resolved").sort(newerFirst);
   const focused = document.activeElement?.id;
   list.replaceChildren(
-    ...(shown.length ? shown.map((alert) => row(alert, alert.id === fresh)) : [el("li", { class: "empty" }, "No alerts. All calm, as far as the sources can see.")]),
+    ...(shown.length ? shown.map((alert) => row(alert, alert.id === fresh)) : [el("li", { class: "empty" }, "No alerts.")]),
   );
   if (focused?.startsWith("alert-")) document.getElementById(focused)?.focus();
   more.hidden = next === null;
 }
 
 export async function load() {
-  const found = await api.page(api.alertsPath({ status: filter, limit: 50 }));
+  const page = await api.page(api.alertsPath({ status: filter, limit: 50 }));
   rows.clear();
-  for (const alert of found.rows) rows.set(alert.id, alert);
-  next = found.next;
+  for (const alert of page.rows) rows.set(alert.id, alert);
+  next = page.next;
   draw();
 }
 
-export function arrived(alert) {
+export function receive(alert) {
   const known = rows.get(alert.id);
   rows.set(alert.id, alert);
-  const news = !known || known.at !== alert.at || known.status !== alert.status;
-  draw(news ? alert.id : null);
-  if (news) announce.textContent = `${alert.severity} alert ${WORDS[alert.status]}: ${alert.name}. ${alert.summary}`;
+  const isNew = !known || known.at !== alert.at || known.status !== alert.status;
+  draw(isNew ? alert.id : null);
+  if (isNew) announce.textContent = `${alert.severity} alert ${WORDS[alert.status]}: ${alert.name}. ${alert.summary}`;
 }
 
 export function start() {
-  choices(document.getElementById("alert-filter"), [["", "All"], ["open", "Open"]], filter, (value) => {
+  buttonGroup(document.getElementById("alert-filter"), [["", "All"], ["open", "Open"]], filter, (value) => {
     filter = value;
     load();
   });
   more.addEventListener("click", async () => {
-    const found = await api.page(next);
-    for (const alert of found.rows) if (!rows.has(alert.id)) rows.set(alert.id, alert);
-    next = found.next;
+    const page = await api.page(next);
+    for (const alert of page.rows) if (!rows.has(alert.id)) rows.set(alert.id, alert);
+    next = page.next;
     draw();
   });
 }
 
-function measure(label, value, most, kind, text) {
+function measure(label, value, max, kind, text) {
   return el(
     "div",
     { class: "measure" },
     el("span", {}, label),
-    el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: kind, style: { width: `${Math.min(100, (100 * value) / (most || 1))}%` } })),
+    el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: kind, style: { width: `${Math.min(100, (100 * value) / (max || 1))}%` } })),
     el("strong", {}, text),
   );
 }
@@ -111,7 +111,7 @@ function evidenceRow(item) {
     el(
       "div",
       { class: "story-body" },
-      outside(item.url, item.title, { class: "story-title", dir: "auto" }),
+      externalLink(item.url, item.title, { class: "story-title", dir: "auto" }),
       marked(item.text, item.start, item.end),
       el("p", { class: "meta" }, el("span", { class: "source" }, item.source), when(item.seen_at)),
     ),
@@ -154,10 +154,10 @@ function actions(alert) {
   const name = el("input", { id: "act-name", maxlength: 100, autocomplete: "name", required: true, placeholder: "Your name" });
   name.value = localStorage.getItem(NAME_KEY) ?? "";
   const comment = el("input", { id: "act-comment", maxlength: 2000, autocomplete: "off", placeholder: "Comment (optional)" });
-  const told = el("p", { class: "told", role: "status" });
+  const message = el("p", { class: "message", role: "status" });
   async function act(kind, more = {}) {
     if (!name.value.trim()) {
-      told.textContent = "Say who you are first.";
+      message.textContent = "Enter your name first.";
       name.focus();
       return;
     }
@@ -165,9 +165,9 @@ function actions(alert) {
     try {
       await api.command({ kind, alert: alert.id, by: name.value.trim(), comment: comment.value.trim(), ...more });
       comment.value = "";
-      told.textContent = "Noted; it appears in the timeline in a moment.";
+      message.textContent = "Sent; it will appear in the timeline in a moment.";
     } catch (error) {
-      told.textContent = error.message;
+      message.textContent = error.message;
     }
   }
   const tomorrow = () => new Date(Date.now() + 86400000).toISOString();
@@ -186,22 +186,22 @@ function actions(alert) {
       el("button", { type: "button", onclick: () => act("false_alarm") }, "False alarm"),
       el("button", { type: "button", onclick: () => (comment.value.trim() ? act("comment") : comment.focus()) }, "Comment"),
     ),
-    told,
+    message,
   );
 }
 
-/** Open (or redraw) an alert in the drawer. */
-export async function detail(id, stillWanted) {
+/** Shows an alert in the drawer, or redraws it. `isCurrent` returns whether the drawer should still show it. */
+export async function openAlert(id, isCurrent) {
   let alert;
   try {
     alert = await api.alert(id);
   } catch (error) {
-    if (stillWanted()) present("alert-detail", el("h2", { id: "drawer-title" }, "Not found"), el("p", {}, error.message));
+    if (isCurrent()) present("alert-detail", el("h2", { id: "drawer-title" }, "Not found"), el("p", {}, error.message));
     return;
   }
-  if (!stillWanted()) return;
-  const most = Math.max(alert.stories, alert.expected);
-  const loudest = Math.max(alert.surprise, alert.threshold);
+  if (!isCurrent()) return;
+  const maxStories = Math.max(alert.stories, alert.expected);
+  const maxSurprise = Math.max(alert.surprise, alert.threshold);
   present(
     "alert-detail",
     el(
@@ -217,10 +217,10 @@ export async function detail(id, stillWanted) {
       "section",
       {},
       el("h3", {}, `Expected and seen, ${span(alert.window_s)} window`),
-      measure("Seen", alert.stories, most, "negative", `${plural(alert.stories, "negative story", "negative stories")}`),
-      measure("Expected", alert.expected, most, "plain", number(alert.expected)),
-      measure("Surprise", alert.surprise, loudest, "negative", number(alert.surprise)),
-      measure("Threshold", alert.threshold, loudest, "plain", number(alert.threshold)),
+      measure("Seen", alert.stories, maxStories, "negative", `${plural(alert.stories, "negative story", "negative stories")}`),
+      measure("Expected", alert.expected, maxStories, "plain", number(alert.expected)),
+      measure("Surprise", alert.surprise, maxSurprise, "negative", number(alert.surprise)),
+      measure("Threshold", alert.threshold, maxSurprise, "plain", number(alert.threshold)),
       el(
         "dl",
         { class: "detail-facts" },

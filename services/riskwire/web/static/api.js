@@ -1,19 +1,19 @@
-// What the page asks of the server.
+// Requests to the server.
 
-export class Refused extends Error {}
+export class RefusedError extends Error {}
 
-async function ask(path, options = {}) {
+async function request(path, options = {}) {
   const response = await fetch(path, { ...options, signal: AbortSignal.timeout(30000) });
   if (!response.ok) {
     let detail = `${response.status} ${response.statusText}`;
     try {
       detail = (await response.json()).detail ?? detail;
     } catch {
-      // not a problem detail: the status says it
+      // without a problem detail, the status is the message
     }
-    const refused = new Refused(detail);
-    refused.status = response.status;
-    throw refused;
+    const error = new RefusedError(detail);
+    error.status = response.status;
+    throw error;
   }
   return response;
 }
@@ -27,24 +27,24 @@ function path(base, query = {}) {
   return text ? `${base}?${text}` : base;
 }
 
-const asked = async (base, query) => (await ask(path(`/api/v1${base}`, query))).json();
+const getJson = async (base, query) => (await request(path(`/api/v1${base}`, query))).json();
 
-/** A page of a list, and the address of the next one (null at the end). */
+/** Returns one page of a list, and the address of the next page, or null. */
 export async function page(address) {
-  const response = await ask(address);
+  const response = await request(address);
   const link = /<([^>]+)>; rel="next"/.exec(response.headers.get("Link") ?? "");
   return { rows: await response.json(), next: link ? link[1] : null };
 }
 
 export const alertsPath = (query) => path("/api/v1/alerts", query);
 export const storiesPath = (query) => path("/api/v1/stories", query);
-export const alert = (id) => asked(`/alerts/${encodeURIComponent(id)}`);
-export const targets = (query) => asked("/targets", query);
-export const target = (id) => asked(`/targets/${encodeURIComponent(id)}`);
-export const trend = (id, query) => asked(`/targets/${encodeURIComponent(id)}/trend`, query);
+export const alert = (id) => getJson(`/alerts/${encodeURIComponent(id)}`);
+export const targets = (query) => getJson("/targets", query);
+export const target = (id) => getJson(`/targets/${encodeURIComponent(id)}`);
+export const trend = (id, query) => getJson(`/targets/${encodeURIComponent(id)}/trend`, query);
 
 export async function command(body) {
-  await ask("/api/v1/commands", {
+  await request("/api/v1/commands", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),

@@ -1,16 +1,16 @@
-// The page: loads what is there, then follows the stream.
+// The page: loads the data, then follows the event stream.
 
 import * as api from "./api.js";
 import * as alerts from "./alerts.js";
 import { MoodChart, RANGES } from "./charts.js";
-import { choices, el } from "./dom.js";
-import { addressed, close } from "./drawer.js";
+import { buttonGroup, el } from "./dom.js";
+import { close, drawerAddress } from "./drawer.js";
 import { number, when } from "./format.js";
 import { storyRow } from "./stories.js";
 import * as targets from "./targets.js";
 
 const RANGE_KEY = "riskwire-range";
-const REST_MS = 2000; // a part of the page is asked for again at most this often
+const MIN_INTERVAL_MS = 2000; // between two loads of one part of the page
 const RETRY_MS = 5000;
 
 const byId = (id) => document.getElementById(id);
@@ -18,7 +18,7 @@ const market = new MoodChart(byId("market-chart"), 230);
 let range = JSON.parse(localStorage.getItem(RANGE_KEY) ?? "604800");
 
 if (new URLSearchParams(location.search).has("token")) {
-  history.replaceState(null, "", location.pathname + location.hash); // the cookie holds from here on
+  history.replaceState(null, "", location.pathname + location.hash); // from now on the cookie authenticates
 }
 
 async function loadMarket() {
@@ -33,14 +33,14 @@ async function loadMarket() {
 }
 
 async function loadNews() {
-  const found = await api.page(api.storiesPath({ limit: 30 }));
+  const page = await api.page(api.storiesPath({ limit: 30 }));
   byId("news-list").replaceChildren(
-    ...(found.rows.length ? found.rows.map(storyRow) : [el("li", { class: "empty" }, "No news yet.")]),
+    ...(page.rows.length ? page.rows.map(storyRow) : [el("li", { class: "empty" }, "No news yet.")]),
   );
 }
 
-/** Runs a loader now or as soon as it has rested; what it meets is told on the page. */
-function paced(load) {
+/** Returns a function that runs a loader at most once in MIN_INTERVAL_MS, and shows its errors on the page. */
+function throttled(load) {
   let due = null;
   let last = 0;
   return () => {
@@ -50,31 +50,31 @@ function paced(load) {
       due = null;
       try {
         await load();
-        tell(null);
+        showNotice(null);
       } catch (error) {
-        tell(error.status === 401 ? "Not signed in any more: open the page once as /?token=TOKEN." : error.message);
+        showNotice(error.status === 401 ? "Signed out: open the page once as /?token=TOKEN." : error.message);
       }
-    }, Math.max(0, last + REST_MS - Date.now()));
+    }, Math.max(0, last + MIN_INTERVAL_MS - Date.now()));
   };
 }
 
-function tell(text) {
+function showNotice(text) {
   byId("notice").textContent = text ?? "";
   byId("notice").hidden = !text;
 }
 
 const refresh = {
-  market: paced(loadMarket),
-  news: paced(loadNews),
-  targets: paced(targets.load),
-  alerts: paced(alerts.load),
-  detail: paced(() => openAddressed(true)),
+  market: throttled(loadMarket),
+  news: throttled(loadNews),
+  targets: throttled(targets.load),
+  alerts: throttled(alerts.load),
+  detail: throttled(() => openFromAddress(true)),
 };
 
 function showStatus(status) {
-  const behind = Object.values(status.lag).reduce((sum, records) => sum + records, 0);
+  const lag = Object.values(status.lag).reduce((sum, records) => sum + records, 0);
   byId("fact-newest").replaceChildren(when(status.newest));
-  byId("fact-lag").textContent = behind === 0 ? "none" : `${number(behind)} records`;
+  byId("fact-lag").textContent = lag === 0 ? "none" : `${number(lag)} records`;
   byId("fact-alerts").textContent = number(status.alerts_open);
   byId("fact-blind").textContent = number(status.blind);
   byId("fact-articles").textContent = number(status.counts.articles);
@@ -84,20 +84,20 @@ function showStatus(status) {
   document.title = status.alerts_open > 0 ? `(${status.alerts_open}) riskwire` : "riskwire";
 }
 
-function streamState(state) {
+function showStreamState(state) {
   byId("stream-state").textContent = state;
   byId("stream-state").className = `pulse ${state}`;
 }
 
 function follow() {
   const source = new EventSource("/api/v1/stream");
-  const on = (kind, act) => source.addEventListener(kind, (event) => act(JSON.parse(event.data)));
+  const on = (kind, handle) => source.addEventListener(kind, (event) => handle(JSON.parse(event.data)));
   source.addEventListener("open", () => {
-    streamState("live");
-    Object.values(refresh).forEach((again) => again());
+    showStreamState("live");
+    Object.values(refresh).forEach((load) => load());
   });
   source.addEventListener("error", () => {
-    streamState("reconnecting");
+    showStreamState("reconnecting");
     if (source.readyState === EventSource.CLOSED) {
       setTimeout(follow, RETRY_MS); // refused, for example because too many streams are open
     }
@@ -109,43 +109,43 @@ function follow() {
     articles = status.counts.articles;
   });
   on("alert", (alert) => {
-    alerts.arrived(alert);
+    alerts.receive(alert);
     refresh.targets();
-    if (addressed()?.id === alert.id) refresh.detail();
+    if (drawerAddress()?.id === alert.id) refresh.detail();
   });
-  const moved = ({ targets: names }) => {
+  const onChange = ({ targets: names }) => {
     refresh.targets();
     if (names.includes("market")) refresh.market();
-    if (names.includes(addressed()?.id)) refresh.detail();
+    if (names.includes(drawerAddress()?.id)) refresh.detail();
   };
-  on("trend", moved);
-  on("target", moved);
+  on("trend", onChange);
+  on("target", onChange);
 }
 
-async function openAddressed(update = false) {
-  const wanted = addressed();
-  if (wanted === null) {
+async function openFromAddress(update = false) {
+  const address = drawerAddress();
+  if (address === null) {
     if (!update) close();
     return;
   }
-  const still = () => addressed()?.kind === wanted.kind && addressed()?.id === wanted.id;
-  if (wanted.kind === "alert") {
-    // someone who is typing is not interrupted: the drawer is redrawn when they are done
+  const isCurrent = () => drawerAddress()?.kind === address.kind && drawerAddress()?.id === address.id;
+  if (address.kind === "alert") {
+    // an update does not redraw the drawer while someone types a comment
     const comment = byId("act-comment");
     const typing = comment !== null && (comment.value !== "" || byId("drawer").contains(document.activeElement?.closest("input")));
-    if (!update || !typing) await alerts.detail(wanted.id, still);
+    if (!update || !typing) await alerts.openAlert(address.id, isCurrent);
   } else {
-    await targets.detail(wanted.id, still, update);
+    await targets.openTarget(address.id, isCurrent, update);
   }
 }
 
-choices(byId("market-ranges"), RANGES, range, (value) => {
+buttonGroup(byId("market-ranges"), RANGES, range, (value) => {
   range = value;
   localStorage.setItem(RANGE_KEY, JSON.stringify(value));
   loadMarket();
 });
 alerts.start();
 targets.start();
-window.addEventListener("hashchange", () => openAddressed());
-openAddressed();
+window.addEventListener("hashchange", () => openFromAddress());
+openFromAddress();
 follow();

@@ -9,25 +9,26 @@ export const RANGES = [
   [86400, "24 h", "Last 24 hours"],
   [604800, "7 d", "Last 7 days"],
   [2592000, "30 d", "Last 30 days"],
-  [null, "All", "All that is kept"],
+  [null, "All", "All news in the store"],
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-const TRAILING = 4;
+const TRAILING = 4; // steps of the trailing mean
 
 /**
- * Columns for uPlot: every step of the range, stacked from the bottom: negative, neutral, positive; and the score,
- * as the mean over the stories of the last TRAILING steps, so that an hour of one story does not look like a turn.
+ * Returns columns for uPlot, with a row for every step of the range: weights stacked from the bottom as negative,
+ * neutral, positive; and the mean score over the stories of the last TRAILING steps. A mean over one step would jump
+ * with a single story.
  */
 function columns(trend) {
   const step = trend.step_s;
-  const told = new Map(trend.points.map((point) => [Date.parse(point.start) / 1000, point]));
+  const points = new Map(trend.points.map((point) => [Date.parse(point.start) / 1000, point]));
   const first = Math.floor(Date.parse(trend.since) / 1000 / step) * step;
   const last = Math.floor((Date.parse(trend.until) - 1) / 1000 / step) * step;
   const at = [], all = [], calm = [], bad = [], lean = [], mean = [];
   for (let start = first; start <= last; start += step) {
-    const point = told.get(start);
+    const point = points.get(start);
     at.push(start + step / 2);
     all.push(point ? point.negative + point.neutral + point.positive : 0);
     calm.push(point ? point.negative + point.neutral : 0);
@@ -77,13 +78,13 @@ export class MoodChart {
     this.readout.textContent = "";
   }
 
-  draw(trend, anew = false) {
+  draw(trend, rebuild = false) {
     const data = columns(trend);
-    const same = this.plot && !anew && this.trend?.step_s === trend.step_s;
+    const canUpdate = this.plot && !rebuild && this.trend?.step_s === trend.step_s;
     this.trend = trend;
     this.meanKey.textContent = `mean score, trailing ${span(TRAILING * trend.step_s)}`;
-    this.sum();
-    if (same) {
+    this.showTotals();
+    if (canUpdate) {
       this.plot.setData(data);
       return;
     }
@@ -138,12 +139,12 @@ export class MoodChart {
         bar("bar-negative"),
         { scale: "score", stroke: colour("score-line"), width: 2, spanGaps: true, points: { show: false } },
       ],
-      hooks: { setCursor: [(plot) => this.read(plot)], drawClear: [zeroLine] },
+      hooks: { setCursor: [(plot) => this.showStep(plot)], drawClear: [zeroLine] },
     };
   }
 
-  /** What the range says altogether. */
-  sum() {
+  /** Shows the totals of the range. */
+  showTotals() {
     const points = this.trend.points;
     const total = (key) => points.reduce((sum, point) => sum + point[key], 0);
     const weight = total("negative") + total("neutral") + total("positive");
@@ -153,29 +154,30 @@ export class MoodChart {
     }
     const mean = (total("positive") - total("negative")) / weight;
     const share = Math.round((100 * total("negative")) / weight);
-    this.say(null, total("stories"), total("articles"), mean, `${share}% negative`);
+    this.showReadout(null, total("stories"), total("articles"), mean, `${share}% negative`);
   }
 
-  read(plot) {
-    const place = plot.cursor.idx;
-    if (place === null || place === undefined || plot.cursor.left < 0) {
-      if (this.trend) this.sum();
+  /** Shows the values of the step under the cursor. */
+  showStep(plot) {
+    const index = plot.cursor.idx;
+    if (index === null || index === undefined || plot.cursor.left < 0) {
+      if (this.trend) this.showTotals();
       return;
     }
-    const start = plot.data[0][place] - this.trend.step_s / 2;
+    const start = plot.data[0][index] - this.trend.step_s / 2;
     const point = this.trend.points.find((candidate) => Date.parse(candidate.start) / 1000 === start);
     const iso = new Date(start * 1000).toISOString();
-    if (point) this.say(iso, point.stories, point.articles, point.score, null);
+    if (point) this.showReadout(iso, point.stories, point.articles, point.score, null);
     else this.readout.replaceChildren(el("span", {}, time(iso)), el("span", {}, "no news"));
   }
 
-  say(at, stories, articles, mean, more) {
+  showReadout(at, stories, articles, mean, note) {
     this.readout.replaceChildren(
       at ? el("span", {}, time(at)) : "",
       el("strong", { class: leaning(mean) }, score(mean)),
       el("span", {}, `${number(stories)} stories`),
       el("span", { class: "wide-only" }, `${number(articles)} articles`),
-      more ? el("span", {}, more) : "",
+      note ? el("span", {}, note) : "",
     );
   }
 }
@@ -201,12 +203,12 @@ function zeroLine(plot) {
   plot.ctx.restore();
 }
 
-/** Seven days of a score as a small line around zero. */
+/** Returns a small line chart of scores around zero. */
 export function sparkline(values) {
   const width = 112, height = 26, middle = height / 2;
   const reach = middle - 3;
   const dots = values
-    .map((value, place) => (value === null ? null : [2 + (place / (values.length - 1)) * (width - 4), middle - value * reach]))
+    .map((value, index) => (value === null ? null : [2 + (index / (values.length - 1)) * (width - 4), middle - value * reach]))
     .filter((dot) => dot !== null);
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "spark", "aria-hidden": "true" });
   drawing.append(svg("line", { x1: 0, x2: width, y1: middle, y2: middle, class: "spark-zero" }));
@@ -221,7 +223,7 @@ export function sparkline(values) {
   return drawing;
 }
 
-/** A score as a bar that grows left or right from the middle. */
+/** Returns a bar for a score, which extends left or right from the middle. */
 export function scoreBar(value) {
   const width = value === null ? 0 : Math.min(1, Math.abs(value)) * 50;
   const left = value !== null && value < 0 ? 50 - width : 50;

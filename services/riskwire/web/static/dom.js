@@ -1,4 +1,4 @@
-// Everything on the page is built here, from text and nodes: never from markup, since titles and names are hostile.
+// Builds all elements of the page from text and nodes, never from markup, because titles and names may be hostile.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -26,30 +26,30 @@ function fill(node, properties, children) {
   return node;
 }
 
-/** A link to where a story was published; plain text unless it leads to http or https. */
-export function outside(address, text, properties = {}) {
+/** Returns a link to another site; only the text, unless the address is http or https. */
+export function externalLink(address, text, properties = {}) {
   let url = null;
   try {
     url = new URL(address);
   } catch {
-    // not an address: the text stands alone
+    // not an address: only the text is shown
   }
   if (url === null || !["http:", "https:"].includes(url.protocol)) return el("span", properties, text);
   return el("a", { ...properties, href: url.href, rel: "noopener noreferrer", target: "_blank" }, text);
 }
 
-/** A sentence with the span that names the target marked; offsets count code points, end exclusive. */
+/** Returns a sentence with a marked span. Offsets count code points; the end is exclusive. */
 export function marked(sentence, start, end) {
   const characters = Array.from(sentence);
-  const from = Math.max(0, Math.min(start, characters.length));
-  const to = Math.max(from, Math.min(end, characters.length));
+  const first = Math.max(0, Math.min(start, characters.length));
+  const last = Math.max(first, Math.min(end, characters.length));
   const part = (a, b) => characters.slice(a, b).join("");
-  const span = part(from, to);
-  return el("blockquote", { dir: "auto" }, part(0, from), span ? el("mark", {}, span) : "", part(to));
+  const span = part(first, last);
+  return el("blockquote", { dir: "auto" }, part(0, first), span ? el("mark", {}, span) : "", part(last));
 }
 
-/** Buttons of which one is chosen. */
-export function choices(holder, options, chosen, choose) {
+/** Fills an element with buttons, one of which is pressed. */
+export function buttonGroup(holder, options, chosen, choose) {
   const buttons = options.map(([value, label, title]) =>
     el(
       "button",
@@ -58,7 +58,7 @@ export function choices(holder, options, chosen, choose) {
         title,
         "aria-pressed": String(value === chosen),
         onclick: () => {
-          buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(options[place][0] === value)));
+          buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(options[index][0] === value)));
           choose(value);
         },
       },

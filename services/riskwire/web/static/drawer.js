@@ -1,4 +1,4 @@
-// The drawer at the side: one thing in detail. What is open stands in the address (#alert/ID, #target/ID).
+// The drawer at the side shows one alert or target. The address names it (#alert/ID, #target/ID).
 
 import { el } from "./dom.js";
 
@@ -9,11 +9,12 @@ export function hashOf(kind, id) {
   return `#${kind}/${encodeURIComponent(id)}`;
 }
 
-export function addressed() {
-  const found = /^#(alert|target)\/(.+)$/.exec(location.hash);
-  if (!found) return null;
+/** Returns kind and id of what the address names, or null. */
+export function drawerAddress() {
+  const match = /^#(alert|target)\/(.+)$/.exec(location.hash);
+  if (!match) return null;
   try {
-    return { kind: found[1], id: decodeURIComponent(found[2]) };
+    return { kind: match[1], id: decodeURIComponent(match[2]) };
   } catch {
     return null;
   }
@@ -25,28 +26,28 @@ export function show(kind, id) {
 }
 
 export function close() {
-  if (addressed()) history.pushState(null, "", location.pathname + location.search);
+  if (drawerAddress()) history.pushState(null, "", location.pathname + location.search);
   if (dialog.open) dialog.close();
 }
 
 export function present(testid, ...content) {
   const key = location.hash;
-  const closer = el("button", { class: "close", "aria-label": "Close", onclick: close }, "×");
-  const scrolled = dialog.open && dialog.dataset.key === key ? dialog.scrollTop : 0;
+  const closeButton = el("button", { class: "close", "aria-label": "Close", onclick: close }, "×");
+  const scrollTop = dialog.open && dialog.dataset.key === key ? dialog.scrollTop : 0;
   dialog.dataset.testid = testid;
   dialog.dataset.key = key;
-  dialog.replaceChildren(closer, ...content.filter((part) => part !== null));
+  dialog.replaceChildren(closeButton, ...content.filter((part) => part !== null));
   if (!dialog.open) dialog.showModal();
-  else closer.focus({ preventScroll: true });
-  dialog.scrollTop = scrolled;
+  else closeButton.focus({ preventScroll: true });
+  dialog.scrollTop = scrollTop;
 }
 
 dialog.addEventListener("close", () => {
   delete dialog.dataset.testid;
   dialog.replaceChildren();
   close();
-  const back = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
-  if (back) back.focus();
+  const target = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
+  if (target) target.focus();
   opener = null;
 });
 dialog.addEventListener("click", (event) => {

@@ -1,4 +1,4 @@
-// How numbers and times read. Times are shown in the reader's zone; the title of each tells UTC.
+// Formats numbers and times. Times are in the browser's time zone; the title of each shows UTC.
 
 import { el } from "./dom.js";
 
@@ -26,6 +26,7 @@ export function score(value) {
   return (value < 0 ? "−" : "+") + text;
 }
 
+/** Returns the class of a score. */
 export function leaning(value) {
   if (value === null || value === undefined) return "none";
   return value <= -0.15 ? "negative" : value >= 0.15 ? "positive" : "neutral";
@@ -42,6 +43,6 @@ export function span(seconds) {
   return `${seconds} s`;
 }
 
-export function plural(count, one, many = `${one}s`) {
-  return `${number(count)} ${count === 1 ? one : many}`;
+export function plural(count, singular, plural = `${singular}s`) {
+  return `${number(count)} ${count === 1 ? singular : plural}`;
 }

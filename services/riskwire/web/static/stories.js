@@ -1,6 +1,6 @@
-// Stories, as rows: of a target with the sentence that speaks of it, or of all news.
+// Rows of stories. A story of a target shows the sentence about that target.
 
-import { el, marked, outside } from "./dom.js";
+import { el, externalLink, marked } from "./dom.js";
 import { leaning, plural, score, when } from "./format.js";
 
 export function storyRow(story) {
@@ -18,7 +18,7 @@ export function storyRow(story) {
     el(
       "div",
       { class: "story-body" },
-      outside(story.url, story.title, { class: "story-title", dir: "auto" }),
+      externalLink(story.url, story.title, { class: "story-title", dir: "auto" }),
       story.evidence ? marked(story.evidence.text, story.evidence.start, story.evidence.end) : null,
       el("p", { class: "meta" }, meta),
     ),

@@ -1,8 +1,8 @@
-// Targets: the table, and one target in detail with its trend and stories.
+// Targets: the table, and the details of one target with its trend and stories.
 
 import * as api from "./api.js";
 import { MoodChart, RANGES, scoreBar, sparkline } from "./charts.js";
-import { choices, el } from "./dom.js";
+import { buttonGroup, el } from "./dom.js";
 import { present, show } from "./drawer.js";
 import { number, plural, score, when } from "./format.js";
 import { storyRow } from "./stories.js";
@@ -15,11 +15,11 @@ const HEADS = [
   ["stories", "Stories", "Most stories first"],
   [null, "Trend, 7 d", ""],
   ["last_seen", "Last news", "Newest first"],
-  ["alerts", "Alerts", "Those with open alerts first"],
+  ["alerts", "Alerts", "With open alerts first"],
 ];
 const body = document.getElementById("target-rows");
 const heads = document.getElementById("target-heads");
-const place = document.getElementById("target-place");
+const position = document.getElementById("target-place");
 const back = document.getElementById("target-back");
 const forward = document.getElementById("target-next");
 const query = document.getElementById("target-query");
@@ -27,7 +27,7 @@ const kind = document.getElementById("target-kind");
 
 let order = "alerts";
 let offset = 0;
-let asking = 0;
+let requests = 0;
 
 function drawHeads() {
   heads.replaceChildren(
@@ -42,7 +42,7 @@ function drawHeads() {
 }
 
 function row(target) {
-  const loud = Math.min(100, target.surprise * 10);
+  const surpriseWidth = Math.min(100, target.surprise * 10);
   const groups = target.groups.length ? target.groups.join(", ") : target.kind === "entity" ? "" : target.kind;
   return el(
     "tr",
@@ -56,25 +56,25 @@ function row(target) {
         : el("span", { class: "groups" }, groups),
     ),
     el("td", { class: "col-score" }, scoreBar(target.score)),
-    el("td", { class: "col-surprise" }, el("span", { class: "surprise" }, el("span", {}, number(target.surprise)), el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: target.surprise >= 3 ? "negative" : "plain", style: { width: `${loud}%` } })))),
+    el("td", { class: "col-surprise" }, el("span", { class: "surprise" }, el("span", {}, number(target.surprise)), el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: target.surprise >= 3 ? "negative" : "plain", style: { width: `${surpriseWidth}%` } })))),
     el("td", { class: "col-stories", title: `${target.articles} articles` }, number(target.stories)),
     el("td", { class: "col-trend" }, sparkline(target.spark)),
     el("td", { class: "col-last_seen" }, when(target.last_seen)),
-    el("td", { class: "col-alerts" }, target.alerts ? el("span", { class: "count" }, number(target.alerts)) : el("span", { class: "nothing" }, "–")),
+    el("td", { class: "col-alerts" }, target.alerts ? el("span", { class: "count" }, number(target.alerts)) : el("span", { class: "empty-cell" }, "–")),
   );
 }
 
 export async function load() {
-  const mine = ++asking;
+  const request = ++requests;
   const rows = await api.targets({ limit: PAGE + 1, offset, kind: kind.value, query: query.value.trim(), order, spark: true });
-  if (mine !== asking) return; // a later question has been asked
+  if (request !== requests) return; // a later request replaces this one
   const shown = rows.slice(0, PAGE);
   const focused = document.activeElement?.id;
   body.replaceChildren(
-    ...(shown.length ? shown.map(row) : [el("tr", {}, el("td", { class: "empty", colspan: HEADS.length }, query.value ? "Nothing of that name." : "No targets yet: they appear as news comes in."))]),
+    ...(shown.length ? shown.map(row) : [el("tr", {}, el("td", { class: "empty", colspan: HEADS.length }, query.value ? "No target of that name." : "No targets yet: they appear as news comes in."))]),
   );
   if (focused?.startsWith("target-") && !["target-query", "target-kind"].includes(focused)) document.getElementById(focused)?.focus();
-  place.textContent = shown.length ? `${offset + 1}–${offset + shown.length}` : "none";
+  position.textContent = shown.length ? `${offset + 1}–${offset + shown.length}` : "none";
   back.disabled = offset === 0;
   forward.disabled = rows.length <= PAGE;
 }
@@ -82,24 +82,24 @@ export async function load() {
 export function start() {
   drawHeads();
   let typing;
-  const anew = () => { offset = 0; load(); };
-  query.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(anew, 200); });
-  kind.addEventListener("change", anew);
-  document.getElementById("target-filter").addEventListener("submit", (event) => { event.preventDefault(); anew(); });
+  const restart = () => { offset = 0; load(); };
+  query.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(restart, 200); });
+  kind.addEventListener("change", restart);
+  document.getElementById("target-filter").addEventListener("submit", (event) => { event.preventDefault(); restart(); });
   back.addEventListener("click", () => { offset = Math.max(0, offset - PAGE); load(); });
   forward.addEventListener("click", () => { offset += PAGE; load(); });
 }
 
 let open = null;
 
-async function fillOpen(stillWanted) {
+async function fillOpen(isCurrent) {
   const { id, chart, range, list, more, alerts } = open;
   const [trend, stories, episodes] = await Promise.all([
     api.trend(id, { last_s: range }),
     api.page(api.storiesPath({ target: id, limit: 20 })),
     api.page(api.alertsPath({ target: id, limit: 5 })),
   ]);
-  if (!stillWanted() || open?.id !== id || open.range !== range) return;
+  if (!isCurrent() || open?.id !== id || open.range !== range) return;
   if (trend.points.length) chart.draw(trend);
   else chart.empty("No news in this range.");
   if (open.pages === 1) {
@@ -116,17 +116,17 @@ async function fillOpen(stillWanted) {
   );
 }
 
-/** Open a target in the drawer, or bring the open one up to date. */
-export async function detail(id, stillWanted, update = false) {
-  if (update && open?.id === id) return fillOpen(stillWanted);
+/** Shows a target in the drawer, or updates the one shown. `isCurrent` returns whether the drawer should show it. */
+export async function openTarget(id, isCurrent, update = false) {
+  if (update && open?.id === id) return fillOpen(isCurrent);
   let target;
   try {
     target = await api.target(id);
   } catch (error) {
-    if (stillWanted()) present("target-detail", el("h2", { id: "drawer-title" }, "Not found"), el("p", {}, error.message));
+    if (isCurrent()) present("target-detail", el("h2", { id: "drawer-title" }, "Not found"), el("p", {}, error.message));
     return;
   }
-  if (!stillWanted()) return;
+  if (!isCurrent()) return;
   const holder = el("div", { class: "chart" });
   const ranges = el("div", { class: "ranges", role: "group", "aria-label": "Range" });
   const list = el("ul", { class: "story-list" });
@@ -151,13 +151,13 @@ export async function detail(id, stillWanted, update = false) {
     el("section", {}, el("h3", {}, plural(target.stories, "story", "stories")), list, more),
   );
   open = { id, chart: new MoodChart(holder, 200), range: 604800, list, more, alerts, pages: 1, next: null };
-  choices(ranges, RANGES, open.range, (range) => { open.range = range; fillOpen(stillWanted); });
+  buttonGroup(ranges, RANGES, open.range, (range) => { open.range = range; fillOpen(isCurrent); });
   more.addEventListener("click", async () => {
-    const found = await api.page(open.next);
-    list.append(...found.rows.map(storyRow));
-    open.next = found.next;
+    const page = await api.page(open.next);
+    list.append(...page.rows.map(storyRow));
+    open.next = page.next;
     open.pages += 1;
-    more.hidden = found.next === null;
+    more.hidden = page.next === null;
   });
-  await fillOpen(stillWanted);
+  await fillOpen(isCurrent);
 }

@@ -1,0 +1,219 @@
+"""Assembles one process: opens what its stages need, runs the stages, and serves the page or the probes.
+
+`riskwire run` is a process with every stage, a service on Kafka one with the stages of that service. Replay and demo
+run every stage but ingest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from riskwire.alerting import AlertStage
+from riskwire.app.health import Health, HealthLimits
+from riskwire.app.inputs import configured_watchlist
+from riskwire.bus import Bus
+from riskwire.bus.drain import wait_until_drained
+from riskwire.bus.embedded.lock import lock_data_dir
+from riskwire.bus.open import open_bus
+from riskwire.errors import RiskwireError, StoreError
+from riskwire.inference.linking import Linker
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.score import score
+from riskwire.inference.stage import InferStage
+from riskwire.ingest.stage import IngestStage
+from riskwire.notify import NotifyStage
+from riskwire.pipeline import HISTORY, INFER, INGEST, NOTIFY, SINKS, StageSpec, Topic
+from riskwire.records import ScoreRequest, ScoreResult
+from riskwire.settings import Settings
+from riskwire.stage import Stage, run_stage
+from riskwire.store import Store, sink_stages
+from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
+from riskwire.web import AppServices, BusState, command_publisher, create_app, create_probes, serve
+
+_MAX_AHEAD = timedelta(hours=1)
+"""Live news is not added to a store whose newest article is further ahead of the wall clock than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """The model and the linker, for the infer stage and for the API."""
+
+    engine: Engine
+    linker: Linker
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What the page and the API need besides the bus."""
+
+    store: Store
+    model: _Model
+    follower: Follower
+    """Keeps the linker of the API up to date with the watchlist."""
+
+
+class Process:
+    """The opened stages of one process. Obtained from `open_process`.
+
+    Attributes:
+        stages: the stages of this process, in the order of their specs.
+        health: the health of the bus and of these stages.
+    """
+
+    def __init__(self, settings: Settings, bus: Bus, stages: Sequence[Stage], page: _Page | None) -> None:
+        self.settings = settings
+        self.bus = bus
+        self.stages = tuple(stages)
+        self.health = Health(bus, self.groups, HealthLimits.from_settings(settings))
+        self._page = page
+
+    @property
+    def groups(self) -> list[str]:
+        """The consumer groups of the stages."""
+        return [stage.spec.name for stage in self.stages]
+
+    async def run(self, listener: socket.socket, on_started: Callable[[str], None]) -> None:
+        """Runs the stages and serves, until cancelled.
+
+        Raises:
+            ExceptionGroup: of RiskwireError, when a stage cannot continue, when other workers own every partition, or
+                when the process makes no progress.
+        """
+        async with asyncio.TaskGroup() as group:
+            if self.stages:
+                group.create_task(self._run_stages_for_ever(), name="stages")
+            group.create_task(self.serve(listener, on_started), name="serve")
+
+    async def run_stages(self) -> None:
+        """Runs every stage until the bus is closed or other workers own the partitions.
+
+        Raises:
+            ExceptionGroup: of RiskwireError, when a stage cannot continue; the other stages are stopped.
+        """
+        async with asyncio.TaskGroup() as group:
+            for stage in self.stages:
+                group.create_task(run_stage(self.bus, stage, batch=self.settings.bus.batch), name=stage.spec.name)
+
+    async def serve(self, listener: socket.socket, on_started: Callable[[str], None]) -> None:
+        """Serves the page and the API, or only the probes, on a bound socket; watches the health. Until cancelled.
+
+        Args:
+            on_started: called with the URL as soon as requests are answered.
+        """
+        app = create_probes(self.settings, self.health.readiness) if self._page is None else self._app(self._page)
+        async with asyncio.TaskGroup() as group:
+            if self._page is not None:
+                group.create_task(self._page.follower.run(), name="follow-watchlist")
+            group.create_task(self.health.watch(), name="health")
+            group.create_task(serve(app, self.settings, on_started, listener=listener), name="web")
+
+    async def wait_until_drained(self) -> None:
+        """Waits until the stages have read every published record."""
+        await wait_until_drained(self.bus, self.groups)
+
+    async def _run_stages_for_ever(self) -> None:
+        await self.run_stages()
+        raise RiskwireError(f"{', '.join(self.groups)}: nothing left to do, because other workers own the partitions")
+
+    def _app(self, page: _Page) -> FastAPI:
+        async def answer(requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
+            return await score(requests, page.model.engine, page.follower.linker)
+
+        async def bus_state() -> BusState:
+            return BusState.of(await self.bus.records(), await self.bus.lag())
+
+        services = AppServices(
+            score=answer,
+            publish_command=command_publisher(self.bus),
+            watchlist=WatchlistEditor(self.bus, page.model.linker.watchlist),
+            ready=self.health.readiness,
+            bus=bus_state,
+            bundle=page.model.engine.bundle.label,
+        )
+        return create_app(self.settings, page.store, services)
+
+
+@asynccontextmanager
+async def open_process(
+    settings: Settings, specs: Collection[StageSpec], *, page: bool, live: bool
+) -> AsyncIterator[Process]:
+    """Opens what the given stages need, and only that. Writes nothing before every input has been checked.
+
+    Args:
+        specs: the stages of the process.
+        page: whether it serves the page and the API; otherwise only the probes.
+        live: whether notifications are delivered; a replay only logs them.
+
+    Raises:
+        RiskwireError: a setting, the watchlist, the bundle, the data directory, the bus or the store cannot be used.
+    """
+    needs_model = page or INFER in specs
+    needs_store = page or HISTORY in specs or any(sink in specs for sink in SINKS.values())
+    async with AsyncExitStack() as stack:
+        watchlist = configured_watchlist(settings) if needs_model else None
+        bundle = await asyncio.to_thread(Bundle.load, settings.inference.bundle) if needs_model else None
+        notify = NotifyStage(settings.notify, live=live) if NOTIFY in specs else None
+        model = None
+        if watchlist is not None and bundle is not None:
+            linker = await asyncio.to_thread(Linker, watchlist)
+            model = _Model(await stack.enter_async_context(Engine(bundle, settings.inference)), linker)
+        if settings.bus.url == "embedded":
+            stack.enter_context(lock_data_dir(settings.data))
+        bus = await open_bus(settings)
+        stack.push_async_callback(bus.close)
+        store = stack.enter_context(Store.open(settings)) if needs_store else None
+        if store is not None and INGEST in specs:
+            _refuse_news_of_the_future(store, settings.data)
+        stages = _stages(settings, specs, bus, model, store, notify)
+        served = _Page(store, model, Follower(bus, model.linker)) if page and store and model else None
+        yield Process(settings, bus, stages, served)
+
+
+def _stages(
+    settings: Settings,
+    specs: Collection[StageSpec],
+    bus: Bus,
+    model: _Model | None,
+    store: Store | None,
+    notify: NotifyStage | None,
+) -> list[Stage]:
+    """Returns the stages of the given specs. Model, store and notify stage are there if one of the specs needs them."""
+    article_partitions = bus.partitions(Topic.ARTICLES)
+    stages: list[Stage] = [
+        WatchlistStage(article_partitions),
+        AlertStage(settings.alerting, article_partitions),
+    ]
+    if INGEST in specs:
+        stages.append(IngestStage(settings, article_partitions))
+    if model is not None:
+        signal_partitions = bus.partitions(Topic.SIGNALS)
+        stages.append(InferStage(model.engine, model.linker, settings, signal_partitions=signal_partitions))
+    if store is not None:
+        lag = partial(bus.lag_of_waiting_stage, HISTORY.name)
+        stages += [*sink_stages(store), HistoryStage(store, bus.ends, lag, settings.store)]
+    if notify is not None:
+        stages.append(notify)
+    by_spec = {stage.spec: stage for stage in stages}
+    return [by_spec[spec] for spec in specs]
+
+
+def _refuse_news_of_the_future(store: Store, data: Path) -> None:
+    """Stages decide by the newest record, so after news of the future they would wait until live news reaches it."""
+    newest = store.newest()
+    if newest is not None and newest > datetime.now(UTC) + _MAX_AHEAD:
+        raise StoreError(
+            "this data directory holds news of the future (a demo or a replay)",
+            value=newest.isoformat(),
+            where=str(data),
+            do="Give live news another directory with --data",
+        )

@@ -1,0 +1,86 @@
+"""Runs a process until it is stopped: the whole monitor, or one service on Kafka."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+
+from riskwire.app.garbage_collection import settle_garbage_collector
+from riskwire.app.inputs import configured_feeds
+from riskwire.app.processes import open_process
+from riskwire.bus import Bus
+from riskwire.bus.open import require_kafka
+from riskwire.errors import SettingsError
+from riskwire.ingest.feeds.publication import publish_feeds, read_feed_list
+from riskwire.logs import configure_logging
+from riskwire.pipeline import INGEST, SERVE, STAGES, StageSpec, Topic, stages_of
+from riskwire.records import Feed
+from riskwire.settings import Settings
+from riskwire.web import bind
+
+
+async def run_monitor(settings: Settings) -> int:
+    """Runs every stage and serves the page, until stopped.
+
+    Raises:
+        RiskwireError: the process cannot start or cannot continue.
+    """
+    return await _run_until_stopped(
+        settings,
+        STAGES,
+        page=True,
+        greeting=lambda url, feeds: f"riskwire is at {url} and polls {feeds} feeds; data in {settings.data}",
+    )
+
+
+async def run_service(settings: Settings, name: str) -> int:
+    """Runs one service on Kafka until it is stopped.
+
+    Args:
+        name: one of `pipeline.SERVICES`.
+
+    Raises:
+        SettingsError: the settings name the embedded bus.
+        RiskwireError: the service cannot start, cannot continue or makes no progress.
+    """
+    configure_logging(settings.log)
+    if settings.bus.url == "embedded":
+        raise SettingsError(
+            f"`riskwire {name}` is one service of several on Kafka, and bus.url is `embedded`",
+            do="Use `riskwire run`, which runs all in one process, or set RISKWIRE_BUS__URL=kafka://host:port",
+        )
+    require_kafka()
+    return await _run_until_stopped(
+        settings, stages_of(name), page=name == SERVE, greeting=lambda url, _: f"riskwire {name} is at {url}"
+    )
+
+
+async def _run_until_stopped(
+    settings: Settings, specs: Collection[StageSpec], *, page: bool, greeting: Callable[[str, int], str]
+) -> int:
+    """Opens a process, publishes the feed list if it polls feeds, and runs it.
+
+    Args:
+        greeting: returns what to print when requests are answered, given the URL and the number of feeds polled.
+    """
+    configure_logging(settings.log)
+    feeds = configured_feeds(settings) if INGEST in specs else ()
+    listener = bind(settings.web)
+    try:
+        async with open_process(settings, specs, page=page, live=True) as process:
+            polled = await _publish_feed_list(process.bus, settings, feeds) if INGEST in specs else 0
+            settle_garbage_collector()
+            await process.run(listener, lambda url: print(greeting(url, polled), file=sys.stderr))
+    finally:
+        listener.close()
+    return 0
+
+
+async def _publish_feed_list(bus: Bus, settings: Settings, feeds: Sequence[Feed]) -> int:
+    """Publishes the feed list. Returns the number of feeds that are polled then."""
+    # On Kafka the list that ships is for a cluster without one: several ingesters start, and only a list that the
+    # operator named may replace the list in use.
+    named = settings.feeds is not None or settings.bus.url == "embedded"
+    if named or not (await bus.records())[Topic.FEEDS]:
+        await publish_feeds(bus, feeds)
+    return (await read_feed_list(bus)).enabled_feeds

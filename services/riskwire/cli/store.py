@@ -1,0 +1,93 @@
+"""`riskwire alerts|targets|stories`: lists what the store holds, as tables or as JSON lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from riskwire.cli.options import ConfigFile, Data, Json, Limit, settings_of
+from riskwire.errors import SettingsError
+from riskwire.settings import Settings
+
+if TYPE_CHECKING:
+    from riskwire.records import Sentiment
+
+
+def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: ConfigFile = None) -> None:
+    """List the newest record of each alert, newest first."""
+    from riskwire.cli.data import open_existing_store
+    from riskwire.cli.terminal import print_json_lines, print_table
+
+    with open_existing_store(settings_of(config, data=data)) as store:
+        rows = store.alerts(limit=limit)
+    if json:
+        print_json_lines(rows)
+        return
+    print_table(
+        ("at", "status", "severity", "name", "what"),
+        [(f"{row.at:%Y-%m-%d %H:%M}", row.status, row.severity, row.name, row.summary) for row in rows],
+        empty="No alerts yet.",
+    )
+
+
+def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, config: ConfigFile = None) -> None:
+    """List the targets, with their score and surprise."""
+    from riskwire.cli.data import open_existing_store
+    from riskwire.cli.terminal import print_json_lines, print_table
+
+    with open_existing_store(settings_of(config, data=data)) as store:
+        rows = store.targets(limit=limit)
+    if json:
+        print_json_lines(rows)
+        return
+    print_table(
+        ("target", "name", "stories", "articles", "score", "surprise"),
+        [
+            (row.target, row.name, str(row.stories), str(row.articles), _signed(row.score), f"{row.surprise:.1f}")
+            for row in rows
+        ],
+        empty="No targets yet.",
+    )
+
+
+def stories(
+    target: Annotated[str, typer.Option("--target", metavar="TARGET", help="For example `entity:aapl` or `market`.")],
+    json: Json = False,
+    limit: Limit = 100_000,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """List the stories about a target, newest first."""
+    list_stories(settings_of(config, data=data), target, json=json, limit=limit)
+
+
+def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> None:
+    """Prints the stories about a target.
+
+    Raises:
+        SettingsError: the target has characters that are not printable.
+    """
+    from riskwire.cli.data import open_existing_store
+    from riskwire.cli.terminal import print_json_lines, print_table
+
+    if not target.isprintable():
+        raise SettingsError("--target: not a target", value=target, do="`riskwire targets` lists the targets")
+    with open_existing_store(settings) as store:
+        rows = store.stories(target, limit=limit)
+    if json:
+        print_json_lines(rows)
+        return
+    print_table(
+        ("seen", "source", "negative", "title"),
+        [(f"{row.seen_at:%Y-%m-%d %H:%M}", row.source, _negative(row.sentiment), row.title) for row in rows],
+        empty=f"No stories about {target}; `riskwire targets` lists the targets.",
+    )
+
+
+def _signed(score: float | None) -> str:
+    return "" if score is None else f"{score:+.2f}"
+
+
+def _negative(sentiment: Sentiment | None) -> str:
+    return "" if sentiment is None else f"{sentiment.negative:.2f}"

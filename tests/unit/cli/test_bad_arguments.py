@@ -1,0 +1,199 @@
+"""Bad arguments, files, environments and streams: a command exits with one clear message, never with a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli import RISKWIRE, environment
+
+from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.cli.config import check_settings
+from riskwire.cli.store import list_stories
+from riskwire.entities.watchlist import read_watchlist
+from riskwire.errors import RiskwireError, SettingsError
+from riskwire.ingest.feeds.feed_file import read_feeds
+from riskwire.ingest.feeds.feed_list import FeedList, permitted_url
+from riskwire.settings import KafkaSettings, Settings, load_settings
+
+SURROGATE = os.fsdecode(b"\xff")
+"""How Python decodes an argument that is not UTF-8."""
+ADD_B = ("watchlist", "add", "b", "--name", "B")
+BOMB = "- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"- &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(12)
+)
+"""A few hundred bytes of nested aliases that expand to a million million words."""
+
+
+@pytest.fixture(autouse=True)
+def _working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 3_000, "- {id: 2001-99-99, name: x}", BOMB, "- 5", "a: 1", "\x00", "- {id: [1], name: {}, url: 3}"],
+    ids=["deep", "invalid date", "bomb", "number", "mapping", "control character", "wrong types"],
+)
+@pytest.mark.parametrize("reader", [read_feeds, read_watchlist, load_settings])
+def test_a_bad_file_is_refused_with_one_short_message_that_names_it(tmp_path: Path, text: str, reader: object) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"bad\.yaml") as refusal:
+        reader(file)  # type: ignore[operator]
+    assert len(str(refusal.value)) < 1_000
+
+
+def test_a_value_with_a_huge_repr_is_shortened_in_the_message() -> None:
+    value: list[object] = ["x"]
+    for _ in range(60):
+        value = [value, value]
+    assert len(str(RiskwireError("no", value=value))) < 300
+
+
+@pytest.mark.parametrize(
+    "url", [f"https://e.example/{SURROGATE}", f"https://{SURROGATE}.example/"], ids=["path", "host"]
+)
+def test_an_address_with_a_surrogate_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="not an address"):
+        permitted_url(url, "URL", ())
+
+
+@pytest.mark.parametrize(("what", "named"), [("", None), ("https://e.example/", "")])
+def test_an_empty_feed_id_is_refused(what: str, named: str | None) -> None:
+    with pytest.raises(SettingsError, match="''"):
+        FeedList({}).feed_to_put(what, url=None, feed_id=named, changes={}, allow=())
+
+
+@pytest.mark.parametrize("target", [SURROGATE, "a\x1b[31m", "a\nb"], ids=["surrogate", "escape", "line break"])
+async def test_a_target_that_is_not_printable_is_refused(tmp_path: Path, target: str) -> None:
+    await _make_bus(tmp_path)
+    with pytest.raises(SettingsError, match="--target"):
+        list_stories(Settings(data=tmp_path), target, json=False, limit=1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RISKWIRE_INGST__TIMEOUT_S", "1", r"RISKWIRE_INGST__TIMEOUT_S: there is no such setting.*did you mean ingest"),
+        ("RISKWIRE_INGEST", "x", r"environment RISKWIRE_INGEST: ingest: a section.*RISKWIRE_INGEST__TIMEOUT_S"),
+    ],
+)
+def test_an_unknown_environment_variable_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=message):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bus": {"url": "kafka://"}}, "bus.url: allowed are"),
+        ({"bus": {"url": "kafka://user:secret@host:9092"}}, "Set the user with kafka.username"),
+        ({"bus": {"url": "kafka://h:1"}, "kafka": KafkaSettings(security="sasl_ssl")}, "needs a user"),
+        ({"bus": {"url": "kafka://h:1"}, "kafka": KafkaSettings(security="ssl", ca_file=Path("no"))}, "kafka.ca_file"),
+        ({"store": {"url": "nonsense"}}, "store.url"),
+        ({"store": {"url": "mysql://h/d"}}, "no such kind of store"),
+    ],
+)
+def test_config_check_refuses_settings_that_a_service_cannot_use(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as refusal:
+        check_settings(load_settings(None, {"web": {"port": 0}} | changes))
+    assert "secret" not in str(refusal.value)
+
+
+async def _make_bus(data: Path) -> None:
+    bus = await EmbeddedBus.open(data, Settings().bus)
+    await bus.close()
+
+
+@pytest.fixture
+def data_with_entry(tmp_path: Path) -> Path:
+    """A data directory with a watchlist entry whose name has a letter outside ASCII."""
+    data = tmp_path / "data"
+    asyncio.run(_make_bus(data))
+    done = run_with_output(subprocess.PIPE, "watchlist", "add", "zurich", "--name", "Zürich", "--data", data)
+    assert (done.returncode, done.stdout) == (0, b"set zurich: Z\\xfcrich\n")
+    return data
+
+
+def run_with_output(out: object, *words: object) -> subprocess.CompletedProcess[bytes]:
+    """Runs riskwire with ASCII as the encoding of the terminal."""
+    env = environment(PYTHONIOENCODING="ascii")
+    return subprocess.run(
+        [RISKWIRE, *map(str, words)],
+        env=env, stdout=out, stderr=subprocess.PIPE, check=False, timeout=120,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def test_an_ascii_terminal_gets_escapes_and_json_stays_utf8(data_with_entry: Path) -> None:
+    table = run_with_output(subprocess.PIPE, "watchlist", "list", "--data", data_with_entry)
+    assert (table.returncode, table.stderr) == (0, b"")
+    assert b"Z\\xfcrich" in table.stdout
+    lines = run_with_output(subprocess.PIPE, "watchlist", "list", "--json", "--data", data_with_entry)
+    assert (lines.returncode, lines.stderr) == (0, b"")
+    assert "Zürich" in lines.stdout.decode()
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"]], ids=["table", "json"])
+def test_a_closed_pipe_is_no_error_message(data_with_entry: Path, words: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = run_with_output(write_end, "watchlist", *words, "--data", data_with_entry)
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_an_output_that_cannot_be_written_is_an_error(data_with_entry: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = run_with_output(full, "config", "show")
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("riskwire: the output cannot be written: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--version"], ["status", "--json"], ["watchlist", "list"], ["config", "show"]])
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"], ids=["output closed", "all streams closed"])
+def test_a_command_with_closed_streams_succeeds_silently(data_with_entry: Path, words: list[str], closed: str) -> None:
+    data = ["--data", str(data_with_entry)] if words[0] in ("status", "watchlist") else []
+    done = run_with_closed_streams(closed, *words, *data)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_command_with_closed_streams_writes_its_data(data_with_entry: Path) -> None:
+    assert run_with_closed_streams("<&- >&- 2>&-", *ADD_B, "--data", str(data_with_entry)).returncode == 0
+    rows = run_with_output(subprocess.PIPE, "watchlist", "list", "--json", "--data", data_with_entry)
+    assert rows.stdout.count(b"\n") == 2
+
+
+def test_a_failure_keeps_its_exit_code_when_the_output_cannot_be_written(tmp_path: Path) -> None:
+    refused = run_with_closed_streams(">&-", "status", "--data", str(tmp_path))
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (2, 1)
+    script = (
+        "import riskwire.cli.main as cli; from riskwire.errors import BusError\n"
+        "def app(): print('partial'); raise BusError('the bus is away')\n"
+        "cli.app = app; cli.main()"  # the printed text is flushed at the end, which fails
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=environment(PYTHONUNBUFFERED=""), stdout=full, stderr=subprocess.PIPE, check=False, timeout=120,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"riskwire: the bus is away\n")
+
+
+def run_with_closed_streams(closed: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs riskwire from a shell that closes standard streams."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", str(RISKWIRE), *words],
+        env=environment(), capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
