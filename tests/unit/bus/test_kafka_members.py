@@ -1,4 +1,4 @@
-"""A worker knows since when it is outside its group: that looks like standing by, and is not."""
+"""A member of a group reports since when it is outside the group. A member without partitions is not outside."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ pytest.importorskip("aiokafka")
 
 from aiokafka.errors import ConsumerStoppedError
 
-from riskwire.bus.kafka import members as kafka_members
+from riskwire.bus.kafka import members
 from riskwire.bus.kafka.cluster import Cluster
-from riskwire.bus.kafka.members import Assignments
+from riskwire.bus.kafka.members import KafkaMember
 from riskwire.settings import KafkaSettings
 
 
-class FakeConsumer:
-    """The group's client: the test says what the group decides."""
+class _FakeConsumer:
+    """The client that is a member of the group; the test plays the group."""
 
     def subscribe(self, topics: list[str], listener: object) -> None:
         pass
@@ -31,11 +31,9 @@ class FakeConsumer:
         pass
 
 
-class Member(Assignments):
-    """On a cluster that is not there."""
-
+class _MemberWithoutCluster(KafkaMember):
     def __init__(self) -> None:
-        async def join(_: Assignments) -> bool:
+        async def join(_: KafkaMember) -> bool:
             return True
 
         def assign(partition: int, on_fenced: Callable[[], None]) -> None:
@@ -43,8 +41,8 @@ class Member(Assignments):
 
         super().__init__(Cluster("kafka://broker:9092", KafkaSettings()), "alert", "signals", assign, join)
 
-    def _consumer(self) -> FakeConsumer:
-        return FakeConsumer()
+    def _new_consumer(self) -> _FakeConsumer:
+        return _FakeConsumer()
 
     def fence(self) -> None:
         self._fenced.set()
@@ -52,41 +50,45 @@ class Member(Assignments):
 
 @pytest.fixture
 async def member(monkeypatch: pytest.MonkeyPatch):
-    async def start(*_: object) -> None:
+    async def start_consumer(*_: object) -> None:
         pass
 
-    monkeypatch.setattr(kafka_members, "start_consumer", start)
-    member = Member()
-    assert member.outside_since is None, "it has not been asked to join yet"
-    first = asyncio.create_task(anext(member, None))
+    monkeypatch.setattr(members, "start_consumer", start_consumer)
+    member = _MemberWithoutCluster()
+    assert member.outside_since is None, "it has not asked to join yet"
+    first_assignment = asyncio.create_task(anext(member, None))
     await asyncio.sleep(0.01)
     yield member
     await member.end()
-    assert await first is None
-    assert member.outside_since is None, "it is not wanted any more"
+    assert await first_assignment is None
+    assert member.outside_since is None, "it does not want to be a member any more"
 
 
-async def test_it_is_outside_from_the_moment_it_asks_to_join_until_the_group_answers(member: Member) -> None:
+async def test_a_member_is_outside_from_its_request_to_join_until_the_group_answers(
+    member: _MemberWithoutCluster,
+) -> None:
     assert member.outside_since is not None
     assert member.outside_since <= time.monotonic()
-    await member.given(())
-    assert member.outside_since is None, "also where the group has no partition for it"
+    await member.on_assigned(())
+    assert member.outside_since is None, "also if the group has no partition for it"
 
 
-async def test_it_is_outside_while_the_group_shares_out_anew_however_often_that_begins(member: Member) -> None:
-    await member.given(())
-    await member.taken()
+async def test_a_member_is_outside_from_the_beginning_of_a_rebalance_until_its_end(
+    member: _MemberWithoutCluster,
+) -> None:
+    await member.on_assigned(())
+    await member.on_revoked()
     since = member.outside_since
     assert since is not None
     await asyncio.sleep(0.01)
-    await member.taken()
-    assert member.outside_since == since
-    await member.given([0])
+    await member.on_revoked()
+    assert member.outside_since == since, "a second rebalance does not restart the time"
+    await member.on_assigned([0])
     assert member.outside_since is None
 
 
-async def test_it_is_outside_from_when_it_was_fenced_until_it_has_joined_anew(member: Member) -> None:
-    await member.given(())
+async def test_a_fenced_member_is_outside_until_it_has_joined_again(member: _MemberWithoutCluster) -> None:
+    await member.on_assigned(())
     member.fence()
     await asyncio.sleep(0.05)
     assert member.outside_since is not None

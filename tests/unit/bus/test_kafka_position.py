@@ -1,4 +1,4 @@
-"""Where an assignment begins: where its group stands, or else where the state that it restores was left."""
+"""The first position of an assignment: that of its group, or else that of the state which it restores."""
 
 from __future__ import annotations
 
@@ -13,60 +13,67 @@ pytest.importorskip("aiokafka")
 from aiokafka import TopicPartition
 
 from riskwire.bus.kafka import partition as kafka_partition
-from riskwire.bus.kafka.cluster import Cluster, Record
-from riskwire.bus.kafka.lag import Committed
+from riskwire.bus.kafka.cluster import Cluster, KafkaRecord
+from riskwire.bus.kafka.metadata import CommittedPosition
 from riskwire.bus.kafka.partition import KafkaAssignment
 from riskwire.settings import KafkaSettings
 
 SOURCE = TopicPartition("signals", 0)
 
 
-class Kept(NamedTuple):
+class _StoredRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
 
 
 @dataclass
-class World:
-    """One group's changelog and position, and where its topic begins."""
+class FakeKafka:
+    """The changelog and the position of one group, and the first offset of its topic.
+
+    It stands in for the log, the metadata and the transactions of an assignment.
+    """
 
     committed: int | None = None
     beginning: int = 0
-    changelog: list[Kept] = field(default_factory=list)
-    sought: list[int] = field(default_factory=list)
+    changelog: list[_StoredRecord] = field(default_factory=list)
+    seeks: list[int] = field(default_factory=list)
 
     async def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        return {each: self.beginning if each == SOURCE else 0 for each in partitions}
+        return {partition: self.beginning if partition == SOURCE else 0 for partition in partitions}
 
-    async def scan(self, partition: TopicPartition, start: int) -> AsyncIterator[list[Kept]]:
+    async def scan(self, partition: TopicPartition, start: int) -> AsyncIterator[list[_StoredRecord]]:
         if self.changelog[start:]:
             yield self.changelog[start:]
 
-    async def of(self, group: str) -> dict[tuple[str, int], Committed]:
-        return {} if self.committed is None else {("signals", 0): Committed(self.committed, "")}
+    async def positions(self, group: str) -> dict[tuple[str, int], CommittedPosition]:
+        return {} if self.committed is None else {("signals", 0): CommittedPosition(self.committed, "")}
 
     async def open(self) -> None:
         pass
 
-    def follows(self, step: str | None) -> None:
+    def set_last_step(self, step: str | None) -> None:
         pass
 
-    async def take(self, name: str, records: Sequence[Record], group: str, offsets: Mapping[TopicPartition, Any]):
-        self.changelog += [Kept(record.key, record.value) for record in records if record.topic == "alert-state"]
+    async def commit_step(
+        self, name: str, records: Sequence[KafkaRecord], group: str, offsets: Mapping[TopicPartition, Any]
+    ) -> None:
+        self.changelog += [
+            _StoredRecord(record.key, record.value) for record in records if record.topic == "alert-state"
+        ]
         self.committed = offsets[SOURCE].offset
 
     def assignment(self) -> KafkaAssignment:
         cluster = Cluster("kafka://broker:9092", KafkaSettings(), {"signals": 1})
-        made = KafkaAssignment(cluster, self, self, "alert", "signals", 0, lambda: None)
-        made._transactions = self
-        return made
+        assignment = KafkaAssignment(cluster, self, self, "alert", "signals", 0, lambda: None)
+        assignment._transactions = self
+        return assignment
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
+def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
+    kafka = FakeKafka()
 
-    class FakeConsumer:
+    class _FakeConsumer:
         def __init__(self, **_: object) -> None:
             pass
 
@@ -74,62 +81,62 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
             pass
 
         def seek(self, partition: TopicPartition, offset: int) -> None:
-            made.sought.append(offset)
+            kafka.seeks.append(offset)
 
-    async def start(*_: object) -> None:
+    async def start_consumer(*_: object) -> None:
         pass
 
-    monkeypatch.setattr(kafka_partition, "AIOKafkaConsumer", FakeConsumer)
-    monkeypatch.setattr(kafka_partition, "start_consumer", start)
-    return made
+    monkeypatch.setattr(kafka_partition, "AIOKafkaConsumer", _FakeConsumer)
+    monkeypatch.setattr(kafka_partition, "start_consumer", start_consumer)
+    return kafka
 
 
-async def worked(world: World) -> None:
-    """Two steps that change the state, to offset 7."""
-    assignment = world.assignment()
+async def commit_two_steps(kafka: FakeKafka) -> None:
+    """Commits two steps that change the state; the position is 7 then."""
+    assignment = kafka.assignment()
     await assignment.restore()
     await assignment.commit(4, [], {"n": b"4"})
     await assignment.commit(7, [], {"n": b"7", "m": b""})
 
 
-async def test_a_group_that_never_read_begins_at_the_oldest_record(world: World) -> None:
-    world.beginning = 3
-    assignment = world.assignment()
+async def test_a_group_that_never_read_begins_at_the_oldest_record(kafka: FakeKafka) -> None:
+    kafka.beginning = 3
+    assignment = kafka.assignment()
     assert await assignment.restore() == {}
-    assert (assignment.position, world.sought[-1], world.committed) == (3, 3, 3)
+    assert (assignment.position, kafka.seeks[-1], kafka.committed) == (3, 3, 3)
 
 
-async def test_where_the_position_is_lost_reading_goes_on_where_the_state_was_left(world: World, capsys) -> None:
-    await worked(world)
-    world.committed = None
-    assignment = world.assignment()
+async def test_a_group_without_a_position_continues_at_the_position_of_its_state(kafka: FakeKafka, capsys) -> None:
+    await commit_two_steps(kafka)
+    kafka.committed = None
+    assignment = kafka.assignment()
     assert await assignment.restore() == {"n": b"7", "m": b""}
-    assert (assignment.position, world.sought[-1], world.committed) == (7, 7, 7)
-    assert "has lost its position" in capsys.readouterr().out
+    assert (assignment.position, kafka.seeks[-1], kafka.committed) == (7, 7, 7)
+    assert "the group has lost its position" in capsys.readouterr().out
 
 
-async def test_a_position_that_an_operator_has_set_wins(world: World) -> None:
-    await worked(world)
-    for position in (2, 9):
-        world.committed = position
-        assignment = world.assignment()
-        await assignment.restore()
-        assert (assignment.position, world.sought[-1]) == (position, position)
+@pytest.mark.parametrize("position", [2, 9])
+async def test_a_position_that_an_operator_set_takes_precedence(kafka: FakeKafka, position: int) -> None:
+    await commit_two_steps(kafka)
+    kafka.committed = position
+    assignment = kafka.assignment()
+    await assignment.restore()
+    assert (assignment.position, kafka.seeks[-1]) == (position, position)
 
 
-async def test_where_the_records_are_gone_too_reading_goes_on_at_the_oldest_and_tells_what_is_missing(
-    world: World, capsys
+async def test_a_group_whose_next_records_were_deleted_continues_at_the_oldest_and_logs_it(
+    kafka: FakeKafka, capsys
 ) -> None:
-    await worked(world)
-    world.committed, world.beginning = None, 10
-    assignment = world.assignment()
+    await commit_two_steps(kafka)
+    kafka.committed, kafka.beginning = None, 10
+    assignment = kafka.assignment()
     await assignment.restore()
     assert assignment.position == 10
     assert "records were deleted before they were read" in capsys.readouterr().out
 
 
-async def test_a_step_that_changes_no_state_leaves_the_changelog_alone(world: World) -> None:
-    assignment = world.assignment()
+async def test_a_step_that_changes_no_state_writes_nothing_to_the_changelog(kafka: FakeKafka) -> None:
+    assignment = kafka.assignment()
     await assignment.restore()
     await assignment.commit(4, [], {})
-    assert (world.changelog, world.committed) == ([], 4)
+    assert (kafka.changelog, kafka.committed) == ([], 4)

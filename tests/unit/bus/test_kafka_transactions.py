@@ -1,4 +1,4 @@
-"""What an error of a step says came of it: nothing, or that it may have happened."""
+"""The errors of a step say truthfully whether it had no effect or may have happened."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ pytest.importorskip("aiokafka")
 from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.producer.transaction_manager import TransactionManager
 
-from riskwire.bus.kafka.cluster import Cluster, Record
+from riskwire.bus.kafka.cluster import Cluster, KafkaRecord
 from riskwire.bus.kafka.transactions import Transactions
 from riskwire.errors import BusError, FencedError
 from riskwire.settings import KafkaSettings
 
 
 class FakeProducer:
-    """Loses its connection at the point it is told."""
+    """A producer that loses its connection in one call: `begin`, `commit` or none."""
 
-    def __init__(self, lost_at: str, then: Callable[[], Awaitable[None]]) -> None:
-        self._lost_at, self._then = lost_at, then
+    def __init__(self, lost_in: str, on_loss: Callable[[], Awaitable[None]]) -> None:
+        self._lost_in, self._on_loss = lost_in, on_loss
         self.client = self
         self._sender = type("Sender", (), {"sender_task": None})
 
     async def begin_transaction(self) -> None:
-        await self._reach("begin")
+        await self._call("begin")
 
     async def commit_transaction(self) -> None:
-        await self._reach("commit")
+        await self._call("commit")
 
     async def abort_transaction(self) -> None:
         pass
@@ -38,96 +38,102 @@ class FakeProducer:
     async def close(self) -> None:
         pass
 
-    async def _reach(self, point: str) -> None:
-        if point == self._lost_at:
-            await self._then()
+    async def _call(self, name: str) -> None:
+        if name == self._lost_in:
+            await self._on_loss()
             raise KafkaConnectionError("connection lost")
 
 
-class Scene(Transactions):
-    """The first producer is lost; then no broker answers, unless `come_back` says what the last step was."""
+class LossyTransactions(Transactions):
+    """Transactions whose first producer loses its connection in the call `lost_in`.
 
-    def __init__(self, lost_at: str, *, come_back: bool = False, last: str | None = None) -> None:
-        async def last_step() -> str | None:
-            return last
+    Args:
+        brokers_return: whether another producer can be started after that.
+        last_step: the last committed step that it then reads.
+    """
 
-        super().__init__(Cluster("kafka://broker:9092", KafkaSettings(deadline_s=1)), "sink-trends-0", last_step)
-        self.close_at_loss = False
-        self._come_back = come_back
+    def __init__(self, lost_in: str, *, brokers_return: bool = False, last_step: str | None = None) -> None:
+        async def read_last_step() -> str | None:
+            return last_step
+
+        super().__init__(Cluster("kafka://broker:9092", KafkaSettings(deadline_s=1)), "sink-trends-0", read_last_step)
+        self.close_on_loss = False
+        self._brokers_return = brokers_return
         self._first = True
-        self._lost_at = lost_at
+        self._lost_in = lost_in
 
-    async def _started(self) -> FakeProducer:
-        self._check()
-        if not self._first and not self._come_back:
+    async def _start_producer(self) -> FakeProducer:
+        self._check_open()
+        if not self._first and not self._brokers_return:
             raise KafkaConnectionError("no broker")
-        lost_at, self._first = self._lost_at if self._first else "", False
-        return FakeProducer(lost_at, self._lost)
+        lost_in, self._first = self._lost_in if self._first else "", False
+        return FakeProducer(lost_in, self._on_loss)
 
-    async def _lost(self) -> None:
-        self._closed = self._closed or self.close_at_loss
+    async def _on_loss(self) -> None:
+        self._closed = self._closed or self.close_on_loss
 
 
-async def refused(scene: Scene) -> BusError:
-    """The error of a step that follows none."""
-    await scene.open()
-    scene.follows(None)
+async def error_of_step(transactions: LossyTransactions) -> BusError:
+    """The error of the first step."""
+    await transactions.open()
+    transactions.set_last_step(None)
     with pytest.raises(BusError) as failed:
         async with asyncio.timeout(10):
-            await scene.take("step", [])
+            await transactions.commit_step("step", [])
     return failed.value
 
 
-async def test_before_the_commit_was_asked_for_nothing_of_it_has_happened() -> None:
-    scene = Scene("begin")
-    scene.close_at_loss = True
-    assert "nothing of it has happened" in str(await refused(scene))
+async def test_a_step_that_fails_before_its_commit_had_no_effect() -> None:
+    transactions = LossyTransactions("begin")
+    transactions.close_on_loss = True
+    assert "it had no effect" in str(await error_of_step(transactions))
 
 
-class NeverWell(Scene):
-    """Every producer starts and none gets a step through, as with brokers that have no room left."""
+class _TransactionsThatAlwaysFail(LossyTransactions):
+    """Every producer can be started, and none can begin a transaction, as on brokers without disk space."""
 
-    async def _started(self) -> FakeProducer:
-        return FakeProducer("begin", _nothing)
-
-
-async def test_a_step_that_failed_until_the_deadline_says_why_where_and_what_to_do() -> None:
-    told = str(await refused(NeverWell("")))
-    assert told.startswith("kafka://broker:9092: a step could not be committed; nothing of it has happened")
-    assert "connection lost" in told
-    assert told.endswith("Check that the brokers run and have room")
+    async def _start_producer(self) -> FakeProducer:
+        return FakeProducer("begin", _do_nothing)
 
 
-async def test_where_nobody_says_what_came_of_the_commit_it_may_have_happened() -> None:
-    error = await refused(Scene("commit"))
+async def test_a_step_that_fails_until_the_deadline_raises_the_reason_the_place_and_a_remedy() -> None:
+    message = str(await error_of_step(_TransactionsThatAlwaysFail("")))
+    assert message.startswith("kafka://broker:9092: a step could not be committed; it had no effect")
+    assert "connection lost" in message
+    assert message.endswith("Check that the brokers run and have space")
+
+
+async def test_a_step_with_an_unknown_outcome_may_have_happened() -> None:
+    error = await error_of_step(LossyTransactions("commit"))
     assert "it may have happened" in str(error)
-    assert "nothing" not in str(error)
+    assert "no effect" not in str(error)
 
 
-async def test_where_the_bus_was_closed_at_the_commit_it_may_have_happened() -> None:
-    scene = Scene("commit")
-    scene.close_at_loss = True
-    error = await refused(scene)
+async def test_a_step_may_have_happened_if_the_bus_was_closed_during_its_commit() -> None:
+    transactions = LossyTransactions("commit")
+    transactions.close_on_loss = True
+    error = await error_of_step(transactions)
     assert "it may have happened" in str(error)
-    assert "nothing" not in str(error)
+    assert "no effect" not in str(error)
 
 
-async def test_a_commit_whose_answer_was_lost_is_found_to_have_happened() -> None:
-    scene = Scene("commit", come_back=True, last="step")
-    await scene.open()
-    scene.follows(None)
-    await scene.take("step", [])
+async def test_a_step_whose_answer_was_lost_succeeds_if_it_is_the_last_committed_step() -> None:
+    transactions = LossyTransactions("commit", brokers_return=True, last_step="step")
+    await transactions.open()
+    transactions.set_last_step(None)
+    await transactions.commit_step("step", [])
 
 
-async def test_where_somebody_else_has_worked_since_the_commit_this_one_is_fenced() -> None:
-    assert isinstance(await refused(Scene("commit", come_back=True, last="another's")), FencedError)
+async def test_a_step_whose_answer_was_lost_raises_fenced_error_if_another_owner_has_committed() -> None:
+    transactions = LossyTransactions("commit", brokers_return=True, last_step="step of another owner")
+    assert isinstance(await error_of_step(transactions), FencedError)
 
 
-class FailingBetweenCalls(FakeProducer):
-    """Meets a failure by itself, after `begin_transaction` and before the next call, as aiokafka's sender does."""
+class ProducerFailingBetweenCalls(FakeProducer):
+    """Fails after `begin_transaction` and before the next call, as the sender task of aiokafka does."""
 
     def __init__(self, failure: KafkaError) -> None:
-        super().__init__("", _nothing)
+        super().__init__("", _do_nothing)
         self._failure = failure
         self._txn_manager = TransactionManager("sink-trends-0", 60_000)
         self._txn_manager.set_pid_and_epoch(1, 0)
@@ -142,7 +148,7 @@ class FailingBetweenCalls(FakeProducer):
     async def abort_transaction(self) -> None:
         self._txn_manager.aborting_transaction()
 
-    def create_batch(self) -> FailingBetweenCalls:
+    def create_batch(self) -> ProducerFailingBetweenCalls:
         return self
 
     def append(self, **_: object) -> bool:
@@ -152,23 +158,28 @@ class FailingBetweenCalls(FakeProducer):
         raise IllegalOperation("Can't send messages while not in transaction")
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     pass
 
 
-@pytest.mark.parametrize("records", [[], [Record("articles", 0, None, b"1")]], ids=["at the commit", "at a batch"])
-async def test_a_producer_that_was_fenced_between_two_calls_says_that_it_was_fenced(records: list[Record]) -> None:
-    scene = Scene("")
-    scene._producer = FailingBetweenCalls(ProducerFenced())
-    scene.follows(None)
+noticed_by = pytest.mark.parametrize(
+    "records", [[], [KafkaRecord("articles", 0, None, b"1")]], ids=["noticed by commit", "noticed by send_batch"]
+)
+
+
+@noticed_by
+async def test_a_producer_fenced_between_two_calls_raises_fenced_error(records: list[KafkaRecord]) -> None:
+    transactions = LossyTransactions("")
+    transactions._producer = ProducerFailingBetweenCalls(ProducerFenced())
+    transactions.set_last_step(None)
     with pytest.raises(FencedError):
-        await scene.take("step", records)
+        await transactions.commit_step("step", records)
 
 
-@pytest.mark.parametrize("records", [[], [Record("articles", 0, None, b"1")]], ids=["at the commit", "at a batch"])
-async def test_a_step_that_failed_between_two_calls_is_taken_again_by_a_new_producer(records: list[Record]) -> None:
-    scene = Scene("", come_back=True, last="step")
-    scene._producer = FailingBetweenCalls(KafkaError("Unexpected error during batch delivery"))
-    scene.follows(None)
-    await scene.take("step", records)
-    assert not isinstance(scene._producer, FailingBetweenCalls)
+@noticed_by
+async def test_a_step_that_failed_between_two_calls_is_retried_by_a_new_producer(records: list[KafkaRecord]) -> None:
+    transactions = LossyTransactions("", brokers_return=True, last_step="step")
+    transactions._producer = ProducerFailingBetweenCalls(KafkaError("Unexpected error during batch delivery"))
+    transactions.set_last_step(None)
+    await transactions.commit_step("step", records)
+    assert not isinstance(transactions._producer, ProducerFailingBetweenCalls)

@@ -1,7 +1,7 @@
-"""Records on their way to the brokers: one batch a partition, made here.
+"""Sends the records of a step as batches, one batch or more for each partition.
 
-`AIOKafkaProducer.send` costs a future, a look at the metadata and a wait for each record; that was two thirds of what a
-step costs. A batch costs one of each.
+`AIOKafkaProducer.send` costs a future, a metadata lookup and a wait for each record. That was two thirds of the cost
+of a step. A batch costs one of each.
 """
 
 from __future__ import annotations
@@ -12,38 +12,40 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from riskwire.bus.kafka.cluster import Record
+from riskwire.bus.kafka.cluster import KafkaRecord
 
 COMPRESSION = "zstd"
-"""A seventh of the time and half the bytes of aiokafka's lz4, which runs at its slowest level."""
+"""Takes a seventh of the time and half the bytes of aiokafka's lz4, which runs at its slowest level."""
 
 
-async def sent(producer: Any, records: Sequence[Record]) -> list[Future[Any]]:
-    """Hand records to a producer that is in a transaction; those of a partition stay in order.
+async def send_batches(producer: Any, records: Sequence[KafkaRecord]) -> list[Future[Any]]:
+    """Passes records to a producer that is in a transaction. The records of a partition stay in order.
 
     Returns:
-        a future for each batch, each of which must be awaited before the commit: one that fails does not stop it.
+        a future for each batch. The caller must await them all before the commit, because a batch that fails does not
+        stop the commit.
     """
     now_ms = int(time.time() * 1000)
     batches: dict[tuple[str, int], list[Any]] = {}
     for record in records:
-        place = (record.topic, record.partition)
-        several = batches.get(place)
-        if several is None:
-            several = batches[place] = [producer.create_batch()]
-        if several[-1].append(timestamp=now_ms, key=record.key, value=record.value) is None:  # it is full
-            several.append(producer.create_batch())
-            several[-1].append(timestamp=now_ms, key=record.key, value=record.value)
+        target = (record.topic, record.partition)
+        target_batches = batches.get(target)
+        if target_batches is None:
+            target_batches = batches[target] = [producer.create_batch()]
+        if target_batches[-1].append(timestamp=now_ms, key=record.key, value=record.value) is None:  # the batch is full
+            target_batches.append(producer.create_batch())
+            target_batches[-1].append(timestamp=now_ms, key=record.key, value=record.value)
     futures: list[Future[Any]] = []
-    # In waves: the first batch of every partition is there before any is waited for, so that they share a request.
+    # The first batch of every partition is sent before the second of any, so that the first ones share a request.
     for wave in zip_longest(*batches.values()):
         for (topic, partition), batch in zip(batches, wave, strict=True):
             if batch is not None:
                 futures.append(await producer.send_batch(batch, topic, partition=partition))
-                futures[-1].add_done_callback(_heard)  # where a later one is refused here, nobody awaits this one
+                # If a later `send_batch` raises, the caller never sees this future; its exception counts as retrieved.
+                futures[-1].add_done_callback(_retrieve_exception)
     return futures
 
 
-def _heard(future: Future[Any]) -> None:
+def _retrieve_exception(future: Future[Any]) -> None:
     if not future.cancelled():
         future.exception()

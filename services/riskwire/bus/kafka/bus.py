@@ -1,7 +1,7 @@
-"""The bus on Apache Kafka: the same promise, kept between many processes.
+"""The bus on Apache Kafka: the same promise as on the embedded bus, between many processes.
 
-A group's partitions are shared out among its workers by Kafka; within one process a newer worker of a group takes over
-from the older. Stages never wait for room (Kafka holds what is not read yet); publishers do.
+Kafka shares the partitions of a group out among its workers. Within one process a newer worker of a group replaces the
+older one. Stages never wait for backpressure, because Kafka keeps the records that are not read yet; publishers do.
 """
 
 from __future__ import annotations
@@ -13,122 +13,135 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 
 from aiokafka import TopicPartition
 
-from riskwire.bus.kafka.cluster import CREATE, PUBLISHERS, Cluster, servers_of
-from riskwire.bus.kafka.lag import Positions, Room, Survey
-from riskwire.bus.kafka.layout import LAYOUT, in_use, read_layout, tell_unused
-from riskwire.bus.kafka.log import Log
-from riskwire.bus.kafka.members import Assignments
+from riskwire.bus.kafka.cluster import CREATE, PUBLISHERS, Cluster, parse_servers
+from riskwire.bus.kafka.lag import Backpressure, LagReader, LocalPosition
+from riskwire.bus.kafka.layout import LAYOUT, partitions_in_use, read_layout, warn_of_unused_partitions
+from riskwire.bus.kafka.log import Log, to_message
+from riskwire.bus.kafka.members import KafkaMember
+from riskwire.bus.kafka.metadata import ClusterMetadata
 from riskwire.bus.kafka.partition import KafkaAssignment
-from riskwire.bus.kafka.publisher import KafkaPublisher, last_step
+from riskwire.bus.kafka.publisher import KafkaPublisher, read_publisher
 from riskwire.bus.protocol import Lag, Membership, Message, PartitionActivity
 from riskwire.errors import BusError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import TOPICS
 from riskwire.settings import BusSettings, KafkaSettings
 
 _OPEN_S = 15.0
 
 
 class KafkaBus:
-    """The `Bus` of protocol.py; `open` makes it, inside a running event loop."""
+    """The `Bus` of protocol.py; `open` creates it, inside a running event loop."""
 
-    def __init__(self, cluster: Cluster, log: Log, positions: Positions, settings: BusSettings) -> None:
+    def __init__(self, cluster: Cluster, log: Log, metadata: ClusterMetadata, settings: BusSettings) -> None:
         self._cluster = cluster
         self._log = log
-        self._positions = positions
-        self._survey = Survey(cluster, log, positions, self._own)
-        self._room = Room(self._survey, settings.backlog, self._check)
-        self._joined: dict[tuple[str, str], Assignments] = {}
+        self._metadata = metadata
+        self._lag = LagReader(cluster, log, metadata, self._local_positions)
+        self._backpressure = Backpressure(self._lag, settings.backlog, self._check_open)
+        self._members: dict[tuple[str, str], KafkaMember] = {}
         self._publishers: dict[str, KafkaPublisher] = {}
         self._opened_at = time.monotonic()
         self._closed = False
 
     @classmethod
     async def open(cls, settings: BusSettings, kafka: KafkaSettings) -> KafkaBus:
-        """Open the bus of the cluster that `bus.url` names.
+        """Opens the bus of the cluster that `bus.url` names.
 
         Raises:
-            SettingsError: the URL or the security settings cannot be used.
-            BusError: no broker answers, it refuses us, or topics are missing.
+            SettingsError: the URL or the security settings are not valid.
+            BusError: no broker answers, the broker refuses the connection, or topics are missing.
         """
-        servers_of(settings.url)
+        parse_servers(settings.url)
         cluster = Cluster(settings.url, kafka)
-        cluster.client()
-        log, positions = Log(cluster), Positions(cluster)
+        cluster.client_options()
+        log, metadata = Log(cluster), ClusterMetadata(cluster)
         try:
             await log.open(min(_OPEN_S, kafka.deadline_s))
-            await positions.open()
-            there = await positions.topics()
-            needed = [*(str(topic) for topic in Topic), f"{PUBLISHERS}-state"]
-            missing = [cluster.name(name) for name in (*needed, LAYOUT) if cluster.name(name) not in there]
+            await metadata.open()
+            existing = await metadata.topics()
+            used = [*(str(topic) for topic in TOPICS), f"{PUBLISHERS}-state"]
+            missing = [cluster.name(topic) for topic in (*used, LAYOUT) if cluster.name(topic) not in existing]
             if missing:
                 raise BusError(f"topics are missing: {', '.join(missing)}", where=settings.url, do=CREATE)
-            pinned = await read_layout(cluster, log)
-            cluster.partitions.update((name, in_use(name, cluster, pinned, there)) for name in needed)
-            tell_unused(cluster, there)
+            layout = await read_layout(cluster, log)
+            cluster.partitions.update((topic, partitions_in_use(topic, cluster, layout, existing)) for topic in used)
+            warn_of_unused_partitions(cluster, existing)
         except BaseException:
-            await positions.close()
+            await metadata.close()
             await log.close()
             raise
-        return cls(cluster, log, positions, settings)
+        return cls(cluster, log, metadata, settings)
 
     def partitions(self, topic: str) -> int:
-        """How many partitions of a topic are in use; it may have more, which nobody writes or reads."""
-        return self._cluster.count(str(topic))
+        """Returns how many partitions of a topic are in use. Kafka may have more, which nothing writes or reads."""
+        return self._cluster.partitions_of(str(topic))
 
     def assignments(self, group: str, topic: str) -> AsyncIterator[KafkaAssignment]:
-        """Each partition that the group gives to this worker, as it does; one that is taken away is revoked."""
+        """Yields each partition when the group assigns it to this worker. A partition that is taken away is revoked."""
         self.partitions(topic)
 
         def assign(partition: int, on_fenced: Callable[[], None]) -> KafkaAssignment | None:
             if partition >= self.partitions(topic):
                 return None
-            return KafkaAssignment(self._cluster, self._log, self._positions, group, str(topic), partition, on_fenced)
+            return KafkaAssignment(self._cluster, self._log, self._metadata, group, str(topic), partition, on_fenced)
 
-        return Assignments(self._cluster, group, str(topic), assign, self._join)
+        return KafkaMember(self._cluster, group, str(topic), assign, self._join)
 
     def publisher(self, name: str) -> AbstractAsyncContextManager[KafkaPublisher]:
-        """A publisher of that name; a second one of the same name fences the first, in whatever process it is."""
+        """Opens the publisher of a name. A second one of the same name, in any process, fences the first."""
         return self._publisher(name)
 
     async def publisher_state(self, name: str) -> dict[str, bytes]:
-        """The state of a publisher's last step, read without taking its name over; empty where there is none."""
-        self._check()
-        state, _ = await last_step(self._cluster, self._log, name)
+        """Returns the committed state of a publisher without fencing it; empty if it has none."""
+        self._check_open()
+        state, _ = await read_publisher(self._cluster, self._log, name)
         return state
 
     async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
-        """What the tasks of a group keep under keys of one prefix, over all partitions of the topic they read; reads
-        their whole changelog."""
-        self._check()
-        changelogs = [TopicPartition(self._cluster.state_of(group), p) for p in range(self.partitions(topic))]
+        """Returns the committed state of a group's tasks under keys with a prefix, over all partitions of the topic.
+
+        Reads the whole changelog of the group.
+        """
+        self._check_open()
+        changelogs = [TopicPartition(self._cluster.changelog(group), p) for p in range(self.partitions(topic))]
         return await self._log.latest(changelogs, f"{topic}/", prefix)
 
     async def records(self) -> dict[str, int]:
-        """Offsets ever given out, per topic: records published, and a marker for each transaction and partition."""
-        self._check()
-        tps = {TopicPartition(self._cluster.name(t), p): str(t) for t in Topic for p in range(self.partitions(t))}
-        found = dict.fromkeys((str(topic) for topic in Topic), 0)
-        for partition, end in (await self._log.ends(tps)).items():
-            found[tps[partition]] += end
-        return found
+        """Returns the sum of the end offsets of each topic.
+
+        That is the number of records ever published, plus one marker for each transaction and partition.
+        """
+        self._check_open()
+        topics = {
+            TopicPartition(self._cluster.name(topic), partition): str(topic)
+            for topic in TOPICS
+            for partition in range(self.partitions(topic))
+        }
+        totals = dict.fromkeys((str(topic) for topic in TOPICS), 0)
+        for partition, end in (await self._log.ends(topics)).items():
+            totals[topics[partition]] += end
+        return totals
 
     async def ends(self, topic: str) -> list[int]:
-        """The offset that the next record of each partition of a topic gets."""
-        self._check()
-        tps = [TopicPartition(self._cluster.name(str(topic)), p) for p in range(self.partitions(topic))]
-        found = await self._log.ends(tps)
-        return [found[tp] for tp in tps]
+        """Returns the end offset of each partition of a topic: the offset of its next record."""
+        self._check_open()
+        partitions = [TopicPartition(self._cluster.name(str(topic)), p) for p in range(self.partitions(topic))]
+        ends = await self._log.ends(partitions)
+        return [ends[partition] for partition in partitions]
 
     async def lag(self) -> list[Lag]:
-        """How far every group is behind that has a changelog and a position; markers count where it is far behind."""
-        self._check()
-        return await self._survey.lag()
+        """Returns the lag of every group that has a changelog and a position.
+
+        A large lag also counts the markers of transactions (`EXACT_WITHIN`).
+        """
+        self._check_open()
+        return await self._lag.lag()
 
     async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
-        """`lag`, as a stage of that group asks in the middle of a step that waits on purpose: that is no standstill.
+        """Returns the same as `lag`; also counts as activity of `group`, which waits in the middle of a step.
 
         Raises:
-            BusError: no partition of the group is this process's any more: what it waits for would be refused.
+            BusError: this process owns no partition of the group any more, so the step could not be committed.
         """
         owned = self._owned(group)
         if not owned:
@@ -137,94 +150,73 @@ class KafkaBus:
             assignment.note_activity()
         return await self.lag()
 
-    async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
-        """Records of a partition from offset `start` on, outside any group; waits for steps that are being taken."""
-        self._check()
-        count = self.partitions(topic)
-        if not 0 <= partition < count:
-            raise BusError(f"{topic} has partitions 0 to {count - 1}", value=partition)
-        found: list[Message] = []
-        scan = self._log.scan(TopicPartition(self._cluster.name(str(topic)), partition), start)
-        async with aclosing(scan) as pieces:
-            async for records in pieces:
-                found += [
-                    Message(
-                        str(topic),
-                        partition,
-                        r.offset,
-                        None if r.key is None else r.key.decode("utf-8", "replace"),
-                        r.value or b"",
-                    )
-                    for r in records
-                ]
-                if len(found) >= max_records:
-                    break
-        return found[:max_records]
-
-    async def reach(self, timeout_s: float) -> None:
-        """Ask the cluster something.
-
-        Raises:
-            BusError: it does not answer within `timeout_s`.
-        """
-        self._check()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._positions.topics()
-        except TimeoutError as error:
-            raise BusError(f"Kafka does not answer within {timeout_s:g} s", where=self._cluster.url) from error
-
     def membership(self, group: str) -> Membership:
         """Returns whether this process is a member of a group, and its activity on each partition."""
         activity = (PartitionActivity(owned.topic, owned.partition, owned.active_at) for owned in self._owned(group))
         return Membership(self._outside_since(group), tuple(activity))
 
-    def _owned(self, group: str) -> list[KafkaAssignment]:
-        return [
-            assignment for (name, _), joined in self._joined.items() if name == group for assignment in joined.assigned
-        ]
+    async def reach(self, timeout_s: float) -> None:
+        """Returns if the cluster answers a request for its metadata.
 
-    def _outside_since(self, group: str) -> float | None:
-        if self._closed:
-            return None
-        since = [joined.outside_since for (name, _), joined in self._joined.items() if name == group]
-        if not since:
-            return self._opened_at
-        return min((at for at in since if at is not None), default=None)
+        Raises:
+            BusError: it does not answer within `timeout_s`.
+        """
+        self._check_open()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._metadata.topics()
+        except TimeoutError as error:
+            raise BusError(f"Kafka does not answer within {timeout_s:g} s", where=self._cluster.url) from error
+
+    async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
+        """Returns records of a partition from offset `start` on, outside any group; waits for steps under way."""
+        self._check_open()
+        count = self.partitions(topic)
+        if not 0 <= partition < count:
+            raise BusError(f"{topic} has partitions 0 to {count - 1}", value=partition)
+        messages: list[Message] = []
+        scan = self._log.scan(TopicPartition(self._cluster.name(str(topic)), partition), start)
+        async with aclosing(scan) as chunks:
+            async for records in chunks:
+                messages += [to_message(str(topic), partition, record) for record in records]
+                if len(messages) >= max_records:
+                    break
+        return messages[:max_records]
 
     async def close(self) -> None:
-        """End all iterators, fetches and waits, finish the steps that have begun, leave the groups."""
+        """Ends all iterators, fetches and waits, finishes the steps under way, and leaves the groups."""
         self._closed = True
-        joined, self._joined = list(self._joined.values()), {}
+        members, self._members = list(self._members.values()), {}
         publishers, self._publishers = list(self._publishers.values()), {}
         for publisher in publishers:
             publisher.revoke()
-        await asyncio.gather(*(one.end() for one in joined), *(publisher.close() for publisher in publishers))
-        await self._positions.close()
+        await asyncio.gather(*(member.end() for member in members), *(publisher.close() for publisher in publishers))
+        await self._metadata.close()
         await self._log.close()
 
-    async def _join(self, joined: Assignments) -> bool:
-        """Make way for a worker: the older one of this process leaves. False where the bus is closed."""
+    async def _join(self, member: KafkaMember) -> bool:
+        """Makes an older member of the same group in this process leave. Returns False if the bus is closed."""
         if self._closed:
             return False
-        changelog = self._cluster.state_of(joined.group)
-        there = (await self._positions.topics()).get(changelog, 0)
-        if there < self.partitions(joined.topic):
+        changelog = self._cluster.changelog(member.group)
+        partitions = (await self._metadata.topics()).get(changelog, 0)
+        in_use = self.partitions(member.topic)
+        if partitions < in_use:
             raise BusError(
-                f"{changelog} has {there} partitions, and {self.partitions(joined.topic)} of {joined.topic} are in use",
+                f"{changelog} has {partitions} partitions, and {in_use} of {member.topic} are in use",
                 where=self._cluster.url,
-                do="Give it as many with Kafka's tools (nothing moves by that)" if there else CREATE,
+                do="Add partitions with Kafka's tools (that moves no state)" if partitions else CREATE,
             )
-        older = self._joined.get((joined.group, joined.topic))
+        older = self._members.get((member.group, member.topic))
         if older is not None:
             await older.end()
-        self._joined[joined.group, joined.topic] = joined
+        self._members[member.group, member.topic] = member
         return True
 
     @asynccontextmanager
     async def _publisher(self, name: str) -> AsyncIterator[KafkaPublisher]:
-        self._check()
-        publisher = KafkaPublisher(self._cluster, self._log, self._room, name)
+        self._check_open()
+        publisher = KafkaPublisher(self._cluster, self._log, self._backpressure, name)
         older = self._publishers.get(name)
         if older is not None:
             older.revoke()
@@ -237,11 +229,25 @@ class KafkaBus:
             if self._publishers.get(name) is publisher:
                 del self._publishers[name]
 
-    def _own(self) -> Iterator[tuple[str, str, int, int | None]]:
-        for (group, topic), joined in self._joined.items():
-            for assignment in joined.assigned:
-                yield group, topic, assignment.partition, assignment.position
+    def _members_of(self, group: str) -> list[KafkaMember]:
+        return [member for (name, _), member in self._members.items() if name == group]
 
-    def _check(self) -> None:
+    def _owned(self, group: str) -> list[KafkaAssignment]:
+        return [assignment for member in self._members_of(group) for assignment in member.assigned]
+
+    def _outside_since(self, group: str) -> float | None:
+        if self._closed:
+            return None
+        members = self._members_of(group)
+        if not members:
+            return self._opened_at
+        return min((member.outside_since for member in members if member.outside_since is not None), default=None)
+
+    def _local_positions(self) -> Iterator[LocalPosition]:
+        for (group, topic), member in self._members.items():
+            for assignment in member.assigned:
+                yield LocalPosition(group, topic, assignment.partition, assignment.position)
+
+    def _check_open(self) -> None:
         if self._closed:
             raise BusError("the bus is closed", where=self._cluster.url)

@@ -1,7 +1,10 @@
-"""Starting aiokafka's clients, and letting them go with all their tasks, whether or not the brokers are there.
+"""Starts aiokafka's clients, and stops them with all their tasks, even if no broker answers.
 
-A `stop` of aiokafka may wait for what can no longer be sent, and may raise the CancelledError of a task of its own
-(aiokafka#647), which would look as though whoever called it had been cancelled; the rest is then left undone.
+aiokafka's own `stop` may wait for data that can no longer be sent. It may also raise the CancelledError of one of its
+own tasks (aiokafka#647), which the caller cannot tell from its own cancellation, and then stops halfway.
+
+This file reads private attributes of aiokafka. `tests/unit/bus/test_kafka_privates.py` lists them and fails when a
+new version changes one.
 """
 
 from __future__ import annotations
@@ -13,21 +16,21 @@ from typing import Any
 from aiokafka.errors import IllegalOperation
 
 from riskwire.bus.kafka.cluster import Cluster
-from riskwire.bus.kafka.retry import answered
+from riskwire.bus.kafka.retry import request
 
 _STOP_S = 2.0
-_TRIES = 5
-"""How often a part is told to close: each time it frees itself of one task more."""
+_ATTEMPTS = 5
+"""How often a part of a client is closed or cancelled: each attempt ends one more wait inside it."""
 
 
 async def start_consumer(consumer: Any, cluster: Cluster, check: Callable[[], None] = lambda: None) -> None:
-    """Start a consumer within the deadline, however often it takes, or leave nothing of it.
+    """Starts a consumer, with retries within the deadline. Stops it again if it cannot be started.
 
     Args:
-        check: called before each try; raises where it is no longer wanted.
+        check: called before each attempt; raises if the consumer is no longer needed.
 
     Raises:
-        BusError: it cannot be started.
+        BusError: the consumer cannot be started.
     """
 
     async def start() -> None:
@@ -35,59 +38,66 @@ async def start_consumer(consumer: Any, cluster: Cluster, check: Callable[[], No
         await consumer.start()
 
     try:
-        await answered(cluster, "Kafka cannot be reached", start)
+        await request(cluster, "Kafka cannot be reached", start)
     except BaseException:
         await stop_consumer(consumer)
         raise
 
 
 async def stop_consumer(consumer: Any) -> None:
-    """Stop a consumer; waits a few seconds at most."""
-    if not await _ended(consumer.stop()):
+    """Stops a consumer within a few seconds."""
+    if not await _finish(consumer.stop()):
         for part in (consumer._coordinator, consumer._fetcher, consumer._client):
             await _close(part)
 
 
 async def stop_producer(producer: Any) -> None:
-    """Stop a producer; what it has not sent it will not send. Waits a few seconds at most."""
-    producer._closed = True  # its own `stop` would first wait for all to be sent
+    """Stops a producer within a few seconds. Records that it has not sent yet are dropped."""
+    producer._closed = True  # the producer's own `stop` would first wait until every record is sent
     if (sender := producer._sender.sender_task) is not None:
-        await cancelled(sender)
+        await cancel(sender)
     await _close(producer.client)
 
 
-def met(producer: Any, raised: BaseException) -> BaseException:
-    """Why a call in a transaction failed. What the producer meets by itself, between two calls (that it is fenced, that
-    a coordinator refused it), it does not say at the next call: only that it is in no transaction.
+def transaction_failure(producer: Any, error: BaseException) -> BaseException:
+    """Returns the reason why a call in a transaction failed.
+
+    The sender task of a producer may fail between two calls, for example because it was fenced or a coordinator refused
+    a request. The next call then raises an error that only says that the producer is in no transaction. The reason is
+    the exception of the future that ends the transaction.
     """
-    if isinstance(raised, (IllegalOperation, AssertionError)):
+    if isinstance(error, (IllegalOperation, AssertionError)):
         end: asyncio.Future[None] | None = producer._txn_manager.wait_for_transaction_end()
         if end is not None and end.done() and not end.cancelled():
-            return end.exception() or raised
-    return raised
+            return end.exception() or error
+    return error
 
 
-async def cancelled(task: asyncio.Task[Any]) -> None:
-    """Cancel a task until it is done: each time it gets free of one thing more that will never come."""
-    for _ in range(_TRIES):
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """Cancels a task until it is done. Some tasks of aiokafka catch a cancellation and begin another wait."""
+    for _ in range(_ATTEMPTS):
         if task.done():
             return
         task.cancel()
-        await asyncio.wait([task], timeout=_STOP_S / _TRIES)
+        await asyncio.wait([task], timeout=_STOP_S / _ATTEMPTS)
 
 
 async def _close(part: Any) -> None:
-    for _ in range(_TRIES):
-        if part is None or await _ended(part.close()):
+    for _ in range(_ATTEMPTS):
+        if part is None or await _finish(part.close()):
             return
 
 
-async def _ended(closing: Coroutine[Any, Any, Any]) -> bool:
-    """Whether it came to its end within the time; it is cancelled where it did not."""
+async def _finish(closing: Coroutine[Any, Any, Any]) -> bool:
+    """Runs a coroutine that closes a part of a client, for `_STOP_S` at most.
+
+    Returns:
+        False if it ended early, by an exception or by a cancellation from inside aiokafka. Then it must be repeated.
+    """
     task = asyncio.create_task(closing, name="kafka-client-close")
     try:
         await asyncio.wait([task], timeout=_STOP_S)
     finally:
         late = not task.done()
-        await cancelled(task)
+        await cancel(task)
     return late or (not task.cancelled() and task.exception() is None)

@@ -1,4 +1,4 @@
-"""A Kafka cluster as the settings name it: where it is, how it is reached, what things are called there."""
+"""A Kafka cluster as the settings describe it: its address, the options of its clients, and the names used on it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from riskwire.settings import KafkaSettings
 
 SCHEME = "kafka://"
 PUBLISHERS = "publishers"
-"""Whose state the publishers' changelog is; no group may be called so."""
+"""The owner of the changelog that all publishers share. No group may have this name."""
+CREATE = "`riskwire topics create` creates what is missing"
+"""What an error message recommends if a topic is missing."""
 
 _OVERHEAD = 1_000
-"""Room for what Kafka puts around the key and value of a record."""
+"""Bytes reserved for what Kafka adds to the key and value of a record."""
+_CREDENTIALS = ("kafka.username", "kafka.password", "kafka.mechanism")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What one send of a transaction carries: names as Kafka knows them, bytes, and a partition chosen by us."""
+class KafkaRecord:
+    """A record of a transaction: a topic by its name on Kafka, a partition that we chose, key and value as bytes."""
 
     topic: str
     partition: int
@@ -36,41 +39,45 @@ class Record:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the cluster is and how to talk to it."""
+    """The address of a cluster, and how riskwire's names, keys and values become Kafka's.
+
+    Attributes:
+        partitions: how many partitions of each topic are in use, by riskwire's topic names. Filled when the bus is
+            opened.
+    """
 
     url: str
     settings: KafkaSettings
     partitions: dict[str, int] = field(default_factory=dict)
-    """How many partitions each topic has, by riskwire's name for it; filled when the bus is opened."""
 
-    def name(self, what: str) -> str:
-        """A topic, group or transactional id as Kafka knows it."""
-        return self.settings.prefix + what
+    def name(self, name: str) -> str:
+        """Returns the name on Kafka of a topic, group or transactional id: with the configured prefix."""
+        return self.settings.prefix + name
 
-    def state_of(self, group: str) -> str:
-        """The changelog of a group, as Kafka knows it."""
-        return self.name(f"{group}-state")
+    def changelog(self, owner: str) -> str:
+        """Returns the name on Kafka of the topic that keeps the state of a group, or of the publishers."""
+        return self.name(f"{owner}-state")
 
-    def count(self, topic: str) -> int:
-        """How many partitions a topic has.
+    def partitions_of(self, topic: str) -> int:
+        """Returns how many partitions of a topic are in use.
 
         Raises:
-            BusError: there is no such topic.
+            BusError: the topic does not exist.
         """
         try:
             return self.partitions[topic]
         except KeyError:
             raise BusError(f"there is no topic {topic}", where=self.url, do=CREATE) from None
 
-    def client(self) -> dict[str, Any]:
-        """What every client of aiokafka is made with.
+    def client_options(self) -> dict[str, Any]:
+        """Returns the constructor arguments that every client of aiokafka gets.
 
         Raises:
-            SettingsError: a URL, file or combination of settings that cannot be used.
+            SettingsError: the URL, a file or a combination of settings is not valid.
         """
         settings = self.settings
         options: dict[str, Any] = {
-            "bootstrap_servers": servers_of(self.url),
+            "bootstrap_servers": parse_servers(self.url),
             "client_id": "riskwire",
             "request_timeout_ms": int(min(settings.deadline_s, 40) * 1000),
             "security_protocol": settings.security.upper(),
@@ -90,17 +97,17 @@ class Cluster:
             }
         return options
 
-    def record(self, outgoing: Outgoing) -> Record:
-        """A result as it will be sent.
+    def to_record(self, outgoing: Outgoing) -> KafkaRecord:
+        """Returns a result as the record to send.
 
         Raises:
-            SchemaError: no such topic, partition or key, or too large.
+            SchemaError: the topic, partition or key is not valid, or the record is too large.
         """
         topic = str(outgoing.topic)
         count = self.partitions.get(topic)
         if count is None:
             raise SchemaError("there is no such topic", value=topic)
-        key = None if outgoing.key is None else encoded(outgoing.key)
+        key = None if outgoing.key is None else encode_key(outgoing.key)
         partition = outgoing.partition
         if partition is None:
             if outgoing.key is None:
@@ -108,39 +115,36 @@ class Cluster:
             partition = partition_of(outgoing.key, count)
         elif not 0 <= partition < count:
             raise SchemaError(f"{topic} has partitions 0 to {count - 1}", value=partition)
-        return self._bounded(Record(self.name(topic), partition, key, outgoing.value))
+        return self._check_size(KafkaRecord(self.name(topic), partition, key, outgoing.value))
 
-    def state_record(self, group: str, partition: int, prefix: str, key: str, value: bytes | None) -> Record:
-        """A change of state as it will be sent.
+    def to_state_record(self, owner: str, partition: int, prefix: str, key: str, value: bytes | None) -> KafkaRecord:
+        """Returns a change of state as the record to send to the changelog of `owner`.
 
         Raises:
-            SchemaError: a key that is no text, or too large.
+            SchemaError: the key is not valid Unicode, or the record is too large.
         """
-        return self._bounded(Record(self.state_of(group), partition, encoded(prefix + key), value))
+        return self._check_size(KafkaRecord(self.changelog(owner), partition, encode_key(prefix + key), value))
 
     @property
-    def _most_bytes(self) -> int:
+    def _max_bytes(self) -> int:
         return self.settings.max_record_bytes - _OVERHEAD
 
-    def _bounded(self, record: Record) -> Record:
+    def _check_size(self, record: KafkaRecord) -> KafkaRecord:
         size = len(record.key or b"") + len(record.value or b"")
-        if size > self._most_bytes:
+        if size > self._max_bytes:
             raise TooLargeError(
                 f"a record of {size} bytes is larger than kafka.max_record_bytes ({self.settings.max_record_bytes})",
                 where=record.topic,
-                max_bytes=self._most_bytes,
+                max_bytes=self._max_bytes,
             )
         return record
 
 
-CREATE = "`riskwire topics create` makes what is missing"
-
-
-def encoded(key: str) -> bytes:
-    """A key as bytes.
+def encode_key(key: str) -> bytes:
+    """Returns a key as UTF-8.
 
     Raises:
-        SchemaError: it is not valid Unicode.
+        SchemaError: the key is not valid Unicode.
     """
     try:
         return key.encode()
@@ -148,11 +152,11 @@ def encoded(key: str) -> bytes:
         raise SchemaError("a key is not valid Unicode", value=key) from error
 
 
-def servers_of(url: str) -> list[str]:
-    """The brokers that a `kafka://host:port[,host:port]` names.
+def parse_servers(url: str) -> list[str]:
+    """Returns the `host:port` of each broker in a `kafka://host:port[,host:port]`.
 
     Raises:
-        SettingsError: it is not such a URL.
+        SettingsError: the URL has another form.
     """
     servers = [server.strip() for server in url.removeprefix(SCHEME).rstrip("/").split(",")]
     for server in servers:
@@ -161,7 +165,7 @@ def servers_of(url: str) -> list[str]:
             raise SettingsError(
                 "bus.url: allowed are `embedded` and `kafka://host:port[,host:port]`",
                 value=url if "@" not in url else "***",
-                do="A user and a password belong into kafka.username and kafka.password_file" if "@" in url else "",
+                do="Set the user with kafka.username and the password with kafka.password_file" if "@" in url else "",
             )
     return servers
 
@@ -180,7 +184,7 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
             cafile=settings.ca_file and str(settings.ca_file),
             certfile=settings.cert_file and str(settings.cert_file),
             keyfile=settings.key_file and str(settings.key_file),
-            password="",  # a key behind a passphrase is an error, not a question on the terminal
+            password="",  # without a password OpenSSL would ask for one on the terminal if the key is encrypted
         )
     except (OSError, ssl.SSLError, ValueError) as error:
         raise SettingsError("kafka.ca_file, kafka.cert_file, kafka.key_file: they cannot be used") from error
@@ -188,45 +192,45 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
 
 
 @contextmanager
-def as_bus_error(what: str, where: str) -> Iterator[None]:
-    """Turn what Kafka, the network and a deadline say into a `BusError`."""
+def as_bus_error(message: str, where: str) -> Iterator[None]:
+    """Converts errors of Kafka and the network, and timeouts, into a `BusError` with this message."""
     try:
         yield
     except TimeoutError as error:
-        raise BusError(f"{what}: no answer within the deadline", where=where) from error
+        raise BusError(f"{message}: no answer within the deadline", where=where) from error
     except (KafkaError, OSError) as error:
-        raise BusError(what, where=where) from error
+        raise BusError(message, where=where) from error
 
 
 @contextmanager
-def connecting(where: str) -> Iterator[None]:
-    """Turn a first contact that fails into a `BusError` that says why: aiokafka tells the reason to its log only."""
-    overheard = _Overheard(logging.ERROR)
+def first_connection(where: str) -> Iterator[None]:
+    """Converts the errors of a first connection into a `BusError` that names the reason.
+
+    aiokafka writes the reason only to its log, so this listens to the log.
+    """
+    last_message = _LastMessage(logging.ERROR)
     logger = logging.getLogger("aiokafka")
-    logger.addHandler(overheard)
+    logger.addHandler(last_message)
     try:
         with as_bus_error("Kafka cannot be reached", where):
             yield
     except BusError as error:
-        reason = overheard.last
+        reason = last_message.text
         if "SaslAuthenticationFailed" in reason or "UnsupportedSaslMechanism" in reason:
             raise BusError(
-                "the broker refuses the user", value=reason, where=where, do=f"Check {', '.join(_WHO)}"
+                "the broker refuses the user", value=reason, where=where, do=f"Check {', '.join(_CREDENTIALS)}"
             ) from error.__cause__
         error.value = reason or None
         error.do = "Check that the brokers run, bus.url, and the settings under `kafka` (security, ca_file, cert_file)"
         raise
     finally:
-        logger.removeHandler(overheard)
+        logger.removeHandler(last_message)
 
 
-_WHO = ("kafka.username", "kafka.password", "kafka.mechanism")
+class _LastMessage(logging.Handler):
+    """Keeps the last message of a logger."""
 
-
-class _Overheard(logging.Handler):
-    """The last thing said to a log."""
-
-    last = ""
+    text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()
+        self.text = record.getMessage()

@@ -1,221 +1,166 @@
-"""How far groups have read, and how much a topic holds that some group has not: what publishers wait for."""
+"""The lag of every group, and the backpressure on publishers that follows from it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
 from riskwire import metrics
 from riskwire.bus.kafka.cluster import PUBLISHERS, Cluster
 from riskwire.bus.kafka.log import Log, label
-from riskwire.bus.kafka.retry import answered
-from riskwire.bus.protocol import Lag
-from riskwire.errors import BusError
+from riskwire.bus.kafka.metadata import ClusterMetadata
+from riskwire.bus.protocol import Lag, lag_by_group
 
 log = structlog.get_logger(__name__)
 
 EXACT_WITHIN = 256
-"""Lag of a partition up to this many offsets is counted record by record; beyond, markers of transactions count too."""
+"""A lag of up to this many offsets is counted record by record. A larger one includes the markers of transactions."""
 
 _COUNT_S = 1.0
-_ASK_AGAIN_S = 0.25
+_POLL_S = 0.25
 _STALE_S = 1.0
-_TELL_AFTER_S = 30.0
-
-Local = Callable[[], Iterable[tuple[str, str, int, int | None]]]
-"""Group, topic, partition, position of what this process itself reads; it knows that before the cluster tells."""
+_WARN_AFTER_S = 30.0
 
 
-class Committed(NamedTuple):
-    """A position, and the name of the step that set it."""
+class LocalPosition(NamedTuple):
+    """A position of a partition that this process owns; None before the first fetch."""
 
-    offset: int
-    step: str
-
-
-class Positions:
-    """What the brokers know by heart: which topics there are, and the committed positions of groups."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._admin: Any = None
-        self._closed = False
-
-    async def open(self) -> None:
-        """Connect."""
-        self._admin = AIOKafkaAdminClient(**self._cluster.client())
-        await answered(self._cluster, "Kafka cannot be reached", self._admin.start)
-
-    async def topics(self) -> dict[str, int]:
-        """Every topic the cluster has now, as Kafka knows it, with its partitions.
-
-        Raises:
-            BusError: the cluster does not tell within the deadline.
-        """
-
-        async def asked() -> dict[str, int]:
-            self._check()
-            return {topic["topic"]: len(topic["partitions"]) for topic in await self._admin.describe_topics()}
-
-        return await answered(self._cluster, "the topics cannot be listed", asked)
-
-    async def of(self, group: str) -> dict[tuple[str, int], Committed]:
-        """By topic and partition, as riskwire names them; empty for a group that never read.
-
-        Raises:
-            BusError: the cluster does not tell within the deadline.
-        """
-        prefix = self._cluster.settings.prefix
-
-        async def asked() -> dict[tuple[str, int], Committed]:
-            self._check()
-            found = await self._admin.list_consumer_group_offsets(self._cluster.name(group))
-            return {
-                (partition.topic.removeprefix(prefix), partition.partition): Committed(
-                    committed.offset, committed.metadata or ""
-                )
-                for partition, committed in found.items()
-                if committed.offset >= 0
-            }
-
-        return await answered(self._cluster, f"the position of {group} cannot be read", asked)
-
-    async def close(self) -> None:
-        """Let the connection go."""
-        self._closed = True
-        if self._admin is not None:
-            with suppress(KafkaError, TimeoutError, OSError):
-                async with asyncio.timeout(5):
-                    await self._admin.close()
-
-    def _check(self) -> None:
-        if self._closed:
-            raise BusError("the bus is closed", where=self._cluster.url)
+    group: str
+    topic: str
+    partition: int
+    position: int | None
 
 
-class Survey:
-    """Lag of every group that has a changelog: those are riskwire's, whatever else reads the cluster."""
+class LagReader:
+    """Reads the lag of every group that has a changelog. Other groups on the cluster are not riskwire's.
 
-    def __init__(self, cluster: Cluster, log_: Log, positions: Positions, local: Local) -> None:
+    Args:
+        local_positions: the positions of this process. They may be newer than what the cluster answers.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        log_: Log,
+        metadata: ClusterMetadata,
+        local_positions: Callable[[], Iterable[LocalPosition]],
+    ) -> None:
         self._cluster = cluster
         self._log = log_
-        self._positions = positions
-        self._local = local
+        self._metadata = metadata
+        self._local_positions = local_positions
 
     async def lag(self, topics: Iterable[str] | None = None) -> list[Lag]:
-        """How far every group is behind, on some topics or all. Positions are read before ends, so that no lag
-        anywhere means that no step was under way when they were read."""
+        """Returns the lag of every group on some topics; None for all.
+
+        Positions are read before end offsets. So if no group has lag, no step was under way when they were read.
+        """
         wanted = set(self._cluster.partitions if topics is None else map(str, topics))
-        read = {at: position for at, position in (await self._read()).items() if at[1] in wanted}
-        tps = {(topic, p): TopicPartition(self._cluster.name(topic), p) for _, topic, p in read}
-        ends = await self._log.ends(tps.values())
+        positions = {owned: position for owned, position in (await self._positions()).items() if owned[1] in wanted}
+        sources = {
+            (topic, partition): TopicPartition(self._cluster.name(topic), partition)
+            for _, topic, partition in positions
+        }
+        ends = await self._log.ends(sources.values())
         spans: dict[TopicPartition, tuple[int, int]] = {}
-        for (_, topic, partition), position in read.items():
-            tp = tps[topic, partition]
-            if 0 < ends[tp] - position <= EXACT_WITHIN:
-                start = min(position, spans[tp][0]) if tp in spans else position
-                spans[tp] = (start, ends[tp])
-        counted = await self._log.count(spans, _COUNT_S)
+        for (_, topic, partition), position in positions.items():
+            source = sources[topic, partition]
+            if 0 < ends[source] - position <= EXACT_WITHIN:
+                start = min(position, spans[source][0]) if source in spans else position
+                spans[source] = (start, ends[source])
+        offsets = await self._log.record_offsets(spans, _COUNT_S)
         return [
-            Lag(group, topic, partition, self._behind(position, tps[topic, partition], ends, counted), position)
-            for (group, topic, partition), position in sorted(read.items())
+            Lag(group, topic, partition, _unread(position, sources[topic, partition], ends, offsets), position)
+            for (group, topic, partition), position in sorted(positions.items())
         ]
 
-    async def unread(self, topic: str) -> tuple[int, str]:
-        """Records of a topic that its slowest group has not read, and which group that is."""
-        behind: dict[str, int] = {}
-        for lag in await self.lag([topic]):
-            behind[lag.group] = behind.get(lag.group, 0) + lag.records
-        return max(((records, group) for group, records in behind.items()), default=(0, ""))
+    async def slowest(self, topic: str) -> tuple[int, str]:
+        """Returns the largest lag of a group on a topic in records, and the name of that group."""
+        lags = lag_by_group(await self.lag([topic]))
+        return max(((records, group) for group, records in lags.items()), default=(0, ""))
 
-    def _behind(
-        self,
-        position: int,
-        partition: TopicPartition,
-        ends: Mapping[TopicPartition, int],
-        counted: Mapping[str, list[int]],
-    ) -> int:
-        gap = max(0, ends[partition] - position)
-        if gap > EXACT_WITHIN:
-            return gap
-        return sum(offset >= position for offset in counted.get(label(partition), ()))
-
-    async def _read(self) -> dict[tuple[str, str, int], int]:
+    async def _positions(self) -> dict[tuple[str, str, int], int]:
+        """The position of each group, topic and partition."""
         prefix = self._cluster.settings.prefix
-        names = [name.removeprefix(prefix) for name in await self._positions.topics() if name.startswith(prefix)]
-        groups = {name.removesuffix("-state") for name in names if name.endswith("-state")} - {PUBLISHERS}
-        # Before the cluster is asked: a step that ends meanwhile is then not missed.
-        own = [(g, t, p, position or 0) for g, t, p, position in self._local()]
-        ordered = sorted(groups)
-        found = await asyncio.gather(*(self._positions.of(group) for group in ordered))
-        read: dict[tuple[str, str, int], int] = {}
-        for group, positions in zip(ordered, found, strict=True):
-            for (topic, partition), committed in positions.items():
+        names = [name.removeprefix(prefix) for name in await self._metadata.topics() if name.startswith(prefix)]
+        groups = sorted({name.removesuffix("-state") for name in names if name.endswith("-state")} - {PUBLISHERS})
+        # Taken before the cluster is asked: a step that ends during the request would be missed otherwise.
+        local_positions = list(self._local_positions())
+        answers = await asyncio.gather(*(self._metadata.positions(group) for group in groups))
+        positions: dict[tuple[str, str, int], int] = {}
+        for group, committed_positions in zip(groups, answers, strict=True):
+            for (topic, partition), committed in committed_positions.items():
                 if 0 <= partition < self._cluster.partitions.get(topic, 0):
-                    read[group, topic, partition] = committed.offset
-        for group, topic, partition, position in own:
-            at = (group, topic, partition)
-            read[at] = max(position, read.get(at, 0))
-        return read
+                    positions[group, topic, partition] = committed.offset
+        for group, topic, partition, position in local_positions:
+            owned = (group, topic, partition)
+            positions[owned] = max(position or 0, positions.get(owned, 0))
+        return positions
 
 
-class Room:
-    """Holds a publisher back while a topic it writes to has more unread than `bus.backlog`."""
+def _unread(
+    position: int, source: TopicPartition, ends: Mapping[TopicPartition, int], offsets: Mapping[str, list[int]]
+) -> int:
+    gap = max(0, ends[source] - position)
+    if gap > EXACT_WITHIN:
+        return gap
+    return sum(offset >= position for offset in offsets.get(label(source), ()))
 
-    def __init__(self, survey: Survey, backlog: int, check: Callable[[], None]) -> None:
-        self._survey = survey
+
+class Backpressure:
+    """Makes a publisher wait while a group has more than `bus.backlog` unread records on a topic it writes to."""
+
+    def __init__(self, lag: LagReader, backlog: int, check_open: Callable[[], None]) -> None:
+        self._lag = lag
         self._backlog = backlog
-        self._check = check
-        self._known: dict[str, tuple[float, int]] = {}
-        """By topic: when it was asked, and what is unread since then at most, own records included."""
+        self._check_open = check_open
+        self._unread: dict[str, tuple[float, int]] = {}
+        """By topic: when its lag was read, and an upper bound of the lag since then, with the records written since."""
 
     async def wait(self, counts: Mapping[str, int], check: Callable[[], None]) -> None:
-        """Return once there is room for so many records on each topic; one that is empty takes any number.
+        """Returns once each topic can take `counts` more records. A topic without unread records takes any number.
 
         Raises:
-            BusError: the bus was closed meanwhile, or `check` raised it.
+            BusError: the bus was closed during the wait, or `check` raised it.
         """
         for topic, records in counts.items():
-            waited = 0.0
-            told = False
+            waited_s = 0.0
+            warned = False
             while not self._fits(topic, records):
-                unread, group = await self._survey.unread(topic)
-                self._known[topic] = (time.monotonic(), unread)
+                unread, group = await self._lag.slowest(topic)
+                self._unread[topic] = (time.monotonic(), unread)
                 if self._fits(topic, records):
                     break
-                self._check()
+                self._check_open()
                 check()
                 started = time.perf_counter()
                 try:
-                    await asyncio.sleep(_ASK_AGAIN_S)
+                    await asyncio.sleep(_POLL_S)
                 finally:
-                    passed = time.perf_counter() - started
-                    waited += passed
-                    metrics.BACKPRESSURE_SECONDS.labels(topic=topic).inc(passed)
-                self._known.pop(topic, None)
-                if waited > _TELL_AFTER_S and not told:
-                    told = True
-                    log.warning("waiting for room", topic=topic, unread=unread, slowest_group=group)
-            self._check()
+                    passed_s = time.perf_counter() - started
+                    waited_s += passed_s
+                    metrics.BACKPRESSURE_SECONDS.labels(topic=topic).inc(passed_s)
+                self._unread.pop(topic, None)
+                if waited_s > _WARN_AFTER_S and not warned:
+                    warned = True
+                    log.warning("a publisher waits for a slow group", topic=topic, unread=unread, slowest_group=group)
+            self._check_open()
             check()
 
-    def wrote(self, counts: Mapping[str, int]) -> None:
-        """So many records were published to each topic."""
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Counts the records that were published to each topic."""
         for topic, records in counts.items():
-            if topic in self._known:
-                at, unread = self._known[topic]
-                self._known[topic] = (at, unread + records)
+            if topic in self._unread:
+                read_at, unread = self._unread[topic]
+                self._unread[topic] = (read_at, unread + records)
 
     def _fits(self, topic: str, records: int) -> bool:
-        at, unread = self._known.get(topic, (float("-inf"), 0))
-        if time.monotonic() - at > _STALE_S:
+        read_at, unread = self._unread.get(topic, (float("-inf"), 0))
+        if time.monotonic() - read_at > _STALE_S:
             return False
         return unread == 0 or unread + records <= self._backlog

@@ -1,9 +1,9 @@
-"""How many partitions of each topic are in use: pinned when topics are made, whatever the brokers have since.
+"""How many partitions of each topic are in use: fixed when the topics are created, whatever the brokers have later.
 
-A key's partition, a partition's state and the number of marks that close a bucket all go by that number. A topic that
-grew under running stages would move keys away from their state: records read twice, baselines begun anew. So what
-`riskwire topics create` found or made is written down once, as a record of a topic of its own that nothing ever
-deletes, and the first word on a topic counts.
+The partition of a key, the partition of a state and the number of marks that close a bucket all depend on that number.
+If a topic grew while stages run, keys would move away from their state: records would be read twice, and baselines
+would start from nothing. So `riskwire topics create` writes the numbers once, as a record of a topic that is never
+deleted from. The first number written for a topic is the valid one.
 """
 
 from __future__ import annotations
@@ -17,86 +17,87 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from riskwire.bus.kafka.clients import stop_producer
 from riskwire.bus.kafka.cluster import CREATE, Cluster
 from riskwire.bus.kafka.log import Log
-from riskwire.bus.kafka.retry import answered
+from riskwire.bus.kafka.retry import request
 from riskwire.errors import BusError
 
 log = structlog.get_logger(__name__)
 
 LAYOUT = "layout"
-"""The topic that holds the numbers."""
+"""The topic that keeps the numbers."""
 
 
-def in_use(topic: str, cluster: Cluster, pinned: Mapping[str, int], there: Mapping[str, int]) -> int:
-    """How many partitions of a topic are in use.
+def partitions_in_use(topic: str, cluster: Cluster, layout: Mapping[str, int], existing: Mapping[str, int]) -> int:
+    """Returns how many partitions of a topic are in use.
 
     Args:
-        there: partitions by topic, as Kafka knows both.
+        layout: the numbers that were written, by riskwire's names.
+        existing: the numbers of partitions that Kafka has, by Kafka's names.
 
     Raises:
-        BusError: the number is not written down, or the topic has fewer.
+        BusError: no number was written, or the topic has fewer partitions.
     """
-    count, has = pinned.get(topic), there[cluster.name(topic)]
+    count, partitions = layout.get(topic), existing[cluster.name(topic)]
     if count is None:
-        raise BusError(f"how many partitions of {topic} are in use is not written down", where=cluster.url, do=CREATE)
-    if has < count:
+        raise BusError(f"it is not recorded how many partitions of {topic} are in use", where=cluster.url, do=CREATE)
+    if partitions < count:
         raise BusError(
-            f"{cluster.name(topic)} has {has} partitions, and {count} are in use",
+            f"{cluster.name(topic)} has {partitions} partitions, and {count} are in use",
             where=cluster.url,
-            do="It was made anew: give it as many, or start over with another kafka.prefix",
+            do="The topic was created again: add partitions, or start over with another kafka.prefix",
         )
     return count
 
 
-def tell_unused(cluster: Cluster, there: Mapping[str, int]) -> None:
-    """Say which topics have more partitions than are in use."""
-    more = {
-        cluster.name(topic): f"{there[cluster.name(topic)]} partitions, {count} in use"
+def warn_of_unused_partitions(cluster: Cluster, existing: Mapping[str, int]) -> None:
+    """Logs a warning if topics have more partitions than are in use."""
+    unused = {
+        cluster.name(topic): f"{existing[cluster.name(topic)]} partitions, {count} in use"
         for topic, count in cluster.partitions.items()
-        if there[cluster.name(topic)] > count
+        if existing[cluster.name(topic)] > count
     }
-    if more:
-        log.warning("topics have partitions that are neither written nor read (see `riskwire topics check`)", **more)
+    if unused:
+        log.warning("topics have partitions that are neither written nor read (see `riskwire topics check`)", **unused)
 
 
 async def read_layout(cluster: Cluster, log_: Log) -> dict[str, int]:
-    """By topic, as riskwire names it.
+    """Returns the numbers that were written, by riskwire's topic names.
 
     Raises:
-        BusError: it cannot be read, or something else stands on its topic.
+        BusError: the topic cannot be read, or a record on it has another form.
     """
-    where = TopicPartition(cluster.name(LAYOUT), 0)
-    start = (await log_.beginnings([where]))[where]
-    pinned: dict[str, int] = {}
-    async for records in log_.scan(where, start):
+    source = TopicPartition(cluster.name(LAYOUT), 0)
+    start = (await log_.beginnings([source]))[source]
+    layout: dict[str, int] = {}
+    async for records in log_.scan(source, start):
         for record in records:
-            pinned = _read(record.value, f"{where.topic}[0]@{record.offset}") | pinned
-    return pinned
+            layout = _decode(record.value, f"{source.topic}[0]@{record.offset}") | layout  # the first number wins
+    return layout
 
 
-async def pin(cluster: Cluster, partitions: Mapping[str, int]) -> None:
-    """Write down how many partitions are in use; where something was written before of a topic, that counts.
+async def write_layout(cluster: Cluster, partitions: Mapping[str, int]) -> None:
+    """Writes how many partitions are in use. Has no effect for a topic that has a number already.
 
     Raises:
-        BusError: it cannot be written.
+        BusError: the record cannot be written.
     """
-    producer = AIOKafkaProducer(**cluster.client(), acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**cluster.client_options(), acks="all", enable_idempotence=True)
     value = orjson.dumps({"v": 1, "partitions": dict(partitions)})
 
     async def write() -> None:
         await producer.send_and_wait(cluster.name(LAYOUT), value, partition=0)
 
     try:
-        await answered(cluster, "Kafka cannot be reached", producer.start)
-        await answered(cluster, f"{cluster.name(LAYOUT)} cannot be written", write)
+        await request(cluster, "Kafka cannot be reached", producer.start)
+        await request(cluster, f"{cluster.name(LAYOUT)} cannot be written", write)
     finally:
         await stop_producer(producer)
 
 
-def _read(value: bytes | None, where: str) -> dict[str, int]:
+def _decode(value: bytes | None, where: str) -> dict[str, int]:
     try:
-        found = orjson.loads(value or b"")["partitions"]
-        if not all(isinstance(count, int) and count > 0 for count in found.values()):
-            raise ValueError("a number of partitions is a whole number above 0")
+        partitions = orjson.loads(value or b"")["partitions"]
+        if not all(isinstance(count, int) and count > 0 for count in partitions.values()):
+            raise ValueError("a number of partitions must be a whole number above 0")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BusError("this is not how many partitions are in use", value=value, where=where) from error
-    return {str(topic): count for topic, count in found.items()}
+        raise BusError("the record does not say how many partitions are in use", value=value, where=where) from error
+    return {str(topic): count for topic, count in partitions.items()}

@@ -1,7 +1,7 @@
-"""Reading partitions outside any group: where they begin and end, and what is committed between two offsets.
+"""Reads partitions outside any group: their first and end offsets, and the committed records between two offsets.
 
-A step is answered before its records become visible to `read_committed`. So whoever must see all that was answered
-takes the end of *all* records and reads until what is committed has reached it.
+Kafka acknowledges a step before its records become visible to `read_committed`. To see all acknowledged records, a
+reader takes the end offset of *all* records and reads until the committed records have reached it.
 """
 
 from __future__ import annotations
@@ -15,54 +15,58 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from riskwire.bus.kafka.clients import start_consumer, stop_consumer
-from riskwire.bus.kafka.cluster import Cluster, as_bus_error, connecting
-from riskwire.bus.kafka.retry import answered
+from riskwire.bus.kafka.cluster import Cluster, as_bus_error, first_connection
+from riskwire.bus.kafka.retry import request
+from riskwire.bus.protocol import Message
 from riskwire.errors import BusError
 
 _POLL_MS = 20
 _LONG_POLL_MS = 50
-_IDLE_READERS = 2
+_MAX_IDLE_READERS = 2
 
 
 class Log:
-    """What one process reads of the cluster outside its groups."""
+    """The records of the cluster, for a process that reads them outside its groups. Keeps a few consumers for reuse."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._surveyor: Any = None
-        self._idle: list[Any] = []
+        self._offset_reader: Any = None
+        self._idle_readers: list[Any] = []
         self._closed = False
 
-    async def open(self, within_s: float) -> None:
-        """Connect.
+    async def open(self, timeout_s: float) -> None:
+        """Connects to the cluster.
 
         Raises:
-            BusError: no broker answers within `within_s`, or it refuses us.
+            BusError: no broker answers within `timeout_s`, or the broker refuses the connection.
         """
-        self._surveyor = AIOKafkaConsumer(**self._cluster.client(), isolation_level="read_uncommitted")
+        self._offset_reader = AIOKafkaConsumer(**self._cluster.client_options(), isolation_level="read_uncommitted")
         try:
-            with connecting(self._cluster.url):
-                async with asyncio.timeout(within_s):
-                    await self._surveyor.start()
+            with first_connection(self._cluster.url):
+                async with asyncio.timeout(timeout_s):
+                    await self._offset_reader.start()
         except BaseException:
-            await stop_consumer(self._surveyor)
+            await stop_consumer(self._offset_reader)
             raise
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset that the next record of each partition gets."""
-        return await self._offsets(self._surveyor.end_offsets, partitions)
+        """Returns the end offset of each partition: the offset of its next record."""
+        return await self._offsets(self._offset_reader.end_offsets, partitions)
 
     async def beginnings(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset that each partition still holds."""
-        return await self._offsets(self._surveyor.beginning_offsets, partitions)
+        """Returns the first offset that is still stored in each partition."""
+        return await self._offsets(self._offset_reader.beginning_offsets, partitions)
 
     async def scan(
         self, partition: TopicPartition, start: int, end: int | None = None
     ) -> AsyncGenerator[list[Any], None]:
-        """Committed records from `start` on, in order and in pieces, up to `end` (the end of the partition now).
+        """Yields the committed records from `start` on, in order and in chunks.
+
+        Args:
+            end: where to stop; None for the current end of the partition.
 
         Raises:
-            BusError: nothing came for as long as the deadline; a step that is still open may be in the way.
+            BusError: no record became readable within the deadline; an open transaction may block the reader.
         """
         if end is None:
             end = (await self.ends([partition]))[partition]
@@ -72,116 +76,125 @@ class Log:
         async with self._reader() as reader:
             reader.assign([partition])
             reader.seek(partition, start)
-            position, moved = start, time.monotonic()
+            position, moved_at = start, time.monotonic()
             while position < end:
                 with as_bus_error(f"{partition.topic}[{partition.partition}] cannot be read", self._cluster.url):
                     async with asyncio.timeout(deadline_s):
-                        found = await reader.getmany(partition, timeout_ms=_POLL_MS)
-                        reached = await reader.position(partition)
-                if found:
-                    records = [record for record in found[partition] if record.offset < end]
+                        batches = await reader.getmany(partition, timeout_ms=_POLL_MS)
+                        new_position = await reader.position(partition)
+                if batches:
+                    records = [record for record in batches[partition] if record.offset < end]
                     if records:
                         yield records
-                if reached > position:
-                    position, moved = reached, time.monotonic()
-                elif time.monotonic() - moved > deadline_s:
+                if new_position > position:
+                    position, moved_at = new_position, time.monotonic()
+                elif time.monotonic() - moved_at > deadline_s:
                     raise BusError(
                         f"{partition.topic}[{partition.partition}]@{position} does not become readable",
                         where=self._cluster.url,
-                        do="A transaction that nobody ends may be in the way. It runs out after its timeout; where it "
-                        "does not (KAFKA-20734), `kafka-transactions.sh find-hanging --broker-id … "
-                        "--max-transaction-timeout 1` names its partitions, and `abort` ends it in each",
+                        do="An open transaction may block it. Kafka aborts it after its timeout; if it does not "
+                        "(KAFKA-20734), `kafka-transactions.sh find-hanging --broker-id … "
+                        "--max-transaction-timeout 1` lists its partitions, and `abort` ends it in each of them",
                     )
 
-    async def latest(self, changelogs: Iterable[TopicPartition], beside: str, prefix: str) -> dict[str, bytes]:
-        """The newest value of each key that starts with `beside` and `prefix`, without `beside`; deleted ones are not.
+    async def latest(self, changelogs: Iterable[TopicPartition], namespace: str, prefix: str) -> dict[str, bytes]:
+        """Returns the newest value of each key that starts with `namespace + prefix`, unless the key was deleted.
+
+        The keys of the result do not contain the namespace.
 
         Raises:
             BusError: as `scan`.
         """
         starts = await self.beginnings(changelogs)
-        wanted, skip = (beside + prefix).encode(), len(beside.encode())
-        found: dict[str, bytes] = {}
+        wanted, skip = (namespace + prefix).encode(), len(namespace.encode())
+        values: dict[str, bytes] = {}
         for changelog, start in starts.items():
             async for records in self.scan(changelog, start):
                 for record in records:
                     if record.key.startswith(wanted):
                         key = record.key[skip:].decode()
                         if record.value is None:
-                            found.pop(key, None)
+                            values.pop(key, None)
                         else:
-                            found[key] = record.value
-        return found
+                            values[key] = record.value
+        return values
 
-    async def count(self, spans: Mapping[TopicPartition, tuple[int, int]], within_s: float) -> dict[str, list[int]]:
-        """Offsets of the committed records inside each span, by `topic-partition`, as far as `within_s` lets it read;
-        offsets that could not be read in that time count as records."""
-        found: dict[str, list[int]] = {label(partition): [] for partition in spans}
+    async def record_offsets(
+        self, spans: Mapping[TopicPartition, tuple[int, int]], timeout_s: float
+    ) -> dict[str, list[int]]:
+        """Returns the offsets of the committed records in each span, by `topic-partition`.
+
+        The offsets that could not be read within `timeout_s` count as records.
+
+        Args:
+            spans: first and end offset by partition.
+        """
+        offsets: dict[str, list[int]] = {label(partition): [] for partition in spans}
         wanted = {partition: span for partition, span in spans.items() if span[0] < span[1]}
         if not wanted:
-            return found
-        deadline = time.monotonic() + within_s
+            return offsets
+        deadline = time.monotonic() + timeout_s
         async with self._reader() as reader:
             reader.assign(list(wanted))
             for partition, (start, _) in wanted.items():
                 reader.seek(partition, start)
-            reached = {partition: start for partition, (start, _) in wanted.items()}
-            behind = set(wanted)
-            while behind and time.monotonic() < deadline:
+            positions = {partition: start for partition, (start, _) in wanted.items()}
+            unfinished = set(wanted)
+            while unfinished and time.monotonic() < deadline:
                 with as_bus_error("records cannot be counted", self._cluster.url):
                     async with asyncio.timeout(self._cluster.settings.deadline_s):
-                        batches = await reader.getmany(*behind, timeout_ms=_POLL_MS)
-                        for partition in behind:
-                            reached[partition] = await reader.position(partition)
+                        batches = await reader.getmany(*unfinished, timeout_ms=_POLL_MS)
+                        for partition in unfinished:
+                            positions[partition] = await reader.position(partition)
                 for partition, records in batches.items():
                     end = wanted[partition][1]
-                    found[label(partition)] += [record.offset for record in records if record.offset < end]
-                behind = {partition for partition in behind if reached[partition] < wanted[partition][1]}
-        for partition in behind:
-            found[label(partition)] += range(reached[partition], wanted[partition][1])
-        return found
+                    offsets[label(partition)] += [record.offset for record in records if record.offset < end]
+                unfinished = {partition for partition in unfinished if positions[partition] < wanted[partition][1]}
+        for partition in unfinished:
+            offsets[label(partition)] += range(positions[partition], wanted[partition][1])
+        return offsets
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Closes every connection."""
         self._closed = True
-        readers, self._idle = [self._surveyor, *self._idle], []
+        readers, self._idle_readers = [self._offset_reader, *self._idle_readers], []
         await asyncio.gather(*(stop_consumer(reader) for reader in readers if reader is not None))
 
-    async def _offsets(self, ask: Any, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    async def _offsets(self, get: Any, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = list(partitions)
-        self._check()
+        self._check_open()
         if not wanted:
             return {}
 
-        async def asked() -> dict[TopicPartition, int]:
-            self._check()
-            found: dict[TopicPartition, int] = await ask(wanted)
-            return found
+        async def get_offsets() -> dict[TopicPartition, int]:
+            self._check_open()
+            offsets: dict[TopicPartition, int] = await get(wanted)
+            return offsets
 
-        return await answered(self._cluster, "the ends of partitions cannot be read", asked)
+        return await request(self._cluster, "the offsets of partitions cannot be read", get_offsets)
 
-    def _check(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise BusError("the bus is closed", where=self._cluster.url)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[Any]:
-        self._check()
-        reader = self._idle.pop() if self._idle else await self._new_reader()
+        self._check_open()
+        reader = self._idle_readers.pop() if self._idle_readers else await self._new_reader()
         try:
             yield reader
             reader.unsubscribe()
         except BaseException:
             await stop_consumer(reader)
             raise
-        if self._closed or len(self._idle) >= _IDLE_READERS:
+        if self._closed or len(self._idle_readers) >= _MAX_IDLE_READERS:
             await stop_consumer(reader)
         else:
-            self._idle.append(reader)
+            self._idle_readers.append(reader)
 
     async def _new_reader(self) -> Any:
         reader = AIOKafkaConsumer(
-            **self._cluster.client(),
+            **self._cluster.client_options(),
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -193,5 +206,11 @@ class Log:
 
 
 def label(partition: TopicPartition) -> str:
-    """`topic-partition`."""
+    """Returns `topic-partition`."""
     return f"{partition.topic}-{partition.partition}"
+
+
+def to_message(topic: str, partition: int, record: Any) -> Message:
+    """Returns a record of aiokafka as a message; `topic` is riskwire's name. A key that is not UTF-8 is replaced."""
+    key = None if record.key is None else record.key.decode("utf-8", "replace")
+    return Message(topic, partition, record.offset, key, record.value or b"")

@@ -1,4 +1,4 @@
-"""Membership of a group: Kafka says which partitions are this worker's; each becomes an assignment of its own."""
+"""Membership of a consumer group: Kafka assigns partitions to this worker, and each becomes a `KafkaAssignment`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,22 @@ from riskwire.errors import BusError
 
 log = structlog.get_logger(__name__)
 
-_LOOK_S = 1.0
-_LONGEST_SILENCE_MS = 24 * 3_600_000
+_POLL_S = 1.0
+_MAX_POLL_INTERVAL_MS = 24 * 3_600_000
 
 Assign = Callable[[int, Callable[[], None]], KafkaAssignment | None]
-"""Makes the assignment of a partition, None where it is not in use; the second argument is called when it finds itself
-fenced."""
+"""Returns a new assignment of a partition, or None if the partition is not in use. The second argument is a callback
+for an assignment that finds itself fenced."""
 
 
-class Assignments:
-    """The partitions a worker is given, as they are; a plain iterator, so that dropping it gives nothing up."""
+class KafkaMember:
+    """A member of a consumer group: yields each partition when it is assigned to this worker.
+
+    It is an iterator and not a generator, because a generator that is dropped unfinished would give up its partitions.
+
+    Args:
+        join: called before the group is joined; returns False if the bus is closed.
+    """
 
     def __init__(
         self,
@@ -36,27 +42,27 @@ class Assignments:
         group: str,
         topic: str,
         assign: Assign,
-        join: Callable[[Assignments], Awaitable[bool]],
+        join: Callable[[KafkaMember], Awaitable[bool]],
     ) -> None:
         self.group = group
         self.topic = topic
         self.outside_since: float | None = None
-        """Since when it wants to be in its group and is not (monotonic seconds); None while it is, with or without a
-        partition."""
+        """Since when it has been waiting for the group (`time.monotonic()`); None while it is a member, with or without
+        a partition."""
         self._cluster = cluster
         self._assign = assign
         self._join = join
         self._current: list[KafkaAssignment] = []
         self._pending: list[KafkaAssignment] = []
-        self._came = asyncio.Event()
-        self._member: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self._fenced = asyncio.Event()
         self._failure: BusError | None = None
         self._ended = False
 
     @property
     def assigned(self) -> list[KafkaAssignment]:
-        """What is this worker's now."""
+        """The partitions that this worker owns now."""
         return [assignment for assignment in self._current if not assignment.revoked]
 
     @property
@@ -64,16 +70,16 @@ class Assignments:
         """True once the bus is closed or a newer worker of this process has taken over."""
         return self._ended
 
-    def __aiter__(self) -> Assignments:
+    def __aiter__(self) -> KafkaMember:
         return self
 
     async def __anext__(self) -> KafkaAssignment:
         if self._ended:
             raise StopAsyncIteration
-        if self._member is None:
+        if self._task is None:
             if not await self._join(self):
                 raise StopAsyncIteration
-            self._member = asyncio.create_task(self._be_member(), name=f"member-{self.group}-{self.topic}")
+            self._task = asyncio.create_task(self._run(), name=f"member-{self.group}-{self.topic}")
         while True:
             if self._ended:
                 raise StopAsyncIteration
@@ -83,63 +89,63 @@ class Assignments:
                 assignment = self._pending.pop(0)
                 if not assignment.revoked:
                     return assignment
-            self._came.clear()
-            await self._came.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     async def end(self) -> None:
-        """Leave the group and give every partition up, when the steps under way are done."""
+        """Leaves the group and gives up every partition, after the steps under way."""
         self._ended = True
         self.outside_since = None
-        self._came.set()
+        self._changed.set()
         for assignment in self._current:
             assignment.revoke()
-        member, self._member = self._member, None
-        if member is not None:
-            member.cancel()
-            await asyncio.wait([member])
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
         await self._release()
 
-    async def _be_member(self) -> None:
-        """Join, and join anew after having been fenced: then the group must say again whose the partition is."""
+    async def _run(self) -> None:
+        """Joins the group, and joins again after an assignment was fenced: the group must decide who owns it."""
         try:
             while not self._ended:
                 self._fenced.clear()
-                self._is_outside()
-                consumer = self._consumer()
+                self._note_outside()
+                consumer = self._new_consumer()
                 try:
                     await start_consumer(consumer, self._cluster)
-                    consumer.subscribe([self._cluster.name(self.topic)], listener=_Listener(self, consumer))
-                    await self._stay(consumer)
+                    consumer.subscribe([self._cluster.name(self.topic)], listener=_RebalanceListener(self, consumer))
+                    await self._poll_until_fenced(consumer)
                 finally:
                     await self._release()
                     await stop_consumer(consumer)
                 if not self._ended:
-                    log.warning("another worker took a partition over: joining anew", group=self.group)
+                    log.warning("another worker took over a partition: joining the group again", group=self.group)
         except BusError as error:
             self._failure = error
-        except Exception as error:  # noqa: BLE001 (whatever the client raises, nobody may wait for ever)
+        except Exception as error:  # noqa: BLE001 (whatever the client raises must end the wait in `__anext__`)
             self._failure = BusError(f"membership of group {self.group} has failed", where=self._cluster.url)
             self._failure.__cause__ = error
         finally:
-            self._came.set()
+            self._changed.set()
 
-    async def _stay(self, consumer: Any) -> None:
+    async def _poll_until_fenced(self, consumer: Any) -> None:
         while not self._fenced.is_set():
             with (
                 as_bus_error(f"group {self.group} cannot be joined", self._cluster.url),
                 suppress(ConsumerStoppedError),
             ):
-                # Fetches nothing (every partition is paused); tells of what the group's client met in the background.
+                # Fetches no records, because every partition is paused. Raises errors of the client's background tasks.
                 await consumer.getmany(timeout_ms=0)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
+                async with asyncio.timeout(_POLL_S):
                     await self._fenced.wait()
 
-    def _consumer(self) -> Any:
+    def _new_consumer(self) -> Any:
         settings = self._cluster.settings
         session_ms = int(settings.session_timeout_s * 1000)
         return AIOKafkaConsumer(
-            **self._cluster.client(),
+            **self._cluster.client_options(),
             group_id=self._cluster.name(self.group),
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -147,28 +153,28 @@ class Assignments:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(100, session_ms // 5),
             rebalance_timeout_ms=int(settings.deadline_s * 1000) + session_ms,
-            max_poll_interval_ms=_LONGEST_SILENCE_MS,
+            max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=1,
         )
 
-    async def given(self, partitions: Iterable[int]) -> None:
-        """The group has given these to this worker."""
+    async def on_assigned(self, partitions: Iterable[int]) -> None:
+        """Takes the partitions that the group has assigned to this worker."""
         if self._ended:
             return
         self.outside_since = None
-        made = [self._assign(partition, self._fenced.set) for partition in sorted(partitions)]
-        given = [assignment for assignment in made if assignment is not None]
-        self._current += given
-        self._pending += given
-        log.info("partitions assigned", group=self.group, topic=self.topic, partitions=[a.partition for a in given])
-        self._came.set()
+        candidates = [self._assign(partition, self._fenced.set) for partition in sorted(partitions)]
+        assigned = [assignment for assignment in candidates if assignment is not None]
+        self._current += assigned
+        self._pending += assigned
+        log.info("partitions assigned", group=self.group, topic=self.topic, partitions=[a.partition for a in assigned])
+        self._changed.set()
 
-    async def taken(self) -> None:
-        """The group shares its partitions out anew: nothing is this worker's until it says so."""
-        self._is_outside()
+    async def on_revoked(self) -> None:
+        """Gives up all partitions at the beginning of a rebalance."""
+        self._note_outside()
         await self._release()
 
-    def _is_outside(self) -> None:
+    def _note_outside(self) -> None:
         if self.outside_since is None and not self._ended:
             self.outside_since = time.monotonic()
 
@@ -179,16 +185,16 @@ class Assignments:
         await asyncio.gather(*(assignment.release() for assignment in released))
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, assignments: Assignments, consumer: Any) -> None:
-        self._assignments = assignments
+class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, member: KafkaMember, consumer: Any) -> None:
+        self._member = member
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._assignments.taken()
+        await self._member.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         if assigned:
             with suppress(KafkaError):
                 self._consumer.pause(*assigned)
-        await self._assignments.given(partition.partition for partition in assigned)
+        await self._member.on_assigned(partition.partition for partition in assigned)

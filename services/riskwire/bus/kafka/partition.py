@@ -1,7 +1,7 @@
-"""One input partition that is this worker's: its own consumer, its own transactional id, its own changelog partition.
+"""One input partition that this worker owns, with its own consumer, transactional id and changelog partition.
 
-Everything a batch was read with belongs to this one assignment and dies with it. So no batch can outlive its
-assignment, and none of the group's client can slip in: that one only says whose partition it is.
+Every batch is read by the consumer of one assignment, and both end together. So a batch never outlives its assignment.
+The consumer that is the member of the group fetches nothing: it only tells which partitions this worker owns.
 """
 
 from __future__ import annotations
@@ -19,29 +19,36 @@ from aiokafka.structs import OffsetAndMetadata
 
 from riskwire import metrics
 from riskwire.bus.kafka.clients import start_consumer, stop_consumer
-from riskwire.bus.kafka.cluster import Cluster, Record, as_bus_error
-from riskwire.bus.kafka.lag import Committed, Positions
-from riskwire.bus.kafka.log import Log
+from riskwire.bus.kafka.cluster import Cluster, KafkaRecord, as_bus_error
+from riskwire.bus.kafka.log import Log, to_message
+from riskwire.bus.kafka.metadata import ClusterMetadata, CommittedPosition
 from riskwire.bus.kafka.transactions import Transactions
 from riskwire.bus.protocol import Message, Outgoing
 from riskwire.errors import BusError, FencedError
 
 log = structlog.get_logger(__name__)
 
-_LOOK_AGAIN_S = 0.5
+_POLL_S = 0.5
 _LONG_POLL_MS = 250
 _POSITION = "position"
-"""What `<topic>#position` in the changelog keeps: where reading stood when the state (`<topic>/…`) was last changed."""
+"""`<topic>#position` in the changelog is the read position of the last step that changed the state (`<topic>/…`)."""
 
 
 class KafkaAssignment:
-    """The `Assignment` of protocol.py. Opened by its first use: fence the predecessor, then read the position."""
+    """The `Assignment` of protocol.py.
+
+    Its first use opens it: it fences the previous owner of the partition first, and then reads the committed position.
+
+    Args:
+        group, topic: by riskwire's names.
+        on_fenced: called when another worker has taken over.
+    """
 
     def __init__(
         self,
         cluster: Cluster,
         log_: Log,
-        positions: Positions,
+        metadata: ClusterMetadata,
         group: str,
         topic: str,
         partition: int,
@@ -51,24 +58,25 @@ class KafkaAssignment:
         self.partition = partition
         self.group = group
         self.position: int | None = None
-        """Where the last step of this assignment, or of its predecessors, left reading; None before it is opened."""
+        """The committed position; None before the assignment is opened."""
         self.active_at = time.monotonic()
-        """When it last got on: looked for records, read a piece of its state, ended a step (monotonic seconds)."""
+        """When this worker last fetched, read a chunk of its state or ended a step (`time.monotonic()`)."""
         self._cluster = cluster
         self._log = log_
-        self._positions = positions
+        self._metadata = metadata
         self._on_fenced = on_fenced
         self._source = TopicPartition(cluster.name(topic), partition)
-        self._changelog = TopicPartition(cluster.state_of(group), partition)
+        self._changelog = TopicPartition(cluster.changelog(group), partition)
         self._transactions = Transactions(cluster, cluster.name(f"{group}-{topic}-{partition}"), self._last_step)
-        self._prefix = f"{topic}/"
-        self._beside = f"{topic}#"
-        self._over = asyncio.Event()
-        self._opening = asyncio.Lock()
+        self._state_prefix = f"{topic}/"
+        self._position_prefix = f"{topic}#"
+        self._revoked = asyncio.Event()
+        self._open_lock = asyncio.Lock()
         self._consumer: Any = None
         self._next = 0
+        """The lowest offset that `fetch` may still return."""
         self._read = (0, 0)
-        """The offset after the last record read, and where reading goes on: beyond the markers of transactions."""
+        """The offset after the last record read, and the consumer's position: beyond the markers of transactions."""
 
     def note_activity(self) -> None:
         """Notes that the worker is active now."""
@@ -76,57 +84,57 @@ class KafkaAssignment:
 
     @property
     def revoked(self) -> bool:
-        """True once the partition is someone else's or the bus is closed."""
-        return self._over.is_set()
+        """True once this worker has lost the partition or the bus is closed."""
+        return self._revoked.is_set()
 
     def revoke(self) -> None:
-        """The partition is someone else's from now on."""
-        self._over.set()
+        """Marks the partition as lost."""
+        self._revoked.set()
 
     async def release(self) -> None:
-        """End the step under way, undo what is not committed and let every connection go."""
+        """Ends the step under way, aborts what is not committed, and closes every connection."""
         self.revoke()
         await self._transactions.close()
-        async with self._opening:
+        async with self._open_lock:
             consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await stop_consumer(consumer)
 
     async def restore(self) -> dict[str, bytes]:
-        """The state of the last committed step; also puts the read position back to it.
+        """Returns the state of the last committed step, and resets the read position to that step.
 
         Raises:
-            BusError: it was revoked, or the cluster does not answer.
+            BusError: the assignment was revoked, or the cluster does not answer.
         """
         position = await self._open()
         started = time.monotonic()
         state: dict[str, bytes] = {}
-        async for records in self._changes():
+        async for records in self._scan_changelog():
             for record in records:
                 key = record.key.decode()
-                if not key.startswith(self._prefix):
+                if not key.startswith(self._state_prefix):
                     continue
                 if record.value is None:
-                    state.pop(key[len(self._prefix) :], None)
+                    state.pop(key[len(self._state_prefix) :], None)
                 else:
-                    state[key[len(self._prefix) :]] = record.value
-        self._check()
+                    state[key[len(self._state_prefix) :]] = record.value
+        self._check_owned()
         self._next = self.position if self.position is not None else position
         self._read = (self._next, self._next)
         self._consumer.seek(self._source, self._next)
-        took = time.monotonic() - started
-        metrics.RESTORE_SECONDS.labels(group=self.group).observe(took)
+        elapsed_s = time.monotonic() - started
+        metrics.RESTORE_SECONDS.labels(group=self.group).observe(elapsed_s)
         log.info(
             "state restored",
             group=self.group,
             where=f"{self.topic}[{self.partition}]@{self._next}",
             keys=len(state),
-            seconds=round(took, 3),
+            seconds=round(elapsed_s, 3),
         )
         return state
 
     async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
-        """The next records in order, at most `max_records`; empty when none came within `timeout_s` or it was revoked.
+        """Returns the next records in order; none if none arrived within `timeout_s` or the partition was revoked.
 
         Raises:
             BusError: the partition cannot be read.
@@ -135,10 +143,10 @@ class KafkaAssignment:
         try:
             await self._open()
             while not self.revoked:
-                self.active_at = time.monotonic()
-                left = deadline - self.active_at
-                batch = await self._poll(max_records, max(0.0, min(left, _LOOK_AGAIN_S)))
-                if batch or left <= 0:
+                self.note_activity()
+                remaining_s = deadline - self.active_at
+                batch = await self._poll(max_records, max(0.0, min(remaining_s, _POLL_S)))
+                if batch or remaining_s <= 0:
                     return batch
         except (BusError, ConsumerStoppedError):
             if not self.revoked:
@@ -146,87 +154,86 @@ class KafkaAssignment:
         return ()
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """One atomic step; never waits for room: Kafka holds what the next stage has not read (publishers wait).
+        """Publishes results, changes the state and moves the position in one atomic step.
+
+        Never waits for backpressure: Kafka stores what the next stage has not read, and only publishers wait.
 
         Raises:
-            BusError: revoked, closed or failed; nothing of the step has happened, or else the message says it may have.
-            SchemaError: a result cannot stand on its topic; nothing of the step has happened.
+            BusError: revoked, closed or failed. The step had no effect, unless the message says that it may have.
+            SchemaError: a result has no valid topic, partition or key. The step had no effect.
         """
-        self._check()
-        records = [self._cluster.record(result) for result in results]
+        self._check_owned()
+        records = [self._cluster.to_record(result) for result in results]
         records += [
-            self._cluster.state_record(self.group, self.partition, self._prefix, key, value)
+            self._cluster.to_state_record(self.group, self.partition, self._state_prefix, key, value)
             for key, value in state.items()
         ]
         await self._open()
-        # Beyond the markers of transactions where nothing else is in between, so that lag ends at 0.
-        goal = max(self._read[1] if position == self._read[0] else position, self.position or 0)
-        if state:  # Kafka forgets where a group stands that was away for a week, but not its state
-            at = b"%d" % goal
-            records.append(self._cluster.state_record(self.group, self.partition, self._beside, _POSITION, at))
+        # If only markers of transactions follow the last record read, the position moves beyond them: lag becomes 0.
+        new_position = max(self._read[1] if position == self._read[0] else position, self.position or 0)
+        if state:
+            # Kafka deletes the position of a group that is away for a week, but not its changelog.
+            value = b"%d" % new_position
+            records.append(
+                self._cluster.to_state_record(self.group, self.partition, self._position_prefix, _POSITION, value)
+            )
 
-        await self._step(records, goal)
-        if goal > self._next:
-            self._next = goal
+        await self._commit_step(records, new_position)
+        if new_position > self._next:
+            self._next = new_position
             if self._consumer is not None:
-                self._consumer.seek(self._source, goal)
+                self._consumer.seek(self._source, new_position)
 
-    async def _step(self, records: Sequence[Record], position: int) -> None:
-        name = uuid.uuid4().hex
-        move = {self._source: OffsetAndMetadata(position, name)}
+    async def _commit_step(self, records: Sequence[KafkaRecord], position: int) -> None:
+        step = uuid.uuid4().hex
+        offsets = {self._source: OffsetAndMetadata(position, step)}
         try:
-            await self._transactions.take(name, records, self._cluster.name(self.group), move)
+            await self._transactions.commit_step(step, records, self._cluster.name(self.group), offsets)
         except FencedError:
             self.revoke()
             self._on_fenced()
             raise
         self.position = position
-        self.active_at = time.monotonic()
+        self.note_activity()
 
-    async def _poll(self, most: int, wait_s: float) -> Sequence[Message]:
+    async def _poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
         consumer = self._consumer
         if consumer is None:
             return ()
         with as_bus_error(f"{self.topic}[{self.partition}] cannot be read", self._cluster.url):
             try:
-                found = await consumer.getmany(self._source, timeout_ms=int(wait_s * 1000), max_records=most)
+                batches = await consumer.getmany(
+                    self._source, timeout_ms=int(timeout_s * 1000), max_records=max_records
+                )
                 position = await consumer.position(self._source)
             except OffsetOutOfRangeError:
-                await self._skip_deleted()
+                await self._skip_deleted_records()
                 return ()
         if self.revoked:
             return ()
-        records = [record for record in found.get(self._source, ()) if record.offset >= self._next]
+        records = [record for record in batches.get(self._source, ()) if record.offset >= self._next]
         if records:
             self._next = records[-1].offset + 1
         if position >= self._next:
             self._read = (self._next, position)
-        return [
-            Message(
-                self.topic,
-                self.partition,
-                record.offset,
-                None if record.key is None else record.key.decode("utf-8", "replace"),
-                record.value or b"",
-            )
-            for record in records
-        ]
+        return [to_message(self.topic, self.partition, record) for record in records]
 
     async def _open(self) -> int:
-        async with self._opening:
-            self._check()
+        """Opens the assignment on the first call. Returns the committed position."""
+        async with self._open_lock:
+            self._check_owned()
             if self._consumer is None:
                 await self._transactions.open()
                 position = await self._first_position()
                 consumer = AIOKafkaConsumer(
-                    **self._cluster.client(),
+                    **self._cluster.client_options(),
                     isolation_level="read_committed",
                     enable_auto_commit=False,
                     auto_offset_reset="none",
                     fetch_max_wait_ms=_LONG_POLL_MS,
                     max_partition_fetch_bytes=max(1 << 20, self._cluster.settings.max_record_bytes),
                 )
-                await start_consumer(consumer, self._cluster, self._check)
+                await start_consumer(consumer, self._cluster, self._check_owned)
                 consumer.assign([self._source])
                 consumer.seek(self._source, position)
                 self._consumer = consumer
@@ -235,79 +242,82 @@ class KafkaAssignment:
             return self.position
 
     async def _first_position(self) -> int:
-        """Where to begin: after the predecessor's last step, now that it can take no further one."""
-        committed = await self._committed()
-        self._transactions.follows(None if committed is None else committed.step)
-        start = (await self._log.beginnings([self._source]))[self._source]
-        if committed is not None and committed.offset >= start:
+        """Returns where to begin: after the last step of the previous owner, which is fenced by now."""
+        committed = await self._committed_position()
+        self._transactions.set_last_step(None if committed is None else committed.step)
+        beginning = await self._beginning()
+        if committed is not None and committed.offset >= beginning:
             return committed.offset
-        known = committed.offset if committed is not None else await self._left_at()
+        known = committed.offset if committed is not None else await self._position_of_state()
         if committed is None and known is not None:
             log.warning(
-                "the group has lost its position: going on where its state was left",
+                "the group has lost its position: continuing from the position of its state",
                 group=self.group,
                 where=f"{self.topic}[{self.partition}]@{known}",
             )
-        if known is not None and known < start:
-            self._tell_missing(start - known)
-        position = max(start, known or 0)
-        await self._step((), position)  # so that the group is seen, and holds writers up, before its first batch
+        if known is not None and known < beginning:
+            self._report_deleted_records(beginning - known)
+        position = max(beginning, known or 0)
+        # Committed before the first batch: from now on the group has a lag, which holds publishers back.
+        await self._commit_step((), position)
         return position
 
-    async def _left_at(self) -> int | None:
-        """Where the last step that changed the state left reading; None where there is no state."""
-        key = f"{self._beside}{_POSITION}".encode()
-        found: int | None = None
-        async for records in self._changes():
+    async def _beginning(self) -> int:
+        return (await self._log.beginnings([self._source]))[self._source]
+
+    async def _position_of_state(self) -> int | None:
+        """Returns the read position of the last step that changed the state, or None if there is no state."""
+        key = f"{self._position_prefix}{_POSITION}".encode()
+        position: int | None = None
+        async for records in self._scan_changelog():
             for record in records:
                 if record.key == key:
-                    found = None if record.value is None else int(record.value)
-        return found
+                    position = None if record.value is None else int(record.value)
+        return position
 
-    async def _changes(self) -> AsyncIterator[list[Any]]:
-        """The changelog, from its beginning, in pieces."""
+    async def _scan_changelog(self) -> AsyncIterator[list[Any]]:
         start = (await self._log.beginnings([self._changelog]))[self._changelog]
         async for records in self._log.scan(self._changelog, start):
-            self.active_at = time.monotonic()
+            self.note_activity()
             yield records
 
-    async def _skip_deleted(self) -> None:
-        """Go on at the oldest record there is: what comes next was deleted before it was read."""
-        start = (await self._log.beginnings([self._source]))[self._source]
-        if start > self._next:
-            self._tell_missing(start - self._next)
-            await self._step((), start)
-            self._next, self._read = start, (start, start)
+    async def _skip_deleted_records(self) -> None:
+        """Continues at the oldest stored record, after the next ones were deleted before they were read."""
+        beginning = await self._beginning()
+        if beginning > self._next:
+            self._report_deleted_records(beginning - self._next)
+            await self._commit_step((), beginning)
+            self._next, self._read = beginning, (beginning, beginning)
         end = (await self._log.ends([self._source]))[self._source]
         if self._next > end:
             raise BusError(
                 f"{self.topic}[{self.partition}] ends at {end}, and {self.group} has read it to {self._next}: "
-                "the topic was made anew, or the brokers have lost records",
+                "the topic was created again, or the brokers have lost records",
                 where=self._cluster.url,
                 do="Set the position of the group with Kafka's tools (kafka-consumer-groups --reset-offsets)",
             )
         self._consumer.seek(self._source, self._next)
 
-    def _tell_missing(self, offsets: int) -> None:
-        metrics.MISSED.labels(group=self.group, topic=self.topic).inc(offsets)
+    def _report_deleted_records(self, count: int) -> None:
+        metrics.MISSED.labels(group=self.group, topic=self.topic).inc(count)
         log.error(
-            "records were deleted before they were read: going on at the oldest there is",
+            "records were deleted before they were read: continuing at the oldest stored record",
             group=self.group,
             where=f"{self.topic}[{self.partition}]",
-            missing=offsets,
+            missing=count,
         )
 
     async def _last_step(self) -> str | None:
-        committed = await self._committed()
+        committed = await self._committed_position()
         return None if committed is None else committed.step
 
-    async def _committed(self) -> Committed | None:
-        return (await self._positions.of(self.group)).get((self.topic, self.partition))
+    async def _committed_position(self) -> CommittedPosition | None:
+        return (await self._metadata.positions(self.group)).get((self.topic, self.partition))
 
-    def _check(self) -> None:
+    def _check_owned(self) -> None:
         if self.revoked:
             raise BusError(
-                f"{self.topic}[{self.partition}] is not (or no longer) this worker's, or the bus is closed",
+                f"this worker does not own {self.topic}[{self.partition}] (any more), or the bus is closed",
                 value=self.group,
                 where=self._cluster.url,
             )

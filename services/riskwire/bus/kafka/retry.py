@@ -1,4 +1,4 @@
-"""Asking a cluster that may be away: again until it answers, within the deadline, but not what it refuses."""
+"""Requests to a cluster that may not answer: repeated within a deadline, unless the cluster refuses them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from riskwire.errors import BusError
 
 T = TypeVar("T")
 
-AWAY = (KafkaError, OSError, TimeoutError)
-"""What a client meets while brokers are away, and what they refuse (`refused` tells them apart)."""
+REQUEST_ERRORS = (KafkaError, OSError, TimeoutError)
+"""The errors of a request: while brokers are away, and if they refuse it (`is_refusal` tells which)."""
 
 _REFUSALS = (
     ClusterAuthorizationFailedError,
@@ -46,55 +46,57 @@ _REFUSALS = (
     TransactionalIdAuthorizationFailed,
     UnsupportedVersionError,
 )
-_FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 2.0
+_FIRST_BACKOFF_S = 0.1
+_MAX_BACKOFF_S = 2.0
 
 
-def refused(error: BaseException) -> bool:
-    """Whether asking again would bring the same answer."""
+def is_refusal(error: BaseException) -> bool:
+    """Whether the same request would fail again in the same way."""
     return isinstance(error, _REFUSALS)
 
 
-def too_large(error: BaseException) -> bool:
-    """Whether it is a record that the brokers refuse, for its size."""
+def is_too_large(error: BaseException) -> bool:
+    """Whether the brokers refused a record for its size."""
     return isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError))
 
 
-def waits() -> Iterator[float]:
-    """Seconds to wait before each further try: doubling, up to a bound."""
-    wait_s = _FIRST_WAIT_S
+def backoff() -> Iterator[float]:
+    """Yields how many seconds to wait before each retry: doubling, up to a limit."""
+    wait_s = _FIRST_BACKOFF_S
     while True:
         yield wait_s
-        wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        wait_s = min(2 * wait_s, _MAX_BACKOFF_S)
 
 
-async def answered(cluster: Cluster, what: str, ask: Callable[[], Awaitable[T]], *, within_s: float | None = None) -> T:
-    """What the cluster answers, asked again while it does not.
+async def request(
+    cluster: Cluster, failure: str, send: Callable[[], Awaitable[T]], *, timeout_s: float | None = None
+) -> T:
+    """Returns the answer to a request; repeats the request until it is answered.
 
     Args:
-        what: what has failed if no answer comes, as the error will say it.
-        ask: one try; a `BusError` that it raises ends the asking.
-        within_s: how long to go on; `kafka.deadline_s` when None.
+        failure: the message of the error if no answer comes.
+        send: makes one attempt. A `BusError` that it raises ends the attempts.
+        timeout_s: how long to repeat the request; None for `kafka.deadline_s`.
 
     Raises:
-        BusError: no answer in that time, or a refusal.
+        BusError: no answer came in that time, or the cluster refused the request.
     """
-    deadline_s = cluster.settings.deadline_s if within_s is None else within_s
-    last: BaseException | None = None
+    deadline_s = cluster.settings.deadline_s if timeout_s is None else timeout_s
+    last_error: BaseException | None = None
     try:
         async with asyncio.timeout(deadline_s):
-            for wait_s in waits():
+            for wait_s in backoff():
                 try:
-                    return await ask()
-                except AWAY as error:
-                    if refused(error):
-                        raise BusError(what, where=cluster.url) from error
-                    last = error
+                    return await send()
+                except REQUEST_ERRORS as error:
+                    if is_refusal(error):
+                        raise BusError(failure, where=cluster.url) from error
+                    last_error = error
                 await asyncio.sleep(wait_s)
     except TimeoutError as error:
         raise BusError(
-            f"{what}: no answer within {deadline_s:.3g} s",
+            f"{failure}: no answer within {deadline_s:.3g} s",
             where=cluster.url,
-            do="Check that the brokers run (kafka.deadline_s is how long they are waited for)",
-        ) from last or error
-    raise AssertionError("waits() never ends")
+            do="Check that the brokers run (kafka.deadline_s is how long riskwire waits for them)",
+        ) from last_error or error
+    raise AssertionError("backoff() never ends")

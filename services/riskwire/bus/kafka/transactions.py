@@ -1,4 +1,4 @@
-"""Steps as transactions of one transactional id: within a deadline all of a step or nothing, and it is known which."""
+"""Commits steps as transactions of one transactional id: within a deadline, each step happens wholly or not at all."""
 
 from __future__ import annotations
 
@@ -14,204 +14,211 @@ from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from riskwire import metrics
-from riskwire.bus.kafka.batches import COMPRESSION, sent
-from riskwire.bus.kafka.clients import cancelled, met, stop_producer
-from riskwire.bus.kafka.cluster import Cluster, Record
-from riskwire.bus.kafka.retry import AWAY, answered, refused, too_large, waits
+from riskwire.bus.kafka.batches import COMPRESSION, send_batches
+from riskwire.bus.kafka.clients import cancel, stop_producer, transaction_failure
+from riskwire.bus.kafka.cluster import Cluster, KafkaRecord
+from riskwire.bus.kafka.retry import REQUEST_ERRORS, backoff, is_refusal, is_too_large, request
 from riskwire.errors import BusError, FencedError, TooLargeError
 
 log = structlog.get_logger(__name__)
 
 _ABORT_S = 2.0
-_CARRY_S = 5.0
-"""A step whose taker is cancelled, or whose owner is closed, has this long to come to its end."""
+_FINISH_S = 5.0
+"""How long a step may still run after its caller was cancelled or its owner was closed."""
 _BATCH_BYTES = 262_144
+
+Offsets = Mapping[TopicPartition, OffsetAndMetadata]
 
 
 class Transactions:
-    """Takes the steps of one transactional id, one after another.
+    """Commits the steps of one transactional id, one after another.
 
-    To open it fences whoever had the id before and undoes what they had not finished. A step that fails is tried again
-    within the deadline, and so is opening. Whenever the id is taken over anew, the last step that has happened is
-    looked at: a step whose answer was lost is found there; where it is neither that nor the last one known, somebody
-    else has been at work, and this owner is the one that is fenced.
+    `open` fences the previous owner of the id and aborts its open transaction. A step that fails is retried within the
+    deadline, and so is opening.
+
+    Each time a new producer takes over the id, the last committed step is read. It shows whether a step happened whose
+    answer was lost. If it is neither that step nor the last known one, another owner has committed since, and this
+    owner is the fenced one.
 
     Args:
-        last_step: the name of the last step of this id that has happened; None where there was none.
+        last_step: returns the name of the last committed step of this id, or None.
     """
 
     def __init__(self, cluster: Cluster, transactional_id: str, last_step: Callable[[], Awaitable[str | None]]) -> None:
         self._cluster = cluster
         self._id = transactional_id
-        self._last_step = last_step
-        self._last: str | None = None
-        self._known = False
+        self._read_last_step = last_step
+        self._last_step: str | None = None
+        self._last_step_known = False
         self._producer: Any = None
         self._lock = asyncio.Lock()
-        self._step: asyncio.Task[None] | None = None
+        self._running_step: asyncio.Task[None] | None = None
         self._closed = False
 
     async def open(self) -> None:
-        """Take the id over; does nothing where it is open.
+        """Takes over the id. Has no effect if it is open.
 
         Raises:
             BusError: the brokers cannot be reached within the deadline.
         """
         async with self._lock:
-            await self._opened()
+            await self._open_producer()
 
-    def follows(self, step: str | None) -> None:
-        """What is known, and the steps to come, go by this one as the last."""
-        self._last, self._known = step, True
+    def set_last_step(self, step: str | None) -> None:
+        """Sets the last step that the owner has seen. A different committed step means that another owner worked."""
+        self._last_step, self._last_step_known = step, True
 
-    async def take(
-        self,
-        name: str,
-        records: Sequence[Record],
-        group: str = "",
-        offsets: Mapping[TopicPartition, OffsetAndMetadata] | None = None,
+    async def commit_step(
+        self, name: str, records: Sequence[KafkaRecord], group: str = "", offsets: Offsets | None = None
     ) -> None:
-        """One step. Once begun it is carried to its end, also where the taker is cancelled meanwhile, unless that takes
-        longer than a few seconds: then it is undone, or its successor finds out whether it has happened.
+        """Commits one step.
+
+        A step that has begun runs to its end even if the caller is cancelled, for `_FINISH_S` at most. After that it is
+        aborted, or the next owner finds out whether it happened.
 
         Args:
-            name: what `last_step` will say once it has happened.
+            name: what `last_step` returns after the step was committed.
+            offsets: the new positions of `group`.
 
         Raises:
-            FencedError: someone else has the id; a step whose answer was lost may have happened before.
-            SchemaError: the brokers refuse a record for its size; nothing of the step has happened.
-            BusError: it could not be taken within the deadline, however often it was tried. Nothing has happened, or
-                the message says that it may have: its commit was asked for, and what came of that cannot be seen.
+            FencedError: another owner has the id. If the answer to a commit was lost, the step may have happened.
+            SchemaError: the brokers refuse a record for its size. The step had no effect.
+            BusError: the step could not be committed within the deadline. It had no effect, unless the message says
+                that it may have: the commit was requested, and its outcome cannot be read.
         """
-        self._step = asyncio.create_task(self._take(name, records, group, offsets or {}), name=f"step-{self._id}")
+        step = self._commit_with_retries(name, records, group, offsets or {})
+        self._running_step = asyncio.create_task(step, name=f"step-{self._id}")
         try:
-            await asyncio.shield(self._step)
+            await asyncio.shield(self._running_step)
         except asyncio.CancelledError:
-            await self._carried()
-            taker = asyncio.current_task()
-            if self._closed and not (taker and taker.cancelling()):  # it is the step alone that was given up
+            await self._finish_running_step()
+            caller = asyncio.current_task()
+            if self._closed and not (caller and caller.cancelling()):  # only the step was cancelled, not the caller
                 raise BusError(
-                    "a step was given up, since the bus was closed; it may have happened", where=self._cluster.url
+                    "a step was abandoned because the bus was closed; it may have happened", where=self._cluster.url
                 ) from None
             raise
 
     async def close(self) -> None:
-        """End the step under way and let the id go."""
+        """Ends the step under way and stops the producer."""
         self._closed = True
-        await self._carried()
+        await self._finish_running_step()
         async with self._lock:
-            await self._drop()
+            await self._drop_producer()
 
-    async def _carried(self) -> None:
-        """The step under way, if any, has come to its end, or has been given up."""
-        step = self._step
+    async def _finish_running_step(self) -> None:
+        """Waits for the step under way, if any, and cancels it after `_FINISH_S`."""
+        step = self._running_step
         if step is None:
             return
         if not step.done():
-            await asyncio.wait([step], timeout=_CARRY_S)
-        await cancelled(step)
+            await asyncio.wait([step], timeout=_FINISH_S)
+        await cancel(step)
         if not step.cancelled():
-            step.exception()
+            step.exception()  # marks it as retrieved
 
-    async def _take(
-        self, name: str, records: Sequence[Record], group: str, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+    async def _commit_with_retries(
+        self, name: str, records: Sequence[KafkaRecord], group: str, offsets: Offsets
     ) -> None:
         async with self._lock:
-            until = time.monotonic() + self._cluster.settings.deadline_s
-            for wait_s in waits():
-                failure, asked = await self._try(name, records, group, offsets, until)
+            deadline = time.monotonic() + self._cluster.settings.deadline_s
+            for wait_s in backoff():
+                failure, may_have_happened = await self._try_commit(name, records, group, offsets, deadline)
                 if failure is None:
                     break
-                if asked:
-                    log.warning("the answer to a commit was lost: looking what came of it", id=self._id)
-                    await self._look_into(name, failure)
-                    if self._last == name:
+                if may_have_happened:
+                    log.warning("the answer to a commit was lost: checking whether the step happened", id=self._id)
+                    await self._check_outcome(name, failure)
+                    if self._last_step == name:
                         break
-                if self._closed or refused(failure) or time.monotonic() + wait_s > until:
+                if self._closed or is_refusal(failure) or time.monotonic() + wait_s > deadline:
                     _raise(failure, self._cluster.url)
                 metrics.STEPS_AGAIN.inc()
-                log.warning("a step failed and is tried again", id=self._id, error=repr(failure))
+                log.warning("a step failed: retrying", id=self._id, error=repr(failure))
                 await asyncio.sleep(wait_s)
-            self.follows(name)
+            self.set_last_step(name)
 
-    async def _try(
-        self,
-        name: str,
-        records: Sequence[Record],
-        group: str,
-        offsets: Mapping[TopicPartition, OffsetAndMetadata],
-        until: float,
+    async def _try_commit(
+        self, name: str, records: Sequence[KafkaRecord], group: str, offsets: Offsets, deadline: float
     ) -> tuple[BaseException | None, bool]:
-        """Take the step once.
+        """Makes one attempt to commit the step.
 
         Returns:
-            why it failed, None where it did not; and whether it may have happened nevertheless.
+            the error or None, and whether the commit was requested, so that the step may have happened.
+
+        Raises:
+            FencedError: another owner has the id.
         """
-        producer = await self._opened(name, max(0.0, until - time.monotonic()))
-        if self._last == name:
+        producer = await self._open_producer(name, max(0.0, deadline - time.monotonic()))
+        if self._last_step == name:
             return None, True
-        asked = False
+        requested = False
         try:
-            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await producer.begin_transaction()
-                await asyncio.gather(*await sent(producer, records))  # a send that fails unawaited stops no commit
-                # Only now: brokers refuse appends while offsets join the transaction, and are asked again in 100 ms.
+                # All futures are awaited: a failed send that nobody awaits does not stop the commit.
+                await asyncio.gather(*await send_batches(producer, records))
+                # After the records: while offsets join the transaction, brokers refuse records for 100 ms.
                 if offsets:
                     await producer.send_offsets_to_transaction(offsets, group)
-                asked = True
+                requested = True
                 await producer.commit_transaction()
-        except BaseException as raised:
-            failure = met(producer, raised)
+        except BaseException as error:
+            failure = transaction_failure(producer, error)
             if isinstance(failure, (ProducerFenced, InvalidProducerEpoch)):
-                await self._drop()
+                await self._drop_producer()
                 raise FencedError(f"another owner has taken over {self._id}", where=self._cluster.url) from failure
-            await self._undo(producer, asked)
-            if isinstance(failure, AWAY):
-                return failure, asked
+            await self._abort(producer, requested)
+            if isinstance(failure, REQUEST_ERRORS):
+                return failure, requested
             raise
-        return None, asked
+        return None, requested
 
-    async def _opened(self, step: str | None = None, within_s: float | None = None) -> Any:
-        """The producer that has the id; `step` is the one under way, which may have happened."""
-        self._check()
+    async def _open_producer(self, step: str | None = None, timeout_s: float | None = None) -> Any:
+        """Returns the producer that has the id.
+
+        Args:
+            step: the step under way, which may have happened.
+        """
+        self._check_open()
         if self._producer is None:
-            what = f"the transactional id {self._id} cannot be taken over"
-            producer = await answered(self._cluster, what, self._started, within_s=within_s)
+            failure = f"the transactional id {self._id} cannot be taken over"
+            producer = await request(self._cluster, failure, self._start_producer, timeout_s=timeout_s)
             try:
-                if self._known or step is not None:
-                    await self._look(step)
+                if self._last_step_known or step is not None:
+                    await self._check_last_step(step)
             except BaseException:
                 await stop_producer(producer)
                 raise
             self._producer = producer
         return self._producer
 
-    async def _look_into(self, name: str, failure: BaseException) -> None:
-        """Take the id over anew and see what came of a step whose commit was asked for."""
+    async def _check_outcome(self, name: str, failure: BaseException) -> None:
+        """Takes over the id again, and reads whether a step happened whose commit was requested."""
         try:
-            await self._opened(name)
+            await self._open_producer(name)
         except FencedError:
             raise
         except BusError as error:
             raise BusError(
-                "the answer to a commit was lost, and what came of the step cannot be seen; it may have happened",
+                "the answer to a commit was lost and the outcome of the step cannot be read; it may have happened",
                 value=str(failure) or type(failure).__name__,
                 where=self._cluster.url,
-                do="Whoever goes on with this work sees whether it has",
+                do="The next owner of this work reads whether the step happened",
             ) from error
 
-    async def _look(self, step: str | None) -> None:
-        """See that nobody else has taken a step since the last one known."""
-        last = await self._last_step()
-        if self._known and last not in (self._last, step):
-            raise FencedError(f"another owner has worked as {self._id}", value=last, where=self._cluster.url)
-        self._last = last
+    async def _check_last_step(self, step: str | None) -> None:
+        """Reads the last committed step; raises if another owner has committed since the last known one."""
+        last_step = await self._read_last_step()
+        if self._last_step_known and last_step not in (self._last_step, step):
+            raise FencedError(f"another owner has worked as {self._id}", value=last_step, where=self._cluster.url)
+        self._last_step = last_step
 
-    async def _started(self) -> Any:
-        self._check()
+    async def _start_producer(self) -> Any:
+        self._check_open()
         settings = self._cluster.settings
         producer = AIOKafkaProducer(
-            **self._cluster.client(),
+            **self._cluster.client_options(),
             transactional_id=self._id,
             transaction_timeout_ms=int(settings.deadline_s * 1000),
             acks="all",
@@ -226,34 +233,34 @@ class Transactions:
             raise
         return producer
 
-    def _check(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
-            raise BusError("the bus is closed, or the partition is someone else's", where=self._cluster.url)
+            raise BusError("the bus is closed, or another worker owns the partition", where=self._cluster.url)
 
-    async def _undo(self, producer: Any, asked: bool) -> None:
-        """Abort what the brokers hold open, so that readers need not wait for its time to run out."""
-        if not asked:
-            with suppress(*AWAY, AssertionError):
+    async def _abort(self, producer: Any, requested: bool) -> None:
+        """Aborts an open transaction: otherwise readers would wait until the transaction times out."""
+        if not requested:
+            with suppress(*REQUEST_ERRORS, AssertionError):
                 async with asyncio.timeout(_ABORT_S):
                     await producer.abort_transaction()
-        await self._drop()
+        await self._drop_producer()
 
-    async def _drop(self) -> None:
+    async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             await stop_producer(producer)
 
 
 def _raise(failure: BaseException, where: str) -> NoReturn:
-    if too_large(failure):
+    if is_too_large(failure):
         raise TooLargeError(
             "the brokers refuse a record for its size",
             where=where,
-            do="`riskwire topics check` says whether max.message.bytes is less than kafka.max_record_bytes",
+            do="`riskwire topics check` reports whether max.message.bytes is less than kafka.max_record_bytes",
         ) from failure
     raise BusError(
-        "a step could not be committed; nothing of it has happened",
+        "a step could not be committed; it had no effect",
         value=str(failure) or type(failure).__name__,
         where=where,
-        do="Check that the brokers run and have room",
+        do="Check that the brokers run and have space",
     ) from failure

@@ -1,4 +1,4 @@
-"""What a publisher keeps is changed by many at once, and no change is lost."""
+"""Concurrent updates of a publisher's state are applied one after another, and none is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from riskwire.errors import FencedError, SettingsError
 from riskwire.pipeline import Topic
 
 
-async def test_of_many_writers_at_once_each_change_is_made_once(open_embedded) -> None:
+async def test_concurrent_updates_are_each_applied_once(open_embedded) -> None:
     buses = [await open_embedded() for _ in range(4)]
 
     async def add(bus, name: str) -> None:
@@ -30,15 +30,15 @@ async def test_of_many_writers_at_once_each_change_is_made_once(open_embedded) -
     assert (await buses[0].records())[Topic.FEEDS] == 4
 
 
-async def test_where_there_is_nothing_to_change_nobody_is_fenced(open_embedded) -> None:
+async def test_an_empty_update_does_not_fence_the_publisher(open_embedded) -> None:
     bus = await open_embedded()
     async with bus.publisher("list") as publisher:
         await update_state(bus, "list", lambda state: StateUpdate())
-        await publisher.publish([], {"still": b"mine"})
-    assert await bus.publisher_state("list") == {"still": b"mine"}
+        await publisher.publish([], {"owner": b"first"})
+    assert await bus.publisher_state("list") == {"owner": b"first"}
 
 
-async def test_what_decides_may_refuse_and_then_nothing_is_written(open_embedded) -> None:
+async def test_an_error_of_the_decision_is_raised_and_nothing_is_written(open_embedded) -> None:
     bus = await open_embedded()
 
     def refuse(state) -> StateUpdate:
@@ -49,36 +49,40 @@ async def test_what_decides_may_refuse_and_then_nothing_is_written(open_embedded
     assert await bus.publisher_state("list") == {}
 
 
-async def test_a_writer_that_is_fenced_each_time_gives_up(open_embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_writer_that_is_fenced_in_every_attempt_raises_fenced_error(
+    open_embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("riskwire.bus.state._RETRY_WAIT_S", 0.0)
-    bus, other = await open_embedded(), await open_embedded()
-    asked = 0
+    bus, rival_bus = await open_embedded(), await open_embedded()
+    attempts = 0
 
-    class Rude:
-        """A bus on which somebody else takes the name after each look."""
+    class ContestedBus:
+        """A bus on which a rival takes over the name whenever a publisher is opened."""
 
         publisher_state = staticmethod(bus.publisher_state)
 
         def publisher(self, name: str):
-            nonlocal asked
-            asked += 1
-            return _fenced(bus, other, name)
+            nonlocal attempts
+            attempts += 1
+            return _FencedPublisher(bus, rival_bus, name)
 
     with pytest.raises(FencedError):
-        await update_state(Rude(), "list", lambda state: StateUpdate([], {"a": b"1"}))
-    assert asked == ATTEMPTS
+        await update_state(ContestedBus(), "list", lambda state: StateUpdate([], {"a": b"1"}))
+    assert attempts == ATTEMPTS
     assert await bus.publisher_state("list") == {}
 
 
-class _fenced:  # noqa: N801 - stands in for a context manager made by a method
-    def __init__(self, bus, other, name: str) -> None:
-        self._mine, self._other, self._name = bus.publisher(name), other, name
+class _FencedPublisher:
+    """Opens a publisher, and then another one of the same name on the rival bus."""
+
+    def __init__(self, bus, rival_bus, name: str) -> None:
+        self._context, self._rival_bus, self._name = bus.publisher(name), rival_bus, name
 
     async def __aenter__(self):
-        publisher = await self._mine.__aenter__()
-        async with self._other.publisher(self._name):
+        publisher = await self._context.__aenter__()
+        async with self._rival_bus.publisher(self._name):
             pass
         return publisher
 
-    async def __aexit__(self, *why: object) -> None:
-        await self._mine.__aexit__(*why)
+    async def __aexit__(self, *error: object) -> None:
+        await self._context.__aexit__(*error)
