@@ -1,4 +1,7 @@
-"""Records a second the store takes on SQLite, in the batches of the sink: `python tests/bench/bench_store.py`."""
+"""Measures reads and writes of the store on SQLite: `python tests/bench/bench_store.py`.
+
+Writes are in records per second, in batches of the size that the sink uses; reads are in milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +28,18 @@ from riskwire.store import Store
 def rate(
     write: Callable[[list[Any]], None], read: Callable[[Message], Any], log: Sequence[Message], batch: int
 ) -> tuple[float, float]:
-    """Records a second, and records a second of processor time (what the machine would do if it were idle)."""
-    start, worked = time.perf_counter(), time.process_time()
-    for place in range(0, len(log), batch):
-        write([read(message) for message in log[place : place + batch]])
-    return len(log) / (time.perf_counter() - start), len(log) / (time.process_time() - worked)
+    """Returns records per second, and records per second of CPU time (the rate of an otherwise idle machine)."""
+    start, cpu_start = time.perf_counter(), time.process_time()
+    for first in range(0, len(log), batch):
+        write([read(message) for message in log[first : first + batch]])
+    return len(log) / (time.perf_counter() - start), len(log) / (time.process_time() - cpu_start)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--signals", type=int, default=50_000)
     parser.add_argument("--batch", type=int, default=256)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     names = [f"entity:company-{number}" for number in range(2_000)]
     signals = [
         fictional.signal(
@@ -45,15 +48,15 @@ def main() -> None:
             at=fictional.NOON + timedelta(seconds=number),
             story=f"story-{number // 9}",
         )
-        for number in range(asked.signals)
+        for number in range(options.signals)
     ]
     analyses = [
         fictional.analysis(f"a{number}", at=fictional.NOON + timedelta(seconds=number))
-        for number in range(asked.signals // 3)
+        for number in range(options.signals // 3)
     ]
     trends = [
         fictional.trend(fictional.NOON + timedelta(minutes=number // 500), target=names[number % 500])
-        for number in range(asked.signals)
+        for number in range(options.signals)
     ]
 
     def signal_of(message: Message) -> Any:
@@ -67,16 +70,19 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, Store.open(Settings(data=Path(folder))) as store:
         rows = [
-            ("signals", rate(store.write_signals, signal_of, fictional.messages(Topic.SIGNALS, signals), asked.batch)),
             (
-                "signals again",
-                rate(store.write_signals, signal_of, fictional.messages(Topic.SIGNALS, signals), asked.batch),
+                "signals",
+                rate(store.write_signals, signal_of, fictional.messages(Topic.SIGNALS, signals), options.batch),
+            ),
+            (
+                "repeated signals",
+                rate(store.write_signals, signal_of, fictional.messages(Topic.SIGNALS, signals), options.batch),
             ),
             (
                 "analyses",
-                rate(store.write_analyses, analysis_of, fictional.messages(Topic.ANALYSES, analyses), asked.batch),
+                rate(store.write_analyses, analysis_of, fictional.messages(Topic.ANALYSES, analyses), options.batch),
             ),
-            ("trends", rate(store.write_trends, trend_of, fictional.messages(Topic.TRENDS, trends), asked.batch)),
+            ("trends", rate(store.write_trends, trend_of, fictional.messages(Topic.TRENDS, trends), options.batch)),
         ]
         reads: list[tuple[str, Callable[[], object]]] = [
             ("targets, 50 with sparks", lambda: store.targets(limit=50, spark=True)),
@@ -85,18 +91,18 @@ def main() -> None:
             ("counts", store.counts),
             ("changes, none new", lambda: store.changes(store.last_change())),
         ]
-        timed = []
+        milliseconds = []
         for name, read in reads:
             start = time.perf_counter()
             for _ in range(10):
                 read()
-            timed.append((name, (time.perf_counter() - start) * 100))
+            milliseconds.append((name, (time.perf_counter() - start) * 100))
         size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
-    print(f"{'write, batches of ' + str(asked.batch):<28}{'records/s':>12}{'per CPU s':>12}")
-    for name, (value, worked) in rows:
-        print(f"{name:<28}{value:>12,.0f}{worked:>12,.0f}")
+    print(f"{'write, batches of ' + str(options.batch):<28}{'records/s':>12}{'per CPU s':>12}")
+    for name, (per_second, per_cpu_second) in rows:
+        print(f"{name:<28}{per_second:>12,.0f}{per_cpu_second:>12,.0f}")
     print(f"\n{'read':<28}{'ms':>12}")
-    for name, value in timed:
+    for name, value in milliseconds:
         print(f"{name:<28}{value:>12.2f}")
     print(f"\nsize {size:.1f} MB")
 

@@ -1,4 +1,4 @@
-"""Made-up news of made-up companies, as the records that reach the store."""
+"""Builders of fictional records: news about invented companies, as the store receives it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SOURCES = ("Harbour Wire", "The Ledger Post", "Meridian Business", "Northgate Ti
 
 
 def mood(score: float, certainty: float = 0.85) -> Sentiment:
-    """A distribution whose positive - negative is about `score`."""
+    """Returns a sentiment whose score (positive - negative) is about `score`."""
     strong = max(abs(score), 0.02)
     spread = (certainty - strong) / 2 if certainty > strong else 0.0
     high, low = round(strong + spread, 4), round(spread, 4)
@@ -62,7 +62,7 @@ def signal(
     score: float = -0.8,
     **fields: Any,
 ) -> Signal:
-    """A signal about a target; `fields` replace what is made up."""
+    """Returns a signal of a target. `fields` override the defaults."""
     name, group = NAMES.get(target, (target.partition(":")[2], ""))
     text = f"{name} faces claims over a leak at its plant."
     values: dict[str, Any] = {
@@ -88,7 +88,7 @@ def signal(
 def analysis(
     article: str = "a1", *, version: int = 1, at: datetime = NOON, score: float | None = -0.8, **fields: Any
 ) -> Analysis:
-    """The analysis of an article; `fields` replace what is made up."""
+    """Returns the analysis of an article. `fields` override the defaults."""
     sentiment = None if score is None else mood(score)
     values: dict[str, Any] = {
         "article": ArticleRef(
@@ -112,7 +112,7 @@ def analysis(
 
 
 def trend(at: datetime = NOON, *, target: str = VELDARA, length_s: int = 60, **fields: Any) -> TrendPoint:
-    """A trend point; `fields` replace what is made up."""
+    """Returns a trend point. `fields` override the defaults."""
     values: dict[str, Any] = {
         "target": target,
         "name": NAMES.get(target, (target,))[0],
@@ -130,9 +130,9 @@ def trend(at: datetime = NOON, *, target: str = VELDARA, length_s: int = 60, **f
 
 
 def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, **fields: Any) -> AlertEvidence:
-    """One story that drove an alert."""
-    before = ("Regulators say ", "Court filings show ", "Workers report that ", "Two insurers warn that ")[number % 4]
-    text = f"{before}{name} {LEAK[number % len(LEAK)]}"
+    """Returns one story of the evidence of an alert. `fields` override the defaults."""
+    introduction = INTRODUCTIONS[number % len(INTRODUCTIONS)]
+    text = f"{introduction}{name} {LEAK[number % len(LEAK)]}"
     values: dict[str, Any] = {
         "story": content_id("leak", str(number)),
         "title": f"{name} {HEADLINES[number % len(HEADLINES)]}",
@@ -140,8 +140,8 @@ def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, 
         "source": SOURCES[number % len(SOURCES)],
         "seen_at": at,
         "text": text,
-        "start": len(before),
-        "end": len(before) + len(name),
+        "start": len(introduction),
+        "end": len(introduction) + len(name),
         "negative": round(0.97 - 0.03 * (number % 6), 2),
     }
     return AlertEvidence(**(values | fields))
@@ -150,7 +150,7 @@ def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, 
 def alert(
     episode: str = "e1", *, status: str = "firing", at: datetime = NOON, target: str = VELDARA, **fields: Any
 ) -> Alert:
-    """A record of an episode; `fields` replace what is made up."""
+    """Returns a record of an episode. `fields` override the defaults."""
     name, group = NAMES.get(target, (target, ""))
     stories = fields.get("stories", 6)
     values: dict[str, Any] = {
@@ -178,6 +178,7 @@ def alert(
     return Alert(**(values | fields))
 
 
+INTRODUCTIONS = ("Regulators say ", "Court filings show ", "Workers report that ", "Two insurers warn that ")
 LEAK = (
     "kept a leak at its Ostrava plant from inspectors for eleven weeks.",
     "faces claims of 240 million crowns from towns along the river.",
@@ -203,15 +204,18 @@ CALM = (
 
 
 def messages(topic: Topic, records: Iterable[Record], start: int = 0, partition: int = 0) -> list[Message]:
-    """Records as they stand on a partition."""
+    """Returns records as the messages of a partition."""
     return [
         Message(topic, partition, offset, None, record.to_bytes())
         for offset, record in zip(count(start), records, strict=False)
     ]
 
 
-def world(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, list[Record]]:
-    """Weeks of calm news of all companies that end with a crisis at Veldara Chemicals, escalated and still open."""
+def records_by_topic(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, list[Record]]:
+    """Returns weeks of calm news of all companies, with a crisis at Veldara Chemicals at the end.
+
+    The alert of the crisis has escalated and is still open.
+    """
     dice = random.Random(seed)
     records: dict[Topic, list[Record]] = {
         Topic.ANALYSES: [],
@@ -223,40 +227,40 @@ def world(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, li
     for hour in range(days * 24):
         at = end - timedelta(hours=days * 24 - hour) + timedelta(minutes=30)
         daytime = 0.35 + 0.65 * max(0.0, math.sin(math.pi * ((at.hour - 6) % 24) / 15)) if 6 <= at.hour < 21 else 0.1
-        told: dict[str, list[Signal]] = {}
+        signals_by_target: dict[str, list[Signal]] = {}
         for target, (name, group) in NAMES.items():
             crisis = target == VELDARA and hour >= days * 24 - 20
             chance = 0.9 if crisis else 0.16 * daytime
             for _ in range(2 if crisis else 1):
                 if dice.random() > chance:
                     continue
-                n = next(number)
+                story_number = next(number)
                 if crisis:
-                    headline, lean = HEADLINES[n % 4], -0.85
-                    text = f"{name} {LEAK[n % 4]}"
+                    headline, mean_score = HEADLINES[story_number % 4], -0.85
+                    text = f"{name} {LEAK[story_number % 4]}"
                 else:
-                    headline, lean = dice.choice(CALM)
+                    headline, mean_score = dice.choice(CALM)
                     text = f"Shareholders heard on Monday that {name} {headline}."
-                score = max(-0.97, min(0.97, dice.gauss(lean, 0.12)))
+                score = max(-0.97, min(0.97, dice.gauss(mean_score, 0.12)))
                 seen = at + timedelta(minutes=dice.randint(-29, 29))
                 for copy in range(1 + (dice.random() < (0.6 if crisis else 0.2)) * dice.randint(1, 3)):
-                    label = f"{n}-{copy}"
-                    source = SOURCES[(n + copy) % len(SOURCES)]
+                    label = f"{story_number}-{copy}"
+                    source = SOURCES[(story_number + copy) % len(SOURCES)]
                     title = f"{name} {headline}"
-                    common = {"source": source, "title": title, "story": content_id("story", str(n))}
+                    common = {"source": source, "title": title, "story": content_id("story", str(story_number))}
                     moment = min(end, seen + timedelta(minutes=3 * copy))
                     records[Topic.ANALYSES].append(analysis(label, at=moment, score=score, **common))
                     span = Evidence(text=text, start=text.index(name), end=text.index(name) + len(name))
-                    for other in (target, f"group:{group}", "market"):
-                        about = signal(label, target=other, at=moment, score=score, evidence=span, **common)
-                        if other == "market":
-                            about = about.model_copy(update={"name": "Market"})
-                        elif other.startswith("group:"):
-                            about = about.model_copy(update={"name": group.title(), "groups": ()})
-                        records[Topic.SIGNALS].append(about)
-                        told.setdefault(other, []).append(about)
-        for target, about_it in told.items():
-            records[Topic.TRENDS].append(_point(target, at, about_it))
+                    for target_of_signal in (target, f"group:{group}", "market"):
+                        record = signal(label, target=target_of_signal, at=moment, score=score, evidence=span, **common)
+                        if target_of_signal == "market":
+                            record = record.model_copy(update={"name": "Market"})
+                        elif target_of_signal.startswith("group:"):
+                            record = record.model_copy(update={"name": group.title(), "groups": ()})
+                        records[Topic.SIGNALS].append(record)
+                        signals_by_target.setdefault(target_of_signal, []).append(record)
+        for target, signals in signals_by_target.items():
+            records[Topic.TRENDS].append(_point(target, at, signals))
         if dice.random() < 0.05:
             records[Topic.ANALYSES].append(
                 analysis(
@@ -313,18 +317,18 @@ def world(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, li
     return records
 
 
-def _point(target: str, at: datetime, told: Sequence[Signal]) -> TrendPoint:
-    first = {item.story: item for item in told}.values()
-    negative = round(sum(item.sentiment.negative for item in first), 4)
-    neutral = round(sum(item.sentiment.neutral for item in first), 4)
-    positive = round(sum(item.sentiment.positive for item in first), 4)
+def _point(target: str, at: datetime, signals: Sequence[Signal]) -> TrendPoint:
+    stories = {signal.story: signal for signal in signals}.values()
+    negative = round(sum(signal.sentiment.negative for signal in stories), 4)
+    neutral = round(sum(signal.sentiment.neutral for signal in stories), 4)
+    positive = round(sum(signal.sentiment.positive for signal in stories), 4)
     return trend(
         at.replace(minute=0, second=0),
         target=target,
-        name=told[-1].name,
+        name=signals[-1].name,
         length_s=3_600,
-        stories=len(first),
-        articles=len(told),
+        stories=len(stories),
+        articles=len(signals),
         negative=negative,
         neutral=neutral,
         positive=positive,

@@ -30,6 +30,7 @@ from riskwire.records.codec import (
     read_record,
     schema_error,
     to_json,
+    to_ms,
 )
 from riskwire.records.command import (
     Command,
@@ -102,4 +103,5 @@ __all__ = [
     "read_record",
     "schema_error",
     "to_json",
+    "to_ms",
 ]

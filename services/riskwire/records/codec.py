@@ -29,6 +29,11 @@ def from_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
 
 
+def to_ms(time: datetime) -> int:
+    """Returns a time as milliseconds since 1970."""
+    return round(time.timestamp() * 1000)
+
+
 Utc = Annotated[AwareDatetime, AfterValidator(_to_utc_milliseconds)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -1,6 +1,6 @@
-"""The store: what serve, the command line and Grafana read, filled by the sink."""
+"""The store: the database behind serve, the command line and Grafana. The sink fills it."""
 
-from riskwire.store.reads.mentions import Mentioned, PastArticle, Spoken
+from riskwire.store.reads.history import MentionSummary, PastArticle, PastSignal
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
@@ -8,6 +8,7 @@ from riskwire.store.rows import (
     CommandRow,
     Counts,
     Cursor,
+    StatusFilter,
     StoryRow,
     TargetKind,
     TargetOrder,
@@ -25,9 +26,10 @@ __all__ = [
     "CommandRow",
     "Counts",
     "Cursor",
-    "Mentioned",
+    "MentionSummary",
     "PastArticle",
-    "Spoken",
+    "PastSignal",
+    "StatusFilter",
     "Store",
     "StoryRow",
     "TargetKind",

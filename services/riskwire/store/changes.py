@@ -1,4 +1,4 @@
-"""The change sequence: what became newer, in one growing order, for readers that follow the store live."""
+"""The change sequence: numbers every change of an alert, trend or target, for readers that follow the store live."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from riskwire.store.upsert import insert_missing, upsert
 _COUNTER = "changes"
 
 
-def record_changes(connection: Connection, things: Sequence[tuple[ChangeKind, str]]) -> None:
-    """Give each thing the next numbers of the sequence, in this transaction."""
-    if not things:
+def record_changes(connection: Connection, changed: Sequence[tuple[ChangeKind, str]]) -> None:
+    """Gives each changed (kind, key) the next number of the sequence, in this transaction."""
+    if not changed:
         return
-    last = advance(connection, _COUNTER, len(things))
-    first = last - len(things) + 1
-    rows = [{"kind": kind, "key": key, "seq": first + place} for place, (kind, key) in enumerate(things)]
+    last = advance_counter(connection, _COUNTER, len(changed))
+    first = last - len(changed) + 1
+    rows = [{"kind": kind, "key": key, "seq": first + index} for index, (kind, key) in enumerate(changed)]
     upsert(connection, tables.changes, rows)
 
 
-def advance(connection: Connection, name: str, by: int) -> int:
-    """Move a named counter on and return its new value; the row lock puts transactions in its order."""
-    insert_missing(connection, tables.numbers, [{"name": name, "value": 0}], keys=("name",))
-    numbers = tables.numbers.c
-    statement = update(tables.numbers).where(numbers.name == name).values(value=numbers.value + by)
-    return int(connection.execute(statement.returning(numbers.value)).scalar_one())
+def advance_counter(connection: Connection, name: str, by: int) -> int:
+    """Increases a named counter and returns its new value. Its row lock puts concurrent transactions in order."""
+    insert_missing(connection, tables.counters, [{"name": name, "value": 0}], keys=("name",))
+    counter = tables.counters.c
+    statement = update(tables.counters).where(counter.name == name).values(value=counter.value + by)
+    return int(connection.execute(statement.returning(counter.value)).scalar_one())
 
 
 def last_change(connection: Connection) -> int:
-    """The newest number of the sequence; 0 for an empty store."""
+    """Returns the newest number of the sequence, or 0 for an empty store."""
     return int(connection.execute(select(func.coalesce(func.max(tables.changes.c.seq), 0))).scalar_one())
 
 
 def changes_after(connection: Connection, seq: int, limit: int) -> list[Change]:
-    """What has changed after a number of the sequence, each thing once, in order."""
+    """Returns the changes after a number of the sequence, in order, only the newest of each key."""
     table = tables.changes.c
     query = select(table.seq, table.kind, table.key).where(table.seq > seq).order_by(table.seq).limit(limit)
     return [Change(seq=row.seq, kind=row.kind, key=row.key) for row in connection.execute(query)]

@@ -1,4 +1,4 @@
-"""The time of the store: that of its newest data, never the wall clock, so that an archive of 2009 reads as news."""
+"""The time of the store: the newest time of its data. It is never the wall clock, so that an archive reads as news."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _TIMES = (tables.articles.c.seen_ms, tables.signals.c.seen_ms, tables.trends.c.s
 
 
 def newest_ms(connection: Connection) -> int | None:
-    """The newest time of any article, signal, trend point or alert."""
+    """Returns the newest time of any article, signal, trend point or alert, or None for an empty store."""
     times = [connection.execute(select(func.max(column))).scalar() for column in _TIMES]
     return max((time for time in times if time is not None), default=None)
 
 
 def oldest_ms(connection: Connection) -> int | None:
-    """The oldest time of any article, signal or trend point."""
+    """Returns the oldest time of any article, signal or trend point, or None for an empty store."""
     times = [connection.execute(select(func.min(column))).scalar() for column in _TIMES[:3]]
     return min((time for time in times if time is not None), default=None)

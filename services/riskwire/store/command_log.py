@@ -1,7 +1,8 @@
-"""Which log of commands the store goes with: the offsets that it holds (`read_with`) mean nothing in another.
+"""Remembers which command log the store was filled from.
 
-A store outlives its bus: another `kafka.prefix`, a new --data beside the same PostgreSQL, topics made anew. What was
-read under an earlier log is past for every command of the new one.
+The store contains offsets of that log (`read_with`), which mean nothing in another log. A store can outlive its bus:
+another `kafka.prefix`, a new data directory with the same PostgreSQL database, topics that were created again. Articles
+that were read under an earlier log count as read before every command of the new one.
 """
 
 from __future__ import annotations
@@ -13,32 +14,40 @@ from sqlalchemy import Connection, delete, func, select, update
 from riskwire.store import tables
 from riskwire.store.upsert import upsert
 
-_NAME = "command log"
+_COUNTER = "command log"
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLog:
-    """What the store knows of its log: its number (None: it was not told), and the newest command (its offset) that
-    anything was read with (None: nothing was, or before any)."""
+    """What the store knows of its command log.
+
+    Attributes:
+        number: the random number that identifies the log, or None if none was stored.
+        last: the largest offset of a command that any article was read with, or None.
+    """
 
     number: int | None
     last: int | None
 
 
 def command_log(connection: Connection) -> CommandLog:
-    """The log that the store goes with."""
-    number = tables.numbers.c
-    found = connection.execute(select(number.value).where(number.name == _NAME)).scalar_one_or_none()
-    reads = (tables.articles.c.read_with, tables.replaced.c.read_with)
-    newest = [one for read in reads if (one := connection.execute(select(func.max(read))).scalar_one()) is not None]
-    last = max(newest, default=-1)
-    return CommandLog(found, last if last >= 0 else None)
+    """Returns what the store knows of its command log."""
+    counter = tables.counters.c
+    number = connection.execute(select(counter.value).where(counter.name == _COUNTER)).scalar_one_or_none()
+    columns = (tables.articles.c.read_with, tables.replaced_versions.c.read_with)
+    newest = [connection.execute(select(func.max(column))).scalar_one() for column in columns]
+    last = max((offset for offset in newest if offset is not None), default=-1)
+    return CommandLog(number, last if last >= 0 else None)
 
 
-def go_with(connection: Connection, number: int, *, anew: bool) -> None:
-    """Let the store go with the log of this number; `anew`: what it holds was read under another."""
-    if anew:
+def set_command_log(connection: Connection, number: int, *, forget_offsets: bool) -> None:
+    """Stores the number of the command log.
+
+    Args:
+        forget_offsets: whether the content was read under another log. Its offsets are then removed.
+    """
+    if forget_offsets:
         article = tables.articles.c
         connection.execute(update(tables.articles).where(article.read_with.is_not(None)).values(read_with=None))
-        connection.execute(delete(tables.replaced))
-    upsert(connection, tables.numbers, [{"name": _NAME, "value": number}])
+        connection.execute(delete(tables.replaced_versions))
+    upsert(connection, tables.counters, [{"name": _COUNTER, "value": number}])

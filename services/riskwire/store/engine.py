@@ -1,4 +1,4 @@
-"""Opening the store: the engine, what SQLite needs to be told, and whose database it is."""
+"""Opens the database of the store: finds its URL, configures SQLite, checks the schema version, creates the tables."""
 
 from __future__ import annotations
 
@@ -14,53 +14,65 @@ from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlche
 
 from riskwire.errors import SchemaError, SettingsError, StoreError, StoreVersionError
 from riskwire.settings import Settings
-from riskwire.store import migration, tables
+from riskwire.store import tables
 
 BUSY_S = 15.0
-"""How long a transaction waits for another process that is writing."""
-_TURN = int.from_bytes(b"riskwire")
-"""The advisory lock of PostgreSQL that creating and migrating take."""
+"""How long a transaction waits while another process writes."""
+_CREATION_LOCK = int.from_bytes(b"riskwire")
+"""The PostgreSQL advisory lock that a process holds while it creates the tables."""
 
 
 def store_url(settings: Settings) -> URL:
-    """Where the store is: `store.url`, or `store.sqlite` in the data directory.
+    """Returns the URL of the store: `store.url`, or `store.sqlite` in the data directory.
 
     Raises:
-        SettingsError: not a database URL, or one of a kind that riskwire cannot open.
+        SettingsError: `store.url` is not a URL of SQLite or PostgreSQL.
     """
     if settings.store.url is None:
         return URL.create("sqlite", database=str(settings.data / "store.sqlite"))
     try:
         url = make_url(settings.store.url)
-        kind = url.get_backend_name()
+        backend = url.get_backend_name()
     except (ArgumentError, ValueError):
         raise SettingsError("store.url: not a database URL", do="Write sqlite:///FILE or postgresql://…") from None
-    if kind not in ("sqlite", "postgresql"):
-        raise SettingsError("store.url: no such kind of store", value=kind, do="Use sqlite or postgresql.")
+    if backend not in ("sqlite", "postgresql"):
+        raise SettingsError("store.url: no such kind of store", value=backend, do="Use sqlite or postgresql.")
     return url
 
 
-def open_engine(settings: Settings, *, read_only: bool) -> Engine:
-    """An engine on a store of this version; creates an empty store unless `read_only`.
+def check_store(settings: Settings) -> None:
+    """Checks that an existing store can be used, without changing it. A missing store is accepted.
 
     Raises:
-        StoreError: there is no store (read only), or what is there is not one.
-        StoreVersionError: it was written by a newer riskwire.
+        StoreError: the database is not a store or cannot be read.
+        StoreVersionError: another version of riskwire wrote the store.
+        SettingsError: see `store_url`.
     """
     url = store_url(settings)
-    where = url.render_as_string(hide_password=True)
-    sqlite = url.get_backend_name() == "sqlite"
-    file = Path(url.database) if sqlite and url.database and url.database != ":memory:" else None
+    file = _sqlite_file(url)
+    if file is not None and not file.exists():
+        return
+    engine, where = _create_engine(url, read_only=True)
+    try:
+        with reported(where), engine.connect() as connection:
+            _stored_version(connection, where)
+    finally:
+        engine.dispose()
+
+
+def open_engine(settings: Settings, *, read_only: bool) -> Engine:
+    """Returns an engine on the store. Creates an empty store unless `read_only`.
+
+    Raises:
+        StoreError: the store does not exist (read only), or the database is not a store.
+        StoreVersionError: another version of riskwire wrote the store.
+        SettingsError: see `store_url`.
+    """
+    url = store_url(settings)
+    file = _sqlite_file(url)
     if file is not None:
-        where = str(file)
         _require_file(file, read_only)
-    with reported(where):
-        try:
-            engine = create_engine(url, **({"connect_args": {"timeout": BUSY_S}} if sqlite else {}))
-        except (NoSuchModuleError, ImportError) as error:
-            raise StoreError("the driver is missing", where=where, do="Install riskwire[postgres].") from error
-    if sqlite:
-        _teach_sqlite(engine, read_only)
+    engine, where = _create_engine(url, read_only=read_only)
     try:
         with reported(where):
             _check_or_create(engine, where, read_only)
@@ -68,6 +80,11 @@ def open_engine(settings: Settings, *, read_only: bool) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _sqlite_file(url: URL) -> Path | None:
+    is_file = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
+    return Path(url.database) if is_file and url.database else None
 
 
 def _require_file(file: Path, read_only: bool) -> None:
@@ -78,11 +95,25 @@ def _require_file(file: Path, read_only: bool) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError("the data directory cannot be made", where=str(file.parent)) from error
+        raise StoreError("the data directory cannot be created", where=str(file.parent)) from error
 
 
-def _teach_sqlite(engine: Engine, read_only: bool) -> None:
-    """SQLAlchemy begins transactions itself: sqlite3 would begin too late for reads and without the write lock."""
+def _create_engine(url: URL, *, read_only: bool) -> tuple[Engine, str]:
+    """Returns an engine that has not connected yet, and the name of the store in messages."""
+    where = str(_sqlite_file(url) or url.render_as_string(hide_password=True))
+    sqlite = url.get_backend_name() == "sqlite"
+    with reported(where):
+        try:
+            engine = create_engine(url, **({"connect_args": {"timeout": BUSY_S}} if sqlite else {}))
+        except (NoSuchModuleError, ImportError) as error:
+            raise StoreError("the driver is missing", where=where, do="Install riskwire[postgres].") from error
+    if sqlite:
+        _configure_sqlite(engine, read_only)
+    return engine, where
+
+
+def _configure_sqlite(engine: Engine, read_only: bool) -> None:
+    """Lets SQLAlchemy begin transactions. sqlite3 would begin too late for reads, and without the write lock."""
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -102,21 +133,9 @@ def _teach_sqlite(engine: Engine, read_only: bool) -> None:
 
 def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
     with engine.connect() as connection:
-        version = _version(connection, where)
-    if version == tables.SCHEMA_VERSION:
-        return
-    if version in migration.KNOWN:
-        if not read_only:
-            with engine.connect().execution_options(writes=True) as connection, connection.begin():
-                _take_turns(connection)
-                migration.migrate(connection, _version(connection, where))
-        return  # what is added later is not needed to read what was there
+        version = _stored_version(connection, where)
     if version is not None:
-        raise StoreVersionError(
-            f"the store has version {version}, this riskwire knows {tables.SCHEMA_VERSION}",
-            where=where,
-            do="Update riskwire, or name another --data.",
-        )
+        return
     if read_only:
         raise StoreError("the store is empty", where=where, do="Start `riskwire run` or `replay` on it first.")
     if engine.dialect.name == "sqlite":
@@ -126,43 +145,64 @@ def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
         finally:
             raw.close()
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        _take_turns(connection)
-        if _version(connection, where) is None:  # another process may have been faster
+        # SQLite allows one writer at a time. On PostgreSQL two processes would find no tables, and one would fail.
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
+        if _stored_version(connection, where) is None:  # another process may have created the tables
             tables.metadata.create_all(connection)
             connection.execute(tables.schema.insert().values(version=tables.SCHEMA_VERSION))
 
 
-def _take_turns(connection: Connection) -> None:
-    """Wait until no other process creates or migrates this store, and let none until this transaction ends. SQLite has
-    one writer at a time anyway; PostgreSQL would let two find the old version, and fail one of them."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_TURN)))
+def _stored_version(connection: Connection, where: str) -> int | None:
+    """Returns the schema version of the store, or None for an empty database.
 
-
-def _version(connection: Connection, where: str) -> int | None:
-    """The version of the store; None for an empty database."""
+    Raises:
+        StoreError: the database is not a store.
+        StoreVersionError: the store has another version than this riskwire.
+    """
     names = inspect(connection).get_table_names()
     if not names:
         return None
     if tables.schema.name not in names:
         raise StoreError(
-            "this database is not a riskwire store", value=sorted(names)[:5], where=where, do="Name another --data."
+            "this database is not a riskwire store",
+            value=sorted(names)[:5],
+            where=where,
+            do=f"Name {_another(connection)}.",
         )
-    return int(connection.execute(select(tables.schema.c.version)).scalar_one())
+    version = int(connection.execute(select(tables.schema.c.version)).scalar_one())
+    if version > tables.SCHEMA_VERSION:
+        raise StoreVersionError(
+            f"the store was written by a newer riskwire (version {version}; this one reads {tables.SCHEMA_VERSION})",
+            where=where,
+            do=f"Upgrade riskwire, or name {_another(connection)}.",
+        )
+    if version < tables.SCHEMA_VERSION:
+        raise StoreVersionError(
+            f"the store was written by riskwire 0.1 (version {version}; this one reads only {tables.SCHEMA_VERSION})",
+            where=where,
+            do=f"Name {_another(connection)}, or replay an archive into a new one; this one is left as it is.",
+        )
+    return version
+
+
+def _another(connection: Connection) -> str:
+    sqlite = connection.dialect.name == "sqlite"
+    return "another directory with --data" if sqlite else "another database with store.url"
 
 
 @contextmanager
 def reported(where: str) -> Iterator[None]:
-    """Tell what the database complains about as a StoreError."""
+    """Raises an error of the database as a StoreError, or as a SchemaError if a value cannot be stored."""
     try:
         yield
     except DataError as error:
-        raise SchemaError("a record that the database cannot hold", where=where) from error.orig
+        raise SchemaError("the database cannot store a value of this record", where=where) from error.orig
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         do = ""
         if "not a database" in str(cause):
-            do = "Move the file away or name another --data."
+            do = "Move the file away or name another directory with --data."
         elif "locked" in str(cause):
             do = "Another process holds the store: stop it or wait."
         raise StoreError("the store failed", where=where, do=do) from cause

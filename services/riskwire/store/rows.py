@@ -1,4 +1,4 @@
-"""What the store gives: rows as the page, the API and the command line show them."""
+"""The rows that reads of the store return, as the page, the API and the command line show them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from riskwire.errors import SettingsError
-from riskwire.records import Alert, Command, Evidence, Record, Sentiment, Utc
+from riskwire.records import Alert, AlertStatus, Command, Evidence, Record, Sentiment, Utc
 
+StatusFilter = AlertStatus | Literal["open"]
+"""`open` is every status but `resolved`."""
 Handling = Literal["acknowledged", "snoozed", "false_alarm"]
 TargetKind = Literal["entity", "topic", "group", "market"]
 ChangeKind = Literal["alert", "trend", "target", "status"]
 TargetOrder = Literal["alerts", "surprise", "score", "stories", "name", "last_seen"]
 
 
-def to_ms(at: datetime) -> int:
-    """Milliseconds since 1970."""
-    return round(at.timestamp() * 1000)
-
-
-def kind_of(target: str) -> TargetKind:
-    """The kind of a target by what stands before its colon; anything unheard of is an entity."""
+def target_kind(target: str) -> TargetKind:
+    """Returns the kind of a target, from its prefix. A target with an unknown prefix is an entity."""
     match target.partition(":")[0]:
         case "topic":
             return "topic"
@@ -35,7 +32,7 @@ def kind_of(target: str) -> TargetKind:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page of a list that runs from new to old ended; the next one is strictly before it."""
+    """The last row of a page of a list, newest first. The next page starts after it, with older rows."""
 
     at: datetime
     key: str = ""
@@ -46,10 +43,10 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read `TIME` or `TIME~KEY` as `str` writes it.
+        """Returns the cursor that `str` wrote, as `TIME` or `TIME~KEY`.
 
         Raises:
-            SettingsError: not a time.
+            SettingsError: the text does not start with a time.
         """
         at, _, key = text.partition("~")
         try:
@@ -62,7 +59,7 @@ class Cursor:
 
 
 class AlertRow(Alert):
-    """The newest record of an alert, and what people have done about it."""
+    """The newest record of an alert, and how people have handled it."""
 
     handling: Handling | None = None
     handled_by: str | None = None
@@ -70,7 +67,7 @@ class AlertRow(Alert):
 
     @property
     def cursor(self) -> Cursor:
-        """Where this row stands in the list."""
+        """The position of this row in the list."""
         return Cursor(self.at, self.id)
 
 
@@ -82,23 +79,27 @@ class AlertHistory(AlertRow):
 
 
 class CommandRow(Command):
-    """What a person decided, as the store keeps it."""
+    """A command with the id that it has in the store."""
 
     id: str
 
     @property
     def cursor(self) -> Cursor:
-        """Where this row stands in the list."""
+        """The position of this row in the list."""
         return Cursor(self.at, self.id)
 
 
 class TargetRow(Record):
-    """What is known of a target now.
+    """The present state of a target.
 
-    `score` is the mean over the stories of the seven days before the newest news (each story once, by the mean of its
-    articles), None where there were none; `surprise` is that of the newest trend point, 0 once that is
-    further before the newest data than the longest of `alerting.windows_s`; `alerts` counts episodes that run;
-    `blind_since` is set where every source that ever spoke of the target has been silent for too long.
+    Attributes:
+        score: mean score of the stories of the seven days before the newest data, or None without stories. A story
+            counts once, with the mean of its articles.
+        surprise: that of the newest trend point; 0 if that is older than the longest of `alerting.windows_s`.
+        alerts: number of running episodes.
+        blind_since: since when all sources with a signal of the target have been silent, if for longer than
+            `alerting.blind_after_s`.
+        spark: scores of the last seven days in steps of six hours, if requested.
     """
 
     target: str
@@ -116,7 +117,7 @@ class TargetRow(Record):
 
 
 class TrendBucket(Record):
-    """A step of a trend: weights are summed, the score is their mean, the surprise is the largest."""
+    """One step of a trend: summed weights, their mean score, and the largest surprise."""
 
     start: Utc
     stories: int
@@ -129,7 +130,7 @@ class TrendBucket(Record):
 
 
 class Trend(Record):
-    """The trend of a target over a range of time; steps without news are left out."""
+    """The trend of a target over a time range. Steps without news are omitted."""
 
     target: str
     name: str
@@ -140,7 +141,7 @@ class Trend(Record):
 
 
 class StoryRow(Record):
-    """A story by its newest article; `articles` counts how many tell it."""
+    """A story, shown by its newest article. `articles` is the number of its articles."""
 
     story: str
     article: str
@@ -161,12 +162,12 @@ class StoryRow(Record):
 
     @property
     def cursor(self) -> Cursor:
-        """Where this row stands in the list."""
+        """The position of this row in the list."""
         return Cursor(self.seen_at, self.story)
 
 
 class Counts(Record):
-    """How much the store holds, and the newest time of its data."""
+    """Numbers of rows in the store, and the time range of its data."""
 
     articles: int
     unsupported: int
@@ -183,7 +184,7 @@ class Counts(Record):
 
 
 class Change(Record):
-    """Something changed; `key` is the id of the alert or target (empty for status)."""
+    """A change of an alert, trend, target or of the status. `key` is the id of the alert or target, or empty."""
 
     seq: int
     kind: ChangeKind

@@ -1,7 +1,7 @@
-"""The sink: one stage per topic, each writing its batches to the store.
+"""The sink: one stage per topic, which writes the records of the topic to the store.
 
-A batch is one transaction of the store, and only then is the position committed: after a kill the last batch is written
-again, which changes nothing. At least once and idempotent is effectively once.
+A batch is one transaction of the store. The position is committed after it. If the process dies in between, the next
+process writes the batch again. That changes nothing, because every write is idempotent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _R = TypeVar("_R")
 
 
 class SinkStage(Generic[_R]):
-    """Writes one topic; named `sink-` and the topic."""
+    """Writes one topic to the store. Its name is `sink-TOPIC`."""
 
     def __init__(
         self, store: Store, topic: Topic, reader: TypeAdapter[Any], kind: type[_R], write: Callable[[list[_R]], None]
@@ -37,18 +37,18 @@ class SinkStage(Generic[_R]):
         self._write = write
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
-        """A sink keeps no state: its position is all."""
+        """Returns itself: a sink has no state."""
         return self
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Write a batch in one transaction; records that cannot be read go to the dead letters."""
+        """Writes a batch in one transaction. A record that cannot be read becomes a dead letter."""
         records: list[_R] = []
         step = Step()
         for message in batch:
             try:
                 record = read_record(self._reader, message.value, message.where)
             except SchemaError as error:
-                if self.spec.reads is Topic.DEAD_LETTERS:  # a dead letter of a dead letter would come back for ever
+                if self.spec.reads is Topic.DEAD_LETTERS:  # its dead letter would return to this sink
                     log.error("unreadable dead letter dropped", where=message.where, error=str(error))
                 else:
                     step.results.append(dead_letter(self.spec.name, message, error))
@@ -61,7 +61,7 @@ class SinkStage(Generic[_R]):
 
 
 def sink_stages(store: Store) -> list[BatchStage]:
-    """The stages that fill a store: analyses, signals, trends, alerts, commands, dead letters."""
+    """Returns the stages that fill a store: analyses, signals, trends, alerts, commands, dead letters."""
     return [
         SinkStage(store, Topic.ANALYSES, TypeAdapter(Analysis), Analysis, store.write_analyses),
         SinkStage(store, Topic.SIGNALS, SIGNALS, Signal, store.write_signals),

@@ -1,8 +1,8 @@
-"""The store: what the page, the API, the command line and Grafana read, filled by the sink.
+"""The store: every read and write of the database, each in one transaction.
 
-Its methods are plain functions that may be called from any thread; from an event loop call them through `off_loop`.
-Every write is one transaction and an upsert: a record processed twice leaves the store as it was. There is one writer
-per topic partition; on SQLite writers take turns.
+Its methods may be called from any thread. On an event loop, call reads through `off_loop` and writes through
+`write_off_loop`. Every write is idempotent: a record written twice leaves the store as it was. There is one writer per
+topic partition; on SQLite, writers take turns.
 """
 
 from __future__ import annotations
@@ -14,21 +14,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine
 
 from riskwire.records import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms
 from riskwire.settings import Settings
-from riskwire.store import command_log, retention, tables
+from riskwire.store import command_log, retention, writes
 from riskwire.store.changes import changes_after, last_change
-from riskwire.store.clock import newest_ms, oldest_ms
+from riskwire.store.clock import newest_ms
 from riskwire.store.command_log import CommandLog
-from riskwire.store.engine import open_engine, reported
-from riskwire.store.reads import alerts as read_alerts
-from riskwire.store.reads import mentions as read_mentions
-from riskwire.store.reads import news as read_news
-from riskwire.store.reads import targets as read_targets
-from riskwire.store.reads.alerts import StatusFilter
-from riskwire.store.reads.mentions import PastArticle
+from riskwire.store.engine import check_store, open_engine, reported
+from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
@@ -36,51 +31,61 @@ from riskwire.store.rows import (
     CommandRow,
     Counts,
     Cursor,
+    StatusFilter,
     StoryRow,
     TargetKind,
     TargetOrder,
     TargetRow,
     Trend,
 )
-from riskwire.store.writes import news as write_news
-from riskwire.store.writes import risk as write_risk
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-READERS = 4
+_READ_THREADS = 4
 """Threads that read for the event loop."""
 
 
 class Store:
-    """An open store; `Store.open` makes one, `close` or a `with` block lets go of it."""
+    """An open store. Obtained from `Store.open`, closed by `close` or a `with` block."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._where = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._keep_days = settings.store.keep_days
-        self._keep_letters = settings.store.keep_dead_letters
-        self._keep_mentions = settings.store.keep_mentions
+        self._keep_dead_letters = settings.store.keep_dead_letters
+        self._max_mentions = settings.store.keep_mentions
         self._blind_after_s = settings.alerting.blind_after_s
         self._fresh_s = max(settings.alerting.windows_s)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._read_threads = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="store-read")
+
+    @staticmethod
+    def check(settings: Settings) -> None:
+        """Checks that an existing store can be used, without changing it. A missing store is accepted.
+
+        Raises:
+            StoreError: the database is not a store or cannot be read.
+            StoreVersionError: another version of riskwire wrote the store.
+            SettingsError: `store.url` is not a URL of SQLite or PostgreSQL.
+        """
+        check_store(settings)
 
     @classmethod
     def open(cls, settings: Settings, *, read_only: bool = False) -> Store:
-        """Open the store of these settings; makes an empty one unless `read_only`.
+        """Opens the store of these settings. Creates an empty one unless `read_only`.
 
         Raises:
-            StoreError: there is none (read only), or what is there is not a store.
-            StoreVersionError: it was written by a newer riskwire.
-            SettingsError: `store.url` is not a URL of a store.
+            StoreError: the store does not exist (read only), or the database is not a store.
+            StoreVersionError: another version of riskwire wrote the store.
+            SettingsError: `store.url` is not a URL of SQLite or PostgreSQL.
         """
         return cls(open_engine(settings, read_only=read_only), settings)
 
     def close(self) -> None:
-        """Finish what is running and let go of the database."""
-        self._writer.shutdown(wait=True)
-        self._readers.shutdown(wait=True)
+        """Waits for running reads and writes, and closes the connections."""
+        self._write_thread.shutdown(wait=True)
+        self._read_threads.shutdown(wait=True)
         self._engine.dispose()
 
     def __enter__(self) -> Store:
@@ -90,61 +95,63 @@ class Store:
         self.close()
 
     async def off_loop(self, method: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Call one of the reading methods on a thread of the store."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: method(*args, **kwargs))
+        """Calls a reading method on one of the read threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, lambda: method(*args, **kwargs))
 
     async def write_off_loop(self, method: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
-        """Call one of the writing methods on the thread that writes; a write that has begun ends even if this is
-        cancelled."""
-        await asyncio.get_running_loop().run_in_executor(self._writer, lambda: method(*args, **kwargs))
+        """Calls a writing method on the write thread. Cancellation does not interrupt a write that has begun."""
+        await asyncio.get_running_loop().run_in_executor(self._write_thread, lambda: method(*args, **kwargs))
 
     # Writes
 
     def write_analyses(self, analyses: Iterable[Analysis]) -> None:
-        """Keep the newest version of each article and whom it mentions."""
+        """Writes the newest version of each article and its mentions. Deletes data that is too old."""
         with self._writing() as connection:
-            write_news.write_analyses(connection, analyses, self._keep_mentions)
-            self._forget(connection)
+            writes.write_analyses(connection, analyses, self._max_mentions)
+            self._delete_old(connection)
 
     def write_signals(self, signals: Iterable[Signal]) -> None:
-        """Keep each signal once, by target, article and version; stories and targets follow."""
+        """Writes each signal once, by target, article and version. Updates stories and targets."""
         with self._writing() as connection:
-            write_news.write_signals(connection, signals)
+            writes.write_signals(connection, signals)
 
     def write_trends(self, points: Iterable[TrendPoint]) -> None:
-        """Keep each trend point by target, start and length."""
+        """Writes each trend point, by target, start and length."""
         with self._writing() as connection:
-            write_risk.write_trends(connection, points)
+            writes.write_trends(connection, points)
 
     def write_alerts(self, alerts: Iterable[Alert]) -> None:
-        """Keep every record of every episode."""
+        """Writes every record of every episode."""
         with self._writing() as connection:
-            write_risk.write_alerts(connection, alerts)
+            writes.write_alerts(connection, alerts)
 
     def write_commands(self, commands: Iterable[Command]) -> None:
-        """Keep what people decided."""
+        """Writes commands."""
         with self._writing() as connection:
-            write_risk.write_commands(connection, commands)
+            writes.write_commands(connection, commands)
 
-    def write_dead_letters(self, letters: Iterable[DeadLetter]) -> None:
-        """Count dead letters and keep the newest."""
+    def write_dead_letters(self, dead_letters: Iterable[DeadLetter]) -> None:
+        """Counts dead letters and keeps the newest."""
         with self._writing() as connection:
-            write_risk.write_dead_letters(connection, letters, self._keep_letters)
+            writes.write_dead_letters(connection, dead_letters, self._keep_dead_letters)
 
-    def go_with(self, log: int, *, anew: bool) -> None:
-        """Go with the log of commands of this number; `anew`: what is here was read under another, so all of it is
-        past for every command of this one."""
+    def set_command_log(self, number: int, *, forget_offsets: bool) -> None:
+        """Stores the number of the command log.
+
+        Args:
+            forget_offsets: whether the content was read under another log. It then counts as read before every command.
+        """
         with self._writing() as connection:
-            command_log.go_with(connection, log, anew=anew)
+            command_log.set_command_log(connection, number, forget_offsets=forget_offsets)
 
-    def forget(self) -> None:
-        """Delete what is older than `store.keep_days` before the newest data; writing analyses does it too."""
+    def delete_old(self) -> None:
+        """Deletes data older than `store.keep_days` before the newest data. Writing analyses does this too."""
         with self._writing() as connection:
-            self._forget(connection)
+            self._delete_old(connection)
 
-    def _forget(self, connection: Connection) -> None:
-        if (cutoff := retention.due(connection, self._keep_days)) is not None:
-            retention.forget_before(connection, cutoff)
+    def _delete_old(self, connection: Connection) -> None:
+        if (cutoff := retention.cutoff_ms(connection, self._keep_days)) is not None:
+            retention.delete_before(connection, cutoff)
 
     # Reads
 
@@ -156,19 +163,19 @@ class Store:
         limit: int = 100,
         before: Cursor | None = None,
     ) -> list[AlertRow]:
-        """The newest record of each alert, newest first; status `open` is all that are not resolved."""
+        """Returns the newest record of each alert, newest first."""
         with self._reading() as connection:
-            return read_alerts.list_alerts(connection, status, target, limit, before)
+            return alerts.list_alerts(connection, status, target, limit, before)
 
     def alerts_by_id(self, ids: Iterable[str]) -> list[AlertRow]:
-        """The newest record of each of these alerts, oldest first."""
+        """Returns the newest record of each existing alert of these ids, oldest first."""
         with self._reading() as connection:
-            return read_alerts.alerts_by_id(connection, ids)
+            return alerts.alerts_by_id(connection, ids)
 
     def alert(self, alert: str) -> AlertHistory | None:
-        """An alert with all its records, oldest first, and the commands that name it; None if there is none."""
+        """Returns an alert with all its records, oldest first, and its commands, or None if it does not exist."""
         with self._reading() as connection:
-            return read_alerts.alert_history(connection, alert)
+            return alerts.alert_history(connection, alert)
 
     def targets(
         self,
@@ -180,9 +187,14 @@ class Store:
         order: TargetOrder = "alerts",
         spark: bool = False,
     ) -> list[TargetRow]:
-        """Targets; `query` is looked for in names, ids and groups; `spark` adds the scores of seven days by 6 h."""
+        """Returns a page of targets.
+
+        Args:
+            query: text that must occur in name, target or groups, ignoring case.
+            spark: whether to include the scores of the last seven days in steps of six hours.
+        """
         with self._reading() as connection:
-            return read_targets.list_targets(
+            return targets.list_targets(
                 connection,
                 limit=limit,
                 offset=offset,
@@ -195,9 +207,9 @@ class Store:
             )
 
     def target(self, target: str, *, spark: bool = False) -> TargetRow | None:
-        """One target, or None."""
+        """Returns one target, or None if it does not exist."""
         with self._reading() as connection:
-            rows = read_targets.targets_by_id(
+            rows = targets.targets_by_id(
                 connection, [target], spark=spark, blind_after_s=self._blind_after_s, fresh_s=self._fresh_s
             )
         return rows[0] if rows else None
@@ -205,99 +217,88 @@ class Store:
     def trend(
         self, target: str, *, since: datetime | None = None, until: datetime | None = None, step_s: int = 3_600
     ) -> Trend | None:
-        """A target's trend in steps aligned to 1970, by default all of it; None for a target that is not known."""
+        """Returns the trend of a target in steps aligned to 1970, or None for an unknown target.
+
+        Args:
+            since: start of the range; by default, of the target's first point.
+            until: end of the range, exclusive; by default, after the newest data.
+        """
         with self._reading() as connection:
-            return read_targets.read_trend(connection, target, since, until, step_s)
+            return trends.read_trend(connection, target, since, until, step_s)
 
     def stories(self, target: str | None = None, *, limit: int = 100, before: Cursor | None = None) -> list[StoryRow]:
-        """The stories of a target (or of all), newest first, each by its newest article."""
+        """Returns the stories of a target, or of all targets, newest first, each with its newest article."""
         with self._reading() as connection:
             if target is None:
-                return read_news.newest_stories(connection, limit, before)
-            return read_news.stories_of(connection, target, limit, before)
+                return stories.newest_stories(connection, limit, before)
+            return stories.stories_of(connection, target, limit, before)
 
-    def past_of(
-        self, target: str, *, keys: Sequence[str], entities: Sequence[str], also: Sequence[str], most: int, before: int
-    ) -> list[PastArticle]:
-        """The newest articles read before a command that mention one of these names or entities and have no signal of
-        `target` (`read_mentions.articles_mentioning`)."""
-        with self._reading() as connection:
-            return read_mentions.articles_mentioning(connection, target, keys, entities, also, most, before)
+    def past_articles(
+        self,
+        target: str,
+        *,
+        keys: Sequence[str],
+        entities: Sequence[str],
+        signals_of: Sequence[str],
+        limit: int,
+        before: int,
+    ) -> list[history.PastArticle]:
+        """Returns the newest articles that mention a name or an entity and have no signal of `target`, newest first.
 
-    def stories_told(self, target: str, *, since: datetime, before: int) -> list[tuple[str, datetime]]:
-        """The fingerprints of a target's stories that were read before a command and told since a time, and when each
-        was last told."""
+        Args:
+            keys: normalised names (`joined(name_key(name))`).
+            signals_of: targets whose signals are returned, besides those of the mentioned entities.
+            limit: the largest number of articles.
+            before: offset of a command; only articles read with a watchlist from before it are returned.
+        """
         with self._reading() as connection:
-            return read_mentions.stories_told(connection, target, since, before)
+            return history.past_articles(connection, target, keys, entities, signals_of, limit, before)
+
+    def past_stories(self, target: str, *, since: datetime, before: int) -> list[tuple[str, datetime]]:
+        """Returns the stories of a target as (fingerprint, time of its newest signal).
+
+        Args:
+            since: only signals seen since this time count.
+            before: offset of a command; only articles read with a watchlist from before it count.
+        """
+        with self._reading() as connection:
+            return history.past_stories(connection, target, since, before)
 
     def command_log(self) -> CommandLog:
-        """The log of commands that this store goes with, as far as it knows."""
+        """Returns what the store knows of its command log."""
         with self._reading() as connection:
             return command_log.command_log(connection)
 
     def watchlist_log(self, *, limit: int = 100, before: Cursor | None = None) -> list[CommandRow]:
-        """What was decided of the watchlist, newest first."""
+        """Returns the commands that changed the watchlist, newest first."""
         with self._reading() as connection:
-            return read_alerts.watchlist_commands(connection, limit, before)
+            return watchlist.watchlist_commands(connection, limit, before)
 
     def newest(self) -> datetime | None:
-        """The time of the newest data."""
+        """Returns the time of the newest data, or None for an empty store."""
         with self._reading() as connection:
             newest = newest_ms(connection)
         return None if newest is None else from_ms(newest)
 
     def counts(self) -> Counts:
-        """How much the store holds."""
+        """Returns the numbers of rows and the time range of the data."""
         with self._reading() as connection:
-
-            def count(table: str, *conditions: object) -> int:
-                query = select(func.count()).select_from(tables.metadata.tables[table])
-                return connection.execute(query.where(*conditions)).scalar_one()  # type: ignore[arg-type]
-
-            newest, oldest = newest_ms(connection), oldest_ms(connection)
-            return Counts(
-                articles=count("articles"),
-                unsupported=count("articles", tables.articles.c.status == "unsupported"),
-                signals=count("signals"),
-                targets=count("targets"),
-                trends=count("trends"),
-                alerts=count("alert_heads"),
-                open_alerts=count("alert_heads", tables.alert_heads.c.status != "resolved"),
-                commands=count("commands"),
-                dead_letters=write_risk.count_dead_letters(connection),
-                blind=read_targets.count_blind(connection, self._blind_after_s),
-                newest=None if newest is None else from_ms(newest),
-                oldest=None if oldest is None else from_ms(oldest),
-            )
+            return counts.read_counts(connection, self._blind_after_s)
 
     def changes(self, after: int, limit: int = 1_000) -> list[Change]:
-        """What has changed after a number of the change sequence, each thing once, in order."""
+        """Returns the changes after a number of the change sequence, in order, only the newest of each key."""
         with self._reading() as connection:
             return changes_after(connection, after, limit)
 
     def last_change(self) -> int:
-        """The newest number of the change sequence."""
+        """Returns the newest number of the change sequence, or 0 for an empty store."""
         with self._reading() as connection:
             return last_change(connection)
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The newest dead letters, newest first."""
-        table = tables.dead_letters
+        """Returns the newest dead letters, newest first."""
         with self._reading() as connection:
-            rows = connection.execute(select(table).order_by(table.c.n.desc()).limit(limit)).all()
-        return [
-            DeadLetter(
-                stage=row.stage,
-                topic=row.topic,
-                partition=row.partition,
-                offset=row.offset,
-                error=row.error,
-                at=from_ms(row.at_ms),
-                record=row.record,
-                encoding=row.encoding,
-            )
-            for row in rows
-        ]
+            return dead_letters.newest_dead_letters(connection, limit)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

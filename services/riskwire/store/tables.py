@@ -1,8 +1,10 @@
-"""The tables of the store. Times are milliseconds since 1970 (UTC); records that are only handed on are kept as JSON.
+"""The tables of the store.
 
-`articles`, `mentions`, `signals`, `trends`, `alerts`, `commands` and `dead_letters` hold what came over the topics.
-`stories`, `targets`, `target_sources`, `sources`, `alert_heads` and `changes` are derived from them inside the same
-transaction, so that a read never has to scan history.
+Times are milliseconds since 1970 (UTC). A record that no query looks into is stored as JSON, in a column `body`.
+
+`articles`, `mentions`, `signals`, `trends`, `alerts`, `commands` and `dead_letters` hold the content of topics.
+`stories`, `targets`, `target_sources`, `sources`, `alert_heads` and `changes` are derived from them in the same
+transaction, so that no read has to scan all records.
 """
 
 from __future__ import annotations
@@ -21,21 +23,26 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
-"""2: the table `mentions`, and `commands.target`. 3: the table `replaced`, `articles.read_with`,
-and the index `signals_told`."""
+SCHEMA_VERSION = 4
+"""riskwire 0.1 wrote versions 1 to 3; they are refused."""
 
 metadata = MetaData()
 
 schema = Table("riskwire_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
-numbers = Table(
-    "numbers",
+counters = Table(
+    "counters",
     metadata,
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""Named counters: `changes`, the newest change; `dead-letters STAGE`, letters ever received of a stage."""
+"""Named numbers.
+
+`changes`: the newest number of the change sequence. `dead-letters STAGE`: the dead letters ever received of a stage.
+`command log`: the number of the command log (`command_log.py`).
+"""
+DEAD_LETTER_COUNTER = "dead-letters "
+"""Start of the names in `counters` under which the dead letters of each stage are counted."""
 
 articles = Table(
     "articles",
@@ -60,20 +67,23 @@ articles = Table(
     Index("articles_seen", "seen_ms", "id"),
     Index("articles_status", "status"),
 )
-"""The newest version of each article as its analysis tells it."""
+"""The newest analysis of each article. `read_with`: see `Analysis.read_with`."""
 
-replaced = Table(
-    "replaced",
+replaced_versions = Table(
+    "replaced_versions",
     metadata,
     Column("article", String, primary_key=True),
     Column("read_with", BigInteger, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
-    Index("replaced_seen", "seen_ms"),
+    Index("replaced_versions_seen", "seen_ms"),
 )
-"""Of each article the last version that was read with an earlier watchlist than its newest one (-1: before any change):
-who is new on the list is told of it, whenever that is. `body` is its row of `articles` and those of `mentions`."""
+"""Earlier versions of articles, for the history of targets that are watched later.
+
+Of each article, it holds the last version that was analysed with each earlier state of the watchlist. `read_with` is
+-1 before the first change of the watchlist. `body` holds the row of `articles` and the rows of `mentions`.
+"""
 
 mentions = Table(
     "mentions",
@@ -95,7 +105,10 @@ mentions = Table(
     Index("mentions_key", "key", "seen_ms"),
     Index("mentions_entity", "entity", "seen_ms"),
 )
-"""Whom each article mentions (`write_mentions`), the weightiest first; `start` and `end`: where in the title, or -1."""
+"""The names that each article mentions (`writes/mentions.py`), by descending weight.
+
+`start` and `end` are the span in the title, or -1 if the first mention is in the text.
+"""
 
 sources = Table(
     "sources",
@@ -103,7 +116,7 @@ sources = Table(
     Column("source", String, primary_key=True),
     Column("seen_ms", BigInteger, nullable=False),
 )
-"""When each source was last heard."""
+"""The newest article of each source."""
 
 signals = Table(
     "signals",
@@ -130,10 +143,12 @@ signals = Table(
     Column("bundle", String, nullable=False),
     Index("signals_story", "target", "story", "superseded"),
     Index("signals_seen", "seen_ms"),
-    Index("signals_told", "target", "seen_ms", "article", "version", "story"),
+    Index("signals_target_seen", "target", "seen_ms", "article", "version", "story"),
 )
-"""Every signal; `superseded` where a later version of the article speaks of the same target. The score is kept in
-ten-thousandths, so that a mean does not depend on the order of summing."""
+"""Every signal. `superseded`: a later version of the article has a signal of the same target.
+
+The score is stored in ten-thousandths, so that a sum does not depend on the order of its terms.
+"""
 
 stories = Table(
     "stories",
@@ -146,7 +161,7 @@ stories = Table(
     Index("stories_target_seen", "target", "seen_ms", "story"),
     Index("stories_seen", "seen_ms", "target", "score_1e4", "articles"),
 )
-"""One row per target and story, over the signals that are not superseded; the score is their sum."""
+"""One row per target and story, over the signals that are not superseded. The score is their sum."""
 
 targets = Table(
     "targets",
@@ -164,7 +179,11 @@ targets = Table(
     Column("surprise_s", Integer, nullable=False),
     Index("targets_kind", "kind", "target"),
 )
-"""One row per target; `surprise_ms` and `surprise_s` are start and length of the trend point that told the surprise."""
+"""One row per target.
+
+`named_ms` is the time of the signal that gave name and groups. `surprise_ms` and `surprise_s` are start and length of
+the trend point that gave the surprise.
+"""
 
 target_sources = Table(
     "target_sources",
@@ -172,7 +191,7 @@ target_sources = Table(
     Column("target", String, primary_key=True),
     Column("source", String, primary_key=True),
 )
-"""Which sources have spoken of a target: it is blind when all of them are silent."""
+"""The sources with a signal of a target. The target is blind when all of them are silent."""
 
 trends = Table(
     "trends",
@@ -211,7 +230,7 @@ alert_heads = Table(
     Index("alert_heads_at", "at_ms", "id"),
     Index("alert_heads_target", "target", "at_ms"),
 )
-"""The newest record of each episode; `rank` orders records of the same time: firing, escalated, resolved."""
+"""The newest record of each episode. `rank` orders records of the same time: firing, escalated, resolved."""
 
 commands = Table(
     "commands",
@@ -240,7 +259,7 @@ dead_letters = Table(
     Column("encoding", String, nullable=False),
     UniqueConstraint("stage", "topic", "partition", "offset", "at_ms"),
 )
-"""The newest dead letters, bounded by `store.keep_dead_letters`; `numbers` counts all of them."""
+"""The newest dead letters, at most `store.keep_dead_letters`. `counters` has the number of all of them."""
 
 changes = Table(
     "changes",
@@ -250,4 +269,7 @@ changes = Table(
     Column("seq", BigInteger, nullable=False),
     Index("changes_seq", "seq"),
 )
-"""The newest change of each thing: bounded by the number of things, and a reader that was away misses none."""
+"""The newest change of each alert, trend and target.
+
+The table is bounded by their number, and a reader that returns after a break misses none.
+"""

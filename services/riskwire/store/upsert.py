@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT as SQLite and PostgreSQL both have it, and queries by many keys at once."""
+"""Idempotent inserts (INSERT … ON CONFLICT) for SQLite and PostgreSQL, and chunks of keys for queries."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 _T = TypeVar("_T")
 
 CHUNK = 400
-"""Keys in one statement: SQLite before 3.32 allows 999 parameters, and a key has up to two."""
+"""Keys in one statement. SQLite before 3.32 allows 999 parameters, and a key has up to two."""
 
 Row = Mapping[str, Any]
 
 
 def chunks(items: Iterable[_T], size: int = CHUNK) -> Iterator[list[_T]]:
-    """The items, `size` at a time."""
+    """Yields the items in lists of at most `size`."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
@@ -32,24 +32,24 @@ def upsert(
     columns: Sequence[str] | None = None,
     newer: Callable[[Any], ColumnElement[bool]] | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Insert rows, or update those that are there and differ; returns the primary keys of what changed.
+    """Inserts rows, or updates existing rows that differ. Returns the primary keys of the changed rows.
 
     Args:
-        rows: at most one for each primary key.
-        columns: what to update of a row that is there; by default all that is not key.
-        newer: given the columns of the offered row, when it may replace the one that is there.
+        rows: at most one per primary key.
+        columns: the columns to update in an existing row; by default all that are not in the primary key.
+        newer: returns, from the columns of a new row, the condition under which it replaces the existing row.
     """
     if not rows:
         return []
     keys = [column.name for column in table.primary_key]
     names = columns if columns is not None else [name for name in rows[0] if name not in keys]
     statement = _insert(connection, table)
-    offered = statement.excluded
-    differs = or_(*(table.c[name].is_distinct_from(offered[name]) for name in names))
+    new = statement.excluded
+    differs = or_(*(table.c[name].is_distinct_from(new[name]) for name in names))
     statement = statement.on_conflict_do_update(
         index_elements=keys,
-        set_={name: offered[name] for name in names},
-        where=differs if newer is None else differs & newer(offered),
+        set_={name: new[name] for name in names},
+        where=differs if newer is None else differs & newer(new),
     )
     changed: list[tuple[Any, ...]] = []
     returning = statement.returning(*(table.c[key] for key in keys))
@@ -58,7 +58,7 @@ def upsert(
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Row], keys: Sequence[str]) -> int:
-    """Insert the rows whose `keys` (unique together) are not there; returns how many were not."""
+    """Inserts the rows whose `keys` (unique together) do not exist yet. Returns the number of inserted rows."""
     if not rows:
         return 0
     statement = _insert(connection, table).on_conflict_do_nothing(index_elements=list(keys))

@@ -13,7 +13,7 @@ from riskwire.store import Store
 
 @pytest.fixture(scope="session")
 def news() -> ModuleType:
-    """Builders of made-up records."""
+    """Returns the builders of fictional records."""
     return fictional
 
 
@@ -24,5 +24,5 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    with Store.open(settings) as opened:
-        yield opened
+    with Store.open(settings) as store:
+        yield store

@@ -1,4 +1,4 @@
-"""The sink: batches into the store, records that cannot be read to the dead letters."""
+"""The sink: it writes batches to the store, and unreadable records become dead letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from riskwire.settings import Settings
 from riskwire.store import Store, sink_stages
 
 
-def test_there_is_one_sink_for_each_topic_that_is_kept(store: Store) -> None:
+def test_each_stored_topic_has_one_sink(store: Store) -> None:
     assert {stage.spec.name: str(stage.spec.reads) for stage in sink_stages(store)} == {
         "sink-analyses": "analyses",
         "sink-signals": "signals",
@@ -25,23 +25,23 @@ def test_there_is_one_sink_for_each_topic_that_is_kept(store: Store) -> None:
     }
 
 
-async def test_a_world_of_records_ends_up_in_the_store(store: Store, news: ModuleType) -> None:
-    world = news.world(days=3)
+async def test_records_of_every_topic_are_written_to_the_store(store: Store, news: ModuleType) -> None:
+    records = news.records_by_topic(days=3)
     for stage in sink_stages(store):
-        if stage.spec.reads in world:
-            step = await stage.open(0, {}).process(news.messages(stage.spec.reads, world[stage.spec.reads]))
+        if stage.spec.reads in records:
+            step = await stage.open(0, {}).process(news.messages(stage.spec.reads, records[stage.spec.reads]))
             assert step.results == []
             assert step.state == {}
 
     counts = store.counts()
-    assert counts.signals == len(world[Topic.SIGNALS])
-    assert counts.articles == len(world[Topic.ANALYSES])
-    assert counts.trends == len(world[Topic.TRENDS])
+    assert counts.signals == len(records[Topic.SIGNALS])
+    assert counts.articles == len(records[Topic.ANALYSES])
+    assert counts.trends == len(records[Topic.TRENDS])
     assert counts.alerts == 3
     assert counts.open_alerts == 2
 
 
-async def test_a_batch_delivered_again_changes_nothing(store: Store, news: ModuleType) -> None:
+async def test_a_repeated_batch_changes_nothing(store: Store, news: ModuleType) -> None:
     (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.SIGNALS]
     batch = news.messages(Topic.SIGNALS, [news.signal("a1"), news.signal("a2")])
     await stage.open(0, {}).process(batch)
@@ -52,27 +52,30 @@ async def test_a_batch_delivered_again_changes_nothing(store: Store, news: Modul
     assert (store.counts(), store.targets(), store.last_change()) == before
 
 
-async def test_a_bad_record_goes_to_the_dead_letters_and_the_rest_is_written(store: Store, news: ModuleType) -> None:
+async def test_an_unreadable_record_becomes_a_dead_letter_and_the_others_are_written(
+    store: Store, news: ModuleType
+) -> None:
     (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.SIGNALS]
     good = news.messages(Topic.SIGNALS, [news.signal("a1"), Mark(from_=0, seen_at=news.NOON)])
     bad = Message(Topic.SIGNALS, 3, 1712, "k", b'{"kind":"signal","target":7}')
 
     step = await stage.open(0, {}).process([good[0], bad, good[1]])
 
-    (out,) = step.results
-    letter = DeadLetter.model_validate_json(out.value)
-    assert out.topic == Topic.DEAD_LETTERS
-    assert (letter.stage, letter.topic, letter.partition, letter.offset) == ("sink-signals", "signals", 3, 1712)
+    (result,) = step.results
+    dead_letter = DeadLetter.model_validate_json(result.value)
+    assert result.topic == Topic.DEAD_LETTERS
+    assert (dead_letter.stage, dead_letter.topic) == ("sink-signals", "signals")
+    assert (dead_letter.partition, dead_letter.offset) == (3, 1712)
     assert store.counts().signals == 1
 
 
-async def test_an_unreadable_dead_letter_is_not_made_a_dead_letter_again(store: Store) -> None:
+async def test_an_unreadable_dead_letter_is_dropped(store: Store) -> None:
     (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.DEAD_LETTERS]
     step = await stage.open(0, {}).process([Message(Topic.DEAD_LETTERS, 0, 0, None, b"\xff")])
     assert step.results == []
 
 
-async def test_a_store_that_fails_stops_the_sink(settings: Settings, news: ModuleType) -> None:
+async def test_a_failing_store_raises_from_the_sink(settings: Settings, news: ModuleType) -> None:
     Store.open(settings).close()
     with Store.open(settings, read_only=True) as store:
         (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.ALERTS]

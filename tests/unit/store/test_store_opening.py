@@ -1,4 +1,4 @@
-"""What the store promises of opening: its own version, its own kind, nothing half-written."""
+"""Opening the store: versions, databases that are not a store, read-only access."""
 
 from __future__ import annotations
 
@@ -13,37 +13,81 @@ from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store
 
 
-def test_a_store_opens_again_with_what_was_written(settings: Settings, news: ModuleType) -> None:
+def test_a_reopened_store_contains_what_was_written(settings: Settings, news: ModuleType) -> None:
     with Store.open(settings) as store:
         store.write_alerts([news.alert()])
     with Store.open(settings, read_only=True) as store:
         assert len(store.alerts()) == 1
 
 
-def test_a_newer_version_is_refused_and_left_alone(settings: Settings) -> None:
+OTHER_VERSIONS = pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (1, r"store\.sqlite.*riskwire 0\.1 \(version 1;.*another directory with --data.*replay an archive"),
+        (3, r"store\.sqlite.*riskwire 0\.1 \(version 3;.*another directory with --data.*replay an archive"),
+        (99, r"store\.sqlite.*newer riskwire \(version 99;.*Upgrade riskwire"),
+    ],
+    ids=["first version of 0.1", "last version of 0.1", "newer"],
+)
+
+
+def store_of_version(settings: Settings, version: int) -> Path:
     Store.open(settings).close()
     file = settings.data / "store.sqlite"
     with sqlite3.connect(file) as raw:
-        raw.execute("UPDATE riskwire_schema SET version = 99")
+        raw.execute("UPDATE riskwire_schema SET version = ?", (version,))
     raw.close()
+    return file
+
+
+@OTHER_VERSIONS
+@pytest.mark.parametrize("read_only", [False, True], ids=["to write", "to read"])
+def test_a_store_of_another_version_is_refused_and_not_changed(
+    settings: Settings, version: int, message: str, read_only: bool
+) -> None:
+    file = store_of_version(settings, version)
     before = file.read_bytes()
 
-    with pytest.raises(StoreVersionError, match=r"store\.sqlite.*version 99.*Update riskwire"):
-        Store.open(settings)
+    with pytest.raises(StoreVersionError, match=message):
+        Store.open(settings, read_only=read_only)
     assert file.read_bytes() == before
+    assert list(settings.data.iterdir()) == [file]
 
 
-def test_what_is_not_a_database_is_refused_and_left_alone(settings: Settings) -> None:
+@OTHER_VERSIONS
+def test_checking_a_store_of_another_version_fails_and_changes_nothing(
+    settings: Settings, version: int, message: str
+) -> None:
+    file = store_of_version(settings, version)
+    before = file.read_bytes()
+
+    with pytest.raises(StoreVersionError, match=message):
+        Store.check(settings)
+    assert file.read_bytes() == before
+    assert list(settings.data.iterdir()) == [file]
+
+
+def test_checking_accepts_a_missing_store_and_creates_nothing(settings: Settings) -> None:
+    Store.check(settings)
+    assert list(settings.data.iterdir()) == []
+
+
+def test_checking_accepts_a_store_of_this_version(settings: Settings) -> None:
+    Store.open(settings).close()
+    Store.check(settings)
+
+
+def test_a_file_that_is_no_database_is_refused_and_not_changed(settings: Settings) -> None:
     file = settings.data / "store.sqlite"
     file.write_text("these are the household accounts\n" * 100)
 
-    with pytest.raises(StoreError, match=r"store\.sqlite.*not a database.*another --data"):
+    with pytest.raises(StoreError, match=r"store\.sqlite.*not a database.*another directory with --data"):
         Store.open(settings)
     assert file.read_text().startswith("these are the household accounts")
     assert list(settings.data.iterdir()) == [file]
 
 
-def test_a_database_of_something_else_is_refused_and_left_alone(settings: Settings) -> None:
+def test_a_database_of_another_program_is_refused_and_not_changed(settings: Settings) -> None:
     file = settings.data / "store.sqlite"
     with sqlite3.connect(file) as raw:
         raw.execute("CREATE TABLE recipes (name)")
@@ -55,19 +99,19 @@ def test_a_database_of_something_else_is_refused_and_left_alone(settings: Settin
     assert file.read_bytes() == before
 
 
-def test_reading_where_there_is_no_store_says_so_and_makes_none(settings: Settings) -> None:
+def test_opening_a_missing_store_read_only_fails_and_creates_nothing(settings: Settings) -> None:
     with pytest.raises(StoreError, match=r"there is no store.*riskwire run"):
         Store.open(settings, read_only=True)
     assert list(settings.data.iterdir()) == []
 
 
-def test_a_store_opened_to_read_cannot_be_written(settings: Settings, news: ModuleType) -> None:
+def test_a_read_only_store_cannot_be_written(settings: Settings, news: ModuleType) -> None:
     Store.open(settings).close()
     with Store.open(settings, read_only=True) as store, pytest.raises(StoreError, match="the store failed"):
         store.write_alerts([news.alert()])
 
 
-def test_reading_goes_on_while_another_process_writes(settings: Settings, news: ModuleType) -> None:
+def test_reads_do_not_wait_for_a_writing_process(settings: Settings, news: ModuleType) -> None:
     with Store.open(settings) as store:
         store.write_alerts([news.alert()])
         writer = sqlite3.connect(settings.data / "store.sqlite", isolation_level=None)
@@ -79,37 +123,11 @@ def test_reading_goes_on_while_another_process_writes(settings: Settings, news: 
             writer.close()
 
 
-@pytest.mark.parametrize(("url", "says"), [("no url", "not a database URL"), ("mysql://x/y", "no such kind of store")])
-def test_a_store_url_that_cannot_be_used_is_told(tmp_path: Path, url: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=rf"store\.url.*{says}"):
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [("no url", "not a database URL"), ("mysql://x/y", "no such kind of store")],
+    ids=["not a URL", "MySQL"],
+)
+def test_an_unusable_store_url_is_refused(tmp_path: Path, url: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=rf"store\.url.*{message}"):
         Store.open(Settings(data=tmp_path, store=StoreSettings(url=url)))
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_store_brought_up_to_date_has_the_tables_and_indexes_of_a_new_one(settings: Settings, version: int) -> None:
-    def shape() -> set[tuple[str, ...]]:
-        raw = sqlite3.connect(settings.data / "store.sqlite")
-        try:
-            columns = raw.execute("SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c").fetchall()
-            indexes = raw.execute("SELECT tbl_name, name, 'index' FROM sqlite_master WHERE type = 'index'").fetchall()
-        finally:
-            raw.close()
-        return {*columns, *indexes}
-
-    Store.open(settings).close()
-    new = shape()
-    raw = sqlite3.connect(settings.data / "store.sqlite")
-    with raw:
-        raw.execute("DROP TABLE replaced")
-        raw.execute("ALTER TABLE articles DROP COLUMN read_with")
-        raw.execute("DROP INDEX signals_told")
-        if version == 1:
-            raw.execute("DROP TABLE mentions")
-            raw.execute("DROP INDEX commands_kind")
-            raw.execute("ALTER TABLE commands DROP COLUMN target")
-        raw.execute("UPDATE riskwire_schema SET version = ?", (version,))
-    raw.close()
-    assert shape() < new
-
-    Store.open(settings).close()
-    assert shape() == new

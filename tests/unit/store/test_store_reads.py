@@ -1,4 +1,4 @@
-"""What the store gives: order, pages, filters, steps."""
+"""Reads of the store: order, pages, filters, steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from riskwire.store import Cursor, Store
 from riskwire.story import fingerprint
 
 
-def test_alerts_are_the_newest_record_of_each_newest_first(store: Store, news: ModuleType) -> None:
+def test_alerts_lists_the_newest_record_of_each_alert_newest_first(store: Store, news: ModuleType) -> None:
     later = news.NOON + timedelta(hours=1)
     store.write_alerts(
         [news.alert("a"), news.alert("b", at=later), news.alert("a", status="resolved", at=later + timedelta(hours=1))]
@@ -28,7 +28,7 @@ def test_alerts_are_the_newest_record_of_each_newest_first(store: Store, news: M
     assert [row.id for row in store.alerts(status="resolved")] == [news.alert("a").id]
 
 
-def test_pages_of_alerts_join_without_gap_or_repeat_even_at_one_time(store: Store, news: ModuleType) -> None:
+def test_pages_of_alerts_have_no_gap_or_repeat_even_for_equal_times(store: Store, news: ModuleType) -> None:
     store.write_alerts(news.alert(str(number)) for number in range(11))
     seen: list[str] = []
     before = None
@@ -39,7 +39,7 @@ def test_pages_of_alerts_join_without_gap_or_repeat_even_at_one_time(store: Stor
     assert len(set(seen)) == 11
 
 
-def test_pages_of_stories_join_without_gap_or_repeat_even_at_one_time(store: Store, news: ModuleType) -> None:
+def test_pages_of_stories_have_no_gap_or_repeat_even_for_equal_times(store: Store, news: ModuleType) -> None:
     store.write_signals(news.signal(f"a{number}") for number in range(11))
     seen: list[str] = []
     before = None
@@ -50,7 +50,7 @@ def test_pages_of_stories_join_without_gap_or_repeat_even_at_one_time(store: Sto
     assert len(set(seen)) == 11
 
 
-def test_an_alert_tells_its_records_in_order_and_who_did_what(store: Store, news: ModuleType) -> None:
+def test_an_alert_history_has_records_in_order_and_the_commands(store: Store, news: ModuleType) -> None:
     later = news.NOON + timedelta(hours=1)
     fired = news.alert()
     store.write_alerts([news.alert(status="resolved", at=later), news.alert(status="escalated", at=later), fired])
@@ -61,7 +61,7 @@ def test_an_alert_tells_its_records_in_order_and_who_did_what(store: Store, news
     assert [record.status for record in history.records] == ["firing", "escalated", "resolved"]
     assert (history.handling, history.handled_by) == ("acknowledged", "ada")
     assert history.commands[0].comment == "on it"
-    assert store.alert("nobody") is None
+    assert store.alert("unknown") is None
 
 
 def test_a_trend_is_summed_by_step_and_keeps_the_largest_surprise(store: Store, news: ModuleType) -> None:
@@ -75,13 +75,13 @@ def test_a_trend_is_summed_by_step_and_keeps_the_largest_surprise(store: Store, 
     assert (first.start, first.stories, first.articles, first.surprise) == (news.NOON, 120, 180, 59.0)
     assert second.stories == 60
     assert first.score == pytest.approx((0.3 - 1.2) / 2.0)
-    within = store.trend(news.VELDARA, since=news.NOON + timedelta(minutes=80), step_s=60)
-    assert within is not None
-    assert len(within.points) == 10
-    assert store.trend("entity:nobody") is None
+    part = store.trend(news.VELDARA, since=news.NOON + timedelta(minutes=80), step_s=60)
+    assert part is not None
+    assert len(part.points) == 10
+    assert store.trend("entity:unknown") is None
 
 
-def test_a_surprise_is_over_once_it_is_older_than_the_longest_window(store: Store, news: ModuleType) -> None:
+def test_a_surprise_older_than_the_longest_window_counts_as_zero(store: Store, news: ModuleType) -> None:
     longest = timedelta(days=1)
     store.write_trends(
         [
@@ -99,7 +99,7 @@ def test_a_surprise_is_over_once_it_is_older_than_the_longest_window(store: Stor
     assert osmark.surprise == 0.0
 
 
-def test_targets_are_found_by_name_id_or_group_and_kind(store: Store, news: ModuleType) -> None:
+def test_targets_are_filtered_by_name_id_group_and_kind(store: Store, news: ModuleType) -> None:
     store.write_signals([news.signal("a", target=target) for target in news.NAMES])
     store.write_trends([news.trend(target="market", name="Market")])
 
@@ -113,7 +113,7 @@ def test_targets_are_found_by_name_id_or_group_and_kind(store: Store, news: Modu
     assert names[3:6] == [row.name for row in store.targets(order="name", limit=3, offset=3)]
 
 
-def test_a_spark_is_seven_days_of_six_hours_up_to_the_newest_data(store: Store, news: ModuleType) -> None:
+def test_a_spark_has_steps_of_six_hours_over_seven_days_up_to_the_newest_data(store: Store, news: ModuleType) -> None:
     store.write_trends(
         [news.trend(news.NOON), news.trend(news.NOON - timedelta(days=6)), news.trend(news.NOON - timedelta(days=30))]
     )
@@ -126,7 +126,7 @@ def test_a_spark_is_seven_days_of_six_hours_up_to_the_newest_data(store: Store, 
     assert sum(value is not None for value in row.spark) == 2
 
 
-def test_changes_name_each_thing_once_in_growing_order(store: Store, news: ModuleType) -> None:
+def test_changes_lists_each_key_once_in_ascending_order(store: Store, news: ModuleType) -> None:
     store.write_signals([news.signal("a1")])
     store.write_signals([news.signal("a2"), news.signal("a2", target="entity:osmark")])
     store.write_alerts([news.alert()])
@@ -142,7 +142,7 @@ def test_changes_name_each_thing_once_in_growing_order(store: Store, news: Modul
     assert [change.seq for change in store.changes(0, limit=2)] == [change.seq for change in changes[:2]]
 
 
-def test_the_newest_stories_of_all_show_what_could_not_be_read(store: Store, news: ModuleType) -> None:
+def test_the_newest_stories_include_articles_in_unsupported_languages(store: Store, news: ModuleType) -> None:
     store.write_analyses(
         [
             news.analysis("a1"),
@@ -155,27 +155,27 @@ def test_the_newest_stories_of_all_show_what_could_not_be_read(store: Store, new
     assert rows[1].sentiment is None
 
 
-def test_reprints_with_another_lead_are_read_as_one_story(store: Store, news: ModuleType) -> None:
+def test_reprints_with_another_lead_are_merged_into_one_story(store: Store, news: ModuleType) -> None:
     title = "Veldara hid toxic leak from inspectors, regulator says"
     leads = (
         "The regulator fined the chemicals maker on Monday over a leak.",
         "Shares fell. Inspectors had been misled.",
     )
     reprints = [
-        news.signal(f"a{place}", story=fingerprint(title, lead), at=news.NOON + timedelta(minutes=place))
-        for place, lead in enumerate(leads)
+        news.signal(f"a{number}", story=fingerprint(title, lead), at=news.NOON + timedelta(minutes=number))
+        for number, lead in enumerate(leads)
     ]
-    other = news.signal("b", story=fingerprint("Veldara opens second line in the north", "A new line was opened."))
-    assert len({signal.story for signal in (*reprints, other)}) == 3
-    store.write_signals([*reprints, other])
+    unrelated = news.signal("b", story=fingerprint("Veldara opens second line in the north", "A new line was opened."))
+    assert len({signal.story for signal in (*reprints, unrelated)}) == 3
+    store.write_signals([*reprints, unrelated])
 
     assert [(row.title, row.articles) for row in store.stories(news.VELDARA)] == [
         (reprints[1].title, 2),
-        (other.title, 1),
+        (unrelated.title, 1),
     ]
 
 
-def test_an_empty_store_is_empty(store: Store) -> None:
+def test_reads_of_an_empty_store_return_nothing(store: Store) -> None:
     assert store.alerts() == []
     assert store.targets() == []
     assert store.stories() == []
@@ -183,7 +183,7 @@ def test_an_empty_store_is_empty(store: Store) -> None:
     assert store.counts().newest is None
 
 
-def test_a_cursor_reads_what_it_writes_and_refuses_the_rest() -> None:
+def test_a_cursor_parses_its_own_text_and_refuses_other_text() -> None:
     cursor = Cursor(datetime(2026, 3, 2, 12, 0, 0, 125_000, tzinfo=UTC), "ab~cd")
     assert Cursor.parse(str(cursor)) == cursor
     with pytest.raises(SettingsError, match="before: not a time"):

@@ -1,4 +1,4 @@
-"""Of a version that a later one replaced something is kept only where the watchlist had changed between the two."""
+"""The store keeps a replaced version of an article only if the watchlist changed between the two versions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store
 
 
-def kept(settings: Settings) -> list[tuple[Any, ...]]:
+def kept_versions(settings: Settings) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(settings.data / "store.sqlite")) as raw:
-        return raw.execute("select version, read_with, body from replaced order by read_with").fetchall()
+        return raw.execute("select version, read_with, body from replaced_versions order by read_with").fetchall()
 
 
 def versions(news: ModuleType, *read_with: int | None) -> list[Any]:
     return [
-        news.analysis("a1", version=number).model_copy(update={"read_with": one})
-        for number, one in enumerate(read_with, 1)
+        news.analysis("a1", version=version).model_copy(update={"read_with": command})
+        for version, command in enumerate(read_with, 1)
     ]
 
 
@@ -38,40 +38,49 @@ def versions(news: ModuleType, *read_with: int | None) -> list[Any]:
         ((None, 3, 5), [(1, -1), (2, 3)]),
         ((1, 1, 4, 4, 4), [(2, 1)]),
     ],
+    ids=[
+        "no change of the list",
+        "the same list",
+        "a first change",
+        "a first change after two versions",
+        "a first change before two versions",
+        "two changes",
+        "a later change between several versions",
+    ],
 )
-def test_the_last_version_of_each_earlier_list_is_kept(
+def test_the_last_version_read_with_each_earlier_watchlist_is_kept(
     store: Store,
     settings: Settings,
     news: ModuleType,
     read_with: tuple[int | None, ...],
     expected: list[tuple[int, int]],
 ) -> None:
-    for one in versions(news, *read_with):
-        store.write_analyses([one])
-        store.write_analyses([one])
-    assert [row[:2] for row in kept(settings)] == expected
+    for analysis in versions(news, *read_with):
+        store.write_analyses([analysis])
+        store.write_analyses([analysis])
+    assert [row[:2] for row in kept_versions(settings)] == expected
 
 
-def test_it_does_not_depend_on_the_order_nor_on_what_came_in_one_step(settings: Settings, news: ModuleType) -> None:
-    told = versions(news, None, None, 4)
-    found = []
-    for at, order in enumerate(permutations(told)):
-        for together in (False, True):
-            own = settings.model_copy(update={"data": settings.data / f"{at}{together}"})
-            with Store.open(own) as store:
-                for step in [list(order)] if together else [[one] for one in order]:
-                    store.write_analyses(step)
-            found.append(kept(own))
-    assert len({tuple(one) for one in found}) == 1
-    assert [row[:2] for row in found[0]] == [(2, -1)]
+def test_the_kept_versions_do_not_depend_on_order_or_batches(settings: Settings, news: ModuleType) -> None:
+    results = []
+    for index, order in enumerate(permutations(versions(news, None, None, 4))):
+        for one_batch in (False, True):
+            settings_of_order = settings.model_copy(update={"data": settings.data / f"{index}{one_batch}"})
+            with Store.open(settings_of_order) as store:
+                for batch in [list(order)] if one_batch else [[analysis] for analysis in order]:
+                    store.write_analyses(batch)
+            results.append(kept_versions(settings_of_order))
+    assert len({tuple(rows) for rows in results}) == 1
+    assert [row[:2] for row in results[0]] == [(2, -1)]
 
 
-def test_it_goes_when_its_article_does(settings: Settings, news: ModuleType) -> None:
+def test_a_kept_version_is_deleted_with_its_article(settings: Settings, news: ModuleType) -> None:
     short = settings.model_copy(update={"store": StoreSettings(keep_days=10)})
     old = news.NOON - timedelta(days=30)
     with Store.open(short) as store:
-        for one in versions(news, None, 3):
-            store.write_analyses([one.model_copy(update={"article": one.article.model_copy(update={"seen_at": old})})])
-        assert len(kept(settings)) == 1
+        for analysis in versions(news, None, 3):
+            article = analysis.article.model_copy(update={"seen_at": old})
+            store.write_analyses([analysis.model_copy(update={"article": article})])
+        assert len(kept_versions(settings)) == 1
         store.write_analyses([news.analysis("new")])
-    assert kept(settings) == []
+    assert kept_versions(settings) == []

@@ -1,4 +1,4 @@
-"""What the store promises of writing: any order, any number of times, the same reads."""
+"""Writes of the store: the result depends neither on the order of records nor on repeats."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store
 
 
-def everything(store: Store) -> dict[str, Any]:
-    """All that can be read, except the change sequence (it tells the order of arrival)."""
+def content(store: Store) -> dict[str, Any]:
+    """Returns all that can be read, except the change sequence, which depends on the order of writes."""
     targets = store.targets(limit=1_000, order="name", spark=True)
     return {
         "counts": store.counts(),
@@ -28,12 +28,12 @@ def everything(store: Store) -> dict[str, Any]:
         "stories": [store.stories(row.target) for row in targets],
         "latest": store.stories(),
         "alerts": [store.alert(row.id) for row in store.alerts()],
-        "letters": sorted(store.dead_letters(), key=lambda letter: letter.offset),
+        "dead_letters": sorted(store.dead_letters(), key=lambda dead_letter: dead_letter.offset),
     }
 
 
 def write(store: Store, records: list[Any]) -> None:
-    ways = {
+    write_by_kind = {
         "Signal": store.write_signals,
         "Analysis": store.write_analyses,
         "TrendPoint": store.write_trends,
@@ -44,12 +44,12 @@ def write(store: Store, records: list[Any]) -> None:
     by_kind: dict[str, list[Any]] = {}
     for record in records:
         by_kind.setdefault(type(record).__name__, []).append(record)
-    for kind, some in by_kind.items():
-        ways[kind](some)
+    for kind, records_of_kind in by_kind.items():
+        write_by_kind[kind](records_of_kind)
 
 
 def some_records(news: ModuleType) -> list[Any]:
-    """Versions, reprints, ties in time, two targets, an episode and its commands."""
+    """Returns versions, reprints, records of equal time, two targets, an episode and its commands."""
     late = news.NOON + timedelta(hours=5)
     osmark = "entity:osmark"
     first = news.signal("a1")
@@ -81,35 +81,33 @@ def some_records(news: ModuleType) -> list[Any]:
 
 @given(data=st.data())
 @hypothesis_settings(max_examples=20, deadline=None)
-def test_records_in_any_order_with_repeats_and_any_batching_read_the_same(
-    data: st.DataObject, news: ModuleType
-) -> None:
+def test_order_repeats_and_batches_do_not_change_the_content(data: st.DataObject, news: ModuleType) -> None:
     records = some_records(news)
     repeats = data.draw(st.lists(st.sampled_from(records), max_size=12), label="repeats")
     order = data.draw(st.permutations(records + repeats), label="order")
     batch = data.draw(st.integers(1, len(order)), label="batch")
     with (
         tempfile.TemporaryDirectory() as folder,
-        Store.open(Settings(data=Path(folder) / "once")) as once,
-        Store.open(Settings(data=Path(folder) / "any")) as other,
+        Store.open(Settings(data=Path(folder) / "expected")) as expected,
+        Store.open(Settings(data=Path(folder) / "shuffled")) as shuffled,
     ):
-        write(once, records)
+        write(expected, records)
         for start in range(0, len(order), batch):
-            write(other, order[start : start + batch])
-        assert everything(other) == everything(once)
+            write(shuffled, order[start : start + batch])
+        assert content(shuffled) == content(expected)
 
 
-def test_a_record_processed_twice_is_no_change(store: Store, news: ModuleType) -> None:
+def test_writing_records_again_changes_nothing(store: Store, news: ModuleType) -> None:
     write(store, some_records(news))
-    before, seq = everything(store), store.last_change()
+    before, seq = content(store), store.last_change()
 
     write(store, some_records(news))
 
-    assert everything(store) == before
+    assert content(store) == before
     assert store.changes(seq) == []
 
 
-def test_reprints_of_a_story_count_as_one_story_and_many_articles(store: Store, news: ModuleType) -> None:
+def test_reprints_count_as_one_story_and_several_articles(store: Store, news: ModuleType) -> None:
     store.write_signals(
         news.signal(f"a{number}", story="one", at=news.NOON + timedelta(minutes=number)) for number in range(40)
     )
@@ -122,7 +120,7 @@ def test_reprints_of_a_story_count_as_one_story_and_many_articles(store: Store, 
     assert story.title.endswith("a39")
 
 
-def test_a_later_version_takes_the_place_of_the_former_but_both_are_kept(store: Store, news: ModuleType) -> None:
+def test_a_later_version_supersedes_the_earlier_one_and_both_are_kept(store: Store, news: ModuleType) -> None:
     store.write_signals([news.signal("a1", story="old")])
     store.write_signals([news.signal("a1", version=2, story="new", score=0.4)])
     store.write_signals([news.signal("a1", story="old")])
@@ -135,7 +133,7 @@ def test_a_later_version_takes_the_place_of_the_former_but_both_are_kept(store: 
     assert store.counts().signals == 2
 
 
-def test_the_score_is_the_mean_over_stories_of_the_last_seven_days_of_data(store: Store, news: ModuleType) -> None:
+def test_the_score_is_the_mean_over_the_stories_of_the_last_seven_days(store: Store, news: ModuleType) -> None:
     old = news.NOON - timedelta(days=8)
     good = [news.signal(f"good{n}", story="good", score=0.6) for n in range(9)]
     bad = news.signal("bad", score=-0.4)
@@ -147,7 +145,7 @@ def test_the_score_is_the_mean_over_stories_of_the_last_seven_days_of_data(store
     assert row.score == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_target_whose_sources_are_silent_is_blind_since_they_fell_silent(store: Store, news: ModuleType) -> None:
+def test_a_target_is_blind_since_its_last_source_fell_silent(store: Store, news: ModuleType) -> None:
     long_ago = news.NOON - timedelta(days=3)
     store.write_analyses([news.analysis("a1", at=long_ago), news.analysis("a2", at=news.NOON, source=news.SOURCES[1])])
     store.write_signals([news.signal("a1", at=long_ago)])
@@ -161,27 +159,27 @@ def test_a_target_whose_sources_are_silent_is_blind_since_they_fell_silent(store
     assert store.counts().blind == 1
 
 
-def test_dead_letters_are_all_counted_and_the_newest_kept(news: ModuleType, tmp_path: Path) -> None:
+def test_all_dead_letters_are_counted_and_the_newest_kept(news: ModuleType, tmp_path: Path) -> None:
     keep = 10_000
     settings = Settings(data=tmp_path, store=StoreSettings(keep_dead_letters=keep))
 
-    def letter(number: int) -> DeadLetter:
+    def dead_letter(number: int) -> DeadLetter:
         return DeadLetter(
             stage="ingest", topic="articles", partition=0, offset=number, error="x" * 20_000, at=news.NOON, record="r"
         )
 
     with Store.open(settings) as store:
-        store.write_dead_letters(map(letter, range(keep + 5)))
-        store.write_dead_letters(map(letter, range(keep, keep + 5)))  # delivered again
+        store.write_dead_letters(map(dead_letter, range(keep + 5)))
+        store.write_dead_letters(map(dead_letter, range(keep, keep + 5)))  # repeated
 
-        kept = store.dead_letters(limit=keep * 2)
+        stored = store.dead_letters(limit=keep * 2)
         assert store.counts().dead_letters == keep + 5
-        assert len(kept) == keep
-        assert kept[0].offset == keep + 4
-        assert len(kept[0].error) == 10_000
+        assert len(stored) == keep
+        assert stored[0].offset == keep + 4
+        assert len(stored[0].error) == 10_000
 
 
-def test_data_older_than_keep_days_before_the_newest_goes_and_counts_follow(tmp_path: Path, news: ModuleType) -> None:
+def test_data_older_than_keep_days_before_the_newest_data_is_deleted(tmp_path: Path, news: ModuleType) -> None:
     settings = Settings(data=tmp_path, store=StoreSettings(keep_days=30))
     old = news.NOON - timedelta(days=40)
     with Store.open(settings) as store:
@@ -209,13 +207,13 @@ def test_data_older_than_keep_days_before_the_newest_goes_and_counts_follow(tmp_
         assert store.counts().trends == 0
 
 
-def test_hostile_text_is_kept_as_it_is(store: Store, news: ModuleType) -> None:
+def test_hostile_text_is_stored_unchanged(store: Store, news: ModuleType) -> None:
     title = "<script>alert(1)</script> '; DROP TABLE signals; -- \U0001f4a3 100%_"
     store.write_signals([news.signal("a1", title=title, evidence=Evidence(text=title, start=0, end=3))])
 
     assert store.stories(news.VELDARA)[0].title == title
 
 
-def test_a_target_of_a_kind_unheard_of_is_listed_as_an_entity(store: Store, news: ModuleType) -> None:
+def test_a_target_of_an_unknown_kind_is_listed_as_an_entity(store: Store, news: ModuleType) -> None:
     store.write_signals([news.signal("a1", target="comet:halley")])
     assert [row.kind for row in store.targets()] == ["entity"]

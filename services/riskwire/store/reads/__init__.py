@@ -1,1 +1,1 @@
-"""Queries of the store."""
+"""Reads of the store, one module per subject."""

@@ -1,19 +1,15 @@
-"""Reading alerts, and what people have decided about them."""
+"""Reads alerts and the commands about them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
-import orjson
 from sqlalchemy import Connection, and_, or_, select
 
-from riskwire.records import Alert, AlertStatus, Command
+from riskwire.records import Alert, Command, to_ms
 from riskwire.store import tables
-from riskwire.store.rows import AlertHistory, AlertRow, CommandRow, Cursor, Handling, to_ms
+from riskwire.store.rows import AlertHistory, AlertRow, Cursor, Handling, StatusFilter
 from riskwire.store.upsert import chunks
-
-StatusFilter = AlertStatus | Literal["open"]
 
 _HANDLING: dict[str, Handling] = {
     "acknowledge": "acknowledged",
@@ -29,7 +25,7 @@ def list_alerts(
     limit: int,
     before: Cursor | None,
 ) -> list[AlertRow]:
-    """The newest record of each alert, newest first; status `open` is all that are not resolved."""
+    """Returns the newest record of each alert, newest first. Status `open` means every status but `resolved`."""
     head = tables.alert_heads.c
     query = select(head.body).order_by(head.at_ms.desc(), head.id.desc()).limit(limit)
     if status == "open":
@@ -46,7 +42,7 @@ def list_alerts(
 
 
 def alerts_by_id(connection: Connection, ids: Iterable[str]) -> list[AlertRow]:
-    """The newest record of each of these alerts that there is, oldest first."""
+    """Returns the newest record of each existing alert of these ids, oldest first."""
     head = tables.alert_heads.c
     newest = [
         Alert.model_validate_json(body)
@@ -57,17 +53,17 @@ def alerts_by_id(connection: Connection, ids: Iterable[str]) -> list[AlertRow]:
 
 
 def alert_history(connection: Connection, alert: str) -> AlertHistory | None:
-    """An alert with all its records and commands, or None."""
-    found = alerts_by_id(connection, [alert])
-    if not found:
+    """Returns an alert with all its records and commands, or None if it does not exist."""
+    rows = alerts_by_id(connection, [alert])
+    if not rows:
         return None
     table = tables.alerts.c
     bodies = connection.execute(select(table.body).where(table.id == alert).order_by(table.at_ms)).scalars()
     records = [Alert.model_validate_json(body) for body in bodies]
     order = ("firing", "escalated", "resolved")
     records.sort(key=lambda record: (record.at, order.index(record.status)))
-    commands = _commands(connection, [alert]).get(alert, [])
-    return AlertHistory(**_fields(found[0]), records=tuple(records), commands=tuple(commands))
+    commands = _commands_by_alert(connection, [alert]).get(alert, [])
+    return AlertHistory(**_fields(rows[0]), records=tuple(records), commands=tuple(commands))
 
 
 def _fields(row: AlertRow) -> dict[str, object]:
@@ -75,10 +71,12 @@ def _fields(row: AlertRow) -> dict[str, object]:
 
 
 def _with_handling(connection: Connection, alerts: list[Alert]) -> list[AlertRow]:
-    commands = _commands(connection, [alert.id for alert in alerts])
+    """Returns each alert with its last acknowledgement, snooze or mark as a false alarm."""
+    commands = _commands_by_alert(connection, [alert.id for alert in alerts])
     rows = []
     for alert in alerts:
-        last = next((c for c in reversed(commands.get(alert.id, [])) if c.kind in _HANDLING), None)
+        handling_commands = [command for command in commands.get(alert.id, ()) if command.kind in _HANDLING]
+        last = handling_commands[-1] if handling_commands else None
         fields: dict[str, object] = {name: getattr(alert, name) for name in Alert.model_fields}
         if last is not None:
             fields |= {"handling": _HANDLING[last.kind], "handled_by": last.by, "snoozed_until": last.until}
@@ -86,22 +84,12 @@ def _with_handling(connection: Connection, alerts: list[Alert]) -> list[AlertRow
     return rows
 
 
-def _commands(connection: Connection, alerts: list[str]) -> dict[str, list[Command]]:
+def _commands_by_alert(connection: Connection, alerts: list[str]) -> dict[str, list[Command]]:
+    """Returns the commands about each of these alerts, oldest first."""
     table = tables.commands.c
-    found: dict[str, list[Command]] = {}
+    commands: dict[str, list[Command]] = {}
     for chunk in chunks(alerts):
         query = select(table.alert, table.body).where(table.alert.in_(chunk)).order_by(table.at_ms, table.id)
         for row in connection.execute(query):
-            found.setdefault(row.alert, []).append(Command.model_validate_json(row.body))
-    return found
-
-
-def watchlist_commands(connection: Connection, limit: int, before: Cursor | None) -> list[CommandRow]:
-    """What was decided of the watchlist, newest first."""
-    table = tables.commands.c
-    query = select(table.id, table.body).where(table.kind.in_(("watchlist_set", "watchlist_remove")))
-    if before is not None:
-        at = to_ms(before.at)
-        query = query.where(or_(table.at_ms < at, and_(table.at_ms == at, table.id < before.key)))
-    query = query.order_by(table.at_ms.desc(), table.id.desc()).limit(limit)
-    return [CommandRow(id=row.id, **orjson.loads(row.body)) for row in connection.execute(query)]
+            commands.setdefault(row.alert, []).append(Command.model_validate_json(row.body))
+    return commands

@@ -1,9 +1,9 @@
-"""Reading targets: their rows, their trends, and which of them are blind."""
+"""Reads targets: their present state, and which of them are blind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -12,14 +12,12 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_,
 from riskwire.records import from_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
-from riskwire.store.rows import TargetKind, TargetOrder, TargetRow, Trend, TrendBucket, to_ms
+from riskwire.store.reads.trends import SPARK_STEPS, sparks
+from riskwire.store.rows import TargetKind, TargetOrder, TargetRow
 from riskwire.store.upsert import chunks
 
-SCORE_WINDOW = timedelta(days=7)
-"""How far back from the newest news `TargetRow.score` looks."""
-
-SPARK_STEPS = 28
-SPARK_STEP = timedelta(hours=6)
+_SCORE_WINDOW = timedelta(days=7)
+"""Period before the newest data over which `TargetRow.score` is a mean."""
 
 _T = tables.targets.c
 
@@ -36,7 +34,13 @@ def list_targets(
     blind_after_s: int,
     fresh_s: int,
 ) -> list[TargetRow]:
-    """Targets in the asked-for order; `query` is looked for in name, target and groups."""
+    """Returns a page of targets.
+
+    Args:
+        query: text that must occur in name, target or groups, ignoring case.
+        blind_after_s: see `alerting.blind_after_s`.
+        fresh_s: age in seconds beyond which a surprise counts as 0.
+    """
     conditions: list[ColumnElement[bool]] = []
     if kind is not None:
         conditions.append(_T.kind == kind)
@@ -50,7 +54,7 @@ def list_targets(
 def targets_by_id(
     connection: Connection, targets: Sequence[str], *, spark: bool, blind_after_s: int, fresh_s: int
 ) -> list[TargetRow]:
-    """The rows of these targets, those that there are."""
+    """Returns the rows of the existing targets among these. See `list_targets`."""
     return [
         row
         for chunk in chunks(targets)
@@ -69,7 +73,7 @@ def _rows(
     fresh_s: int,
 ) -> list[TargetRow]:
     newest = newest_ms(connection) or 0
-    since = newest - int(SCORE_WINDOW.total_seconds() * 1000)
+    since = newest - int(_SCORE_WINDOW.total_seconds() * 1000)
     story, head = tables.stories.c, tables.alert_heads.c
     mean = (
         select(story.target, (func.sum(story.score_1e4 / (story.articles * 1e4)) / func.count()).label("score"))
@@ -102,10 +106,10 @@ def _rows(
         .limit(limit)
         .offset(offset)
     )
-    found = connection.execute(query).all()
-    names = [row.target for row in found]
-    blind = _blind_since(connection, names, newest - blind_after_s * 1000)
-    sparks = _sparks(connection, names, newest) if spark else {}
+    rows = connection.execute(query).all()
+    targets = [row.target for row in rows]
+    blind_since = _blind_since(connection, targets, newest - blind_after_s * 1000)
+    spark_of = sparks(connection, targets, newest) if spark else {}
     return [
         TargetRow(
             target=row.target,
@@ -118,125 +122,38 @@ def _rows(
             surprise=row.surprise_now,
             alerts=row.alerts,
             last_seen=None if row.seen_ms is None else from_ms(row.seen_ms),
-            blind_since=from_ms(blind[row.target]) if row.target in blind else None,
-            spark=tuple(sparks.get(row.target, (None,) * SPARK_STEPS)) if spark else None,
+            blind_since=from_ms(blind_since[row.target]) if row.target in blind_since else None,
+            spark=tuple(spark_of.get(row.target, (None,) * SPARK_STEPS)) if spark else None,
         )
-        for row in found
+        for row in rows
     ]
 
 
 def _blind_since(connection: Connection, targets: list[str], cutoff: int) -> dict[str, int]:
-    """When the last source of each blind target fell silent."""
+    """Returns when the last source of each blind target published its newest article (milliseconds since 1970)."""
     link, source = tables.target_sources.c, tables.sources.c
-    heard = func.max(source.seen_ms)
+    last_seen = func.max(source.seen_ms)
     silent: dict[str, int] = {}
     for chunk in chunks(targets):
         query = (
-            select(link.target, heard.label("heard"))
+            select(link.target, last_seen.label("last_seen"))
             .join_from(tables.target_sources, tables.sources, source.source == link.source)
             .where(link.target.in_(chunk))
             .group_by(link.target)
-            .having(heard < cutoff)
+            .having(last_seen < cutoff)
         )
-        silent.update({row.target: row.heard for row in connection.execute(query)})
+        silent.update({row.target: row.last_seen for row in connection.execute(query)})
     return silent
 
 
 def count_blind(connection: Connection, blind_after_s: int) -> int:
-    """Entities whose sources have all been silent for too long."""
+    """Returns the number of entities whose sources have all been silent for longer than `blind_after_s`."""
     newest = newest_ms(connection)
     if newest is None:
         return 0
     link, source = tables.target_sources.c, tables.sources.c
     of_target = and_(link.target == _T.target, source.source == link.source)
-    alive = exists().where(of_target, source.seen_ms >= newest - blind_after_s * 1000)
-    known = exists().where(of_target)
-    query = select(func.count()).select_from(tables.targets).where(_T.kind == "entity", known, ~alive)
+    has_active_source = exists().where(of_target, source.seen_ms >= newest - blind_after_s * 1000)
+    has_source = exists().where(of_target)
+    query = select(func.count()).select_from(tables.targets).where(_T.kind == "entity", has_source, ~has_active_source)
     return connection.execute(query).scalar_one()
-
-
-def _sparks(connection: Connection, targets: list[str], newest: int) -> dict[str, list[float | None]]:
-    """The score of each of the last `SPARK_STEPS` steps."""
-    step = int(SPARK_STEP.total_seconds() * 1000)
-    end = newest // step + 1
-    table = tables.trends.c
-    place = _floor(table.start_ms, step).label("place")
-    sparks: dict[str, list[float | None]] = {}
-    for chunk in chunks(targets):
-        query = (
-            select(
-                table.target,
-                place,
-                func.sum(table.negative).label("negative"),
-                func.sum(table.neutral).label("neutral"),
-                func.sum(table.positive).label("positive"),
-            )
-            .where(table.target.in_(chunk), table.start_ms >= (end - SPARK_STEPS) * step, table.start_ms < end * step)
-            .group_by(table.target, place)
-        )
-        for row in connection.execute(query):
-            steps = sparks.setdefault(row.target, [None] * SPARK_STEPS)
-            steps[row.place - (end - SPARK_STEPS)] = _score(row.negative, row.neutral, row.positive)
-    return sparks
-
-
-def read_trend(
-    connection: Connection, target: str, since: datetime | None, until: datetime | None, step_s: int
-) -> Trend | None:
-    """A target's trend by steps, aligned to 1970; None for a target that is not known.
-
-    All points that start inside the range are summed, whatever their length: the alert stage writes one length.
-    """
-    name = connection.execute(select(_T.name).where(_T.target == target)).scalar()
-    if name is None:
-        return None
-    table = tables.trends.c
-    step = step_s * 1000
-    if since is None:
-        oldest = connection.execute(select(func.min(table.start_ms)).where(table.target == target)).scalar()
-        since = from_ms(oldest or newest_ms(connection) or 0)
-    if until is None:
-        until = from_ms((newest_ms(connection) or to_ms(since)) + 1)
-    place = _floor(table.start_ms, step).label("place")
-    query = (
-        select(
-            place,
-            func.sum(table.stories).label("stories"),
-            func.sum(table.articles).label("articles"),
-            func.sum(table.negative).label("negative"),
-            func.sum(table.neutral).label("neutral"),
-            func.sum(table.positive).label("positive"),
-            func.max(table.surprise).label("surprise"),
-        )
-        .where(
-            table.target == target,
-            table.start_ms >= to_ms(since),
-            table.start_ms < to_ms(until),
-        )
-        .group_by(place)
-        .order_by(place)
-    )
-    points = tuple(
-        TrendBucket(
-            start=from_ms(row.place * step),
-            stories=row.stories,
-            articles=row.articles,
-            negative=round(row.negative, 4),
-            neutral=round(row.neutral, 4),
-            positive=round(row.positive, 4),
-            score=_score(row.negative, row.neutral, row.positive) or 0.0,
-            surprise=round(row.surprise, 4),
-        )
-        for row in connection.execute(query)
-    )
-    return Trend(target=target, name=name, since=since, until=until, step_s=step_s, points=points)
-
-
-def _floor(column: ColumnElement[int], step: int) -> ColumnElement[int]:
-    """Whole steps since 1970 (times are never before)."""
-    return (column - column % step) // step
-
-
-def _score(negative: float, neutral: float, positive: float) -> float | None:
-    weight = negative + neutral + positive
-    return round((positive - negative) / weight, 4) if weight > 0 else None

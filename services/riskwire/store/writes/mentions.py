@@ -1,8 +1,8 @@
-"""Keeping who is mentioned in each article, for a target that is only watched later.
+"""Writes the names that each article mentions, for the history of targets that are watched later.
 
-A row sums up one name in one article: all mentions of one text that resolve to one entity. So the rows of a name, of
-an entity or of both together give the sentiment toward it as inference weighs it (`riskwire.weights`), but for what is
-not in the analysis: whether it was named as one who only comments on others.
+A row summarises one name in one article: all mentions of equal normalised text that resolve to the same entity. The
+rows of a name or of an entity together give the sentiment toward it as inference weighs it (`riskwire.weights`). They
+cannot respect whether the name only comments on others, because the analysis does not contain that.
 """
 
 from __future__ import annotations
@@ -13,35 +13,34 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert
 
 from riskwire.entities.names import joined, name_key
-from riskwire.records import Analysis, Mention
+from riskwire.records import Analysis, Mention, to_ms
 from riskwire.store import tables
-from riskwire.store.rows import to_ms
 from riskwire.store.upsert import chunks
 from riskwire.weights import relevance, sentence_weight
 
 
-def write_mentions(connection: Connection, analyses: Iterable[Analysis], most: int) -> None:
-    """Put the mentions of these versions in the place of what was kept of their articles; `most` of each article."""
+def replace_mentions(connection: Connection, analyses: Iterable[Analysis], limit: int) -> None:
+    """Replaces the mentions of the analysed articles, at most `limit` names per article."""
     rows: list[dict[str, Any]] = []
     articles: list[str] = []
     for analysis in analyses:
         articles.append(analysis.article.id)
-        rows += mention_rows(analysis, most)
+        rows += mention_rows(analysis, limit)
     for chunk in chunks(articles):
         connection.execute(delete(tables.mentions).where(tables.mentions.c.article.in_(chunk)))
     if rows:
         connection.execute(insert(tables.mentions), rows)
 
 
-def mention_rows(analysis: Analysis, most: int) -> Iterator[dict[str, Any]]:
-    """The rows of `mentions` of an article, the weightiest first, at most `most`."""
-    weightiest = sorted(_rows(analysis), key=lambda row: (-row["relevance"], row["sentence"], row["key"]))
-    return ({"n": n, **row} for n, row in enumerate(weightiest[:most]))
+def mention_rows(analysis: Analysis, limit: int) -> Iterator[dict[str, Any]]:
+    """Yields at most `limit` rows of `mentions` of an article, by descending relevance."""
+    by_relevance = sorted(_rows(analysis), key=lambda row: (-row["relevance"], row["sentence"], row["key"]))
+    return ({"n": n, **row} for n, row in enumerate(by_relevance[:limit]))
 
 
 def _rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
-    title = len(analysis.article.title)
-    titled = bool(analysis.sentences) and analysis.sentences[0].end <= title
+    title_length = len(analysis.article.title)
+    titled = bool(analysis.sentences) and analysis.sentences[0].end <= title_length
     names: dict[tuple[str, str], list[Mention]] = {}
     for mention in analysis.mentions:
         key = joined(name_key(mention.text))
@@ -51,14 +50,14 @@ def _rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
         by_sentence: dict[int, list[Mention]] = {}
         for mention in mentions:
             by_sentence.setdefault(mention.sentence, []).append(mention)
-        weights = {at: sentence_weight(at, titled=titled) for at in by_sentence}
+        weights = {sentence: sentence_weight(sentence, titled=titled) for sentence in by_sentence}
         total = sum(weights.values())
         shares = [
-            sum(weights[at] * _mean(there, kind) for at, there in by_sentence.items()) / total
+            sum(weights[sentence] * _mean(group, kind) for sentence, group in by_sentence.items()) / total
             for kind in ("negative", "neutral", "positive")
         ]
-        first = min(mentions, key=lambda one: one.start)
-        in_title = first.end <= title
+        first = min(mentions, key=lambda mention: mention.start)
+        in_title = first.end <= title_length
         yield {
             "article": analysis.article.id,
             "entity": entity,
@@ -77,4 +76,4 @@ def _rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
 
 
 def _mean(mentions: Sequence[Mention], kind: str) -> float:
-    return float(sum(getattr(one.sentiment, kind) for one in mentions)) / len(mentions)
+    return float(sum(getattr(mention.sentiment, kind) for mention in mentions)) / len(mentions)

@@ -40,5 +40,5 @@ async def same_log(store: Store, ends: Ends, state: Mapping[str, bytes]) -> byte
     # By chance, so that no two logs have one number whatever store they were read with.
     number = secrets.randbits(_BITS) if held is None else held
     if anew or known.number != number:
-        await store.write_off_loop(store.go_with, number, anew=anew)
+        await store.write_off_loop(store.set_command_log, number, forget_offsets=anew)
     return str(number).encode()

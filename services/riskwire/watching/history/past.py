@@ -21,7 +21,7 @@ from riskwire.inference.linking.companies import US, CompanyTable, agrees
 from riskwire.inference.linking.watched import BARE_TICKER
 from riskwire.inference.model.probabilities import mean, sentiment_of
 from riskwire.records import Evidence, Sentiment, Signal
-from riskwire.store import Mentioned, PastArticle, Spoken
+from riskwire.store import MentionSummary, PastArticle, PastSignal
 from riskwire.story import bands, is_fingerprint, same_story
 from riskwire.weights import relevance
 
@@ -83,7 +83,7 @@ def past_signals(
             signals.append(signal)
         # Where the article speaks of the group already, another of its members was mentioned: that one counted.
         untold = bool(group) and article.id not in lately.get(group[0], ())
-        untold = untold and all(one.target != group[0] for one in article.spoken)
+        untold = untold and all(one.target != group[0] for one in article.signals)
         if untold and known_of_group.add(article.story, article.seen_at):
             signals.append(signal.model_copy(update={"target": group[0], "name": entry.group}))
     newest = {one.article: None for one in reversed(signals)}
@@ -96,7 +96,7 @@ def _signal(entry: WatchedEntity, target: str, sought: Terms, article: PastArtic
     if not meant:
         return None
     entities = {f"entity:{one.entity}" for one in meant}
-    same = [one for one in article.spoken if one.target in entities]
+    same = [one for one in article.signals if one.target in entities]
     weight, sentiment = _weighed(meant)
     if len(same) == len(entities) == 1:
         weight, sentiment = same[0].relevance, same[0].sentiment
@@ -122,25 +122,25 @@ def _signal(entry: WatchedEntity, target: str, sought: Terms, article: PastArtic
     )
 
 
-def _meant(sought: Terms, mentions: Sequence[Mentioned]) -> list[Mentioned]:
+def _meant(sought: Terms, mentions: Sequence[MentionSummary]) -> list[MentionSummary]:
     """The mentions of the entry, the weightiest first: by name or by entity, and short forms of what a name found."""
     by_name = {one.entity for one in mentions if one.key in sought.keys}
     meant = [one for one in mentions if one.entity in by_name or one.entity in sought.entities]
     return sorted(meant, key=lambda one: (-one.weight, one.sentence, one.key))
 
 
-def _weighed(meant: Sequence[Mentioned]) -> tuple[float, Sentiment]:
+def _weighed(meant: Sequence[MentionSummary]) -> tuple[float, Sentiment]:
     shares = mean([(one.weight, (one.negative, one.neutral, one.positive)) for one in meant])
     return relevance(one.relevance for one in meant), sentiment_of(shares)
 
 
-def _evidence(article: PastArticle, meant: Sequence[Mentioned], same: Sequence[Spoken]) -> Evidence:
+def _evidence(article: PastArticle, meant: Sequence[MentionSummary], same: Sequence[PastSignal]) -> Evidence:
     if same:
         return same[0].evidence
     for one in meant:
         if one.span is not None:
             return Evidence(text=article.title, start=one.span[0], end=one.span[1])
-    for spoken in article.spoken:
+    for spoken in article.signals:
         for one in meant:
             at = spoken.evidence.text.find(one.text)
             if at >= 0:

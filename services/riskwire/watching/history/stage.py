@@ -109,19 +109,19 @@ class HistoryTask:
     def _past(self, entry: WatchedEntity, command: int) -> list[Signal]:
         sought, targets = terms(entry, shipped_companies()), targets_of(entry)
         most = self._settings.history
-        articles = self._store.past_of(
+        articles = self._store.past_articles(
             entry.target,
             keys=sought.keys,
             entities=sought.entities,
-            also=(*ASKED, *targets[1:]),
-            most=most * _REPRINTS,
+            signals_of=(*ASKED, *targets[1:]),
+            limit=most * _REPRINTS,
             before=command,
         )
         if not articles:
             return []
         since = min(one.seen_at for one in articles) - REPRINT
         told = {
-            target: [*self._store.stories_told(target, since=since, before=command), *self._lately.stories(target)]
+            target: [*self._store.past_stories(target, since=since, before=command), *self._lately.stories(target)]
             for target in targets
         }
         return past_signals(entry, sought, articles, told, most, {one: self._lately.articles(one) for one in targets})

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 from past import World, article, entry, published, put, signals_in, unwatch, watch, without_origin
 
 from riskwire.pipeline import Topic
 from riskwire.records import Article, Signal, WatchlistChange
-from riskwire.settings import Settings
-from riskwire.store import Store
 
 ACME, GLOBEX = entry("acme", group="makers"), entry("globex", group="makers")
 BEFORE = [
@@ -115,34 +109,3 @@ async def test_commands_are_answered_each_as_of_its_own_place(world: World) -> N
     await world.keep(await world.read([a1, watch(ACME, 1), a2, a3, watch(GLOBEX, 2), a4]))
     told = await world.told([put(ACME, 1), put(GLOBEX, 2)])
     assert pairs(told) == [("entity:acme", "a1", 1), ("entity:globex", "a3", 1), ("group:makers", "a1", 1)]
-
-
-async def test_a_store_from_before_articles_said_what_they_were_read_with_takes_all_of_them_for_past(
-    world: World, tmp_path: Path
-) -> None:
-    await world.keep(await world.read(BEFORE))
-    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as raw, raw:
-        raw.execute("DROP TABLE replaced")
-        raw.execute("ALTER TABLE articles DROP COLUMN read_with")
-        raw.execute("UPDATE riskwire_schema SET version = 2")
-    with Store.open(Settings(data=tmp_path), read_only=True) as before:
-        assert len(before.stories()) == 4, "who only reads it needs nothing of what is new"
-    with Store.open(Settings(data=tmp_path)) as store:
-        told = await World(world.engine, store).told([put(ACME, 7)])
-    assert {one.article for one in told} == {"a1", "a2", "a3", "a4"}
-
-
-async def test_a_store_from_before_mentions_were_kept_knows_the_past_of_whom_it_followed(
-    world: World, tmp_path: Path
-) -> None:
-    await world.keep(await world.read(BEFORE))
-    expected = await world.past(ACME)
-    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as raw, raw:
-        raw.execute("DROP TABLE replaced")
-        raw.execute("DROP TABLE mentions")
-        raw.execute("ALTER TABLE articles DROP COLUMN read_with")
-        raw.execute("DROP INDEX commands_kind")
-        raw.execute("ALTER TABLE commands DROP COLUMN target")
-        raw.execute("UPDATE riskwire_schema SET version = 1")
-    with Store.open(Settings(data=tmp_path)) as store:
-        assert await World(world.engine, store).past(ACME) == expected

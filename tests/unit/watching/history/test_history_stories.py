@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from past import AT, entry
 
 from riskwire.records import Signal
-from riskwire.store import Mentioned, PastArticle
+from riskwire.store import MentionSummary, PastArticle
 from riskwire.watching.history import past as history
 from riskwire.watching.history.past import Terms, past_signals
 
@@ -24,7 +24,7 @@ TIMES = st.integers(0, 20).map(lambda days: AT + timedelta(days=days))
 
 
 def past(number: int, story: str, at: object) -> PastArticle:
-    mention = Mentioned("name:acme", "acme", "Acme", 0, (0, 4), 1.0, 1.0, 0.8, 0.1, 0.1)
+    mention = MentionSummary("name:acme", "acme", "Acme", 0, (0, 4), 1.0, 1.0, 0.8, 0.1, 0.1)
     return PastArticle(f"a{number}", 1, "Acme falls", "u", "s", at, at, False, "b", story, (mention,), ())  # type: ignore[arg-type]
 
 

@@ -50,7 +50,7 @@ class Log:
 def read_with(folder: Path) -> tuple[list[int | None], int]:
     with closing(sqlite3.connect(folder / "store.sqlite")) as raw:
         rows = raw.execute("select read_with from articles order by id").fetchall()
-        (replaced,) = raw.execute("select count(*) from replaced").fetchone()
+        (replaced,) = raw.execute("select count(*) from replaced_versions").fetchone()
     return [row[0] for row in rows], int(replaced)
 
 

@@ -1,7 +1,7 @@
-"""Reading stories: those of a target, or the newest of all.
+"""Reads stories: those of one target, or the newest of all.
 
-The store groups articles whose fingerprints are equal; what is read together is folded once more by likeness
-(`riskwire.story.same_story`), so that a page shows a reprint with another lead only once.
+The store groups articles with equal fingerprints. A page of results also merges stories with similar fingerprints
+(`riskwire.story.same_story`), so that a reprint with another lead is shown once.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 import orjson
 from sqlalchemy import Connection, and_, func, or_, select
 
-from riskwire.records import Evidence, Sentiment, from_ms
+from riskwire.records import Evidence, Sentiment, from_ms, to_ms
 from riskwire.store import tables
-from riskwire.store.rows import Cursor, StoryRow, to_ms
+from riskwire.store.rows import Cursor, StoryRow
 from riskwire.story import bands, is_fingerprint, same_story
 
 _REPRINTS = 4
-"""Rows read for one story of a page: a page may be short where its stories have more reprints."""
+"""Rows read per story of a page. A page is shorter than its limit when its stories have more reprints than this."""
 
 
 class _Page:
-    """At most `limit` stories, the newest telling of each first met; later ones only add to its articles."""
+    """At most `limit` stories, in the order in which they are added."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -31,64 +31,67 @@ class _Page:
 
     @property
     def full(self) -> bool:
+        """Whether the page has `limit` stories."""
         return len(self._rows) == self._limit
 
-    def told(self, story: str, articles: int) -> bool:
-        """Whether the page has this story; its articles are then counted."""
-        known = self._alike(story)
-        if known is not None:
-            self._articles[known] += articles
-        return known is not None
+    def merge(self, story: str, articles: int) -> bool:
+        """Adds the number of articles to the same story on the page. Returns False if the page does not have it."""
+        same = self._find_same(story)
+        if same is not None:
+            self._articles[same] += articles
+        return same is not None
 
     def add(self, row: StoryRow) -> None:
+        """Adds a story that the page does not have."""
         self._rows[row.story] = row
         self._articles[row.story] = row.articles
         for band in _bands(row.story):
             self._by_band.setdefault(band, []).append(row.story)
 
     def rows(self) -> list[StoryRow]:
+        """Returns the stories with the articles of all merged ones."""
         return [row.model_copy(update={"articles": self._articles[story]}) for story, row in self._rows.items()]
 
-    def _alike(self, story: str) -> str | None:
+    def _find_same(self, story: str) -> str | None:
         if story in self._rows:
             return story
-        candidates = (other for band in _bands(story) for other in self._by_band.get(band, ()))
-        return next((other for other in candidates if same_story(story, other)), None)
+        candidates = (candidate for band in _bands(story) for candidate in self._by_band.get(band, ()))
+        return next((candidate for candidate in candidates if same_story(story, candidate)), None)
 
 
 def _bands(story: str) -> Iterable[str]:
-    """Keys under which likeness is looked up; a story that is no fingerprint is like no other."""
+    """Returns the bands of a fingerprint. A story id that is no fingerprint has none, so it is similar to no other."""
     return bands(story) if is_fingerprint(story) else ()
 
 
 def stories_of(connection: Connection, target: str, limit: int, before: Cursor | None) -> list[StoryRow]:
-    """A target's stories, newest first, each by its newest article."""
+    """Returns the stories of a target, newest first, each with its newest article."""
     story, signal = tables.stories.c, tables.signals.c
-    page = select(story.story, story.articles, story.seen_ms).where(story.target == target)
+    newest = select(story.story, story.articles, story.seen_ms).where(story.target == target)
     if before is not None:
         at = to_ms(before.at)
-        page = page.where(or_(story.seen_ms < at, and_(story.seen_ms == at, story.story < before.key)))
-    page = page.order_by(story.seen_ms.desc(), story.story.desc()).limit(limit * _REPRINTS)
-    chosen = page.subquery()
-    place = (
+        newest = newest.where(or_(story.seen_ms < at, and_(story.seen_ms == at, story.story < before.key)))
+    newest = newest.order_by(story.seen_ms.desc(), story.story.desc()).limit(limit * _REPRINTS)
+    chosen = newest.subquery()
+    rank = (
         func.row_number()
         .over(partition_by=signal.story, order_by=(signal.seen_ms.desc(), signal.article.desc()))
-        .label("place")
+        .label("rank")
     )
     ranked = (
-        select(tables.signals, chosen.c.articles, place)
+        select(tables.signals, chosen.c.articles, rank)
         .join(chosen, chosen.c.story == signal.story)
         .where(signal.target == target, signal.superseded.is_(False))
         .subquery()
     )
-    query = select(ranked).where(ranked.c.place == 1).order_by(ranked.c.seen_ms.desc(), ranked.c.story.desc())
-    shown = _Page(limit)
+    query = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.seen_ms.desc(), ranked.c.story.desc())
+    page = _Page(limit)
     for row in connection.execute(query):
-        if shown.full:
+        if page.full:
             break
-        if shown.told(row.story, row.articles):
+        if page.merge(row.story, row.articles):
             continue
-        shown.add(
+        page.add(
             StoryRow(
                 story=row.story,
                 article=row.article,
@@ -105,23 +108,25 @@ def stories_of(connection: Connection, target: str, limit: int, before: Cursor |
                 evidence=Evidence(text=row.text, start=row.start, end=row.end),
             )
         )
-    return shown.rows()
+    return page.rows()
 
 
 def newest_stories(connection: Connection, limit: int, before: Cursor | None) -> list[StoryRow]:
-    """The newest stories of all, those that could not be read too, each by its newest article on this page."""
+    """Returns the newest stories of all targets, each with its newest article on this page.
+
+    They include articles in unsupported languages.
+    """
     table = tables.articles.c
-    columns = [column for column in table if column is not table.read_with]  # a store of before has not got it
-    query = select(*columns).order_by(table.seen_ms.desc(), table.id.desc()).limit(limit * _REPRINTS)
+    query = select(tables.articles).order_by(table.seen_ms.desc(), table.id.desc()).limit(limit * _REPRINTS)
     if before is not None:
         query = query.where(table.seen_ms < to_ms(before.at))
-    shown = _Page(limit)
+    page = _Page(limit)
     for row in connection.execute(query):
         story = row.story or row.id
-        if shown.told(story, 1) or shown.full:
+        if page.merge(story, 1) or page.full:
             continue
-        read = row.negative is not None
-        shown.add(
+        analysed = row.negative is not None
+        page.add(
             StoryRow(
                 story=story,
                 article=row.id,
@@ -136,9 +141,9 @@ def newest_stories(connection: Connection, limit: int, before: Cursor | None) ->
                 backfill=row.backfill,
                 topics=tuple(orjson.loads(row.topics)),
                 sentiment=Sentiment(negative=row.negative, neutral=row.neutral, positive=row.positive)
-                if read
+                if analysed
                 else None,
-                score=round(row.positive - row.negative, 4) if read else None,
+                score=round(row.positive - row.negative, 4) if analysed else None,
             )
         )
-    return shown.rows()
+    return page.rows()

@@ -1,0 +1,80 @@
+"""Writes analyses: the newest version of each article, its mentions, and earlier versions that history needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from riskwire.records import Analysis, to_ms
+from riskwire.store import tables
+from riskwire.store.changes import record_changes
+from riskwire.store.upsert import upsert
+from riskwire.store.writes.mentions import mention_rows, replace_mentions
+from riskwire.store.writes.replaced_versions import keep_if_replaced, keep_replaced
+
+_MAX_TOPICS = 5
+"""Most topics of an article that are kept, by score."""
+
+
+def write_analyses(connection: Connection, analyses: Iterable[Analysis], max_mentions: int) -> None:
+    """Writes the newest version of each article and its mentions, and the newest time of each source.
+
+    Args:
+        max_mentions: most names kept per article.
+    """
+    newest: dict[str, Analysis] = {}
+    replaced: list[Analysis] = []
+    source_times: dict[str, int] = {}
+    for analysis in analyses:
+        article = analysis.article
+        previous = newest.get(article.id)
+        if previous is None or previous.article.version <= article.version:
+            newest[article.id] = analysis
+            replaced += [previous] if previous else []
+        else:
+            replaced.append(analysis)
+        source_times[article.source] = max(source_times.get(article.source, 0), to_ms(article.seen_at))
+    rows = [_article_row(analysis) for analysis in newest.values()]
+    keep_replaced(connection, rows)
+    changed = upsert(connection, tables.articles, rows, newer=lambda new: new.version >= tables.articles.c.version)
+    written = {article for (article,) in changed}
+    replace_mentions(connection, [newest[article] for article in newest if article in written], max_mentions)
+    replaced += [analysis for article, analysis in newest.items() if article not in written]
+    if replaced:
+        versions = [(_article_row(analysis), list(mention_rows(analysis, max_mentions))) for analysis in replaced]
+        keep_if_replaced(connection, versions)
+    upsert(
+        connection,
+        tables.sources,
+        [{"source": source, "seen_ms": seen_ms} for source, seen_ms in source_times.items()],
+        newer=lambda new: new.seen_ms > tables.sources.c.seen_ms,
+    )
+    if changed:
+        record_changes(connection, [("status", "")])
+
+
+def _article_row(analysis: Analysis) -> dict[str, Any]:
+    article, sentiment = analysis.article, analysis.sentiment
+    topics = sorted(analysis.topics, key=lambda topic: -topic.score)[:_MAX_TOPICS]
+    return {
+        "id": article.id,
+        "version": article.version,
+        "status": analysis.status,
+        "source": article.source,
+        "url": article.url,
+        "title": article.title,
+        "language": article.language,
+        "bundle": analysis.bundle,
+        "story": analysis.story,
+        "topics": orjson.dumps([topic.label for topic in topics]).decode(),
+        "published_ms": to_ms(article.published_at),
+        "seen_ms": to_ms(article.seen_at),
+        "backfill": article.backfill,
+        "negative": sentiment.negative if sentiment else None,
+        "neutral": sentiment.neutral if sentiment else None,
+        "positive": sentiment.positive if sentiment else None,
+        "read_with": analysis.read_with,
+    }

@@ -1,0 +1,203 @@
+"""Writes signals, and updates stories and targets in the same transaction.
+
+The result does not depend on the order of the signals or on repeats.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
+
+from riskwire.records import Signal, to_ms
+from riskwire.store import tables
+from riskwire.store.changes import record_changes
+from riskwire.store.rows import target_kind
+from riskwire.store.upsert import chunks, insert_missing, upsert
+
+_Pair = tuple[str, str]
+
+
+def write_signals(connection: Connection, signals: Iterable[Signal]) -> None:
+    """Writes each signal once, by target, article and version. A stored signal is not changed."""
+    by_key = {(signal.target, signal.article, signal.version): signal for signal in signals}
+    stored = _stored_versions(connection, {(target, article) for target, article, _ in by_key})
+    new = {key: signal for key, signal in by_key.items() if key[2] not in stored.get(key[:2], {})}
+    if not new:
+        return
+    newest: dict[_Pair, int] = {pair: max(versions) for pair, versions in stored.items()}
+    for target, article, version in new:
+        newest[target, article] = max(newest.get((target, article), 0), version)
+
+    stories_to_recount: set[_Pair] = set()
+    superseded: list[tuple[str, str, int]] = []
+    for (target, article), versions in stored.items():
+        for version, (story, current) in versions.items():
+            if current and version < newest[target, article]:
+                superseded.append((target, article, version))
+                stories_to_recount.add((target, story))
+    rows = []
+    added: dict[_Pair, list[Signal]] = {}
+    for (target, article, version), signal in new.items():
+        current = version == newest[target, article]
+        rows.append(_signal_row(signal, superseded=not current))
+        if current:
+            added.setdefault((target, signal.story), []).append(signal)
+
+    connection.execute(insert(tables.signals), rows)
+    key = tuple_(tables.signals.c.target, tables.signals.c.article, tables.signals.c.version)
+    for chunk in chunks(superseded, 250):
+        connection.execute(tables.signals.update().where(key.in_(chunk)).values(superseded=True))
+
+    new_stories = _add_to_stories(
+        connection, {pair: signals for pair, signals in added.items() if pair not in stories_to_recount}
+    )
+    new_stories.update(_recount_stories(connection, stories_to_recount))
+    new_articles = Counter(target for target, article in newest if (target, article) not in stored)
+    _update_targets(connection, list(new.values()), new_stories, new_articles)
+    sources = {(signal.target, signal.source) for signal in new.values()}
+    insert_missing(
+        connection,
+        tables.target_sources,
+        [{"target": target, "source": source} for target, source in sorted(sources)],
+        keys=("target", "source"),
+    )
+    record_changes(connection, [("target", target) for target in sorted({signal.target for signal in new.values()})])
+
+
+def _stored_versions(connection: Connection, pairs: Iterable[_Pair]) -> dict[_Pair, dict[int, tuple[str, bool]]]:
+    """Returns the stored versions of each (target, article): version -> (story, whether it is current)."""
+    table = tables.signals.c
+    stored: dict[_Pair, dict[int, tuple[str, bool]]] = {}
+    query = select(table.target, table.article, table.version, table.story, table.superseded)
+    for chunk in chunks(pairs):
+        for row in connection.execute(query.where(tuple_(table.target, table.article).in_(chunk))):
+            stored.setdefault((row.target, row.article), {})[row.version] = (row.story, not row.superseded)
+    return stored
+
+
+def _signal_row(signal: Signal, *, superseded: bool) -> dict[str, Any]:
+    return {
+        "target": signal.target,
+        "article": signal.article,
+        "version": signal.version,
+        "superseded": superseded,
+        "story": signal.story,
+        "source": signal.source,
+        "title": signal.title,
+        "url": signal.url,
+        "published_ms": to_ms(signal.published_at),
+        "seen_ms": to_ms(signal.seen_at),
+        "backfill": signal.backfill,
+        "negative": signal.sentiment.negative,
+        "neutral": signal.sentiment.neutral,
+        "positive": signal.sentiment.positive,
+        "score_1e4": _score_1e4(signal),
+        "relevance": signal.relevance,
+        "text": signal.evidence.text,
+        "start": signal.evidence.start,
+        "end": signal.evidence.end,
+        "bundle": signal.bundle,
+    }
+
+
+def _add_to_stories(connection: Connection, added: dict[_Pair, list[Signal]]) -> Counter[str]:
+    """Adds new signals to the rows of their (target, story). Returns the number of new stories by target."""
+    stored = _stored_stories(connection, added)
+    rows = []
+    for (target, story), signals in added.items():
+        row = stored.get((target, story))
+        rows.append(
+            {
+                "target": target,
+                "story": story,
+                "articles": len(signals) + (row.articles if row else 0),
+                "seen_ms": max(*(to_ms(signal.seen_at) for signal in signals), row.seen_ms if row else 0),
+                "score_1e4": sum(map(_score_1e4, signals)) + (row.score_1e4 if row else 0),
+            }
+        )
+    upsert(connection, tables.stories, rows)
+    return Counter(target for target, story in added if (target, story) not in stored)
+
+
+def _recount_stories(connection: Connection, pairs: set[_Pair]) -> Counter[str]:
+    """Counts the (target, story) pairs that lost an article again. Returns the change of stories by target."""
+    signals, stories = tables.signals.c, tables.stories
+    difference: Counter[str] = Counter()
+    for chunk in chunks(sorted(pairs)):
+        before = set(_stored_stories(connection, chunk))
+        counts = connection.execute(
+            select(
+                signals.target,
+                signals.story,
+                func.count().label("articles"),
+                func.max(signals.seen_ms).label("seen_ms"),
+                func.sum(signals.score_1e4).label("score_1e4"),
+            )
+            .where(tuple_(signals.target, signals.story).in_(chunk), signals.superseded.is_(False))
+            .group_by(signals.target, signals.story)
+        )
+        rows = [dict(row._mapping) for row in counts]
+        after = {(row["target"], row["story"]) for row in rows}
+        upsert(connection, stories, rows)
+        lost = before - after
+        if lost:
+            connection.execute(delete(stories).where(tuple_(stories.c.target, stories.c.story).in_(sorted(lost))))
+        difference.update(target for target, _ in after - before)
+        difference.subtract(target for target, _ in lost)
+    return difference
+
+
+def _stored_stories(connection: Connection, pairs: Iterable[_Pair]) -> dict[_Pair, Row[Any]]:
+    stories = tables.stories
+    stored: dict[_Pair, Row[Any]] = {}
+    for chunk in chunks(pairs):
+        query = select(stories).where(tuple_(stories.c.target, stories.c.story).in_(chunk))
+        stored.update({(row.target, row.story): row for row in connection.execute(query)})
+    return stored
+
+
+def _score_1e4(signal: Signal) -> int:
+    return round(signal.sentiment.score * 10_000)
+
+
+def _update_targets(
+    connection: Connection, signals: Sequence[Signal], new_stories: Counter[str], new_articles: Counter[str]
+) -> None:
+    """Updates the targets of new signals. Name and groups come from the newest signal of the target."""
+    targets = sorted({signal.target for signal in signals})
+    table = tables.targets.c
+    stored: dict[str, Row[Any]] = {}
+    for chunk in chunks(targets):
+        for row in connection.execute(select(tables.targets).where(table.target.in_(chunk))):
+            stored[row.target] = row
+    names: dict[str, tuple[int, str, str]] = {}
+    seen_ms: dict[str, int] = {}
+    for target, row in stored.items():
+        names[target] = (row.named_ms, row.name, row.groups)
+        seen_ms[target] = row.seen_ms or 0
+    for signal in signals:
+        at_ms = to_ms(signal.seen_at)
+        name = (at_ms, signal.name, orjson.dumps(signal.groups).decode())
+        names[signal.target] = max(names.get(signal.target, name), name)
+        seen_ms[signal.target] = max(seen_ms.get(signal.target, at_ms), at_ms)
+    rows = [
+        {
+            "target": target,
+            "kind": target_kind(target),
+            "name": names[target][1],
+            "groups": names[target][2],
+            "named_ms": names[target][0],
+            "stories": (stored[target].stories if target in stored else 0) + new_stories[target],
+            "articles": (stored[target].articles if target in stored else 0) + new_articles[target],
+            "seen_ms": seen_ms[target],
+            "surprise": 0.0,
+            "surprise_ms": -1,
+            "surprise_s": 0,
+        }
+        for target in targets
+    ]
+    upsert(connection, tables.targets, rows, columns=("name", "groups", "named_ms", "stories", "articles", "seen_ms"))

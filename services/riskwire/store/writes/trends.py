@@ -1,0 +1,63 @@
+"""Writes trend points, and the surprise of their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, tuple_
+
+from riskwire.records import TrendPoint, to_ms
+from riskwire.store import tables
+from riskwire.store.changes import record_changes
+from riskwire.store.rows import target_kind
+from riskwire.store.upsert import upsert
+
+
+def write_trends(connection: Connection, points: Iterable[TrendPoint]) -> None:
+    """Writes each trend point by target, start and length. The surprise of a target is that of its newest point."""
+    rows = {(point.target, point.start, point.length_s): point for point in points}
+    changed = upsert(
+        connection,
+        tables.trends,
+        [
+            {
+                "target": point.target,
+                "start_ms": to_ms(point.start),
+                "length_s": point.length_s,
+                "stories": point.stories,
+                "articles": point.articles,
+                "negative": point.negative,
+                "neutral": point.neutral,
+                "positive": point.positive,
+                "surprise": point.surprise,
+            }
+            for point in rows.values()
+        ],
+    )
+    newest: dict[str, TrendPoint] = {}
+    for point in sorted(rows.values(), key=lambda point: (point.start, point.length_s)):
+        newest[point.target] = point
+    stored = tables.targets.c
+    upsert(
+        connection,
+        tables.targets,
+        [
+            {
+                "target": point.target,
+                "kind": target_kind(point.target),
+                "name": point.name or point.target.partition(":")[2] or point.target,
+                "groups": "[]",
+                "named_ms": -1,
+                "stories": 0,
+                "articles": 0,
+                "seen_ms": None,
+                "surprise": point.surprise,
+                "surprise_ms": to_ms(point.start),
+                "surprise_s": point.length_s,
+            }
+            for point in newest.values()
+        ],
+        columns=("surprise", "surprise_ms", "surprise_s"),
+        newer=lambda new: tuple_(new.surprise_ms, new.surprise_s) >= tuple_(stored.surprise_ms, stored.surprise_s),
+    )
+    record_changes(connection, [("trend", target) for target in sorted({key[0] for key in changed})])
