@@ -1,4 +1,4 @@
-"""Fixtures of the ingest room."""
+"""Fixtures of the ingest tests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.fixture
 def shared() -> Path:
-    """The shared data, which is not part of the project."""
+    """The folder of shared data, which is not part of the repository."""
     root = Path(os.environ.get("RISKWIRE_SHARED", REPOSITORY.parent / "shared"))
     if not (root / "data").is_dir():
-        pytest.skip("../shared/data is not there")
+        pytest.skip("../shared/data does not exist")
     return root
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Default settings with a data directory of their own."""
+    """Default settings with an empty data directory."""
     return Settings(data=tmp_path / "data")

@@ -76,7 +76,7 @@ class SizeLimit:
         self.dead_letters += len(refused)
 
 
-BARE = len(article("").model_copy(update={"id": "00", "cut": True}).to_bytes())
+BARE = len(article("", "00").to_bytes())
 """The size of an article without text."""
 
 

@@ -1,4 +1,4 @@
-"""A feed list is right as a whole, or the message says where it is not."""
+"""A feed list is read from a file only if every entry is valid; the error names the entry that is not."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from riskwire.errors import SettingsError
 from riskwire.ingest.feeds.feed_file import DEFAULT_FEEDS, read_feeds
 
 
-def written(tmp_path: Path, text: str) -> Path:
+def write_list(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "feeds.yaml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def test_id_and_url_are_enough(tmp_path: Path) -> None:
-    feed, other = read_feeds(
-        written(tmp_path, "- {id: a, url: 'https://a.example/rss'}\n- {id: b, url: 'http://b/x', every_s: 60}")
+def test_id_and_url_are_the_only_required_fields(tmp_path: Path) -> None:
+    first, second = read_feeds(
+        write_list(tmp_path, "- {id: a, url: 'https://a.example/rss'}\n- {id: b, url: 'http://b/x', every_s: 60}")
     )
-    assert (feed.id, feed.format, feed.every_s, feed.enabled) == ("a", "auto", 300, True)
-    assert other.every_s == 60
+    assert (first.id, first.format, first.every_s, first.enabled) == ("a", "auto", 300, True)
+    assert second.every_s == 60
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("- {id: a, url: 'https://a/'}\n- {id: b}", "entry 2: url: Field required"),
         ("- {id: a, url: 'https://a/', every_s: 1}", "entry 1: every_s: .*greater than or equal to 10 .got 1."),
@@ -55,16 +55,38 @@ def test_id_and_url_are_enough(tmp_path: Path) -> None:
         ("- {id: a", "cannot be read"),
         ("[" * 100_000, "cannot be read"),
     ],
+    ids=[
+        "missing URL",
+        "interval too short",
+        "invalid id",
+        "unknown format",
+        "ftp",
+        "path",
+        "URL without host",
+        "broken YAML",
+        "URL instead of a mapping",
+        "URL as id",
+        "list as URL",
+        "ftp with a password",
+        "URL instead of a list",
+        "password",
+        "repeated id",
+        "text instead of a mapping",
+        "mapping instead of a list",
+        "empty file",
+        "unclosed mapping",
+        "deeply nested",
+    ],
 )
-def test_a_mistake_is_named_with_file_entry_field_and_value(tmp_path: Path, text: str, said: str) -> None:
-    path = written(tmp_path, text)
-    with pytest.raises(SettingsError, match=said) as caught:
+def test_an_error_names_file_entry_field_and_value(tmp_path: Path, text: str, message: str) -> None:
+    path = write_list(tmp_path, text)
+    with pytest.raises(SettingsError, match=message) as caught:
         read_feeds(path)
     assert str(path) in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-def test_a_list_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_a_binary_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.yaml: the feed list cannot be read"):
         read_feeds(tmp_path / "nowhere.yaml")
     binary = tmp_path / "binary.yaml"
@@ -75,13 +97,13 @@ def test_a_list_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
         read_feeds(tmp_path)
 
 
-def test_a_misspelt_field_is_told(tmp_path: Path) -> None:
+def test_an_unknown_field_is_logged(tmp_path: Path) -> None:
     with capture_logs() as logs:
-        read_feeds(written(tmp_path, "- {id: a, url: 'https://a/', evry_s: 60}"))
+        read_feeds(write_list(tmp_path, "- {id: a, url: 'https://a/', evry_s: 60}"))
     assert [entry["fields"] for entry in logs] == [["evry_s"]]
 
 
-def test_the_list_that_ships_is_sound_says_it_is_not_verified_and_leaves_the_sec_off() -> None:
+def test_the_default_list_is_valid_states_that_it_is_not_verified_and_disables_the_sec() -> None:
     feeds = {feed.id: feed for feed in read_feeds(DEFAULT_FEEDS)}
     assert 15 <= len(feeds) <= 25
     assert "NOT VERIFIED" in DEFAULT_FEEDS.read_text(encoding="utf-8")

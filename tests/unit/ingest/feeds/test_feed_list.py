@@ -1,4 +1,4 @@
-"""The list of feeds: a file and a hand write it, and the last word of each on an entry counts."""
+"""The feed list merges a file with changes made by hand; the last change of an entry counts."""
 
 from __future__ import annotations
 
@@ -15,48 +15,51 @@ from riskwire.ingest.feeds.feed_list import FeedList, FeedListUpdate, id_of
 from riskwire.records import Feed
 
 
-class Kept:
-    """The state of the publisher, and what the topic says in the end."""
+class CommittedFeeds:
+    """The committed state of the publisher, and the newest record of each feed on the topic."""
 
     def __init__(self) -> None:
         self.state: dict[str, bytes] = {}
         self.topic: dict[str, Feed] = {}
 
     @property
-    def catalogue(self) -> FeedList:
+    def feed_list(self) -> FeedList:
         return FeedList(self.state)
 
-    def take(self, change: FeedListUpdate) -> FeedListUpdate:
-        for key, value in change.state.items():
+    @property
+    def polled(self) -> dict[str, str]:
+        """Addresses of the enabled feeds by id."""
+        return {feed.id: feed.url for feed in self.topic.values() if feed.enabled}
+
+    def commit(self, update: FeedListUpdate) -> FeedListUpdate:
+        for key, value in update.state.items():
             if value is None:
                 self.state.pop(key, None)
             else:
                 self.state[key] = value
-        for result in change.results:
+        for result in update.results:
             assert result.key is not None
             feed = Feed.model_validate_json(result.value)
             assert feed.id == result.key
             self.topic[feed.id] = feed
-        return change
+        return update
 
-    def bring(self, *feeds: Feed) -> FeedListUpdate:
-        return self.take(self.catalogue.merge_file(feeds))
+    def merge(self, *file_feeds: Feed) -> FeedListUpdate:
+        return self.commit(self.feed_list.merge_file(file_feeds))
 
-    def add(self, what: str, *, url: str | None = None, named: str | None = None, **changes: object) -> FeedListUpdate:
-        feed = self.catalogue.feed_to_put(what, url=url, feed_id=named, changes=changes, allow=("127.0.0.1",))
-        return self.take(self.catalogue.put([feed]))
+    def add(
+        self, url_or_id: str, *, url: str | None = None, feed_id: str | None = None, **changes: object
+    ) -> FeedListUpdate:
+        feed = self.feed_list.feed_to_put(url_or_id, url=url, feed_id=feed_id, changes=changes, allow=("127.0.0.1",))
+        return self.commit(self.feed_list.put([feed]))
 
     def remove(self, feed_id: str) -> FeedListUpdate:
-        return self.take(self.catalogue.remove(feed_id))
-
-    @property
-    def polled(self) -> dict[str, str]:
-        return {feed.id: feed.url for feed in self.topic.values() if feed.enabled}
+        return self.commit(self.feed_list.remove(feed_id))
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def committed() -> CommittedFeeds:
+    return CommittedFeeds()
 
 
 def feed(name: str, url: str = "", **fields: object) -> Feed:
@@ -66,177 +69,190 @@ def feed(name: str, url: str = "", **fields: object) -> Feed:
 A, B, C = feed("a"), feed("b"), feed("c")
 
 
-def test_a_feed_added_by_hand_stays_when_a_file_that_does_not_know_it_is_brought(kept: Kept) -> None:
-    kept.bring(A)
-    kept.add("https://hand.example/rss", named="hand")
-    change = kept.bring(A, B)
-    assert set(kept.polled) == {"a", "b", "hand"}
-    assert change.overridden == ("hand",)
-    assert (kept.catalogue.origin("hand"), kept.catalogue.origin("b")) == ("hand", "file")
+def test_a_feed_added_by_hand_stays_when_a_file_without_it_is_merged(committed: CommittedFeeds) -> None:
+    committed.merge(A)
+    committed.add("https://hand.example/rss", feed_id="hand")
+    update = committed.merge(A, B)
+    assert set(committed.polled) == {"a", "b", "hand"}
+    assert update.overridden == ("hand",)
+    assert (committed.feed_list.origin("hand"), committed.feed_list.origin("b")) == ("hand", "file")
 
 
-def test_a_feed_removed_by_hand_stays_removed_while_its_entry_in_the_file_is_as_it_was(kept: Kept) -> None:
-    kept.bring(A, B)
-    kept.remove("b")
-    assert set(kept.polled) == {"a"}
-    assert kept.bring(A, B).overridden == ("b",)
-    assert set(kept.polled) == {"a"}
-    assert kept.catalogue.removed_by_hand == ["b"]
-    kept.bring(A, feed("b", every_s=60))
-    assert set(kept.polled) == {"a", "b"}, "its entry has changed: somebody means it"
+def test_a_feed_removed_by_hand_stays_removed_until_its_entry_changes(committed: CommittedFeeds) -> None:
+    committed.merge(A, B)
+    committed.remove("b")
+    assert set(committed.polled) == {"a"}
+    assert committed.merge(A, B).overridden == ("b",)
+    assert set(committed.polled) == {"a"}
+    assert committed.feed_list.removed_by_hand == ["b"]
+    committed.merge(A, feed("b", every_s=60))
+    assert set(committed.polled) == {"a", "b"}
 
 
-def test_a_feed_changed_by_hand_stays_so_until_its_entry_changes(kept: Kept) -> None:
-    kept.bring(A)
-    kept.add("a", every_s=60)
-    kept.bring(A)
-    assert kept.topic["a"].every_s == 60
-    kept.bring(feed("a", every_s=120))
-    assert kept.topic["a"].every_s == 120
+def test_a_feed_changed_by_hand_stays_changed_until_its_entry_changes(committed: CommittedFeeds) -> None:
+    committed.merge(A)
+    committed.add("a", every_s=60)
+    committed.merge(A)
+    assert committed.topic["a"].every_s == 60
+    committed.merge(feed("a", every_s=120))
+    assert committed.topic["a"].every_s == 120
 
 
-def test_a_feed_that_vanishes_from_the_file_is_polled_no_more_unless_a_hand_changed_it_since(kept: Kept) -> None:
-    kept.bring(A, B, C)
-    kept.add("c", every_s=60)
-    assert kept.bring(A).removed == ("b",)
-    assert set(kept.polled) == {"a", "c"}
+def test_a_feed_that_is_no_longer_in_the_file_is_removed_unless_it_was_changed_by_hand(
+    committed: CommittedFeeds,
+) -> None:
+    committed.merge(A, B, C)
+    committed.add("c", every_s=60)
+    assert committed.merge(A).removed == ("b",)
+    assert set(committed.polled) == {"a", "c"}
 
 
-def test_one_removed_by_hand_comes_back_as_the_file_has_it_when_it_is_added_by_its_id(kept: Kept) -> None:
-    kept.bring(feed("a", every_s=900))
-    kept.remove("a")
-    assert kept.add("a").added == ("a",)
-    assert kept.topic["a"] == feed("a", every_s=900)
-    assert kept.catalogue.origin("a") == "file"
+def test_adding_a_removed_feed_by_its_id_restores_its_entry_of_the_file(committed: CommittedFeeds) -> None:
+    committed.merge(feed("a", every_s=900))
+    committed.remove("a")
+    assert committed.add("a").added == ("a",)
+    assert committed.topic["a"] == feed("a", every_s=900)
+    assert committed.feed_list.origin("a") == "file"
 
 
-def test_adding_the_same_twice_changes_nothing_and_a_feed_that_is_off_is_switched_on(kept: Kept) -> None:
-    kept.bring(feed("a", enabled=False))
-    assert kept.polled == {}
-    assert kept.add("a").changed == ("a",)
-    assert "a" in kept.polled
-    again = kept.add("https://a.example/rss")
-    assert (again.results, again.state) == ([], {})
+def test_adding_a_disabled_feed_enables_it_and_adding_it_again_changes_nothing(committed: CommittedFeeds) -> None:
+    committed.merge(feed("a", enabled=False))
+    assert committed.polled == {}
+    assert committed.add("a").changed == ("a",)
+    assert "a" in committed.polled
+    second = committed.add("https://a.example/rss")
+    assert (second.results, second.state) == ([], {})
 
 
-def test_an_address_that_is_polled_under_another_id_is_not_polled_twice(kept: Kept) -> None:
-    kept.bring(A)
-    assert not kept.add("https://A.example:443/rss").added, "it is the same address, and the feed is a"
+def test_an_address_is_not_polled_under_two_ids(committed: CommittedFeeds) -> None:
+    committed.merge(A)
+    assert not committed.add("https://A.example:443/rss").added, "this is another spelling of the address of a"
     with pytest.raises(SettingsError, match=r"feed twin: this address is polled already, as a .got 'https://a\.exam"):
-        kept.add("https://a.example/rss", named="twin")
+        committed.add("https://a.example/rss", feed_id="twin")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
-        ({"what": "ftp://x.example/rss"}, r"URL: only http and https are fetched .got 'ftp://x\.example/rss'"),
-        ({"what": "http://10.0.0.8/rss"}, r"URL: a private address .got 'http://10\.0\.0\.8/rss'.*allow_private_hosts"),
-        ({"what": "new", "url": "http://[::1]/rss"}, r"--url: a private address"),
-        ({"what": "https://user:pw@x.example/"}, r"URL: an address with a user name or password .got 'https://x\.exa"),
-        ({"what": "news.example/rss"}, r"URL: not an address .got 'news\.example/rss'.*https://"),
-        ({"what": "new"}, r"the list of feeds: there is no such feed .got 'new'.*--url"),
-        ({"what": "as"}, r"Did you mean a\?"),
-        ({"what": "new", "url": "https://x.example/", "named": "x"}, r"--id: two ids"),
-        ({"what": "https://x.example/", "url": "https://y.example/"}, r"--url: two addresses"),
-        ({"what": "a b", "url": "https://x.example/"}, r"feeds add: id: .*pattern.*got 'a b'"),
-        ({"what": "a", "every_s": 1}, r"feeds add: every_s: .*10 .got 1"),
-        ({"what": "a", "format": "gopher"}, r"feeds add: format: .*'rss'.*got 'gopher'"),
+        ({"url_or_id": "ftp://x.example/rss"}, r"URL: only http and https are fetched .got 'ftp://x\.example/rss'"),
+        (
+            {"url_or_id": "http://10.0.0.8/rss"},
+            r"URL: a private address .got 'http://10\.0\.0\.8/rss'.*allow_private_hosts",
+        ),
+        ({"url_or_id": "new", "url": "http://[::1]/rss"}, r"--url: a private address"),
+        (
+            {"url_or_id": "https://user:pw@x.example/"},
+            r"URL: an address with a user name or password .got 'https://x\.exa",
+        ),
+        ({"url_or_id": "news.example/rss"}, r"URL: not an address .got 'news\.example/rss'.*https://"),
+        ({"url_or_id": "new"}, r"the list of feeds: there is no such feed .got 'new'.*--url"),
+        ({"url_or_id": "as"}, r"Did you mean a\?"),
+        ({"url_or_id": "new", "url": "https://x.example/", "feed_id": "x"}, r"--id: two ids"),
+        ({"url_or_id": "https://x.example/", "url": "https://y.example/"}, r"--url: two addresses"),
+        ({"url_or_id": "a b", "url": "https://x.example/"}, r"feeds add: id: .*pattern.*got 'a b'"),
+        ({"url_or_id": "a", "every_s": 1}, r"feeds add: every_s: .*10 .got 1"),
+        ({"url_or_id": "a", "format": "gopher"}, r"feeds add: format: .*'rss'.*got 'gopher'"),
+    ],
+    ids=[
+        "ftp",
+        "private IPv4",
+        "private IPv6",
+        "password",
+        "address without scheme",
+        "unknown id",
+        "similar id",
+        "two ids",
+        "two addresses",
+        "invalid id",
+        "interval too short",
+        "unknown format",
     ],
 )
-def test_what_cannot_be_added_is_named_with_its_value(kept: Kept, words: dict, said: str) -> None:
-    kept.bring(A)
-    with pytest.raises(SettingsError, match=said) as refused:
-        kept.add(**words)
-    assert "user:pw" not in str(refused.value)
+def test_an_invalid_argument_is_refused_with_its_value(
+    committed: CommittedFeeds, arguments: dict, message: str
+) -> None:
+    committed.merge(A)
+    with pytest.raises(SettingsError, match=message) as caught:
+        committed.add(**arguments)
+    assert "user:pw" not in str(caught.value)
 
 
-def test_a_private_host_that_the_settings_name_may_be_added(kept: Kept) -> None:
-    kept.add("http://127.0.0.1:8000/rss", named="here")
-    assert kept.polled == {"here": "http://127.0.0.1:8000/rss"}
+def test_a_private_host_in_the_settings_may_be_added(committed: CommittedFeeds) -> None:
+    committed.add("http://127.0.0.1:8000/rss", feed_id="local")
+    assert committed.polled == {"local": "http://127.0.0.1:8000/rss"}
 
 
-def test_removing_what_is_not_there_says_what_is_near(kept: Kept) -> None:
-    kept.bring(feed("reuters-business"))
+def test_removing_an_unknown_feed_suggests_a_similar_id(committed: CommittedFeeds) -> None:
+    committed.merge(feed("reuters-business"))
     with pytest.raises(SettingsError, match=r"no such feed .got 'reuters-bussiness'.*mean reuters-business"):
-        kept.remove("reuters-bussiness")
+        committed.remove("reuters-bussiness")
 
 
-def test_the_list_is_bounded(kept: Kept) -> None:
-    kept.take(kept.catalogue.put(feed(f"f{n}") for n in range(MAX_FEEDS)))
+def test_the_list_is_bounded(committed: CommittedFeeds) -> None:
+    committed.commit(committed.feed_list.put(feed(f"f{number}") for number in range(MAX_FEEDS)))
     with pytest.raises(SettingsError, match=f"more than {MAX_FEEDS} feeds"):
-        kept.add("https://one.example/more")
+        committed.add("https://one.example/more")
 
 
-def test_other_state_of_the_publisher_is_left_alone(kept: Kept) -> None:
-    kept.state["something"] = b"else"
-    kept.bring(A)
-    kept.bring()
-    assert kept.state == {"something": b"else", "layout": b"2"}
-
-
-def test_a_list_from_before_it_could_be_changed_by_hand_is_a_files(kept: Kept) -> None:
-    kept.state = {f"feed:{one.id}": one.to_bytes() for one in (A, B)}
-    kept.topic = {one.id: one for one in (A, B)}
-    assert kept.catalogue.origin("a") == "file"
-    kept.remove("a")
-    assert kept.catalogue.removed_by_hand == ["a"]
-    assert kept.bring(A).removed == ("b",), "it vanished from the file"
-    assert kept.polled == {}, "and a was removed by hand"
+def test_state_under_other_keys_is_not_changed(committed: CommittedFeeds) -> None:
+    committed.state["something"] = b"else"
+    committed.merge(A)
+    committed.merge()
+    assert committed.state == {"something": b"else"}
 
 
 @given(st.text(max_size=300))
-def test_every_address_makes_an_id_that_an_id_may_be(path: str) -> None:
-    made = id_of(f"https://www.news.example/{path}")
-    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", made)
-    assert made.startswith("news.example")
+def test_every_address_yields_a_valid_id(path: str) -> None:
+    feed_id = id_of(f"https://www.news.example/{path}")
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", feed_id)
+    assert feed_id.startswith("news.example")
 
 
-def test_two_addresses_that_make_one_id_get_two(kept: Kept) -> None:
-    kept.add("https://news.example/a.xml")
-    kept.add("https://news.example/a.rss")
-    assert len(kept.polled) == 2
+def test_two_addresses_that_yield_the_same_id_get_different_ids(committed: CommittedFeeds) -> None:
+    committed.add("https://news.example/a.xml")
+    committed.add("https://news.example/a.rss")
+    assert len(committed.polled) == 2
 
 
 NAMES = st.sampled_from("abcd")
-PACES = st.sampled_from((60, 300))
-FILES = st.dictionaries(NAMES, PACES)
+INTERVALS = st.sampled_from((60, 300))
+FILES = st.dictionaries(NAMES, INTERVALS)
 EDITS = st.one_of(
-    st.tuples(st.just("file"), FILES),
-    st.tuples(st.just("put"), st.tuples(NAMES, PACES)),
+    st.tuples(st.just("merge"), FILES),
+    st.tuples(st.just("put"), st.tuples(NAMES, INTERVALS)),
     st.tuples(st.just("remove"), NAMES),
 )
 
 
-def _listed(file: Mapping[str, int]) -> list[Feed]:
-    return [feed(name, every_s=pace) for name, pace in file.items()]
+def file_feeds(file: Mapping[str, int]) -> list[Feed]:
+    return [feed(name, every_s=every_s) for name, every_s in file.items()]
 
 
-@given(st.lists(EDITS, max_size=12), FILES, st.lists(EDITS.filter(lambda edit: edit[0] != "file"), max_size=6))
-def test_after_any_history_the_same_file_changes_nothing_of_what_was_done_since(
-    history: list, file: dict[str, int], since: list
+def apply(committed: CommittedFeeds, edit: tuple) -> None:
+    kind, argument = edit
+    if kind == "merge":
+        committed.merge(*file_feeds(argument))
+    elif kind == "put":
+        name, every_s = argument
+        committed.commit(committed.feed_list.put([feed(name, every_s=every_s)]))
+    elif argument in committed.feed_list.feeds:
+        committed.remove(argument)
+
+
+@given(st.lists(EDITS, max_size=12), FILES, st.lists(EDITS.filter(lambda edit: edit[0] != "merge"), max_size=6))
+def test_merging_a_file_again_keeps_every_change_made_by_hand_since(
+    edits_before: list, file: dict[str, int], edits_since: list
 ) -> None:
-    kept = Kept()
-
-    def do(edit: tuple) -> None:
-        kind, what = edit
-        if kind == "file":
-            kept.bring(*_listed(what))
-        elif kind == "put":
-            kept.take(kept.catalogue.put([feed(what[0], every_s=what[1])]))
-        elif what in kept.catalogue.feeds:
-            kept.remove(what)
-
-    for edit in history:
-        do(edit)
-    kept.bring(*_listed(file))
-    for edit in since:
-        do(edit)
-    before = dict(kept.topic)
-    again = kept.bring(*_listed(file))
-    assert (again.results, again.state) == ([], {})
-    assert kept.topic == before
-    assert {key for key, one in kept.topic.items() if one.enabled} == set(kept.catalogue.feeds), "topic and list agree"
-    wanted = {key: one for key, one in kept.catalogue.feeds.items()}
-    assert set(again.overridden) == {
-        n for n in {*wanted, *file} if wanted.get(n) != {f.id: f for f in _listed(file)}.get(n)
-    }
+    committed = CommittedFeeds()
+    for edit in edits_before:
+        apply(committed, edit)
+    committed.merge(*file_feeds(file))
+    for edit in edits_since:
+        apply(committed, edit)
+    before = dict(committed.topic)
+    second = committed.merge(*file_feeds(file))
+    assert (second.results, second.state) == ([], {})
+    assert committed.topic == before
+    feeds, entries = committed.feed_list.feeds, {entry.id: entry for entry in file_feeds(file)}
+    assert set(committed.polled) == set(feeds), "the topic and the list agree"
+    assert set(second.overridden) == {name for name in {*feeds, *entries} if feeds.get(name) != entries.get(name)}

@@ -1,4 +1,4 @@
-"""Feeds are polled as good clients do: at their pace, slower when they fail or say so, never faster."""
+"""Feeds are polled at their interval, more slowly after failures or if the publisher asks for it, and never faster."""
 
 from __future__ import annotations
 
@@ -17,65 +17,66 @@ from riskwire.records import Feed
 
 FEED = Feed(id="a", url="https://a.example/", every_s=300)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-READING = ParseResult(version="rss20", items=())
+PARSED = ParseResult(version="rss20", items=())
 DOCUMENT = FetchedDocument(b"", "", FEED.url, Validators('"1"', None))
+FAR_FUTURE_S = 10.0**9
 
 
-def after(polled: PollResult, state: PollState | None = None) -> tuple[PollState, float]:
-    return after_poll(state or PollState(url=FEED.url), polled, 3_600, NOW, "host, process 1")
+def state_and_wait(poll: PollResult, state: PollState | None = None) -> tuple[PollState, float]:
+    return after_poll(state or PollState(url=FEED.url), poll, 3_600, NOW, "host, process 1")
 
 
-def test_a_feed_is_polled_at_its_own_pace_with_a_little_spread() -> None:
-    state, wait_s = after(PollResult(FEED, DOCUMENT, READING, "hash"))
+def test_a_feed_is_polled_at_its_interval_with_a_small_jitter() -> None:
+    state, wait_s = state_and_wait(PollResult(FEED, DOCUMENT, PARSED, "hash"))
     assert 300 <= wait_s <= 330
     assert (state.etag, state.document_hash, state.failures) == ('"1"', "hash", 0)
-    assert after(PollResult(FEED, NotModified()))[1] == wait_s
+    assert state_and_wait(PollResult(FEED, NotModified()))[1] == wait_s
 
 
-def test_failures_double_the_wait_up_to_the_bound_and_one_success_ends_it() -> None:
+def test_failures_double_the_wait_up_to_a_bound_and_a_success_resets_it() -> None:
     state = PollState(url=FEED.url, etag='"1"', document_hash="hash")
     waits = []
     for _ in range(12):
-        state, wait_s = after(PollResult(FEED, error=FetchError("no")), state)
+        state, wait_s = state_and_wait(PollResult(FEED, error=FetchError("no")), state)
         waits.append(wait_s)
     assert 480 <= waits[0] <= 600
     assert all(300 <= wait_s <= 3_600 for wait_s in waits)
     assert waits[-1] >= 0.8 * 3_600
     assert (state.etag, state.document_hash, state.failures) == ('"1"', "hash", 12)
-    state, wait_s = after(PollResult(FEED, NotModified()), state)
+    state, wait_s = state_and_wait(PollResult(FEED, NotModified()), state)
     assert wait_s <= 330
     assert (state.failures, state.problem) == (0, "")
 
 
 @given(st.integers(min_value=0, max_value=10**9))
-def test_retry_after_is_kept_to_within_a_day(retry_after_s: int) -> None:
-    _, wait_s = after(PollResult(FEED, Busy(429, retry_after_s)))
+def test_retry_after_is_respected_up_to_a_day(retry_after_s: int) -> None:
+    _, wait_s = state_and_wait(PollResult(FEED, Busy(429, retry_after_s)))
     assert wait_s >= min(retry_after_s, DAY_S)
     assert wait_s <= max(DAY_S, 3_600)
 
 
 @given(st.integers(min_value=0, max_value=10**9), st.integers(min_value=0, max_value=86_400))
-def test_freshness_that_the_publisher_asks_for_slows_polling_within_a_bound(max_age_s: int, ttl_s: int) -> None:
+def test_a_longer_freshness_slows_polling_down_within_a_bound(max_age_s: int, ttl_s: int) -> None:
     document = FetchedDocument(b"", "", FEED.url, Validators(), fresh_s=max_age_s)
-    _, wait_s = after(PollResult(FEED, document, READING.model_copy(update={"fresh_s": ttl_s})))
-    asked = min(max(max_age_s, ttl_s), 3_600)
-    assert max(300, asked) <= wait_s <= max(300, asked) * 1.1
+    _, wait_s = state_and_wait(PollResult(FEED, document, PARSED.model_copy(update={"fresh_s": ttl_s})))
+    fresh_s = min(max(max_age_s, ttl_s), 3_600)
+    assert max(300, fresh_s) <= wait_s <= max(300, fresh_s) * 1.1
 
 
 def test_a_feed_that_is_gone_is_not_polled_again_until_its_address_changes() -> None:
     roster = Roster({}, NOW, 0.0)
     roster.put(FEED, 0.0)
-    state, wait_s = after(PollResult(FEED, Gone()))
+    state, wait_s = state_and_wait(PollResult(FEED, Gone()))
     roster.finish_poll(FEED, state, wait_s, NOW, 0.0)
-    assert list(roster.due_feeds(10.0**9)) == []
+    assert list(roster.due_feeds(FAR_FUTURE_S)) == []
     roster.put(FEED.model_copy(update={"url": "https://b.example/"}), 5.0)
     assert [feed.url for feed in roster.due_feeds(5.0)] == ["https://b.example/"]
 
 
 @pytest.mark.parametrize(
-    ("polled", "outcome"),
+    ("poll", "outcome"),
     [
-        (PollResult(FEED, DOCUMENT, READING), "document"),
+        (PollResult(FEED, DOCUMENT, PARSED), "document"),
         (PollResult(FEED, DOCUMENT), "same"),
         (PollResult(FEED, NotModified()), "unmodified"),
         (PollResult(FEED, Gone()), "gone"),
@@ -84,28 +85,33 @@ def test_a_feed_that_is_gone_is_not_polled_again_until_its_address_changes() -> 
         (PollResult(FEED, error=FeedError("x")), "unreadable"),
         (PollResult(FEED, error=FetchError("x")), "failed"),
     ],
+    ids=["document", "same", "unmodified", "gone", "busy", "refused", "unreadable", "failed"],
 )
-def test_every_outcome_has_one_word(polled: PollResult, outcome: str) -> None:
-    assert polled.outcome == outcome
+def test_the_outcome_of_a_poll_is_named(poll: PollResult, outcome: str) -> None:
+    assert poll.outcome == outcome
 
 
-def test_the_roster_restored_from_its_state_keeps_feeds_validators_and_due_times() -> None:
-    state: dict[str, bytes | None] = {}
+def committed_state(changes: dict[str, bytes | None]) -> dict[str, bytes]:
+    return {key: value for key, value in changes.items() if value is not None}
+
+
+def test_a_restored_roster_has_the_feeds_validators_and_due_times_of_before() -> None:
     roster = Roster({}, NOW, 0.0)
-    state |= roster.put(FEED, 0.0)
+    roster.put(FEED, 0.0)
+    changes = roster.take_changes()
     assert [feed.id for feed in roster.due_feeds(0.0)] == ["a"]
     roster.start_poll(FEED)
-    assert list(roster.due_feeds(10.0**6)) == []
-    state |= roster.finish_poll(FEED, PollState(url=FEED.url, etag='"1"'), 100.0, NOW, 0.0)
-    kept = {key: value for key, value in state.items() if value is not None}
-    again = Roster(kept, NOW + timedelta(seconds=40), 7.0)
-    assert again.poll_state(FEED).etag == '"1"'
-    assert again.next_due_at() == pytest.approx(67.0)
-    late = Roster(kept, NOW - timedelta(days=400), 7.0)
-    assert late.next_due_at() <= 7.0 + DAY_S
+    assert list(roster.due_feeds(FAR_FUTURE_S)) == []
+    roster.finish_poll(FEED, PollState(url=FEED.url, etag='"1"'), 100.0, NOW, 0.0)
+    state = committed_state(changes | roster.take_changes())
+    restored = Roster(state, NOW + timedelta(seconds=40), 7.0)
+    assert restored.poll_state(FEED).etag == '"1"'
+    assert restored.next_due_at() == pytest.approx(67.0)
+    after_wall_clock_set_back = Roster(state, NOW - timedelta(days=400), 7.0)
+    assert after_wall_clock_set_back.next_due_at() <= 7.0 + DAY_S
 
 
-def test_a_feed_that_is_disabled_is_forgotten_and_one_that_changes_pace_keeps_its_validators() -> None:
+def test_a_feed_with_a_new_interval_keeps_its_validators() -> None:
     roster = Roster({}, NOW, 0.0)
     roster.put(FEED, 0.0)
     roster.finish_poll(FEED, PollState(url=FEED.url, etag='"1"'), 5_000.0, NOW, 0.0)
@@ -115,8 +121,27 @@ def test_a_feed_that_is_disabled_is_forgotten_and_one_that_changes_pace_keeps_it
     assert roster.next_due_at() == 70.0
     roster.start_poll(faster)
     roster.put(FEED, 20.0)
-    assert list(roster.due_feeds(10.0**6)) == [], "a feed whose poll runs is not polled a second time meanwhile"
-    gone = roster.put(FEED.model_copy(update={"enabled": False}), 0.0)
-    assert gone == {"feed:a": None, "poll:a": None}
+    assert list(roster.due_feeds(FAR_FUTURE_S)) == [], "a feed is not polled a second time while its poll runs"
+
+
+def test_a_disabled_feed_is_removed_from_the_state() -> None:
+    roster = Roster({}, NOW, 0.0)
+    roster.put(FEED, 0.0)
+    roster.finish_poll(FEED, PollState(url=FEED.url), 5_000.0, NOW, 0.0)
+    assert set(roster.take_changes()) == {"feed:a", "poll:a"}
+    roster.put(FEED.model_copy(update={"enabled": False}), 0.0)
+    assert roster.take_changes() == {"feed:a": None, "poll:a": None}
     assert len(roster) == 0
+    assert not roster.has(FEED)
+
+
+def test_a_new_address_resets_the_state_of_the_polls() -> None:
+    roster = Roster({}, NOW, 0.0)
+    roster.put(FEED, 0.0)
+    roster.finish_poll(FEED, PollState(url=FEED.url, etag='"1"'), 5_000.0, NOW, 0.0)
+    roster.take_changes()
+    moved = FEED.model_copy(update={"url": "https://b.example/"})
+    roster.put(moved, 10.0)
+    assert roster.take_changes() == {"feed:a": moved.to_bytes(), "poll:a": None}
+    assert roster.poll_state(moved) == PollState(url=moved.url)
     assert not roster.has(FEED)

@@ -1,4 +1,4 @@
-"""An operator sees of each feed whether it is read, since when not, why, and who polls it."""
+"""The status of a feed: whether it is read, since when it fails, why, and which process polls it."""
 
 from __future__ import annotations
 
@@ -24,113 +24,128 @@ from riskwire.settings import Settings
 
 FEED = Feed(id="a", url="https://a.example/rss")
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-READ = FetchedDocument(b"", "", FEED.url, Validators())
-MOVED = FetchedDocument(b"", "", FEED.url, Validators(), moved_to="https://b.example/$(reboot)")
-DAMAGED = ParseResult(version="rss20", items=(), fault="broke off")
+DOCUMENT = FetchedDocument(b"", "", FEED.url, Validators())
+MOVED_DOCUMENT = FetchedDocument(b"", "", FEED.url, Validators(), moved_to="https://b.example/$(reboot)")
+INCOMPLETE = ParseResult(version="rss20", items=(), fault="broke off")
 
 
-def polled(*answers: FetchResult | RiskwireError | ParseResult) -> PollState:
-    """After these polls, ten minutes apart."""
+def state_after(*outcomes: FetchResult | RiskwireError | ParseResult) -> PollState:
+    """Returns the state after polls with these outcomes, ten minutes apart."""
     state = PollState(url=FEED.url)
-    for number, answer in enumerate(answers):
-        if isinstance(answer, RiskwireError):
-            one = PollResult(FEED, error=answer)
-        elif isinstance(answer, ParseResult):
-            one = PollResult(FEED, READ, answer)
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, RiskwireError):
+            poll = PollResult(FEED, error=outcome)
+        elif isinstance(outcome, ParseResult):
+            poll = PollResult(FEED, DOCUMENT, outcome)
         else:
-            one = PollResult(FEED, answer)
-        state, _ = after_poll(state, one, 3_600, NOW + timedelta(minutes=10 * number), f"worker {number}")
+            poll = PollResult(FEED, outcome)
+        state, _ = after_poll(state, poll, 3_600, NOW + timedelta(minutes=10 * number), f"worker {number}")
     return state
 
 
 @pytest.mark.parametrize(
-    ("answers", "state"),
+    ("outcomes", "state"),
     [
-        ([READ], "ok"),
-        ([FetchError("no"), READ], "ok"),
-        ([READ, NotModified()], "ok"),
-        ([READ, FetchError("no")], "failing"),
-        ([READ, Busy(503)], "failing"),
-        ([READ, Gone()], "gone"),
-        ([DAMAGED], "in part"),
-        ([DAMAGED, ParseResult(version="rss20", items=())], "ok"),
+        ([DOCUMENT], "ok"),
+        ([FetchError("no"), DOCUMENT], "ok"),
+        ([DOCUMENT, NotModified()], "ok"),
+        ([DOCUMENT, FetchError("no")], "failing"),
+        ([DOCUMENT, Busy(503)], "failing"),
+        ([DOCUMENT, Gone()], "gone"),
+        ([INCOMPLETE], "in part"),
+        ([INCOMPLETE, ParseResult(version="rss20", items=())], "ok"),
         ([], "not yet"),
     ],
+    ids=[
+        "read",
+        "read after a failure",
+        "not modified",
+        "failed after a success",
+        "busy",
+        "gone",
+        "parsed in part",
+        "parsed after a part",
+        "never polled",
+    ],
 )
-def test_one_word_says_how_a_feed_does(
-    answers: Sequence[FetchResult | RiskwireError | ParseResult], state: str
+def test_the_state_of_a_feed_follows_from_its_polls(
+    outcomes: Sequence[FetchResult | RiskwireError | ParseResult], state: str
 ) -> None:
-    (one,) = feed_statuses([FEED], {"a": polled(*answers)})
-    assert one.state == state
-    assert one.may_miss_news == (state in {"failing", "gone", "in part"})
+    (status,) = feed_statuses([FEED], {"a": state_after(*outcomes)})
+    assert status.state == state
+    assert status.may_miss_news == (state in {"failing", "gone", "in part"})
 
 
-def test_it_is_kept_when_a_feed_was_read_failed_and_why_and_who_polled_it() -> None:
-    state = polled(READ, FetchError("the name does not resolve", where=FEED.url), Busy(429, 60))
+def test_the_state_has_the_last_success_the_last_failure_and_the_process() -> None:
+    state = state_after(DOCUMENT, FetchError("the name does not resolve", where=FEED.url), Busy(429, 60))
     assert (state.read_at, state.failed_at, state.failures) == (NOW, NOW + timedelta(minutes=20), 2)
     assert state.error == "the server is busy: HTTP 429, retry after 60 s"
     assert (state.polled_at, state.polled_by) == (NOW + timedelta(minutes=20), "worker 2")
-    state = polled(FetchError("no route"), NotModified())
+    state = state_after(FetchError("no route"), NotModified())
     assert (state.failures, state.error, state.failed_at) == (0, "no route", NOW)
     assert state.read_at == state.polled_at == NOW + timedelta(minutes=10)
 
 
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=2_000))
-def test_whatever_a_server_says_is_kept_bounded_and_can_be_written(said: str) -> None:
-    state = polled(FetchError(said))
+def test_an_error_text_is_bounded_and_survives_serialisation(text: str) -> None:
+    state = state_after(FetchError(text))
     assert len(state.error) <= 300
     assert PollState.model_validate_json(state.to_bytes()).error == state.error
 
 
-def test_what_belongs_to_an_address_that_a_feed_had_before_is_not_told_of_the_new_one() -> None:
+def test_the_poll_state_of_a_previous_address_is_ignored() -> None:
     moved = FEED.model_copy(update={"url": "https://new.example/rss"})
-    assert feed_statuses([moved], {"a": polled(FetchError("no"))}) == [FeedStatus(moved, None)]
+    assert feed_statuses([moved], {"a": state_after(FetchError("no"))}) == [FeedStatus(moved, None)]
 
 
-def test_a_feed_that_is_switched_off_needs_no_look() -> None:
-    (one,) = feed_statuses([FEED.model_copy(update={"enabled": False})], {"a": polled(FetchError("no"))})
-    assert (one.state, one.may_miss_news) == ("off", False)
+def test_a_disabled_feed_is_off_and_misses_no_news() -> None:
+    (status,) = feed_statuses([FEED.model_copy(update={"enabled": False})], {"a": state_after(FetchError("no"))})
+    assert (status.state, status.may_miss_news) == ("off", False)
 
 
 @pytest.fixture
 async def settings(tmp_path: Path) -> Settings:
-    """A bus with the feeds a to d, of which all but d have been polled."""
+    """Settings of a bus with the feeds a to d; d was never polled."""
     settings = Settings(data=tmp_path / "data")
     bus = await EmbeddedBus.open(settings.data, settings.bus)
-    listed = [FEED.model_copy(update={"id": name}) for name in "abcd"]
-    await publish_feeds(bus, listed)
-    known = {"a": polled(READ), "b": polled(READ, *[FetchError("no\nroute \x1b[31m")] * 3), "c": polled(MOVED)}
-    task = await anext(bus.assignments("ingest", Topic.FEEDS))
-    await task.commit(0, [], {f"poll:{name}": state.to_bytes() for name, state in known.items()})
+    feeds = [FEED.model_copy(update={"id": name}) for name in "abcd"]
+    await publish_feeds(bus, feeds)
+    polls = {
+        "a": state_after(DOCUMENT),
+        "b": state_after(DOCUMENT, *[FetchError("no\nroute \x1b[31m")] * 3),
+        "c": state_after(MOVED_DOCUMENT),
+    }
+    assignment = await anext(bus.assignments("ingest", Topic.FEEDS))
+    await assignment.commit(0, [], {f"poll:{name}": state.to_bytes() for name, state in polls.items()})
     await bus.close()
     return settings
 
 
-async def test_the_list_says_what_is_wrong_and_steers_no_terminal(
+async def test_the_list_shows_the_problems_and_no_terminal_control_codes(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     await list_feeds(settings, json=False)
-    shown = capsys.readouterr().out
-    states = [line.split()[:2] for line in shown.splitlines()[1:5]]
+    output = capsys.readouterr().out
+    states = [line.split()[:2] for line in output.splitlines()[1:5]]
     assert states == [["a", "ok"], ["b", "failing"], ["c", "ok"], ["d", "not"]]
-    (told,) = [line for line in shown.splitlines() if line.startswith("b fails: ")]
-    assert told.startswith("b fails: no")
-    assert "3 failures in a row, the last 2026-11-24 09:30; last read 2026-11-24 09:00" in told
-    assert told.endswith("polled by worker 3)")
-    assert "`riskwire feeds add c --url 'https://b.example/$(reboot)'`" in shown
-    assert "\x1b" not in shown
+    (problem,) = [line for line in output.splitlines() if line.startswith("b fails: ")]
+    assert problem.startswith("b fails: no")
+    assert "3 failures in a row, the last 2026-11-24 09:30; last read 2026-11-24 09:00" in problem
+    assert problem.endswith("polled by worker 3)")
+    assert "`riskwire feeds add c --url 'https://b.example/$(reboot)'`" in output
+    assert "\x1b" not in output
 
 
-async def test_only_what_fails_can_be_asked_for(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_list_can_be_limited_to_failing_feeds(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     await list_feeds(settings, json=False, failing=True)
-    shown = capsys.readouterr().out
-    assert [line.split()[0] for line in shown.splitlines()[1:3]] == ["b", "c"]
+    output = capsys.readouterr().out
+    assert [line.split()[0] for line in output.splitlines()[1:3]] == ["b", "c"]
 
 
-async def test_what_a_newer_riskwire_keeps_does_not_end_the_list(settings: Settings) -> None:
+async def test_a_poll_state_that_cannot_be_read_is_left_out(settings: Settings) -> None:
     bus = await EmbeddedBus.open(settings.data, settings.bus)
-    task = await anext(bus.assignments("ingest", Topic.FEEDS))
-    await task.commit(0, [], {"poll:a": b'{"entirely": "different"}'})
+    assignment = await anext(bus.assignments("ingest", Topic.FEEDS))
+    await assignment.commit(0, [], {"poll:a": b'{"entirely": "different"}'})
     assert set(await read_polls(bus)) == {"b", "c"}
     await bus.close()

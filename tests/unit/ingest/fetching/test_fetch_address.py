@@ -1,4 +1,4 @@
-"""Only public addresses are reached, however they are written or resolved."""
+"""Only public addresses are fetched, in whatever form they are written or resolved."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def test_private_addresses_are_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_are(address: str) -> None:
+def test_public_addresses_are_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_is_judged_alike_in_all_its_ipv6_forms(address: ipaddress.IPv4Address) -> None:
+def test_an_ipv4_address_is_judged_the_same_in_every_ipv6_form(address: ipaddress.IPv4Address) -> None:
     number = int(address)
     forms = (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80)
     assert {is_public(ipaddress.IPv6Address(form)) for form in forms} == {is_public(address)}
@@ -83,46 +83,53 @@ def test_an_ipv4_address_is_judged_alike_in_all_its_ipv6_forms(address: ipaddres
         "http://u:p@e.example/",
         "http://u@e.example/",
     ]
-    + ["http://e.example:0/", "http://e.example:99999/", "http://[::1/", "http://" + "a" * 5_000, ""],
+    + [
+        "http://e.example:0/",
+        "http://e.example:99999/",
+        "http://[::1/",
+        pytest.param("http://" + "a" * 5_000, id="too long"),
+        pytest.param("", id="empty"),
+    ],
 )
-def test_literal_private_addresses_odd_spellings_and_schemes_are_refused(url: str) -> None:
+def test_private_addresses_unusual_forms_and_other_schemes_are_refused(url: str) -> None:
     with pytest.raises(RefusedError):
         parse_permitted_url(url, ())
 
 
-def test_a_host_that_the_settings_name_is_allowed_and_no_other() -> None:
+def test_only_the_private_hosts_in_the_settings_are_permitted() -> None:
     assert parse_permitted_url("http://127.0.0.1:8000/x", {"127.0.0.1"}).port == 8000
     with pytest.raises(RefusedError, match=r"allow_private_hosts"):
         parse_permitted_url("http://127.0.0.2/x", {"127.0.0.1"})
 
 
-class Answers(AbstractResolver):
-    """A name server that answers with what it is given."""
+class FixedResolver(AbstractResolver):
+    """Resolves every name to the same addresses."""
 
-    def __init__(self, *hosts: str) -> None:
-        self.hosts = hosts
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         return [
-            ResolveResult(hostname=host, host=each, port=port, family=family, proto=0, flags=0) for each in self.hosts
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+            for address in self.addresses
         ]
 
     async def close(self) -> None:
         pass
 
 
-async def test_a_name_that_stands_for_a_private_address_is_refused() -> None:
+async def test_a_host_with_only_private_addresses_is_refused() -> None:
     with pytest.raises(RefusedError, match=r"private address \(10.0.0.1\)"):
-        await GuardedResolver((), Answers("10.0.0.1")).resolve("intranet.example")
+        await GuardedResolver((), FixedResolver("10.0.0.1")).resolve("intranet.example")
 
 
-async def test_of_a_name_with_public_and_private_addresses_only_the_public_are_used() -> None:
-    found = await GuardedResolver((), Answers("10.0.0.1", "1.1.1.1", "::1")).resolve("both.example")
-    assert [each["host"] for each in found] == ["1.1.1.1"]
+async def test_private_addresses_of_a_host_are_dropped() -> None:
+    results = await GuardedResolver((), FixedResolver("10.0.0.1", "1.1.1.1", "::1")).resolve("both.example")
+    assert [result["host"] for result in results] == ["1.1.1.1"]
 
 
-async def test_a_name_that_the_settings_allow_may_be_private() -> None:
-    found = await GuardedResolver({"intranet.example"}, Answers("10.0.0.1")).resolve("Intranet.example.")
-    assert [each["host"] for each in found] == ["10.0.0.1"]
+async def test_a_host_in_the_settings_may_resolve_to_a_private_address() -> None:
+    results = await GuardedResolver({"intranet.example"}, FixedResolver("10.0.0.1")).resolve("Intranet.example.")
+    assert [result["host"] for result in results] == ["10.0.0.1"]

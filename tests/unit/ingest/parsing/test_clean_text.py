@@ -1,4 +1,4 @@
-"""Text comes out clean, whatever goes in."""
+"""Cleaned text has no markup, no control characters and a bounded length, whatever the input."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ HTML = st.lists(
 
 
 @given(HTML)
-def test_no_control_or_bidirectional_character_and_no_run_of_space_survives(raw: str) -> None:
+def test_control_characters_bidirectional_characters_and_runs_of_spaces_are_removed(raw: str) -> None:
     text = clean_text(raw, 1_000)
-    assert all(each == "\n" or unicodedata.category(each) not in {"Cc", "Cs"} for each in text)
+    assert all(character == "\n" or unicodedata.category(character) not in {"Cc", "Cs"} for character in text)
     assert not set(text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff\u00ad")
     assert "  " not in text
     assert "\n\n" not in text
@@ -58,12 +58,12 @@ def test_no_control_or_bidirectional_character_and_no_run_of_space_survives(raw:
 
 
 @given(HTML, st.integers(min_value=1, max_value=80))
-def test_text_is_never_longer_than_its_limit(raw: str, limit: int) -> None:
+def test_text_is_not_longer_than_its_limit(raw: str, limit: int) -> None:
     assert len(clean_text(raw, limit)) <= limit
 
 
 @given(st.text(alphabet=st.characters(categories=("L", "Nd")), min_size=1, max_size=30).filter(lambda t: t.isascii()))
-def test_plain_words_stay_as_they_are(word: str) -> None:
+def test_plain_text_is_not_changed(word: str) -> None:
     assert clean_text(f"{word} rose 3%", 200) == f"{word} rose 3%"
 
 
@@ -92,8 +92,26 @@ def test_a_title_is_one_line(raw: str) -> None:
         ("日経平均、１万円", "日経平均、１万円"),
         ("\ud800broken", "broken"),
     ],
+    ids=[
+        "comparison signs",
+        "entity",
+        "entity escaped twice",
+        "paragraphs",
+        "line breaks",
+        "table",
+        "tag inside a word",
+        "script and style",
+        "comment",
+        "truncated tag",
+        "escaped tag",
+        "unusual spaces",
+        "mojibake",
+        "curly quotes",
+        "full-width digits",
+        "lone surrogate",
+    ],
 )
-def test_known_shapes(raw: str, text: str) -> None:
+def test_markup_entities_and_mojibake_are_cleaned(raw: str, text: str) -> None:
     assert clean_text(raw, 1_000) == text
 
 
@@ -109,17 +127,17 @@ def test_known_shapes(raw: str, text: str) -> None:
         ("Reuters", "Reuters", "Reuters"),
     ],
 )
-def test_the_outlet_behind_a_title_goes_only_where_the_feed_names_it(raw: str, outlet: str, title: str) -> None:
+def test_an_outlet_after_the_title_is_removed_only_if_the_feed_names_it(raw: str, outlet: str, title: str) -> None:
     assert clean_title(raw, outlet) == title
 
 
-def test_text_that_only_repeats_the_title_is_none() -> None:
+def test_a_text_that_only_repeats_the_title_is_dropped() -> None:
     assert without_title("Chips fall. ", "Chips fall") == ""
     assert without_title("“Chips” fall Reuters", "Chips fall", "Reuters") == ""
     assert without_title("Chips fall further", "Chips fall") == "Chips fall further"
 
 
-def test_a_missing_title_is_the_first_sentence_or_the_beginning() -> None:
+def test_a_missing_title_is_derived_from_the_first_sentence_or_the_beginning() -> None:
     assert title_from("Globex fell. It was bad.") == ("Globex fell.", "It was bad.")
     assert title_from("利上げを決定。市場は下落。") == ("利上げを決定。", "市場は下落。")
     assert title_from("") == ("", "")
@@ -129,12 +147,12 @@ def test_a_missing_title_is_the_first_sentence_or_the_beginning() -> None:
     assert text == "word " * 60
 
 
-def test_cutting_keeps_whole_words_where_one_ends_near() -> None:
+def test_a_text_is_cut_after_a_word_if_one_ends_near_the_limit() -> None:
     assert cut("alpha beta gamma", 12) == "alpha beta"
     assert cut("a" * 50, 12) == "a" * 12
 
 
-def test_deep_and_wide_markup_is_no_trouble() -> None:
+def test_very_deep_and_very_long_markup_is_cleaned() -> None:
     assert clean_text("<div>" * 20_000 + "x" + "</div>" * 20_000, 100) in {"x", ""}
     assert clean_text("<" * 200_000, 100) == "<" * 100
     assert len(clean_text("&" * 200_000, 100)) == 100

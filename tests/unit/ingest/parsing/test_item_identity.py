@@ -1,4 +1,4 @@
-"""The same item has the same id, different items have different ids."""
+"""The same item has the same id in every feed; different items have different ids."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from hypothesis import strategies as st
 from riskwire.ingest.parsing.feed_document import FeedEntry
 from riskwire.ingest.parsing.identity import canonical, identify, page_of
 
-SLUG = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20)
+SLUGS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20)
 
 
 def ids(*entries: FeedEntry, source: str = "feed", home: str = "") -> list[str]:
     return identify(entries, source, [entry.title for entry in entries], home)
 
 
-@given(SLUG, st.sampled_from(["http", "https"]), st.booleans(), st.booleans(), st.booleans())
-def test_spellings_of_one_address_are_one(slug: str, scheme: str, www: bool, tracked: bool, slash: bool) -> None:
-    host = "www.news.example" if www else "NEWS.example"
-    url = f"{scheme}://{host}/2026/{slug}{'/' if slash else ''}{'?utm_source=rss&utm_medium=x#a' if tracked else ''}"
-    assert canonical(url) == f"https://news.example/2026/{slug}"
+@given(SLUGS, st.sampled_from(["http", "https"]), st.booleans(), st.booleans(), st.booleans())
+def test_all_spellings_of_an_address_have_one_canonical_form(
+    slug: str, scheme: str, with_www: bool, with_tracking: bool, with_slash: bool
+) -> None:
+    host = "www.news.example" if with_www else "NEWS.example"
+    path = f"/2026/{slug}{'/' if with_slash else ''}"
+    query = "?utm_source=rss&utm_medium=x#a" if with_tracking else ""
+    assert canonical(f"{scheme}://{host}{path}{query}") == f"https://news.example/2026/{slug}"
 
 
 @given(st.text(max_size=100))
-def test_any_text_has_a_canonical_form_that_is_its_own(url: str) -> None:
-    once = canonical("https://e.example/" + url)
-    assert canonical(once) == once
+def test_the_canonical_form_is_its_own_canonical_form(path: str) -> None:
+    url = canonical("https://e.example/" + path)
+    assert canonical(url) == url
 
 
-@given(SLUG, SLUG)
-def test_different_pages_stay_different(one: str, other: str) -> None:
-    urls = {f"https://e.example/{one}", f"https://e.example/{other}"}
-    assert len({canonical(url) for url in urls}) == len(urls)
-    queries = {f"https://e.example/story?id={one}", f"https://e.example/story?id={other}"}
+@given(SLUGS, SLUGS)
+def test_different_pages_have_different_canonical_forms(first: str, second: str) -> None:
+    paths = {f"https://e.example/{first}", f"https://e.example/{second}"}
+    assert len({canonical(url) for url in paths}) == len(paths)
+    queries = {f"https://e.example/story?id={first}", f"https://e.example/story?id={second}"}
     assert len({canonical(url) for url in queries}) == len(queries)
 
 
@@ -46,58 +49,58 @@ def test_different_pages_stay_different(one: str, other: str) -> None:
         "https://finance.yahoo.com/news/a.html?.tsrc=rss",
         "https://news.example/a?fbclid=1&gclid=2",
     ],
+    ids=["BBC", "MarketWatch", "CNBC", "Yahoo", "click ids"],
 )
-def test_tracking_that_publishers_put_into_their_feeds_is_dropped(url: str) -> None:
+def test_tracking_parameters_of_publishers_are_removed(url: str) -> None:
     assert "?" not in canonical(url)
 
 
-def test_two_feeds_of_one_publisher_give_an_item_one_id() -> None:
+def test_an_item_in_two_feeds_of_one_publisher_has_one_id() -> None:
     first = FeedEntry(guid="guid_106035283", link="https://www.cnbc.com/2019/07/23/x.html", title="X")
     second = FeedEntry(guid="106035283", link="http://cnbc.com/2019/07/23/x.html?__source=xml", title="X again")
     assert ids(first, source="a") == ids(second, source="b")
 
 
-def test_a_page_counts_whether_it_comes_as_link_as_guid_or_through_feedburner() -> None:
+def test_a_page_has_one_id_as_link_as_guid_and_behind_feedburner() -> None:
     page = "https://e.example/story/1"
-    plain = FeedEntry(link=page)
-    burnt = FeedEntry(guid="x", link="http://feeds.e.example/~r/x/~3/1/", original_link=page)
-    redirected = FeedEntry(guid=page, link="http://feeds.e.example/~r/x/~3/1/")
-    guid_only = FeedEntry(guid=page)
-    assert len({ids(entry)[0] for entry in (plain, burnt, redirected, guid_only)}) == 1
-    assert {page_of(entry) for entry in (plain, burnt, redirected, guid_only)} == {page}
+    entries = [
+        FeedEntry(link=page),
+        FeedEntry(guid="x", link="http://feeds.e.example/~r/x/~3/1/", original_link=page),
+        FeedEntry(guid=page, link="http://feeds.e.example/~r/x/~3/1/"),
+        FeedEntry(guid=page),
+    ]
+    assert len({ids(entry)[0] for entry in entries}) == 1
+    assert {page_of(entry) for entry in entries} == {page}
 
 
-def test_versions_of_a_page_marked_in_the_guid_are_one_item() -> None:
+def test_guids_that_are_versions_of_one_address_are_one_item() -> None:
     first = FeedEntry(guid="https://e.example/1#0", link="https://e.example/1")
     second = FeedEntry(guid="https://e.example/1#1", link="https://e.example/1")
     assert len(set(ids(first, second))) == 1
 
 
-def test_an_address_that_many_items_share_does_not_make_them_one() -> None:
-    halts = [FeedEntry(guid=f"halt-{n}", link="https://e.example/halts", title="Halt") for n in range(3)]
+def test_items_that_share_an_address_are_distinguished_by_their_guids() -> None:
+    halts = [FeedEntry(guid=f"halt-{number}", link="https://e.example/halts", title="Halt") for number in range(3)]
     assert len(set(ids(*halts))) == 3
-    homes = [FeedEntry(guid=f"tag:e.example,2026:{n}", link="https://e.example/", title="Note") for n in range(3)]
-    assert len(set(ids(*homes))) == 3
-    assert (
-        len(
-            set(
-                ids(FeedEntry(guid="a", link="https://e.example/blog"), home="https://e.example/blog/")
-                + ids(FeedEntry(guid="b", link="https://e.example/blog"), home="https://e.example/blog")
-            )
-        )
-        == 2
-    )
+    notes = [
+        FeedEntry(guid=f"tag:e.example,2026:{number}", link="https://e.example/", title="Note") for number in range(3)
+    ]
+    assert len(set(ids(*notes))) == 3
 
 
-def test_guids_that_are_global_hold_across_feeds_and_others_do_not() -> None:
-    assert ids(FeedEntry(guid="urn:uuid:1"), source="a") == ids(FeedEntry(guid="urn:uuid:1"), source="b")
-    assert ids(FeedEntry(guid="tag:e.example,2026:1"), source="a") == ids(
-        FeedEntry(guid="tag:e.example,2026:1"), source="b"
-    )
+def test_items_of_two_documents_with_the_address_of_the_feed_are_distinguished_by_their_guids() -> None:
+    first = ids(FeedEntry(guid="a", link="https://e.example/blog"), home="https://e.example/blog/")
+    second = ids(FeedEntry(guid="b", link="https://e.example/blog"), home="https://e.example/blog")
+    assert first != second
+
+
+def test_only_globally_unique_guids_identify_an_item_across_feeds() -> None:
+    for guid in ("urn:uuid:1", "tag:e.example,2026:1"):
+        assert ids(FeedEntry(guid=guid), source="a") == ids(FeedEntry(guid=guid), source="b")
     assert ids(FeedEntry(guid="1"), source="a") != ids(FeedEntry(guid="1"), source="b")
 
 
-def test_an_item_without_address_and_guid_is_its_words_from_its_source() -> None:
+def test_an_item_without_address_and_guid_is_identified_by_its_text_and_source() -> None:
     assert ids(FeedEntry(title="x"), source="a") == ids(FeedEntry(title="x"), source="a")
     assert ids(FeedEntry(title="x"), source="a") != ids(FeedEntry(title="y"), source="a")
     assert ids(FeedEntry(title="x"), source="a") != ids(FeedEntry(title="x"), source="b")
@@ -106,5 +109,5 @@ def test_an_item_without_address_and_guid_is_its_words_from_its_source() -> None
 @pytest.mark.parametrize(
     "link", ["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "//e.example/x", "http://"]
 )
-def test_only_web_pages_are_an_articles_address(link: str) -> None:
+def test_only_web_addresses_become_the_address_of_an_item(link: str) -> None:
     assert page_of(FeedEntry(link=link)) == ""

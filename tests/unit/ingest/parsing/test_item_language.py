@@ -1,4 +1,4 @@
-"""The language is told rightly, and unknown rather than wrong."""
+"""The language of items is detected; a doubtful language is unknown rather than wrong."""
 
 from __future__ import annotations
 
@@ -31,48 +31,51 @@ from riskwire.ingest.parsing.language import detect
         ("日経平均が大幅反落、円高を嫌気", "ja"),
         ("코스피 급락, 외국인 매도세", "ko"),
     ],
+    ids=["short", "names", "capitals", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "ko"],
 )
-def test_headlines_alone_are_told(title: str, language: str) -> None:
+def test_the_language_of_a_headline_is_detected(title: str, language: str) -> None:
     assert detect(title, "") == language
 
 
-@pytest.mark.parametrize("title", ["", "   ", "12345", "+3,4 %", "—"])
-def test_what_has_no_words_has_no_language(title: str) -> None:
+@pytest.mark.parametrize(
+    "title", ["", "   ", "12345", "+3,4 %", "—"], ids=["empty", "spaces", "digits", "percentage", "dash"]
+)
+def test_a_title_without_letters_has_no_language(title: str) -> None:
     assert detect(title, "") is None
 
 
-def test_what_the_feed_says_decides_only_where_the_words_do_not() -> None:
+def test_the_declared_language_decides_only_if_the_words_do_not() -> None:
     assert detect("EZB", "", min_confidence=0.5) != "de"
     assert detect("Dow Jones fällt", "", declared="de-DE") == "de"
     assert detect("The bank said on Monday it would cut 3,000 jobs after a loss.", "", declared="de") == "en"
     assert detect("The bank said on Monday it would cut 3,000 jobs.", "", declared="英文") == "en"
 
 
-def test_below_the_confidence_asked_for_it_is_unknown() -> None:
+def test_a_language_below_the_least_confidence_is_unknown() -> None:
     assert detect("Zetsche Daimler", "", min_confidence=1.0) is None
 
 
 @pytest.mark.needs_data
-def test_of_2000_reuters_stories_99_5_percent_are_english(shared: Path) -> None:
+def test_at_least_1990_of_2000_reuters_stories_are_english(shared: Path) -> None:
     with gzip.open(shared / "data/streams/reuters_2009_2010.jsonl.gz", "rt") as lines:
         stories = random.Random(20_10).sample([json.loads(line) for line in lines], 2_000)
-    whole = Counter(detect(story["title"], story.get("summary") or "") for story in stories)
-    titles = Counter(detect(story["title"], "") for story in stories)
-    assert whole["en"] >= 1_990, whole
-    assert titles["en"] >= 1_980, titles
+    with_summaries = Counter(detect(story["title"], story.get("summary") or "") for story in stories)
+    titles_alone = Counter(detect(story["title"], "") for story in stories)
+    assert with_summaries["en"] >= 1_990, with_summaries
+    assert titles_alone["en"] >= 1_980, titles_alone
 
 
-LANGUAGE_OF = {"20minutos": "es", "derbrutkasten": "de", "faz": "de", "orf": "de", "lemonde": "fr", "yandex": "ru"}
+LANGUAGES = {"20minutos": "es", "derbrutkasten": "de", "faz": "de", "orf": "de", "lemonde": "fr", "yandex": "ru"}
 
 
 @pytest.mark.needs_data
-def test_real_feeds_are_in_their_language(shared: Path) -> None:
-    wrong = {}
+def test_the_items_of_recorded_feeds_are_in_the_language_of_their_publisher(shared: Path) -> None:
+    wrong_languages = {}
     for path in sorted((shared / "data/feeds").glob("*.xml")):
         name = path.stem.split("_")[0]
         if name == "bloomberg" or "translated" in path.stem or "_zh_" in path.stem:
-            continue  # several languages in one document
-        reading = parse_document(
+            continue  # these documents have several languages
+        result = parse_document(
             path.read_bytes(),
             "",
             "https://e.example/",
@@ -81,8 +84,8 @@ def test_real_feeds_are_in_their_language(shared: Path) -> None:
             limits=Limits(),
             min_confidence=0.5,
         )
-        told = Counter(item.language for item in reading.items)
-        wanted = LANGUAGE_OF.get(name, "en")
-        if told[wanted] < 0.97 * len(reading.items):
-            wrong[path.name] = told
-    assert not wrong
+        detected = Counter(item.language for item in result.items)
+        expected = LANGUAGES.get(name, "en")
+        if detected[expected] < 0.97 * len(result.items):
+            wrong_languages[path.name] = detected
+    assert not wrong_languages

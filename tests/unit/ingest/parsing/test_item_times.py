@@ -1,4 +1,4 @@
-"""Times are read as publishers write them; ingest's clock never goes back and never stands still."""
+"""Publication times are parsed in the forms that publishers use; the clock of ingest never goes back or stops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("text", "expected"),
     [
         ("2026-11-24T12:00:00Z", NOON),
         ("2026-11-24T13:00:00+01:00", NOON),
@@ -24,18 +24,18 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
         ("2026-11-24", NOON.replace(hour=0)),
         ("Tue, 24 Nov 2026 12:00:00 GMT", NOON),
         ("Tue, 24 Nov 2026 07:00:00 -0500", NOON),
-        ("", None),
+        pytest.param("", None, id="empty"),
         ("yesterday", None),
         ("0001-01-01T00:00:00+14:00", None),
-        ("9" * 500, None),
+        pytest.param("9" * 500, None, id="too long"),
     ],
 )
-def test_iso_and_rfc822_times_are_read_and_others_are_none(written: str, read: datetime | None) -> None:
-    assert parse_time(written) == read
+def test_only_iso_8601_and_rfc_822_times_are_parsed(text: str, expected: datetime | None) -> None:
+    assert parse_time(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("text", "expected"),
     [
         ("Tue, 24 Nov 2026 07:00:00 EST", NOON),
         ("Tue, 24 Nov 2026 12:00 GMT", NOON),
@@ -45,19 +45,19 @@ def test_iso_and_rfc822_times_are_read_and_others_are_none(written: str, read: d
         ("24/11/26 um zwölf", None),
     ],
 )
-def test_the_zones_and_shapes_met_in_feeds_are_read(written: str, read: datetime | None) -> None:
-    body = f'<rss version="2.0"><channel><item><title>x</title><pubDate>{written}</pubDate></item></channel></rss>'
-    assert parse(body.encode(), "", "https://e.example/").entries[0].published == read
+def test_time_zones_and_variants_found_in_feeds_are_parsed(text: str, expected: datetime | None) -> None:
+    body = f'<rss version="2.0"><channel><item><title>x</title><pubDate>{text}</pubDate></item></channel></rss>'
+    assert parse(body.encode(), "", "https://e.example/").entries[0].published == expected
 
 
 @given(st.lists(st.floats(min_value=-86_400, max_value=86_400), min_size=1, max_size=20))
-def test_however_the_wall_clock_jumps_the_clock_goes_on(jumps: list[float]) -> None:
-    wall, steady = NOON, 0.0
-    clock = IngestClock(lambda: wall, lambda: steady)
+def test_the_clock_advances_however_the_wall_clock_jumps(jumps: list[float]) -> None:
+    wall, monotonic = NOON, 0.0
+    clock = IngestClock(lambda: wall, lambda: monotonic)
     last = clock.now()
     for jump in jumps:
         wall += timedelta(seconds=10 + jump)
-        steady += 10.0
+        monotonic += 10.0
         now = clock.now()
         behind = wall < last
         assert now >= (last + timedelta(seconds=4) if behind else last)
@@ -66,11 +66,11 @@ def test_however_the_wall_clock_jumps_the_clock_goes_on(jumps: list[float]) -> N
         last = now
 
 
-def test_a_clock_that_ran_ahead_is_caught_up_with() -> None:
-    wall, steady = NOON, 0.0
-    clock = IngestClock(lambda: wall, lambda: steady)
+def test_the_wall_clock_catches_up_with_a_clock_that_is_ahead() -> None:
+    wall, monotonic = NOON, 0.0
+    clock = IngestClock(lambda: wall, lambda: monotonic)
     clock.not_before(NOON + timedelta(seconds=60))
     for _ in range(130):
-        wall, steady = wall + timedelta(seconds=1), steady + 1.0
+        wall, monotonic = wall + timedelta(seconds=1), monotonic + 1.0
         clock.now()
     assert clock.now() == wall

@@ -1,9 +1,10 @@
-"""Documents that eat time or memory cost one document, nothing else."""
+"""A document that uses too much time or memory fails alone; the documents after it are parsed."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,60 +19,73 @@ RSS = b'<rss version="2.0"><channel><item><title>%s</title></item></channel></rs
 GOOD = b'<rss version="2.0"><channel><item><title>Globex falls</title><link>https://a.example/1</link></item></channel></rss>'
 SLOW = (
     b'<rss version="2.0"><channel><item><title '
-    + b" ".join(b'a%d="1"' % n for n in range(60_000))
+    + b" ".join(b'a%d="1"' % number for number in range(60_000))
     + b">x</title></item></channel></rss>"
 )
+"""feedparser needs minutes for so many attributes."""
+LARGE = b'{"version": "https://jsonfeed.org/version/1", "items": [' + b"{}," * 8_000_000 + b"{}]}"
 
 
 def document(body: bytes) -> FetchedDocument:
     return FetchedDocument(body, "application/rss+xml", FEED.url, Validators())
 
 
-async def test_documents_are_read_in_another_process_in_any_order() -> None:
-    async with DocumentParser(IngestSettings()) as reader:
-        readings = await asyncio.gather(
-            *(reader.parse(FEED, document(GOOD.replace(b"1<", b"%d<" % n))) for n in range(5))
-        )
-        assert [reading.items[0].url for reading in readings] == [f"https://a.example/{n}" for n in range(5)]
-        with pytest.raises(FeedError, match="HTML page"):
-            await reader.parse(FEED, document(b"<html><body>no</body></html>"))
-        assert (await reader.parse(FEED, document(GOOD))).items[0].title == "Globex falls"
+async def title_of(parser: DocumentParser, body: bytes) -> str:
+    return (await parser.parse(FEED, document(body))).items[0].title
 
 
-async def test_a_document_that_burns_time_is_given_up_and_the_next_is_read() -> None:
-    async with DocumentParser(IngestSettings(read_timeout_s=1.0)) as reader:
-        await reader.parse(FEED, document(GOOD))
-        began = time.monotonic()
+@pytest.fixture
+async def parser() -> AsyncIterator[DocumentParser]:
+    async with DocumentParser(IngestSettings()) as parser:
+        yield parser
+
+
+async def test_concurrent_documents_get_their_own_results(parser: DocumentParser) -> None:
+    bodies = [GOOD.replace(b"1<", b"%d<" % number) for number in range(5)]
+    results = await asyncio.gather(*(parser.parse(FEED, document(body)) for body in bodies))
+    assert [result.items[0].url for result in results] == [f"https://a.example/{number}" for number in range(5)]
+
+
+async def test_an_error_of_the_parser_process_is_raised_and_the_next_document_is_parsed(
+    parser: DocumentParser,
+) -> None:
+    with pytest.raises(FeedError, match="HTML page"):
+        await parser.parse(FEED, document(b"<html><body>no</body></html>"))
+    assert await title_of(parser, GOOD) == "Globex falls"
+
+
+async def test_a_document_that_takes_too_long_fails_and_the_next_is_parsed() -> None:
+    async with DocumentParser(IngestSettings(read_timeout_s=1.0)) as parser:
+        await title_of(parser, GOOD)
+        started = time.monotonic()
         with pytest.raises(FeedError, match="could not be parsed within 1 s"):
-            await reader.parse(FEED, document(SLOW))
-        assert time.monotonic() - began < 10
-        assert (await reader.parse(FEED, document(GOOD))).items[0].title == "Globex falls"
+            await parser.parse(FEED, document(SLOW))
+        assert time.monotonic() - started < 10
+        assert await title_of(parser, GOOD) == "Globex falls"
 
 
-async def test_a_document_that_eats_memory_is_given_up_and_the_next_is_read() -> None:
-    greedy = b'{"version": "https://jsonfeed.org/version/1", "items": [' + b"{}," * 8_000_000 + b"{}]}"
-    async with DocumentParser(IngestSettings(read_memory_mb=512)) as reader:
+async def test_a_document_that_needs_too_much_memory_fails_and_the_next_is_parsed() -> None:
+    async with DocumentParser(IngestSettings(read_memory_mb=512)) as parser:
         with pytest.raises(FeedError, match=r"memory|parser process died"):
-            await reader.parse(FEED, document(greedy))
-        assert (await reader.parse(FEED, document(GOOD))).items[0].title == "Globex falls"
+            await parser.parse(FEED, document(LARGE))
+        assert await title_of(parser, GOOD) == "Globex falls"
 
 
-async def test_entities_that_multiply_stay_within_the_limits() -> None:
-    bomb = b'<!DOCTYPE r [<!ENTITY a "' + b"x" * 500_000 + b'">]>' + RSS % (b"&a;" * 90)
-    async with DocumentParser(IngestSettings(read_memory_mb=512)) as reader:
+async def test_repeated_entities_stay_within_the_limits() -> None:
+    body = b'<!DOCTYPE r [<!ENTITY a "' + b"x" * 500_000 + b'">]>' + RSS % (b"&a;" * 90)
+    async with DocumentParser(IngestSettings(read_memory_mb=512)) as parser:
         try:
-            reading = await reader.parse(FEED, document(bomb))
+            result = await parser.parse(FEED, document(body))
         except FeedError:
             return
-        assert sum(len(item.title) + len(item.text) for item in reading.items) <= 21_000
+        assert sum(len(item.title) + len(item.text) for item in result.items) <= 21_000
 
 
-async def test_a_read_that_is_cancelled_leaves_no_answer_behind_for_the_next() -> None:
-    async with DocumentParser(IngestSettings()) as reader:
-        await reader.parse(FEED, document(GOOD))
-        slow = asyncio.create_task(reader.parse(FEED, document(SLOW)))
-        await asyncio.wait({slow}, timeout=0.2)
-        slow.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await slow
-        assert (await reader.parse(FEED, document(GOOD))).items[0].title == "Globex falls"
+async def test_the_answer_of_a_cancelled_request_is_not_returned_to_the_next(parser: DocumentParser) -> None:
+    await title_of(parser, GOOD)
+    slow = asyncio.create_task(parser.parse(FEED, document(SLOW)))
+    await asyncio.wait({slow}, timeout=0.2)
+    slow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await slow
+    assert await title_of(parser, GOOD) == "Globex falls"

@@ -1,8 +1,9 @@
-"""An archive is read line by line, bounded; what is no archive is said before anything is written."""
+"""An archive is read line by line with bounded lines; a file that is not an archive is refused."""
 
 from __future__ import annotations
 
 import gzip
+import random
 from pathlib import Path
 
 import pytest
@@ -14,33 +15,33 @@ from riskwire.ingest.replay.archive import ArchiveLine, open_archive, parse_line
 GOOD = b'{"published_at": "2009-01-01T02:13:00Z", "title": "GM gets a loan", "url": "http://r.example/1", "rics": []}\n'
 
 
-def packed(tmp_path: Path, content: bytes, suffix: str) -> Path:
+def write_archive(tmp_path: Path, content: bytes, suffix: str) -> Path:
     path = tmp_path / f"archive.jsonl{suffix}"
-    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[suffix]
-    path.write_bytes(pack(content))
+    compress = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[suffix]
+    path.write_bytes(compress(content))
     return path
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
-def test_plain_and_packed_archives_give_the_same_lines_and_the_same_identity(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"], ids=["uncompressed", "gz", "zst"])
+def test_an_archive_has_the_same_lines_and_identity_however_it_is_compressed(tmp_path: Path, suffix: str) -> None:
     content = GOOD + b"\n  \n" + GOOD.replace(b"GM gets", b"Ford gets") + GOOD.rstrip()
-    archive = open_archive(packed(tmp_path, content, suffix))
+    archive = open_archive(write_archive(tmp_path, content, suffix))
     lines = list(archive.lines(1_000))
     assert [line.number for line in lines] == [1, 4, 5]
     assert [parse_line(line, "x").title for line in lines] == ["GM gets a loan", "Ford gets a loan", "GM gets a loan"]
-    plain = tmp_path / "elsewhere.jsonl"
-    plain.write_bytes(content)
-    assert archive.identity == open_archive(plain).identity
+    uncompressed = tmp_path / "elsewhere.jsonl"
+    uncompressed.write_bytes(content)
+    assert archive.identity == open_archive(uncompressed).identity
 
 
-def test_another_content_is_another_archive(tmp_path: Path) -> None:
-    one = open_archive(packed(tmp_path, GOOD, ""))
-    assert one.identity != open_archive(packed(tmp_path, GOOD.replace(b"GM", b"BP"), ".gz")).identity
+def test_archives_with_different_content_have_different_identities(tmp_path: Path) -> None:
+    archive = open_archive(write_archive(tmp_path, GOOD, ""))
+    assert archive.identity != open_archive(write_archive(tmp_path, GOOD.replace(b"GM", b"BP"), ".gz")).identity
 
 
-def test_a_line_that_is_too_long_is_cut_and_the_next_is_read(tmp_path: Path) -> None:
+def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_read(tmp_path: Path) -> None:
     content = GOOD + b'{"title": "' + b"x" * 50_000 + b'"}\n' + GOOD
-    first, long, last = open_archive(packed(tmp_path, content, ".gz")).lines(1_000)
+    first, long, last = open_archive(write_archive(tmp_path, content, ".gz")).lines(1_000)
     assert (long.number, long.complete, len(long.raw)) == (2, False, 1_001)
     assert (last.number, last.raw) == (3, first.raw)
     with pytest.raises(SchemaError, match=r"line 2: a line longer than ingest\.max_line"):
@@ -48,7 +49,7 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_is_read(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (b'{"title": "x"}', "x, line 7: published_at: Field required"),
         (b'{"published_at": "2009-01-01T02:13:00Z"}', "x, line 7: title: Field required"),
@@ -60,20 +61,31 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_is_read(tmp_path: Path) -> 
         (b'{"title": ', "x, line 7: record: .*JSON"),
         (b"\xff\xfe{}", "x, line 7: record: "),
     ],
+    ids=[
+        "no time",
+        "no title",
+        "invalid time",
+        "time without zone",
+        "blank",
+        "number as title",
+        "list",
+        "truncated",
+        "not UTF-8",
+    ],
 )
-def test_a_bad_line_is_named_with_number_and_field(raw: bytes, said: str) -> None:
-    with pytest.raises(SchemaError, match=said):
+def test_the_error_of_a_bad_line_names_its_number_and_field(raw: bytes, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
         parse_line(ArchiveLine(7, raw, True, 0), "x")
 
 
-def test_missing_texts_may_be_null() -> None:
+def test_optional_fields_may_be_null() -> None:
     raw = b'{"published_at": "2009-01-01T02:13:00+01:00", "title": "x", "url": null, "summary": null, "source": null}'
     item = parse_line(ArchiveLine(1, raw, True, 0), "x")
     assert (item.url, item.summary, item.source, item.published_at.hour) == ("", "", "", 1)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.jsonl.gz", GOOD, "named .gz but not compressed as such"),
         ("a.jsonl.zst", gzip.compress(GOOD), "named .zst but not compressed as such|compressed as .gz"),
@@ -84,34 +96,41 @@ def test_missing_texts_may_be_null() -> None:
         ("a.csv", b"date,title\n2009-01-01,GM\n", "not JSON lines"),
         ("a.parquet", b"PAR1\x00\x00{", "not JSON lines"),
     ],
-    ids=["plain as gz", "gz as zst", "gz as plain", "zst as plain", "empty as gz", "truncated gz", "CSV", "Parquet"],
+    ids=[
+        "uncompressed as gz",
+        "gz as zst",
+        "gz as uncompressed",
+        "zst as uncompressed",
+        "empty as gz",
+        "truncated gz",
+        "CSV",
+        "Parquet",
+    ],
 )
-def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(RiskwireError, match=said) as caught:
+    with pytest.raises(RiskwireError, match=message) as caught:
         open_archive(path)
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_archive_and_a_directory_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.jsonl", tmp_path):
         with pytest.raises(RiskwireError, match="cannot be read"):
             open_archive(path)
 
 
-def test_an_archive_that_breaks_off_says_after_which_line(tmp_path: Path) -> None:
-    import random
-
+def test_the_error_of_a_truncated_archive_names_the_last_line(tmp_path: Path) -> None:
     noise = random.Random(1)
     lines = [GOOD.replace(b"loan", b"%d" % noise.getrandbits(256)) for _ in range(2_000)]
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b"".join(lines))[:-20_000])
-    read = []
+    lines_read = []
     with pytest.raises(RiskwireError, match=r"truncated after line 1\d\d\d"):
-        read.extend(open_archive(path).lines(10_000))
-    assert [line.number for line in read] == list(range(1, len(read) + 1))
+        lines_read.extend(open_archive(path).lines(10_000))
+    assert [line.number for line in lines_read] == list(range(1, len(lines_read) + 1))
 
 
 def test_an_empty_archive_has_no_lines(tmp_path: Path) -> None:
-    assert list(open_archive(packed(tmp_path, b"", "")).lines(1_000)) == []
+    assert list(open_archive(write_archive(tmp_path, b"", "")).lines(1_000)) == []
