@@ -1,4 +1,4 @@
-"""What libraries log comes out as our own lines do, and tells no secret."""
+"""Logs of libraries have the form of our own and contain no secret."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ from riskwire.settings import LogSettings
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
+def _restored_logging() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
-    kept = structlog.get_config()
+    config = structlog.get_config()
     yield
     root.handlers[:], _ = handlers, root.setLevel(level)
-    structlog.configure(**kept)
+    structlog.configure(**config)
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_a_line_of_a_library_is_an_object_like_ours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_library_logs_the_same_json_objects_as_riskwire(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="json"))
     logging.getLogger("aiokafka.conn").warning("broker %s is\naway", "b-1")
     structlog.get_logger("riskwire.bus").warning("step failed", topic="articles")
-    theirs, ours = logged(capsys)
-    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("broker b-1 is\naway", "warning", "aiokafka.conn")
-    assert set(theirs) - {"logger"} == set(ours) - {"topic"}
+    of_library, of_riskwire = logged(capsys)
+    assert (of_library["event"], of_library["level"], of_library["logger"]) == (
+        "broker b-1 is\naway",
+        "warning",
+        "aiokafka.conn",
+    )
+    assert set(of_library) - {"logger"} == set(of_riskwire) - {"topic"}
 
 
-def test_an_exception_of_a_library_is_told_inside_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_of_a_library_is_part_of_its_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="json"))
     try:
         raise KeyError("generation")
@@ -51,8 +55,12 @@ def test_an_exception_of_a_library_is_told_inside_its_line(capsys: pytest.Captur
     assert "KeyError: 'generation'" in line["exception"]
 
 
-@pytest.mark.parametrize("error", [ConnectionError("reset"), TimeoutError(), KafkaError("no 100%")])
-def test_brokers_that_are_away_are_no_reason_for_a_traceback(
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("reset"), TimeoutError(), KafkaError("no 100%")],
+    ids=["connection error", "timeout", "Kafka error"],
+)
+def test_aiokafka_logs_an_unreachable_broker_without_a_traceback(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging(LogSettings(format="json"))
@@ -61,36 +69,34 @@ def test_brokers_that_are_away_are_no_reason_for_a_traceback(
             raise error
         except type(error):
             logging.getLogger(name).exception("Unexpected error in %s routine", "sender")
-    theirs, others = logged(capsys)
-    assert theirs["event"] == f"Unexpected error in sender routine: {error!r}"
-    assert "exception" not in theirs
-    assert "Traceback" in others["exception"]
+    of_aiokafka, of_another_library = logged(capsys)
+    assert of_aiokafka["event"] == f"Unexpected error in sender routine: {error!r}"
+    assert "exception" not in of_aiokafka
+    assert "Traceback" in of_another_library["exception"]
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning"])
-def test_libraries_are_heard_from_warning_on_however_much_we_say(
-    level: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_libraries_log_from_warning_on_whatever_the_level(level: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="json", level=level))
     logging.getLogger("aiokafka.conn").debug("Request 1: SaslAuthenticate(sasl_auth_bytes=b'secret')")
     logging.getLogger("aiokafka.conn").info("connected")
     assert logged(capsys) == []
 
 
-def test_errors_only_means_theirs_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_level_error_applies_to_libraries_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="json", level="error"))
     logging.getLogger("aiokafka").warning("not so bad")
     assert logged(capsys) == []
 
 
-def test_a_password_in_an_address_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_in_a_url_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="json"))
     logging.getLogger("apprise").warning("no answer of %s", "mailto://anna:s3cret@mail.example/x")
     (line,) = logged(capsys)
     assert line["event"] == "no answer of mailto://***@mail.example/x"
 
 
-async def test_what_nobody_awaited_is_told_once_by_who_did_await(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_unretrieved_exception_of_aiokafka_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     errors = pytest.importorskip("aiokafka.errors")
     configure_logging(LogSettings(format="json"))
     loop = asyncio.get_running_loop()
@@ -98,13 +104,13 @@ async def test_what_nobody_awaited_is_told_once_by_who_did_await(capsys: pytest.
         loop.create_future().set_exception(error)
         gc.collect()
     (line,) = logged(capsys)
-    assert "ConnectionError" in line["event"], "only aiokafka's own is left out"
+    assert "ConnectionError" in line["event"], "only the exception of aiokafka is omitted"
 
 
-def test_the_console_shows_both_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_format_is_text_for_libraries_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="console"))
     logging.getLogger("aiokafka").error("away")
     structlog.get_logger("x").error("gone")
-    theirs, ours = capsys.readouterr().err.splitlines()
-    assert "away" in theirs
-    assert "gone" in ours
+    of_library, of_riskwire = capsys.readouterr().err.splitlines()
+    assert "away" in of_library
+    assert "gone" in of_riskwire

@@ -167,6 +167,8 @@ async def open_process(
         if watchlist is not None and bundle is not None:
             linker = await asyncio.to_thread(Linker, watchlist)
             model = _Model(await stack.enter_async_context(Engine(bundle, settings.inference)), linker)
+        if needs_store:
+            Store.check(settings)  # before the bus is created beside a store that cannot be used
         if settings.bus.url == "embedded":
             stack.enter_context(lock_data_dir(settings.data))
         bus = await open_bus(settings)

@@ -150,7 +150,7 @@ class InferTask:
                 if self._seen.add(record.id, record.version):
                     articles.append(_PlacedArticle(record, self._watchlist.snapshot()))
                 else:
-                    metrics.REPEATS.inc()
+                    metrics.REPEATED_ARTICLES.inc()
         return articles, newest
 
     async def _analyse(self, articles: Sequence[_PlacedArticle], step: Step) -> list[Article]:

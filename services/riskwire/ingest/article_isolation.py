@@ -102,7 +102,7 @@ class ArticleIsolation:
             else:
                 break
         if article is not None and part.article is not None and article is not part.article:
-            metrics.SHORTENED.inc()
+            metrics.SHORTENED_ARTICLES.inc()
             log.warning(
                 "article shortened, its full text was too large for a record",
                 where=part.origin.where,

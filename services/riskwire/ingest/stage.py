@@ -288,6 +288,6 @@ def _log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: 
 
 def _count_skipped(parsed: ParseResult) -> None:
     for reason, entries in parsed.skipped.items():
-        metrics.SKIPPED.labels(reason=reason).inc(entries)
+        metrics.SKIPPED_ENTRIES.labels(reason=reason).inc(entries)
     if parsed.fault:
-        metrics.FAULTY.inc()
+        metrics.FAULTY_DOCUMENTS.inc()

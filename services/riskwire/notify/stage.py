@@ -75,7 +75,7 @@ class NotifyStage:
     def set_pending(self, partition: int, deliveries: int) -> None:
         """Records the number of pending deliveries of one partition."""
         self._pending[partition] = deliveries
-        metrics.NOTIFY_PENDING.set(self.pending)
+        metrics.PENDING_DELIVERIES.set(self.pending)
 
     async def deliver(self, delivery: Delivery) -> AttemptError | None:
         """Attempts a delivery until it arrives or is given up.
@@ -91,7 +91,7 @@ class NotifyStage:
         deadline = delivery.accepted_at + settings.give_up_after_s
 
         def decide_retry(error: Exception) -> bool | float:
-            metrics.NOTIFICATIONS.labels(channel=receiver.channel, outcome="failed_try").inc()
+            metrics.DELIVERIES.labels(channel=receiver.channel, outcome="failed_try").inc()
             remaining_s = deadline - self.wall().timestamp()
             return retry_decision(error, backoff_max_s=settings.backoff_max_s, remaining_s=remaining_s)
 

@@ -183,10 +183,10 @@ class NotifyTask:
         if decision.log and self._stage.settings.log:
             _log_alert(alert, sent=decision.send)
         outcome = "delivered" if decision.log else decision.outcome
-        metrics.NOTIFICATIONS.labels(channel="log", outcome=outcome).inc()
+        metrics.DELIVERIES.labels(channel="log", outcome=outcome).inc()
         if not decision.send:
             if decision.log and self._stage.receivers:
-                metrics.NOTIFICATIONS.labels(channel="all", outcome=decision.outcome).inc()
+                metrics.DELIVERIES.labels(channel="all", outcome=decision.outcome).inc()
             return [], []
         deliveries, refused = self._outbox.add(message, list(self._stage.receivers), now.timestamp())
         full = f"{self._stage.settings.max_pending} notifications already wait for it"
@@ -207,7 +207,7 @@ class NotifyTask:
             reason=str(error),
         )
         channel = delivery.receiver.partition(":")[0]
-        metrics.NOTIFICATIONS.labels(channel=channel, outcome="given_up").inc()
+        metrics.DELIVERIES.labels(channel=channel, outcome="given_up").inc()
         return dead_letter(NOTIFY.name, delivery.message, error, receiver=delivery.receiver)
 
     def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
@@ -225,7 +225,7 @@ class NotifyTask:
             delivery = await queue.get()
             error = await self._stage.deliver(delivery)
             if error is None:
-                metrics.NOTIFICATIONS.labels(channel=channel, outcome="delivered").inc()
+                metrics.DELIVERIES.labels(channel=channel, outcome="delivered").inc()
             self._attempted.append(_Attempted(delivery, error))
 
     def _set_pending(self, deliveries: int) -> None:

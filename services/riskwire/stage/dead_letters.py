@@ -151,7 +151,7 @@ async def _commit_without(commit: _Commit, results: Sequence[Outgoing]) -> None:
 
 def _log_unwritten(dead_letters: Sequence[Outgoing]) -> None:
     for outgoing in dead_letters:
-        metrics.UNWRITTEN_LETTERS.labels(stage=_decode(outgoing).stage).inc()
+        metrics.UNWRITTEN_DEAD_LETTERS.labels(stage=_decode(outgoing).stage).inc()
         text = outgoing.value.decode("utf-8", "replace")[:_MAX_LOGGED]
         log.error("a dead letter cannot be written; this log entry is the only copy", letter=text)
 

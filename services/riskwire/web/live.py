@@ -76,14 +76,14 @@ class Live:
         after = int(last_event_id) if last_event_id and last_event_id.isdigit() else newest
         self._require_free_stream()  # another request may have taken the last stream during the await
         self._free_streams -= 1
-        metrics.STREAMS.inc()
+        metrics.OPEN_STREAMS.inc()
         # The sequence of a store that was emptied starts again at 0, so a larger id is from before that.
         return _Stream(self, self._events(min(after, newest)))
 
     def release(self) -> None:
         """Frees the place of a stream that ended."""
         self._free_streams += 1
-        metrics.STREAMS.dec()
+        metrics.OPEN_STREAMS.dec()
 
     def _require_free_stream(self) -> None:
         if self._free_streams == 0:

@@ -57,7 +57,7 @@ async def test_the_file_keeps_the_partitions_it_was_created_with(open_embedded):
 async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(open_embedded):
     bus = await open_embedded(keep_processed=100, backlog=100_000, partitions=1)
     assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
-    trimmed = metrics.TRIMMED.labels(topic="articles")._value.get()
+    trimmed = metrics.TRIMMED_RECORDS.labels(topic="articles")._value.get()
     for start in range(0, 5_000, 500):
         await publish(bus, numbered(Topic.ARTICLES, 500, start=start))
         await assignment.commit(start + 500, [], {})
@@ -65,7 +65,7 @@ async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(
     assert 100 <= len(remaining) <= 100 + TRIM_CHUNK
     assert values(remaining) == [b"%d" % n for n in range(5_000 - len(remaining), 5_000)]
     assert (await bus.records())[Topic.ARTICLES] == 5_000
-    assert metrics.TRIMMED.labels(topic="articles")._value.get() - trimmed == 5_000 - len(remaining)
+    assert metrics.TRIMMED_RECORDS.labels(topic="articles")._value.get() - trimmed == 5_000 - len(remaining)
     assert (await taken(bus, "late", Topic.ARTICLES))[0].owner is not None
     assert {lag.group: lag.records for lag in await bus.lag()} == {"infer": 0, "late": len(remaining)}
 

@@ -81,7 +81,7 @@ async def test_a_row_of_a_dynamically_quantised_model_depends_on_the_other_rows(
 
 async def test_predictions_are_in_document_order_and_identical_sentences_are_computed_once(tiny_bundle: Path) -> None:
     documents = [TextDocument(TEXTS[number % len(TEXTS)]) for number in range(300)]
-    computed = metrics.SENTENCES.labels(how="computed")._value
+    computed = metrics.SENTENCES.labels(result="computed")._value
     before = computed.get()
     predictions = await predict(tiny_bundle, documents, queue=7)
     assert [prediction.document for prediction in predictions] == documents

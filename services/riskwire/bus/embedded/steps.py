@@ -125,7 +125,7 @@ class Steps:
         if moved is not None:
             self._file_state.note_position_moved(self._topics[moved])
         for topic, count in applied.trimmed.items():
-            metrics.TRIMMED.labels(topic=topic).inc(count)
+            metrics.TRIMMED_RECORDS.labels(topic=topic).inc(count)
 
 
 class _SpaceWait:

@@ -299,7 +299,7 @@ class KafkaAssignment:
         self._consumer.seek(self._source, self._next)
 
     def _report_deleted_records(self, count: int) -> None:
-        metrics.MISSED.labels(group=self.group, topic=self.topic).inc(count)
+        metrics.MISSED_RECORDS.labels(group=self.group, topic=self.topic).inc(count)
         log.error(
             "records were deleted before they were read: continuing at the oldest stored record",
             group=self.group,

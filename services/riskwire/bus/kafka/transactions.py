@@ -133,7 +133,7 @@ class Transactions:
                         break
                 if self._closed or is_refusal(failure) or time.monotonic() + wait_s > deadline:
                     _raise(failure, self._cluster.url)
-                metrics.STEPS_AGAIN.inc()
+                metrics.REPEATED_STEPS.inc()
                 log.warning("a step failed: retrying", id=self._id, error=repr(failure))
                 await asyncio.sleep(wait_s)
             self.set_last_step(name)

@@ -137,9 +137,9 @@ class Engine:
         self._check_running()
         known = self._cache.get(text)
         if known is not None:
-            metrics.SENTENCES.labels(how="cached").inc()
+            metrics.SENTENCES.labels(result="cached").inc()
             return known
-        metrics.SENTENCES.labels(how="computed").inc()
+        metrics.SENTENCES.labels(result="computed").inc()
         future = self._cache.expect(text)
         (self._waiting.appendleft if urgent else self._waiting.append)(text)
         self._arrived.set()

@@ -101,7 +101,7 @@ class HistoryTask:
             await self._until_stored(message.offset, entry, unpublished=bool(step.results))
             signals = await self._store.off_loop(self._past, entry, message.offset)
             log.info("a target's past", target=entry.target, signals=len(signals))
-            metrics.HISTORY.inc(len(signals))
+            metrics.HISTORY_SIGNALS.inc(len(signals))
             step.results.extend(Outgoing(Topic.SIGNALS, one.target, one.to_bytes()) for one in signals)
             self._lately.add(signals)
         return step

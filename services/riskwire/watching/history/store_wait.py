@@ -80,7 +80,6 @@ class Stored:
         while not has_read(group, topic, ends, lags := await self._lag()):
             if self._is_over():
                 raise BusError(f"{self._stage} has been taken over by another worker: it waits no longer")
-            metrics.STAGE_PROGRESS.labels(stage=self._stage).set_to_current_time()
             now = time.monotonic()
             waiting.set(now - began)
             if now - told > _TELL_S:
