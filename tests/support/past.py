@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from riskwire.bus import Lag, Message, Outgoing
-from riskwire.entities.watchlist import WatchedEntity, Watchlist, written_entry
+from riskwire.entities.watchlist import WatchedEntity, Watchlist, entry_fields
 from riskwire.inference.linking import Linker
 from riskwire.inference.model.engine import Engine
 from riskwire.inference.stage import InferStage
@@ -53,7 +53,7 @@ def put(entity: WatchedEntity, offset: int = 0) -> Message:
 def watch(entity: WatchedEntity, command: int = 0) -> WatchlistChange:
     """The same among articles."""
     return WatchlistChange(
-        id=entity.id, entry=written_entry(entity), at=AT + timedelta(seconds=command), command=command
+        id=entity.id, entry=entry_fields(entity), at=AT + timedelta(seconds=command), command=command
     )
 
 

@@ -124,7 +124,7 @@ def weights_of(signal: Signal) -> tuple[int, int, int]:
 
 def evidence_of(signal: Signal) -> AlertEvidence:
     """Returns the article and sentence of a signal, as an alert shows them."""
-    return AlertEvidence.trusted(
+    return AlertEvidence.unvalidated(
         story=signal.story,
         title=signal.title,
         url=signal.url,

@@ -50,7 +50,7 @@ class TrendMinute:
     def point(self) -> TrendPoint:
         """Returns the record of the minute."""
         mean = (self.positive - self.negative) / (self.stories * MILLION) if self.stories else 0.0
-        return TrendPoint.trusted(
+        return TrendPoint.unvalidated(
             target=self.target,
             name=self.name,
             start=from_ms(self.start_ms),

@@ -1,1 +1,1 @@
-"""Entities: the watchlist, names and identifiers."""
+"""Entities: the watchlist, names and identifiers of companies."""

@@ -1,4 +1,4 @@
-"""Names of companies, people and places in a form that can be compared. Pure."""
+"""Normalises names of companies, people and places for comparison. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-#: Legal forms and the like that end a name: "General Motors Corp" and "General Motors" are one.
-LEGAL = frozenset(
+LEGAL_FORMS = frozenset(
     [
         *("ab", "adr", "ads", "ag", "aps", "as", "asa", "bhd", "bv", "co", "companies", "company", "corp"),
         *("corporation", "cos", "gmbh", "group", "holding", "holdings", "inc", "incorporated", "jsc", "kgaa"),
@@ -16,8 +15,7 @@ LEGAL = frozenset(
         *("tbk", "the", "trust"),
     ]
 )
-#: What a company does, at the end of its name: may be missing in a short form ("Ford" for "Ford Motor Company"), but
-#: only where the first word belongs to one company alone.
+"""Words at the end of a name that do not distinguish companies: "General Motors Corp" equals "General Motors"."""
 DESCRIPTORS = frozenset(
     [
         *("aerospace", "air", "aircraft", "airlines", "airways", "and", "asset", "assurance", "automotive"),
@@ -33,6 +31,8 @@ DESCRIPTORS = frozenset(
         *("technologies", "technology", "telecom", "telecommunications", "transport", "worldwide"),
     ]
 )
+"""Words at the end of a name for what a company does. A short form can omit them ("Ford" for "Ford Motor Company"),
+but only if no other company has the same first word."""
 
 _NOTE = re.compile(r"\s*/\s*(?:[A-Z]{2,4}\s*/?)?\s*$|\s*\([^()]*\)\s*$")
 _POSSESSIVE = re.compile(r"['’`´](?=\w{0,2}\b)")
@@ -42,7 +42,10 @@ _NOT_WORD = re.compile(r"[^\w]+|_+")
 
 @lru_cache(maxsize=16_384)
 def words_of_name(name: str) -> tuple[str, ...]:
-    """Lower-case words without accents and punctuation; `&` is `and`, "U.S." is `us`, "Moody's" is `moodys`."""
+    """Returns the words of a name in lower case, without accents and punctuation.
+
+    `&` becomes `and`, "U.S." becomes `us`, "Moody's" becomes `moodys`.
+    """
     name = _NOTE.sub("", name.strip())
     folded = unicodedata.normalize("NFKD", name).casefold().replace("&", " and ")
     folded = "".join(char for char in folded if not unicodedata.combining(char))
@@ -53,40 +56,48 @@ def words_of_name(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def name_key(name: str) -> tuple[str, ...]:
-    """The words that tell a name apart: legal forms at its end and "the" at its start dropped, unless that is all."""
+    """Returns the words that distinguish a name: without legal forms at its end and without "the" at its start.
+
+    At least one word remains.
+    """
     words = list(words_of_name(name))
     if len(words) > 1 and words[0] == "the":
         del words[0]
-    while len(words) > 1 and words[-1] in LEGAL:
+    while len(words) > 1 and words[-1] in LEGAL_FORMS:
         words.pop()
         if len(words) > 1 and words[-1] == "and":  # "JPMorgan Chase & Co"
             words.pop()
     return tuple(words)
 
 
-def joined(key: tuple[str, ...]) -> str:
-    """One string of a key, so that "Wal-Mart" and "Walmart" are equal."""
+def join_key(key: tuple[str, ...]) -> str:
+    """Returns a key as one string, so that "Wal-Mart" and "Walmart" are equal."""
     return "".join(key)
 
 
 @lru_cache(maxsize=16_384)
 def slug(name: str) -> str:
-    """`name:<slug>`: the normalised name of an entity no table knows; empty when nothing is left of it."""
+    """Returns the id of an entity that no table contains, without its prefix `name:`.
+
+    It is empty for a name without words.
+    """
     return "-".join(name_key(name))[:80].strip("-")
 
 
 @lru_cache(maxsize=16_384)
 def acronyms(name: str) -> frozenset[str]:
-    """Initials of a name with and without its legal form ("American International Group": AIG, AI); two letters or
-    more, capitals."""
-    found = set()
+    """Returns the initials of a name with and without its legal form ("American International Group": AIG, AI).
+
+    They are capitals, at least two.
+    """
+    initials = set()
     full = [word for word in words_of_name(name) if word not in {"of", "and", "the", "for"}]
     for words in (full, [word for word in name_key(name) if word not in {"of", "and", "the", "for"}]):
         if len(words) >= 2:
-            found.add("".join(word[0] for word in words).upper())
-    return frozenset(found)
+            initials.add("".join(word[0] for word in words).upper())
+    return frozenset(initials)
 
 
 def is_prefix(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
-    """True when `short` is the beginning of a longer name, whole words."""
+    """Returns whether the words of `short` are the first words of the longer name `long`."""
     return 0 < len(short) < len(long) and long[: len(short)] == short

@@ -1,8 +1,8 @@
-"""The watchlist: what a risk team holds, as a YAML list or a CSV file with the same columns.
+"""The watchlist: the entities that a risk team follows, as a YAML list or a CSV file with the same columns.
 
     - {id: aapl, name: Apple Inc., aliases: [Apple], tickers: [AAPL], isin: US0378331005, group: tech}
 
-`id` and `name` are needed. In CSV several aliases or tickers stand in one cell, separated by `|` or `;`.
+`id` and `name` are required. In CSV, a cell holds several aliases or tickers, separated by `|` or `;`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from riskwire.entities.isin import is_isin
-from riskwire.entities.names import joined, name_key
+from riskwire.entities.names import join_key, name_key
 from riskwire.errors import SettingsError
 from riskwire.settings.yaml_file import describe_type, parse_yaml
 
-_MOST_BYTES = 20_000_000
+_MAX_BYTES = 20_000_000
 ENTRY_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
-"""What the id of an entry is made of."""
+"""The pattern of the id of an entry."""
 
 
 def _checked_isin(isin: str) -> str:
@@ -37,9 +37,9 @@ def _checked_isin(isin: str) -> str:
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def has_control(text: str, *, but: str = "") -> bool:
-    """Whether a text holds what steers a terminal or breaks a line, other than `but`."""
-    return any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for each in text if each not in but)
+def has_control_character(text: str, *, allowed: str = "") -> bool:
+    """Returns whether a text contains a control character or line break that is not in `allowed`."""
+    return any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in text if char not in allowed)
 
 
 class WatchedEntity(BaseModel):
@@ -58,31 +58,35 @@ class WatchedEntity(BaseModel):
     @classmethod
     def _upper_case(cls, value: object) -> object:
         if isinstance(value, (list, tuple)):
-            return tuple(one.strip().lstrip("$").upper() if isinstance(one, str) else one for one in value)
+            return tuple(ticker.strip().lstrip("$").upper() if isinstance(ticker, str) else ticker for ticker in value)
         return value
 
     @field_validator("name", "aliases")
     @classmethod
     def _has_words(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for one in (value,) if isinstance(value, str) else value:
-            if not name_key(one):
-                raise ValueError(f"{one!r} has no letter or digit")
+        for name in (value,) if isinstance(value, str) else value:
+            if not name_key(name):
+                raise ValueError(f"{name!r} has no letter or digit")
         return value
 
     @property
     def target(self) -> str:
-        """The target its trend is kept for."""
+        """The id of the target."""
         return f"entity:{self.id}"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name and aliases."""
+        """The name and the aliases."""
         return (self.name, *self.aliases)
 
 
 @dataclass(frozen=True, slots=True)
 class Watchlist:
-    """Entities of which no two claim one name, ticker or ISIN; raises SettingsError when two do."""
+    """Entities without a common name, ticker or ISIN.
+
+    Raises:
+        SettingsError: two entities claim the same id, name, ticker or ISIN.
+    """
 
     entities: tuple[WatchedEntity, ...] = ()
     where: str = "watchlist"
@@ -91,10 +95,10 @@ class Watchlist:
         claims: dict[tuple[str, str], WatchedEntity] = {}
         for entity in self.entities:
             for kind, key, shown in _claims(entity):
-                other = claims.setdefault((kind, key), entity)
-                if other is not entity:
+                owner = claims.setdefault((kind, key), entity)
+                if owner is not entity:
                     raise SettingsError(
-                        f"{other.id!r} and {entity.id!r} both claim the {kind} {shown!r}",
+                        f"{owner.id!r} and {entity.id!r} both claim the {kind} {shown!r}",
                         where=self.where,
                         do="Give it to one of them",
                     )
@@ -103,147 +107,154 @@ class Watchlist:
         return bool(self.entities)
 
     def members(self, group: str) -> tuple[WatchedEntity, ...]:
-        """The entities of a group."""
+        """Returns the entities of a group."""
         return tuple(entity for entity in self.entities if entity.group == group)
 
 
 def _claims(entity: WatchedEntity) -> Iterable[tuple[str, str, str]]:
+    """Yields what only one entity of a watchlist may have, as (kind, normalised, original)."""
     yield "id", entity.id.casefold(), entity.id
     for name in entity.names:
-        yield "name", joined(name_key(name)), name
+        yield "name", join_key(name_key(name)), name
     for ticker in entity.tickers:
         yield from ((kind, key, ticker) for kind, key in sorted(_ticker_claims(ticker), reverse=True))
     if entity.isin:
         yield "isin", entity.isin, entity.isin
 
 
-def written_entry(entity: WatchedEntity) -> dict[str, Any]:
-    """An entry as a watchlist file or a command has it: without what it leaves open."""
+def entry_fields(entity: WatchedEntity) -> dict[str, Any]:
+    """Returns the fields of an entry, as in a watchlist file or a command: without those that have the default."""
     return entity.model_dump(mode="json", exclude_defaults=True)
 
 
-def layered(entities: Iterable[WatchedEntity], where: str = "watchlist") -> tuple[Watchlist, tuple[str, ...]]:
-    """The watchlist of entries of which an earlier one goes before a later.
+def merge_entries(entities: Iterable[WatchedEntity], where: str = "watchlist") -> tuple[Watchlist, tuple[str, ...]]:
+    """Returns a watchlist in which earlier entries have priority over later ones.
 
-    A later entry of the same id is left out; of what else an earlier one claims, a later one loses the claim: the
-    name, the ticker, the ISIN. One that has nothing left to be found by is left out.
+    A later entry with the same id is omitted. A later entry loses every name, ticker and ISIN that an earlier entry
+    claims. It is omitted if nothing remains by which it could be found.
 
     Returns:
-        the watchlist, and what was lost, in words; ids that were replaced are not told.
+        The watchlist, and a description of each lost claim. Omitted entries with the id of an earlier one are not
+        described.
     """
     claims: set[tuple[str, str]] = set()
-    kept: list[WatchedEntity] = []
+    merged: list[WatchedEntity] = []
     lost: list[str] = []
     for entity in entities:
         if ("id", entity.id.casefold()) in claims:
             continue
-        left, without = _without_claims(entity, claims)
-        lost += [f"{entity.id!r} no longer stands for the {one}: another entry does" for one in without]
-        if left is None:
+        remaining, lost_claims = _without_claims(entity, claims)
+        lost += [f"{entity.id!r} loses the {claim} to another entry" for claim in lost_claims]
+        if remaining is None:
             lost.append(f"{entity.id!r} has no name left")
             continue
-        kept.append(left)
-        claims.update((kind, key) for kind, key, _ in _claims(left))
-    return Watchlist(tuple(kept), where), tuple(lost)
+        merged.append(remaining)
+        claims.update((kind, key) for kind, key, _ in _claims(remaining))
+    return Watchlist(tuple(merged), where), tuple(lost)
 
 
 def _without_claims(
     entity: WatchedEntity, claims: Set[tuple[str, str]]
 ) -> tuple[WatchedEntity | None, tuple[str, ...]]:
-    names = [one for one in entity.names if ("name", joined(name_key(one))) not in claims]
-    tickers = [one for one in entity.tickers if claims.isdisjoint(_ticker_claims(one))]
+    """Returns the entry without these claims, or None if no name, ticker or ISIN remains; and its lost claims."""
+    names = [name for name in entity.names if ("name", join_key(name_key(name))) not in claims]
+    tickers = [ticker for ticker in entity.tickers if claims.isdisjoint(_ticker_claims(ticker))]
     isin = entity.isin if ("isin", entity.isin) not in claims else None
-    without = [
-        *(f"name {one!r}" for one in entity.names if one not in names),
-        *(f"ticker {one!r}" for one in entity.tickers if one not in tickers),
+    lost = [
+        *(f"name {name!r}" for name in entity.names if name not in names),
+        *(f"ticker {ticker!r}" for ticker in entity.tickers if ticker not in tickers),
         *([f"ISIN {entity.isin!r}"] if isin != entity.isin else []),
     ]
-    if not without:
+    if not lost:
         return entity, ()
     name = next(iter([*names, *tickers, *([isin] if isin else [])]), None)
     if name is None:
-        return None, tuple(without)
-    aliases = tuple(one for one in names if one != name)
+        return None, tuple(lost)
+    aliases = tuple(alias for alias in names if alias != name)
     return (
         entity.model_copy(update={"name": name, "aliases": aliases, "tickers": tuple(tickers), "isin": isin}),
-        tuple(without),
+        tuple(lost),
     )
 
 
 def _ticker_claims(ticker: str) -> set[tuple[str, str]]:
+    """Returns the claims of a ticker. It is also a name, because a mention can consist of the ticker."""
     return {("ticker", ticker), ("name", ticker.casefold().replace(".", "").replace("-", ""))}
 
 
 def read_watchlist(path: Path) -> Watchlist:
-    """Read a watchlist: CSV where the name ends in `.csv`, else YAML.
+    """Reads a watchlist: CSV if the file name ends in `.csv`, else YAML.
 
     Raises:
-        SettingsError: naming the file, the entry and the field; or two entries and what both claim.
+        SettingsError: the file is not a watchlist. The message names the file, the entry and the field, or two entries
+            and their common claim.
     """
     try:
         raw = path.read_bytes()
-        if len(raw) > _MOST_BYTES:
-            raise SettingsError(f"the watchlist is larger than {_MOST_BYTES} bytes", value=len(raw), where=str(path))
+        if len(raw) > _MAX_BYTES:
+            raise SettingsError(f"the watchlist is larger than {_MAX_BYTES} bytes", value=len(raw), where=str(path))
         text = raw.decode("utf-8-sig")
     except OSError as error:
         raise SettingsError("the watchlist cannot be read", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise SettingsError("the watchlist is not UTF-8", where=str(path), do="Save it as UTF-8") from error
     entries = _csv_entries(text, path) if path.suffix.lower() == ".csv" else _yaml_entries(text, path)
-    return Watchlist(tuple(read_entry(entry, f"{path}: {place}") for place, entry in entries), str(path))
+    return Watchlist(tuple(read_entry(entry, f"{path}: {position}") for position, entry in entries), str(path))
 
 
 def read_entry(entry: object, where: str) -> WatchedEntity:
-    """One entry, as a person writes it in a watchlist file or to the API.
+    """Returns an entry that a person wrote, in a watchlist file, on the command line or to the API.
 
     Raises:
-        SettingsError: naming `where`, the field and its value.
+        SettingsError: the entry is not valid. The message names `where`, the field and its value.
     """
-    entity = _entry(entry, where)
+    entity = _validate_entry(entry, where)
     for field, texts in {"name": (entity.name,), "aliases": entity.aliases, "group": (entity.group or "",)}.items():
         for text in texts:
-            if has_control(text):
+            if has_control_character(text):
                 raise SettingsError(f"{field}: has a control character", value=text, where=where)
     return entity
 
 
-def _entry(entry: object, where: str) -> WatchedEntity:
+def _validate_entry(entry: object, where: str) -> WatchedEntity:
     if not isinstance(entry, dict):
         raise SettingsError("an entry must be a mapping with `id` and `name`", value=entry, where=where)
     try:
         return WatchedEntity.model_validate(entry)
     except ValidationError as error:
-        first, *others = error.errors(include_url=False)
+        first, *more_errors = error.errors(include_url=False)
         field = ".".join(str(part) for part in first["loc"])
         message = first["msg"]
         if first["type"] == "extra_forbidden":
-            message = f"there is no such field; there are {', '.join(WatchedEntity.model_fields)}"
+            message = f"there is no such field; allowed: {', '.join(WatchedEntity.model_fields)}"
         elif first["type"] == "missing":
-            message = "is needed"
-        more = f" (and {len(others)} more)" if others else ""
-        raise SettingsError(f"{field}: {message}{more}", value=first.get("input"), where=where) from None
+            message = "is required"
+        suffix = f" (and {len(more_errors)} more)" if more_errors else ""
+        raise SettingsError(f"{field}: {message}{suffix}", value=first.get("input"), where=where) from None
 
 
-def recorded_entry(entry: object, where: str) -> WatchedEntity:
-    """One entry of a record, whose unknown fields are passed over: a newer riskwire may have written it.
+def read_recorded_entry(entry: object, where: str) -> WatchedEntity:
+    """Returns an entry of a record. Unknown fields are ignored, because a newer riskwire may have written it.
 
     Raises:
-        SettingsError: naming `where`, the field and its value.
+        SettingsError: the entry is not valid. The message names `where`, the field and its value.
     """
     if isinstance(entry, dict):
         entry = {field: value for field, value in entry.items() if field in WatchedEntity.model_fields}
-    return _entry(entry, where)
+    return _validate_entry(entry, where)
 
 
 def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
     tree = parse_yaml(text, "the watchlist", str(path))
     if not isinstance(tree, list):
         raise SettingsError(f"the watchlist must be a list of entries, and is {describe_type(tree)}", where=str(path))
-    return [(_place(f"entry {at}", entry), entry) for at, entry in enumerate(tree, 1)]
+    return [(_position(f"entry {number}", entry), entry) for number, entry in enumerate(tree, 1)]
 
 
-def _place(place: str, entry: object) -> str:
-    return f"{place} ({entry['id']})" if isinstance(entry, dict) and isinstance(entry.get("id"), str) else place
+def _position(position: str, entry: object) -> str:
+    """Returns the position of an entry in its file, with the id of the entry if it has one."""
+    has_id = isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    return f"{position} ({entry['id']})" if isinstance(entry, dict) and has_id else position
 
 
 def _csv_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
@@ -258,19 +269,19 @@ def _csv_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
             )
         reader.fieldnames = columns
         for row in reader:
-            place = f"line {reader.line_num}"
+            line = f"line {reader.line_num}"
             if None in row:
-                raise SettingsError("more cells than columns", value=row[None], where=f"{path}: {place}")
+                raise SettingsError("more cells than columns", value=row[None], where=f"{path}: {line}")
             entry = {column: cell.strip() for column, cell in row.items() if cell and cell.strip()}
-            entries.append((_place(place, entry), _listed(entry)))
+            entries.append((_position(line, entry), _split_lists(entry)))
     except csv.Error as error:
         raise SettingsError("the watchlist is not CSV", where=f"{path}: line {reader.line_num}") from error
     return entries
 
 
-def _listed(entry: dict[str, str]) -> dict[str, Any]:
+def _split_lists(entry: dict[str, str]) -> dict[str, Any]:
     lists: dict[str, Any] = {
-        column: [part for one in entry[column].split("|") for part in one.split(";") if part.strip()]
+        column: [part for parts in entry[column].split("|") for part in parts.split(";") if part.strip()]
         for column in ("aliases", "tickers")
         if column in entry
     }

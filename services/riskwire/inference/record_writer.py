@@ -100,7 +100,7 @@ def write_unread_analysis(
 def _outgoing_analysis(article: Article, fields: RecordFields) -> Outgoing:
     values = article.__dict__
     reference = {name: values[name] for name in _REFERENCE_FIELDS}
-    return Outgoing(Topic.ANALYSES, article.id, Analysis.written({"v": 1, "article": reference, **fields}))
+    return Outgoing(Topic.ANALYSES, article.id, Analysis.encode_fields({"v": 1, "article": reference, **fields}))
 
 
 def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: str, story: str) -> list[Outgoing]:
@@ -109,7 +109,7 @@ def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: 
         Outgoing(
             Topic.SIGNALS,
             target.target,
-            Signal.written(
+            Signal.encode_fields(
                 {
                     "v": 1,
                     "kind": "signal",

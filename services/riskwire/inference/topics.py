@@ -43,5 +43,5 @@ def topics_of(
     for row, column in zip(*np.nonzero(probabilities >= threshold), strict=True):
         likely.setdefault(with_topics[row], []).append((-float(probabilities[row, column]), labels[column]))
     for index, scores in likely.items():
-        topics[index] = tuple(TopicScore.trusted(label=label, score=-negated) for negated, label in sorted(scores))
+        topics[index] = tuple(TopicScore.unvalidated(label=label, score=-negated) for negated, label in sorted(scores))
     return topics

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from riskwire.entities.watchlist import WatchedEntity, recorded_entry
+from riskwire.entities.watchlist import WatchedEntity, read_recorded_entry
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.records import WatchlistChange
 from riskwire.stage import KeyedState
@@ -97,7 +97,7 @@ def _entity_of(change: WatchlistChange, where: str) -> WatchedEntity | None:
     if change.entry is None:
         return None
     try:
-        entity = recorded_entry(change.entry, where)
+        entity = read_recorded_entry(change.entry, where)
     except SettingsError as error:
         raise SchemaError(error.what, value=error.value, where=error.where) from None
     if entity.id != change.id:

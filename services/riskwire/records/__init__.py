@@ -1,4 +1,4 @@
-"""Every record that crosses a topic: the project's RECORDS.md is their contract. One record a file."""
+"""The records of all topics, one file per topic. The project's RECORDS.md is their contract."""
 
 from riskwire.records.alert import (
     Alert,

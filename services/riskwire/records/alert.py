@@ -8,7 +8,7 @@ from riskwire.records.codec import Probability, Record, Utc
 
 
 class AlertEvidence(Record):
-    """One story that drove an alert, by the article and sentence that speak of the target."""
+    """One story of an alert, with the article and the sentence that mention the target."""
 
     story: str
     title: str
@@ -26,7 +26,7 @@ Severity = Literal["warning", "high", "critical"]
 
 
 class Alert(Record):
-    """One change of an episode; the same id throughout, `at` tells the records of one episode apart."""
+    """One change of an episode. All records of an episode have the same `id`; `at` and `status` distinguish them."""
 
     v: int = 1
     id: str

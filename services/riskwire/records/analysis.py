@@ -9,7 +9,7 @@ from riskwire.records.sentiment import Sentiment
 
 
 class ArticleRef(Record):
-    """An article as an analysis names it."""
+    """The article of an analysis, without its text."""
 
     id: str
     version: int
@@ -30,7 +30,7 @@ class TopicScore(Record):
 
 
 class SentenceAnalysis(Record):
-    """One sentence: offsets into `title + "\\n" + text` (for `score`: into the text), and its sentiment."""
+    """The sentiment of one sentence, with its offsets into `title + "\\n" + text` (in `ScoreResult`: into the text)."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ MentionType = Literal["PER", "ORG", "LOC", "MISC", "INSTRUMENT"]
 
 
 class Mention(Record):
-    """A span naming something, what it resolves to, and the sentiment toward it."""
+    """A span that names an entity, the entity, and the sentiment toward it."""
 
     start: int
     end: int
@@ -54,7 +54,7 @@ class Mention(Record):
 
 
 class Analysis(Record):
-    """All that the models say of an article."""
+    """The results of the models for one article."""
 
     v: int = 1
     article: ArticleRef
@@ -68,4 +68,4 @@ class Analysis(Record):
     mentions: tuple[Mention, ...] = ()
     story: str | None = None
     read_with: int | None = None
-    """The newest change of the watchlist before the article in the log (`WatchlistChange.command`), or None."""
+    """`WatchlistChange.command` of the last change of the watchlist before the article on its partition, or None."""

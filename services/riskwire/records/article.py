@@ -1,4 +1,4 @@
-"""Records of the topic `articles`: articles, ticks and changes of the watchlist."""
+"""Records of the topic `articles`: articles, ticks and watchlist changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from riskwire.records.codec import Record, Utc
 
 
 class Article(Record):
-    """One news item, normalised."""
+    """A normalised news item."""
 
     v: int = 1
     kind: Literal["article"] = "article"
@@ -25,11 +25,11 @@ class Article(Record):
     seen_at: Utc
     backfill: bool = False
     cut: bool = False
-    """`text` is only the beginning: with all of it the record would have been too large."""
+    """Whether `text` is shortened, because the record would have been too large."""
 
 
 class Tick(Record):
-    """The newest time a source has reached; on every partition of `articles`."""
+    """The present time of ingest or of a replay. It is on every partition of `articles`."""
 
     v: int = 1
     kind: Literal["tick"] = "tick"
@@ -37,10 +37,13 @@ class Tick(Record):
 
 
 class WatchlistChange(Record):
-    """A change of the watchlist, on every partition of `articles`: what follows it is read with it.
+    """A change of an entry of the watchlist. It applies to the articles after it on the same partition.
 
-    `entry` is the entry as a watchlist file has it; None where `id` is watched no more. `command` is the offset in
-    `commands` of what was decided: it tells which change is the later one on every partition alike.
+    It is on every partition of `articles`.
+
+    Attributes:
+        entry: the fields of the entry, as in a watchlist file, or None if `id` is no longer watched.
+        command: offset of the command in `commands`. It gives the changes the same order on every partition.
     """
 
     v: int = 1

@@ -1,7 +1,7 @@
-"""How records are written and read: the base of all records, ids, times and errors.
+"""Writes and reads records: the base class of all records, content ids, times and errors.
 
-Unknown fields are ignored on reading, so a record of a newer `v` with more fields passes. Times are UTC with
-millisecond resolution; ids are lower-case hex; a distribution sums to 1; offsets count code points, end exclusive.
+Reading ignores unknown fields, so a record of a newer `v` with more fields is accepted. Times are UTC with millisecond
+resolution. Ids are lower-case hex. A distribution sums to 1. Offsets count code points, end exclusive.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from riskwire.errors import SchemaError
 
 def _to_utc_milliseconds(value: datetime) -> datetime:
     value = value.astimezone(UTC)
-    beyond = value.microsecond % 1000
-    return value.replace(microsecond=value.microsecond - beyond) if beyond else value
+    remainder = value.microsecond % 1000
+    return value.replace(microsecond=value.microsecond - remainder) if remainder else value
 
 
 def from_ms(ms: int) -> datetime:
-    """The UTC time of a number of milliseconds since 1970."""
+    """Returns the UTC time of a number of milliseconds since 1970."""
     return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
 
 
@@ -39,7 +39,10 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 def content_id(*parts: str) -> str:
-    """Lower-case hex id (128 bits) of what identifies a thing; parts are length-prefixed so that none run together."""
+    """Returns an id of 128 bits, as lower-case hex, of the parts that identify a thing.
+
+    Parts are prefixed by their length, so that ("ab", "c") and ("a", "bc") have different ids.
+    """
     digest = blake2b(digest_size=16)
     for part in parts:
         raw = part.encode("utf-8", "surrogatepass")
@@ -49,57 +52,68 @@ def content_id(*parts: str) -> str:
 
 
 class Record(BaseModel):
-    """Base of all records and their parts: immutable, tolerant of fields it does not know."""
+    """Base class of all records and their parts: immutable, ignores unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, ser_json_inf_nan="null")
 
     def to_bytes(self) -> bytes:
-        """This record as it stands on a topic: one line of JSON."""
+        """Returns this record as the value of a message: one line of JSON."""
         try:
-            return orjson.dumps(_fields(self), default=_fields, option=orjson.OPT_UTC_Z)
-        except TypeError:  # what only pydantic writes: names of another kind, whole numbers beyond 64 bits
+            return orjson.dumps(_encodable(self), default=_encodable, option=orjson.OPT_UTC_Z)
+        except TypeError:  # only pydantic can encode aliases, keys that are not strings, and integers over 64 bits
             return self.__pydantic_serializer__.to_json(self, by_alias=True)
 
     @classmethod
-    def written(cls, fields: Mapping[str, object]) -> bytes:
-        """`to_bytes` of a record that is not built: `fields` are all of its fields, in order, of values that this
-        process has made or has validated before. A part may be given as a record or as all of its fields."""
+    def encode_fields(cls, fields: Mapping[str, object]) -> bytes:
+        """Returns `to_bytes` of a record with these fields, without creating the record. Skips validation.
+
+        Args:
+            fields: every field of the record, in order, with valid values. A part can be a record or a mapping of all
+                its fields.
+        """
         try:
-            return orjson.dumps(fields, default=_fields, option=orjson.OPT_UTC_Z)
+            return orjson.dumps(fields, default=_encodable, option=orjson.OPT_UTC_Z)
         except TypeError:
             return cls.model_validate(fields).to_bytes()
 
     @classmethod
-    def trusted(cls, **values: Any) -> Self:
-        """A record of values that this process has made or has validated before: nothing is looked at, every required
-        field must be there. Several times faster than the constructor, and than `model_construct`."""
-        made = cls.__new__(cls)
-        blank, fields = _blank(cls)
-        _set(made, "__dict__", blank | values)
-        _set(made, "__pydantic_fields_set__", fields)
-        _set(made, "__pydantic_extra__", None)
-        _set(made, "__pydantic_private__", None)
-        return made
+    def unvalidated(cls, **values: Any) -> Self:
+        """Returns a record of valid values. Skips validation: the caller supplies every required field.
+
+        This is several times faster than the constructor and than `model_construct`.
+        """
+        record = cls.__new__(cls)
+        defaults, names = _defaults(cls)
+        _set(record, "__dict__", defaults | values)
+        _set(record, "__pydantic_fields_set__", names)
+        _set(record, "__pydantic_extra__", None)
+        _set(record, "__pydantic_private__", None)
+        return record
 
 
 _set = object.__setattr__
+"""Sets an attribute of an immutable record."""
 
 
-def _fields(part: object) -> dict[str, Any]:
-    """The fields of a record under the names that they are written by."""
-    if isinstance(part, Record) and not _renames(type(part)):
+def _encodable(part: object) -> dict[str, Any]:
+    """Returns the fields of a record for orjson.
+
+    Raises:
+        TypeError: the part is no record, or has fields with aliases, which only pydantic can encode.
+    """
+    if isinstance(part, Record) and not _has_aliases(type(part)):
         return part.__dict__
-    raise TypeError(f"{type(part).__name__} is not written so")
+    raise TypeError(f"orjson cannot encode {type(part).__name__}")
 
 
 @cache
-def _renames(model: type[BaseModel]) -> bool:
+def _has_aliases(model: type[BaseModel]) -> bool:
     return any(field.alias is not None for field in model.model_fields.values())
 
 
 @cache
-def _blank(model: type[BaseModel]) -> tuple[dict[str, Any], set[str]]:
-    """A record before anything is known of it: every field in order, the default or a mark that it is missing."""
+def _defaults(model: type[BaseModel]) -> tuple[dict[str, Any], set[str]]:
+    """Returns the default of every field in order (`PydanticUndefined` for a required one), and the field names."""
     return {name: field.get_default() for name, field in model.model_fields.items()}, set(model.model_fields)
 
 
@@ -107,10 +121,13 @@ _R = TypeVar("_R")
 
 
 def read_record(reader: TypeAdapter[_R], raw: bytes, where: str) -> _R:
-    """Parse one record.
+    """Parses a record.
+
+    Args:
+        where: topic, partition and offset, or file and line, for the error.
 
     Raises:
-        SchemaError: naming the field, its value and `where` (topic, partition and offset, or file and line).
+        SchemaError: the record is not valid. The message names `where`, the field and its value.
     """
     try:
         return reader.validator.validate_json(raw)  # type: ignore[no-any-return]
@@ -119,19 +136,19 @@ def read_record(reader: TypeAdapter[_R], raw: bytes, where: str) -> _R:
 
 
 def schema_error(error: ValidationError, where: str) -> SchemaError:
-    """The first fault of a validation error, as a person reads it; the count of the others is told."""
-    first, *others = error.errors(include_url=False, include_context=False)
+    """Returns an error that describes the first fault of a validation error and counts the others."""
+    first, *more_errors = error.errors(include_url=False, include_context=False)
     field = ".".join(str(part) for part in first["loc"]) or "record"
-    more = f" (and {len(others)} more)" if others else ""
-    return SchemaError(f"{field}: {first['msg']}{more}", value=first.get("input"), where=where)
+    suffix = f" (and {len(more_errors)} more)" if more_errors else ""
+    return SchemaError(f"{field}: {first['msg']}{suffix}", value=first.get("input"), where=where)
 
 
 def to_json(value: object) -> bytes:
-    """JSON of anything made of models, datetimes and plain values, for the command line and state."""
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+    """Returns the JSON of a value that consists of models, datetimes and JSON types."""
+    return orjson.dumps(value, default=_dump_model, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
-def _plain(value: object) -> object:
+def _dump_model(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True)
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -14,7 +14,7 @@ CommandKind = Literal[
 
 
 class Command(Record):
-    """What a person decided."""
+    """A decision of a person about an alert, a target or the watchlist."""
 
     v: int = 1
     kind: CommandKind
@@ -25,4 +25,4 @@ class Command(Record):
     comment: str = ""
     until: Utc | None = None
     value: dict[str, Any] = Field(default_factory=dict)
-    """Of `watchlist_set`: the entry, as a line of the watchlist file has it."""
+    """For `watchlist_set`, the fields of the entry, as in a watchlist file."""

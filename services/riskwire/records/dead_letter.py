@@ -8,7 +8,7 @@ from riskwire.records.codec import Record, Utc
 
 
 class DeadLetter(Record):
-    """A record that cannot be processed, kept with the reason; `record` is as read, text or base64."""
+    """A record that could not be processed, with the error. `record` is its unchanged content, as text or base64."""
 
     v: int = 1
     stage: str
@@ -21,6 +21,6 @@ class DeadLetter(Record):
     record: str
     encoding: Literal["text", "base64"] = "text"
     cut: bool = False
-    """`record` is only the beginning of what was read: all of it would have been too large."""
+    """Whether `record` is shortened, because the dead letter would have been too large."""
     receiver: str | None = None
-    """Of a notification that was given up: whom it was owed to, as notify names them."""
+    """For an abandoned delivery, the receiver, as notify names it."""

@@ -10,7 +10,7 @@ from riskwire.records.codec import Record
 
 
 class Feed(Record):
-    """A source that is polled."""
+    """A feed to poll."""
 
     v: int = 1
     id: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")

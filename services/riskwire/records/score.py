@@ -10,14 +10,14 @@ from riskwire.records.sentiment import Sentiment
 
 
 class TargetSpan(Record):
-    """A stretch of a text in code points, end exclusive."""
+    """A span of a text in code points, end exclusive."""
 
     start: int = Field(ge=0)
     end: int = Field(gt=0)
 
 
 class ScoreRequest(Record):
-    """One text to score, with the spans whose sentiment is asked for."""
+    """A text to score, with the spans whose sentiment is requested."""
 
     id: str | int
     text: str
@@ -25,7 +25,7 @@ class ScoreRequest(Record):
 
 
 class ScoreMention(Record):
-    """A mention as `score` gives it."""
+    """A mention in a scored text."""
 
     start: int
     end: int
@@ -36,7 +36,7 @@ class ScoreMention(Record):
 
 
 class ScoreTarget(Record):
-    """A span that was asked for and the sentiment toward it."""
+    """A requested span and the sentiment toward it."""
 
     start: int
     end: int
@@ -44,7 +44,7 @@ class ScoreTarget(Record):
 
 
 class ScoreResult(Record):
-    """What the models say of one text; offsets are into it."""
+    """The results of the models for one text. Offsets are into the text."""
 
     id: str | int
     sentiment: Sentiment

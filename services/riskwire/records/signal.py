@@ -11,7 +11,7 @@ from riskwire.records.sentiment import Sentiment
 
 
 class Evidence(Record):
-    """The sentence that speaks of a target, and the span in it (offsets into `text`)."""
+    """The sentence that mentions a target, and the offsets of the mention in `text`."""
 
     text: str
     start: int
@@ -19,7 +19,7 @@ class Evidence(Record):
 
 
 class Signal(Record):
-    """One (article, target) pair."""
+    """The sentiment of one article toward one target."""
 
     v: int = 1
     kind: Literal["signal"] = "signal"
@@ -36,9 +36,10 @@ class Signal(Record):
     seen_at: Utc
     backfill: bool = False
     history: bool = False
-    """Told of an article from before its target was watched: learned from as if it had been; always backfill too."""
+    """Whether the article was read before its target was watched. Such a signal is always backfill too. It trains the
+    baseline like a signal of a target that was watched then."""
     was_backfill: bool = False
-    """Of history: its article was backfill when it was seen, so it was no part of the amount of news."""
+    """For history, whether the article was backfill when it was seen. It then does not count in the amount of news."""
     sentiment: Sentiment
     relevance: Probability
     evidence: Evidence
@@ -46,11 +47,12 @@ class Signal(Record):
 
 
 class Mark(Record):
-    """How far input partition `from` of `articles` has come, on every partition of `signals`.
+    """The time up to which infer has read partition `from` of `articles`. It is on every partition of `signals`.
 
-    `stories` counts the articles analysed since that partition's last mark; `buckets` splits that count by the
-    start (epoch seconds) of the bucket each was seen in, so that what an alert task knows of the amount of news does
-    not depend on where a batch happened to end.
+    Attributes:
+        stories: articles analysed since the last mark of this partition.
+        buckets: the same number by bucket in which each article was seen (start in seconds since 1970). So the amount
+            of news that an alert task knows does not depend on the size of batches.
     """
 
     v: int = 1

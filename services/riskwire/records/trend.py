@@ -6,7 +6,7 @@ from riskwire.records.codec import Record, Utc
 
 
 class TrendPoint(Record):
-    """What one stretch of time says of one target; weights are sums of relevance x probability over stories."""
+    """The sentiment toward one target in one period. Weights are sums of relevance x probability over stories."""
 
     v: int = 1
     target: str

@@ -246,7 +246,7 @@ class Store:
         """Returns the newest articles that mention a name or an entity and have no signal of `target`, newest first.
 
         Args:
-            keys: normalised names (`joined(name_key(name))`).
+            keys: normalised names (`join_key(name_key(name))`).
             signals_of: targets whose signals are returned, besides those of the mentioned entities.
             limit: the largest number of articles.
             before: offset of a command; only articles read with a watchlist from before it are returned.

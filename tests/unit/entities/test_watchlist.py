@@ -1,4 +1,4 @@
-"""The watchlist: read whole or refused with file, entry and field."""
+"""Reading a watchlist; an error names the file, the entry and the field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write(folder: Path, text: str, name: str = "watch.yaml") -> Path:
     return path
 
 
-def test_yaml_is_read(tmp_path: Path) -> None:
+def test_a_yaml_watchlist_is_read(tmp_path: Path) -> None:
     watchlist = read_watchlist(write(tmp_path, YAML))
     apple, gm = watchlist.entities
     assert (apple.target, apple.tickers, apple.isin, apple.group) == ("entity:aapl", ("AAPL",), "US0378331005", "tech")
@@ -34,7 +34,7 @@ def test_yaml_is_read(tmp_path: Path) -> None:
     assert watchlist.members("tech") == (apple,)
 
 
-def test_csv_with_the_same_columns_is_read(tmp_path: Path) -> None:
+def test_a_csv_watchlist_with_the_same_columns_is_read(tmp_path: Path) -> None:
     apple, gm = read_watchlist(write(tmp_path, CSV, "watch.csv")).entities
     assert (apple.aliases, apple.tickers) == (("Apple", "iPhone maker"), ("AAPL", "APC"))
     assert gm.name == "General Motors"
@@ -53,38 +53,40 @@ def test_csv_with_the_same_columns_is_read(tmp_path: Path) -> None:
         ("- {id: a, name: A1}\n- {id: A, name: B1}", "w.yaml", ["both claim the id"]),
         ("- {id: a, name: A1, isin: US0378331006}", "w.yaml", ["entry 1 (a)", "isin", "US0378331006"]),
         ("- {id: a, name: A1, alias: x}", "w.yaml", ["entry 1 (a)", "alias", "there is no such field"]),
-        ("- {id: a}", "w.yaml", ["entry 1 (a)", "name: is needed"]),
+        ("- {id: a}", "w.yaml", ["entry 1 (a)", "name: is required"]),
         ("- {id: a, name: '...'}", "w.yaml", ["name", "no letter or digit"]),
         ("- just text", "w.yaml", ["entry 1", "mapping"]),
         ("a: b", "w.yaml", ["must be a list"]),
         ("[", "w.yaml", ["the watchlist cannot be read: line 1, column 2"]),
         ("id,nome\na,Acme\n", "w.csv", ["columns", "nome"]),
         ("id,name\na,Acme,extra\n", "w.csv", ["line 2", "more cells"]),
-        ("id,name\n,Acme\n", "w.csv", ["line 2", "id: is needed"]),
+        ("id,name\n,Acme\n", "w.csv", ["line 2", "id: is required"]),
         ("", "w.csv", ["columns"]),
     ],
 )
-def test_a_bad_watchlist_names_file_entry_and_field(tmp_path: Path, text: str, name: str, words: list[str]) -> None:
+def test_the_error_of_an_invalid_watchlist_names_file_entry_and_field(
+    tmp_path: Path, text: str, name: str, words: list[str]
+) -> None:
     with pytest.raises(SettingsError) as caught:
         read_watchlist(write(tmp_path, text, name))
     for word in [name, *words]:
         assert word in str(caught.value)
 
 
-def test_a_watchlist_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_missing_watchlist_and_one_that_is_not_utf_8_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
-        read_watchlist(tmp_path / "none.yaml")
+        read_watchlist(tmp_path / "missing.yaml")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(SettingsError, match="not UTF-8"):
         read_watchlist(tmp_path / "bytes.yaml")
 
 
-def test_an_empty_watchlist_is_false() -> None:
+def test_an_empty_watchlist_is_falsy() -> None:
     assert not Watchlist()
 
 
 @pytest.mark.parametrize("isin", ["US0378331005", "DE0007164600", "GB0005405286", "CH0012032048", "AU0000XVGZA3"])
-def test_the_check_digit_of_an_isin_counts(isin: str) -> None:
+def test_an_isin_needs_the_right_check_digit(isin: str) -> None:
     assert is_isin(isin)
     assert not is_isin(isin[:-1] + str((int(isin[-1]) + 1) % 10))
     assert not is_isin(isin.lower())

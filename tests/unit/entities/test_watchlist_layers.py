@@ -1,46 +1,48 @@
-"""Entries over entries: the earlier goes before the later, and nothing is claimed twice."""
+"""Merging entries: earlier ones have priority, and no two entries have a common claim."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.entities.watchlist import WatchedEntity, Watchlist, layered, written_entry
+from riskwire.entities.watchlist import WatchedEntity, Watchlist, entry_fields, merge_entries
 
 
 def entry(name: str, **fields: object) -> WatchedEntity:
     return WatchedEntity.model_validate({"id": name.lower(), "name": name} | fields)
 
 
-def test_an_entry_replaces_the_later_one_of_the_same_id_and_nothing_is_said_of_it() -> None:
-    watchlist, lost = layered((entry("Acme", group="new"), entry("Globex"), entry("Acme", id="ACME", group="old")))
-    assert [(one.id, one.group) for one in watchlist.entities] == [("acme", "new"), ("globex", None)]
+def test_a_later_entry_with_the_same_id_is_omitted_without_a_message() -> None:
+    watchlist, lost = merge_entries(
+        (entry("Acme", group="new"), entry("Globex"), entry("Acme", id="ACME", group="old"))
+    )
+    assert [(entity.id, entity.group) for entity in watchlist.entities] == [("acme", "new"), ("globex", None)]
     assert lost == ()
 
 
-def test_a_later_entry_loses_what_is_claimed_and_keeps_the_rest() -> None:
+def test_a_later_entry_loses_the_claims_of_an_earlier_one_and_keeps_its_others() -> None:
     later = entry("Acme", aliases=["Acme Industries"], tickers=["ACM", "ACX"], isin="US0378331005")
-    watchlist, lost = layered((entry("Other", aliases=["ACME"], tickers=["acx"], isin="US0378331005"), later))
-    left = watchlist.entities[1]
-    assert (left.name, left.aliases, left.tickers, left.isin) == ("Acme Industries", (), ("ACM",), None)
-    assert [one.partition("for the ")[2] for one in lost] == [
-        "name 'Acme': another entry does",
-        "ticker 'ACX': another entry does",
-        "ISIN 'US0378331005': another entry does",
+    watchlist, lost = merge_entries((entry("Other", aliases=["ACME"], tickers=["acx"], isin="US0378331005"), later))
+    merged = watchlist.entities[1]
+    assert (merged.name, merged.aliases, merged.tickers, merged.isin) == ("Acme Industries", (), ("ACM",), None)
+    assert list(lost) == [
+        "'acme' loses the name 'Acme' to another entry",
+        "'acme' loses the ticker 'ACX' to another entry",
+        "'acme' loses the ISIN 'US0378331005' to another entry",
     ]
 
 
-def test_an_entry_with_no_name_left_goes_by_its_ticker_and_one_with_nothing_left_goes() -> None:
+def test_an_entry_without_a_name_is_named_by_its_ticker_and_one_without_both_is_omitted() -> None:
     first = entry("Other", aliases=["Acme", "Globex"])
-    watchlist, lost = layered((first, entry("Acme", tickers=["ACM"]), entry("Globex")))
-    assert [(one.id, one.name) for one in watchlist.entities] == [("other", "Other"), ("acme", "ACM")]
+    watchlist, lost = merge_entries((first, entry("Acme", tickers=["ACM"]), entry("Globex")))
+    assert [(entity.id, entity.name) for entity in watchlist.entities] == [("other", "Other"), ("acme", "ACM")]
     assert lost[-1] == "'globex' has no name left"
 
 
-def test_an_entry_is_written_without_what_it_leaves_open_and_read_back_the_same() -> None:
-    one = entry("Acme", tickers=["ACM"])
-    assert written_entry(one) == {"id": "acme", "name": "Acme", "tickers": ["ACM"]}
-    assert WatchedEntity.model_validate(written_entry(one)) == one
+def test_entry_fields_omit_defaults_and_give_the_same_entry_again() -> None:
+    entity = entry("Acme", tickers=["ACM"])
+    assert entry_fields(entity) == {"id": "acme", "name": "Acme", "tickers": ["ACM"]}
+    assert WatchedEntity.model_validate(entry_fields(entity)) == entity
 
 
 _NAMES = st.sampled_from(["Acme", "Globex", "Acme Corp", "Initech", "AC", "A.C.", "Gap", "GAP Inc"])
@@ -55,11 +57,9 @@ _ENTRIES = st.builds(
 
 
 @given(st.lists(_ENTRIES, max_size=8))
-def test_whatever_is_laid_over_whatever_is_a_watchlist_and_the_first_keeps_all_it_has(
-    entries: list[WatchedEntity],
-) -> None:
-    watchlist, _ = layered(entries)
-    assert Watchlist(watchlist.entities) == Watchlist(watchlist.entities)  # it claims nothing twice, or this raises
+def test_merged_entries_have_no_common_claim_and_the_first_entry_keeps_all(entries: list[WatchedEntity]) -> None:
+    watchlist, _ = merge_entries(entries)
+    Watchlist(watchlist.entities)  # raises if two entries have a common claim
     if entries:
         assert watchlist.entities[0] == entries[0]
-    assert {one.id.casefold() for one in watchlist.entities} <= {one.id.casefold() for one in entries}
+    assert {entity.id.casefold() for entity in watchlist.entities} <= {entity.id.casefold() for entity in entries}

@@ -14,7 +14,7 @@ from past import AT, World, article, entry
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import EmbeddedBus
-from riskwire.entities.watchlist import WatchedEntity, written_entry
+from riskwire.entities.watchlist import WatchedEntity, entry_fields
 from riskwire.inference.linking import Linker
 from riskwire.inference.stage import InferStage
 from riskwire.pipeline import Topic
@@ -60,7 +60,7 @@ class Chain:
 
     async def publish(self, articles: Sequence[Article], *entries: WatchedEntity) -> None:
         commands = [
-            Command(kind="watchlist_set", target=one.target, by="ada", at=AT, value=written_entry(one))
+            Command(kind="watchlist_set", target=one.target, by="ada", at=AT, value=entry_fields(one))
             for one in entries
         ]
         async with self._bus.publisher("test") as publisher:

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Literal
 
 from riskwire.entities.isin import is_isin
-from riskwire.entities.names import DESCRIPTORS, acronyms, is_prefix, joined, name_key
+from riskwire.entities.names import DESCRIPTORS, acronyms, is_prefix, join_key, name_key
 from riskwire.inference.linking.tables.build import TABLE
 
 _NOTE = re.compile(r"\s*/\s*(?:[A-Z]{2,4}\s*/?)?\s*$|\s*\([^()]*\)\s*$")
@@ -83,7 +83,7 @@ class CompanyTable:
         for company in companies:
             for key in company.keys:
                 if len(key) > 1 or company.standing != "obscure":
-                    self._claim_key(joined(key), company)
+                    self._claim_key(join_key(key), company)
                 for length in range(1, len(key)):
                     _claim(self._by_prefix, key[:length], company)
             for ticker in company.tickers:
@@ -109,11 +109,11 @@ class CompanyTable:
 
     def add_alias(self, name: str, company: Company) -> None:
         """Lets a name find a company, also when other companies have that name."""
-        self._by_key[joined(name_key(name))] = company
+        self._by_key[join_key(name_key(name))] = company
 
     def exact(self, name: str) -> Company | None:
         """Returns the company with a name, ignoring case, punctuation and legal form; None when two have it."""
-        return self._by_key.get(joined(name_key(name)))
+        return self._by_key.get(join_key(name_key(name)))
 
     def by_name(self, name: str) -> Company | None:
         """Returns the company with a name or short name.
@@ -124,8 +124,8 @@ class CompanyTable:
         key = name_key(name)
         if not key:
             return None
-        if joined(key) in self._by_key:
-            return self._by_key[joined(key)]
+        if join_key(key) in self._by_key:
+            return self._by_key[join_key(key)]
         longer = self._by_prefix.get(key)
         if (
             longer is not None
@@ -160,7 +160,7 @@ def _alike(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     """Returns whether two names can belong to one company: equal first words, or one is the beginning of the other."""
     if not first or not second:
         return False
-    short, long = sorted((joined(first), joined(second)), key=len)
+    short, long = sorted((join_key(first), join_key(second)), key=len)
     return first[0] == second[0] or short == long or (len(short) >= 4 and long.startswith(short))
 
 
@@ -206,7 +206,7 @@ def merged(stocks: Iterable[Mapping[str, Any]], sec: Iterable[str]) -> list[Comp
     for stock in stocks:
         draft = _Draft([str(stock["name"])], _listings(stock), _plausible_isins(stock), standing="constituent")
         drafts.append(draft)
-        by_key.setdefault(joined(name_key(draft.names[0])), draft)
+        by_key.setdefault(join_key(name_key(draft.names[0])), draft)
         for market, symbol in draft.tickers:
             if market == US:
                 by_us_ticker.setdefault(symbol, draft)
@@ -223,7 +223,7 @@ def merged(stocks: Iterable[Mapping[str, Any]], sec: Iterable[str]) -> list[Comp
             if (stock_draft := by_us_ticker.get(symbol)) is not None
             and (us_stocks.get(symbol) is stock_draft or _alike(key, name_key(stock_draft.names[0])))
         ]
-        match: _Draft | None = listed_as[0] if listed_as else by_key.get(joined(key))
+        match: _Draft | None = listed_as[0] if listed_as else by_key.get(join_key(key))
         if match is None and first_words[key[:1]] == 1 and set(key[1:]) <= DESCRIPTORS:
             short = by_key.get(key[0])  # "Ford" and "FORD MOTOR CO"
             match = short if short is not None and name_key(short.names[0]) == key[:1] else None

@@ -7,7 +7,7 @@ from threading import Lock
 
 import structlog
 
-from riskwire.entities.watchlist import WatchedEntity, layered
+from riskwire.entities.watchlist import WatchedEntity, merge_entries
 from riskwire.inference.linking.linker import Linker
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ class LinkerCache:
 
     def _build(self, entries: tuple[WatchedEntity, ...]) -> Linker:
         base = self._base.watchlist
-        watchlist, lost_claims = layered((*entries, *base.entities), base.where)
+        watchlist, lost_claims = merge_entries((*entries, *base.entities), base.where)
         for claim in lost_claims:
             if claim not in self._logged_claims and len(self._logged_claims) < _MAX_LOGGED_CLAIMS:
                 self._logged_claims.add(claim)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from riskwire.entities.names import DESCRIPTORS, LEGAL, words_of_name
+from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
@@ -128,7 +128,7 @@ def _missed_name(sentence: str, mark: TickerMark, companies: CompanyTable) -> tu
         for start, end in spans:
             if agrees(sentence[start:end], company):
                 return trimmed(sentence, start, end)
-    spans = [(start, end) for start, end in spans if not LEGAL.issuperset(words_of_name(sentence[start:end]))]
+    spans = [(start, end) for start, end in spans if not LEGAL_FORMS.issuperset(words_of_name(sentence[start:end]))]
     last = spans[0][1] if spans else 0
     possessive = max(sentence.rfind("'s ", 0, last), sentence.rfind("’s ", 0, last))
     spans = [(start, end) for start, end in spans if start > possessive]  # "Canada's Potash Corp"
@@ -158,4 +158,4 @@ def _with_watched(sentence: str, mentions: list[Candidate], watched: WatchedName
 def _is_same_name(sentence: str, longer: Candidate, start: int, end: int) -> bool:
     """Returns whether a longer name adds only a legal form or a trade to the name at `start` to `end`."""
     added = words_of_name(sentence[longer.start : start] + " " + sentence[end : longer.end])
-    return all(word in LEGAL or word in DESCRIPTORS for word in added)
+    return all(word in LEGAL_FORMS or word in DESCRIPTORS for word in added)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from riskwire.entities.names import LEGAL, acronyms, name_key, slug, words_of_name
+from riskwire.entities.names import LEGAL_FORMS, acronyms, name_key, slug, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees
 from riskwire.inference.linking.mentions import Candidate
@@ -120,7 +120,7 @@ def _fits_ticker(text: str, candidate: Candidate, watched: WatchedEntity, compan
     """
     if candidate.kind == "INSTRUMENT" or company is not None:
         return True
-    words = {word for name in watched.names for word in words_of_name(name)} - LEGAL
+    words = {word for name in watched.names for word in words_of_name(name)} - LEGAL_FORMS
     return bool(words & set(words_of_name(text))) or any(text.upper() in acronyms(name) for name in watched.names)
 
 

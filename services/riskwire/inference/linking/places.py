@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 
 from babel import Locale
 
-from riskwire.entities.names import joined, words_of_name
+from riskwire.entities.names import join_key, words_of_name
 
 _NEWSPAPER_FORMS = {
     "US": ("U.S.", "US", "USA", "U.S.A.", "United States of America", "America", "U.S"),
@@ -39,11 +39,11 @@ def _countries() -> dict[str, str]:
     territories = {
         code: name for code, name in Locale("en").territories.items() if len(code) == 2 and code not in _NOT_COUNTRIES
     }
-    names_by_key = {joined(words_of_name(name)): name for name in territories.values()}
+    names_by_key = {join_key(words_of_name(name)): name for name in territories.values()}
     for code, forms in _NEWSPAPER_FORMS.items():
         name = forms[0] if code in {"HK", "TR"} else territories[code]
-        names_by_key[joined(words_of_name(territories[code]))] = name
-        names_by_key.update({joined(words_of_name(form)): name for form in forms})
+        names_by_key[join_key(words_of_name(territories[code]))] = name
+        names_by_key.update({join_key(words_of_name(form)): name for form in forms})
     return names_by_key
 
 
@@ -55,4 +55,4 @@ def country(name: str) -> str | None:
     """Returns the usual name of a country, or None for another name."""
     words = words_of_name(name)
     names = _countries()
-    return names.get(joined(words)) or (names.get(joined(words[1:])) if words[:1] == ("the",) else None)
+    return names.get(join_key(words)) or (names.get(join_key(words[1:])) if words[:1] == ("the",) else None)

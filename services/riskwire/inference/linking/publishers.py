@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from riskwire.entities.names import joined, name_key
+from riskwire.entities.names import join_key, name_key
 
 #: Agencies, papers, broadcasters and wires that are quoted as sources, without the companies that own them ("Thomson
 #: Reuters", "News Corp"). On a watchlist, such a name is a target like any other.
 PUBLISHERS = frozenset(
-    joined(name_key(name))
+    join_key(name_key(name))
     for name in (
         *("Reuters", "Reuters Television", "AP", "Associated Press", "AFP", "Agence France-Presse", "dpa", "dpa-AFX"),
         *("Bloomberg", "Bloomberg News", "Bloomberg TV", "Dow Jones Newswires", "MarketWatch", "Barron's", "IFR"),
@@ -29,7 +29,7 @@ PUBLISHERS = frozenset(
 )
 #: Indices, exchanges and other names of the market, which move with all news.
 MARKETS = frozenset(
-    joined(name_key(name))
+    join_key(name_key(name))
     for name in (
         *("Dow", "Dow Jones", "Dow Jones industrial average", "Dow industrials", "S&P", "S&P 500", "S and P"),
         *("Standard & Poor's 500", "Nasdaq", "Nasdaq Composite", "Nasdaq 100", "Russell 2000", "FTSE", "FTSE 100"),
@@ -47,7 +47,7 @@ _LABELS = re.compile(
 )
 #: Rating agencies.
 RATERS = frozenset(
-    joined(name_key(name))
+    join_key(name_key(name))
     for name in (
         *("Moody's", "Moody's Investors Service", "Moody's Investor Services", "Standard & Poor's", "S&P", "S and P"),
         *("S&P Global Ratings", "Standard & Poor's Ratings Services", "Fitch", "Fitch Ratings", "DBRS", "A.M. Best"),
@@ -88,19 +88,19 @@ _CONTEXT_BEFORE = 40
 @lru_cache(maxsize=16_384)
 def is_publisher(name: str) -> bool:
     """Returns whether a name belongs to a news agency, paper or broadcaster."""
-    return joined(name_key(name)) in PUBLISHERS
+    return join_key(name_key(name)) in PUBLISHERS
 
 
 @lru_cache(maxsize=16_384)
 def is_rater(name: str) -> bool:
     """Returns whether a name belongs to a rating agency."""
-    return joined(name_key(name)) in RATERS
+    return join_key(name_key(name)) in RATERS
 
 
 @lru_cache(maxsize=16_384)
 def is_market_or_label(name: str) -> bool:
     """Returns whether a name is a market, an index, or a label such as FACTBOX."""
-    return joined(name_key(name)) in MARKETS or _LABELS.fullmatch(name.strip()) is not None
+    return join_key(name_key(name)) in MARKETS or _LABELS.fullmatch(name.strip()) is not None
 
 
 def dateline_end(sentence: str) -> int:

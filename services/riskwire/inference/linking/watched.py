@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
 
-from riskwire.entities.names import joined, name_key
+from riskwire.entities.names import join_key, name_key
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
 
 BARE_TICKER = 4
@@ -38,7 +38,7 @@ class WatchedNames:
     """
 
     def __init__(self, watchlist: Watchlist) -> None:
-        self._by_key = {joined(name_key(name)): entity for entity in watchlist.entities for name in entity.names}
+        self._by_key = {join_key(name_key(name)): entity for entity in watchlist.entities for name in entity.names}
         self._by_ticker = {ticker: entity for entity in watchlist.entities for ticker in entity.tickers}
         self._by_isin = {entity.isin: entity for entity in watchlist.entities if entity.isin}
         self._patterns = [
@@ -57,7 +57,7 @@ class WatchedNames:
 
     def by_name(self, name: str) -> WatchedEntity | None:
         """Returns the entity with a name, ignoring case, punctuation and legal form."""
-        return self._by_key.get(joined(name_key(name)))
+        return self._by_key.get(join_key(name_key(name)))
 
     def by_ticker(self, symbol: str) -> WatchedEntity | None:
         """Returns the entity with a ticker."""

@@ -91,4 +91,4 @@ def mean(parts: Sequence[tuple[float, Sequence[float]]]) -> Distribution:
 def sentiment_of(shares: Sequence[float]) -> Sentiment:
     """Returns a distribution over negative, neutral and positive as part of a record."""
     negative, neutral, positive = shares
-    return Sentiment.trusted(negative=negative, neutral=neutral, positive=positive)
+    return Sentiment.unvalidated(negative=negative, neutral=neutral, positive=positive)

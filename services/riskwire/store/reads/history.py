@@ -20,7 +20,7 @@ class MentionSummary:
     """All mentions of one name in one article, with weights as in `riskwire.weights`.
 
     Attributes:
-        key: the normalised name (`joined(name_key(name))`).
+        key: the normalised name (`join_key(name_key(name))`).
         text: the first mention.
         sentence: the sentence of the first mention.
         span: start and end of the first mention in the title, or None if it is in the text.
@@ -81,7 +81,7 @@ def past_articles(
     `before`. So it does not depend on the time of the call, once all those versions are in the store.
 
     Args:
-        keys: normalised names (`joined(name_key(name))`).
+        keys: normalised names (`join_key(name_key(name))`).
         signals_of: targets whose signals are returned, besides those of the mentioned entities.
         limit: the largest number of articles.
         before: offset of a command.

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
-from riskwire.entities.names import joined, name_key
+from riskwire.entities.names import join_key, name_key
 from riskwire.records import Analysis, Mention, to_ms
 from riskwire.store import tables
 from riskwire.store.upsert import chunks
@@ -43,7 +43,7 @@ def _rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
     titled = bool(analysis.sentences) and analysis.sentences[0].end <= title_length
     names: dict[tuple[str, str], list[Mention]] = {}
     for mention in analysis.mentions:
-        key = joined(name_key(mention.text))
+        key = join_key(name_key(mention.text))
         if key and mention.entity:
             names.setdefault((mention.entity, key), []).append(mention)
     for (entity, key), mentions in names.items():

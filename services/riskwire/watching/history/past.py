@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from riskwire.entities.names import joined, name_key
+from riskwire.entities.names import join_key, name_key
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.analysis import MARKET, group_target
 from riskwire.inference.linking.companies import US, CompanyTable, agrees
@@ -47,7 +47,7 @@ def terms(entry: WatchedEntity, companies: CompanyTable) -> Terms:
         *([f"isin:{entry.isin}"] if entry.isin else []),
         *(one.entity for one in listed if one and one.entity and any(agrees(name, one) for name in entry.names)),
     ]
-    return Terms(tuple(dict.fromkeys(joined(name_key(one)) for one in names)), tuple(dict.fromkeys(entities)))
+    return Terms(tuple(dict.fromkeys(join_key(name_key(one)) for one in names)), tuple(dict.fromkeys(entities)))
 
 
 def targets_of(entry: WatchedEntity) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import structlog
 
 from riskwire import metrics
 from riskwire.bus import Message, Outgoing
-from riskwire.entities.watchlist import WatchedEntity, recorded_entry
+from riskwire.entities.watchlist import WatchedEntity, read_recorded_entry
 from riskwire.errors import SchemaError
 from riskwire.inference.linking.companies import shipped_companies
 from riskwire.pipeline import HISTORY, Topic
@@ -164,4 +164,4 @@ def _entry(message: Message) -> WatchedEntity | None:
         watch = watch_of(message)
     except SchemaError:
         return None
-    return None if watch is None or watch.entry is None else recorded_entry(watch.entry, message.where)
+    return None if watch is None or watch.entry is None else read_recorded_entry(watch.entry, message.where)
