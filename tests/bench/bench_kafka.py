@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 
 import uvloop
-from broker import Broker, how_to_get_it
+from broker import Broker, missing_prerequisite
 from kafka_bench.bench import Bench
 from kafka_bench.costs import restore_rows, transaction_rows
 from kafka_bench.rows import alert_and_sink_rows, infer_rows, real_model_row
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=50_000, help="targets restored")
     parser.add_argument("--only", default="", help="names of the rows to measure")
     options = parser.parse_args()
-    missing = how_to_get_it()
+    missing = missing_prerequisite()
     if missing is not None:
         sys.exit(missing)
     configure_logging(LogSettings(level="error"))

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import yaml
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer
-from broker import Broker, how_to_get_it
+from broker import Broker, missing_prerequisite
 from cli import environment, riskwire
 from latency_news import Feeds, script
 from rich.console import Console
@@ -196,7 +196,7 @@ async def measured(broker: Broker, folder: Path, asked: argparse.Namespace) -> l
             await asyncio.sleep(asked.minutes * 60 + TAIL_S)
             for service in services:
                 if service.process.poll() is not None:
-                    sys.exit(f"a service ended: {service.said()}")
+                    sys.exit(f"a service ended: {service.log_tail()}")
             if reading.done():
                 reading.result()
             reading.cancel()
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--feeds", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    missing = how_to_get_it()
+    missing = missing_prerequisite()
     if missing is not None:
         sys.exit(missing)
     with tempfile.TemporaryDirectory() as name:

@@ -1,6 +1,7 @@
-"""The chaos run: `python tests/chaos/run.py --seed 7 --articles 2000 --faults 60`. Exits with 1 unless nothing is
-lost, nothing doubled and nothing differs from a calm run, every exit is explained, nobody left a traceback, and all
-stopped who were told to. `--help` tells the rest; tests/chaos/README.md what it does.
+"""The command of the chaos run: `python tests/chaos/run.py --seed 7 --articles 2000 --faults 60`.
+
+Exits with 0 if no record is lost, doubled or different from the reference run, each exit of a service is explained, no
+log has a traceback, and each service stopped after SIGTERM. Otherwise exits with 1. See tests/chaos/README.md.
 """
 
 from __future__ import annotations
@@ -17,107 +18,111 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.chaos import Outcome, Run
+    from harness.chaos_run import ChaosRun
+    from harness.outcome import RunOutcome
 
 HERE = Path(__file__).resolve().parent
-BROKEN = ("position", "state")
+KNOWN_BUGS = ("position", "state")
 
 
 def main() -> int:
-    """Do a run and tell of it."""
+    """Parses the options, does a run, and prints its report."""
     sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
-    from broker import how_to_get_it
-    from harness.plan import KINDS
+    from broker import missing_prerequisite
+    from harness.faults.plan import FAULT_KINDS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, help="of the news, the faults and their moments; random when not given")
-    parser.add_argument("--articles", type=int, default=2_000, help="lines of news")
-    parser.add_argument("--faults", type=int, default=60)
-    parser.add_argument(
-        "--every", type=float, default=7.0, metavar="S", help="seconds from fault to fault, in the mean"
-    )
-    parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--only", action="append", choices=KINDS, help="only faults of this kind; may be repeated")
-    parser.add_argument("--broken", choices=BROKEN, help="run a build with a known mistake: it must be caught")
+    parser.add_argument("--seed", type=int, help="seed of the news, the faults and their times (default: random)")
+    parser.add_argument("--articles", type=int, default=2_000, help="lines of the archive")
+    parser.add_argument("--faults", type=int, default=60, help="number of faults")
+    parser.add_argument("--every", type=float, default=7.0, metavar="S", help="average seconds between faults")
+    parser.add_argument("--partitions", type=int, default=4, help="partitions of each topic")
+    parser.add_argument("--only", action="append", choices=FAULT_KINDS, help="inject only this kind; may be repeated")
+    parser.add_argument("--broken", choices=KNOWN_BUGS, help="run services with a known bug, which must be detected")
     parser.add_argument("--feeds", type=int, default=6, help="feeds that ingesters poll meanwhile; 0: no live news")
-    parser.add_argument("--drain", type=float, default=300.0, metavar="S", help="longest wait until all is read")
-    parser.add_argument("--folder", type=Path, help="where logs and data go; must not exist")
-    parser.add_argument("--keep", action="store_true", help="keep the folder also where all is well")
-    words = parser.parse_args()
-    missing = how_to_get_it()
+    parser.add_argument(
+        "--drain", type=float, default=300.0, metavar="S", help="longest wait until everything has been read"
+    )
+    parser.add_argument("--folder", type=Path, help="folder for logs and data; must not exist")
+    parser.add_argument("--keep", action="store_true", help="keep the folder after a successful run")
+    arguments = parser.parse_args()
+    missing = missing_prerequisite()
     if missing is not None:
         print(missing, file=sys.stderr)
         return 2
-    seed = words.seed if words.seed is not None else random.randrange(1, 1_000_000)
-    folder: Path = words.folder or Path(tempfile.mkdtemp(prefix="riskwire-chaos-"))
+    seed = arguments.seed if arguments.seed is not None else random.randrange(1, 1_000_000)
+    folder: Path = arguments.folder or Path(tempfile.mkdtemp(prefix="riskwire-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
-    return _run(words, seed, folder.resolve())
+    return _run(arguments, seed, folder.resolve())
 
 
-def _run(words: argparse.Namespace, seed: int, folder: Path) -> int:
-    from harness.snapshot import taken
+def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
+    from harness.processes.snapshot import take_snapshot
 
-    code = taken(folder / "code")
+    code = take_snapshot(folder / "code")
     sys.path[:0] = map(str, code.folders)  # before anything of riskwire is imported
-    from harness.chaos import FEWER, WORKERS, Options, Run
-    from harness.plan import KINDS
-    from harness.report import told, verdict
+    from harness.chaos_run import ChaosRun
+    from harness.faults.plan import FAULT_KINDS
+    from harness.outcome import WORKERS, WORKERS_WITH_KNOWN_BUG, RunOptions
+    from harness.verdict.report import report_lines
 
-    options = Options(
+    options = RunOptions(
         seed=seed,
-        articles=words.articles,
-        faults=words.faults,
-        every_s=words.every,
-        partitions=words.partitions,
+        articles=arguments.articles,
+        faults=arguments.faults,
+        every_s=arguments.every,
+        partitions=arguments.partitions,
         folder=folder,
-        drain_s=words.drain,
-        broken=words.broken,
-        feeds=words.feeds,
-        workers=WORKERS if words.broken is None else FEWER,
-        kinds=tuple(words.only) if words.only else KINDS,
+        drain_s=arguments.drain,
+        known_bug=arguments.broken,
+        feeds=arguments.feeds,
+        workers=WORKERS if arguments.broken is None else WORKERS_WITH_KNOWN_BUG,
+        kinds=tuple(arguments.only) if arguments.only else FAULT_KINDS,
     )
-    began = time.monotonic()
-    with (folder / "chaos.log").open("a", encoding="utf-8") as log:
+    started_at = time.monotonic()
+    with (folder / "chaos.log").open("a", encoding="utf-8") as log_file:
 
-        def say(what: str) -> None:
-            line = f"{time.monotonic() - began:7.1f} s  {what}"
-            print(line, file=log, flush=True)
+        def log(message: str) -> None:
+            line = f"{time.monotonic() - started_at:7.1f} s  {message}"
+            print(line, file=log_file, flush=True)
             print(line, flush=True)
 
-        say(f"seed {seed}; logs and data are in {folder}")
+        log(f"seed {seed}; logs and data are in {folder}")
         try:
-            outcome = asyncio.run(_until_told(Run(options, code, say)))
+            outcome = asyncio.run(_run_until_signal(ChaosRun(options, code, log)))
         except asyncio.CancelledError:
-            say("interrupted; nothing was left running")
+            log("interrupted; all processes have been killed")
             return 130
         except BaseException:
-            say(f"the run itself failed; logs and data are left in {folder}")
+            log(f"the run itself failed; logs and data remain in {folder}")
             raise
-        report = list(told(options, outcome))
-        print("\n".join(report), file=log)
+        report = list(report_lines(options, outcome))
+        print("\n".join(report), file=log_file)
     print("\n".join(["", *report]))
-    if verdict(outcome):
-        if not words.keep:
+    if outcome.successful:
+        if not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
         return 0
-    again = f"python tests/chaos/run.py --seed {seed} --articles {words.articles} --faults {words.faults}"
-    again += f" --every {words.every:g} --partitions {words.partitions} --feeds {words.feeds} --drain {words.drain:g}"
-    again += "".join(f' --only "{kind}"' for kind in words.only or ())
-    print(f"Logs and data are left in {folder}. To see it again:\n  {again}{_broken(words)}")
+    print(f"Logs and data remain in {folder}. To repeat the run:\n  {_command_line(arguments, seed)}")
     return 1
 
 
-async def _until_told(run: Run) -> Outcome:
-    """SIGTERM and Ctrl-C end a run in good order: nothing is left running."""
+async def _run_until_signal(run: ChaosRun) -> RunOutcome:
+    """Does a run. SIGTERM and Ctrl-C cancel it, so that it kills its processes."""
     task = asyncio.current_task()
     assert task is not None
-    for told in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(told, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await run.run()
 
 
-def _broken(words: argparse.Namespace) -> str:
-    return f" --broken {words.broken}" if words.broken else ""
+def _command_line(arguments: argparse.Namespace, seed: int) -> str:
+    """Returns the command that repeats a run."""
+    command = f"python tests/chaos/run.py --seed {seed} --articles {arguments.articles} --faults {arguments.faults}"
+    command += f" --every {arguments.every:g} --partitions {arguments.partitions}"
+    command += f" --feeds {arguments.feeds} --drain {arguments.drain:g}"
+    command += "".join(f' --only "{kind}"' for kind in arguments.only or ())
+    return f"{command} --broken {arguments.broken}" if arguments.broken else command
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The chaos run itself, small: every kind of fault at least once; and builds that are broken on purpose are caught."""
+"""A small chaos run with each kind of fault, and chaos runs that must detect services with a known bug."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from broker import how_to_get_it
-from harness.plan import AIMED, KINDS
+from broker import missing_prerequisite
+from harness.faults.plan import FAULT_KINDS, TRANSACTION_FAULTS
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -21,68 +21,66 @@ ARTICLES = 300
 
 @pytest.fixture(scope="module")
 def seed() -> int:
-    """`RISKWIRE_TEST_SEED` runs one again; the same for all, which then share one calm run."""
+    """The seed of all runs, which share one reference run; `RISKWIRE_TEST_SEED` repeats a run."""
     return int(os.environ.get("RISKWIRE_TEST_SEED", "0")) or random.randrange(1, 1_000_000)
 
 
-def chaos(folder: Path, *words: object) -> tuple[int, str]:
-    """Do a run; its exit code and what it said (printed too: pytest shows it where the test fails)."""
-    missing = how_to_get_it()
+def run_chaos(folder: Path, *arguments: object) -> tuple[int, str]:
+    """Returns exit code and output of a run. Also prints the output, which pytest shows if the test fails."""
+    missing = missing_prerequisite()
     if missing is not None:
         pytest.skip(missing)
-    done = subprocess.run(
-        [sys.executable, str(RUN), "--folder", str(folder), *map(str, words)],
+    process = subprocess.run(
+        [sys.executable, str(RUN), "--folder", str(folder), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=800,
         check=False,
     )
-    print(done.stdout)
-    return done.returncode, done.stdout
+    print(process.stdout)
+    return process.returncode, process.stdout
 
 
-def counted(report: str) -> dict[str, int]:
-    """The closing line of a report."""
-    found = re.search(r"^in all: checked (\d+), lost (\d+), doubled (\d+), differing (\d+)", report, re.MULTILINE)
-    assert found is not None, "no report"
-    return dict(zip(("checked", "lost", "doubled", "differing"), map(int, found.groups()), strict=True))
+def totals(report: str) -> dict[str, int]:
+    """Returns the numbers of the line of totals."""
+    match = re.search(r"^total: checked (\d+), lost (\d+), doubled (\d+), differing (\d+)", report, re.MULTILINE)
+    assert match is not None, "no report"
+    return dict(zip(("checked", "lost", "doubled", "differing"), map(int, match.groups()), strict=True))
 
 
-def test_under_every_kind_of_fault_nothing_is_lost_nothing_doubled_and_nothing_differs(
-    tmp_path: Path, seed: int
-) -> None:
-    code, report = chaos(
-        *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", len(KINDS), "--every", 1.5),
+def test_under_every_kind_of_fault_no_record_is_lost_doubled_or_different(tmp_path: Path, seed: int) -> None:
+    code, report = run_chaos(
+        *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", len(FAULT_KINDS), "--every", 1.5),
         *("--feeds", 4, "--drain", 240),
     )
     assert code == 0
-    figures = counted(report)
-    assert (figures["lost"], figures["doubled"], figures["differing"]) == (0, 0, 0)
-    assert figures["checked"] > 2_000
+    numbers = totals(report)
+    assert (numbers["lost"], numbers["doubled"], numbers["differing"]) == (0, 0, 0)
+    assert numbers["checked"] > 2_000
     for live in ("live articles", "live analyses"):
         checked = re.search(rf"^{live} +(\d+)", report, re.MULTILINE)
         assert checked is not None
         assert int(checked.group(1)) > 20, live
-    assert f"{len(KINDS)} of them while news was flowing" in report
-    assert re.search(r"^live dead-letters +0 ", report, re.MULTILINE), "a row of its own"
-    for kind in KINDS:
+    assert f"{len(FAULT_KINDS)} of them while news was published" in report
+    assert re.search(r"^live dead-letters +0 ", report, re.MULTILINE), "live dead letters have a row"
+    for kind in FAULT_KINDS:
         assert re.search(rf"^ +\d+  {re.escape(kind)}$", report, re.MULTILINE), kind
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("broken", ["position", "state"])
-def test_a_build_that_is_broken_on_purpose_is_caught(tmp_path: Path, seed: int, broken: str) -> None:
-    words = [word for kind in AIMED for word in ("--only", kind)]
-    code, report = chaos(
+@pytest.mark.parametrize("known_bug", ["position", "state"])
+def test_services_with_a_known_bug_are_detected(tmp_path: Path, seed: int, known_bug: str) -> None:
+    options = [option for kind in TRANSACTION_FAULTS for option in ("--only", kind)]
+    code, report = run_chaos(
         *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", 6, "--every", 1.5),
-        *("--feeds", 0, "--broken", broken, *words),
+        *("--feeds", 0, "--broken", known_bug, *options),
     )
     assert code == 1
-    assert counted(report)["lost"] > 0
+    assert totals(report)["lost"] > 0
     analyses = re.search(r"^analyses +(\d+)", report, re.MULTILINE)
     assert analyses is not None
-    assert int(analyses.group(1)) > 50, "it reads news: not all is lost because it does not run at all"
-    assert "NOT ALL WAS READ" not in report
+    assert int(analyses.group(1)) > 50, "the services run: they lose some records, not all"
+    assert "NOT EVERYTHING WAS READ" not in report
     assert "--drain 300 --only" in report.splitlines()[-1]
-    assert f"--broken {broken}" in report.splitlines()[-1]
+    assert f"--broken {known_bug}" in report.splitlines()[-1]

@@ -10,9 +10,9 @@ import pytest
 @pytest.fixture(scope="session")
 def kafka_here() -> None:
     """Skips the test where no broker can be started."""
-    from broker import how_to_get_it
+    from broker import missing_prerequisite
 
-    missing = how_to_get_it()
+    missing = missing_prerequisite()
     if missing is not None:
         pytest.skip(missing)
 

@@ -1,4 +1,4 @@
-"""A real Apache Kafka for tests: one KRaft broker on free ports of 127.0.0.1, in a folder of its own."""
+"""Runs a real Apache Kafka for tests: one KRaft broker on free ports of 127.0.0.1, with its own folder."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ ROOT = Path(__file__).parents[2]
 
 
 def kafka_home() -> Path | None:
-    """The folder whose `libs` hold Kafka: KAFKA_HOME, what `make kafka` made, or `kafka` in the shared folder."""
+    """Returns the first folder whose `libs` hold Kafka, or None.
+
+    The candidates are KAFKA_HOME, the result of `make kafka`, and `kafka` in the shared folder.
+    """
     shared = Path(os.environ.get("RISKWIRE_SHARED", ROOT.parent / "shared"))
     candidates = [os.environ.get("KAFKA_HOME"), ROOT / ".cache" / "kafka", shared / "kafka"]
-    return next((Path(one) for one in candidates if one and any(Path(one).glob("libs/kafka_2.13-*.jar"))), None)
+    folders = (Path(candidate) for candidate in candidates if candidate)
+    return next((folder for folder in folders if any(folder.glob("libs/kafka_2.13-*.jar"))), None)
 
 
-def how_to_get_it() -> str | None:
-    """What is missing to start a broker, and where to get it; None when nothing is."""
+def missing_prerequisite() -> str | None:
+    """Returns what is missing to start a broker and how to get it, or None."""
     if kafka_home() is None:
         return "no Kafka: `make kafka` fetches it, or set KAFKA_HOME to an unpacked Apache release"
     if shutil.which("java") is None:
@@ -43,33 +47,33 @@ def how_to_get_it() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, and that the kernel gives to nobody by itself.
+    """Returns ports that are free now and outside the ephemeral range of the kernel.
 
-    Its own range is left alone: whoever connects is given a port of it, so that the port of a service that is about to
-    listen, or of a broker that is away, may be taken by a client, or a client that tries again be connected to itself.
+    The kernel gives ports of its range to clients. So a client could take the port of a service that is about to listen
+    or of a stopped broker, and a client that retries could even connect to itself.
     """
-    above = max(_first_port_of_the_kernel(), _LOWEST_PORT + 10_000)
-    candidates = random.SystemRandom().sample(range(_LOWEST_PORT, above), 100)
+    end = max(_first_ephemeral_port(), _LOWEST_PORT + 10_000)
+    candidates = random.SystemRandom().sample(range(_LOWEST_PORT, end), 100)
     return list(itertools.islice(filter(_is_free, candidates), count))
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as one:
+    with socket.socket() as listener:
         try:
-            one.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
         except OSError:
             return False
         return True
 
 
-def _first_port_of_the_kernel() -> int:
-    place = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    return int(place.read_text().split()[0]) if place.exists() else 32_768
+def _first_ephemeral_port() -> int:
+    setting = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    return int(setting.read_text().split()[0]) if setting.exists() else 32_768
 
 
 @dataclass(frozen=True, slots=True)
-class Hanging:
-    """A transaction that is open in a partition from an offset on, although its coordinator has ended it."""
+class HangingTransaction:
+    """A transaction that is still open in a partition from `start` on, although its coordinator has ended it."""
 
     topic: str
     partition: int
@@ -77,15 +81,15 @@ class Hanging:
 
 
 class Broker:
-    """One broker. `start` returns when it answers; it keeps port and data over `stop`, `kill` and `start`.
+    """One broker. `start` returns when it answers. The broker keeps its port and data over `stop`, `kill` and `start`.
 
     Args:
-        folder: data, configuration and log go there.
-        properties: laid over the defaults of server.properties; `{port}` and `{folder}` are filled in.
-        client: what a confluent-kafka client needs beside the address to be let in.
-        environment: for Java (`KAFKA_OPTS` is not read: there are no scripts).
+        folder: for data, configuration and log.
+        properties: override the defaults of server.properties; `{port}`, `{controller}` and `{folder}` are replaced.
+        client: what a confluent-kafka client needs besides the address.
         java: further options of the virtual machine.
-        before: put before the command that starts it (`setpriv …`, `nice …`).
+        format_with: further options of the command that formats the data folder.
+        before: a prefix of the command that starts the broker (`setpriv …`, `nice …`).
     """
 
     def __init__(
@@ -98,7 +102,7 @@ class Broker:
         before: tuple[str, ...] = (),
     ) -> None:
         home = kafka_home()
-        assert home is not None, how_to_get_it()
+        assert home is not None, missing_prerequisite()
         self.folder = folder
         self.port, controller = free_ports(2)
         self.servers = f"127.0.0.1:{self.port}"
@@ -131,25 +135,25 @@ class Broker:
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
-            # KAFKA-20734 (4.3.1): a coordinator forgets the markers of a transaction where a partition has no leader,
-            # as all have while the only broker says that it is going; such a transaction then hangs for ever.
+            # KAFKA-20734 (4.3.1): a coordinator loses the markers of a transaction for partitions without a leader. No
+            # partition has one during a controlled shutdown of the only broker. Such a transaction hangs for ever.
             "controlled.shutdown.enable": "false",
-            # A broker that is started again is let in only when its former self has not been heard of for so long:
-            # with the nine seconds of the default every restart takes three times as long.
+            # A restarted broker can register only after the session of its previous process has expired. The default
+            # of nine seconds makes every restart take three times as long.
             "broker.session.timeout.ms": "5000",
             "broker.heartbeat.interval.ms": "500",
             "log.cleaner.dedupe.buffer.size": "8000000",
         }
-        filled = {
+        overrides = {
             key: value.format(port=self.port, controller=controller, folder=folder)
             for key, value in (properties or {}).items()
         }
-        lines = [f"{key}={value}" for key, value in (defaults | filled).items()]
+        lines = [f"{key}={value}" for key, value in (defaults | overrides).items()]
         self._properties.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @contextmanager
     def running(self) -> Iterator[Broker]:
-        """It, formatted and started; killed at the end, whatever it has been through."""
+        """Formats and starts the broker; kills it at the end."""
         self.format()
         self.start()
         try:
@@ -158,12 +162,12 @@ class Broker:
             self.kill()
 
     def format(self) -> None:
-        """Make the data folder ready; once."""
+        """Formats the data folder, which must be done once."""
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         self._tool("kafka.tools.StorageTool", "format", "-t", identity, "-c", str(self._properties), *self._format_with)
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Starts the broker and waits until it answers."""
         config = self.folder / "log4j2.properties"
         config.write_text(
             "rootLogger.level=warn\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\n"
@@ -191,13 +195,13 @@ class Broker:
                 start_new_session=True,
             )
         try:
-            self._until_it_answers()
+            self._wait_until_it_answers()
         except BaseException:
             self.kill()
             raise
 
     def stop(self) -> None:
-        """Stop it in good order, or kill it where it does not stop."""
+        """Stops the broker, and kills it after `STOP_S`."""
         if self._process is None:
             return
         self._process.terminate()
@@ -208,60 +212,55 @@ class Broker:
         self._process = None
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kills the broker with SIGKILL."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(timeout=STOP_S)
             self._process = None
 
-    def ended(self, within_s: float) -> int:
-        """The exit code of a broker that must end by itself."""
+    def wait_for_exit(self, timeout_s: float) -> int:
+        """Returns the exit code of a broker that exits by itself."""
         assert self._process is not None
-        return self._process.wait(timeout=within_s)
+        return self._process.wait(timeout=timeout_s)
 
-    def restart(self) -> None:
-        """Stop and start."""
-        self.stop()
-        self.start()
-
-    def _until_it_answers(self) -> None:
+    def _wait_until_it_answers(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + READY_S
         admin = AdminClient({**self.client, "log_level": 0, "socket.connection.setup.timeout.ms": 1_000})
         while True:
             code = self._process.poll()
-            assert code is None, f"the broker ended with {code}:\n{self.said()}"
+            assert code is None, f"the broker exited with {code}:\n{self.log_tail()}"
             try:
                 if admin.list_topics(timeout=1.0).brokers:
                     return
             except KafkaException:
-                assert time.monotonic() < deadline, f"the broker does not answer:\n{self.said()}"
+                assert time.monotonic() < deadline, f"the broker does not answer:\n{self.log_tail()}"
 
-    def hanging_transactions(self) -> list[Hanging]:
-        """What has been open in a partition for over a minute although its coordinator has ended it."""
+    def hanging_transactions(self) -> list[HangingTransaction]:
+        """Returns the transactions still open in a partition over a minute after their coordinator ended them."""
         table = self._transactions("find-hanging", "--broker-id", "1", "--max-transaction-timeout", "1")
         rows = [line.split() for line in table.splitlines() if not line.startswith("Topic")]
-        return [Hanging(row[0], int(row[1]), int(row[5])) for row in rows if len(row) > 5]
+        return [HangingTransaction(row[0], int(row[1]), int(row[5])) for row in rows if len(row) > 5]
 
-    def abort(self, one: Hanging) -> None:
-        """Abort a transaction that hangs in a partition."""
-        place = ("--topic", one.topic, "--partition", str(one.partition), "--start-offset", str(one.start))
-        self._transactions("abort", *place)
+    def abort(self, hanging: HangingTransaction) -> None:
+        """Aborts a hanging transaction in its partition."""
+        partition = ("--topic", hanging.topic, "--partition", str(hanging.partition))
+        self._transactions("abort", *partition, "--start-offset", str(hanging.start))
 
     def _transactions(self, *words: str) -> str:
         return self._tool("org.apache.kafka.tools.TransactionsCommand", "--bootstrap-server", self.servers, *words)
 
-    def said(self) -> str:
-        """The end of its log."""
+    def log_tail(self) -> str:
+        """Returns the end of the log."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-4_000:] if self.log.exists() else ""
 
     def _tool(self, *words: str) -> str:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self._classpath, *words],
             capture_output=True,
             text=True,
             timeout=READY_S,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
+        assert completed.returncode == 0, f"{' '.join(words)}: {completed.stdout}{completed.stderr}"
+        return completed.stdout

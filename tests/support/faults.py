@@ -1,4 +1,4 @@
-"""Faults for processes: kill -9, and a sleep beyond the session timeout; seeded, so that a failure can be run again."""
+"""Faults for processes: SIGKILL, and a sleep beyond the session timeout. The seed is printed, to repeat a failure."""
 
 from __future__ import annotations
 
@@ -12,81 +12,86 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-_LOOK_S = 0.5
-Start = Callable[[], subprocess.Popen[bytes]]
+_POLL_S = 0.5
+StartProcess = Callable[[], subprocess.Popen[bytes]]
 
 
-def seeded() -> random.Random:
-    """Chance with a seed that is printed; `RISKWIRE_TEST_SEED` runs one again."""
+def seeded_random() -> random.Random:
+    """Returns a generator whose seed is printed. Set `RISKWIRE_TEST_SEED` to repeat a run."""
     seed = int(os.environ.get("RISKWIRE_TEST_SEED", "0")) or random.randrange(1, 1_000_000)
     print(f"RISKWIRE_TEST_SEED={seed}")
     return random.Random(seed)
 
 
 class Workers:
-    """Processes of which one at a time is hurt and replaced or woken; `end` kills all."""
+    """Worker processes. A fault hits one of them, which is then restarted or woken.
 
-    def __init__(self, starts: Sequence[Start], asleep_s: float, chance: random.Random) -> None:
+    Args:
+        starts: a function for each worker, which starts its process.
+        sleep_s: how long a worker sleeps.
+    """
+
+    def __init__(self, starts: Sequence[StartProcess], sleep_s: float, rng: random.Random) -> None:
         self._starts = list(starts)
-        self._asleep_s = asleep_s
-        self._chance = chance
+        self._sleep_s = sleep_s
+        self._rng = rng
         self.running = [start() for start in self._starts]
         self.faults: Counter[str] = Counter()
 
-    def hurt_one(self) -> None:
-        """Kill one and start another, or let it sleep until the group has given its partitions away."""
-        which = self._chance.randrange(len(self.running))
-        process = self.running[which]
-        ended = process.poll()
-        if ended is not None:
-            self.faults[f"had ended with {ended}"] += 1
-            self.running[which] = self._starts[which]()
+    def inject_fault(self) -> None:
+        """Kills a worker and starts it again, or suspends it until the group has reassigned its partitions."""
+        index = self._rng.randrange(len(self.running))
+        process = self.running[index]
+        code = process.poll()
+        if code is not None:
+            self.faults[f"had exited with {code}"] += 1
+            self.running[index] = self._starts[index]()
             return
-        if self._chance.random() < 0.5:
+        if self._rng.random() < 0.5:
             self.faults["SIGKILL"] += 1
             process.kill()
             process.wait(timeout=20)
-            self.running[which] = self._starts[which]()
+            self.running[index] = self._starts[index]()
         else:
             self.faults["SIGSTOP, SIGCONT"] += 1
             process.send_signal(signal.SIGSTOP)
-            time.sleep(self._asleep_s)  # the fault itself: a process that is not there for so long
+            time.sleep(self._sleep_s)  # this is the fault itself
             process.send_signal(signal.SIGCONT)
 
-    def between(self, least_s: float, most_s: float) -> None:
-        """Let them work for a while: the moment of the next fault is chance."""
-        time.sleep(self._chance.uniform(least_s, most_s))
+    def work_for_a_while(self, min_s: float, max_s: float) -> None:
+        """Lets the workers work for a random time before the next fault."""
+        time.sleep(self._rng.uniform(min_s, max_s))
 
-    def replace_ended(self) -> None:
-        """Start anew what has ended, as an orchestrator does."""
-        for which, process in enumerate(self.running):
+    def restart_exited(self) -> None:
+        """Starts the workers again that have exited, as an orchestrator does."""
+        for index, process in enumerate(self.running):
             if process.poll() is not None:
-                self.faults[f"had ended with {process.returncode}"] += 1
-                self.running[which] = self._starts[which]()
+                self.faults[f"had exited with {process.returncode}"] += 1
+                self.running[index] = self._starts[index]()
 
-    async def keep_until(self, done: Awaitable[None], within_s: float) -> None:
-        """Wait for something, and start anew what ends meanwhile.
+    async def run_until(self, condition: Awaitable[None], timeout_s: float) -> None:
+        """Waits for a condition, and restarts workers that exit meanwhile.
 
         Raises:
-            TimeoutError: it was not in that time.
+            TimeoutError: the condition did not hold within `timeout_s`.
         """
-        awaited = asyncio.ensure_future(done)
+        waiting = asyncio.ensure_future(condition)
         try:
-            async with asyncio.timeout(within_s):
-                while not (await asyncio.wait([awaited], timeout=_LOOK_S))[0]:
-                    self.replace_ended()
-                await awaited
+            async with asyncio.timeout(timeout_s):
+                while not (await asyncio.wait([waiting], timeout=_POLL_S))[0]:
+                    self.restart_exited()
+                await waiting
         finally:
-            awaited.cancel()
+            waiting.cancel()
 
-    def end(self) -> None:
-        """Kill all."""
+    def kill_all(self) -> None:
+        """Kills every worker."""
         for process in self.running:
             process.kill()
             process.wait(timeout=20)
 
 
-def logged(words: Sequence[object], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """A process whose output goes to the end of a file."""
+def start_logged(words: Sequence[object], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Starts a process whose output is appended to a file."""
     with log.open("ab") as out:
         return subprocess.Popen([str(word) for word in words], stdout=out, stderr=out, env=env)

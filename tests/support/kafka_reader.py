@@ -1,4 +1,4 @@
-"""Another client's view of a topic: librdkafka with `read_committed`, which shares no code with what is tested."""
+"""Reads topics with librdkafka under `read_committed`: a client that shares no code with the one under test."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 READ_S = 60.0
-_STARTING = {
+_ERRORS_AFTER_START = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
 }
-"""What is answered for a moment by a broker that has just come back."""
+"""What a broker answers for a moment after it was started."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CommittedRecord:
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
 
 
-def committed_records(client: Mapping[str, str], topic: str) -> list[Found]:
-    """Every committed record of a topic, partition by partition in order."""
+def committed_records(client: Mapping[str, str], topic: str) -> list[CommittedRecord]:
+    """Returns every committed record of a topic, by partition and offset."""
     consumer = Consumer(
         {
             **client,
@@ -41,66 +41,66 @@ def committed_records(client: Mapping[str, str], topic: str) -> list[Found]:
     )
     try:
         partitions = _partitions(consumer, topic)
-        # What must be read is up to the end of all records, committed or not: an open step would be waited for.
+        # The end of all records, committed or not. So this waits for steps under way.
         ends = {p: _end_of(consumer, TopicPartition(topic, p)) for p in partitions}
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
-        found: dict[int, list[Found]] = {p: [] for p in partitions}
-        behind = {p for p in partitions if ends[p]}
+        records: dict[int, list[CommittedRecord]] = {p: [] for p in partitions}
+        unfinished = {p for p in partitions if ends[p]}
         deadline = time.monotonic() + READ_S
-        while behind:
-            assert time.monotonic() < deadline, f"{topic}: partitions {sorted(behind)} do not become readable"
+        while unfinished:
+            assert time.monotonic() < deadline, f"{topic}: partitions {sorted(unfinished)} do not become readable"
             message = consumer.poll(0.2)
             if message is None:
                 continue
-            at = message.partition()
+            partition = message.partition()
             if message.error() is None:
-                found[at].append(Found(at, message.offset(), message.key(), message.value()))
-            elif message.error().code() == KafkaError._PARTITION_EOF and message.offset() >= ends[at]:
-                behind.discard(at)
-        return [record for p in partitions for record in found[p]]
+                records[partition].append(CommittedRecord(partition, message.offset(), message.key(), message.value()))
+            elif message.error().code() == KafkaError._PARTITION_EOF and message.offset() >= ends[partition]:
+                unfinished.discard(partition)
+        return [record for p in partitions for record in records[p]]
     finally:
         consumer.close()
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[int]:
-    """Of a topic that is there; a broker that has just started may not know it yet."""
+    """The partitions of a topic. A broker that has just started may not list an existing topic yet."""
     deadline = time.monotonic() + READ_S
     while True:
-        found = consumer.list_topics(topic, timeout=READ_S).topics[topic]
-        if found.error is None and found.partitions:
-            return list(found.partitions)
-        assert time.monotonic() < deadline, f"{topic}: {found.error}"
+        metadata = consumer.list_topics(topic, timeout=READ_S).topics[topic]
+        if metadata.error is None and metadata.partitions:
+            return list(metadata.partitions)
+        assert time.monotonic() < deadline, f"{topic}: {metadata.error}"
         time.sleep(0.1)
 
 
 def _end_of(consumer: Consumer, partition: TopicPartition) -> int:
-    """Where a partition ends; a broker that has just started may not lead it yet."""
+    """The end offset of a partition. A broker that has just started may not lead the partition yet."""
     deadline = time.monotonic() + READ_S
     while True:
         try:
             return consumer.get_watermark_offsets(partition, timeout=READ_S)[1]
         except KafkaException as error:
-            if error.args[0].code() not in _STARTING or time.monotonic() > deadline:
+            if error.args[0].code() not in _ERRORS_AFTER_START or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
 
-def last_by_key(records: list[Found]) -> dict[tuple[int, bytes | None], bytes]:
-    """What a compacted topic says in the end, by partition and key."""
-    last: dict[tuple[int, bytes | None], bytes] = {}
+def latest_by_key(records: list[CommittedRecord]) -> dict[tuple[int, bytes | None], bytes]:
+    """Returns the latest value of each partition and key, as compaction keeps it. Deleted keys are left out."""
+    latest: dict[tuple[int, bytes | None], bytes] = {}
     for record in records:
         if record.value is None:
-            last.pop((record.partition, record.key), None)
+            latest.pop((record.partition, record.key), None)
         else:
-            last[record.partition, record.key] = record.value
-    return last
+            latest[record.partition, record.key] = record.value
+    return latest
 
 
 def committed_positions(client: Mapping[str, str], group: str, topic: str, partitions: int) -> dict[int, int]:
-    """Where a group has read to."""
+    """Returns the committed position of a group in each partition."""
     consumer = Consumer({**client, "group.id": group, "enable.auto.commit": False})
     try:
-        asked = [TopicPartition(topic, p) for p in range(partitions)]
-        return {found.partition: found.offset for found in consumer.committed(asked, timeout=READ_S)}
+        sources = [TopicPartition(topic, p) for p in range(partitions)]
+        return {source.partition: source.offset for source in consumer.committed(sources, timeout=READ_S)}
     finally:
         consumer.close()

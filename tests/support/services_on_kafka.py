@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 from broker import Broker, free_ports
 from cli import RISKWIRE, environment
-from faults import logged
+from faults import start_logged
 from kafka_reader import committed_records
 
 from riskwire.bus import Outgoing
@@ -56,7 +56,7 @@ class Service:
     ) -> None:
         self.log = log
         (self.port,) = free_ports(1)
-        self.process = logged([*program, name, "--port", self.port, *words], log, env)
+        self.process = start_logged([*program, name, "--port", self.port, *words], log, env)
 
     def readiness(self) -> tuple[int, dict[str, Any]]:
         """Returns status and body of `/readyz`, or `(0, {})` if the service does not answer."""

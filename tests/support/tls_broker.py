@@ -1,4 +1,4 @@
-"""Brokers that speak TLS only, with certificates of the test's own, and settings to reach them."""
+"""Brokers that accept TLS only, and the settings to reach them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from broker import Broker
-from certificates import STORE, make_certificates
+from certificates import STORE_PASSWORD, make_certificates
 
 from riskwire.settings import KafkaSettings
 
@@ -20,12 +20,13 @@ def tls_broker(
     client: Mapping[str, str],
     format_with: Sequence[str] = (),
 ) -> Iterator[Broker]:
-    """A started broker on one listener; the certificates (`make_certificates`) lie in `folder/tls`.
+    """Runs a broker with one listener. Its certificates (`make_certificates`) are in `folder/tls`.
 
     Args:
         protocol: SSL or SASL_SSL.
-        properties: what it has besides.
+        properties: further properties of the broker.
         client: what a client of librdkafka needs besides the protocol and the authority.
+        format_with: further options of the command that formats the data folder.
     """
     make_certificates(folder / "tls")
     listener = {
@@ -35,8 +36,8 @@ def tls_broker(
         "inter.broker.listener.name": protocol,
         "ssl.keystore.location": "{folder}/tls/broker.p12",
         "ssl.keystore.type": "PKCS12",
-        "ssl.keystore.password": STORE,
-        "ssl.key.password": STORE,
+        "ssl.keystore.password": STORE_PASSWORD,
+        "ssl.key.password": STORE_PASSWORD,
         "ssl.truststore.location": "{folder}/tls/ca.pem",
         "ssl.truststore.type": "PEM",
     }
@@ -48,9 +49,13 @@ def tls_broker(
         yield broker
 
 
-def tls_settings(broker: Broker, **given: object) -> KafkaSettings:
-    """Settings that know the broker's authority; a file is named as it is called in `folder/tls`, or by its path."""
+def tls_settings(broker: Broker, **overrides: object) -> KafkaSettings:
+    """Returns settings that trust the authority of the broker.
+
+    Args:
+        overrides: further settings. A file is a name in `folder/tls`, or an absolute path.
+    """
     tls = broker.folder / "tls"
-    plain = {"security": "ssl", "ca_file": "ca.pem", "partitions": 2, "deadline_s": 8} | given
-    files = {key: value and tls / str(value) for key, value in plain.items() if key.endswith("_file")}
-    return KafkaSettings.model_validate(plain | files)
+    settings = {"security": "ssl", "ca_file": "ca.pem", "partitions": 2, "deadline_s": 8} | overrides
+    files = {key: value and tls / str(value) for key, value in settings.items() if key.endswith("_file")}
+    return KafkaSettings.model_validate(settings | files)

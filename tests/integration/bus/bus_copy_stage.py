@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from copying import Copy
+from copy_stage import CopyStage
 
 from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import EmbeddedBus
@@ -21,7 +21,7 @@ from riskwire.stage import run_stage
 async def main(data: Path, until_drained: bool) -> None:
     bus = await EmbeddedBus.open(data, BusSettings(keep_processed=1_000_000))
     print("open", flush=True)
-    running = asyncio.create_task(run_stage(bus, Copy(), batch=64 if until_drained else 4))
+    running = asyncio.create_task(run_stage(bus, CopyStage(), batch=64 if until_drained else 4))
     if until_drained:
         await wait_until_drained(bus, ["copy"])
         await bus.close()

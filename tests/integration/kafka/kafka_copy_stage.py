@@ -1,6 +1,6 @@
-"""Run as a process by test_kafka_kill.py: copies articles to analyses through the real loop, counting in its state.
+"""A process of test_kafka_kill.py: copies articles to analyses through the loop of a batch stage.
 
-Arguments: the bus's URL and prefix. Runs until it is killed; joins anew where it was fenced.
+Arguments: the URL of the bus and the topic prefix. Runs until it is killed, and joins the group again after a fencing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from copying import Copy
+from copy_stage import CopyStage
 
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.settings import BusSettings, KafkaSettings
@@ -18,7 +18,7 @@ from riskwire.stage import run_stage
 async def main(url: str, prefix: str) -> None:
     kafka = KafkaSettings(prefix=prefix, session_timeout_s=1.5, deadline_s=10)
     bus = await KafkaBus.open(BusSettings(url=url), kafka)
-    await run_stage(bus, Copy(), batch=16)
+    await run_stage(bus, CopyStage(), batch=16)
 
 
 if __name__ == "__main__":

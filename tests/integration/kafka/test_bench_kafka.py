@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from broker import how_to_get_it
+from broker import missing_prerequisite
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
@@ -17,7 +17,7 @@ TINY = ["--articles", "80", "--rounds", "1", "--batch", "20", "--partitions", "2
 
 
 def test_the_benchmark_prints_a_line_for_each_stage_and_bare_loop() -> None:
-    missing = how_to_get_it()
+    missing = missing_prerequisite()
     if missing is not None:
         pytest.skip(missing)
     done = subprocess.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from kafka_reader import committed_records, last_by_key
+from kafka_reader import committed_records, latest_by_key
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
@@ -41,5 +41,5 @@ async def test_a_step_of_many_batches_keeps_the_order_of_each_partition_and_its_
     found = committed_records(kafka_broker.client, "batches-analyses")
     assert [record.value for record in found if record.partition == 0] == values[0::2]
     assert [record.value for record in found if record.partition == 1] == values[1::2]
-    state = last_by_key(committed_records(kafka_broker.client, "batches-publishers-state"))
+    state = latest_by_key(committed_records(kafka_broker.client, "batches-publishers-state"))
     assert [(key, value) for (_, key), value in state.items() if b"/key/" in key] == [(b"source/key/kept", b"1")]

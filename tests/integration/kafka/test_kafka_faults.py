@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from broker import Broker
-from kafka_reader import committed_records, last_by_key
+from kafka_reader import committed_records, latest_by_key
 
 from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
@@ -287,7 +287,7 @@ async def _copied_over_a_kill(bus: KafkaBus, broker: Broker) -> None:
         await copying
     found = await asyncio.to_thread(committed_records, broker.client, "analyses")
     assert Counter(int(record.value or b"") for record in found) == Counter(range(count))
-    changelog = last_by_key(await asyncio.to_thread(committed_records, broker.client, "copy-state"))
+    changelog = latest_by_key(await asyncio.to_thread(committed_records, broker.client, "copy-state"))
     assert changelog[0, b"articles/count"] == b"%d" % count
     assert set(changelog) == {(0, b"articles/count"), (0, b"articles#position")}
 

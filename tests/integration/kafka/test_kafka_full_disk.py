@@ -121,7 +121,7 @@ def test_a_full_disk_ends_broker_and_services_and_nothing_is_lost_or_doubled_onc
         assert broker.url in last or "Kafka has not answered for" in last  # by what it was at when the disk was full
         flow.join(timeout=60)
         assert flow.failure is not None
-        assert broker.ended(60) != 0, "a broker without a disk to write to ends"
+        assert broker.wait_for_exit(60) != 0, "a broker without a disk to write to ends"
     filler.unlink()
     broker.start()
     with running_service("infer", env, log) as infer:

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from faults import Workers, logged, seeded
-from kafka_reader import committed_positions, committed_records, last_by_key
+from faults import Workers, start_logged, seeded_random
+from kafka_reader import committed_positions, committed_records, latest_by_key
 from services_on_kafka import TIMEOUT_S
 
 from riskwire.bus import Outgoing
@@ -37,7 +37,7 @@ async def _flow(bus: KafkaBus, stop: asyncio.Event) -> int:
 
 
 async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kafka_broker, tmp_path: Path):
-    chance = seeded()
+    chance = seeded_random()
     prefix = "kill-"
     kafka = KafkaSettings(prefix=prefix, partitions=PARTITIONS, deadline_s=60)
     settings = BusSettings(url=kafka_broker.url, backlog=2_000)
@@ -46,7 +46,7 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
     log = tmp_path / "workers.log"
 
     def start():
-        return logged([sys.executable, program, kafka_broker.url, prefix], log)
+        return start_logged([sys.executable, program, kafka_broker.url, prefix], log)
 
     bus = await KafkaBus.open(settings, kafka)
     workers = Workers([start, start], asleep_s=2.5, chance=chance)
@@ -57,16 +57,16 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
         assert await first.fetch(1, TIMEOUT_S), "they work"
         for _ in range(FAULTS):
             await asyncio.to_thread(workers.between, 0.2, 1.4)
-            await asyncio.to_thread(workers.hurt_one)
+            await asyncio.to_thread(workers.inject_fault)
         stop.set()
         published = await flowing
-        await workers.keep_until(wait_until_drained(bus, ["copy"]), TIMEOUT_S)
+        await workers.run_until(wait_until_drained(bus, ["copy"]), TIMEOUT_S)
         print(f"{published} records, faults {dict(workers.faults)}")
     except BaseException:
         print(log.read_text(errors="replace")[-6_000:])
         raise
     finally:
-        workers.end()
+        workers.kill_all()
         await bus.close()
 
     copied = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
@@ -79,7 +79,7 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
     for partition in range(PARTITIONS):
         numbers = [int(record.value) for record in copied if record.partition == partition]
         assert numbers == sorted(numbers), "in order"
-    changelog = last_by_key(await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}copy-state"))
+    changelog = latest_by_key(await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}copy-state"))
     state = {p: changelog.get((p, b"articles/count")) for p in range(PARTITIONS)}
     assert state == {p: b"%d" % sum(n % PARTITIONS == p for n in times) for p in range(PARTITIONS)}
     read_to = committed_positions(kafka_broker.client, f"{prefix}copy", f"{prefix}articles", PARTITIONS)

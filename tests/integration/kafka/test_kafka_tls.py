@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from certificates import STORE
+from certificates import STORE_PASSWORD
 from cli import riskwire
 from services_on_kafka import on_kafka, running_service, wait_until
 from tls_broker import tls_broker, tls_settings
@@ -106,4 +106,4 @@ def test_a_service_over_tls_logs_objects_only_and_none_of_its_secrets(mutual: Br
     ours = [json.loads(line) for line in lines if not line.startswith("riskwire alert is at")]
     assert any(str(line.get("logger", "")).startswith("aiokafka") for line in ours)
     assert all({"event", "level", "timestamp"} <= set(line) for line in ours)
-    assert not any(secret in "\n".join(lines) for secret in (STORE, (tls / "client.key").read_text().splitlines()[1]))
+    assert not any(secret in "\n".join(lines) for secret in (STORE_PASSWORD, (tls / "client.key").read_text().splitlines()[1]))

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from faults import seeded
+from faults import seeded_random
 
 from riskwire.bus.open import open_bus
 from riskwire.ingest.replay.run import replay
@@ -67,7 +67,7 @@ async def published_records(settings: Settings) -> list[list[bytes]]:
 
 
 async def test_a_killed_replay_publishes_what_an_undisturbed_one_does(tmp_path: Path) -> None:
-    rng = seeded()
+    rng = seeded_random()
     archive = tmp_path / "news.jsonl"
     write_archive(archive, STORIES)
     undisturbed, killed = Settings(data=tmp_path / "undisturbed"), Settings(data=tmp_path / "killed")

@@ -1,4 +1,4 @@
-"""Feeds are shared out among ingesters: each is polled by one, they move with who comes and goes, nothing is lost."""
+"""Ingest workers on Kafka: each feed is polled by one worker, feeds move at a rebalance, and no item is lost."""
 
 from __future__ import annotations
 
@@ -6,41 +6,44 @@ import json
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from broker import Broker
 from cli import RISKWIRE, environment, json_lines, riskwire, unexpected_lines
-from faults import logged
-from feedserver import Asked, Publisher, publishing
-from kafka_reader import committed_records, last_by_key
+from faults import start_logged
+from feedserver import FeedRequest, FeedServer, serve_feeds
+from kafka_reader import committed_records, latest_by_key
 from services_on_kafka import wait_until
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
-FEEDS = [f"feed-{n}" for n in range(12)]
+FEEDS = [f"feed-{number}" for number in range(12)]
 EVERY_S = 10
+_LOG_TAIL = 6_000
 
 
 @pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    with publishing() as publisher:
-        yield publisher
+def feed_server() -> Iterator[FeedServer]:
+    with serve_feeds() as server:
+        yield server
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Path]:
-    """Where the ingesters write; shown where the test fails."""
+    """The log file of the workers. Its end is shown if the test fails."""
     path = tmp_path / "ingest.log"
     yield path
     if path.exists():
-        print(path.read_text(errors="replace")[-6_000:])
+        print(path.read_text(errors="replace")[-_LOG_TAIL:])
 
 
-class Ingesters:
-    """Real `riskwire ingest` processes; each is known to the publisher by its name."""
+class IngestWorkers:
+    """Processes of `riskwire ingest`. Each one's name is the `User-Agent` of its requests."""
 
     def __init__(self, env: dict[str, str], log: Path) -> None:
         self._env = env
@@ -49,23 +52,23 @@ class Ingesters:
 
     def start(self, name: str, *words: object) -> None:
         env = self._env | {"RISKWIRE_INGEST__USER_AGENT": name, "RISKWIRE_LOG__LEVEL": "info"}
-        self._running[name] = logged([RISKWIRE, "ingest", "--port", 0, *words], self._log, env)
+        self._running[name] = start_logged([RISKWIRE, "ingest", "--port", 0, *words], self._log, env)
 
     def kill(self, name: str) -> None:
         process = self._running.pop(name)
         process.kill()
         process.wait(timeout=20)
 
-    def end(self) -> None:
+    def kill_all(self) -> None:
         for name in list(self._running):
             self.kill(name)
 
 
 @pytest.fixture
-def ingesters(kafka_broker, log: Path) -> Iterator[Ingesters]:
-    started = Ingesters(ingest_env(kafka_broker.url, "feeds-"), log)
-    yield started
-    started.kill()
+def workers(kafka_broker: Broker, log: Path) -> Iterator[IngestWorkers]:
+    workers = IngestWorkers(ingest_env(kafka_broker.url, "feeds-"), log)
+    yield workers
+    workers.kill_all()
 
 
 def ingest_env(url: str, prefix: str) -> dict[str, str]:
@@ -81,126 +84,149 @@ def ingest_env(url: str, prefix: str) -> dict[str, str]:
     )
 
 
-def by_feed(asked: list[Asked]) -> dict[str, set[str]]:
-    """Who asked for each feed."""
-    who: dict[str, set[str]] = defaultdict(set)
-    for one in asked:
-        who[one.feed].add(one.agent)
-    return who
+def create_topics(env: dict[str, str]) -> None:
+    completed = riskwire("topics", "create", env=env)
+    assert completed.returncode == 0, completed.stderr
 
 
-def polled_by(publisher: Publisher, since: float, name: str) -> bool:
-    """Whether this one has asked for each feed since."""
-    return {asked.feed for asked in publisher.since(since) if asked.agent == name} == set(FEEDS)
+def write_feed_file(tmp_path: Path, feed_server: FeedServer, names: Iterable[str]) -> Path:
+    path = tmp_path / "feeds.yaml"
+    feeds = [{"id": name, "url": feed_server.url(name), "every_s": EVERY_S} for name in names]
+    path.write_text(yaml.safe_dump(feeds))
+    return path
 
 
-def shared_out(publisher: Publisher, since: float) -> dict[str, str]:
-    """Whose each feed is, once each was asked for by one only for longer than a round; until then nothing."""
-    asked = publisher.since(since)
+def workers_by_feed(requests: list[FeedRequest]) -> dict[str, set[str]]:
+    """Returns the workers that requested each feed."""
+    workers: dict[str, set[str]] = defaultdict(set)
+    for request in requests:
+        workers[request.feed].add(request.agent)
+    return workers
+
+
+def has_polled_every_feed(worker: str, requests: list[FeedRequest]) -> bool:
+    return {request.feed for request in requests if request.agent == worker} == set(FEEDS)
+
+
+def stable_owners(requests: list[FeedRequest], since: float) -> dict[str, str]:
+    """Returns the worker of each feed once no feed has changed its worker for longer than a polling interval.
+
+    Until then, returns an empty dict.
+    """
     owner: dict[str, str] = {}
-    moved = since
-    for one in asked:
-        if owner.get(one.feed, one.agent) != one.agent:
-            moved = one.at
-        owner[one.feed] = one.agent
-    recent = {one.feed for one in asked if one.at >= moved}
-    return owner if recent == set(FEEDS) and time.monotonic() - moved > 1.5 * EVERY_S else {}
+    last_move = since
+    for request in requests:
+        if owner.get(request.feed, request.agent) != request.agent:
+            last_move = request.at
+        owner[request.feed] = request.agent
+    polled_since = {request.feed for request in requests if request.at >= last_move}
+    is_stable = polled_since == set(FEEDS) and time.monotonic() - last_move > 1.5 * EVERY_S
+    return owner if is_stable else {}
 
 
-def test_feeds_move_to_an_ingester_that_joins_and_on_from_one_that_is_killed(
-    kafka_broker, publisher: Publisher, ingesters: Ingesters, tmp_path: Path
+def test_feeds_move_to_a_worker_that_joins_and_away_from_one_that_is_killed(
+    kafka_broker: Broker, feed_server: FeedServer, workers: IngestWorkers, tmp_path: Path
 ) -> None:
     env = ingest_env(kafka_broker.url, "feeds-")
-    assert riskwire("topics", "create", env=env).returncode == 0
-    file = tmp_path / "feeds.yaml"
-    file.write_text(yaml.safe_dump([{"id": f, "url": publisher.url(f), "every_s": EVERY_S} for f in FEEDS]))
+    create_topics(env)
     for feed in FEEDS:
-        publisher.publish(feed, 1, 2, 3)
+        feed_server.publish(feed, 1, 2, 3)
 
-    def articles() -> list[dict]:
-        found = committed_records(kafka_broker.client, "feeds-articles")
-        records = [json.loads(record.value) for record in found if record.value is not None]
+    def articles() -> list[dict[str, Any]]:
+        messages = committed_records(kafka_broker.client, "feeds-articles")
+        records = [json.loads(message.value) for message in messages if message.value is not None]
         return [record for record in records if record["kind"] == "article"]
 
-    def until_all_are_there() -> None:
+    def wait_for_every_item() -> None:
         wait_until(
-            lambda: {article["url"] for article in articles()} == publisher.links(), why=lambda: "an article is lost"
+            lambda: {article["url"] for article in articles()} == feed_server.item_urls(),
+            why=lambda: "an article is missing",
         )
 
-    began = time.monotonic()
-    ingesters.start("one", "--feeds", file)
-    wait_until(lambda: polled_by(publisher, began, "one"), why=lambda: "one does not poll every feed")
-    until_all_are_there()  # and with them what is known of the feeds
+    started = time.monotonic()
+    workers.start("one", "--feeds", write_feed_file(tmp_path, feed_server, FEEDS))
+    wait_until(
+        lambda: has_polled_every_feed("one", feed_server.requests_since(started)),
+        why=lambda: "the first worker does not poll every feed",
+    )
+    wait_for_every_item()  # the validators of the feeds are committed with the articles
 
     joined = time.monotonic()
-    ingesters.start("two")
-    # Two joins, and until it has, the feeds are one's; from some moment on each feed is asked for by one of the two.
+    workers.start("two")
     owner: dict[str, str] = {}
 
-    def both_have_some() -> bool:
-        owner.update(shared_out(publisher, joined))
+    def both_workers_poll_feeds() -> bool:
+        owner.update(stable_owners(feed_server.requests_since(joined), joined))
         return set(owner.values()) == {"one", "two"}
 
-    wait_until(both_have_some, why=lambda: f"not shared out: {by_feed(publisher.since(joined))}")
+    wait_until(
+        both_workers_poll_feeds,
+        why=lambda: f"the feeds were not distributed: {workers_by_feed(feed_server.requests_since(joined))}",
+    )
     rows = json_lines("feeds", "list", env=env)
     assert {row["state"] for row in rows} == {"ok"}
-    by = {row["id"]: row["polled_by"] for row in rows}
-    assert len({(owner[feed], by[feed]) for feed in FEEDS}) == 2, "`feeds list` says which of the two polls a feed"
+    polled_by = {row["id"]: row["polled_by"] for row in rows}
+    assert len({(owner[feed], polled_by[feed]) for feed in FEEDS}) == 2, "`feeds list` shows which worker polls a feed"
     for feed in FEEDS:
-        publisher.publish(feed, 4)
-    moved = {feed for feed in FEEDS if owner[feed] == "two"}
-    firsts = [
-        next(asked for asked in publisher.since(joined) if (asked.feed, asked.agent) == (f, "two")) for f in moved
-    ]
-    assert all(first.validator is not None for first in firsts), "the new owner asks with the validators of the old one"
+        feed_server.publish(feed, 4)
+    moved_feeds = {feed for feed in FEEDS if owner[feed] == "two"}
+    requests = feed_server.requests_since(joined)
+    for feed in moved_feeds:
+        first = next(request for request in requests if (request.feed, request.agent) == (feed, "two"))
+        assert first.validator is not None, "the new owner uses the validators of the previous one"
 
-    ingesters.kill("two")
+    workers.kill("two")
     killed = time.monotonic()
     for feed in FEEDS:
-        publisher.publish(feed, 5)
-    wait_until(lambda: polled_by(publisher, killed, "one"), why=lambda: "the feeds of the killed one are not polled on")
-    assert all(asked.validator is not None for asked in publisher.since(killed))
-    until_all_are_there()
+        feed_server.publish(feed, 5)
+    wait_until(
+        lambda: has_polled_every_feed("one", feed_server.requests_since(killed)),
+        why=lambda: "the feeds of the killed worker are not polled",
+    )
+    assert all(request.validator is not None for request in feed_server.requests_since(killed))
+    wait_for_every_item()
     versions = {(article["url"], article["version"]) for article in articles()}
-    assert versions == {(page, 1) for page in publisher.links()}, "an item that moved is not a new version"
-    ids = {article["url"]: article["id"] for article in articles()}
-    assert {(article["id"], ids[article["url"]]) for article in articles()} == {(i, i) for i in ids.values()}
+    assert versions == {(url, 1) for url in feed_server.item_urls()}, "an item is not a new version after a move"
+    ids_by_url: dict[str, set[str]] = defaultdict(set)
+    for article in articles():
+        ids_by_url[article["url"]].add(article["id"])
+    assert all(len(ids) == 1 for ids in ids_by_url.values()), "an item keeps its id after a move"
 
 
-def test_the_list_is_changed_by_hand_by_many_at_once_while_it_is_polled(
-    kafka_broker, publisher: Publisher, log: Path, tmp_path: Path
+def test_concurrent_changes_of_the_feed_list_take_effect_without_a_restart(
+    kafka_broker: Broker, feed_server: FeedServer, log: Path, tmp_path: Path
 ) -> None:
     env = ingest_env(kafka_broker.url, "hand-") | {"RISKWIRE_KAFKA__PARTITIONS": "2"}
-    assert riskwire("topics", "create", env=env).returncode == 0
-    file = tmp_path / "feeds.yaml"
-    file.write_text(
-        yaml.safe_dump([{"id": name, "url": publisher.url(name), "every_s": EVERY_S} for name in ("file-0", "file-1")])
-    )
-    names = ["file-0", "file-1", "hand-0", "hand-1", "hand-2"]
+    create_topics(env)
+    file_feeds, added_feeds = ["file-0", "file-1"], ["hand-0", "hand-1", "hand-2"]
+    names = [*file_feeds, *added_feeds]
     for name in names:
-        publisher.publish(name, 1)
-    ingesters = Ingesters(env, log)
+        feed_server.publish(name, 1)
+
+    def add(name: str) -> subprocess.CompletedProcess[str]:
+        return riskwire("feeds", "add", feed_server.url(name), "--id", name, "--every", EVERY_S, env=env)
+
+    workers = IngestWorkers(env, log)
     try:
-        ingesters.start("one", "--feeds", file)
+        workers.start("one", "--feeds", write_feed_file(tmp_path, feed_server, file_feeds))
         wait_until(
-            lambda: {"file-0", "file-1"} <= set(by_feed(publisher.asked)),
-            why=lambda: "the file's feeds are not polled",
+            lambda: set(file_feeds) <= set(workers_by_feed(feed_server.requests)),
+            why=lambda: "the feeds of the file are not polled",
         )
-        add = lambda name: riskwire("feeds", "add", publisher.url(name), "--id", name, "--every", EVERY_S, env=env)  # noqa: E731
         with ThreadPoolExecutor(3) as pool:
-            added = list(pool.map(add, names[2:]))
-        assert [done.returncode for done in added] == [0] * 3, [done.stderr for done in added]
-        assert [unexpected_lines(done.stderr) for done in added] == [[]] * 3
+            commands = list(pool.map(add, added_feeds))
+        assert [command.returncode for command in commands] == [0] * 3, [command.stderr for command in commands]
+        assert [unexpected_lines(command.stderr) for command in commands] == [[]] * 3
         assert [row["id"] for row in json_lines("feeds", "list", env=env)] == names
         wait_until(
-            lambda: set(by_feed(publisher.asked)) == set(names),
-            why=lambda: "what was added is not polled without a restart",
+            lambda: set(workers_by_feed(feed_server.requests)) == set(names),
+            why=lambda: "an added feed is not polled without a restart",
         )
         assert riskwire("feeds", "remove", "file-0", env=env).returncode == 0
-        rows = {row["id"]: row["from"] for row in json_lines("feeds", "list", env=env)}
-        assert rows == {"file-1": "file", "hand-0": "hand", "hand-1": "hand", "hand-2": "hand"}
+        origins = {row["id"]: row["from"] for row in json_lines("feeds", "list", env=env)}
+        assert origins == {"file-1": "file", "hand-0": "hand", "hand-1": "hand", "hand-2": "hand"}
     finally:
-        ingesters.end()
-    last = last_by_key(committed_records(kafka_broker.client, "hand-feeds"))
-    enabled = {feed["id"] for feed in map(json.loads, last.values()) if feed["enabled"]}
-    assert enabled == set(rows), "the topic says what the list says"
+        workers.kill_all()
+    latest = latest_by_key(committed_records(kafka_broker.client, "hand-feeds"))
+    enabled = {feed["id"] for feed in map(json.loads, latest.values()) if feed["enabled"]}
+    assert enabled == set(origins), "the topic and the list agree"

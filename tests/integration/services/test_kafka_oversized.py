@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from faults import seeded
-from feedserver import Publisher, link, publishing
+from faults import seeded_random
+from feedserver import FeedServer, item_url, serve_feeds
 
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
@@ -40,13 +40,13 @@ def incompressible_text(rng: random.Random) -> str:
     return " ".join("".join(rng.choices(string.ascii_letters + " ", k=3 * MAX_BYTES)).split())
 
 
-class LongItemPublisher(Publisher):
+class LongItemPublisher(FeedServer):
     """A publisher of feeds with one very long item."""
 
     long_text = ""
 
     def body(self, feed: str, items: list[int]) -> bytes:
-        element = f"<link>{link(feed, LARGE)}</link>"
+        element = f"<link>{item_url(feed, LARGE)}</link>"
         described = f"{element}<description>{self.long_text}</description>"
         return super().body(feed, items).replace(element.encode(), described.encode())
 
@@ -77,8 +77,8 @@ def assert_only_the_large_one_is_cut(articles: list[Article], long_text: str) ->
 
 async def test_a_large_item_of_a_feed_is_published_shortened(opened: tuple[KafkaBus, Settings]) -> None:
     bus, settings = opened
-    with publishing(LongItemPublisher) as publisher:
-        publisher.long_text = incompressible_text(seeded())
+    with serve_feeds(LongItemPublisher) as publisher:
+        publisher.long_text = incompressible_text(seeded_random())
         publisher.publish("wires", 0, 1, LARGE, 3)
         await publish_feeds(bus, [Feed(id="wires", url=publisher.url("wires"))])
         stage = IngestStage(settings, bus.partitions(Topic.ARTICLES))
@@ -99,7 +99,7 @@ async def test_a_large_line_of_an_archive_is_published_shortened(
     opened: tuple[KafkaBus, Settings], tmp_path: Path
 ) -> None:
     bus, settings = opened
-    long_text = incompressible_text(seeded())
+    long_text = incompressible_text(seeded_random())
     start = datetime(2009, 1, 1, tzinfo=UTC)
     rows = [
         {

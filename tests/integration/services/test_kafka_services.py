@@ -1,4 +1,4 @@
-"""The services on Kafka, as a user starts them: the demo's crisis comes out as in one process, whatever is killed."""
+"""The services on Kafka: under faults they publish the same records of the demo as one undisturbed process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 from cli import RISKWIRE, DownstreamRecords, environment, json_lines, read_downstream, riskwire, start_riskwire
-from faults import Workers, logged, seeded
+from faults import Workers, seeded_random, start_logged
 from fictional import alert
 from kafka_reader import committed_records
 from services_on_kafka import TIMEOUT_S, running_service, wait_for_exit
@@ -20,29 +20,29 @@ from riskwire.bus import Outgoing
 from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.demo import CRISIS, corpus_path, watchlist_path
-from riskwire.pipeline import SINKS, Topic
+from riskwire.pipeline import Topic, stages_of
 from riskwire.settings import BusSettings, KafkaSettings
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 FAULTS = 3
 SPEED = 400_000
-"""Seconds of the demo's seven weeks in one: it flows for the time of the faults."""
+"""Archive seconds per real second: the replay takes about as long as the faults."""
 
 
-def on_kafka(url: str, prefix: str, **more: str) -> dict[str, str]:
-    """What a service needs to know."""
+def service_environment(url: str, prefix: str, **variables: str) -> dict[str, str]:
+    """Returns the environment of a service."""
     return environment(
         RISKWIRE_BUS__URL=url,
         RISKWIRE_KAFKA__PREFIX=prefix,
         RISKWIRE_KAFKA__SESSION_TIMEOUT_S="2",
         RISKWIRE_INFERENCE__THREADS="1",
-        **more,
+        **variables,
     )
 
 
-def left_on_kafka(client: dict[str, str], prefix: str) -> DownstreamRecords:
-    """What an independent client reads downstream of `articles`."""
+def read_downstream_on_kafka(client: dict[str, str], prefix: str) -> DownstreamRecords:
+    """Reads the records downstream of `articles` with an independent client."""
     topics = ("analyses", "signals", "trends", "alerts")
     values = {
         topic: Counter(record.value.decode() for record in committed_records(client, prefix + topic))
@@ -52,7 +52,7 @@ def left_on_kafka(client: dict[str, str], prefix: str) -> DownstreamRecords:
     return DownstreamRecords(values["analyses"], signals, values["trends"], values["alerts"])
 
 
-async def until_read(url: str, prefix: str, groups: list[str]) -> None:
+async def wait_until_read(url: str, prefix: str, groups: list[str]) -> None:
     bus = await KafkaBus.open(BusSettings(url=url), KafkaSettings(prefix=prefix))
     try:
         async with asyncio.timeout(TIMEOUT_S):
@@ -63,62 +63,65 @@ async def until_read(url: str, prefix: str, groups: list[str]) -> None:
 
 @pytest.fixture
 def log(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Where the services write; shown where the test fails."""
+    """The log file of the services; printed at the end, so that a failure shows it."""
     path = tmp_path / "services.log"
     yield path
     if path.exists():
         print(path.read_text(errors="replace")[-6_000:])
 
 
-def test_the_demo_under_faults_gives_what_one_calm_process_gives(kafka_broker, tmp_path: Path, log: Path) -> None:
-    calm = tmp_path / "calm"
-    done = riskwire("replay", corpus_path(), "--watchlist", watchlist_path(), "--data", calm)
-    assert done.returncode == 0, done.stderr
+def test_services_under_faults_publish_the_records_of_an_undisturbed_process(
+    kafka_broker, tmp_path: Path, log: Path
+) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    completed = riskwire("replay", corpus_path(), "--watchlist", watchlist_path(), "--data", undisturbed)
+    assert completed.returncode == 0, completed.stderr
 
-    chance = seeded()
-    env = on_kafka(kafka_broker.url, "demo-")
-    made = riskwire("topics", "create", env=env)
-    assert made.returncode == 0, made.stderr
-    infer = lambda: logged([RISKWIRE, "infer", "--port", 0, "--watchlist", watchlist_path()], log, env)  # noqa: E731
-    alerter = lambda: logged([RISKWIRE, "alert", "--port", 0], log, env)  # noqa: E731
-    workers = Workers([infer, infer, alerter, alerter], asleep_s=3.5, chance=chance)
+    rng = seeded_random()
+    env = service_environment(kafka_broker.url, "demo-")
+    created = riskwire("topics", "create", env=env)
+    assert created.returncode == 0, created.stderr
+    infer = lambda: start_logged([RISKWIRE, "infer", "--port", 0, "--watchlist", watchlist_path()], log, env)  # noqa: E731
+    alerter = lambda: start_logged([RISKWIRE, "alert", "--port", 0], log, env)  # noqa: E731
+    workers = Workers([infer, infer, alerter, alerter], sleep_s=3.5, rng=rng)
     try:
         replaying = start_riskwire("replay", corpus_path(), "--publish-only", "--speed", SPEED, env=env)
         for _ in range(FAULTS):
-            workers.between(0.5, 2.5)
-            workers.hurt_one()
+            workers.work_for_a_while(0.5, 2.5)
+            workers.inject_fault()
         assert wait_for_exit(replaying) == 0
-        reading = until_read(kafka_broker.url, "demo-", ["infer", "alert", "watchlist"])
-        asyncio.run(workers.keep_until(reading, 2 * TIMEOUT_S))
+        reading = wait_until_read(kafka_broker.url, "demo-", ["infer", "alert", "watchlist"])
+        asyncio.run(workers.run_until(reading, 2 * TIMEOUT_S))
         status = json_lines("status", env=env)[0]
     finally:
-        workers.end()
+        workers.kill_all()
     print(f"faults {dict(workers.faults)}")
 
-    here, there = left_on_kafka(kafka_broker.client, "demo-"), read_downstream(calm)
-    print(f"checked {[sum(kind.values()) for kind in (here.analyses, here.signals, here.trends, here.alerts)]}")
-    assert here.repeated() == []
-    assert here.analyses == there.analyses
-    assert here.signals == there.signals
-    assert here.trends == there.trends
-    assert here.alerts == there.alerts
-    assert CRISIS in {json.loads(alert)["target"] for alert in here.alerts}
+    records, expected = read_downstream_on_kafka(kafka_broker.client, "demo-"), read_downstream(undisturbed)
+    counts = (records.analyses, records.signals, records.trends, records.alerts)
+    print(f"compared {[sum(count.values()) for count in counts]} records")
+    assert records.repeated() == []
+    assert records.analyses == expected.analyses
+    assert records.signals == expected.signals
+    assert records.trends == expected.trends
+    assert records.alerts == expected.alerts
+    assert CRISIS in {json.loads(alert)["target"] for alert in records.alerts}
     assert status["lag"] == {"infer": 0, "watchlist": 0, "alert": 0}
-    assert status["topics"]["analyses"] >= len(here.analyses)
+    assert status["topics"]["analyses"] >= len(records.analyses)
 
 
-def test_a_service_is_ready_fills_the_store_and_stops_when_told(kafka_broker, tmp_path: Path, log: Path) -> None:
-    env = on_kafka(kafka_broker.url, "sink-", RISKWIRE_KAFKA__PARTITIONS="1")
+def test_a_sink_is_ready_fills_the_store_and_stops_on_sigterm(kafka_broker, tmp_path: Path, log: Path) -> None:
+    env = service_environment(kafka_broker.url, "sink-", RISKWIRE_KAFKA__PARTITIONS="1")
     assert riskwire("topics", "create", env=env).returncode == 0
     record = alert()
     asyncio.run(publish(kafka_broker.url, "sink-", Outgoing(Topic.ALERTS, record.target, record.to_bytes())))
     with running_service("sink", env, log, "--data", tmp_path) as sink:
-        asyncio.run(until_read(kafka_broker.url, "sink-", ["sink-alerts"]))
+        asyncio.run(wait_until_read(kafka_broker.url, "sink-", ["sink-alerts"]))
         sink.wait_until_ready()
-        sinks = [sink.name for sink in SINKS.values()]
-        assert [stage["name"] for stage in sink.readiness()[1]["stages"]] == ["kafka", *sinks, "history"]
-        with urlopen(f"http://127.0.0.1:{sink.port}/metrics", timeout=10) as answer:
-            assert b"riskwire_bus_restore_seconds" in answer.read()
+        stages = [spec.name for spec in stages_of("sink")]
+        assert [stage["name"] for stage in sink.readiness()[1]["stages"]] == ["kafka", *stages]
+        with urlopen(f"http://127.0.0.1:{sink.port}/metrics", timeout=10) as response:
+            assert b"riskwire_bus_restore_seconds" in response.read()
         sink.process.terminate()
         assert wait_for_exit(sink.process) == 0
         assert f"riskwire sink is at http://127.0.0.1:{sink.port}" in sink.log_tail().splitlines()

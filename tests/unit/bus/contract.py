@@ -1,7 +1,7 @@
-"""What every bus promises, as tests. A subclass gives `bus_factory`; the embedded bus and Kafka run the same suite.
+"""The promises of every bus, as tests. The embedded bus and Kafka run the same suite, in a subclass each.
 
-`bus_factory(**settings)` opens a bus on the test's own log: the first call makes it empty, each later one opens what is
-there. The fixture closes what a test left open.
+The subclass provides the fixture `bus_factory`. `bus_factory(**settings)` opens a bus on the log of the test: the first
+call creates the log, and later calls open it again. The fixture closes the buses that a test leaves open.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from riskwire.pipeline import Topic
 
 T = TypeVar("T")
 BusFactory = Callable[..., Awaitable[Bus]]
-COMES_S = 30
-"""Whatever is to be read is there sooner, on a slow and busy machine too."""
-PATIENCE_S = 2 * COMES_S
+FETCH_S = 30
+"""Longer than a record takes to arrive on a slow and busy machine."""
+TIMEOUT_S = 2 * FETCH_S
 
 
-async def soon(what: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
-    """What must come, within a generous deadline."""
-    async with asyncio.timeout(PATIENCE_S):
-        return await what
+async def soon(awaitable: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
+    """Awaits something that must end, with a generous deadline."""
+    async with asyncio.timeout(TIMEOUT_S):
+        return await awaitable
 
 
-async def taken(bus: Bus, group: str, topic: Topic) -> list[Assignment]:
-    """Every partition of a topic, by partition."""
+async def join_group(bus: Bus, group: str, topic: Topic) -> list[Assignment]:
+    """Joins a group, and returns its assignments ordered by partition."""
     joined = bus.assignments(group, topic)
-    found = [await soon(anext(joined)) for _ in range(bus.partitions(topic))]
-    return sorted(found, key=lambda assignment: assignment.partition)
+    assignments = [await soon(anext(joined)) for _ in range(bus.partitions(topic))]
+    return sorted(assignments, key=lambda assignment: assignment.partition)
 
 
 async def publish(bus: Bus, results: Sequence[Outgoing], name: str = "source") -> None:
@@ -56,29 +56,29 @@ def values(batch: Sequence[Message]) -> list[bytes]:
 
 
 class BusContract:
-    """Run by a subclass in the folder of each bus."""
+    """The suite. Each bus has a subclass of it."""
 
     async def test_records_of_a_partition_are_read_in_the_order_they_were_published(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 50))
         await publish(bus, numbered(Topic.ARTICLES, 50, start=50))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         read: list[Message] = []
         while len(read) < 100:
-            read += await soon(assignment.fetch(7, COMES_S))
+            read += await soon(assignment.fetch(7, FETCH_S))
         assert values(read) == [b"%d" % n for n in range(100)]
         assert [message.offset for message in read] == sorted({message.offset for message in read})
 
-    async def test_fetch_gives_no_more_than_asked_for_and_nothing_when_nothing_came(self, bus_factory: BusFactory):
+    async def test_fetch_returns_at_most_max_records_and_none_after_its_timeout(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 10))
-        first, second = await taken(bus, "infer", Topic.ARTICLES)
-        assert len(await soon(first.fetch(4, COMES_S))) <= 4
+        first, second = await join_group(bus, "infer", Topic.ARTICLES)
+        assert len(await soon(first.fetch(4, FETCH_S))) <= 4
         assert len(await soon(second.fetch(4, 0.05))) == 0
 
-    async def test_a_waiting_fetch_is_woken_by_a_record(self, bus_factory: BusFactory):
+    async def test_a_new_record_wakes_a_waiting_fetch(self, bus_factory: BusFactory):
         bus = await bus_factory()
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(assignment.fetch(10, 60))
         await publish(bus, numbered(Topic.ARTICLES, 1))
         assert values(await soon(waiting)) == [b"0"]
@@ -88,33 +88,33 @@ class BusContract:
         keys = [f"article-{n}" for n in range(40)]
         await publish(bus, [Outgoing(Topic.ARTICLES, key, key.encode()) for key in keys])
         for partition in range(bus.partitions(Topic.ARTICLES)):
-            found = [message.key for message in await read_all(bus, Topic.ARTICLES, partition)]
-            assert found == [key for key in keys if partition_of(key, bus.partitions(Topic.ARTICLES)) == partition]
+            published = [message.key for message in await read_all(bus, Topic.ARTICLES, partition)]
+            assert published == [key for key in keys if partition_of(key, bus.partitions(Topic.ARTICLES)) == partition]
 
-    async def test_a_record_for_every_partition_stands_on_every_partition(self, bus_factory: BusFactory):
+    async def test_broadcast_publishes_a_record_on_every_partition(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, list(broadcast(Topic.ARTICLES, b"tick", bus.partitions(Topic.ARTICLES))))
         for partition in range(bus.partitions(Topic.ARTICLES)):
             assert values(await read_all(bus, Topic.ARTICLES, partition)) == [b"tick"]
 
-    async def test_keys_and_values_come_back_as_they_went_in(self, bus_factory: BusFactory):
+    async def test_keys_and_values_are_read_as_they_were_published(self, bus_factory: BusFactory):
         bus = await bus_factory()
-        odd = [("", b""), ("Zürich\n\x00€", bytes(range(256))), (None, b"x" * 300_000)]
-        await publish(bus, [Outgoing(Topic.TRENDS, key, value, 1) for key, value in odd])
-        assert [(m.key, m.value) for m in await read_all(bus, Topic.TRENDS, 1)] == odd
+        records = [("", b""), ("Zürich\n\x00€", bytes(range(256))), (None, b"x" * 300_000)]
+        await publish(bus, [Outgoing(Topic.TRENDS, key, value, 1) for key, value in records])
+        assert [(m.key, m.value) for m in await read_all(bus, Topic.TRENDS, 1)] == records
 
     async def test_results_state_and_position_become_visible_together(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         assert await assignment.restore() == {}
         await assignment.commit(2, [Outgoing(Topic.ANALYSES, "a", b"result")], {"count": b"2"})
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"result"]
         assert await assignment.restore() == {"count": b"2"}
-        assert values(await soon(assignment.fetch(10, COMES_S))) == [b"2"]
+        assert values(await soon(assignment.fetch(10, FETCH_S))) == [b"2"]
 
     @pytest.mark.parametrize(
-        "unusable",
+        "invalid",
         [
             Outgoing("no-such-topic", "a", b""),
             Outgoing(Topic.ANALYSES, "a", b"", 99),
@@ -125,107 +125,106 @@ class BusContract:
         ],
         ids=["topic", "partition", "negative partition", "key", "key with partition", "neither key nor partition"],
     )
-    async def test_a_step_with_a_result_that_cannot_be_published_leaves_nothing(
-        self, bus_factory: BusFactory, unusable: Outgoing
-    ):
+    async def test_a_step_with_an_invalid_result_has_no_effect(self, bus_factory: BusFactory, invalid: Outgoing):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         await assignment.restore()
         with pytest.raises(SchemaError):
-            await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result"), unusable], {"count": b"3"})
+            await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result"), invalid], {"count": b"3"})
         assert await read_all(bus, Topic.ANALYSES) == []
         assert await assignment.restore() == {}
-        assert values(await soon(assignment.fetch(10, COMES_S))) == [b"0", b"1", b"2"]
+        assert values(await soon(assignment.fetch(10, FETCH_S))) == [b"0", b"1", b"2"]
         await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result")], {})
 
-    async def test_a_step_with_a_state_that_cannot_be_kept_leaves_nothing(self, bus_factory: BusFactory):
+    async def test_a_step_with_an_invalid_state_key_has_no_effect(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         for state in ({"count": b"3", "\ud800": b""}, {"count": b"3", "\ud800": None}):
             with pytest.raises(SchemaError):
                 await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result")], state)
         assert await read_all(bus, Topic.ANALYSES) == []
         assert await assignment.restore() == {}
-        assert len(await soon(assignment.fetch(10, COMES_S))) == 3
+        assert len(await soon(assignment.fetch(10, FETCH_S))) == 3
 
-    async def test_state_is_changed_key_by_key_and_none_deletes(self, bus_factory: BusFactory):
+    async def test_a_step_changes_single_keys_of_the_state_and_none_deletes_a_key(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
-        await assignment.commit(1, [], {"kept": b"1", "changed": b"1", "deleted": b"1"})
-        await assignment.commit(2, [], {"changed": b"2", "deleted": None, "never there": None})
-        assert await assignment.restore() == {"kept": b"1", "changed": b"2"}
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
+        await assignment.commit(1, [], {"unchanged": b"1", "changed": b"1", "deleted": b"1"})
+        await assignment.commit(2, [], {"changed": b"2", "deleted": None, "unknown": None})
+        assert await assignment.restore() == {"unchanged": b"1", "changed": b"2"}
 
     async def test_state_belongs_to_one_group_topic_and_partition(self, bus_factory: BusFactory):
         bus = await bus_factory()
-        infer, alert = await taken(bus, "infer", Topic.ARTICLES), await taken(bus, "alert", Topic.SIGNALS)
-        other = await taken(bus, "other", Topic.ARTICLES)
+        infer, alert = await join_group(bus, "infer", Topic.ARTICLES), await join_group(bus, "alert", Topic.SIGNALS)
+        second_infer = await join_group(bus, "other", Topic.ARTICLES)
         await infer[0].commit(0, [], {"mine": b"infer 0"})
         async with bus.publisher("infer") as publisher:
             await publisher.publish([], {"mine": b"publisher"})
             assert await publisher.restore() == {"mine": b"publisher"}
-        assert [await a.restore() for a in (*infer, *alert, *other)] == [{"mine": b"infer 0"}, {}, {}, {}, {}, {}]
+        states = [await assignment.restore() for assignment in (*infer, *alert, *second_infer)]
+        assert states == [{"mine": b"infer 0"}, {}, {}, {}, {}, {}]
 
-    async def test_restore_puts_reading_back_to_the_last_step(self, bus_factory: BusFactory):
+    async def test_restore_resets_the_read_position_to_the_last_step(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 6))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         await assignment.commit(2, [], {})
-        await soon(assignment.fetch(3, COMES_S))
+        await soon(assignment.fetch(3, FETCH_S))
         await assignment.restore()
-        assert values(await soon(assignment.fetch(1, COMES_S))) == [b"2"]
+        assert values(await soon(assignment.fetch(1, FETCH_S))) == [b"2"]
 
-    async def test_after_a_restore_steps_within_the_batch_move_reading_on(self, bus_factory: BusFactory):
+    async def test_steps_within_a_batch_move_the_read_position_after_a_restore(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 4))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
-        assert len(await soon(assignment.fetch(3, COMES_S))) == 3
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
+        assert len(await soon(assignment.fetch(3, FETCH_S))) == 3
         await assignment.restore()
         for position in (1, 2, 3):
             await assignment.commit(position, [], {})
-        assert values(await soon(assignment.fetch(3, COMES_S))) == [b"3"]
+        assert values(await soon(assignment.fetch(3, FETCH_S))) == [b"3"]
 
-    async def test_everything_committed_is_there_after_reopening(self, bus_factory: BusFactory):
+    async def test_everything_committed_is_read_after_reopening(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 5))
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result")], {"count": b"3"})
         async with bus.publisher("ingest") as publisher:
             await publisher.publish([], {"seen": b"yes"})
         await bus.close()
 
         bus = await bus_factory()
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         assert await assignment.restore() == {"count": b"3"}
-        assert values(await soon(assignment.fetch(10, COMES_S))) == [b"3", b"4"]
+        assert values(await soon(assignment.fetch(10, FETCH_S))) == [b"3", b"4"]
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"result"]
         async with bus.publisher("ingest") as publisher:
             assert await publisher.restore() == await bus.publisher_state("ingest") == {"seen": b"yes"}
-            await publisher.publish([], {"seen": None})  # who only looked has not taken the name over
+            await publisher.publish([], {"seen": None})  # reading its state has not fenced it
 
-    async def test_what_a_group_keeps_can_be_read_by_who_is_not_in_it(self, bus_factory: BusFactory):
+    async def test_the_state_of_a_group_can_be_read_without_joining_it(self, bus_factory: BusFactory):
         bus = await bus_factory()
         assert await bus.group_state("infer", Topic.ARTICLES, "seen:") == {}
-        one, two = await taken(bus, "infer", Topic.ARTICLES)
-        await one.commit(0, [], {"seen:a": b"1", "seen:b": b"1", "seen": b"1", "other:seen:": b"1"})
-        await two.commit(0, [], {"seen:€%_*": b"2"})
-        await one.commit(0, [], {"seen:a": b"3", "seen:b": None})
-        (other,) = (await taken(bus, "sink", Topic.ANALYSES))[:1]
-        await other.commit(0, [], {"seen:sink": b"1"})
+        first, second = await join_group(bus, "infer", Topic.ARTICLES)
+        await first.commit(0, [], {"seen:a": b"1", "seen:b": b"1", "seen": b"1", "other:seen:": b"1"})
+        await second.commit(0, [], {"seen:€%_*": b"2"})
+        await first.commit(0, [], {"seen:a": b"3", "seen:b": None})
+        (sink,) = (await join_group(bus, "sink", Topic.ANALYSES))[:1]
+        await sink.commit(0, [], {"seen:sink": b"1"})
         assert await bus.group_state("infer", Topic.ARTICLES, "seen:") == {"seen:a": b"3", "seen:€%_*": b"2"}
-        await one.commit(0, [], {"seen:a": b"4"})  # who only looked has taken nothing over
+        await first.commit(0, [], {"seen:a": b"4"})  # reading the state has fenced no assignment
         await bus.close()
         bus = await bus_factory()
         assert await bus.group_state("infer", Topic.ARTICLES, "seen:a") == {"seen:a": b"4"}
 
-    async def test_a_stale_assignment_can_do_nothing(self, bus_factory: BusFactory):
+    async def test_a_stale_assignment_can_neither_fetch_nor_commit(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
-        stale = (await taken(bus, "infer", Topic.ARTICLES))[0]
-        assert len(await soon(stale.fetch(3, COMES_S))) == 3
-        fresh = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        stale = (await join_group(bus, "infer", Topic.ARTICLES))[0]
+        assert len(await soon(stale.fetch(3, FETCH_S))) == 3
+        fresh = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         with pytest.raises(BusError):
             await stale.commit(3, [Outgoing(Topic.ANALYSES, "a", b"stale")], {"count": b"3"})
         assert stale.revoked
@@ -233,54 +232,59 @@ class BusContract:
         assert await read_all(bus, Topic.ANALYSES) == []
         assert await fresh.restore() == {}
         assert not fresh.revoked
-        assert len(await soon(fresh.fetch(3, COMES_S))) == 3
+        assert len(await soon(fresh.fetch(3, FETCH_S))) == 3
         await fresh.commit(3, [Outgoing(Topic.ANALYSES, "a", b"fresh")], {})
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"fresh"]
 
-    async def test_a_fetch_that_waits_ends_when_its_assignment_is_taken_over(self, bus_factory: BusFactory):
+    async def test_a_waiting_fetch_ends_when_its_assignment_is_taken_over(self, bus_factory: BusFactory):
         bus = await bus_factory()
-        stale = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        stale = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(stale.fetch(3, 60))
-        await taken(bus, "infer", Topic.ARTICLES)
+        await join_group(bus, "infer", Topic.ARTICLES)
         assert list(await soon(waiting)) == []
 
-    async def test_a_stale_publisher_can_do_nothing(self, bus_factory: BusFactory):
+    async def test_a_stale_publisher_cannot_publish(self, bus_factory: BusFactory):
         bus = await bus_factory()
         async with bus.publisher("ingest") as stale:
             await stale.publish(numbered(Topic.ARTICLES, 1), {"seen": b"1"})
-            async with bus.publisher("ingest") as fresh, bus.publisher("other") as other:
+            async with bus.publisher("ingest") as fresh, bus.publisher("other") as unrelated:
                 with pytest.raises(BusError):
                     await stale.publish(numbered(Topic.ARTICLES, 1, start=1), {"seen": b"2"})
                 assert await fresh.restore() == {"seen": b"1"}
                 await fresh.publish(numbered(Topic.ARTICLES, 1, start=2), {})
-                await other.publish(numbered(Topic.ARTICLES, 1, start=3), {})
+                await unrelated.publish(numbered(Topic.ARTICLES, 1, start=3), {})
         assert values(await read_all(bus, Topic.ARTICLES, 0)) == [b"0", b"2", b"3"]
 
     async def test_two_groups_read_independently(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ANALYSES, 4))
-        one = (await taken(bus, "sink", Topic.ANALYSES))[0]
-        await one.commit(3, [], {})
-        two = (await taken(bus, "audit", Topic.ANALYSES))[0]
-        assert len(await soon(two.fetch(10, COMES_S))) == 4
-        assert values(await soon(one.fetch(10, COMES_S))) == [b"3"]
-        found = [lag for lag in await bus.lag() if lag.topic == Topic.ANALYSES]
-        lags = {(lag.group, lag.partition): lag.records for lag in found}
-        assert lags == {("sink", 0): 1, ("sink", 1): 0, ("audit", 0): 4, ("audit", 1): 0}
-        stands = {(lag.group, lag.partition): lag.position for lag in found}
-        assert stands == {("sink", 0): 3, ("sink", 1): 0, ("audit", 0): 0, ("audit", 1): 0}
+        sink = (await join_group(bus, "sink", Topic.ANALYSES))[0]
+        await sink.commit(3, [], {})
+        audit = (await join_group(bus, "audit", Topic.ANALYSES))[0]
+        assert len(await soon(audit.fetch(10, FETCH_S))) == 4
+        assert values(await soon(sink.fetch(10, FETCH_S))) == [b"3"]
+        lags = [lag for lag in await bus.lag() if lag.topic == Topic.ANALYSES]
+        records = {(lag.group, lag.partition): lag.records for lag in lags}
+        assert records == {
+            ("sink", 0): 1,
+            ("sink", 1): 0,
+            ("audit", 0): 4,
+            ("audit", 1): 0,
+        }
+        positions = {(lag.group, lag.partition): lag.position for lag in lags}
+        assert positions == {("sink", 0): 3, ("sink", 1): 0, ("audit", 0): 0, ("audit", 1): 0}
 
-    async def test_records_counts_what_was_ever_published(self, bus_factory: BusFactory):
+    async def test_records_counts_all_records_ever_published(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, [*numbered(Topic.ARTICLES, 3), *numbered(Topic.ARTICLES, 2, 1), *numbered(Topic.FEEDS, 1)])
-        found = await bus.records()
-        assert {topic: found[topic] for topic in Topic} == {
+        counts = await bus.records()
+        assert {topic: counts[topic] for topic in Topic} == {
             **dict.fromkeys(Topic, 0),
             Topic.ARTICLES: 5,
             Topic.FEEDS: 1,
         }
 
-    async def test_what_comes_next_stands_from_where_a_partition_ended(self, bus_factory: BusFactory):
+    async def test_the_next_record_of_a_partition_gets_its_end_offset(self, bus_factory: BusFactory):
         bus = await bus_factory()
         await publish(bus, [*numbered(Topic.ARTICLES, 3), *numbered(Topic.ARTICLES, 1, 1)])
         first, second = await bus.ends(Topic.ARTICLES)
@@ -288,22 +292,22 @@ class BusContract:
         assert values(await bus.read(Topic.ARTICLES, 0, first, 10)) == [b"9"]
         assert list(await bus.read(Topic.ARTICLES, 1, second, 10)) == []
 
-    async def test_a_writer_waits_while_a_topic_is_full_and_goes_on_when_it_is_read(self, bus_factory: BusFactory):
+    async def test_a_publisher_waits_while_a_topic_is_full_and_continues_when_it_is_read(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=10)
-        first, second = await taken(bus, "infer", Topic.ARTICLES)
+        first, second = await join_group(bus, "infer", Topic.ARTICLES)
         async with bus.publisher("replay") as publisher:
             await soon(publisher.publish([*numbered(Topic.ARTICLES, 5), *numbered(Topic.ARTICLES, 5, 1)], {}))
             waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 5, start=5), {}))
             await first.commit(4, [], {})
-            assert not (await asyncio.wait([waiting], timeout=0.5))[0], "6 unread and 5 more are beyond 10"
+            assert not (await asyncio.wait([waiting], timeout=0.5))[0], "6 unread records and 5 more exceed 10"
             await second.commit(1, [], {})
             await soon(waiting)
         assert sum(lag.records for lag in await bus.lag()) == 10
 
-    async def test_the_slowest_group_decides_what_is_full(self, bus_factory: BusFactory):
+    async def test_the_slowest_group_decides_whether_a_topic_is_full(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=4)
-        fast = (await taken(bus, "fast", Topic.ARTICLES))[0]
-        slow = (await taken(bus, "slow", Topic.ARTICLES))[0]
+        fast = (await join_group(bus, "fast", Topic.ARTICLES))[0]
+        slow = (await join_group(bus, "slow", Topic.ARTICLES))[0]
         async with bus.publisher("replay") as publisher:
             await soon(publisher.publish(numbered(Topic.ARTICLES, 4), {}))
             await fast.commit(4, [], {})
@@ -314,8 +318,8 @@ class BusContract:
 
     async def test_a_step_waits_for_the_topic_it_writes_to(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=2)
-        infer = (await taken(bus, "infer", Topic.ARTICLES))[0]
-        sink = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        infer = (await join_group(bus, "infer", Topic.ARTICLES))[0]
+        sink = (await join_group(bus, "sink", Topic.ANALYSES))[0]
         await publish(bus, numbered(Topic.ARTICLES, 2))
         await soon(infer.commit(1, numbered(Topic.ANALYSES, 2), {}))
         waiting = asyncio.create_task(infer.commit(2, numbered(Topic.ANALYSES, 2, start=2), {"done": b"2"}))
@@ -325,9 +329,9 @@ class BusContract:
         await soon(waiting)
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"0", b"1", b"2", b"3"]
 
-    async def test_a_batch_larger_than_the_bound_goes_through_when_the_topic_is_empty(self, bus_factory: BusFactory):
+    async def test_a_topic_without_unread_records_takes_a_batch_larger_than_the_backlog(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=3)
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         async with bus.publisher("replay") as publisher:
             await soon(publisher.publish(numbered(Topic.ARTICLES, 20), {}))
             waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 20, start=20), {}))
@@ -338,21 +342,21 @@ class BusContract:
 
     async def test_a_step_never_waits_for_its_own_group(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=1)
-        await taken(bus, "sink", Topic.DEAD_LETTERS)
-        assignment = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        await join_group(bus, "sink", Topic.DEAD_LETTERS)
+        assignment = (await join_group(bus, "sink", Topic.ANALYSES))[0]
         await publish(bus, numbered(Topic.ANALYSES, 1))
         await publish(bus, numbered(Topic.DEAD_LETTERS, 1))
         await soon(assignment.commit(1, numbered(Topic.DEAD_LETTERS, 1), {}))
 
-    async def test_a_topic_that_no_group_reads_holds_nobody_up(self, bus_factory: BusFactory):
+    async def test_a_topic_that_no_group_reads_causes_no_backpressure(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=2)
         for _ in range(3):
             await publish(bus, numbered(Topic.TRENDS, 5))
         assert len(await read_all(bus, Topic.TRENDS)) == 15
 
-    async def test_a_group_that_never_reads_commands_stops_no_command(self, bus_factory: BusFactory):
+    async def test_commands_cause_no_backpressure(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=2)
-        await taken(bus, "slow", Topic.COMMANDS)
+        await join_group(bus, "slow", Topic.COMMANDS)
         commands = [Outgoing(Topic.COMMANDS, f"entity:{n}", b"%d" % n) for n in range(6)]
         for name in ("watchlist", "commands"):
             async with bus.publisher(name) as publisher:
@@ -360,9 +364,9 @@ class BusContract:
                 await soon(publisher.publish(commands[5:], {}))
         assert len(await read_all(bus, Topic.COMMANDS)) == 12
 
-    async def test_a_cancelled_wait_for_room_leaves_nothing_half_done(self, bus_factory: BusFactory):
+    async def test_a_publish_cancelled_while_it_waits_has_no_effect(self, bus_factory: BusFactory):
         bus = await bus_factory(backlog=2)
-        assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         async with bus.publisher("replay") as publisher:
             await soon(publisher.publish(numbered(Topic.ARTICLES, 2), {"line": b"2"}))
             waiting = asyncio.create_task(publisher.publish(numbered(Topic.ARTICLES, 1, start=2), {"line": b"3"}))
@@ -375,7 +379,7 @@ class BusContract:
             await soon(publisher.publish(numbered(Topic.ARTICLES, 1, start=9), {"line": b"9"}))
         assert values(await read_all(bus, Topic.ARTICLES, 0)) == [b"0", b"1", b"9"]
 
-    async def test_a_step_cancelled_at_any_moment_happened_wholly_or_not_at_all(self, bus_factory: BusFactory):
+    async def test_a_cancelled_step_happens_wholly_or_not_at_all(self, bus_factory: BusFactory):
         bus = await bus_factory()
         async with bus.publisher("replay") as publisher:
             for turn in range(40):
@@ -393,7 +397,7 @@ class BusContract:
         bus = await bus_factory(backlog=1)
         joined = bus.assignments("infer", Topic.ARTICLES)
         assignment, *_ = [await soon(anext(joined)) for _ in range(bus.partitions(Topic.ARTICLES))]
-        analyses = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        analyses = (await join_group(bus, "sink", Topic.ANALYSES))[0]
         await publish(bus, numbered(Topic.ARTICLES, 1))
         next_assignment = asyncio.create_task(anext(joined, None))
         fetch = asyncio.create_task(analyses.fetch(1, 60))
@@ -411,27 +415,60 @@ class BusContract:
         assert [a async for a in bus.assignments("infer", Topic.ARTICLES)] == []
         await soon(bus.close())
 
-    async def test_drained_returns_when_every_group_has_read_everything(self, bus_factory: BusFactory):
+    async def test_wait_until_drained_returns_when_no_group_has_lag(self, bus_factory: BusFactory):
         bus = await bus_factory()
-        infer = (await taken(bus, "infer", Topic.ARTICLES))[0]
-        sink = (await taken(bus, "sink", Topic.ANALYSES))[0]
+        infer = (await join_group(bus, "infer", Topic.ARTICLES))[0]
+        sink = (await join_group(bus, "sink", Topic.ANALYSES))[0]
         await soon(wait_until_drained(bus))
         await publish(bus, numbered(Topic.ARTICLES, 2))
         waiting = asyncio.create_task(wait_until_drained(bus, ["infer", "sink"]))
         await infer.commit(2, numbered(Topic.ANALYSES, 3), {})
-        assert not (await asyncio.wait([waiting], timeout=0.3))[0], "the last step's results are still to be read"
+        assert not (await asyncio.wait([waiting], timeout=0.3))[0], "the results of the last step are not read yet"
         await sink.commit(3, [], {})
         await soon(waiting)
 
-    async def test_drained_waits_for_a_group_that_has_yet_to_join(self, bus_factory: BusFactory):
+    async def test_wait_until_drained_waits_for_a_group_that_has_not_joined(self, bus_factory: BusFactory):
         bus = await bus_factory()
-        await taken(bus, "infer", Topic.ARTICLES)
+        await join_group(bus, "infer", Topic.ARTICLES)
         waiting = asyncio.create_task(wait_until_drained(bus, ["infer", "sink"]))
         assert not (await asyncio.wait([waiting], timeout=0.3))[0]
-        await taken(bus, "sink", Topic.ANALYSES)
+        await join_group(bus, "sink", Topic.ANALYSES)
         await soon(waiting)
 
-    async def test_a_topic_that_there_is_not_is_named(self, bus_factory: BusFactory):
+    async def test_membership_reports_the_partitions_of_a_group_and_their_activity(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        opened = bus.membership("infer")
+        assert opened.outside_since is not None, "the group was never joined"
+        assert opened.partitions == ()
+        assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
+        before = bus.membership("infer")
+        assert before.outside_since is None
+        assert [(owned.topic, owned.partition) for owned in before.partitions] == [("articles", 0), ("articles", 1)]
+        await assignment.restore()
+        await assignment.fetch(1, 0)
+        await assignment.commit(0, [], {"count": b"1"})
+        after = bus.membership("infer")
+        assert after.partitions[0].active_at > before.partitions[0].active_at
+        assert after.partitions[1] == before.partitions[1], "nothing happened on the second partition"
+
+    async def test_reading_the_lag_of_a_waiting_stage_counts_as_its_activity(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await join_group(bus, "infer", Topic.ARTICLES)
+        before = bus.membership("infer")
+        assert await bus.lag_of_waiting_stage("infer") == await bus.lag()
+        after = bus.membership("infer")
+        assert all(new.active_at > old.active_at for new, old in zip(after.partitions, before.partitions, strict=True))
+        with pytest.raises(BusError, match="another worker owns the partitions of sink now"):
+            await bus.lag_of_waiting_stage("sink")
+
+    async def test_an_open_bus_can_be_reached_and_a_closed_one_cannot(self, bus_factory: BusFactory):
+        bus = await bus_factory()
+        await bus.reach(FETCH_S)
+        await bus.close()
+        with pytest.raises(BusError):
+            await bus.reach(FETCH_S)
+
+    async def test_an_unknown_topic_is_named_in_the_error(self, bus_factory: BusFactory):
         bus = await bus_factory()
         with pytest.raises(BusError, match="nonsense"):
             bus.partitions("nonsense")

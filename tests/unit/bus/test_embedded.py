@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from contract import BusContract, BusFactory, numbered, publish, read_all, soon, taken, values
+from contract import BusContract, BusFactory, join_group, numbered, publish, read_all, soon, values
 from structlog.testing import capture_logs
 
 from riskwire import metrics
@@ -56,7 +56,7 @@ async def test_the_file_keeps_the_partitions_it_was_created_with(open_embedded):
 
 async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(open_embedded):
     bus = await open_embedded(keep_processed=100, backlog=100_000, partitions=1)
-    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     trimmed = metrics.TRIMMED_RECORDS.labels(topic="articles")._value.get()
     for start in range(0, 5_000, 500):
         await publish(bus, numbered(Topic.ARTICLES, 500, start=start))
@@ -66,14 +66,14 @@ async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(
     assert values(remaining) == [b"%d" % n for n in range(5_000 - len(remaining), 5_000)]
     assert (await bus.records())[Topic.ARTICLES] == 5_000
     assert metrics.TRIMMED_RECORDS.labels(topic="articles")._value.get() - trimmed == 5_000 - len(remaining)
-    assert (await taken(bus, "late", Topic.ARTICLES))[0].owner is not None
+    assert (await join_group(bus, "late", Topic.ARTICLES))[0].owner is not None
     assert {lag.group: lag.records for lag in await bus.lag()} == {"infer": 0, "late": len(remaining)}
 
 
 async def test_unread_records_of_a_group_are_kept_until_the_group_is_forgotten(open_embedded):
     bus = await open_embedded(keep_processed=0, backlog=100_000, partitions=1)
-    fast = (await taken(bus, "fast", Topic.ARTICLES))[0]
-    slow = (await taken(bus, "slow", Topic.ARTICLES))[0]
+    fast = (await join_group(bus, "fast", Topic.ARTICLES))[0]
+    slow = (await join_group(bus, "slow", Topic.ARTICLES))[0]
     await publish(bus, numbered(Topic.ARTICLES, 2_000))
     await fast.commit(2_000, [], {})
     assert len(await read_all(bus, Topic.ARTICLES)) == 2_000
@@ -95,7 +95,7 @@ async def test_a_topic_without_readers_is_trimmed(open_embedded):
 
 async def test_the_file_stays_small_after_many_records(open_embedded, file: Path):
     bus = await open_embedded(keep_processed=50, backlog=100_000, partitions=1)
-    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     article = b"x" * 1_000
     end = 0
 
@@ -212,7 +212,7 @@ async def test_a_data_directory_that_cannot_be_created_is_a_bus_error(tmp_path: 
 
 async def test_a_full_disk_fails_the_whole_step_and_the_bus_continues_once_there_is_space(open_embedded):
     bus = await open_embedded(backlog=100_000)
-    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     await publish(bus, numbered(Topic.ARTICLES, 1))
     limit = await bus._writer.run(lambda c: c.execute("PRAGMA max_page_count").fetchone()[0])
     await bus._writer.run(lambda c: c.execute("PRAGMA max_page_count=1").fetchone())
@@ -238,7 +238,7 @@ async def test_a_read_only_bus_reports_that_it_cannot_be_written(open_embedded):
 async def test_a_position_before_the_committed_one_or_beyond_the_end_is_refused(open_embedded, position: int):
     bus = await open_embedded()
     await publish(bus, numbered(Topic.ARTICLES, 3))
-    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     await assignment.commit(2, [], {})
     with pytest.raises(BusError, match="position"):
         await assignment.commit(position, [], {"moved": b"yes"})
@@ -251,7 +251,7 @@ async def test_the_assignments_of_a_replaced_worker_end(open_embedded):
     for _ in range(bus.partitions(Topic.ARTICLES)):
         await anext(joined)
     waiting = asyncio.create_task(anext(joined, None))
-    await taken(bus, "infer", Topic.ARTICLES)
+    await join_group(bus, "infer", Topic.ARTICLES)
     assert await soon(waiting) is None
 
 
@@ -259,7 +259,7 @@ async def test_the_assignments_of_a_replaced_worker_end(open_embedded):
 async def test_a_batch_in_flight_is_dropped_when_the_position_moves(open_embedded, taken_over, expected):
     bus = await open_embedded()
     await publish(bus, numbered(Topic.ARTICLES, 3))
-    assignment = (await taken(bus, "infer", Topic.ARTICLES))[0]
+    assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     await assignment.restore()
     release = threading.Event()
     blocking = asyncio.create_task(bus._reader.run(lambda _: release.wait(20)))
@@ -268,7 +268,7 @@ async def test_a_batch_in_flight_is_dropped_when_the_position_moves(open_embedde
     await asyncio.sleep(0)
     try:
         if taken_over:
-            await taken(bus, "infer", Topic.ARTICLES)
+            await join_group(bus, "infer", Topic.ARTICLES)
         else:
             await assignment.commit(2, [], {})
     finally:
@@ -288,7 +288,7 @@ class TestBetweenProcesses:
 
     async def test_a_record_of_another_process_wakes_a_fetch(self, open_embedded):
         local, remote = await open_embedded(), await open_embedded()
-        assignment = (await taken(local, "infer", Topic.ARTICLES))[0]
+        assignment = (await join_group(local, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(assignment.fetch(1, 60))
         await publish(remote, numbered(Topic.ARTICLES, 1))
         assert values(await soon(waiting)) == [b"0"]
@@ -296,8 +296,8 @@ class TestBetweenProcesses:
     async def test_a_worker_of_another_process_fences_this_one(self, open_embedded):
         local, remote = await open_embedded(), await open_embedded()
         await publish(local, numbered(Topic.ARTICLES, 1))
-        stale = (await taken(local, "infer", Topic.ARTICLES))[0]
-        fresh = (await taken(remote, "infer", Topic.ARTICLES))[0]
+        stale = (await join_group(local, "infer", Topic.ARTICLES))[0]
+        fresh = (await join_group(remote, "infer", Topic.ARTICLES))[0]
         with pytest.raises(BusError, match="taken over"):
             await stale.commit(1, numbered(Topic.ANALYSES, 1), {})
         await fresh.commit(1, [], {})
@@ -305,9 +305,9 @@ class TestBetweenProcesses:
 
     async def test_an_idle_worker_notices_that_another_process_has_taken_over(self, open_embedded):
         local, remote = await open_embedded(), await open_embedded()
-        stale = (await taken(local, "infer", Topic.ARTICLES))[0]
+        stale = (await join_group(local, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(stale.fetch(1, 60))
-        await taken(remote, "infer", Topic.ARTICLES)
+        await join_group(remote, "infer", Topic.ARTICLES)
         assert list(await soon(waiting)) == []
         assert stale.revoked
 
@@ -321,7 +321,7 @@ class TestBetweenProcesses:
     async def test_a_writer_waits_for_readers_of_a_process_that_holds_the_directory(self, open_embedded, tmp_path):
         local, remote = await open_embedded(backlog=2), await open_embedded(backlog=2)
         with lock_data_dir(tmp_path / "data"):
-            reader = (await taken(remote, "infer", Topic.ARTICLES))[0]
+            reader = (await join_group(remote, "infer", Topic.ARTICLES))[0]
             waited = metrics.BACKPRESSURE_SECONDS.labels(topic="articles")._value.get()
             async with local.publisher("replay") as publisher:
                 await publisher.publish(numbered(Topic.ARTICLES, 2), {})
@@ -333,7 +333,7 @@ class TestBetweenProcesses:
 
     async def test_a_writer_does_not_wait_when_no_process_runs_the_readers(self, open_embedded, tmp_path):
         remote = await open_embedded(backlog=2)
-        await taken(remote, "infer", Topic.ARTICLES)
+        await join_group(remote, "infer", Topic.ARTICLES)
         await remote.close()
         local = await open_embedded(backlog=2)
         with capture_logs() as logs:
@@ -344,7 +344,7 @@ class TestBetweenProcesses:
 
     async def test_a_waiting_writer_continues_when_the_reading_process_ends(self, open_embedded, tmp_path):
         local, remote = await open_embedded(backlog=2), await open_embedded(backlog=2)
-        await taken(remote, "infer", Topic.ARTICLES)
+        await join_group(remote, "infer", Topic.ARTICLES)
         async with local.publisher("replay") as publisher:
             with lock_data_dir(tmp_path / "data"):
                 await publisher.publish(numbered(Topic.ARTICLES, 2), {})

@@ -1,4 +1,4 @@
-"""The stage that both kill tests run in a process: copies articles to analyses, counting in its state."""
+"""A stage that copies articles to analyses and counts them in its state. Both kill tests run it in a process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from riskwire.pipeline import StageSpec, Topic
 from riskwire.stage import Step, Task
 
 
-class Copy:
-    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy", "stage")
+class CopyStage:
+    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy")
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
         return CopyTask(partition, int(state.get("count", b"0")))
