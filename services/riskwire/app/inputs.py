@@ -1,4 +1,4 @@
-"""The files of the operator that the settings name."""
+"""Reads the input files that the settings name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def configured_watchlist(settings: Settings) -> Watchlist:
 
 
 def configured_feeds(settings: Settings) -> Sequence[Feed]:
-    """Reads the feed list of the settings, or the one that ships with riskwire.
+    """Reads the feed list of the settings; without one, the default list of riskwire.
 
     Raises:
         SettingsError: the file cannot be used.

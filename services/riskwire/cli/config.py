@@ -28,7 +28,7 @@ def check_settings(settings: Settings) -> None:
     """Checks feed list, port, watchlist, bus, store, receivers and bundle, without opening bus or store.
 
     Raises:
-        RiskwireError: the first of them that cannot be used.
+        RiskwireError: one of these inputs cannot be used.
     """
     from riskwire.app.inputs import configured_feeds, configured_watchlist
     from riskwire.bus.open import check_bus

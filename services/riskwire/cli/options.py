@@ -58,7 +58,7 @@ def settings_of(config: Path | None, **options: Any) -> Settings:
         else:
             overrides[section] = value
     settings = load_settings(config, overrides)
-    configure_logging(settings.log)  # for every command, so that none logs to standard output
+    configure_logging(settings.log)  # in every command: logs must not go to standard output
     return settings
 
 

@@ -1,13 +1,18 @@
 """The demo corpus: seven fictional weeks of business news in which one carmaker goes through a crisis.
 
-Written for riskwire; companies, people, places, exchanges and outlets are made up, the dates lie in 2031. Four weeks of
-ordinary news, mixed in mood, teach the monitor what is usual. On Monday 31 March 2031 Norvane Motors is hit by a rumour
-and, within hours, by independent bad stories; further blows follow until Friday; then it goes quiet and recovers.
+It was written for riskwire. Companies, people, places, exchanges and outlets are fictional, and the dates are in 2031.
+Four weeks of ordinary news with mixed sentiment are the baseline. On Monday 31 March 2031 a rumour hits Norvane Motors,
+and within hours independent bad stories follow. More bad news comes until Friday; then the company recovers.
 
-What must not alert: a day of good news in bad words (Castellmere Bank, 11 March), a rating agency speaking about others
-(Meridex Ratings, 14 March), one bad results day (Pelladyne Pharma, 19 March), one bad story reprinted by seven outlets
-(Grindlemoor Pipeline, 24 March). Three items are not in English. A reprint carries `reprint_of`, the URL of the first;
-`negative_for` lists the ids of the companies for which an item is bad news, as its writer meant it.
+Four traps must not alert:
+
+- good news in negative words: Castellmere Bank, 11 March;
+- a rating agency that speaks about others: Meridex Ratings, 14 March;
+- one day of bad results: Pelladyne Pharma, 19 March;
+- one bad story that seven outlets reprint: Grindlemoor Pipeline, 24 March.
+
+Three items are not in English. A reprint has `reprint_of`, the URL of the original. `negative_for` lists the ids of the
+companies for which the author meant an item to be bad news.
 """
 
 from __future__ import annotations
@@ -16,19 +21,19 @@ from importlib.resources import files
 from pathlib import Path
 
 CRISIS = "entity:norvane"
-"""The target that alerts."""
+"""The only target that should alert."""
 
 
 def corpus_path() -> Path:
-    """The archive (JSON lines) that `riskwire demo` replays."""
+    """Returns the path of the archive (JSON lines) that `riskwire demo` replays."""
     return _path("crisis.jsonl")
 
 
 def watchlist_path() -> Path:
-    """The watchlist of its companies."""
+    """Returns the path of the watchlist with its companies."""
     return _path("watchlist.yaml")
 
 
 def _path(name: str) -> Path:
-    # riskwire is installed as files, never run from a zip: its model could not be mapped from one.
+    # riskwire is always installed as files: its model cannot be memory-mapped from a zip archive.
     return Path(str(files(__name__).joinpath(name)))

@@ -83,12 +83,10 @@ class BatchLoop:
         Raises:
             RiskwireError: the stage cannot continue.
         """
-        progress = metrics.STAGE_PROGRESS.labels(stage=self._name)
         await self._open_task()
         await self._take_first_step()
         while not self._assignment.revoked:
             batch = await self._assignment.fetch(self._max_batch, self._fetch_wait_s)
-            progress.set_to_current_time()
             if batch:
                 await self._take(batch)
                 metrics.STAGE_RECORDS.labels(stage=self._name).inc(len(batch))

@@ -73,7 +73,6 @@ class EffectLoop:
         Raises:
             RiskwireError: the stage cannot continue.
         """
-        progress = metrics.STAGE_PROGRESS.labels(stage=self._stage.spec.name)
         records = metrics.STAGE_RECORDS.labels(stage=self._stage.spec.name)
         state = await self._assignment.restore()
         task = self._stage.open(self._assignment, state)
@@ -81,7 +80,6 @@ class EffectLoop:
         fetch = self._start_fetch()
         try:
             while not self._assignment.revoked:
-                progress.set_to_current_time()
                 effects = task.start_effects()
                 await asyncio.wait({fetch, *effects}, timeout=task.max_wait_s(), return_when=asyncio.FIRST_COMPLETED)
                 if self._assignment.revoked:

@@ -15,7 +15,7 @@ from riskwire.errors import SettingsError
 from riskwire.records import Record
 from riskwire.settings import WebSettings
 from riskwire.store import CommandRow, Cursor, Store
-from riskwire.watching import WatchlistEdit, ListedEntry, WatchlistEditor
+from riskwire.watching import ListedEntry, WatchlistEdit, WatchlistEditor
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a risk officer sees, live, and what hostile news cannot do to it."""
+"""The page in a real browser: its contents, live updates, and hostile news."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from riskwire.settings import Settings, WebSettings
 from riskwire.store import Store
 
 CHROMIUM = shutil.which("chromium")
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
 ARGS = [
     "--headless",
     "--no-sandbox",
@@ -36,37 +36,37 @@ ARGS = [
 
 pytestmark = [pytest.mark.needs_browser, pytest.mark.asyncio(loop_scope="module")]
 
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=TIMEOUT_MS)
 
-HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script> \U0001f4a5\U0001f4a5 Veldara'
+HOSTILE_TEXT = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script> \U0001f4a5\U0001f4a5 Veldara'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("chromium is not there: apt-get update && apt-get install -y chromium")
+        pytest.skip("chromium is not installed: apt-get update && apt-get install -y chromium")
     async with async_playwright() as driver:
-        opened = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield opened
-        await opened.close()
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        await browser.close()
 
 
 @dataclass
-class Seen:
-    """A page, its store, and what its console complained of."""
+class OpenPage:
+    """An open page, its store and process, and the errors in its console."""
 
     page: Page
     store: Store
     process: FakeProcess
     url: str
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
-async def watching(
+async def open_page(
     browser: Browser, data: Path, *, days: int = 3, width: int = 1440, scheme: str = "light", token: str | None = None
-) -> AsyncIterator[Seen]:
-    """A store with made-up news, served, and a page open on it."""
+) -> AsyncIterator[OpenPage]:
+    """Serves a store with fictional news, and opens the page."""
     with Store.open(Settings(data=data)) as store:
         await write_with_sink(store, fictional.records_by_topic(days=days))
         process = FakeProcess(store)
@@ -78,24 +78,22 @@ async def watching(
                 locale="en-GB",
                 timezone_id="UTC",
             )
-            context.set_default_timeout(PATIENCE_MS)
+            context.set_default_timeout(TIMEOUT_MS)
             page = await context.new_page()
-            seen = Seen(page, store, process, url)
-            page.on("console", lambda said: seen.complaints.append(said.text) if said.type == "error" else None)
-            page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+            opened = OpenPage(page, store, process, url)
+            page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: opened.errors.append(str(error)))
             await page.goto(f"{url}/?token={token}" if token else url)
             await expect(page.get_by_test_id("status")).to_contain_text("live")
             try:
-                yield seen
+                yield opened
             finally:
                 await context.close()
 
 
-async def test_the_board_shows_mood_alerts_targets_and_status_without_a_complaint(
-    browser: Browser, tmp_path: Path
-) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
+async def test_the_page_shows_mood_alerts_targets_and_status(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
         await expect(page.get_by_test_id("alert-row")).to_have_count(3)
         await expect(page.get_by_test_id("alert-row").first).to_contain_text("Veldara Chemicals")
         await expect(page.get_by_test_id("alert-row").first).to_contain_text("critical")
@@ -104,12 +102,12 @@ async def test_the_board_shows_mood_alerts_targets_and_status_without_a_complain
         await expect(page.get_by_test_id("market-chart")).to_contain_text("stories")
         await expect(page.get_by_test_id("status")).to_contain_text("2 Mar")
         await expect(page.get_by_test_id("status")).to_contain_text("fictional@1")
-        assert seen.complaints == []
+        assert opened.errors == []
 
 
-async def test_an_alert_opens_to_its_evidence_with_the_span_marked(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
+async def test_an_alert_opens_with_its_evidence_and_marked_spans(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
         await page.get_by_test_id("alert-row").first.click()
         detail = page.get_by_test_id("alert-detail")
         await expect(detail.get_by_role("heading", name="Veldara Chemicals")).to_be_visible()
@@ -123,95 +121,95 @@ async def test_an_alert_opens_to_its_evidence_with_the_span_marked(browser: Brow
         await page.keyboard.press("Escape")
         await expect(page.get_by_test_id("alert-detail")).to_have_count(0)
         await expect(page.get_by_test_id("alert-row").first).to_be_focused()
-        assert seen.complaints == []
+        assert opened.errors == []
 
 
-async def test_a_target_opens_to_its_trend_and_stories(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
+async def test_a_target_opens_with_its_trend_and_stories(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
         await page.get_by_test_id("target-row").filter(has_text="Veldara").click()
         detail = page.get_by_test_id("target-detail")
         await expect(detail.locator("canvas")).to_be_visible()
         await expect(detail.get_by_test_id("story-row").first.locator("mark")).to_have_text("Veldara Chemicals")
         await detail.get_by_role("button", name="24 h").click()
         await expect(detail.get_by_role("button", name="24 h")).to_have_attribute("aria-pressed", "true")
-        assert seen.complaints == []
+        assert opened.errors == []
 
 
-async def test_a_new_alert_arrives_without_reload(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
+async def test_a_new_alert_appears_without_a_reload(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
         await expect(page.get_by_test_id("alert-row")).to_have_count(3)
-        await page.evaluate("window.same = true")
+        await page.evaluate("window.notReloaded = true")
         later = fictional.NOON + timedelta(minutes=1)
         fresh = fictional.alert("fresh", target="entity:pelorum", at=later, severity="critical")
-        await write_with_sink(seen.store, {Topic.ALERTS: [fresh]})
+        await write_with_sink(opened.store, {Topic.ALERTS: [fresh]})
         await expect(page.get_by_test_id("alert-row")).to_have_count(4)
         await expect(page.get_by_test_id("alert-row").first).to_contain_text("Pelorum Energy")
         await expect(page.get_by_test_id("status")).to_contain_text("3")
-        assert await page.evaluate("window.same")
+        assert await page.evaluate("window.notReloaded")
         await write_with_sink(
-            seen.store,
+            opened.store,
             {Topic.ALERTS: [fresh.model_copy(update={"status": "resolved", "at": later + timedelta(days=3)})]},
         )
         await expect(page.get_by_test_id("alert-row").first).to_contain_text("resolved")
         await expect(page.get_by_test_id("alert-row")).to_have_count(4)
 
 
-async def test_an_open_alert_follows_its_episode(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
+async def test_an_open_alert_shows_new_records_of_its_episode(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
         await page.get_by_test_id("alert-row").filter(has_text="Osmark").click()
         await expect(page.locator(".timeline-head")).to_have_count(1)
         await write_with_sink(
-            seen.store,
+            opened.store,
             {Topic.ALERTS: [fictional.alert("osmark", target="entity:osmark", status="escalated", at=fictional.NOON)]},
         )
         await expect(page.locator(".timeline-head")).to_have_count(2)
 
 
-async def test_hostile_news_is_text_and_its_links_lead_nowhere(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
-        start = len(HOSTILE) - len("Veldara")
+async def test_hostile_news_is_shown_as_text_without_links(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
+        start = len(HOSTILE_TEXT) - len("Veldara")
         evidence = fictional.evidence(
-            0, text=HOSTILE, start=start, end=len(HOSTILE), title=HOSTILE, url="javascript:window.hurt=1"
+            0, text=HOSTILE_TEXT, start=start, end=len(HOSTILE_TEXT), title=HOSTILE_TEXT, url="javascript:window.hurt=1"
         )
-        hostile = {"name": HOSTILE, "target": "entity:<b>&\"'/ %2e", "severity": "critical"}
+        hostile = {"name": HOSTILE_TEXT, "target": "entity:<b>&\"'/ %2e", "severity": "critical"}
         later = fictional.NOON + timedelta(hours=1)
-        about = fictional.signal(
+        signal = fictional.signal(
             "x",
             target="entity:<b>&\"'/ %2e",
-            name=HOSTILE,
-            title=HOSTILE,
+            name=HOSTILE_TEXT,
+            title=HOSTILE_TEXT,
             url="javascript:window.hurt=1",
             at=later,
-            evidence=Evidence(text=HOSTILE, start=start, end=len(HOSTILE)),
+            evidence=Evidence(text=HOSTILE_TEXT, start=start, end=len(HOSTILE_TEXT)),
         )
         await write_with_sink(
-            seen.store,
+            opened.store,
             {
-                Topic.ANALYSES: [fictional.analysis("x", title=HOSTILE, at=later)],
-                Topic.SIGNALS: [about],
-                Topic.ALERTS: [fictional.alert("x", at=later, summary=HOSTILE, evidence=(evidence,), **hostile)],
+                Topic.ANALYSES: [fictional.analysis("x", title=HOSTILE_TEXT, at=later)],
+                Topic.SIGNALS: [signal],
+                Topic.ALERTS: [fictional.alert("x", at=later, summary=HOSTILE_TEXT, evidence=(evidence,), **hostile)],
             },
         )
         row = page.get_by_test_id("alert-row").filter(has_text="<img src=x")
         await row.click()
         detail = page.get_by_test_id("alert-detail")
-        # offsets count code points: two emoji before the span are two, not four
+        # Offsets count code points: an emoji before the span counts as one, not two.
         await expect(detail.locator("mark")).to_have_text("Veldara")
         await expect(detail.get_by_test_id("evidence").get_by_role("link")).to_have_count(0)
         await detail.get_by_role("button", name="Trend and all stories").click()
         await expect(page.get_by_test_id("target-detail").locator("mark")).to_have_text("Veldara")
         assert await page.locator("main img, main script, dialog img, dialog script").count() == 0
         assert await page.evaluate("window.hurt") is None
-        assert seen.complaints == []
+        assert opened.errors == []
 
 
-async def test_an_acknowledgement_is_taken_and_shown(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
+async def test_an_alert_can_be_acknowledged(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
         await page.get_by_test_id("alert-row").first.click()
         await page.get_by_label("Your name").fill("Ada")
         await page.get_by_label("Comment", exact=True).fill("calling their treasurer")
@@ -223,8 +221,8 @@ async def test_an_acknowledgement_is_taken_and_shown(browser: Browser, tmp_path:
 
 
 async def test_targets_can_be_searched_and_sorted_from_the_keyboard(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
         rows = page.get_by_test_id("target-row")
         await page.get_by_label("Find a target").fill("bank")
         await expect(rows).to_have_count(2)
@@ -238,59 +236,59 @@ async def test_targets_can_be_searched_and_sorted_from_the_keyboard(browser: Bro
         await expect(page.get_by_test_id("target-detail")).to_be_visible()
 
 
-async def test_a_deep_link_opens_what_it_names_and_back_closes_it(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path) as seen:
-        page = seen.page
-        await page.goto(f"{seen.url}/#target/{fictional.VELDARA}")
+async def test_a_deep_link_opens_a_target_and_back_closes_it(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
+        await page.goto(f"{opened.url}/#target/{fictional.VELDARA}")
         await expect(page.get_by_test_id("target-detail")).to_contain_text("Veldara Chemicals")
         await page.go_back()
         await expect(page.get_by_test_id("target-detail")).to_have_count(0)
 
 
-async def test_with_a_token_the_page_opens_once_by_address_and_then_by_cookie(browser: Browser, tmp_path: Path) -> None:
-    async with watching(browser, tmp_path, token="s3cret") as seen:
-        await expect(seen.page.get_by_test_id("alert-row")).to_have_count(3)
-        assert "token" not in seen.page.url
-        await seen.page.goto(seen.url)
-        await expect(seen.page.get_by_test_id("alert-row")).to_have_count(3)
-        assert seen.complaints == []
+async def test_a_token_in_the_address_opens_the_page_and_then_the_cookie_does(browser: Browser, tmp_path: Path) -> None:
+    async with open_page(browser, tmp_path, token="s3cret") as opened:
+        await expect(opened.page.get_by_test_id("alert-row")).to_have_count(3)
+        assert "token" not in opened.page.url
+        await opened.page.goto(opened.url)
+        await expect(opened.page.get_by_test_id("alert-row")).to_have_count(3)
+        assert opened.errors == []
 
 
 @pytest.mark.parametrize("width", [1440, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_text_stands_out_and_nothing_overflows(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
-    async with watching(browser, tmp_path, width=width, scheme=scheme) as seen:
-        page = seen.page
+async def test_text_has_contrast_and_fits_the_width(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    async with open_page(browser, tmp_path, width=width, scheme=scheme) as opened:
+        page = opened.page
         await expect(page.get_by_test_id("target-row")).to_have_count(len(fictional.NAMES))
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert await page.evaluate(FAINT) == []
+        assert await page.evaluate(LOW_CONTRAST_TEXTS) == []
         await page.get_by_test_id("alert-row").first.click()
         await expect(page.get_by_test_id("evidence")).to_have_count(6)
         assert await page.evaluate("document.getElementById('drawer').scrollWidth <= innerWidth")
-        assert await page.evaluate(FAINT) == []
+        assert await page.evaluate(LOW_CONTRAST_TEXTS) == []
 
 
-FAINT = """() => {
+LOW_CONTRAST_TEXTS = """() => {
   const parts = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
-  const light = ([r, g, b]) => {
+  const luminance = ([r, g, b]) => {
     const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * x + 0.7152 * y + 0.0722 * z;
   };
-  const behind = (node) => {
+  const background = (node) => {
     for (; node; node = node.parentElement) {
       const colour = parts(getComputedStyle(node).backgroundColor);
       if (colour.length === 3 || colour[3] === 1) return colour;
     }
     return [255, 255, 255];
   };
-  const faint = [];
+  const texts = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
     const hidden = !node.checkVisibility() || node.closest("noscript, :disabled, option");
     if (hidden || !walker.currentNode.textContent.trim()) continue;
-    const [a, b] = [light(parts(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${node.className}: ${node.textContent.slice(0, 30)}`);
+    const [a, b] = [luminance(parts(getComputedStyle(node).color)), luminance(background(node))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) texts.push(`${node.className}: ${node.textContent.slice(0, 30)}`);
   }
-  return faint;
+  return texts;
 }"""

@@ -92,22 +92,29 @@ def test_a_bad_feed_list_is_named(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "upgrade"),
-    [("bus.sqlite", "pragma user_version = 9999"), ("store.sqlite", "update riskwire_schema set version = 9999")],
+    ("file", "change", "message"),
+    [
+        ("bus.sqlite", "pragma user_version = 9999", "newer riskwire"),
+        ("store.sqlite", "update riskwire_schema set version = 9999", "newer riskwire"),
+        ("bus.sqlite", "pragma user_version = 1", "riskwire 0.1"),
+        ("store.sqlite", "update riskwire_schema set version = 3", "riskwire 0.1"),
+    ],
+    ids=["newer bus", "newer store", "bus of 0.1", "store of 0.1"],
 )
-def test_a_database_of_a_newer_version_is_refused_and_unchanged(
-    tmp_path: Path, tiny_bundle: Path, archive: Path, file: str, upgrade: str
+def test_a_database_of_another_version_is_refused_and_unchanged(
+    tmp_path: Path, tiny_bundle: Path, archive: Path, file: str, change: str, message: str
 ) -> None:
     env = environment(RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle))
     data = tmp_path / "data"
     assert riskwire("replay", archive, "--data", data, env=env).returncode == 0
     with closing(sqlite3.connect(data / file, isolation_level=None)) as database:
-        database.execute(upgrade)
+        database.execute(change)
     before = (data / file).read_bytes()
     completed = riskwire("replay", archive, "--data", data, env=env)
     assert completed.returncode == 2
     assert file in completed.stderr
-    assert "newer" in completed.stderr
+    assert message in completed.stderr
+    assert "--data" in completed.stderr
     assert (data / file).read_bytes() == before
 
 

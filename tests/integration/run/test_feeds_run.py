@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 from cli import environment, json_lines, riskwire, start_riskwire
-from feedserver import Publisher, publishing
+from feedserver import FeedServer, serve_feeds
 from services_on_kafka import TIMEOUT_S, wait_until
 
 
 @pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    with publishing() as publisher:
+def publisher() -> Iterator[FeedServer]:
+    with serve_feeds() as publisher:
         for name in ("file", "hand", "doomed"):
             publisher.publish(name, 1, 2)
         yield publisher
@@ -50,7 +50,7 @@ def running_monitor(feeds: Path, data: Path, env: dict[str, str]) -> Iterator[st
 
 
 def test_feeds_can_be_changed_while_they_are_polled_and_stay_changed_after_a_restart(
-    publisher: Publisher, env: dict[str, str], tmp_path: Path
+    publisher: FeedServer, env: dict[str, str], tmp_path: Path
 ) -> None:
     file, data = tmp_path / "feeds.yaml", tmp_path / "data"
     entries = [{"id": name, "url": publisher.url(name), "every_s": 10} for name in ("file", "doomed")]
@@ -60,7 +60,7 @@ def test_feeds_can_be_changed_while_they_are_polled_and_stay_changed_after_a_res
         return riskwire("feeds", *words, "--data", data, env=env)
 
     def polled() -> set[str]:
-        return {request.feed for request in publisher.asked}
+        return {request.feed for request in publisher.requests}
 
     with running_monitor(file, data, env) as greeting:
         assert re.search(r"polls 2 feeds", greeting)
@@ -79,7 +79,7 @@ def test_feeds_can_be_changed_while_they_are_polled_and_stay_changed_after_a_res
         assert feeds("remove", "nowhere").returncode == 0
         assert feeds("remove", "doomed").returncode == 0
 
-    publisher.asked.clear()
+    publisher.requests.clear()
     with running_monitor(file, data, env) as greeting:
         assert re.search(r"polls 2 feeds", greeting)
         rows = {row["id"]: row["from"] for row in json_lines("feeds", "list", "--data", data, env=env)}

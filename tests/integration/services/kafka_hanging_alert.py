@@ -1,6 +1,6 @@
-"""Run as a process by test_kafka_stuck.py: `riskwire alert` whose task hangs on one partition, in the way it is told.
+"""`riskwire alert` with a task that hangs on one partition; run as a process by test_kafka_stuck.py.
 
-Arguments: how (await, thread, loop), then those of `riskwire`.
+Arguments: where it hangs (await, thread, loop), then those of `riskwire`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from riskwire.bus import Message
 from riskwire.cli import main as cli
 from riskwire.stage import Step
 
-HANGS_ON = 0
+HANGING_PARTITION = 0
 LONG_S = 3_600.0
 
 
 class HangingTask:
     def __init__(self, how: str, partition: int, task: AlertTask) -> None:
-        self._how = how if partition == HANGS_ON else ""
+        self._how = how if partition == HANGING_PARTITION else ""
         self._task = task
 
     async def process(self, batch: Sequence[Message]) -> Step:
@@ -30,16 +30,16 @@ class HangingTask:
         elif self._how == "thread":
             await asyncio.to_thread(time.sleep, LONG_S)
         elif self._how == "loop":
-            time.sleep(LONG_S)  # noqa: ASYNC251 (the loop stands still: that is the fault)
+            time.sleep(LONG_S)  # noqa: ASYNC251 (blocking the event loop is the fault)
         return await self._task.process(batch)
 
 
 def main() -> None:
     how = sys.argv.pop(1)
-    opened = AlertStage.open
+    open_task = AlertStage.open
 
     def open_hanging(stage: AlertStage, partition: int, state: Mapping[str, bytes]) -> HangingTask:
-        return HangingTask(how, partition, opened(stage, partition, state))
+        return HangingTask(how, partition, open_task(stage, partition, state))
 
     AlertStage.open = open_hanging  # type: ignore[method-assign, assignment]
     cli.main()

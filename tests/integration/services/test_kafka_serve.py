@@ -1,4 +1,4 @@
-"""`riskwire serve` on Kafka: the page and the API over the store that `sink` fills, and what is decided there."""
+"""`riskwire serve` on Kafka: the page and the API of the store that `sink` fills, and commands."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 PREFIX = "serve-"
 
 
-def asked(service: Service, path: str, body: dict[str, Any] | None = None) -> Any:
-    """What the API answers; of a page, its text."""
-    request = Request(f"http://127.0.0.1:{service.port}{path}")
+def request(service: Service, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Returns the answer of the API, or the text of a page."""
+    call = Request(f"http://127.0.0.1:{service.port}{path}")
     if body is not None:
-        request.data = json.dumps(body).encode()
-        request.add_header("Content-Type", "application/json")
-    with urlopen(request, timeout=30) as answer:
-        raw = answer.read()
-        return json.loads(raw) if "json" in answer.headers["Content-Type"] else raw.decode()
+        call.data = json.dumps(body).encode()
+        call.add_header("Content-Type", "application/json")
+    with urlopen(call, timeout=30) as response:
+        raw = response.read()
+        return json.loads(raw) if "json" in response.headers["Content-Type"] else raw.decode()
 
 
-def test_the_page_and_the_api_answer_over_the_store_that_the_sink_fills(
+def test_serve_answers_from_the_store_that_the_sink_fills(
     kafka_broker: Broker, tmp_path: Path, tiny_bundle: Path
 ) -> None:
     env = on_kafka(kafka_broker, PREFIX, tiny_bundle, partitions=2, session_timeout_s=2)
     assert riskwire("topics", "create", env=env).returncode == 0
-    told, record = signal("one"), alert()
-    results = [
-        Outgoing(Topic.SIGNALS, told.target, told.to_bytes()),
-        Outgoing(Topic.ALERTS, record.target, record.to_bytes()),
+    stored_signal, stored_alert = signal("one"), alert()
+    records = [
+        Outgoing(Topic.SIGNALS, stored_signal.target, stored_signal.to_bytes()),
+        Outgoing(Topic.ALERTS, stored_alert.target, stored_alert.to_bytes()),
     ]
-    publish(kafka_broker, KafkaSettings(prefix=PREFIX), results)
+    publish(kafka_broker, KafkaSettings(prefix=PREFIX), records)
     store = ("--data", tmp_path / "data")
     with (
         running_service("sink", env, tmp_path / "sink.log", *store) as sink,
@@ -52,25 +52,26 @@ def test_the_page_and_the_api_answer_over_the_store_that_the_sink_fills(
     ):
         sink.wait_until_ready()
         serve.wait_until_ready()
-        assert "<html" in asked(serve, "/").lower()
-        wait_until(lambda: bool(asked(serve, "/api/v1/alerts")), why=serve.log_tail)
-        status, ready = serve.readiness()
-        assert (status, ready["ready"]) == (200, True)
-        assert "kafka" in {stage["name"] for stage in ready["stages"]}
-        shown = asked(serve, "/api/v1/status")
-        assert shown["lag"]["sink-alerts"] == sum(shown["partitions"]["sink-alerts"]["alerts"].values())
-        assert set(shown["partitions"]["sink-alerts"]["alerts"]) == {"0", "1"}
-        assert shown["topics"]["alerts"] >= 1
-        found = asked(serve, f"/api/v1/alerts/{record.id}")
-        assert record.summary in json.dumps(found)
+        assert "<html" in request(serve, "/").lower()
+        wait_until(lambda: bool(request(serve, "/api/v1/alerts")), why=serve.log_tail)
+        code, readiness = serve.readiness()
+        assert (code, readiness["ready"]) == (200, True)
+        assert "kafka" in {stage["name"] for stage in readiness["stages"]}
+        status = request(serve, "/api/v1/status")
+        assert status["lag"]["sink-alerts"] == sum(status["partitions"]["sink-alerts"]["alerts"].values())
+        assert set(status["partitions"]["sink-alerts"]["alerts"]) == {"0", "1"}
+        assert status["topics"]["alerts"] >= 1
+        assert stored_alert.summary in json.dumps(request(serve, f"/api/v1/alerts/{stored_alert.id}"))
 
-        acknowledged = {"kind": "acknowledge", "alert": record.id, "by": "anna", "comment": "known"}
-        asked(serve, "/api/v1/commands", acknowledged)
+        acknowledged = {"kind": "acknowledge", "alert": stored_alert.id, "by": "anna", "comment": "known"}
+        request(serve, "/api/v1/commands", acknowledged)
         (command,) = [
-            json.loads(one.value or b"{}") for one in committed_records(kafka_broker.client, f"{PREFIX}commands")
+            json.loads(record.value or b"{}") for record in committed_records(kafka_broker.client, f"{PREFIX}commands")
         ]
-        assert (command["kind"], command["alert"], command["by"]) == ("acknowledge", record.id, "anna")
-        wait_until(lambda: "known" in json.dumps(asked(serve, f"/api/v1/alerts/{record.id}")), why=serve.log_tail)
+        assert (command["kind"], command["alert"], command["by"]) == ("acknowledge", stored_alert.id, "anna")
+        wait_until(
+            lambda: "known" in json.dumps(request(serve, f"/api/v1/alerts/{stored_alert.id}")), why=serve.log_tail
+        )
 
         for service in (serve, sink):
             service.process.terminate()

@@ -1,4 +1,4 @@
-"""A service that gets nowhere says so at /readyz and leaves with a code, however it hangs; its successor goes on."""
+"""A service that makes no progress is not ready and exits, however it hangs; its successor continues."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STUCK_S = 8
 PROGRAM = Path(__file__).with_name("kafka_hanging_alert.py")
 
 
-class Hanging(Service):
+class HangingAlertService(Service):
     """`riskwire alert` that hangs on one of its two partitions."""
 
     def __init__(self, how: str, env: dict[str, str], log: Path) -> None:
@@ -44,15 +44,15 @@ class Hanging(Service):
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "said"),
+    ("how", "code", "log_text"),
     [
         ("await", 2, "riskwire: signals[0]: alert has made no progress for"),
         ("thread", 1, "alert has made no progress for"),
         ("loop", 1, "Timeout (0:00:08)!"),
     ],
 )
-def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
-    kafka_broker: Broker, tmp_path: Path, how: str, code: int, said: str
+def test_a_stage_that_hangs_on_one_partition_is_unready_and_exits(
+    kafka_broker: Broker, tmp_path: Path, how: str, code: int, log_text: str
 ) -> None:
     prefix = f"stuck{next(_NUMBERS)}-"
     env = on_kafka(kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=4, stuck_after_s=STUCK_S)
@@ -60,90 +60,99 @@ def test_a_stage_that_hangs_on_one_partition_is_told_and_given_up(
     mark = Mark.model_validate({"from": 0, "seen_at": "2026-03-02T12:00:00Z"}).to_bytes()
     publish(kafka_broker, KafkaSettings(prefix=prefix), [Outgoing(Topic.SIGNALS, None, mark, p) for p in (0, 1)])
     log = tmp_path / "alert.log"
-    service = Hanging(how, env, log)
+    service = HangingAlertService(how, env, log)
     try:
-        if how != "loop":  # which cannot answer any more
+        if how != "loop":  # a hanging event loop cannot answer
             wait_until(
-                lambda: not_ready(service)["alert"].startswith("signals[0]: no progress for") or _left(service),
+                lambda: (
+                    problems_by_stage(service)["alert"].startswith("signals[0]: no progress for")
+                    or _has_exited(service)
+                ),
                 why=service.log_tail,
             )
-            assert not _left(service), f"it left before it had told: {service.log_tail()}"
+            assert not _has_exited(service), f"it exited before it was unready: {service.log_tail()}"
         assert wait_for_exit(service.process) == code
-        assert said in service.log_tail()
+        assert log_text in service.log_tail()
     except BaseException:
         print(service.log_tail())
         raise
     finally:
         service.kill()
     with running_service("alert", env, log) as successor:
-        wait_until(lambda: min(positions(kafka_broker, prefix)) >= 1, why=successor.log_tail)
+        wait_until(lambda: min(committed_offsets(kafka_broker, prefix)) >= 1, why=successor.log_tail)
 
 
-def not_ready(service: Service) -> dict[str, str]:
-    """What is told of each stage where the answer is 503; '' of any other."""
+def problems_by_stage(service: Service) -> dict[str, str]:
+    """Returns the detail of each stage if the service is not ready; '' for any other stage."""
     status, body = service.readiness()
     stages = body["stages"] if status == 503 else ()
     return defaultdict(str, {stage["name"]: stage.get("detail", "") for stage in stages})
 
 
-def _left(service: Service) -> bool:
+def _has_exited(service: Service) -> bool:
     return service.process.poll() is not None
 
 
-def positions(broker: Broker, prefix: str) -> list[int]:
-    """Where alert has read to, by partition."""
+def committed_offsets(broker: Broker, prefix: str) -> list[int]:
+    """Returns the committed offsets of alert, by partition."""
     return list(committed_positions(broker.client, f"{prefix}alert", f"{prefix}signals", 2).values())
 
 
-def test_a_worker_that_has_no_partition_stands_by_and_is_ready(kafka_broker: Broker, tmp_path: Path) -> None:
+def test_a_worker_without_a_partition_is_on_standby_and_ready(kafka_broker: Broker, tmp_path: Path) -> None:
     prefix = f"stuck{next(_NUMBERS)}-"
     env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3)
     assert riskwire("topics", "create", env=env).returncode == 0
 
-    with running_service("alert", env, tmp_path / "one.log") as one:
-        wait_until(lambda: one.stage_detail("alert") == "1 partitions", why=one.log_tail)
-        with running_service("alert", env, tmp_path / "other.log") as other:
-            shared = ["1 partitions", "stands by"]
+    with running_service("alert", env, tmp_path / "first.log") as first:
+        wait_until(lambda: first.stage_detail("alert") == "1 partitions", why=first.log_tail)
+        with running_service("alert", env, tmp_path / "second.log") as second:
+            shared = ["1 partitions", "on standby"]
+            workers = (first, second)
             wait_until(
-                lambda: sorted(each.stage_detail("alert") for each in (one, other)) == shared, why=other.log_tail
+                lambda: sorted(worker.stage_detail("alert") for worker in workers) == shared, why=second.log_tail
             )
-            for each in (one, other):
-                each.wait_until_ready()
+            for worker in workers:
+                worker.wait_until_ready()
 
 
-def test_a_worker_that_never_gets_into_its_group_says_so_and_leaves(kafka_here: None, tmp_path: Path) -> None:
-    # The topic that holds groups cannot be made, so there is never a coordinator; everything else works.
+def test_a_worker_that_cannot_join_its_group_is_unready_and_exits(kafka_here: None, tmp_path: Path) -> None:
+    # The topic of consumer groups cannot be created, so there is no coordinator; everything else works.
     with Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"}).running() as broker:
         env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
         assert riskwire("topics", "create", env=env).returncode == 0
         with running_service("notify", env, tmp_path / "notify.log") as service:
             wait_until(
-                lambda: not_ready(service)["notify"].startswith("has not got into the group for") or _left(service),
+                lambda: (
+                    problems_by_stage(service)["notify"].startswith("has not joined its group for")
+                    or _has_exited(service)
+                ),
                 why=service.log_tail,
             )
-            assert not _left(service), f"it left before it had told: {service.log_tail()}"
+            assert not _has_exited(service), f"it exited before it was unready: {service.log_tail()}"
             assert wait_for_exit(service.process) == 2
-            assert "riskwire: notify has not got into its group for" in service.log_tail()
+            assert "riskwire: notify has not joined its group for" in service.log_tail()
 
 
-def test_a_stage_that_waits_for_the_store_on_purpose_is_not_given_up(kafka_broker: Broker, tmp_path: Path) -> None:
+def test_a_stage_that_waits_for_the_store_does_not_exit(kafka_broker: Broker, tmp_path: Path) -> None:
     prefix = f"stuck{next(_NUMBERS)}-"
     env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=8, stuck_after_s=STUCK_S)
     assert riskwire("topics", "create", env=env).returncode == 0
 
-    async def leave_a_backlog(bus: KafkaBus) -> None:
+    async def create_backlog(bus: KafkaBus) -> None:
         await (await anext(bus.assignments("infer", Topic.ARTICLES))).restore()
         async with bus.publisher("test") as publisher:
             await publisher.publish(article_records(range(3)), {})
 
     settings = KafkaSettings(prefix=prefix, session_timeout_s=3)
-    asyncio.run(run_with_bus(kafka_broker, settings, leave_a_backlog))
+    asyncio.run(run_with_bus(kafka_broker, settings, create_backlog))
     added = riskwire("watchlist", "add", "acme", "--name", "Acme Corp", env=env)
     assert added.returncode == 0, added.stderr
-    told = 'riskwire_stage_progress_timestamp_seconds{stage="history"}'
+    progress = 'riskwire_stage_progress_timestamp_seconds{stage="history"}'
     with running_service("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
-        wait_until(lambda: sink.metric(told) > 0, why=sink.log_tail)
-        began = sink.metric(told)
-        wait_until(lambda: sink.metric(told) - began > 1.5 * STUCK_S or _left(sink), why=sink.log_tail)
-        assert not _left(sink), sink.log_tail()
-        assert json_lines("status", env=env)[0]["lag"]["history"] == 1, "it waits until infer has read what came before"
+        wait_until(lambda: sink.metric(progress) > 0, why=sink.log_tail)
+        first = sink.metric(progress)
+        wait_until(lambda: sink.metric(progress) - first > 1.5 * STUCK_S or _has_exited(sink), why=sink.log_tail)
+        assert not _has_exited(sink), sink.log_tail()
+        assert json_lines("status", env=env)[0]["lag"]["history"] == 1, (
+            "it waits until infer has read the articles before the command"
+        )

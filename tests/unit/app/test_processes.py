@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from fictional import signal
 
 from riskwire.app.processes import open_process
-from riskwire.errors import InUseError, RiskwireError, StoreError
+from riskwire.errors import InUseError, RiskwireError, StoreError, StoreVersionError
 from riskwire.pipeline import SERVICES, STAGES, stages_of
 from riskwire.settings import Settings
 from riskwire.store import Store
@@ -61,6 +63,19 @@ async def test_a_refused_input_leaves_no_data_directory(
         async with open_process(settings, STAGES, page=True, live=True):
             pass
     assert not settings.data.exists()
+
+
+async def test_a_store_of_0_1_is_refused_before_a_bus_is_created(settings: Settings) -> None:
+    Store.open(settings).close()
+    file = settings.data / "store.sqlite"
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("UPDATE riskwire_schema SET version = 3")
+    before = file.read_bytes()
+    with pytest.raises(StoreVersionError, match=r"riskwire 0\.1.*another directory with --data"):
+        async with open_process(settings, STAGES, page=True, live=True):
+            pass
+    assert list(settings.data.iterdir()) == [file]
+    assert file.read_bytes() == before
 
 
 async def test_a_data_directory_belongs_to_one_process(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The demo corpus is what it says: fictional, in order, distinct, with a crisis and with traps."""
+"""The demo corpus is fictional, ordered and without duplicates, and has one crisis and four traps."""
 
 from __future__ import annotations
 
@@ -23,27 +23,31 @@ CRISIS_DAY = datetime(2031, 3, 31, tzinfo=UTC)
 
 ITEMS: list[dict[str, Any]] = [json.loads(line) for line in corpus_path().read_text(encoding="utf-8").splitlines()]
 WATCHLIST: list[dict[str, Any]] = yaml.safe_load(watchlist_path().read_text(encoding="utf-8"))
-FIRSTS = [item for item in ITEMS if "reprint_of" not in item]
+ORIGINALS = [item for item in ITEMS if "reprint_of" not in item]
 REPRINTS = [item for item in ITEMS if "reprint_of" in item]
 
 
-def when(item: dict[str, Any]) -> datetime:
+def published_at(item: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(item["published_at"])
 
 
 def about(name: str, start: datetime, days: float) -> list[dict[str, Any]]:
-    return [item for item in FIRSTS if name in item["title"] and start <= when(item) < start + timedelta(days=days)]
+    return [
+        item
+        for item in ORIGINALS
+        if name in item["title"] and start <= published_at(item) < start + timedelta(days=days)
+    ]
 
 
-def test_items_are_in_order_of_time_and_have_every_field() -> None:
+def test_items_are_ordered_by_time_and_have_every_field() -> None:
     assert 350 <= len(ITEMS) <= 450
-    assert [when(item) for item in ITEMS] == sorted(when(item) for item in ITEMS)
+    assert [published_at(item) for item in ITEMS] == sorted(published_at(item) for item in ITEMS)
     for item in ITEMS:
         assert all(item[field].strip() for field in ("title", "url", "summary", "source"))
-        assert when(item).utcoffset() == timedelta(0)
+        assert published_at(item).utcoffset() == timedelta(0)
 
 
-def test_every_address_is_unique_and_leads_nowhere_real() -> None:
+def test_every_url_is_unique_and_on_an_example_domain() -> None:
     assert len({item["url"] for item in ITEMS}) == len(ITEMS)
     for item in ITEMS:
         parts = urlsplit(item["url"])
@@ -51,20 +55,24 @@ def test_every_address_is_unique_and_leads_nowhere_real() -> None:
         assert parts.hostname == f"{item['source']}.example"
 
 
-def test_a_reprint_names_its_first_comes_later_and_from_another_outlet() -> None:
-    by_url = {item["url"]: item for item in FIRSTS}
+def test_a_reprint_names_its_original_and_is_later_from_another_outlet() -> None:
+    by_url = {item["url"]: item for item in ORIGINALS}
     assert len(REPRINTS) >= 10
     for item in REPRINTS:
-        first = by_url[item["reprint_of"]]
-        assert item["summary"] == first["summary"]
-        assert item["source"] != first["source"]
-        assert when(item) > when(first)
+        original = by_url[item["reprint_of"]]
+        assert item["summary"] == original["summary"]
+        assert item["source"] != original["source"]
+        assert published_at(item) > published_at(original)
 
 
-def test_whatever_is_not_a_reprint_is_a_story_of_its_own() -> None:
-    words = [(item["url"], set(re.findall(r"\w+", f"{item['title']} {item['summary']}".lower()))) for item in FIRSTS]
-    alike = [(a, b) for (a, x), (b, y) in combinations(words, 2) if len(x & y) / len(x | y) > 0.4]
-    assert alike == []
+def test_originals_are_not_near_duplicates() -> None:
+    words = [(item["url"], set(re.findall(r"\w+", f"{item['title']} {item['summary']}".lower()))) for item in ORIGINALS]
+    near_duplicates = [
+        (first_url, second_url)
+        for (first_url, first), (second_url, second) in combinations(words, 2)
+        if len(first & second) / len(first | second) > 0.4
+    ]
+    assert near_duplicates == []
 
 
 def test_the_watchlist_has_unique_ids_tickers_and_names_and_every_company_is_in_the_news() -> None:
@@ -75,13 +83,13 @@ def test_the_watchlist_has_unique_ids_tickers_and_names_and_every_company_is_in_
     )
     assert [claim for claim, count in claims.items() if count > 1] == []
     for entry in WATCHLIST:
-        assert len([item for item in FIRSTS if entry["name"] in item["title"]]) >= 8, entry["name"]
+        assert len([item for item in ORIGINALS if entry["name"] in item["title"]]) >= 8, entry["name"]
     assert CRISIS == "entity:norvane"
     assert "norvane" in {entry["id"] for entry in WATCHLIST}
 
 
-def test_every_ordinary_day_has_news_and_no_company_fills_it() -> None:
-    days = Counter(when(item).date() for item in ITEMS)
+def test_every_ordinary_day_has_news_and_no_company_dominates_it() -> None:
+    days = Counter(published_at(item).date() for item in ITEMS)
     start = min(days)
     assert set(days) == {start + timedelta(days=offset) for offset in range(49)}
     for offset in range(28):
@@ -90,11 +98,11 @@ def test_every_ordinary_day_has_news_and_no_company_fills_it() -> None:
             assert len(about(entry["name"], day, 1)) <= 4
 
 
-def test_the_crisis_comes_from_many_sources_within_hours_goes_on_for_days_and_ends() -> None:
+def test_the_crisis_starts_in_many_sources_within_hours_and_ends_after_days() -> None:
     first_day = about("Norvane Motors", CRISIS_DAY, 1)
     assert len(first_day) >= 6
     assert len({item["source"] for item in first_day}) >= 6
-    assert max(map(when, first_day)) - min(map(when, first_day)) < timedelta(hours=10)
+    assert max(map(published_at, first_day)) - min(map(published_at, first_day)) < timedelta(hours=10)
     for day in range(1, 5):
         assert len(about("Norvane Motors", CRISIS_DAY + timedelta(days=day), 1)) >= 4
     assert about("Norvane Motors", CRISIS_DAY + timedelta(days=6), 4.9) == []
@@ -110,37 +118,41 @@ def test_the_crisis_comes_from_many_sources_within_hours_goes_on_for_days_and_en
         ("Grindlemoor Pipeline", 24, 1, 6),
     ],
 )
-def test_the_traps_are_there(name: str, day: int, stories: int, reprints: int) -> None:
+def test_each_trap_has_its_stories_and_reprints(name: str, day: int, stories: int, reprints: int) -> None:
     start = datetime(2031, 3, day, tzinfo=UTC)
-    found = about(name, start, 1)
-    assert len(found) == stories
-    urls = {item["url"] for item in found}
+    trap = about(name, start, 1)
+    assert len(trap) == stories
+    urls = {item["url"] for item in trap}
     assert len([item for item in REPRINTS if item["reprint_of"] in urls]) == reprints
 
 
-def test_what_is_marked_as_bad_news_for_a_company_names_it() -> None:
+def test_bad_news_for_a_company_names_the_company() -> None:
     names = {entry["id"]: entry["name"] for entry in WATCHLIST}
-    marked = [(item, who) for item in ITEMS for who in item.get("negative_for", [])]
+    marked = [(item, company) for item in ITEMS for company in item.get("negative_for", [])]
     assert len(marked) > 60
-    for item, who in marked:
+    for item, company in marked:
         # A reprint of a wire item may drop the name from its title.
-        assert names[who] in f"{item['title']} {item['summary']}"
+        assert names[company] in f"{item['title']} {item['summary']}"
 
 
 def test_some_items_are_not_in_english() -> None:
-    foreign = [i for i in ITEMS if re.search(r"\b(der|le|una)\b", i["summary"], re.I) and " the " not in i["summary"]]
+    foreign = [
+        item
+        for item in ITEMS
+        if re.search(r"\b(der|le|una)\b", item["summary"], re.I) and " the " not in item["summary"]
+    ]
     assert len(foreign) == 3
 
 
 @pytest.mark.needs_data
-def test_no_company_of_the_demo_exists() -> None:
+def test_no_company_of_the_demo_is_registered_with_the_sec() -> None:
     if not SEC_TABLE.exists():
-        pytest.skip(f"{SEC_TABLE} is not there")
+        pytest.skip(f"{SEC_TABLE} is missing")
     table = json.loads(SEC_TABLE.read_text(encoding="utf-8"))["data"]
-    listed = " ".join(row[1] for row in table).lower()
+    names = " ".join(row[1] for row in table).lower()
     tickers = {row[2] for row in table}
     for entry in WATCHLIST:
-        assert entry["name"].split()[0].lower() not in listed
+        assert entry["name"].split()[0].lower() not in names
         assert not tickers & set(entry["tickers"])
 
 
@@ -148,8 +160,8 @@ def test_no_company_of_the_demo_is_in_the_index_tables() -> None:
     from pytickersymbols import PyTickerSymbols
 
     stocks = PyTickerSymbols().get_all_stocks()
-    listed = " ".join(stock["name"] for stock in stocks).lower()
+    names = " ".join(stock["name"] for stock in stocks).lower()
     tickers = {stock.get("symbol") for stock in stocks}
     for entry in WATCHLIST:
-        assert entry["name"].split()[0].lower() not in listed
+        assert entry["name"].split()[0].lower() not in names
         assert not tickers & set(entry["tickers"])

@@ -19,14 +19,14 @@ Serving = Callable[..., AbstractAsyncContextManager[aiohttp.ClientSession]]
 
 @pytest.fixture(scope="session")
 def news() -> ModuleType:
-    """Builders of made-up records."""
+    """The module that builds fictional records."""
     return fictional
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data=tmp_path)) as opened:
-        yield opened
+    with Store.open(Settings(data=tmp_path)) as store:
+        yield store
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def process(store: Store) -> FakeProcess:
 
 @pytest.fixture
 def serving(store: Store, process: FakeProcess) -> Serving:
-    """Serve the store with web settings; gives a client whose base is the server."""
+    """A function that serves the store with given web settings, and yields a client with the base URL of the server."""
 
     @asynccontextmanager
     async def start(
@@ -60,6 +60,6 @@ async def client(serving: Serving) -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 async def filled(store: Store) -> ModuleType:
-    """Three days of made-up news in the store, written by the sink."""
+    """Fills the store with three days of fictional news."""
     await write_with_sink(store, fictional.records_by_topic(days=3))
     return fictional

@@ -1,4 +1,4 @@
-"""Scoring and commands: bounded, and every fault is told with its place."""
+"""Routes that score texts and publish commands: their limits, and errors that name the field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_texts_are_scored_in_order(client: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "field"),
     [
         ([{"id": "a", "text": "x"}, {"id": "b"}], "body.1.text"),
         ([{"id": "a", "text": 7}], "body.0.text"),
@@ -40,11 +40,11 @@ async def test_texts_are_scored_in_order(client: aiohttp.ClientSession) -> None:
         ({"id": "a"}, "body"),
     ],
 )
-async def test_a_text_that_cannot_be_scored_is_named_by_its_place(
-    client: aiohttp.ClientSession, body: Any, place: str
+async def test_an_invalid_text_is_refused_and_its_field_named(
+    client: aiohttp.ClientSession, body: Any, field: str
 ) -> None:
     problem = await post(client, "/api/v1/analyse", body, 422)
-    assert problem["detail"].startswith(f"{place}:")
+    assert problem["detail"].startswith(f"{field}:")
 
 
 async def test_spans_count_code_points_not_utf16(client: aiohttp.ClientSession) -> None:
@@ -53,7 +53,7 @@ async def test_spans_count_code_points_not_utf16(client: aiohttp.ClientSession) 
     await post(client, "/api/v1/analyse", [{"id": 1, "text": text, "targets": [{"start": 3, "end": 10}]}], 422)
 
 
-async def test_too_many_texts_and_too_large_bodies_are_413(serving: Any) -> None:
+async def test_too_many_texts_and_too_large_bodies_are_refused(serving: Any) -> None:
     async with serving(max_texts=2, max_body=2_000) as client:
         problem = await post(client, "/api/v1/analyse", [{"id": n, "text": "x"} for n in range(3)], 413)
         assert "web.max_texts is 2" in problem["detail"]
@@ -61,7 +61,7 @@ async def test_too_many_texts_and_too_large_bodies_are_413(serving: Any) -> None
         assert "web.max_body (2000 bytes)" in problem["detail"]
 
 
-async def test_a_body_of_undeclared_length_is_bounded_too(serving: Any) -> None:
+async def test_a_body_without_a_declared_length_is_limited(serving: Any) -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b'[{"id": 1, "text": "'
         for _ in range(50):
@@ -74,13 +74,13 @@ async def test_a_body_of_undeclared_length_is_bounded_too(serving: Any) -> None:
         assert response.status == 413
 
 
-async def test_broken_json_is_a_422(client: aiohttp.ClientSession) -> None:
+async def test_invalid_json_is_refused(client: aiohttp.ClientSession) -> None:
     async with client.post("/api/v1/analyse", data=b"[{", headers={"Content-Type": "application/json"}) as response:
         assert response.status == 422
         assert (await response.json(content_type=None))["detail"].startswith("body")
 
 
-async def test_what_the_engine_refuses_is_told_as_it_words_it(serving: Any) -> None:
+async def test_an_error_of_the_engine_is_passed_on(serving: Any) -> None:
     async def refuse(_: Any) -> Any:
         raise SchemaError("text: too long", value="x", where="item 3")
 
@@ -89,14 +89,14 @@ async def test_what_the_engine_refuses_is_told_as_it_words_it(serving: Any) -> N
         assert problem["detail"] == "item 3: text: too long (got 'x')"
 
 
-async def test_a_process_without_a_model_or_a_bus_says_so(serving: Any, filled: ModuleType) -> None:
+async def test_a_process_without_model_or_bus_answers_503(serving: Any, filled: ModuleType) -> None:
     async with serving(services=AppServices()) as client:
         assert "no model" in (await post(client, "/api/v1/analyse", [{"id": 1, "text": "x"}], 503))["detail"]
         command = {"kind": "acknowledge", "alert": filled.alert("veldara").id, "by": "ada"}
         assert "only reads" in (await post(client, "/api/v1/commands", command, 503))["detail"]
 
 
-async def test_a_model_that_hangs_meets_a_deadline(serving: Any) -> None:
+async def test_scoring_has_a_timeout(serving: Any) -> None:
     import asyncio
 
     async def hang(_: Any) -> Any:
@@ -106,20 +106,20 @@ async def test_a_model_that_hangs_meets_a_deadline(serving: Any) -> None:
         assert "web.timeout_s" in (await post(client, "/api/v1/analyse", [{"id": 1, "text": "x"}], 504))["detail"]
 
 
-async def test_an_acknowledgement_is_published_and_shows_on_the_alert(
+async def test_an_acknowledgement_is_published_and_shown_with_the_alert(
     client: aiohttp.ClientSession, filled: ModuleType, process: Any
 ) -> None:
     alert = filled.alert("veldara").id
     await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": alert, "by": "ada"}, 202)
     async with client.get(f"/api/v1/alerts/{alert}") as response:
-        found = await response.json()
+        history = await response.json()
     assert [command.kind for command in process.commands] == ["acknowledge"]
-    assert (found["handling"], found["handled_by"]) == ("acknowledged", "ada")
-    assert found["commands"][0]["by"] == "ada"
+    assert (history["handling"], history["handled_by"]) == ("acknowledged", "ada")
+    assert history["commands"][0]["by"] == "ada"
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"kind": "explode"}, "body.kind"),
         ({"kind": "watchlist_set"}, "body.kind"),
@@ -133,22 +133,22 @@ async def test_an_acknowledgement_is_published_and_shows_on_the_alert(
         ({"\ud800": "red"}, "body: "),
     ],
 )
-async def test_a_command_that_is_not_one_is_refused_by_name(
-    client: aiohttp.ClientSession, filled: ModuleType, process: Any, change: dict[str, str], says: str
+async def test_an_invalid_command_is_refused_and_its_field_named(
+    client: aiohttp.ClientSession, filled: ModuleType, process: Any, change: dict[str, str], message: str
 ) -> None:
     command = {"kind": "acknowledge", "alert": filled.alert("veldara").id, "by": "ada"} | change
     problem = await post(client, "/api/v1/commands", command, 422)
-    assert says in problem["detail"]
+    assert message in problem["detail"]
     assert process.commands == []
 
 
-async def test_a_command_for_no_alert_is_a_404(client: aiohttp.ClientSession, process: Any) -> None:
-    problem = await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": "nobody", "by": "ada"}, 404)
-    assert "nobody" in problem["detail"]
+async def test_a_command_about_an_unknown_alert_is_a_404(client: aiohttp.ClientSession, process: Any) -> None:
+    problem = await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": "unknown", "by": "ada"}, 404)
+    assert "unknown" in problem["detail"]
     assert process.commands == []
 
 
-async def test_probes_tell_which_stage_makes_no_progress(client: aiohttp.ClientSession, process: Any) -> None:
+async def test_readiness_names_the_stage_that_makes_no_progress(client: aiohttp.ClientSession, process: Any) -> None:
     async with client.get("/readyz") as response:
         assert response.status == 200
     process.readiness = Readiness(
@@ -161,7 +161,7 @@ async def test_probes_tell_which_stage_makes_no_progress(client: aiohttp.ClientS
         assert response.status == 200
 
 
-async def test_metrics_are_served_where_they_are_asked_for(client: aiohttp.ClientSession) -> None:
+async def test_metrics_are_served_without_a_redirect(client: aiohttp.ClientSession) -> None:
     async with client.get("/metrics", allow_redirects=False) as response:
         assert response.status == 200
         assert "riskwire_web_streams" in await response.text()

@@ -1,4 +1,4 @@
-"""The API gives what the store holds, in pages, and says plainly what it cannot give."""
+"""Routes that read: their rows and pages, and errors that name what is missing or invalid."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ async def get(client: aiohttp.ClientSession, path: str, expect: int = 200, **que
         return await response.json(content_type=None)
 
 
-async def test_alerts_are_a_list_of_alert_records_newest_first(
-    client: aiohttp.ClientSession, filled: ModuleType
-) -> None:
+def _span(evidence: dict[str, Any]) -> str:
+    return str(evidence["text"][evidence["start"] : evidence["end"]])
+
+
+async def test_alerts_are_listed_newest_first(client: aiohttp.ClientSession, filled: ModuleType) -> None:
     rows = await get(client, "/api/v1/alerts")
     assert [(row["name"], row["status"]) for row in rows] == [
         ("Veldara Chemicals", "escalated"),
@@ -34,28 +36,28 @@ async def test_alerts_are_a_list_of_alert_records_newest_first(
     ]
 
 
-async def test_an_alert_carries_its_records_and_evidence(client: aiohttp.ClientSession, filled: ModuleType) -> None:
-    found = await get(client, f"/api/v1/alerts/{filled.alert('veldara').id}")
-    assert [record["status"] for record in found["records"]] == ["firing", "escalated"]
-    assert found["evidence"][0]["text"][found["evidence"][0]["start"] : found["evidence"][0]["end"]] == found["name"]
+async def test_an_alert_has_its_records_and_evidence(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+    history = await get(client, f"/api/v1/alerts/{filled.alert('veldara').id}")
+    assert [record["status"] for record in history["records"]] == ["firing", "escalated"]
+    assert _span(history["evidence"][0]) == history["name"]
 
 
-async def test_pages_follow_the_link_to_the_end(
+async def test_the_next_links_lead_through_every_row(
     client: aiohttp.ClientSession, filled: ModuleType, store: Store
 ) -> None:
     path: str | None = "/api/v1/stories?target=market&limit=7"
-    seen = []
+    fingerprints = []
     while path is not None:
         async with client.get(path) as response:
-            seen += [row["story"] for row in await response.json()]
+            fingerprints += [row["story"] for row in await response.json()]
             link = response.links.get("next")
             path = str(link["url"].relative()) if link else None
     row = store.target("market")
     assert row is not None
-    assert len(seen) == len(set(seen)) == row.stories
+    assert len(fingerprints) == len(set(fingerprints)) == row.stories
 
 
-async def test_targets_with_slashes_colons_and_spaces_have_pages_and_trends(
+async def test_a_target_with_slashes_colons_and_spaces_can_be_read(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:
     target = "topic:Legal | Regulation/Antitrust 100%"
@@ -73,19 +75,19 @@ async def test_targets_with_slashes_colons_and_spaces_have_pages_and_trends(
         assert len((await response.json())["points"]) == 1
 
 
-async def test_a_trend_ends_at_the_newest_data_whatever_the_year(
-    client: aiohttp.ClientSession, filled: ModuleType
-) -> None:
+async def test_a_trend_ends_at_the_newest_data(client: aiohttp.ClientSession, filled: ModuleType) -> None:
     trend = await get(client, "/api/v1/targets/market/trend", last_s=86_400)
     assert trend["until"].startswith("2026-03-02T12:00:00")
     assert trend["since"].startswith("2026-03-01T12:00:00")
     assert 0 < len(trend["points"]) <= 200
     assert trend["points"][-1]["start"] >= "2026-03-02T09"
-    whole = await get(client, "/api/v1/targets/market/trend")
-    assert whole["points"][0]["start"] < trend["points"][0]["start"]
+    full_trend = await get(client, "/api/v1/targets/market/trend")
+    assert full_trend["points"][0]["start"] < trend["points"][0]["start"]
 
 
-async def test_targets_can_be_searched_ordered_and_sparked(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+async def test_targets_can_be_searched_ordered_and_have_sparklines(
+    client: aiohttp.ClientSession, filled: ModuleType
+) -> None:
     rows = await get(client, "/api/v1/targets", kind="entity", spark="true", limit=3)
     assert [row["kind"] for row in rows] == ["entity"] * 3
     assert rows[0]["target"] == filled.VELDARA
@@ -93,7 +95,7 @@ async def test_targets_can_be_searched_ordered_and_sparked(client: aiohttp.Clien
     assert [row["target"] for row in await get(client, "/api/v1/targets", query="osmark")] == ["entity:osmark"]
 
 
-async def test_status_tells_topics_lag_bundle_version_and_blind_targets(
+async def test_status_has_topics_lag_bundle_version_and_blind_targets(
     client: aiohttp.ClientSession, filled: ModuleType
 ) -> None:
     status = await get(client, "/api/v1/status")
@@ -108,22 +110,22 @@ async def test_status_tells_topics_lag_bundle_version_and_blind_targets(
 
 
 @pytest.mark.parametrize(
-    ("path", "names"),
+    ("path", "text"),
     [
-        ("/api/v1/alerts/nobody", "nobody"),
-        ("/api/v1/targets/entity:nobody", "entity:nobody"),
-        ("/api/v1/targets/entity:nobody/trend", "entity:nobody"),
-        ("/api/v1/stories?target=entity:nobody", "entity:nobody"),
+        ("/api/v1/alerts/unknown", "unknown"),
+        ("/api/v1/targets/entity:unknown", "entity:unknown"),
+        ("/api/v1/targets/entity:unknown/trend", "entity:unknown"),
+        ("/api/v1/stories?target=entity:unknown", "entity:unknown"),
         ("/api/v1/nothing", "/api/v1/nothing"),
     ],
 )
-async def test_what_is_not_there_is_a_404_that_names_it(client: aiohttp.ClientSession, path: str, names: str) -> None:
+async def test_something_unknown_is_a_404_that_names_it(client: aiohttp.ClientSession, path: str, text: str) -> None:
     problem = await get(client, path, expect=404)
-    assert names in problem["detail"]
+    assert text in problem["detail"]
 
 
 @pytest.mark.parametrize(
-    ("path", "names"),
+    ("path", "text"),
     [
         ("/api/v1/alerts?limit=0", "query.limit"),
         ("/api/v1/alerts?status=angry", "query.status"),
@@ -134,9 +136,9 @@ async def test_what_is_not_there_is_a_404_that_names_it(client: aiohttp.ClientSe
         ("/api/v1/targets/market/trend?since=9999-01-01T00:00:00Z", "query.since"),
     ],
 )
-async def test_a_bad_parameter_is_a_422_that_names_it(
-    client: aiohttp.ClientSession, filled: ModuleType, path: str, names: str
+async def test_an_invalid_parameter_is_a_422_that_names_it(
+    client: aiohttp.ClientSession, filled: ModuleType, path: str, text: str
 ) -> None:
     problem = await get(client, path, expect=422)
-    assert problem["detail"].startswith(names)
+    assert problem["detail"].startswith(text)
     assert problem["status"] == 422

@@ -1,4 +1,4 @@
-"""The live stream: what changes is told, nothing is skipped, and there is an end."""
+"""The live stream: events of every change, resumption after a break, and its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Events:
         self._response = response
 
     async def next(self, *kinds: str) -> dict[str, Any]:
-        """The next event of one of these kinds."""
+        """Returns the next event of one of the kinds."""
         async with asyncio.timeout(10):
             while True:
                 event: dict[str, Any] = {}
@@ -47,14 +47,12 @@ async def stream(client: aiohttp.ClientSession, last: str | None = None) -> Asyn
         yield Events(response)
 
 
-async def test_a_stream_begins_with_the_status(client: aiohttp.ClientSession) -> None:
+async def test_a_stream_starts_with_the_status(client: aiohttp.ClientSession) -> None:
     async with stream(client) as events:
         assert (await events.next("status"))["data"]["bundle"] == "fictional@1"
 
 
-async def test_a_new_alert_arrives_without_asking(
-    client: aiohttp.ClientSession, store: Store, news: ModuleType
-) -> None:
+async def test_a_new_alert_is_sent(client: aiohttp.ClientSession, store: Store, news: ModuleType) -> None:
     async with stream(client) as events:
         await events.next("status")
         await store.write_off_loop(store.write_alerts, [news.alert()])
@@ -63,7 +61,7 @@ async def test_a_new_alert_arrives_without_asking(
         assert event["data"]["summary"].startswith("Veldara Chemicals")
 
 
-async def test_targets_and_trends_that_moved_are_named(
+async def test_changed_targets_and_trends_are_named(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:
     async with stream(client) as events:
@@ -74,7 +72,7 @@ async def test_targets_and_trends_that_moved_are_named(
         assert (await events.next("trend"))["data"] == {"targets": [news.VELDARA]}
 
 
-async def test_a_stream_that_broke_goes_on_where_it_was(
+async def test_a_client_that_reconnects_receives_the_events_it_missed(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:
     async with stream(client) as events:
@@ -86,7 +84,7 @@ async def test_a_stream_that_broke_goes_on_where_it_was(
         assert (await events.next("alert"))["data"]["id"] == news.alert("missed").id
 
 
-async def test_an_event_id_of_another_store_starts_now(
+async def test_an_unknown_event_id_starts_with_the_next_change(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:
     async with stream(client, "99999999") as events:
@@ -95,17 +93,17 @@ async def test_an_event_id_of_another_store_starts_now(
         assert (await events.next("alert"))["data"]["id"] == news.alert().id
 
 
-async def test_one_stream_too_many_is_a_503_and_an_ended_one_makes_room(serving: Any) -> None:
+async def test_streams_are_limited_and_an_ended_stream_frees_its_place(serving: Any) -> None:
     async with serving(max_streams=1) as client:
         async with stream(client) as events:
             await events.next("status")
-            async with client.get("/api/v1/stream") as refused:
-                assert refused.status == 503
-                assert "web.max_streams" in (await refused.json(content_type=None))["detail"]
+            async with client.get("/api/v1/stream") as refusal:
+                assert refusal.status == 503
+                assert "web.max_streams" in (await refusal.json(content_type=None))["detail"]
         async with asyncio.timeout(10):
             while True:
-                async with client.get("/api/v1/stream") as again:
-                    if again.status == 200:
+                async with client.get("/api/v1/stream") as response:
+                    if response.status == 200:
                         break
 
 

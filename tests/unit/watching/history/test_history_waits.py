@@ -17,7 +17,6 @@ from past import World, article, entry, published, put, signals_in
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from riskwire import metrics
 from riskwire.bus import Assignment, Lag, Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import BusError
@@ -149,11 +148,9 @@ async def test_whoever_waits_long_says_for_whom_and_that_it_has_not_stopped(
     groups, looks = Groups(bus), Looks(bus)
     await groups.join("watchlist", Topic.COMMANDS)
     await publish(bus, *(record(Topic.COMMANDS) for _ in range(3)))
-    metrics.STAGE_PROGRESS.labels(stage="history").set(0)
     with capture_logs() as said:
         async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until):
             await looks.twice()
-    assert REGISTRY.get_sample_value("riskwire_stage_progress_timestamp_seconds", {"stage": "history"})
     (told, *_) = [one for one in said if one["log_level"] == "warning"]
     assert (told["stage"], told["slowest_group"], told["behind"]) == ("history", "watchlist", 3)
 
