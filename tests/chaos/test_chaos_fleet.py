@@ -1,4 +1,4 @@
-"""Workers are started again when they leave, sleep and wake, and die with the run."""
+"""Workers are restarted when they exit, can be suspended and resumed, and are killed with the run."""
 
 from __future__ import annotations
 
@@ -11,183 +11,194 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import fleet as fleet_module
-from harness.fleet import LEASH, Fleet
+from harness.processes import fleet as fleet_module
+from harness.processes.fleet import DIE_WITH_PARENT, Fleet
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
-WITHIN_S = 20.0
+DEADLINE_S = 20.0
 
 
-def gone(pid: int) -> bool:
-    """Whether a process runs no more (it may still wait to be collected)."""
+def has_exited(pid: int) -> bool:
+    """Returns whether a process has exited; it may still be a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
 
-def state(pid: int) -> str:
+def process_state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while not true():  # noqa: ASYNC110  (the kernel tells of it in no other way)
+async def wait_until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():  # noqa: ASYNC110  (the kernel has no notification)
             await asyncio.sleep(0.02)
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    monkeypatch.setattr(fleet_module, "AGAIN_AFTER_S", 0.1)
-    monkeypatch.setattr(fleet_module, "LOOK_S", 0.05)
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    monkeypatch.setattr(fleet_module, "RESTART_DELAY_S", 0.1)
+    monkeypatch.setattr(fleet_module, "CHECK_EVERY_S", 0.05)
     commands = {
         "sleep": SLEEPER,
         "fail": [sys.executable, "-c", "raise SystemExit(2)"],
         "done": [sys.executable, "-c", ""],
-        "words": [sys.executable, "-c", "import sys; print('begun\\nriskwire: Kafka cannot be reached'); sys.exit(2)"],
-        "deaf": [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"],
+        "prints": [
+            sys.executable,
+            "-c",
+            "import sys; print('started\\nriskwire: Kafka cannot be reached'); sys.exit(2)",
+        ],
+        "ignores SIGTERM": [
+            sys.executable,
+            "-c",
+            "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)",
+        ],
     }
-    fleet = Fleet(commands, dict(os.environ), tmp_path, print, "done")
-    yield fleet
-    fleet.end()
-    assert all(gone(worker.pid) for worker in fleet.workers)
+    workers = Fleet(commands, dict(os.environ), tmp_path, print, "done")
+    yield workers
+    workers.kill_all()
+    assert all(has_exited(worker.pid) for worker in workers.workers)
 
 
-async def test_a_worker_that_leaves_is_started_again_and_how_it_left_is_counted(made: Fleet) -> None:
-    keeping = asyncio.create_task(made.keep())
-    failing, sleeping = made.start("fail"), made.start("sleep")
+async def test_a_worker_that_exits_is_restarted_and_its_exit_is_counted(fleet: Fleet) -> None:
+    supervision = asyncio.create_task(fleet.supervise())
+    failing, sleeping = fleet.start("fail"), fleet.start("sleep")
     first = sleeping.pid
-    await until(lambda: made.exits["fail 2"] >= 2)
-    made.kill(first)
-    await until(lambda: sleeping.pid != first and sleeping.alive)
-    keeping.cancel()
-    assert made.exits["sleep -9"] == 1
+    await wait_until(lambda: fleet.exit_counts["fail 2"] >= 2)
+    fleet.kill(first)
+    await wait_until(lambda: sleeping.pid != first and sleeping.alive)
+    supervision.cancel()
+    assert fleet.exit_counts["sleep -9"] == 1
     assert failing.name == "fail-1"
 
 
-async def test_how_a_worker_left_is_noted_with_the_end_of_what_its_last_process_said(made: Fleet) -> None:
-    keeping = asyncio.create_task(made.keep())
-    made.start("words")
-    await until(lambda: len(made.departures) >= 2)
-    keeping.cancel()
-    for departure in made.departures:
-        assert (departure.worker, departure.code, departure.told) == ("words-1", 2, False)
-        assert departure.said == ("begun", "riskwire: Kafka cannot be reached"), "and nothing of the process before"
-        assert departure.explained
+async def test_an_exit_is_recorded_with_the_last_lines_of_its_process(fleet: Fleet) -> None:
+    supervision = asyncio.create_task(fleet.supervise())
+    fleet.start("prints")
+    await wait_until(lambda: len(fleet.exits) >= 2)
+    supervision.cancel()
+    for process_exit in fleet.exits:
+        assert (process_exit.worker, process_exit.code, process_exit.requested) == ("prints-1", 2, False)
+        assert process_exit.last_lines == ("started", "riskwire: Kafka cannot be reached"), "not the process before it"
+        assert process_exit.explained
 
 
-async def test_one_that_the_run_has_killed_was_told_and_one_that_somebody_else_kills_was_not(made: Fleet) -> None:
-    keeping = asyncio.create_task(made.keep())
-    ours, others = made.start("sleep"), made.start("sleep")
-    made.kill(ours.pid)
-    os.kill(others.pid, signal.SIGKILL)
-    await until(lambda: len(made.departures) == 2)
-    keeping.cancel()
-    assert {one.worker: one.explained for one in made.departures} == {ours.name: True, others.name: False}
+async def test_only_a_kill_by_the_run_explains_an_exit_by_sigkill(fleet: Fleet) -> None:
+    supervision = asyncio.create_task(fleet.supervise())
+    killed_by_run, killed_otherwise = fleet.start("sleep"), fleet.start("sleep")
+    fleet.kill(killed_by_run.pid)
+    os.kill(killed_otherwise.pid, signal.SIGKILL)
+    await wait_until(lambda: len(fleet.exits) == 2)
+    supervision.cancel()
+    assert {process_exit.worker: process_exit.explained for process_exit in fleet.exits} == {
+        killed_by_run.name: True,
+        killed_otherwise.name: False,
+    }
 
 
-async def test_one_that_leaves_again_at_once_is_started_later_each_time_but_not_one_that_was_killed(
-    made: Fleet, monkeypatch: pytest.MonkeyPatch
+async def test_the_restart_delay_grows_with_each_early_exit_but_not_after_a_kill(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_module, "MOST_AFTER_S", 0.35)
-    keeping = asyncio.create_task(made.keep())
-    failing, killed = made.start("fail"), made.start("sleep")
-    waits: set[float] = set()
+    monkeypatch.setattr(fleet_module, "MAX_RESTART_DELAY_S", 0.35)
+    supervision = asyncio.create_task(fleet.supervise())
+    failing, killed = fleet.start("fail"), fleet.start("sleep")
+    delays: set[float] = set()
 
-    def longest() -> bool:
-        waits.add(failing.again_after_s)
-        return failing.again_after_s == 0.35
+    def delay_is_at_maximum() -> bool:
+        delays.add(failing.restart_delay_s)
+        return failing.restart_delay_s == 0.35
 
-    await until(longest)
-    assert waits <= {0.0, 0.1, 0.35}
-    for times in (1, 2):
-        made.kill(killed.pid)
-        await until(lambda times=times: made.exits["sleep -9"] == times and killed.alive)
-    keeping.cancel()
-    assert killed.again_after_s == 0.1
-
-
-async def test_one_whose_work_is_done_is_not_started_again(made: Fleet) -> None:
-    keeping = asyncio.create_task(made.keep())
-    made.start("done")
-    async with asyncio.timeout(WITHIN_S):
-        await made.finished.wait()
-    keeping.cancel()
-    assert made.exits["done 0"] == 1
+    await wait_until(delay_is_at_maximum)
+    assert delays <= {0.0, 0.1, 0.35}
+    for kills in (1, 2):
+        fleet.kill(killed.pid)
+        await wait_until(lambda kills=kills: fleet.exit_counts["sleep -9"] == kills and killed.alive)
+    supervision.cancel()
+    assert killed.restart_delay_s == 0.1
 
 
-async def test_one_that_has_left_before_it_is_removed_is_noted_once(
-    made: Fleet, monkeypatch: pytest.MonkeyPatch
+async def test_a_worker_whose_work_is_finished_is_not_restarted(fleet: Fleet) -> None:
+    supervision = asyncio.create_task(fleet.supervise())
+    fleet.start("done")
+    async with asyncio.timeout(DEADLINE_S):
+        await fleet.finished.wait()
+    supervision.cancel()
+    assert fleet.exit_counts["done 0"] == 1
+
+
+async def test_the_exit_of_a_worker_before_its_removal_is_recorded_once(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_module, "AGAIN_AFTER_S", WITHIN_S)
-    keeping = asyncio.create_task(made.keep())
-    failing = made.start("fail")
-    await until(lambda: made.exits["fail 2"] == 1)
-    await made.remove(failing)
-    keeping.cancel()
-    assert made.exits == {"fail 2": 1}
+    monkeypatch.setattr(fleet_module, "RESTART_DELAY_S", DEADLINE_S)
+    supervision = asyncio.create_task(fleet.supervise())
+    failing = fleet.start("fail")
+    await wait_until(lambda: fleet.exit_counts["fail 2"] == 1)
+    await fleet.remove(failing)
+    supervision.cancel()
+    assert fleet.exit_counts == {"fail 2": 1}
 
 
-async def test_who_leaves_when_nobody_keeps_them_any_more_is_noted_at_the_end(made: Fleet) -> None:
-    """While all is judged nobody is started again; who falls over then has not gone unseen."""
-    failing, sleeping = made.start("fail"), made.start("sleep")
-    await until(lambda: not failing.alive)
-    made.end()
-    made.end()
-    assert made.exits == {"fail 2": 1}, "and none of those that were ended by the run"
+async def test_an_exit_after_the_end_of_supervision_is_recorded_at_the_end(fleet: Fleet) -> None:
+    """No worker is restarted during the comparison, but a worker that fails then is still reported."""
+    failing, sleeping = fleet.start("fail"), fleet.start("sleep")
+    await wait_until(lambda: not failing.alive)
+    fleet.kill_all()
+    fleet.kill_all()
+    assert fleet.exit_counts == {"fail 2": 1}, "without the workers that the run killed"
     assert not sleeping.alive
-    assert not made.departures[0].explained
+    assert not fleet.exits[0].explained
 
 
-async def test_a_worker_sleeps_until_all_who_put_it_to_sleep_have_woken_it(made: Fleet) -> None:
-    pid = made.start("sleep").pid
-    assert made.awake("sleep") == {pid}
-    made.put_to_sleep(pid)
-    made.put_to_sleep(pid)
-    await until(lambda: state(pid) == "T")
-    assert made.awake("sleep") == set()
-    made.wake(pid)
-    assert state(pid) == "T"
-    made.wake(pid)
-    await until(lambda: state(pid) != "T")
-    assert made.awake("sleep") == {pid}
+async def test_a_worker_is_suspended_until_each_suspension_has_been_resumed(fleet: Fleet) -> None:
+    pid = fleet.start("sleep").pid
+    assert fleet.running_pids("sleep") == {pid}
+    fleet.suspend(pid)
+    fleet.suspend(pid)
+    await wait_until(lambda: process_state(pid) == "T")
+    assert fleet.running_pids("sleep") == set()
+    fleet.resume(pid)
+    assert process_state(pid) == "T"
+    fleet.resume(pid)
+    await wait_until(lambda: process_state(pid) != "T")
+    assert fleet.running_pids("sleep") == {pid}
 
 
-async def test_a_worker_that_is_removed_goes_for_good_and_one_that_does_not_listen_is_killed(
-    made: Fleet, monkeypatch: pytest.MonkeyPatch
+async def test_a_removed_worker_is_not_restarted_and_is_killed_if_it_ignores_sigterm(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeping = asyncio.create_task(made.keep())
-    await made.remove(made.start("sleep"))
-    assert made.of("sleep") == []
-    assert made.exits[f"sleep -{signal.SIGTERM}"] == 1
-    monkeypatch.setattr(fleet_module, "STOP_WITHIN_S", 0.5)
-    deaf = made.start("deaf")
-    await until(lambda: _ignores(deaf.pid))
-    await made.remove(deaf)
-    assert made.unstoppable == 1
-    keeping.cancel()
+    supervision = asyncio.create_task(fleet.supervise())
+    await fleet.remove(fleet.start("sleep"))
+    assert fleet.workers_of("sleep") == []
+    assert fleet.exit_counts[f"sleep -{signal.SIGTERM}"] == 1
+    monkeypatch.setattr(fleet_module, "STOP_TIMEOUT_S", 0.5)
+    ignoring = fleet.start("ignores SIGTERM")
+    await wait_until(lambda: _ignores_sigterm(ignoring.pid))
+    await fleet.remove(ignoring)
+    assert fleet.did_not_stop == 1
+    supervision.cancel()
 
 
-def _ignores(pid: int) -> bool:
+def _ignores_sigterm(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     ignored = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn")), 16)
     return bool(ignored & 1 << (signal.SIGTERM - 1))
 
 
-@pytest.mark.skipif(not LEASH, reason="no setpriv here")
-async def test_workers_die_with_a_run_that_is_killed() -> None:
-    starts = "import subprocess, time; p = subprocess.Popen({}); print(p.pid, flush=True); time.sleep(600)"
+@pytest.mark.skipif(not DIE_WITH_PARENT, reason="setpriv is not installed")
+async def test_workers_are_killed_with_the_run() -> None:
+    program = "import subprocess, time; p = subprocess.Popen({}); print(p.pid, flush=True); time.sleep(600)"
     run = subprocess.Popen(  # noqa: ASYNC220
-        [sys.executable, "-c", starts.format([*LEASH, *SLEEPER])], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program.format([*DIE_WITH_PARENT, *SLEEPER])], stdout=subprocess.PIPE, text=True
     )
     assert run.stdout is not None
     pid = int(run.stdout.readline())
-    await until(lambda: "sleep(600)" in Path(f"/proc/{pid}/cmdline").read_text() and not _leashing(pid))
+    await wait_until(lambda: "sleep(600)" in Path(f"/proc/{pid}/cmdline").read_text() and not _runs_setpriv(pid))
     run.kill()
-    run.wait(timeout=WITHIN_S)
-    await until(lambda: gone(pid))
+    run.wait(timeout=DEADLINE_S)
+    await wait_until(lambda: has_exited(pid))
     run.stdout.close()
 
 
-def _leashing(pid: int) -> bool:
-    return Path(f"/proc/{pid}/cmdline").read_text().startswith(LEASH[0])
+def _runs_setpriv(pid: int) -> bool:
+    return Path(f"/proc/{pid}/cmdline").read_text().startswith(DIE_WITH_PARENT[0])

@@ -1,4 +1,4 @@
-"""The proxy passes on what it should, and every fault of it is one."""
+"""The proxy forwards requests and responses, and each of its faults has its effect."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from harness.proxy import ADD_PARTITIONS, END, Proxy, Trap
+from harness.faults.proxy import ADD_PARTITIONS, END, Proxy, Trap
 
 FETCH = 1
 SLOW_S = 0.3
 
 
 def frame(request: int, correlation: int, body: bytes = b"") -> bytes:
-    """A request as Kafka frames it."""
-    head = request.to_bytes(2, "big") + b"\0\0" + correlation.to_bytes(4, "big") + b"\xff\xff" + body
-    return len(head).to_bytes(4, "big") + head
+    """Returns a request in a frame of Kafka's protocol."""
+    content = request.to_bytes(2, "big") + b"\0\0" + correlation.to_bytes(4, "big") + b"\xff\xff" + body
+    return len(content).to_bytes(4, "big") + content
 
 
-class Broker:
-    """Answers each request with its correlation id, no throttle and one error code; keeps what it has heard."""
+class FakeBroker:
+    """Answers each request with its correlation id, no throttle time and one error code, and records the requests."""
 
     def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self.first = asyncio.Event()
+        self.requests: list[bytes] = []
+        self.first_request = asyncio.Event()
         self.error = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,8 +35,8 @@ class Broker:
             while True:
                 size = await reader.readexactly(4)
                 request = await reader.readexactly(int.from_bytes(size, "big"))
-                self.heard.append(request)
-                self.first.set()
+                self.requests.append(request)
+                self.first_request.set()
                 body = request[4:8] + b"\0\0\0\0" + self.error.to_bytes(2, "big")
                 writer.write(len(body).to_bytes(4, "big") + body)
                 await writer.drain()
@@ -45,12 +45,12 @@ class Broker:
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[tuple[Proxy, Broker]]:
-    broker = Broker()
+async def open_proxy() -> AsyncIterator[tuple[Proxy, FakeBroker]]:
+    broker = FakeBroker()
     server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
     proxy = Proxy(random.Random(1))
     await proxy.listen()
-    proxy.pass_on_to(server.sockets[0].getsockname()[1])
+    proxy.forward_to(server.sockets[0].getsockname()[1])
     try:
         async with asyncio.timeout(20):
             yield proxy, broker
@@ -59,94 +59,94 @@ async def opened() -> AsyncIterator[tuple[Proxy, Broker]]:
         server.close()
 
 
-async def asked(proxy: Proxy, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def send_request(proxy: Proxy, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(request)
     return reader, writer
 
 
-async def answer(reader: asyncio.StreamReader) -> int:
-    """The correlation id of the next answer."""
+async def read_response(reader: asyncio.StreamReader) -> int:
+    """Returns the correlation id of the next response."""
     size = await reader.readexactly(4)
     return int.from_bytes((await reader.readexactly(int.from_bytes(size, "big")))[:4], "big")
 
 
-async def test_requests_and_answers_pass_in_order() -> None:
-    async with opened() as (proxy, broker):
-        reader, writer = await asked(proxy, frame(FETCH, 1, b"x" * 200_000) + frame(FETCH, 2))
-        assert [await answer(reader), await answer(reader)] == [1, 2]
-        assert [len(request) for request in broker.heard] == [200_010, 10]
+async def test_requests_and_responses_are_forwarded_in_order() -> None:
+    async with open_proxy() as (proxy, broker):
+        reader, writer = await send_request(proxy, frame(FETCH, 1, b"x" * 200_000) + frame(FETCH, 2))
+        assert [await read_response(reader), await read_response(reader)] == [1, 2]
+        assert [len(request) for request in broker.requests] == [200_010, 10]
         writer.close()
 
 
 async def test_a_cut_resets_the_connections_and_new_ones_are_let_in() -> None:
-    async with opened() as (proxy, _):
-        reader, _writer = await asked(proxy, frame(FETCH, 1))
-        assert await answer(reader) == 1
+    async with open_proxy() as (proxy, _):
+        reader, _writer = await send_request(proxy, frame(FETCH, 1))
+        assert await read_response(reader) == 1
         assert proxy.cut() == 1
         with pytest.raises((OSError, asyncio.IncompleteReadError)):
-            await answer(reader)
-        reader, _writer = await asked(proxy, frame(FETCH, 2))
-        assert await answer(reader) == 2
+            await read_response(reader)
+        reader, _writer = await send_request(proxy, frame(FETCH, 2))
+        assert await read_response(reader) == 2
 
 
-async def test_while_it_refuses_nobody_is_let_in() -> None:
-    async with opened() as (proxy, broker):
+async def test_connections_are_refused_while_the_fault_is_active() -> None:
+    async with open_proxy() as (proxy, broker):
         proxy.refusing = True
-        reader, _writer = await asked(proxy, frame(FETCH, 1))
+        reader, _writer = await send_request(proxy, frame(FETCH, 1))
         with pytest.raises((OSError, asyncio.IncompleteReadError)):
-            await answer(reader)
-        assert broker.heard == []
+            await read_response(reader)
+        assert broker.requests == []
 
 
-async def test_traffic_that_is_stalled_one_way_passes_when_it_is_healed() -> None:
-    async with opened() as (proxy, broker):
-        proxy.down.open.clear()
-        reader, _writer = await asked(proxy, frame(FETCH, 1))
-        waiting = asyncio.create_task(answer(reader))
+async def test_stalled_traffic_is_forwarded_when_the_fault_ends() -> None:
+    async with open_proxy() as (proxy, broker):
+        proxy.to_workers.open.clear()
+        reader, _writer = await send_request(proxy, frame(FETCH, 1))
+        waiting = asyncio.create_task(read_response(reader))
         async with asyncio.timeout(20):
-            await broker.first.wait()
+            await broker.first_request.wait()
         done, _pending = await asyncio.wait([waiting], timeout=SLOW_S)
         assert not done
-        assert len(broker.heard) == 1
-        proxy.heal()
+        assert len(broker.requests) == 1
+        proxy.clear_faults()
         assert await waiting == 1
 
 
-async def test_traffic_that_is_delayed_comes_late() -> None:
-    async with opened() as (proxy, _):
-        proxy.up.latency_s = SLOW_S
-        began = time.monotonic()
-        reader, _writer = await asked(proxy, frame(FETCH, 1))
-        assert await answer(reader) == 1
-        assert time.monotonic() - began >= SLOW_S
+async def test_delayed_traffic_arrives_after_the_latency() -> None:
+    async with open_proxy() as (proxy, _):
+        proxy.to_broker.latency_s = SLOW_S
+        started_at = time.monotonic()
+        reader, _writer = await send_request(proxy, frame(FETCH, 1))
+        assert await read_response(reader) == 1
+        assert time.monotonic() - started_at >= SLOW_S
 
 
-async def test_a_trap_springs_once_on_the_request_of_its_process_and_keeps_it_back() -> None:
-    async with opened() as (proxy, broker):
-        caught: list[int] = []
-        trap = Trap(END, lambda pid: pid == os.getpid(), caught.append, hold=True)
-        other = Trap(END, lambda pid: False, caught.append, hold=True)
-        proxy.set(trap)
-        proxy.set(other)
-        reader, writer = await asked(proxy, frame(FETCH, 1) + frame(END, 2))
-        assert await answer(reader) == 1
-        await trap.sprung.wait()
-        assert len(broker.heard) == 1
-        proxy.lift(trap)
-        assert await answer(reader) == 2
+async def test_a_trap_catches_one_request_of_its_process_and_holds_it() -> None:
+    async with open_proxy() as (proxy, broker):
+        pids: list[int] = []
+        trap = Trap(END, lambda pid: pid == os.getpid(), pids.append, hold=True)
+        other_process_trap = Trap(END, lambda pid: False, pids.append, hold=True)
+        proxy.set_trap(trap)
+        proxy.set_trap(other_process_trap)
+        reader, writer = await send_request(proxy, frame(FETCH, 1) + frame(END, 2))
+        assert await read_response(reader) == 1
+        await trap.caught.wait()
+        assert len(broker.requests) == 1
+        proxy.remove_trap(trap)
+        assert await read_response(reader) == 2
         writer.write(frame(END, 3))
-        assert await answer(reader) == 3
-        assert caught == [os.getpid()]
-        assert not other.sprung.is_set()
+        assert await read_response(reader) == 3
+        assert pids == [os.getpid()]
+        assert not other_process_trap.caught.is_set()
 
 
 @pytest.mark.parametrize(("error", "fenced"), [(0, 0), (47, 1), (90, 1), (51, 0)])
-async def test_a_transaction_that_the_broker_refuses_as_fenced_is_counted(error: int, fenced: int) -> None:
-    async with opened() as (proxy, broker):
+async def test_requests_that_the_broker_refuses_as_fenced_are_counted(error: int, fenced: int) -> None:
+    async with open_proxy() as (proxy, broker):
         broker.error = error
-        reader, _writer = await asked(proxy, frame(FETCH, 1) + frame(END, 2))
-        assert [await answer(reader), await answer(reader)] == [1, 2]
+        reader, _writer = await send_request(proxy, frame(FETCH, 1) + frame(END, 2))
+        assert [await read_response(reader), await read_response(reader)] == [1, 2]
         assert sum(proxy.fenced.values()) == fenced
         assert proxy.fenced["EndTxn"] == fenced
         assert proxy.fenced[str(ADD_PARTITIONS)] == 0

@@ -1,1 +1,1 @@
-"""The chaos run: riskwire's services on a real Kafka, hurt in every way at hand, compared with a calm run."""
+"""The chaos run: injects faults into riskwire's services on a real Kafka, and compares the result with a replay."""

@@ -1,4 +1,4 @@
-"""Which faults come, in what order and how far apart: all from one seed."""
+"""The plan of a run's faults: their kinds, order and distances, all derived from one seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal[
+FaultKind = Literal[
     "SIGKILL",
     "SIGKILL in a transaction",
     "SIGSTOP, SIGCONT",
@@ -21,13 +21,13 @@ Kind = Literal[
     "worker added",
     "worker removed",
     "replayer killed",
-    "replayer asleep, another in its place",
-    "repeats and garbage on articles",
+    "replayer suspended and replaced",
+    "duplicate and malformed articles",
     "several at once",
 ]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
-_WEIGHTS: dict[Kind, int] = {
+_WEIGHTS: dict[FaultKind, int] = {
     "SIGKILL": 3,
     "SIGKILL in a transaction": 4,
     "SIGSTOP, SIGCONT": 2,
@@ -41,11 +41,11 @@ _WEIGHTS: dict[Kind, int] = {
     "worker added": 2,
     "worker removed": 2,
     "replayer killed": 1,
-    "replayer asleep, another in its place": 1,
-    "repeats and garbage on articles": 1,
+    "replayer suspended and replaced": 1,
+    "duplicate and malformed articles": 1,
     "several at once": 3,
 }
-_TOGETHER: tuple[Kind, ...] = (
+_COMBINABLE: tuple[FaultKind, ...] = (
     "SIGKILL",
     "SIGKILL in a transaction",
     "SIGSTOP, SIGCONT",
@@ -56,31 +56,40 @@ _TOGETHER: tuple[Kind, ...] = (
     "worker removed",
     "replayer killed",
 )
-AIMED: tuple[Kind, ...] = ("SIGKILL in a transaction", "SIGSTOP in a transaction, SIGCONT")
+TRANSACTION_FAULTS: tuple[FaultKind, ...] = ("SIGKILL in a transaction", "SIGSTOP in a transaction, SIGCONT")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: how long after the one before it begins, and the seed of its details. `parts` come together."""
+    """A planned fault.
+
+    Attributes:
+        number: position in the plan, from 1.
+        after_s: seconds between the start of the previous fault and the start of this fault.
+        seed: seed of its details, such as the worker it hits.
+        parts: the faults that "several at once" consists of.
+    """
 
     number: int
-    kind: Kind
+    kind: FaultKind
     after_s: float
     seed: int
     parts: tuple[Fault, ...] = ()
 
 
-def faults(count: int, every_s: float, chance: random.Random, only: tuple[Kind, ...] = KINDS) -> Iterator[Fault]:
-    """So many faults, `every_s` apart in the mean; where there are enough of them every kind comes at least once."""
-    deck: list[Kind] = list(only)
-    chance.shuffle(deck)
+def plan_faults(
+    count: int, every_s: float, rng: random.Random, only: tuple[FaultKind, ...] = FAULT_KINDS
+) -> Iterator[Fault]:
+    """Yields ``count`` faults, on average ``every_s`` apart. If there are enough faults, each kind occurs."""
+    deck: list[FaultKind] = list(only)
+    rng.shuffle(deck)
     for number in range(1, count + 1):
         if not deck:
             deck = [kind for kind in only for _ in range(_WEIGHTS[kind])]
-            chance.shuffle(deck)
+            rng.shuffle(deck)
         kind = deck.pop()
         parts: tuple[Fault, ...] = ()
         if kind == "several at once":
-            together = chance.sample(_TOGETHER, chance.choice((2, 2, 3)))
-            parts = tuple(Fault(number, part, 0.0, chance.getrandbits(32)) for part in together)
-        yield Fault(number, kind, every_s * chance.uniform(0.4, 1.6), chance.getrandbits(32), parts)
+            part_kinds = rng.sample(_COMBINABLE, rng.choice((2, 2, 3)))
+            parts = tuple(Fault(number, part_kind, 0.0, rng.getrandbits(32)) for part_kind in part_kinds)
+        yield Fault(number, kind, every_s * rng.uniform(0.4, 1.6), rng.getrandbits(32), parts)

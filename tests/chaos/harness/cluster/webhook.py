@@ -1,4 +1,4 @@
-"""Where notifications arrive: a webhook that now and then has trouble of its own."""
+"""`AlertWebhook` receives the notifications of a run, and answers a part with an error."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from contextlib import suppress
 
 from aiohttp import web
 
-_TROUBLE = 0.15
+_ERROR_SHARE = 0.15
 
 
-class Receiver:
-    """Counts what arrives, by idempotency key and body."""
+class AlertWebhook:
+    """Counts the notifications that arrive, by idempotency key and body."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self.arrived: Counter[tuple[str, bytes]] = Counter()
         self.refused = 0
-        self._chance = chance
+        self._rng = rng
         self._runner: web.AppRunner | None = None
-        self._came = asyncio.Event()
+        self._arrival = asyncio.Event()
         self.url = ""
 
     async def listen(self) -> None:
-        """Begin, on a free port of 127.0.0.1."""
+        """Starts listening on a free port of 127.0.0.1, and sets ``url``."""
         app = web.Application()
-        app.router.add_post("/alerts", self._take)
+        app.router.add_post("/alerts", self._receive)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -34,23 +34,23 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/alerts"
 
     async def close(self) -> None:
-        """Let the port go."""
+        """Stops listening."""
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def until(self, bodies: set[bytes], within_s: float) -> None:
-        """Return when all of these have arrived, or the time is over."""
+    async def wait_for(self, bodies: set[bytes], timeout_s: float) -> None:
+        """Waits until all these bodies have arrived, or until the timeout."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(timeout_s):
                 while not bodies <= {body for _, body in self.arrived}:
-                    self._came.clear()
-                    await self._came.wait()
+                    self._arrival.clear()
+                    await self._arrival.wait()
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
-        if self._chance.random() < _TROUBLE:
+        if self._rng.random() < _ERROR_SHARE:
             self.refused += 1
             return web.Response(status=503)
-        self._came.set()
+        self._arrival.set()
         self.arrived[request.headers.get("Idempotency-Key", ""), body] += 1
         return web.Response(status=204)

@@ -1,0 +1,305 @@
+"""`ChaosRun` does a run from beginning to end: archive, reference run, cluster, workers, faults, comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broker import Broker
+from confluent_kafka import KafkaException
+
+from harness.cluster.observer import Observer, proxied_broker
+from harness.cluster.operator import Operator, background_tasks
+from harness.cluster.webhook import AlertWebhook
+from harness.faults.injector import FaultInjector
+from harness.faults.plan import Fault, plan_faults
+from harness.faults.proxy import Proxy
+from harness.news.archive import archive_digest, time_span, write_archive
+from harness.news.live_news import LiveNews, open_live_news, stop_ingesters
+from harness.outcome import RunOptions, RunOutcome
+from harness.processes.fleet import DIE_WITH_PARENT, Fleet
+from harness.processes.process_logs import summarise_logs
+from harness.processes.services import (
+    ARCHIVE,
+    DATA,
+    DEADLINE_S,
+    GROUPS,
+    LIVE_PREFIX,
+    SESSION_S,
+    RoleCommands,
+    base_environment,
+    ingest_settings,
+    kafka_settings,
+    notify_settings,
+    riskwire_command,
+)
+from harness.processes.snapshot import CodeSnapshot
+from harness.verdict.final_state import (
+    compare_notifications,
+    compare_store,
+    compare_topics,
+    malformed_records,
+    read_topic,
+)
+from harness.verdict.reference_run import reference_data, run_command
+
+if TYPE_CHECKING:
+    from riskwire.bus.kafka.bus import KafkaBus
+
+_MAX_CONCURRENT_FAULTS = 3
+_RESERVE = 1.3
+"""Factor by which the news is spread over more time than the remaining faults should take."""
+_REFERENCE_RUN_S = 3_600.0
+_CREATE_TOPICS_S = 120.0
+_FIRST_ARTICLE_S = 120.0
+_POLL_S = 0.5
+_SUPERVISION = "supervision of the workers"
+
+
+class ChaosRun:
+    """A chaos run. `run` leaves no process behind, however it ends."""
+
+    def __init__(self, options: RunOptions, code: CodeSnapshot, log: Callable[[str], None]) -> None:
+        self._options = options
+        self._code = code
+        self._log = log
+        self._rng = random.Random(options.seed)
+        self._archive = options.folder / ARCHIVE
+        self._data = options.folder / DATA
+        self._logs = options.folder / "logs"
+        self._outcome = RunOutcome()
+        self._speed = 1.0
+
+    async def run(self) -> RunOutcome:
+        """Does the run, and returns its outcome.
+
+        Raises:
+            ExceptionGroup: with an AssertionError that says why the cluster or the reference run failed.
+        """
+        from riskwire.demo import corpus_path, watchlist_path
+
+        started_at = time.monotonic()
+        options = self._options
+        self._logs.mkdir(parents=True)
+        self._data.mkdir()
+        self._watchlist = watchlist_path()
+        write_archive(self._archive, options.articles, options.seed, corpus_path(), self._watchlist)
+        async with AsyncExitStack() as stack:
+            proxy = Proxy(random.Random(options.seed))
+            stack.push_async_callback(proxy.close)
+            await proxy.listen()
+            broker, proxied_port = proxied_broker(options.folder / "kafka", proxy.port, DIE_WITH_PARENT)
+            proxy.forward_to(proxied_port)
+            stack.callback(broker.kill)
+            webhook = AlertWebhook(random.Random(options.seed))
+            stack.push_async_callback(webhook.close)
+            await webhook.listen()
+            live_news = await stack.enter_async_context(
+                open_live_news(options.feeds, random.Random(options.seed), options.folder, broker.client)
+            )
+            commands = RoleCommands(options.folder, self._watchlist, options.known_bug, self._replay_speed)
+            settings = kafka_settings(f"kafka://127.0.0.1:{proxy.port}", options.partitions)
+            settings |= notify_settings(webhook.url) | ingest_settings()
+            fleet = Fleet(commands, base_environment(self._code) | settings, self._logs, self._log, "replay")
+            stack.callback(fleet.kill_all)
+            async with asyncio.TaskGroup() as group:
+                reference_run = group.create_task(self._reference_run())
+                group.create_task(self._start_broker(broker))
+            observer = Observer(broker.client)
+            injector = FaultInjector(
+                fleet, broker, proxy, observer, SESSION_S, DEADLINE_S, self._log, live_news is not None
+            )
+            await self._run_with_faults(fleet, injector, live_news)
+            await self._compare_if_readable(reference_run.result(), broker, observer, webhook, live_news)
+            self._outcome.fenced = dict(proxy.fenced)
+        # The fleet has been killed: exits during the comparison are among its exits.
+        self._outcome.exits = dict(sorted(fleet.exit_counts.items()))
+        self._outcome.did_not_stop = fleet.did_not_stop
+        log_paths = sorted(self._logs.glob("*.log"))
+        logs = ((path.name, path.read_text(encoding="utf-8", errors="replace")) for path in log_paths)
+        self._outcome.logs = summarise_logs(logs, fleet.exits)
+        self._outcome.wall_s = time.monotonic() - started_at
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self._outcome.cpu_s = usage.ru_utime + usage.ru_stime
+        return self._outcome
+
+    # Preparation
+
+    async def _reference_run(self) -> Path:
+        name = f"{archive_digest(self._archive)}-{self._code.digest}"
+        self._log("the reference run")
+        command = riskwire_command("replay", str(self._archive), "--watchlist", str(self._watchlist))
+        environment = base_environment(self._code) | {"RISKWIRE_BUS__KEEP_PROCESSED": "100000000"}
+        return await reference_data(name, command, environment, _REFERENCE_RUN_S)
+
+    async def _start_broker(self, broker: Broker) -> None:
+        self._log("the broker starts")
+        await asyncio.to_thread(broker.format)
+        await asyncio.to_thread(broker.start)
+        environment = base_environment(self._code) | kafka_settings(broker.url, self._options.partitions)
+        async with asyncio.TaskGroup() as group:
+            for prefix in ("", LIVE_PREFIX) if self._options.feeds else ("",):
+                prefixed = environment | {"RISKWIRE_KAFKA__PREFIX": prefix}
+                group.create_task(run_command(riskwire_command("topics", "create"), prefixed, _CREATE_TOPICS_S))
+
+    # Faults
+
+    def _replay_speed(self) -> str:
+        return "max" if self._speed == float("inf") else f"{self._speed:.3f}"
+
+    async def _run_with_faults(self, fleet: Fleet, injector: FaultInjector, live_news: LiveNews | None) -> None:
+        """Starts the workers and the replayer, injects the faults, and waits until everything has been read."""
+        options = self._options
+        plan = list(plan_faults(options.faults, options.every_s, self._rng, options.kinds))
+        for role, count in options.workers.items():
+            for _ in range(count):
+                fleet.start(role)
+        if live_news is not None:
+            live_news.start(fleet)
+        first, last = time_span(self._archive)
+        self._speed = (last - first).total_seconds() / (self._planned_s(plan) * _RESERVE)
+        fleet.start("replay")
+        operator = Operator(injector.broker, injector.broker_lock, self._log)
+        background = {_SUPERVISION: fleet.supervise(), "the operator": operator.run()}
+        async with background_tasks(background, self._log) as errors:
+            self._log("the workers start")
+            await self._wait_for_first_article(injector.observer)
+            faults_started_at = time.monotonic()
+            await self._inject_faults(plan, fleet, injector, first, last)
+            self._outcome.faults_s = time.monotonic() - faults_started_at
+            injector.proxy.clear_faults()
+            if live_news is not None:
+                await live_news.stop_publishing()
+            self._log("all faults are done; the remaining news is replayed at full speed")
+            drain_started_at = time.monotonic()
+            self._speed = float("inf")
+            # A replayer that is killed is restarted with the new speed.
+            for worker in fleet.workers_of("replay"):
+                fleet.kill(worker.pid)
+            await self._wait_until_everything_is_read(fleet, injector.broker, live_news)
+            self._outcome.drained_after_s = time.monotonic() - drain_started_at
+        self._outcome.supervision_error = errors.get(_SUPERVISION, "")
+        self._outcome.aborted = operator.aborted
+        self._outcome.faults = dict(injector.injected)
+        self._outcome.missed_traps = injector.missed_traps
+
+    def _planned_s(self, plan: list[Fault]) -> float:
+        return sum(fault.after_s for fault in plan) + 5.0
+
+    async def _wait_for_first_article(self, observer: Observer) -> None:
+        async with asyncio.timeout(_FIRST_ARTICLE_S):
+            while True:
+                if await asyncio.to_thread(observer.newest_time) is not None:
+                    return
+                await asyncio.sleep(_POLL_S)
+
+    async def _inject_faults(
+        self, plan: list[Fault], fleet: Fleet, injector: FaultInjector, first: datetime, last: datetime
+    ) -> None:
+        slots = asyncio.Semaphore(_MAX_CONCURRENT_FAULTS)
+        started_at, planned_so_far_s = time.monotonic(), 0.0
+
+        async def inject(fault: Fault) -> None:
+            try:
+                await injector.inject(fault)
+            finally:
+                slots.release()
+
+        async with asyncio.TaskGroup() as group:
+            for fault in plan:
+                await asyncio.sleep(fault.after_s)
+                await slots.acquire()
+                planned_so_far_s += fault.after_s
+                self._outcome.faults_while_publishing += not fleet.finished.is_set()
+                remaining_s = self._planned_s(plan) - planned_so_far_s
+                delay_factor = max(1.0, (time.monotonic() - started_at) / planned_so_far_s)
+                group.create_task(self._adapt_speed(injector.observer, first, last, remaining_s * delay_factor))
+                group.create_task(inject(fault))
+
+    async def _adapt_speed(self, observer: Observer, first: datetime, last: datetime, remaining_s: float) -> None:
+        """Sets the speed of later replayers, so that the remaining news takes the remaining time."""
+        try:
+            newest = await asyncio.to_thread(observer.newest_time)
+        except KafkaException:  # the broker is stopped: the next fault tries again
+            return
+        if newest is not None:
+            self._speed = max(1.0, (last - max(newest, first)).total_seconds()) / max(5.0, remaining_s * _RESERVE)
+
+    # Comparison
+
+    async def _wait_until_everything_is_read(self, fleet: Fleet, broker: Broker, live_news: LiveNews | None) -> None:
+        """Waits until all topics have been read, for at most ``drain_s``; otherwise records what has not been."""
+        try:
+            async with asyncio.timeout(self._options.drain_s):
+                await fleet.finished.wait()
+                self._log("the archive is published; waiting until it has been read")
+                await self._wait_until_drained(broker, "", GROUPS)
+                if live_news is not None:
+                    self._outcome.undrained = "live news: not everything is published"
+                    await live_news.wait_until_published()
+                    self._log("live news is published; the ingesters stop")
+                    await stop_ingesters(fleet)
+                    self._outcome.undrained = "live news: infer"
+                    await self._wait_until_drained(broker, LIVE_PREFIX, ("infer",))
+                    self._outcome.undrained = "live news: the results of infer do not become readable"
+                    await live_news.wait_until_readable()
+                self._outcome.drained = True
+        except TimeoutError:
+            if not self._outcome.undrained:
+                finished = fleet.finished.is_set()
+                self._outcome.undrained = "the stages" if finished else "the replay has not finished"
+
+    async def _wait_until_drained(self, broker: Broker, prefix: str, groups: Sequence[str]) -> None:
+        from riskwire.bus.drain import wait_until_drained
+        from riskwire.errors import RiskwireError
+
+        while True:
+            with suppress(RiskwireError):  # a busy machine, on which the cluster does not answer within the deadline
+                async with self._open_bus(broker, prefix) as bus:
+                    await wait_until_drained(bus, groups)
+                    return
+
+    @asynccontextmanager
+    async def _open_bus(self, broker: Broker, prefix: str) -> AsyncIterator[KafkaBus]:
+        from riskwire.bus.kafka.bus import KafkaBus
+        from riskwire.settings import BusSettings, KafkaSettings
+
+        kafka = KafkaSettings(partitions=self._options.partitions, prefix=prefix)
+        bus = await KafkaBus.open(BusSettings(url=broker.url), kafka)
+        try:
+            yield bus
+        finally:
+            await bus.close()
+
+    async def _compare_if_readable(
+        self, reference: Path, broker: Broker, observer: Observer, webhook: AlertWebhook, live_news: LiveNews | None
+    ) -> None:
+        """Compares the records. After an incomplete drain the topics may be unreadable, which is only logged."""
+        if self._outcome.drained:
+            await self._compare(reference, broker, observer, webhook, live_news)
+            return
+        try:
+            await self._compare(reference, broker, observer, webhook, live_news)
+        except (AssertionError, KafkaException) as error:
+            self._log(f"the topics cannot be read: {error}")
+
+    async def _compare(
+        self, reference: Path, broker: Broker, observer: Observer, webhook: AlertWebhook, live_news: LiveNews | None
+    ) -> None:
+        outcome = self._outcome
+        malformed = len(malformed_records(observer))
+        outcome.added = (observer.added.total() - malformed, malformed)
+        outcome.comparisons = await compare_topics(reference, broker.client, observer)
+        alerts = await read_topic(broker.client, "alerts")
+        outcome.comparisons.append(await compare_notifications(alerts, webhook))
+        outcome.arrived = webhook.arrived.total()
+        if live_news is not None:
+            outcome.comparisons += await live_news.compare()
+        outcome.store_checked, outcome.store_differences = await compare_store(reference, self._data)

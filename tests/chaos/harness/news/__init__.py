@@ -1,0 +1,1 @@
+"""The news of a chaos run: an archive that is replayed, and feeds that ingesters poll meanwhile."""

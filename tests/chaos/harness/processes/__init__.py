@@ -1,0 +1,1 @@
+"""The processes of a chaos run: their commands and settings, their supervision, their exits and logs."""

@@ -1,0 +1,79 @@
+"""Reads the final state of a run from outside, and compares it with the reference run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from kafka_reader import committed_records
+
+from harness.cluster.observer import Observer
+from harness.cluster.webhook import AlertWebhook
+from harness.verdict import reference_run
+from harness.verdict.comparison import (
+    TOPICS,
+    TopicComparison,
+    compare_topic,
+    expected_dead_letter,
+    store_differences,
+    without_added,
+)
+
+_ARRIVAL_S = 30.0
+
+
+async def compare_topics(reference_data: Path, client: Mapping[str, str], observer: Observer) -> list[TopicComparison]:
+    """Compares each topic, as an independent client reads it, with the reference run."""
+    expected = await asyncio.to_thread(reference_run.embedded_records, reference_data)
+    expected["dead-letters"] += [expected_dead_letter(raw) for raw in malformed_records(observer)]
+    comparisons: list[TopicComparison] = []
+    for topic in TOPICS:
+        records = await read_topic(client, topic)
+        if topic == "articles":
+            records = without_added(records, observer.added)
+        comparisons.append(compare_topic(topic, expected[topic], records))
+    return comparisons
+
+
+async def read_topic(client: Mapping[str, str], topic: str) -> list[bytes]:
+    """Returns the committed records of a topic."""
+    return [record.value or b"" for record in await asyncio.to_thread(committed_records, client, topic)]
+
+
+def malformed_records(observer: Observer) -> list[bytes]:
+    """Returns the records that the run added to the topic articles and that are not articles."""
+    return [raw for raw in observer.added if not _is_article(raw)]
+
+
+async def compare_notifications(alerts: list[bytes], webhook: AlertWebhook) -> TopicComparison:
+    """Checks that each alert record arrives at least once, under one idempotency key that no other record has."""
+    await webhook.wait_for({*alerts}, _ARRIVAL_S)
+    keys_by_body: dict[bytes, set[str]] = {}
+    for key, body in webhook.arrived:
+        keys_by_body.setdefault(body, set()).add(key)
+    comparison = TopicComparison("notifications", len(keys_by_body))
+    comparison.lost = [str(body[:200]) for body in {*alerts} - {*keys_by_body}]
+    comparison.differing = [
+        f"{body[:200]!r} arrived under keys {keys}" for body, keys in keys_by_body.items() if len(keys) > 1
+    ]
+    comparison.differing += [f"{body[:200]!r} is not an alert record" for body in {*keys_by_body} - {*alerts}]
+    if len({key for keys in keys_by_body.values() for key in keys}) < len(keys_by_body):
+        comparison.differing.append("two alert records arrived under one key")
+    return comparison
+
+
+async def compare_store(reference_data: Path, data: Path) -> tuple[int, list[str]]:
+    """Returns the number of entries of the store, and descriptions of those that differ from the reference run."""
+    reference = await asyncio.to_thread(reference_run.store_view, reference_data)
+    actual = await asyncio.to_thread(reference_run.store_view, data)
+    return len(actual), store_differences(reference, actual)
+
+
+def _is_article(raw: bytes) -> bool:
+    try:
+        record = json.loads(raw)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and record.get("kind") == "article" and "seen_at" in record
