@@ -244,7 +244,7 @@ async def test_a_batch_interrupted_by_closing_the_bus_is_processed_after_a_resta
         await reopened.close()
 
 
-async def test_closing_the_bus_ends_a_stage_that_waits_for_backpressure(tmp_path: Path):
+async def test_closing_the_bus_ends_a_stage_paused_by_backpressure(tmp_path: Path):
     bus = await EmbeddedBus.open(tmp_path, BusSettings(partitions=1, backlog=1))
     await anext(bus.assignments("sink", Topic.ANALYSES))
     async with asyncio.timeout(20):
