@@ -24,7 +24,7 @@ def seeded_random() -> random.Random:
 
 
 class Workers:
-    """Worker processes. A fault hits one of them, which is then restarted or woken.
+    """Worker processes. A fault hits one worker, which is then restarted or woken.
 
     Args:
         starts: a function for each worker, which starts its process.

@@ -1,7 +1,7 @@
 """The bus: topics with partitions, and consumer groups with positions.
 
 A stage fetches a batch of one input partition and commits results, changed state and its new position. The bus makes
-the three one atomic step. It promises no more than that, so that SQLite in one process and Kafka with many processes
+the three one atomic step. That is its only promise, so that SQLite in one process and Kafka with many processes
 can both keep the promise, and the code of a stage is the same on both.
 """
 

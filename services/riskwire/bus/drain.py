@@ -27,7 +27,7 @@ async def wait_until_drained(bus: Bus, groups: Sequence[str] | None = None) -> N
     no group has lag, no step is under way and no stage has records left to read. Publishers may still write more.
 
     Args:
-        groups: the groups that count; all of them must have joined. None for every group that ever joined. A group
+        groups: the groups that count, which must all have joined. None for every group that ever joined. A group
             that reads several topics counts as joined with its first topic, so start the stages before waiting.
     """
     while True:

@@ -1,4 +1,7 @@
-"""A broker that goes away: short of the deadline it costs nothing, beyond it a restart; nothing is lost or doubled."""
+"""A broker that is away for less than the deadline needs no restart of a service, and for longer one restart.
+
+In both cases nothing is lost or doubled.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 DEADLINE_S = 120
 """Longer than a broker takes to start on a busy machine."""
 ATTEMPTS = 5
-"""The state is restored in a tenth of a second: that the broker goes meanwhile takes a little luck."""
+"""A restore takes a tenth of a second, so the kill of the broker does not always fall into it."""
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +50,27 @@ def own_broker(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> It
         yield broker
 
 
-def made(broker: Broker, prefix: str, bundle: Path, **kafka: object) -> tuple[dict[str, str], KafkaSettings]:
+def setup_topics(broker: Broker, prefix: str, bundle: Path, **kafka: object) -> tuple[dict[str, str], KafkaSettings]:
+    """Creates topics; returns the environment of a service and the settings of a publisher."""
     env = on_kafka(broker, prefix, bundle, partitions=2, session_timeout_s=3, **kafka)
-    done = riskwire("topics", "create", env=env)
-    assert done.returncode == 0, done.stderr
+    completed = riskwire("topics", "create", env=env)
+    assert completed.returncode == 0, completed.stderr
     return env, KafkaSettings(prefix=prefix)
 
 
-def until_analysed(broker: Broker, prefix: str, count: int) -> None:
-    """Each of the first articles has one analysis, and no other is there."""
+def wait_until_analysed(broker: Broker, prefix: str, count: int) -> None:
+    """Waits until the first `count` articles have one analysis each, and no other analysis exists."""
     wait_until(lambda: len(set(analysed_articles(broker, prefix))) >= count)
     assert Counter(analysed_articles(broker, prefix)) == Counter(article(number).id for number in range(count))
 
 
-def test_an_absence_shorter_than_the_deadline_costs_nothing_and_is_told_meanwhile(
+def test_an_outage_shorter_than_the_deadline_makes_a_service_unready_without_a_restart(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    env, kafka = made(own_broker, "short-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
+    env, kafka = setup_topics(own_broker, "short-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
     publish(own_broker, kafka, article_records(range(40)))
     with running_service("infer", env, tmp_path / "infer.log") as infer:
-        until_analysed(own_broker, "short-", 40)
+        wait_until_analysed(own_broker, "short-", 40)
         infer.wait_until_ready()
         publish(own_broker, kafka, article_records(range(40, 80)))
         own_broker.kill()
@@ -75,22 +79,22 @@ def test_an_absence_shorter_than_the_deadline_costs_nothing_and_is_told_meanwhil
         own_broker.start()
         infer.wait_until_ready()
         publish(own_broker, kafka, article_records(range(80, 100)))
-        until_analysed(own_broker, "short-", 100)
+        wait_until_analysed(own_broker, "short-", 100)
         assert infer.process.poll() is None, "no restart"
-        said = [json.loads(line).get("event") for line in infer.log.read_text().splitlines() if line.startswith("{")]
-        assert "Kafka does not answer" in said
-        assert "Kafka answers again" in said
+        events = [json.loads(line).get("event") for line in infer.log.read_text().splitlines() if line.startswith("{")]
+        assert "Kafka does not answer" in events
+        assert "Kafka answers again" in events
 
 
-def test_a_worker_that_is_restoring_when_the_broker_goes_waits_for_it(
+def test_a_worker_waits_for_a_broker_that_is_killed_during_its_restore(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    env, kafka = made(own_broker, "restoring-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
+    env, kafka = setup_topics(
+        own_broker, "restoring-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S
+    )
     for attempt in range(ATTEMPTS):
         before, count = 20 * attempt, 20 * (attempt + 1)
-        publish(
-            own_broker, kafka, article_records(range(before, count))
-        )  # so that this attempt alone can have read them
+        publish(own_broker, kafka, article_records(range(before, count)))  # new records, which no earlier attempt read
         with running_service(
             "infer", env | {"RISKWIRE_LOG__LEVEL": "info"}, tmp_path / f"infer-{attempt}.log"
         ) as infer:
@@ -99,49 +103,50 @@ def test_a_worker_that_is_restoring_when_the_broker_goes_waits_for_it(
             in_time = infer.log_tail().count("state restored") < 2
             own_broker.start()
             if in_time:
-                until_analysed(own_broker, "restoring-", count)
+                wait_until_analysed(own_broker, "restoring-", count)
                 assert infer.process.poll() is None, "no restart"
                 return
-    raise AssertionError(f"in {ATTEMPTS} attempts the broker has never gone while the worker was restoring")
+    raise AssertionError(f"in {ATTEMPTS} attempts the broker was never killed during a restore")
 
 
-def test_after_an_absence_beyond_the_deadline_the_service_leaves_and_its_successor_goes_on(
+def test_an_outage_longer_than_the_deadline_makes_a_service_exit_and_the_next_one_continues(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    env, kafka = made(own_broker, "long-", tiny_bundle, deadline_s=5, stuck_after_s=8)
+    env, kafka = setup_topics(own_broker, "long-", tiny_bundle, deadline_s=5, stuck_after_s=8)
     publish(own_broker, kafka, article_records(range(40)))
     log = tmp_path / "infer.log"
     with running_service("infer", env, log) as infer:
-        until_analysed(own_broker, "long-", 40)
+        wait_until_analysed(own_broker, "long-", 40)
         publish(own_broker, kafka, article_records(range(40, 60)))
         own_broker.kill()
         assert wait_for_exit(infer.process) == 2
-        last = infer.log_tail().splitlines()[-1]
-        assert last.startswith("riskwire: ")
-        assert own_broker.url in last or "Kafka has not answered for" in last  # by what it was at
+        reason = infer.log_tail().splitlines()[-1]
+        assert reason.startswith("riskwire: ")
+        # Which of the two depends on what the service was doing when the broker was killed.
+        assert own_broker.url in reason or "Kafka has not answered for" in reason
     with running_service("infer", env, log) as early:
-        assert wait_for_exit(early.process) == 2, "as an orchestrator starts it again, too early"
+        assert wait_for_exit(early.process) == 2, "a restart by an orchestrator before the broker is back"
         assert "Kafka cannot be reached" in early.log_tail().splitlines()[-1]
     own_broker.start()
     with running_service("infer", env, log):
         publish(own_broker, kafka, article_records(range(60, 80)))
-        until_analysed(own_broker, "long-", 80)
+        wait_until_analysed(own_broker, "long-", 80)
 
 
-async def test_what_is_closed_while_the_broker_is_away_leaves_no_task_behind(own_broker: Broker) -> None:
+async def test_a_bus_closed_during_an_outage_leaves_no_task_running(own_broker: Broker) -> None:
     kafka = KafkaSettings(prefix="closed-", partitions=2, session_timeout_s=3, deadline_s=120)
     settings = BusSettings(url=own_broker.url)
     await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
     before = asyncio.all_tasks()
     bus = await KafkaBus.open(settings, kafka)
     joined = bus.assignments("copy", Topic.ARTICLES)
-    held = [await anext(joined) for _ in range(2)]
-    for assignment in held:
+    assignments = [await anext(joined) for _ in range(2)]
+    for assignment in assignments:
         assert await assignment.restore() == {}
     own_broker.kill()
     try:
-        steps = [asyncio.create_task(assignment.commit(0, [], {"a": b"1"})) for assignment in held]
-        fetches = [asyncio.create_task(assignment.fetch(1, 60)) for assignment in held]
+        steps = [asyncio.create_task(assignment.commit(0, [], {"a": b"1"})) for assignment in assignments]
+        fetches = [asyncio.create_task(assignment.fetch(1, 60)) for assignment in assignments]
         await asyncio.wait(steps, timeout=1)
         async with asyncio.timeout(60):
             await bus.close()
@@ -153,8 +158,8 @@ async def test_what_is_closed_while_the_broker_is_away_leaves_no_task_behind(own
         own_broker.start()
 
 
-class _Wire(http.server.BaseHTTPRequestHandler):
-    """A feed of as many items as the server says."""
+class _FeedHandler(http.server.BaseHTTPRequestHandler):
+    """Serves a feed with `server.items` items."""
 
     def do_GET(self) -> None:
         items = "".join(
@@ -170,13 +175,13 @@ class _Wire(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture
 def wire() -> Iterator[http.server.ThreadingHTTPServer]:
-    """A feed of `wire.items` items."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Wire) as server:
+    """A server of a feed with `wire.items` items."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _FeedHandler) as server:
         server.items = 5
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -184,14 +189,15 @@ def wire() -> Iterator[http.server.ThreadingHTTPServer]:
 
 
 def titles(broker: Broker, prefix: str) -> Counter[str]:
+    """Counts the articles by title."""
     records = [json.loads(record.value or b"{}") for record in committed_records(broker.client, f"{prefix}articles")]
     return Counter(record["title"] for record in records if record["kind"] == "article")
 
 
-def test_what_feeds_bring_while_the_broker_is_away_is_published_once_it_is_back(
+def test_items_polled_during_an_outage_are_published_when_the_broker_is_back(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path, wire: http.server.ThreadingHTTPServer
 ) -> None:
-    env, _ = made(own_broker, "feeds-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
+    env, _ = setup_topics(own_broker, "feeds-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text(
         yaml.safe_dump([{"id": "wire", "url": f"http://127.0.0.1:{wire.server_port}/feed", "every_s": 10}])

@@ -1,4 +1,4 @@
-"""What one worker does when the broker goes, an answer is lost, it finds itself fenced, or its state is large."""
+"""A single worker: a broker that is killed, a lost answer, a fencing, and a large state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from riskwire.settings import BusSettings, KafkaSettings
 pytestmark = pytest.mark.needs_kafka
 
 _NUMBERS = itertools.count()
-PATIENCE_S = 60
+FETCH_S = 60
 Open = Callable[..., Awaitable[KafkaBus]]
 
 
@@ -38,13 +38,13 @@ def prefix() -> str:
 
 @pytest.fixture
 async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
-    """`opened(**kafka)`: a worker's bus, all on the test's own topics of one partition."""
-    # asyncio tells, with a traceback, of each future that aiokafka fails and nobody holds (logs.py hides these). Where
-    # that happens in a collection in the midst of `ast.parse`, CPython 3.11 takes the traceback's own parsing amiss.
+    """`opened(**kafka)`: the bus of one worker. All buses of a test share topics with one partition."""
+    # asyncio logs a traceback for each failed future of aiokafka that is garbage-collected (logs.py hides these). If
+    # the collection runs inside `ast.parse`, CPython 3.11 fails when it parses the source for that traceback.
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     buses: list[KafkaBus] = []
 
-    async def one(**changed: object) -> KafkaBus:
+    async def open_bus(**changed: object) -> KafkaBus:
         kafka = KafkaSettings.model_validate(
             {"prefix": prefix, "partitions": 1, "session_timeout_s": 10, "deadline_s": 30} | changed
         )
@@ -54,7 +54,7 @@ async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
         buses.append(await KafkaBus.open(settings, kafka))
         return buses[-1]
 
-    yield one
+    yield open_bus
     for bus in buses:
         await bus.close()
 
@@ -68,34 +68,34 @@ def copies(batch: list[Message] | Any) -> list[Outgoing]:
     return [Outgoing(Topic.ANALYSES, None, message.value, 0) for message in batch]
 
 
-@pytest.mark.parametrize("arrived", [True, False])
-async def test_a_step_whose_answer_is_lost_happens_once_whether_it_had_arrived_or_not(
+@pytest.mark.parametrize("arrived", [True, False], ids=["commit arrived", "commit lost"])
+async def test_a_step_whose_answer_is_lost_happens_once(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch, arrived: bool
 ) -> None:
     bus = await opened()
     await publish(bus, 2)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
-    batch = await assignment.fetch(1, PATIENCE_S)
-    producer = await assignment._transactions._opened()
+    batch = await assignment.fetch(1, FETCH_S)
+    producer = await assignment._transactions._open_producer()
     commit = producer.commit_transaction
     lost = 0
 
-    async def lose() -> None:
+    async def commit_and_lose_the_answer() -> None:
         nonlocal lost
         lost += 1
         if arrived:
             await commit()
         raise TimeoutError
 
-    monkeypatch.setattr(producer, "commit_transaction", lose)
+    monkeypatch.setattr(producer, "commit_transaction", commit_and_lose_the_answer)
     await assignment.commit(1, copies(batch), {"count": b"1"})
     assert lost == 1
     assert await assignment.restore() == {"count": b"1"}
-    found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
-    assert [record.value for record in found] == [b"0"]
+    records = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
+    assert [record.value for record in records] == [b"0"]
 
 
-@pytest.mark.parametrize("restored", [True, False])
+@pytest.mark.parametrize("restored", [True, False], ids=["after a restore", "without a restore"])
 async def test_a_publishers_step_whose_answer_is_lost_happens_once(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch, restored: bool
 ) -> None:
@@ -103,135 +103,137 @@ async def test_a_publishers_step_whose_answer_is_lost_happens_once(
     async with bus.publisher("source") as publisher:
         if restored:
             assert await publisher.restore() == {}
-        producer = await publisher._transactions._opened()
+        producer = await publisher._transactions._open_producer()
         commit = producer.commit_transaction
 
-        async def lose() -> None:
+        async def commit_and_lose_the_answer() -> None:
             await commit()
             raise TimeoutError
 
-        monkeypatch.setattr(producer, "commit_transaction", lose)
+        monkeypatch.setattr(producer, "commit_transaction", commit_and_lose_the_answer)
         await publisher.publish([Outgoing(Topic.ARTICLES, None, b"0", 0)], {"at": b"1"})
         await publisher.publish([Outgoing(Topic.ARTICLES, None, b"1", 0)], {"at": b"2"})
         assert await publisher.restore() == {"at": b"2"}
-    found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}articles")
-    assert [record.value for record in found] == [b"0", b"1"]
+    records = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}articles")
+    assert [record.value for record in records] == [b"0", b"1"]
 
 
-async def test_a_step_that_fails_is_tried_again_within_the_deadline(
+async def test_a_failed_step_is_retried_within_the_deadline(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus = await opened()
     await publish(bus, 1)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
-    batch = await assignment.fetch(1, PATIENCE_S)
+    batch = await assignment.fetch(1, FETCH_S)
     failures = fail_second_batches(monkeypatch, 2)
     await assignment.commit(1, copies(batch), {"count": b"1"})
     assert next(failures) >= 2
     assert await assignment.restore() == {"count": b"1"}
-    found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
-    assert [record.value for record in found] == [b"0"]
+    records = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
+    assert [record.value for record in records] == [b"0"]
 
 
-async def test_a_step_that_fails_beyond_the_deadline_leaves_nothing(
+async def test_a_step_that_fails_until_the_deadline_has_no_effect(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus = await opened(deadline_s=5)
     await publish(bus, 1)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
-    batch = await assignment.fetch(1, PATIENCE_S)
+    batch = await assignment.fetch(1, FETCH_S)
     with monkeypatch.context() as patched:
         fail_second_batches(patched, 1_000_000)
-        with pytest.raises(BusError, match=r"nothing of it has happened.*disk of the broker is full"):
+        with pytest.raises(BusError, match=r"it had no effect.*disk of the broker is full"):
             await assignment.commit(1, copies(batch), {"count": b"1"})
     assert await assignment.restore() == {}
-    assert [m.value for m in await assignment.fetch(1, PATIENCE_S)] == [b"0"]
+    assert [m.value for m in await assignment.fetch(1, FETCH_S)] == [b"0"]
     assert await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses") == []
 
 
 def fail_second_batches(monkeypatch: pytest.MonkeyPatch, times: int) -> Iterator[int]:
-    """From now on the second batch of a transaction is refused, so many times; how often it was is counted."""
+    """Makes the second batch of a producer fail, `times` times. The iterator returned counts the failures."""
     send = AIOKafkaProducer.send_batch
-    sent: Counter[AIOKafkaProducer] = Counter()  # by itself: an id may come again
-    failed = itertools.count()
+    sent: Counter[AIOKafkaProducer] = Counter()  # by producer and not by `id()`, which may be reused
+    failures = itertools.count()
 
-    async def fails(producer: AIOKafkaProducer, *args: Any, **named: Any) -> Any:
+    async def send_or_fail(producer: AIOKafkaProducer, *args: Any, **named: Any) -> Any:
         sent[producer] += 1
-        if sent[producer] != 2 or next(failed) >= times:
+        if sent[producer] != 2 or next(failures) >= times:
             return await send(producer, *args, **named)
-        refusal = asyncio.get_running_loop().create_future()
-        refusal.set_exception(OSError("the disk of the broker is full"))
-        return refusal
+        failed = asyncio.get_running_loop().create_future()
+        failed.set_exception(OSError("the disk of the broker is full"))
+        return failed
 
-    monkeypatch.setattr(AIOKafkaProducer, "send_batch", fails)
-    return failed
+    monkeypatch.setattr(AIOKafkaProducer, "send_batch", send_or_fail)
+    return failures
 
 
-async def test_a_worker_that_tries_again_does_not_repeat_what_another_has_done(
+async def test_a_retry_does_not_repeat_a_step_of_the_next_owner(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It lost the partition without hearing of it: to take the id over anew would fence its successor."""
-    one, other = await opened(), await opened()
-    await publish(one, 1)
-    stale = await anext(one.assignments("copy", Topic.ARTICLES))
-    batch = await stale.fetch(1, PATIENCE_S)
-    fresh = KafkaAssignment(other._cluster, other._log, other._positions, "copy", "articles", 0, lambda: None)
+    """The stale worker has not noticed that it lost the partition. Its retry must not fence the new owner."""
+    stale_bus, fresh_bus = await opened(), await opened()
+    await publish(stale_bus, 1)
+    stale = await anext(stale_bus.assignments("copy", Topic.ARTICLES))
+    batch = await stale.fetch(1, FETCH_S)
+    fresh = KafkaAssignment(
+        fresh_bus._cluster, fresh_bus._log, fresh_bus._metadata, "copy", "articles", 0, lambda: None
+    )
     await fresh.restore()
-    again = await fresh.fetch(1, PATIENCE_S)
-    await fresh.commit(1, copies(again), {"count": b"1"})
-    await stale._transactions._drop()  # its connection is gone, with the news of having been fenced
+    same_batch = await fresh.fetch(1, FETCH_S)
+    await fresh.commit(1, copies(same_batch), {"count": b"1"})
+    await stale._transactions._drop_producer()  # so that a new producer does not learn of the fencing from Kafka
     with pytest.raises(FencedError):
         await stale.commit(1, copies(batch), {"count": b"1"})
     assert stale.revoked
-    found = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
-    assert [record.value for record in found] == [b"0"]
+    records = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
+    assert [record.value for record in records] == [b"0"]
     await fresh.release()
 
 
-async def nothing() -> None:
+async def no_last_step() -> None:
     return None
 
 
-async def test_a_worker_that_is_fenced_asks_the_group_again_and_goes_on(
+async def test_a_fenced_worker_joins_the_group_again_and_continues(
     opened: Open, kafka_broker: Broker, prefix: str
 ) -> None:
     bus = await opened()
     await publish(bus, 2)
     joined = bus.assignments("copy", Topic.ARTICLES)
     first = await anext(joined)
-    assert len(await first.fetch(1, PATIENCE_S)) == 1
-    # As a worker does that believes it has the partition.
-    other = Transactions(bus._cluster, f"{prefix}copy-articles-0", nothing)
-    await other.open()
+    assert len(await first.fetch(1, FETCH_S)) == 1
+    # A worker that wrongly believes that it owns the partition.
+    rival = Transactions(bus._cluster, f"{prefix}copy-articles-0", no_last_step)
+    await rival.open()
     with pytest.raises(BusError, match="another owner"):
         await first.commit(1, [], {"count": b"1"})
     assert first.revoked
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(FETCH_S):
         second = await anext(joined)
     assert await second.restore() == {}
-    batch = await second.fetch(2, PATIENCE_S)
+    batch = await second.fetch(2, FETCH_S)
     await second.commit(batch[-1].offset + 1, copies(batch), {"count": b"2"})
-    await other.close()
+    await rival.close()
     assert await second.restore() == {"count": b"2"}
 
 
-async def test_a_step_of_many_topics_says_that_it_was_fenced_wherever_it_learns_of_it(
+async def test_a_step_of_many_topics_raises_fenced_error_wherever_the_fencing_is_noticed(
     opened: Open, prefix: str
 ) -> None:
-    """aiokafka learns of it by itself while the records of one topic wait for the metadata of another."""
+    """The sender task of aiokafka may notice the fencing while the step waits for the metadata of a topic."""
     cluster = (await opened())._cluster
     records = [
-        cluster.record(Outgoing(topic, None, b"1", 0)) for topic in (Topic.ANALYSES, Topic.SIGNALS, Topic.TRENDS)
+        cluster.to_record(Outgoing(topic, None, b"1", 0)) for topic in (Topic.ANALYSES, Topic.SIGNALS, Topic.TRENDS)
     ]
     for _ in range(5):
-        fenced, other = (Transactions(cluster, f"{prefix}many", nothing) for _ in range(2))
-        fenced.follows(None)
+        fenced, rival = (Transactions(cluster, f"{prefix}many", no_last_step) for _ in range(2))
+        fenced.set_last_step(None)
         await fenced.open()
-        await other.open()
+        await rival.open()
         with pytest.raises(FencedError):
-            await fenced.take("step", records)
+            await fenced.commit_step("step", records)
         await fenced.close()
-        await other.close()
+        await rival.close()
 
 
 @pytest.fixture
@@ -242,32 +244,32 @@ def own_broker(kafka_here: None, tmp_path: Path) -> Iterator[Broker]:
 
 
 @pytest.mark.slow
-async def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker) -> None:
+async def test_a_worker_copies_each_record_once_although_the_broker_is_killed(own_broker: Broker) -> None:
     kafka = KafkaSettings(partitions=1, session_timeout_s=6)
     settings = BusSettings(url=own_broker.url)
     await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
     bus = await KafkaBus.open(settings, kafka)
     try:
-        await _copied_over_a_kill(bus, own_broker)
+        await _copy_during_a_kill(bus, own_broker)
     finally:
         await bus.close()
 
 
-async def _copied_over_a_kill(bus: KafkaBus, broker: Broker) -> None:
+async def _copy_during_a_kill(bus: KafkaBus, broker: Broker) -> None:
     count = 3_000
     state = 0
 
     async def copy() -> None:
         async for assignment in bus.assignments("copy", Topic.ARTICLES):
             try:
-                await copy_what_comes(assignment)
+                await copy_partition(assignment)
             except BusError:
-                if not assignment.revoked:  # the group may give the partition anew, at any moment
+                if not assignment.revoked:  # a rebalance may revoke it at any moment
                     raise
             if state >= count:
                 return
 
-    async def copy_what_comes(assignment: Assignment) -> None:
+    async def copy_partition(assignment: Assignment) -> None:
         nonlocal state
         state = int((await assignment.restore()).get("count", b"0"))
         while not assignment.revoked and state < count:
@@ -285,8 +287,8 @@ async def _copied_over_a_kill(bus: KafkaBus, broker: Broker) -> None:
                 await asyncio.to_thread(broker.kill)
                 await asyncio.to_thread(broker.start)
         await copying
-    found = await asyncio.to_thread(committed_records, broker.client, "analyses")
-    assert Counter(int(record.value or b"") for record in found) == Counter(range(count))
+    records = await asyncio.to_thread(committed_records, broker.client, "analyses")
+    assert Counter(int(record.value or b"") for record in records) == Counter(range(count))
     changelog = latest_by_key(await asyncio.to_thread(committed_records, broker.client, "copy-state"))
     assert changelog[0, b"articles/count"] == b"%d" % count
     assert set(changelog) == {(0, b"articles/count"), (0, b"articles#position")}
@@ -297,10 +299,10 @@ async def test_the_state_of_50000_targets_is_restored_in_seconds(opened: Open) -
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
     for start in range(0, 50_000, 10_000):
         await assignment.commit(0, [], {f"target:{n}": b"%d" % n * 40 for n in range(start, start + 10_000)})
-    began = time.monotonic()
+    started = time.monotonic()
     state = await assignment.restore()
-    took = time.monotonic() - began
-    print(f"50,000 keys, {sum(map(len, state.values())):,} bytes restored in {took:.2f} s")
+    elapsed_s = time.monotonic() - started
+    print(f"50,000 keys, {sum(map(len, state.values())):,} bytes restored in {elapsed_s:.2f} s")
     assert len(state) == 50_000
     assert state["target:49999"] == b"49999" * 40
-    assert took < 20
+    assert elapsed_s < 20

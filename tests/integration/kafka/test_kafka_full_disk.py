@@ -1,6 +1,6 @@
-"""A broker whose disk is full ends; services say so and leave; once there is room nothing is lost or doubled.
+"""A broker with a full disk exits, and so do the services. Nothing is lost or doubled when there is space again.
 
-Not marked `needs_kafka`: where nothing can be mounted (that needs root) it is skipped even where Kafka is required.
+Not marked `needs_kafka`: only root can mount a small disk, so the test may be skipped even if Kafka is required.
 """
 
 from __future__ import annotations
@@ -39,34 +39,34 @@ DISK_MB = 64
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that is soon full."""
-    place = tmp_path / "disk"
-    place.mkdir()
+    """A small file system."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("a small disk is a tmpfs, and only root may mount one")
+        pytest.skip("only root can mount the tmpfs of a small disk")
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", place], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", folder], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
-        pytest.skip(f"a small disk is a tmpfs, and none can be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"the tmpfs of a small disk cannot be mounted: {mounted.stderr.strip()}")
     try:
-        yield place
+        yield folder
     finally:
-        subprocess.run(["umount", "-l", place], check=True)
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture
 def broker(kafka_here: None, small_disk: Path) -> Iterator[Broker]:
-    """A broker on that disk."""
-    one = Broker(small_disk / "kafka", {"log.segment.bytes": "4194304", "log.index.size.max.bytes": "65536"})
-    one.log = small_disk.parent / "broker.log"
-    with one.running():
-        yield one
+    """A broker on the small disk."""
+    broker = Broker(small_disk / "kafka", {"log.segment.bytes": "4194304", "log.index.size.max.bytes": "65536"})
+    broker.log = small_disk.parent / "broker.log"
+    with broker.running():
+        yield broker
 
 
-def fill(place: Path) -> Path:
-    """Something else fills the disk, to the last byte."""
-    filler = place / "filler"
+def fill_disk(folder: Path) -> Path:
+    """Fills the disk to the last byte. Returns the file that does so."""
+    filler = folder / "filler"
     with filler.open("wb", buffering=0) as out:
         try:
             while True:
@@ -75,8 +75,8 @@ def fill(place: Path) -> Path:
             return filler
 
 
-class Flow(threading.Thread):
-    """Publishes articles in small steps until it is told to stop, or a step fails."""
+class ArticleFlow(threading.Thread):
+    """Publishes articles in small steps until `stop` is set or a step fails."""
 
     def __init__(self, broker: Broker, kafka: KafkaSettings) -> None:
         super().__init__(daemon=True)
@@ -87,9 +87,9 @@ class Flow(threading.Thread):
         self.stop = threading.Event()
 
     def run(self) -> None:
-        asyncio.run(self._flow())
+        asyncio.run(self._publish())
 
-    async def _flow(self) -> None:
+    async def _publish(self) -> None:
         bus = await KafkaBus.open(BusSettings(url=self._broker.url), self._kafka)
         try:
             async with bus.publisher("test") as publisher:
@@ -102,30 +102,31 @@ class Flow(threading.Thread):
             await bus.close()
 
 
-def test_a_full_disk_ends_broker_and_services_and_nothing_is_lost_or_doubled_once_there_is_room(
+def test_nothing_is_lost_or_doubled_after_a_full_disk_made_broker_and_services_exit(
     broker: Broker, small_disk: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     prefix = "full-"
     env = on_kafka(broker, prefix, tiny_bundle, partitions=2, session_timeout_s=3, deadline_s=5, stuck_after_s=20)
-    made = riskwire("topics", "create", env=env)
-    assert made.returncode == 0, made.stderr
+    created = riskwire("topics", "create", env=env)
+    assert created.returncode == 0, created.stderr
     kafka = KafkaSettings(prefix=prefix, deadline_s=5)
-    flow = Flow(broker, kafka)
+    flow = ArticleFlow(broker, kafka)
     log = tmp_path / "infer.log"
     with running_service("infer", env, log) as infer:
         flow.start()
         wait_until(lambda: len(analysed_articles(broker, prefix)) >= 20, 90, infer.log_tail)
-        filler = fill(small_disk)
+        filler = fill_disk(small_disk)
         assert wait_for_exit(infer.process, 90) == 2
-        last = infer.log_tail().splitlines()[-1]
-        assert broker.url in last or "Kafka has not answered for" in last  # by what it was at when the disk was full
+        reason = infer.log_tail().splitlines()[-1]
+        # Which of the two depends on what the service was doing when the disk was full.
+        assert broker.url in reason or "Kafka has not answered for" in reason
         flow.join(timeout=60)
         assert flow.failure is not None
-        assert broker.wait_for_exit(60) != 0, "a broker without a disk to write to ends"
+        assert broker.wait_for_exit(60) != 0, "a broker exits if it cannot write"
     filler.unlink()
     broker.start()
     with running_service("infer", env, log) as infer:
-        # The step that failed is the only one of which the flow does not know whether it has happened.
+        # The flow does not know whether its failed step happened, so the same articles are published again.
         publish(broker, kafka, article_records(range(flow.published, flow.published + 10)))
         count = flow.published + 10
         wait_until(lambda: len(set(analysed_articles(broker, prefix))) >= count, 90, infer.log_tail)

@@ -1,4 +1,4 @@
-"""Topics that grow under running services, and clusters of an earlier version: nothing moves, and it is said."""
+"""Topics with more partitions than are in use: records stay on the partitions in use, and `topics check` reports it."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ def prefix() -> str:
 
 
 def grow(broker: Broker, counts: dict[str, int]) -> None:
-    """As an operator or another tool does."""
+    """Adds partitions, as an operator or another tool does."""
     admin = AdminClient(broker.client)
-    for done in admin.create_partitions([NewPartitions(name, count) for name, count in counts.items()]).values():
-        done.result(timeout=30)
+    for future in admin.create_partitions([NewPartitions(name, count) for name, count in counts.items()]).values():
+        future.result(timeout=30)
 
 
-def every_topic(broker: Broker, prefix: str) -> list[str]:
+def topics_with_prefix(broker: Broker, prefix: str) -> list[str]:
     return [name for name in AdminClient(broker.client).list_topics(timeout=30).topics if name.startswith(prefix)]
 
 
-def remove(broker: Broker, names: list[str]) -> None:
-    """And wait until the broker knows them no more."""
+def delete(broker: Broker, names: list[str]) -> None:
+    """Deletes topics, and waits until the broker does not list them any more."""
     admin = AdminClient(broker.client)
-    for done in admin.delete_topics(names).values():
-        done.result(timeout=30)
+    for future in admin.delete_topics(names).values():
+        future.result(timeout=30)
     wait_until(lambda: not set(names) & set(admin.list_topics(timeout=30).topics))
 
 
 @pytest.mark.slow
-def test_growth_under_running_workers_and_over_restarts_changes_nothing(
+def test_partitions_added_under_running_workers_stay_unused_also_after_a_restart(
     kafka_broker: Broker, tiny_bundle: Path, tmp_path: Path, prefix: str
 ) -> None:
     env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=IN_USE, session_timeout_s=3)
@@ -68,26 +68,26 @@ def test_growth_under_running_workers_and_over_restarts_changes_nothing(
     kafka = KafkaSettings(prefix=prefix)
     log = tmp_path / "infer.log"
 
-    def read(count: int) -> None:
+    def wait_for_analyses(count: int) -> None:
         wait_until(lambda: len(set(analysed_articles(kafka_broker, prefix))) >= count)
 
     publish(kafka_broker, kafka, article_records(range(30)))
     with running_service("infer", env, log):
-        read(30)
-        grow(kafka_broker, {name: 5 for name in every_topic(kafka_broker, prefix)})
+        wait_for_analyses(30)
+        grow(kafka_broker, {name: 5 for name in topics_with_prefix(kafka_broker, prefix)})
         publish(
             kafka_broker,
             kafka,
             [*article_records(range(30)), *article_records(range(30, 50)), *tick_records(50, IN_USE)],
         )
-        read(50)
-        with running_service("infer", env, log) as other:  # which makes the group share out all there is
-            other.wait_until_ready()
+        wait_for_analyses(50)
+        with running_service("infer", env, log) as second:  # a second member causes a rebalance over all partitions
+            second.wait_until_ready()
             publish(kafka_broker, kafka, article_records(range(70)))
-            read(70)
+            wait_for_analyses(70)
     with running_service("infer", env, log) as restarted:
         publish(kafka_broker, kafka, article_records(range(80)))
-        read(80)
+        wait_for_analyses(80)
         restarted.wait_until_ready()
     assert Counter(analysed_articles(kafka_broker, prefix)) == Counter(article(number).id for number in range(80))
     partitions = defaultdict(set)
@@ -97,11 +97,11 @@ def test_growth_under_running_workers_and_over_restarts_changes_nothing(
             if topic == Topic.SIGNALS and record.key is not None:
                 partitions[record.key].add(record.partition)
     assert partitions
-    assert {len(each) for each in partitions.values()} == {1}, "a target stays where its baseline is"
-    said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    told = [line for line in said if "neither written nor read" in line.get("event", "")]
-    assert len(told) == 2, "once by each service that found it so"
-    assert told[0][f"{prefix}articles"] == "5 partitions, 2 in use"
+    assert {len(owners) for owners in partitions.values()} == {1}, "a target stays on the partition of its baseline"
+    entries = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    warnings = [entry for entry in entries if "neither written nor read" in entry.get("event", "")]
+    assert len(warnings) == 2, "one from each service that started after the growth"
+    assert warnings[0][f"{prefix}articles"] == "5 partitions, 2 in use"
     check = riskwire("topics", "check", env=env)
     assert check.returncode == 1
     assert (
@@ -110,7 +110,7 @@ def test_growth_under_running_workers_and_over_restarts_changes_nothing(
     )
 
 
-async def test_a_setting_changed_after_the_topics_were_made_changes_nothing_and_check_says_so(
+async def test_kafka_partitions_has_no_effect_after_the_topics_were_created_and_check_reports_it(
     kafka_broker: Broker, prefix: str
 ) -> None:
     settings = BusSettings(url=kafka_broker.url)
@@ -125,37 +125,34 @@ async def test_a_setting_changed_after_the_topics_were_made_changes_nothing_and_
         }
     finally:
         await bus.close()
-    told = [str(each) for each in await topic_differences(settings, later)]
-    assert f"{prefix}articles: 2 partitions are in use, not 4: kafka.partitions counts when topics are made" in told, (
-        told
-    )
+    differences = [str(difference) for difference in await topic_differences(settings, later)]
+    expected = "2 partitions are in use, not 4: kafka.partitions only applies when topics are created"
+    assert f"{prefix}articles: {expected}" in differences
 
 
-def test_a_cluster_of_an_earlier_version_is_told_what_to_run_and_create_adds_what_is_missing(
-    kafka_broker: Broker, prefix: str
-) -> None:
+def test_topics_create_adds_the_topics_that_a_newer_version_needs(kafka_broker: Broker, prefix: str) -> None:
     env = on_kafka(kafka_broker, prefix, partitions=IN_USE)
     assert riskwire("topics", "create", env=env).returncode == 0
     new = [f"{prefix}history-state", f"{prefix}layout", f"{prefix}watchlist-state"]
-    remove(kafka_broker, new)
-    grow(kafka_broker, {f"{prefix}articles": 6})  # before it was written down how many are in use
+    delete(kafka_broker, new)
+    grow(kafka_broker, {f"{prefix}articles": 6})  # before the number of partitions in use was recorded
     refused = riskwire("infer", "--port", 0, env=env)
     assert refused.returncode == 2
-    assert f"topics are missing: {prefix}layout. `riskwire topics create` makes what is missing" in refused.stderr
+    assert f"topics are missing: {prefix}layout. `riskwire topics create` creates what is missing" in refused.stderr
     check = riskwire("topics", "check", env=env)
     assert check.returncode == 1
     assert {f"{name}: is missing" for name in new} <= set(check.stderr.splitlines())
-    made = riskwire("topics", "create", env=env)
-    assert sorted(made.stdout.splitlines()) == [f"created {name}" for name in new]
-    assert f"{prefix}articles: has 6 partitions, of which 2 are in use" in made.stderr
+    created = riskwire("topics", "create", env=env)
+    assert sorted(created.stdout.splitlines()) == [f"created {name}" for name in new]
+    assert f"{prefix}articles: has 6 partitions, of which 2 are in use" in created.stderr
 
 
-async def test_a_group_whose_changelog_is_missing_says_which_command_makes_it(
+async def test_joining_a_group_without_its_changelog_raises_an_error_that_names_the_command(
     kafka_broker: Broker, prefix: str
 ) -> None:
     settings, kafka = BusSettings(url=kafka_broker.url), KafkaSettings(prefix=prefix, partitions=1)
     await create_topics(settings, kafka)
-    remove(kafka_broker, [f"{prefix}history-state"])
+    delete(kafka_broker, [f"{prefix}history-state"])
     bus = await KafkaBus.open(settings, kafka)
     try:
         with pytest.raises(BusError, match=r"history-state has 0 partitions.*`riskwire topics create`"):
@@ -167,7 +164,7 @@ async def test_a_group_whose_changelog_is_missing_says_which_command_makes_it(
 async def test_a_topic_with_fewer_partitions_than_are_in_use_is_refused(kafka_broker: Broker, prefix: str) -> None:
     settings, kafka = BusSettings(url=kafka_broker.url), KafkaSettings(prefix=prefix, partitions=3)
     await create_topics(settings, kafka)
-    remove(kafka_broker, [f"{prefix}signals"])
+    delete(kafka_broker, [f"{prefix}signals"])
     await create_topics(settings, KafkaSettings(prefix=prefix, partitions=2))
     with pytest.raises(BusError, match="signals has 2 partitions, and 3 are in use"):
         await KafkaBus.open(settings, kafka)

@@ -1,4 +1,4 @@
-"""Workers are killed and put to sleep while articles flow: nothing lost, nothing twice, state and position agree."""
+"""Workers are killed and suspended during a flow of records: nothing is lost or doubled, state and position agree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from faults import Workers, start_logged, seeded_random
+from faults import Workers, seeded_random, start_logged
 from kafka_reader import committed_positions, committed_records, latest_by_key
 from services_on_kafka import TIMEOUT_S
 
@@ -25,8 +25,8 @@ FAULTS = 8
 PARTITIONS = 4
 
 
-async def _flow(bus: KafkaBus, stop: asyncio.Event) -> int:
-    """Publish numbers, evenly over the partitions, until told to stop; how many."""
+async def _publish_numbers(bus: KafkaBus, stop: asyncio.Event) -> int:
+    """Publishes numbers, evenly over the partitions, until `stop` is set. Returns how many."""
     count = 0
     async with bus.publisher("source") as publisher:
         while not stop.is_set():
@@ -36,8 +36,8 @@ async def _flow(bus: KafkaBus, stop: asyncio.Event) -> int:
     return count
 
 
-async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kafka_broker, tmp_path: Path):
-    chance = seeded_random()
+async def test_each_record_is_copied_once_although_workers_are_killed_and_suspended(kafka_broker, tmp_path: Path):
+    rng = seeded_random()
     prefix = "kill-"
     kafka = KafkaSettings(prefix=prefix, partitions=PARTITIONS, deadline_s=60)
     settings = BusSettings(url=kafka_broker.url, backlog=2_000)
@@ -49,17 +49,17 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
         return start_logged([sys.executable, program, kafka_broker.url, prefix], log)
 
     bus = await KafkaBus.open(settings, kafka)
-    workers = Workers([start, start], asleep_s=2.5, chance=chance)
+    workers = Workers([start, start], sleep_s=2.5, rng=rng)
     stop = asyncio.Event()
     try:
-        flowing = asyncio.create_task(_flow(bus, stop))
+        publishing = asyncio.create_task(_publish_numbers(bus, stop))
         first = await anext(bus.assignments("watch", Topic.ANALYSES))
-        assert await first.fetch(1, TIMEOUT_S), "they work"
+        assert await first.fetch(1, TIMEOUT_S), "the workers copy records"
         for _ in range(FAULTS):
-            await asyncio.to_thread(workers.between, 0.2, 1.4)
+            await asyncio.to_thread(workers.work_for_a_while, 0.2, 1.4)
             await asyncio.to_thread(workers.inject_fault)
         stop.set()
-        published = await flowing
+        published = await publishing
         await workers.run_until(wait_until_drained(bus, ["copy"]), TIMEOUT_S)
         print(f"{published} records, faults {dict(workers.faults)}")
     except BaseException:
@@ -70,17 +70,19 @@ async def test_each_record_comes_out_once_whatever_is_killed_or_falls_asleep(kaf
         await bus.close()
 
     copied = await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}analyses")
-    times = Counter(int(record.value) for record in copied)
-    lost = set(range(published)) - set(times)
-    doubled = {number for number, count in times.items() if count > 1}
+    counts = Counter(int(record.value) for record in copied)
+    lost = set(range(published)) - set(counts)
+    doubled = {number for number, count in counts.items() if count > 1}
     print(f"checked {len(copied)}, lost {len(lost)}, doubled {len(doubled)}")
-    print(f"fenced: {log.read_text(errors='replace').count('joining anew')}")
+    print(f"fenced: {log.read_text(errors='replace').count('joining the group again')}")
     assert (len(lost), len(doubled)) == (0, 0)
     for partition in range(PARTITIONS):
         numbers = [int(record.value) for record in copied if record.partition == partition]
-        assert numbers == sorted(numbers), "in order"
+        assert numbers == sorted(numbers), "records of a partition stay in order"
     changelog = latest_by_key(await asyncio.to_thread(committed_records, kafka_broker.client, f"{prefix}copy-state"))
     state = {p: changelog.get((p, b"articles/count")) for p in range(PARTITIONS)}
-    assert state == {p: b"%d" % sum(n % PARTITIONS == p for n in times) for p in range(PARTITIONS)}
-    read_to = committed_positions(kafka_broker.client, f"{prefix}copy", f"{prefix}articles", PARTITIONS)
-    assert {p: changelog.get((p, b"articles#position")) for p in state} == {p: b"%d" % at for p, at in read_to.items()}
+    assert state == {p: b"%d" % sum(n % PARTITIONS == p for n in counts) for p in range(PARTITIONS)}
+    positions = committed_positions(kafka_broker.client, f"{prefix}copy", f"{prefix}articles", PARTITIONS)
+    assert {p: changelog.get((p, b"articles#position")) for p in state} == {
+        p: b"%d" % at for p, at in positions.items()
+    }

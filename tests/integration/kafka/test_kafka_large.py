@@ -1,4 +1,4 @@
-"""What is too large goes to the dead letters, alone and readable; what was deleted before it was read is told."""
+"""Records that make a step too large become dead letters; records deleted before they were read are reported."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from riskwire.stage import Step, Task, run_stage
 pytestmark = pytest.mark.needs_kafka
 
 _NUMBERS = itertools.count()
-MOST = 200_000
-BAD = b"\x01"
-"""One byte of a record, six of its dead letter."""
+MAX_BYTES = 200_000
+ESCAPED = b"\x01"
+"""One byte of a record becomes six bytes of its dead letter."""
 
 
-class Copy:
-    """Copies articles to analyses, counting in its state; what a record asks for is made larger than may be."""
+class InflatingStage:
+    """Copies articles to analyses and counts them in its state. The key of a record names what becomes too large."""
 
     spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy", "stage")
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
-        return CopyTask(int(state.get("count", b"0")))
+        return InflatingTask(int(state.get("count", b"0")))
 
 
-class CopyTask:
+class InflatingTask:
     def __init__(self, count: int) -> None:
         self.count = count
 
@@ -53,11 +53,11 @@ class CopyTask:
             self.count += 1
             value = message.value
             if message.key == "result":
-                value = os.urandom(MOST + 1)
+                value = os.urandom(MAX_BYTES + 1)
             if message.key == "refused":
                 value = os.urandom(50_000)
             if message.key == "state":
-                step.state["large"] = os.urandom(MOST + 1)
+                step.state["large"] = os.urandom(MAX_BYTES + 1)
             if message.key == "bad":
                 raise ValueError("cannot read this")
             step.results.append(Outgoing(Topic.ANALYSES, None, value, 0))
@@ -72,32 +72,32 @@ def prefix() -> str:
 
 @pytest.fixture
 async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Callable[[], object]]:
-    """Buses on one partition with small records."""
+    """`opened()`: a bus with one partition for each topic and a small limit for records."""
     settings = BusSettings(url=kafka_broker.url)
-    kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=10, max_record_bytes=MOST)
+    kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=10, max_record_bytes=MAX_BYTES)
     await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
     buses: list[KafkaBus] = []
 
-    async def one() -> KafkaBus:
+    async def open_bus() -> KafkaBus:
         buses.append(await KafkaBus.open(settings, kafka))
         return buses[-1]
 
-    yield one
+    yield open_bus
     for bus in buses:
         await bus.close()
 
 
-async def copied(bus: KafkaBus, records: Sequence[tuple[str, bytes]]) -> None:
+async def copy(bus: KafkaBus, records: Sequence[tuple[str, bytes]]) -> None:
     async with bus.publisher("source") as publisher:
         await publisher.publish([Outgoing(Topic.ARTICLES, key, value, 0) for key, value in records], {})
     async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
-        running = group.create_task(run_stage(bus, Copy(), batch=10))
+        running = group.create_task(run_stage(bus, InflatingStage(), batch=10))
         await wait_until_drained(bus, ["copy"])
         running.cancel()
 
 
-async def left(broker: Broker, prefix: str) -> tuple[list[bytes], list[DeadLetter], int]:
-    """Copies, dead letters, and the size of the largest of those as it stands on its topic."""
+async def read_results(broker: Broker, prefix: str) -> tuple[list[bytes], list[DeadLetter], int]:
+    """Returns the copies, the dead letters, and the size of the largest dead-letter record."""
     copies = await asyncio.to_thread(committed_records, broker.client, f"{prefix}analyses")
     letters = await asyncio.to_thread(committed_records, broker.client, f"{prefix}dead-letters")
     sizes = [len(record.value or b"") + len(record.key or b"") for record in letters]
@@ -108,8 +108,8 @@ async def left(broker: Broker, prefix: str) -> tuple[list[bytes], list[DeadLette
     )
 
 
-def narrow(broker: Broker, topic: str) -> None:
-    """Have the brokers take far less on a topic than the settings say."""
+def limit_record_size(broker: Broker, topic: str) -> None:
+    """Makes the brokers refuse records on a topic that the settings allow."""
     altered = ConfigResource(
         ResourceType.TOPIC,
         topic,
@@ -119,70 +119,72 @@ def narrow(broker: Broker, topic: str) -> None:
     admin.incremental_alter_configs([altered])[altered].result(timeout=30)
 
 
-@pytest.mark.parametrize("what", ["result", "state"])
-async def test_exactly_the_record_that_makes_something_too_large_is_a_dead_letter(
-    kafka_broker: Broker, opened: Callable, prefix: str, what: str
+@pytest.mark.parametrize("too_large", ["result", "state"])
+async def test_only_the_record_whose_result_or_state_is_too_large_becomes_a_dead_letter(
+    kafka_broker: Broker, opened: Callable, prefix: str, too_large: str
 ) -> None:
     bus = await opened()
-    await copied(bus, [("a", b"1"), ("a", b"2"), (what, b"too much comes of this"), ("a", b"3"), ("a", b"4")])
-    copies, letters, _ = await left(kafka_broker, prefix)
+    await copy(bus, [("a", b"1"), ("a", b"2"), (too_large, b"the record"), ("a", b"3"), ("a", b"4")])
+    copies, letters, _ = await read_results(kafka_broker, prefix)
     assert copies == [b"1", b"2", b"3", b"4"]
-    assert [(one.offset, one.record, one.cut) for one in letters] == [(2, "too much comes of this", False)]
+    assert [(letter.offset, letter.record, letter.cut) for letter in letters] == [(2, "the record", False)]
     assert "larger than kafka.max_record_bytes" in letters[0].error
     assert await (await anext(bus.assignments("copy", Topic.ARTICLES))).restore() == {"count": b"4"}
 
 
-async def test_a_record_that_the_brokers_refuse_for_its_size_is_a_dead_letter_too(
+async def test_a_record_that_the_brokers_refuse_for_its_size_becomes_a_dead_letter(
     kafka_broker: Broker, opened: Callable, prefix: str
 ) -> None:
-    narrow(kafka_broker, f"{prefix}analyses")
-    await copied(await opened(), [("a", b"1"), ("refused", b"large"), ("a", b"2")])
-    copies, letters, _ = await left(kafka_broker, prefix)
+    limit_record_size(kafka_broker, f"{prefix}analyses")
+    await copy(await opened(), [("a", b"1"), ("refused", b"large"), ("a", b"2")])
+    copies, letters, _ = await read_results(kafka_broker, prefix)
     assert copies == [b"1", b"2"]
-    assert [one.offset for one in letters] == [1]
+    assert [letter.offset for letter in letters] == [1]
     assert "the brokers refuse a record for its size" in letters[0].error
 
 
-@pytest.mark.parametrize("record", [BAD * (MOST - 2_000), os.urandom(MOST - 2_000)], ids=["text", "bytes"])
-async def test_a_dead_letter_is_never_too_large_itself(
+@pytest.mark.parametrize(
+    "record", [ESCAPED * (MAX_BYTES - 2_000), os.urandom(MAX_BYTES - 2_000)], ids=["text", "bytes"]
+)
+async def test_a_dead_letter_is_cut_to_the_maximum_record_size(
     kafka_broker: Broker, opened: Callable, prefix: str, record: bytes
 ) -> None:
-    await copied(await opened(), [("a", b"1"), ("bad", record), ("a", b"2")])
-    copies, letters, largest = await left(kafka_broker, prefix)
+    await copy(await opened(), [("a", b"1"), ("bad", record), ("a", b"2")])
+    copies, letters, largest = await read_results(kafka_broker, prefix)
     assert copies == [b"1", b"2"]
     (letter,) = letters
     assert letter.cut
-    assert MOST * 0.9 < largest < MOST
+    assert MAX_BYTES * 0.9 < largest < MAX_BYTES
     assert letter.error == "ValueError: cannot read this"
 
 
-async def test_a_dead_letter_that_the_brokers_refuse_is_cut_and_the_records_behind_it_are_not_blamed(
+async def test_a_dead_letter_that_the_brokers_refuse_is_cut_and_the_next_records_are_processed(
     kafka_broker: Broker, opened: Callable, prefix: str
 ) -> None:
-    narrow(kafka_broker, f"{prefix}dead-letters")
+    limit_record_size(kafka_broker, f"{prefix}dead-letters")
     record = os.urandom(50_000)
-    await copied(await opened(), [("a", b"1"), ("bad", record), *(("a", b"%d" % n) for n in range(2, 40))])
-    copies, (letter,), _ = await left(kafka_broker, prefix)
+    await copy(await opened(), [("a", b"1"), ("bad", record), *(("a", b"%d" % n) for n in range(2, 40))])
+    copies, (letter,), _ = await read_results(kafka_broker, prefix)
     assert copies == [b"%d" % n for n in range(1, 40)]
     assert (letter.offset, letter.cut, letter.error) == (1, True, "ValueError: cannot read this")
     assert record.startswith(base64.b64decode(letter.record))
     assert len(letter.record) > 5_000
 
 
-def test_what_ingest_makes_is_far_below_the_bound() -> None:
-    longest = 6 * IngestSettings().max_text  # a character is six bytes at most, as JSON
+def test_the_longest_article_is_far_below_the_maximum_record_size() -> None:
+    longest = 6 * IngestSettings().max_text  # a character has at most six bytes in JSON
     assert 10 * longest < KafkaSettings().max_record_bytes
 
 
-async def test_records_that_were_deleted_before_they_were_read_are_told_and_reading_goes_on(
+async def test_records_deleted_before_they_were_read_are_logged_and_counted_and_reading_continues(
     kafka_broker: Broker, opened: Callable, prefix: str
 ) -> None:
     bus = await opened()
 
-    def delete_to(offset: int) -> None:  # as retention does with a group that sleeps for too long
+    def delete_to(offset: int) -> None:  # as retention does if a group is away for too long
         admin = AdminClient(kafka_broker.client)
-        for done in admin.delete_records([TopicPartition(f"{prefix}articles", 0, offset)]).values():
-            done.result(timeout=30)
+        for future in admin.delete_records([TopicPartition(f"{prefix}articles", 0, offset)]).values():
+            future.result(timeout=30)
 
     def missed() -> float:
         labels = {"group": "copy", "topic": "articles"}

@@ -1,4 +1,7 @@
-"""Kafka forgets the position of a group that was away for a week, not its changelog: they stay together."""
+"""A group whose position Kafka has deleted continues at the position of its changelog.
+
+Kafka deletes the position of a group that was away for a week, but not its changelog.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +37,16 @@ async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
     await create_topics(settings, kafka)
     buses: list[KafkaBus] = []
 
-    async def open_one() -> KafkaBus:
+    async def open_bus() -> KafkaBus:
         buses.append(await KafkaBus.open(settings, kafka))
         return buses[-1]
 
-    yield open_one
+    yield open_bus
     for bus in buses:
         await bus.close()
 
 
-async def test_records_that_the_state_knows_are_not_read_into_it_again(
+async def test_records_in_the_state_are_not_read_again_after_the_position_was_deleted(
     opened: Open, prefix: str, kafka_broker: Broker
 ) -> None:
     bus = await opened()

@@ -1,4 +1,4 @@
-"""SASL and TLS as production has them: SCRAM over TLS with a certificate authority of one's own."""
+"""SASL over TLS, with a private certificate authority, as in production."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ USER, SECRET = "riskwire", "correct-horse-battery"
 
 @pytest.fixture(scope="module")
 def secured(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that speaks SASL_SSL only, with one SCRAM user."""
+    """A broker that accepts SASL_SSL only, with one SCRAM user."""
     login = "org.apache.kafka.common.security"
     properties = {
         "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
@@ -50,13 +50,13 @@ def secured(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
-    """The user that the broker knows."""
+    """Returns the settings of the user that the broker knows, with changes."""
     user = {"security": "sasl_ssl", "username": USER, "password": SECRET}
     return tls_settings(broker, **user | changed)
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"])
-async def test_a_step_goes_through_over_tls_with_each_mechanism(secured: Broker, mechanism: str) -> None:
+async def test_a_step_is_committed_over_tls_with_each_sasl_mechanism(secured: Broker, mechanism: str) -> None:
     kafka, bus_settings = (
         settings_for(secured, mechanism=mechanism, prefix=f"{mechanism.lower()}-"),
         BusSettings(url=secured.url),
@@ -70,15 +70,15 @@ async def test_a_step_goes_through_over_tls_with_each_mechanism(secured: Broker,
             assert await publisher.restore() == {"seen": b"0"}
         joined = bus.assignments("infer", Topic.ARTICLES)
         async with asyncio.timeout(TIMEOUT_S):
-            assigned = {one.partition: one for one in [await anext(joined), await anext(joined)]}
-            read = await assigned[0].fetch(1, TIMEOUT_S)
-        assert [message.value for message in read] == [b"0"]
+            assigned = {assignment.partition: assignment for assignment in [await anext(joined), await anext(joined)]}
+            batch = await assigned[0].fetch(1, TIMEOUT_S)
+        assert [message.value for message in batch] == [b"0"]
     finally:
         await bus.close()
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("changed", "message"),
     [
         ({"password": "wrong-secret-1"}, "refuses the user"),
         ({"username": "nobody"}, "refuses the user"),
@@ -87,17 +87,17 @@ async def test_a_step_goes_through_over_tls_with_each_mechanism(secured: Broker,
     ],
     ids=["password", "user", "authority", "system authorities"],
 )
-async def test_who_is_not_let_in_is_told_and_no_secret_is(
-    secured: Broker, changed: dict[str, str | None], why: str
+async def test_a_refused_client_gets_an_error_without_a_secret(
+    secured: Broker, changed: dict[str, str | None], message: str
 ) -> None:
-    with pytest.raises(BusError, match=why) as refused:
+    with pytest.raises(BusError, match=message) as refused:
         await KafkaBus.open(BusSettings(url=secured.url), settings_for(secured, **changed))
-    told = f"{refused.value}{refused.value.__cause__!r}"
-    assert SECRET not in told
-    assert "wrong-secret-1" not in told
+    text = f"{refused.value}{refused.value.__cause__!r}"
+    assert SECRET not in text
+    assert "wrong-secret-1" not in text
 
 
-def test_the_command_line_takes_the_password_from_a_file_and_shows_it_nowhere(secured: Broker, tmp_path: Path) -> None:
+def test_a_command_reads_the_password_from_a_file_and_never_prints_it(secured: Broker, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(SECRET + "\n")
     env = environment(
@@ -110,9 +110,9 @@ def test_the_command_line_takes_the_password_from_a_file_and_shows_it_nowhere(se
         RISKWIRE_KAFKA__PARTITIONS="1",
         RISKWIRE_LOG__LEVEL="debug",
     )
-    said = [riskwire(*words, env=env) for words in (["topics", "create"], ["config", "show"])]
-    assert [done.returncode for done in said] == [0, 0], said
-    assert SECRET not in "".join(done.stdout + done.stderr for done in said)
+    commands = [riskwire(*words, env=env) for words in (["topics", "create"], ["config", "show"])]
+    assert [command.returncode for command in commands] == [0, 0], commands
+    assert SECRET not in "".join(command.stdout + command.stderr for command in commands)
     file.write_text("another-secret\n")
     refused = riskwire("status", env=env)
     assert refused.returncode == 2
@@ -120,7 +120,7 @@ def test_the_command_line_takes_the_password_from_a_file_and_shows_it_nowhere(se
     assert "another-secret" not in refused.stdout + refused.stderr
 
 
-async def test_settings_that_do_not_fit_together_are_named(secured: Broker) -> None:
+async def test_incomplete_security_settings_are_named_in_the_error(secured: Broker) -> None:
     bus = BusSettings(url=secured.url)
     with pytest.raises(SettingsError, match=r"kafka\.username and kafka\.password_file"):
         await KafkaBus.open(bus, KafkaSettings(security="sasl_ssl", username=USER))

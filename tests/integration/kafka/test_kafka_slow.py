@@ -1,4 +1,4 @@
-"""Consumers that are slow or stopped: what can go on goes on, who writes faster than is read waits, and it is told."""
+"""Slow or suspended consumers: other stages continue, a replay waits at the backlog, and `status` shows the lag."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ from riskwire.settings import KafkaSettings
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 BACKLOG = 250
-"""More than one step of a replay: a topic of which nothing is unread takes a step of any size."""
+"""More records than one step of a replay, because a topic without unread records takes a step of any size."""
 
 
 def lag(env: dict[str, str], group: str) -> int:
-    """As `riskwire status` tells it."""
+    """Returns the lag of a group, as `riskwire status` reports it."""
     return int(json_lines("status", env=env)[0]["lag"].get(group, 0))
 
 
-def taken(service: Service, stage: str) -> float:
+def processed(service: Service, stage: str) -> float:
+    """Returns how many records a stage has processed, according to its metrics."""
     return service.metric(f'riskwire_stage_records_total{{stage="{stage}"}}')
 
 
-def test_while_the_sink_sleeps_alerts_go_out_and_it_catches_up_with_all_of_them(
+def test_alerts_are_delivered_while_the_sink_is_suspended_and_stored_when_it_resumes(
     kafka_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     prefix = "slow-sink-"
@@ -56,23 +57,23 @@ def test_while_the_sink_sleeps_alerts_go_out_and_it_catches_up_with_all_of_them(
         running_service("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink,
     ):
         publish(kafka_broker, kafka, article_records(range(10)))
-        wait_until(lambda: taken(sink, "sink-analyses") >= 10, why=sink.log_tail)
+        wait_until(lambda: processed(sink, "sink-analyses") >= 10, why=sink.log_tail)
         sink.process.send_signal(signal.SIGSTOP)
         publish(kafka_broker, kafka, article_records(range(10, 60)))
-        records = [Outgoing(Topic.ALERTS, one.target, one.to_bytes()) for one in alerts]
+        records = [Outgoing(Topic.ALERTS, record.target, record.to_bytes()) for record in alerts]
         publish(kafka_broker, kafka, records)
-        wait_until(lambda: taken(notify, "notify") >= len(alerts), why=notify.log_tail)
+        wait_until(lambda: processed(notify, "notify") >= len(alerts), why=notify.log_tail)
         wait_until(lambda: len(analysed_articles(kafka_broker, prefix)) == 60, why=infer.log_tail)
         assert lag(env, "sink-analyses") >= 50
         assert lag(env, "sink-alerts") >= len(alerts)
         sink.process.send_signal(signal.SIGCONT)
         wait_until(lambda: lag(env, "sink-analyses") == 0 and lag(env, "sink-alerts") == 0, why=sink.log_tail)
         sink.wait_until_ready()
-    kept = json_lines("alerts", "--data", tmp_path / "data", env=env)
-    assert {row["id"] for row in kept} == {one.id for one in alerts}
+    rows = json_lines("alerts", "--data", tmp_path / "data", env=env)
+    assert {row["id"] for row in rows} == {record.id for record in alerts}
 
 
-def test_a_slow_infer_holds_a_replay_back_at_the_backlog(
+def test_a_replay_waits_at_the_backlog_while_infer_is_suspended(
     kafka_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     prefix = "slow-infer-"
@@ -80,11 +81,11 @@ def test_a_slow_infer_holds_a_replay_back_at_the_backlog(
     env |= {"RISKWIRE_BUS__BACKLOG": str(BACKLOG)}
     assert riskwire("topics", "create", env=env).returncode == 0
     archive = tmp_path / "archive.jsonl"
-    told = [article(number) for number in range(600)]
+    articles = [article(number) for number in range(600)]
     archive.write_text(
         "".join(
             json.dumps({"published_at": f"{a.published_at:%Y-%m-%dT%H:%M:%SZ}", "title": a.title, "url": a.url}) + "\n"
-            for a in told
+            for a in articles
         )
     )
     with running_service("infer", env, tmp_path / "infer.log") as infer:
@@ -93,21 +94,21 @@ def test_a_slow_infer_holds_a_replay_back_at_the_backlog(
         infer.process.send_signal(signal.SIGSTOP)
         replaying = start_riskwire("replay", archive, "--publish-only", env=env)
         try:
-            seen: list[int] = []
+            lags: list[int] = []
 
-            def stands_still() -> bool:
-                seen.append(lag(env, "infer"))
-                return len(seen) > 3 and len(set(seen[-4:])) == 1 and seen[-1] > 0
+            def lag_is_constant() -> bool:
+                lags.append(lag(env, "infer"))
+                return len(lags) > 3 and len(set(lags[-4:])) == 1 and lags[-1] > 0
 
-            wait_until(stands_still, why=lambda: str(seen))
-            assert replaying.poll() is None, "it waits"
-            assert seen[-1] <= BACKLOG, seen
+            wait_until(lag_is_constant, why=lambda: str(lags))
+            assert replaying.poll() is None, "the replay waits"
+            assert lags[-1] <= BACKLOG, lags
             infer.process.send_signal(signal.SIGCONT)
             assert wait_for_exit(replaying) == 0
         finally:
             replaying.kill()
             replaying.communicate()
         wait_until(lambda: lag(env, "infer") == 0, why=infer.log_tail)
-    times = Counter(analysed_articles(kafka_broker, prefix))
-    assert len(times) == 601
-    assert set(times.values()) == {1}
+    counts = Counter(analysed_articles(kafka_broker, prefix))
+    assert len(counts) == 601
+    assert set(counts.values()) == {1}

@@ -1,4 +1,4 @@
-"""TLS without SASL: the brokers know a client by its certificate, and let nobody else in."""
+"""TLS without SASL: brokers accept only clients with a certificate of their authority."""
 
 from __future__ import annotations
 
@@ -26,21 +26,24 @@ pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def mutual(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that speaks TLS only and asks for a certificate of its own authority."""
+    """A broker that accepts TLS only and requires a certificate of its authority."""
     folder = tmp_path_factory.mktemp("mutual")
-    own = {"ssl.certificate.location": folder / "tls" / "client.pem", "ssl.key.location": folder / "tls" / "client.key"}
+    certificate = {
+        "ssl.certificate.location": folder / "tls" / "client.pem",
+        "ssl.key.location": folder / "tls" / "client.key",
+    }
     with tls_broker(
-        folder, "SSL", {"ssl.client.auth": "required"}, {key: str(path) for key, path in own.items()}
+        folder, "SSL", {"ssl.client.auth": "required"}, {key: str(path) for key, path in certificate.items()}
     ) as broker:
         yield broker
 
 
 def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
-    """The client that the broker knows."""
+    """Returns the settings of a client with an accepted certificate, with changes."""
     return tls_settings(broker, **{"cert_file": "client.pem", "key_file": "client.key"} | changed)
 
 
-async def test_a_step_goes_through_with_a_client_certificate_and_no_password(mutual: Broker) -> None:
+async def test_a_step_is_committed_with_a_client_certificate_and_no_password(mutual: Broker) -> None:
     kafka, bus_settings = settings_for(mutual), BusSettings(url=mutual.url)
     await create_topics(bus_settings, kafka)
     assert await topic_differences(bus_settings, kafka) == []
@@ -62,34 +65,36 @@ async def test_a_step_goes_through_with_a_client_certificate_and_no_password(mut
         {"ca_file": "stranger.pem"},
         {"security": "plaintext"},
     ],
-    ids=["no certificate", "certificate of a stranger", "stranger as authority", "no TLS"],
+    ids=["no certificate", "certificate of another authority", "another authority trusted", "no TLS"],
 )
-async def test_who_is_not_known_is_not_let_in_and_told_where_to_look(mutual: Broker, changed: dict) -> None:
-    began = time.monotonic()
+async def test_a_client_without_an_accepted_certificate_gets_an_error_that_names_the_settings(
+    mutual: Broker, changed: dict
+) -> None:
+    started = time.monotonic()
     with pytest.raises(BusError, match=r"cert_file") as refused:
         await KafkaBus.open(BusSettings(url=mutual.url), settings_for(mutual, **changed))
     assert mutual.url in str(refused.value)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"key_file": "locked.key"}, "cannot be used"),
         ({"key_file": "impostor.key"}, "cannot be used"),
         ({"cert_file": "broker.p12"}, "cannot be used"),
         ({"cert_file": "nowhere.pem"}, r"kafka\.cert_file: there is no such file"),
     ],
-    ids=["behind a passphrase", "key of another", "not PEM", "no file"],
+    ids=["encrypted key", "key of another certificate", "not PEM", "no file"],
 )
-async def test_a_certificate_that_cannot_be_used_is_an_error_and_never_a_question(
-    mutual: Broker, changed: dict, said: str
+async def test_an_unusable_certificate_raises_settings_error_instead_of_asking_for_a_passphrase(
+    mutual: Broker, changed: dict, message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         await KafkaBus.open(BusSettings(url=mutual.url), settings_for(mutual, **changed))
 
 
-def test_a_service_over_tls_logs_objects_only_and_none_of_its_secrets(mutual: Broker, tmp_path: Path) -> None:
+def test_a_service_over_tls_logs_only_json_objects_and_no_secret(mutual: Broker, tmp_path: Path) -> None:
     tls = mutual.folder / "tls"
     files = {"ca_file": tls / "ca.pem", "cert_file": tls / "client.pem", "key_file": tls / "client.key"}
     env = on_kafka(mutual, "tls-", security="ssl", partitions=1, session_timeout_s=2, **files)
@@ -103,7 +108,9 @@ def test_a_service_over_tls_logs_objects_only_and_none_of_its_secrets(mutual: Br
             mutual.start()
         service.wait_until_ready()
         lines = service.log.read_text().splitlines()
-    ours = [json.loads(line) for line in lines if not line.startswith("riskwire alert is at")]
-    assert any(str(line.get("logger", "")).startswith("aiokafka") for line in ours)
-    assert all({"event", "level", "timestamp"} <= set(line) for line in ours)
-    assert not any(secret in "\n".join(lines) for secret in (STORE_PASSWORD, (tls / "client.key").read_text().splitlines()[1]))
+    entries = [json.loads(line) for line in lines if not line.startswith("riskwire alert is at")]
+    assert any(str(entry.get("logger", "")).startswith("aiokafka") for entry in entries)
+    assert all({"event", "level", "timestamp"} <= set(entry) for entry in entries)
+    assert not any(
+        secret in "\n".join(lines) for secret in (STORE_PASSWORD, (tls / "client.key").read_text().splitlines()[1])
+    )

@@ -1,4 +1,4 @@
-"""`riskwire topics`, and what is said where a cluster is not as it must be."""
+"""`riskwire topics create|check`, and the errors of a cluster that cannot be used."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from services_on_kafka import TIMEOUT_S
 from riskwire.app.serving import run_service
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
-from riskwire.bus.kafka.topics import GROUPS
 from riskwire.bus.open import open_bus
 from riskwire.cli.topics import check_topics, create_missing_topics
 from riskwire.errors import BusError, SchemaError, SettingsError
-from riskwire.pipeline import SERVICES, Topic
+from riskwire.pipeline import SERVICES, STAGES, Topic
 from riskwire.settings import BusSettings, KafkaSettings, Settings
 
 pytestmark = pytest.mark.needs_kafka
@@ -37,7 +36,7 @@ _NUMBERS = itertools.count()
 
 @pytest.fixture
 def env(kafka_broker: Broker) -> dict[str, str]:
-    """An empty corner of the cluster."""
+    """The environment of a command, with a topic prefix that is not in use."""
     return environment(
         RISKWIRE_BUS__URL=kafka_broker.url,
         RISKWIRE_KAFKA__PREFIX=f"topics{next(_NUMBERS)}-",
@@ -45,26 +44,26 @@ def env(kafka_broker: Broker) -> dict[str, str]:
     )
 
 
-async def test_create_makes_every_topic_once_and_check_finds_nothing(
+async def test_create_creates_every_topic_once_and_check_then_reports_no_difference(
     kafka_broker: Broker, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefix = env["RISKWIRE_KAFKA__PREFIX"]
     settings = Settings(bus=BusSettings(url=kafka_broker.url), kafka=KafkaSettings(prefix=prefix, partitions=3))
     assert await check_topics(settings) == 1
     missing = capsys.readouterr().err
-    for name in (*Topic, *(f"{group}-state" for group in GROUPS), "publishers-state", "layout"):
+    for name in (*Topic, *(f"{stage.name}-state" for stage in STAGES), "publishers-state", "layout"):
         assert f"{prefix}{name}: is missing" in missing
     assert await create_missing_topics(settings) == 0
-    told = capsys.readouterr()
-    assert f"created {prefix}articles" in told.out
-    assert not told.err
+    output = capsys.readouterr()
+    assert f"created {prefix}articles" in output.out
+    assert not output.err
     assert await create_missing_topics(settings) == 0
     assert capsys.readouterr().out == "Every topic exists.\n"
     assert await check_topics(settings) == 0
     assert capsys.readouterr().out == "Every topic is as it should be.\n"
 
 
-def test_check_says_exactly_what_differs(kafka_broker: Broker, env: dict[str, str]) -> None:
+def test_check_reports_exactly_the_differences(kafka_broker: Broker, env: dict[str, str]) -> None:
     assert riskwire("topics", "create", env=env).returncode == 0
     prefix = env["RISKWIRE_KAFKA__PREFIX"]
     admin = AdminClient(kafka_broker.client)
@@ -83,14 +82,14 @@ def test_check_says_exactly_what_differs(kafka_broker: Broker, env: dict[str, st
     ]
 
 
-def test_more_copies_than_brokers_is_said(env: dict[str, str]) -> None:
+def test_more_replicas_than_brokers_are_an_error(env: dict[str, str]) -> None:
     refused = riskwire("topics", "create", env=env | {"RISKWIRE_KAFKA__REPLICATION": "3"})
     assert refused.returncode == 2
     assert "InvalidReplicationFactor" in refused.stderr
 
 
 @pytest.mark.parametrize("words", [["infer", "--port", "0"], ["status"]])
-def test_missing_topics_are_named_and_what_to_do(env: dict[str, str], words: list[str]) -> None:
+def test_missing_topics_are_named_with_the_command_that_creates_them(env: dict[str, str], words: list[str]) -> None:
     refused = riskwire(*words, env=env)
     assert refused.returncode == 2
     assert f"topics are missing: {env['RISKWIRE_KAFKA__PREFIX']}articles," in refused.stderr
@@ -98,27 +97,29 @@ def test_missing_topics_are_named_and_what_to_do(env: dict[str, str], words: lis
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_without_kafka_a_single_service_refuses_and_names_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_single_service_on_the_embedded_bus_is_an_error_that_names_riskwire_run(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("riskwire.app.serving.configure_logging", lambda settings: None)
     with pytest.raises(SettingsError, match="riskwire run"):
         await run_service(Settings(), name)
 
 
-def test_a_broker_that_is_not_there_is_said_soon() -> None:
+def test_a_refused_connection_is_reported_within_the_deadline() -> None:
     (port,) = free_ports(1)
     url = f"kafka://127.0.0.1:{port}"
-    began = time.monotonic()
+    started = time.monotonic()
     refused = riskwire("status", env=environment(RISKWIRE_BUS__URL=url))
     assert refused.returncode == 2
     assert f"{url}: Kafka cannot be reached" in refused.stderr
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30
 
 
-async def test_a_broker_that_never_answers_is_said_within_a_deadline() -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen()
-        url = f"kafka://127.0.0.1:{deaf.getsockname()[1]}"
+async def test_a_broker_that_never_answers_is_reported_within_the_deadline() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"kafka://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(BusError, match="cannot be reached"):
             await KafkaBus.open(BusSettings(url=url), KafkaSettings(deadline_s=2))
 
@@ -126,20 +127,22 @@ async def test_a_broker_that_never_answers_is_said_within_a_deadline() -> None:
 @pytest.mark.parametrize(
     "url", ["kafka://", "kafka://host", "kafka://host:0", "kafka://u:hunter2@host:9092", "pulsar://a:1"]
 )
-async def test_a_wrong_url_is_named_without_its_secret(url: str) -> None:
+async def test_an_invalid_url_is_an_error_without_its_password(url: str) -> None:
     with pytest.raises(SettingsError) as refused:
         await open_bus(Settings(bus=BusSettings(url=url)))
     assert "bus.url" in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
 
-async def test_without_the_extra_what_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_kafka_extra_is_an_error_that_names_the_command_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("riskwire.bus.open.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r'pip install "riskwire\[kafka\]"'):
         await open_bus(Settings(bus=BusSettings(url="kafka://127.0.0.1:9092")))
 
 
-async def test_a_record_larger_than_the_bound_is_refused_and_one_below_it_passes(
+async def test_a_record_larger_than_max_record_bytes_is_refused_and_a_smaller_one_published(
     kafka_broker: Broker, env: dict[str, str]
 ) -> None:
     assert riskwire("topics", "create", env=env).returncode == 0
@@ -150,14 +153,14 @@ async def test_a_record_larger_than_the_bound_is_refused_and_one_below_it_passes
             with pytest.raises(SchemaError, match="max_record_bytes"):
                 await publisher.publish([Outgoing(Topic.TRENDS, "a", b"x" * kafka.max_record_bytes)], {})
             await publisher.publish([Outgoing(Topic.TRENDS, "a", b"x" * (kafka.max_record_bytes - 2_000), 0)], {})
-        (read,) = await bus.read(Topic.TRENDS, 0, 0, 10)
-        assert len(read.value) == kafka.max_record_bytes - 2_000
+        (message,) = await bus.read(Topic.TRENDS, 0, 0, 10)
+        assert len(message.value) == kafka.max_record_bytes - 2_000
     finally:
         await bus.close()
 
 
 @pytest.mark.slow
-def test_a_service_whose_broker_stays_away_leaves_with_a_code(kafka_here: None, tmp_path: Path) -> None:
+def test_a_service_exits_with_an_error_if_its_broker_stays_away(kafka_here: None, tmp_path: Path) -> None:
     with Broker(tmp_path / "kafka").running() as broker:
         env = environment(
             RISKWIRE_BUS__URL=broker.url,
@@ -171,9 +174,9 @@ def test_a_service_whose_broker_stays_away_leaves_with_a_code(kafka_here: None, 
             assert process.stderr is not None
             assert any("riskwire alert is at" in line for line in process.stderr)
             broker.kill()
-            _, said = process.communicate(timeout=TIMEOUT_S)
+            _, stderr = process.communicate(timeout=TIMEOUT_S)
             assert process.returncode == 2
-            assert said.splitlines()[-1].startswith("riskwire: ")
-            assert "Kafka" in said.splitlines()[-1]
+            assert stderr.splitlines()[-1].startswith("riskwire: ")
+            assert "Kafka" in stderr.splitlines()[-1]
         finally:
             process.kill()

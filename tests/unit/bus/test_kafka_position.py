@@ -30,7 +30,7 @@ class _StoredRecord(NamedTuple):
 class FakeKafka:
     """The changelog and the position of one group, and the first offset of its topic.
 
-    It stands in for the log, the metadata and the transactions of an assignment.
+    Replaces the log, the metadata and the transactions of an assignment.
     """
 
     committed: int | None = None

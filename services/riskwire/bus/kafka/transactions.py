@@ -156,7 +156,7 @@ class Transactions:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await producer.begin_transaction()
-                # All futures are awaited: a failed send that nobody awaits does not stop the commit.
+                # Every future is awaited: a failed send does not stop the commit by itself.
                 await asyncio.gather(*await send_batches(producer, records))
                 # After the records: while offsets join the transaction, brokers refuse records for 100 ms.
                 if offsets:
