@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from confluent_kafka import KafkaError, KafkaException
-from feedserver import serve_feeds
+from feeds.feed_server import serve_feeds
 from harness.news.live_news import LiveNews
 from harness.news.newsroom import Newsroom, Page
 from harness.verdict.live_comparison import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cli import environment, json_lines, riskwire, start_riskwire
-from feedserver import FeedServer, serve_feeds
+from feeds.feed_server import FeedServer, serve_feeds
 from services_on_kafka import TIMEOUT_S, wait_until
 
 

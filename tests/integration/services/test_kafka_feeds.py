@@ -16,7 +16,7 @@ import yaml
 from broker import Broker
 from cli import RISKWIRE, environment, json_lines, riskwire, unexpected_lines
 from faults import start_logged
-from feedserver import FeedRequest, FeedServer, serve_feeds
+from feeds.feed_server import FeedRequest, FeedServer, serve_feeds
 from kafka_reader import committed_records, latest_by_key
 from services_on_kafka import wait_until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from broker import Broker
 from faults import seeded_random
-from feedserver import FeedServer, item_url, serve_feeds
+from feeds.feed_server import FeedServer, item_url, serve_feeds
 
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from feedserver import serve_feeds
+from feeds.feed_server import serve_feeds
 from kafka_reader import committed_records
 
 from harness.news.newsroom import Newsroom

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import yaml
-from feedserver import FeedServer
+from feeds.feed_server import FeedServer
 
 POLL_EVERY_S = 10
 """Poll interval of a feed; the smallest that is allowed."""

@@ -1,0 +1,1 @@
+"""Local servers of feeds for tests."""
