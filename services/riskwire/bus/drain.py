@@ -23,7 +23,7 @@ class BusWithChanges(Protocol):
 async def wait_until_drained(bus: Bus, groups: Sequence[str] | None = None) -> None:
     """Returns once no group has any lag.
 
-    A step publishes its results and moves its position atomically, and `lag` reads all positions at one moment. So if
+    A step publishes its results and moves its position atomically, and `lag` reads positions before end offsets. So if
     no group has lag, no step is under way and no stage has records left to read. Publishers may still write more.
 
     Args:

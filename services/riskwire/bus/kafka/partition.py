@@ -169,7 +169,7 @@ class KafkaAssignment:
             for key, value in state.items()
         ]
         await self._open()
-        # If only markers of transactions follow the last record read, the position moves beyond them: lag becomes 0.
+        # If only markers of transactions follow the last record read, the position skips these markers: lag becomes 0.
         new_position = max(self._read[1] if position == self._read[0] else position, self.position or 0)
         if state:
             # Kafka deletes the position of a group that is away for a week, but not its changelog.

@@ -89,8 +89,8 @@ def _milliseconds(duration: timedelta) -> str:
 async def create_topics(bus: BusSettings, kafka: KafkaSettings, groups: Groups = _GROUPS) -> list[str]:
     """Creates missing topics, and records how many partitions of each topic are in use. Existing topics stay as is.
 
-    For a topic that existed before its number was recorded, the number is the least of its partitions and those of the
-    changelogs of its groups, because partitions that were added later are not in use.
+    A topic may have existed before its number was recorded. Its number is then the least of its partitions and those of
+    its groups' changelogs: partitions that were added later are not in use.
 
     Returns:
         the names of the topics created.

@@ -158,7 +158,8 @@ class Transactions:
                 await producer.begin_transaction()
                 # Every future is awaited: a failed send does not stop the commit by itself.
                 await asyncio.gather(*await send_batches(producer, records))
-                # After the records: while offsets join the transaction, brokers refuse records for 100 ms.
+                # After the records: brokers refuse records while offsets join the transaction, and the client would
+                # retry only after 100 ms.
                 if offsets:
                     await producer.send_offsets_to_transaction(offsets, group)
                 requested = True
