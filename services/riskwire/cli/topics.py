@@ -6,7 +6,6 @@ import sys
 
 import typer
 
-from riskwire.bus.open import require_kafka
 from riskwire.cli.options import ConfigFile, run_to_end, settings_of
 from riskwire.errors import SettingsError
 from riskwire.settings import Settings
@@ -58,6 +57,8 @@ async def _print_differences(settings: Settings) -> int:
 
 
 def _require_kafka_bus(settings: Settings) -> None:
+    from riskwire.bus.open import require_kafka
+
     if settings.bus.url == "embedded":
         raise SettingsError(
             "topics are created on Kafka only, and bus.url is `embedded`",

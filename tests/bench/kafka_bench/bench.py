@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from broker import Broker
-from riskwire.app.collector import settle
+from riskwire.app.garbage_collection import settle_garbage_collector
 
 from kafka_bench.bare import Bare, Ready, Run
 from riskwire.bus import Outgoing
@@ -75,7 +75,7 @@ class Bench:
         self, ours: Callable[[int], Awaitable[Run]], bare: Callable[[int], Awaitable[Run]]
     ) -> tuple[list[Run], list[Run]]:
         """Runs rounds of both sides alternately; the first round of each warms up and is dropped."""
-        settle()  # as a service does at start; both sides profit
+        settle_garbage_collector()  # as a service does at start; both sides profit
         of_ours, of_bare = [], []
         for number in range(self.options.rounds + 1):
             of_ours.append(await ours(number))
