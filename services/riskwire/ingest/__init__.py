@@ -2,7 +2,7 @@
 
     feeds/          the feed list, the polling schedule, and the status of feeds
     fetching/       one bounded HTTP GET; which addresses may be reached
-    parsing/        from the bytes of a document to clean, identified items; runs in a process of its own
+    parsing/        from the bytes of a document to clean, identified items; runs in a separate process
     replay/         publishes an archive instead of feeds
     stage           the stage: polls the feeds of one partition and publishes articles
     admission       decides which items become articles, with which version and times (pure)

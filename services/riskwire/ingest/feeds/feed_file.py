@@ -38,7 +38,7 @@ def read_feeds(path: Path) -> list[Feed]:
                 f"id: this entry and entry {feeds[feed.id][0]} have the same id",
                 value=feed.id,
                 where=where,
-                do="Give each feed an id of its own",
+                do="Give each feed a different id",
             )
         feeds[feed.id] = (number, feed)
     return [feed for _, feed in feeds.values()]

@@ -42,7 +42,7 @@ class FeedListUpdate(StateUpdate):
         added: ids of feeds that were not on the list.
         changed: ids of feeds that were on the list with other values.
         removed: ids of feeds that are no longer on the list.
-        overridden: ids of feeds whose entry in the merged file has no effect, because they were changed by hand later.
+        overridden: ids of feeds on which the list and the merged file differ, because they were changed by hand.
     """
 
     added: tuple[str, ...] = ()

@@ -1,5 +1,7 @@
-"""Reads and changes the committed feed list. It is the state of the publisher `feeds`, and its feeds are published on
-the topic `feeds`, from whose partitions the ingest workers take the feeds that they poll.
+"""Reads and changes the committed feed list.
+
+The list is the state of the publisher `feeds`. Each change of a feed is also a record of the topic `feeds`: an ingest
+worker polls the feeds of the partitions that are assigned to it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _ENVIRONMENT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR",
 
 
 class DocumentParser:
-    """Parses documents one at a time in a process of their own; an async context manager.
+    """Parses documents one at a time in a separate process; an async context manager.
 
     The process is started with the first document, and again after it was killed.
     """
@@ -93,7 +93,7 @@ class DocumentParser:
                 start_new_session=True,  # Ctrl-C must reach riskwire only; this process ends when its input is closed
             )
             try:
-                # Imports and the language model have a timeout of their own, apart from that of the document.
+                # Imports and the language model must not use up the time of the document.
                 async with asyncio.timeout(START_TIMEOUT_S):
                     await _receive(self._process)
             except (EOFError, TimeoutError):
