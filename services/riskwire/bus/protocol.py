@@ -1,4 +1,4 @@
-"""The interface of every bus. `tests/unit/bus/contract.py` states its promises as tests; both buses run them."""
+"""The interface of every bus. `tests/unit/bus/*contract.py` state its promises as tests; both buses run them."""
 
 from __future__ import annotations
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+from backpressure_contract import BackpressureContract
+from contract import BusContract, join_group, numbered, publish, read_all, soon
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics
 from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings, KafkaSettings
-
-_PATH = Path(__file__).parents[2] / "unit" / "bus" / "contract.py"
-_SPEC = importlib.util.spec_from_file_location("bus_contract_on_kafka", _PATH)
-contract = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(contract)
 
 pytestmark = pytest.mark.needs_kafka
 
@@ -51,7 +46,7 @@ async def bus_factory(kafka_broker) -> AsyncIterator:
         await bus.close()
 
 
-class TestKafkaBus(contract.BusContract):
+class TestKafkaBus(BusContract, BackpressureContract):
     """Two promises differ on Kafka: what `records` counts, and that stages do not wait for backpressure."""
 
     test_records_counts_all_records_ever_published = None
@@ -59,16 +54,16 @@ class TestKafkaBus(contract.BusContract):
 
     async def test_records_also_counts_the_markers_of_transactions(self, bus_factory):
         bus = await bus_factory()
-        await contract.publish(bus, contract.numbered(Topic.ARTICLES, 3))
-        await contract.publish(bus, contract.numbered(Topic.ARTICLES, 2, 1))
-        assert len(await contract.read_all(bus, Topic.ARTICLES)) == 5
+        await publish(bus, numbered(Topic.ARTICLES, 3))
+        await publish(bus, numbered(Topic.ARTICLES, 2, 1))
+        assert len(await read_all(bus, Topic.ARTICLES)) == 5
         assert await bus.records() == {**dict.fromkeys(Topic, 0), Topic.ARTICLES: 7}
 
     async def test_a_step_never_waits_for_backpressure(self, bus_factory):
         bus = await bus_factory(backlog=1)
-        infer = (await contract.join_group(bus, "infer", Topic.ARTICLES))[0]
-        await contract.join_group(bus, "sink", Topic.ANALYSES)
-        await contract.publish(bus, contract.numbered(Topic.ARTICLES, 1))
+        infer = (await join_group(bus, "infer", Topic.ARTICLES))[0]
+        await join_group(bus, "sink", Topic.ANALYSES)
+        await publish(bus, numbered(Topic.ARTICLES, 1))
         results = [Outgoing(Topic.ANALYSES, None, b"%d" % n, 0) for n in range(50)]
-        await contract.soon(infer.commit(1, results, {}))
-        assert len(await contract.read_all(bus, Topic.ANALYSES)) == 50
+        await soon(infer.commit(1, results, {}))
+        assert len(await read_all(bus, Topic.ANALYSES)) == 50

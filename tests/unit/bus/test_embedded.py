@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from backpressure_contract import BackpressureContract
 from contract import BusContract, BusFactory, join_group, numbered, publish, read_all, soon, values
 from structlog.testing import capture_logs
 
@@ -36,7 +37,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "data" / "bus.sqlite"
 
 
-class TestEmbeddedBus(BusContract):
+class TestEmbeddedBus(BusContract, BackpressureContract):
     """The embedded bus runs the contract with polling switched off, so that only wakeups can end a wait."""
 
     @pytest.fixture(autouse=True)
