@@ -12,7 +12,7 @@ import pytest
 from broker import Broker
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from kafka_reader import committed_records
+from kafka_reader import committed_records, latest_by_key
 from prometheus_client import REGISTRY
 from services_on_kafka import TIMEOUT_S
 from structlog.testing import capture_logs
@@ -30,6 +30,8 @@ pytestmark = pytest.mark.needs_kafka
 
 _NUMBERS = itertools.count()
 MAX_BYTES = 200_000
+BATCH_BYTES = 262_144
+"""The size of a Kafka batch (`transactions.py`)."""
 ESCAPED = b"\x01"
 """One byte of a record becomes six bytes of its dead letter."""
 
@@ -216,3 +218,30 @@ async def test_records_deleted_before_they_were_read_are_logged_and_counted_and_
     assert [line["missing"] for line in logs if line["log_level"] == "error"] == [5]
     assert missed() - before == 12
     assert [m.value for m in await later.fetch(2, TIMEOUT_S)] == [b"20", b"21"]
+
+
+@pytest.fixture
+async def default_bus(kafka_broker):
+    kafka = KafkaSettings(prefix="batches-", partitions=2)
+    settings = BusSettings(url=kafka_broker.url)
+    await create_topics(settings, kafka)
+    bus = await KafkaBus.open(settings, kafka)
+    yield bus
+    await bus.close()
+
+
+async def test_a_step_of_many_batches_keeps_the_order_of_each_partition(kafka_broker, default_bus):
+    large = os.urandom(3 * BATCH_BYTES)  # fills a batch alone, because random bytes cannot be compressed
+    values = [large if n % 97 == 0 else b"%05d" % n + os.urandom(2_000) for n in range(600)]
+    async with default_bus.publisher("source") as publisher:
+        await publisher.publish(
+            [Outgoing(Topic.ANALYSES, None, value, partition=n % 2) for n, value in enumerate(values)],
+            {"kept": b"1", "deleted": b"2"},
+        )
+        await publisher.publish([], {"deleted": None})
+
+    records = committed_records(kafka_broker.client, "batches-analyses")
+    assert [record.value for record in records if record.partition == 0] == values[0::2]
+    assert [record.value for record in records if record.partition == 1] == values[1::2]
+    state = latest_by_key(committed_records(kafka_broker.client, "batches-publishers-state"))
+    assert [(key, value) for (_, key), value in state.items() if b"/key/" in key] == [(b"source/key/kept", b"1")]

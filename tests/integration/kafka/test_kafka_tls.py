@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from certificates import STORE_PASSWORD
 from cli import riskwire
 from services_on_kafka import on_kafka, running_service, wait_until
-from tls_broker import tls_broker, tls_settings
+from tls_broker import STORE_PASSWORD, tls_broker, tls_settings
 
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
