@@ -10,7 +10,7 @@ from riskwire.stage import Step, Task
 
 
 class CopyStage:
-    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy")
+    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy", "stage")
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
         return CopyTask(partition, int(state.get("count", b"0")))
