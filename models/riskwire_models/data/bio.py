@@ -102,16 +102,18 @@ def nationalities_as_misc(words: Sequence[str], tags: Sequence[str]) -> list[str
 
 def handle_words(words: Sequence[str]) -> list[bool]:
     """Returns, for each word, whether it is part of a Twitter handle: ``@x``, or ``@`` and the word after it."""
-    return [word.startswith("@") or (at > 0 and words[at - 1] == "@") for at, word in enumerate(words)]
+    return [
+        word.startswith("@") or (position > 0 and words[position - 1] == "@") for position, word in enumerate(words)
+    ]
 
 
 def example_from_words(words: Sequence[str], tags: Sequence[str], source: str) -> Example:
     """Returns the words joined by single spaces, with entities as character spans and handles as unknown ranges."""
     starts: list[int] = []
-    at = 0
+    offset = 0
     for word in words:
-        starts.append(at)
-        at += len(word) + 1
+        starts.append(offset)
+        offset += len(word) + 1
     entities = tuple(
         LabelledSpan(starts[first], starts[last - 1] + len(words[last - 1]), kind)
         for first, last, kind in spans_from_tags(tags)

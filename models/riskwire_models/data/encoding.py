@@ -55,7 +55,11 @@ def truncate(
 
 def first_pieces(text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
     """Returns the positions of the first word piece of each space-separated word."""
-    return [at for at, (start, end) in enumerate(offsets) if end > start and (start == 0 or text[start - 1] == " ")]
+    return [
+        position
+        for position, (start, end) in enumerate(offsets)
+        if end > start and (start == 0 or text[start - 1] == " ")
+    ]
 
 
 def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, length: int) -> list[EncodedExample]:

@@ -58,13 +58,13 @@ def spans_from_tags(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     """
     spans: list[tuple[int, int, str]] = []
     start, kind = 0, ""
-    for at, tag in enumerate([*tags, "O"]):
+    for position, tag in enumerate([*tags, "O"]):
         prefix, _, tag_kind = tag.partition("-")
         if kind and (prefix != "I" or tag_kind != kind):
-            spans.append((start, at, kind))
+            spans.append((start, position, kind))
             kind = ""
         if prefix == "B" or (prefix == "I" and not kind):
-            start, kind = at, tag_kind
+            start, kind = position, tag_kind
     return spans
 
 
@@ -85,17 +85,21 @@ def tag_pieces(
     tags = [IGNORED if end <= start else 0 for start, end in offsets]
     for span in entities:
         started = False
-        for at, (start, end) in enumerate(offsets):
+        for position, (start, end) in enumerate(offsets):
             if end > start and start < span.end and end > span.start:
-                tags[at] = ENTITY_TAGS.index(f"{'I' if started else 'B'}-{span.label}")
+                tags[position] = ENTITY_TAGS.index(f"{'I' if started else 'B'}-{span.label}")
                 started = True
     for low, high in unknown:
-        for at, (start, end) in enumerate(offsets):
+        for position, (start, end) in enumerate(offsets):
             if start < high and end > low:
-                tags[at] = IGNORED
+                tags[position] = IGNORED
     return tags
 
 
 def pieces_inside(offsets: Sequence[tuple[int, int]], span: LabelledSpan) -> list[int]:
     """Returns the positions of the word pieces that overlap a span; empty if the text was truncated before it."""
-    return [at for at, (start, end) in enumerate(offsets) if end > start and start < span.end and end > span.start]
+    return [
+        position
+        for position, (start, end) in enumerate(offsets)
+        if end > start and start < span.end and end > span.start
+    ]

@@ -50,7 +50,7 @@ def batch_tensors(rows: Sequence[EncodedExample], multiple: int = 1) -> BatchTen
         if row.tags is not None:
             tags[number, : len(row)] = torch.tensor(row.tags)
         for positions, label in row.targets:
-            mentions.append(([number * longest + at for at in positions], label))
+            mentions.append(([number * longest + position for position in positions], label))
     pool = torch.zeros(len(mentions), len(rows) * longest)
     for number, (flat, _) in enumerate(mentions):
         pool[number, flat] = 1.0 / len(flat)
