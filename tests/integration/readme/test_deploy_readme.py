@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from broker import Broker
 from cli import riskwire
-from services_on_kafka import Service, ended, on_kafka
+from services_on_kafka import Service, on_kafka, wait_for_exit
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow]
 
@@ -38,7 +38,7 @@ def test_the_commands_of_deploy_readme_succeed(kafka_broker: Broker, tmp_path: P
                 running[command] = Service(command, env, tmp_path / f"{command}.log")  # on a free port
                 continue
             for service in running.values():
-                service.until_ready()
+                service.wait_until_ready()
             done = riskwire(command, *words, env=env)
             assert done.returncode == 0, done.stderr
             assert done.stdout.strip()
@@ -46,7 +46,7 @@ def test_the_commands_of_deploy_readme_succeed(kafka_broker: Broker, tmp_path: P
         for service in running.values():
             service.process.send_signal(signal.SIGTERM)
         for name, service in running.items():
-            assert ended(service.process) == 0, f"{name}: {service.said()}"
+            assert wait_for_exit(service.process) == 0, f"{name}: {service.log_tail()}"
     finally:
         for service in running.values():
             if service.process.poll() is None:

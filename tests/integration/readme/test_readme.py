@@ -113,7 +113,7 @@ def test_a_command_succeeds_in_an_environment_made_from_nothing(folder: Path, co
 
 @pytest.mark.slow
 def test_make_test_runs_tests_in_an_environment_made_from_nothing(checkout: Path) -> None:
-    completed = _shell(f'{MAKE_TEST} ARGS="-k test_state"', checkout)
+    completed = _shell(f'{MAKE_TEST} ARGS="-k keyed_state"', checkout)
     assert completed.returncode == 0, completed.stdout + completed.stderr
     assert re.search(r"\d+ passed", completed.stdout)
 
