@@ -83,7 +83,7 @@ def _is_not_reported_already(record: logging.LogRecord) -> bool:
     """Returns False for an unretrieved exception of aiokafka, which asyncio reports a second time.
 
     When a producer is fenced, aiokafka raises the error to the caller. It also fails internal futures and tasks that no
-    caller awaits, and asyncio logs each of them.
+    caller awaits, and asyncio logs each one.
     """
     if record.name != "asyncio":
         return True

@@ -191,7 +191,7 @@ target_sources = Table(
     Column("target", String, primary_key=True),
     Column("source", String, primary_key=True),
 )
-"""The sources with a signal of a target. The target is blind when all of them are silent."""
+"""The sources with a signal of a target. The target is blind when all its sources are silent."""
 
 trends = Table(
     "trends",
@@ -259,7 +259,7 @@ dead_letters = Table(
     Column("encoding", String, nullable=False),
     UniqueConstraint("stage", "topic", "partition", "offset", "at_ms"),
 )
-"""The newest dead letters, at most `store.keep_dead_letters`. `counters` has the number of all of them."""
+"""The newest dead letters, at most `store.keep_dead_letters`. `counters` has the number of all ever received."""
 
 changes = Table(
     "changes",

@@ -190,7 +190,7 @@ def _current_versions(
 def _replaced_versions(connection: Connection, target: str, before: int) -> Iterator[tuple[Row, list[MentionSummary]]]:
     """Yields the last version before the command of each article whose current version was read after it.
 
-    Versions of articles that had a signal of `target` by then are omitted.
+    It omits versions of articles that already had a signal of `target`.
     """
     replaced, article, signal = tables.replaced_versions.c, tables.articles.c, tables.signals.c
     query = (

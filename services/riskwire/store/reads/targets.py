@@ -1,4 +1,4 @@
-"""Reads targets: their present state, and which of them are blind."""
+"""Reads targets: their present state, and whether they are blind."""
 
 from __future__ import annotations
 
