@@ -3,8 +3,8 @@
     RISKWIRE_BUS__KEEP_PROCESSED=10000000 riskwire replay ARCHIVE --data DIR
     python tests/bench/backtest.py DIR [--events FILE] [--alerts]
 
-Reads the signals that the replay left on the embedded bus and runs the alert stage's own book over them, once for each
-budget, so that detectors can be compared in seconds on the very same readings.
+Reads the signals that the replay published on the embedded bus, and runs the book of the alert stage over them once for
+each budget. So detectors can be compared in seconds on the same signals.
 """
 
 from __future__ import annotations
@@ -26,75 +26,79 @@ from riskwire.pipeline import Topic
 from riskwire.records import SIGNALS, Alert, Mark, Signal, read_record
 from riskwire.settings import AlertingSettings, Budget, BusSettings
 
-NEAR = timedelta(days=4)
-"""An event is caught by an alert on it from a day before to this long after its date."""
-LEAST_ARTICLES = 10
+CATCH_WITHIN = timedelta(days=4)
+"""An alert catches an event if it comes between a day before the date of the event and this long after it."""
+MIN_ARTICLES = 10
+"""Targets with fewer articles are counted together, not as companies."""
+BATCH = 256
+"""Records between two steps of the book."""
 
 
 async def read_signals(data: Path) -> list[list[Signal | Mark]]:
-    """The records of every partition of `signals`, in order."""
+    """Returns the records of each partition of `signals`, in order."""
     bus = await EmbeddedBus.open(data, BusSettings())
     try:
-        found = []
+        partitions = []
         for partition in range(bus.partitions(Topic.SIGNALS)):
             records: list[Signal | Mark] = []
             start = 0
             while messages := await bus.read(Topic.SIGNALS, partition, start, 5_000):
                 records += [read_record(SIGNALS, message.value, message.where) for message in messages]
                 start = messages[-1].offset + 1
-            found.append(records)
-        return found
+            partitions.append(records)
+        return partitions
     finally:
         await bus.close()
 
 
 def alerts_of(partitions: list[list[Signal | Mark]], settings: AlertingSettings) -> Iterator[Alert]:
-    """Every alert record that the book makes of each partition."""
+    """Yields every alert record that the book produces from each partition."""
     for records in partitions:
         book = Book(settings, len(partitions), {})
-        for at in range(0, len(records), 256):
-            for record in records[at : at + 256]:
+        for start in range(0, len(records), BATCH):
+            for record in records[start : start + BATCH]:
                 book.take(record)
             yield from book.close().alerts
 
 
 def main() -> None:
-    """Print a row for each budget."""
+    """Prints a table with a row for each budget."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--events", type=Path)
     parser.add_argument("--alerts", action="store_true", help="print the alerts at the default budget")
     options = parser.parse_args()
     partitions = asyncio.run(read_signals(options.data))
-    signals = [one for records in partitions for one in records if isinstance(one, Signal)]
-    months = (max(one.seen_at for one in signals) - min(one.seen_at for one in signals)) / timedelta(days=30)
-    articles = Counter(target for target, _ in {(one.target, one.article) for one in signals})
-    often = {target for target, count in articles.items() if count >= LEAST_ARTICLES}
-    companies = {target for target in often if target.startswith("entity:")}
+    signals = [record for records in partitions for record in records if isinstance(record, Signal)]
+    times = [signal.seen_at for signal in signals]
+    first, last = min(times), max(times)
+    months = (last - first) / timedelta(days=30)
+    articles = Counter(target for target, _ in {(signal.target, signal.article) for signal in signals})
+    frequent = {target for target, count in articles.items() if count >= MIN_ARTICLES}
+    companies = {target for target in frequent if target.startswith("entity:")}
     events = [json.loads(line) for line in options.events.read_text().splitlines()] if options.events else []
-    last = max(one.seen_at for one in signals)
     events = [event for event in events if _date(event) < last]
     table = Table(
-        "budget (notice / page)", "fires", "escalations", "per entity and month", "others per month", "events caught",
-        title=f"{len(signals)} signals, {months:.1f} months, {len(companies)} entities with {LEAST_ARTICLES}+ articles",
+        "budget (notice / page)", "fires", "escalations", "per entity and month", "rare per month", "events caught",
+        title=f"{len(signals)} signals, {months:.1f} months, {len(companies)} entities with {MIN_ARTICLES}+ articles",
     )  # fmt: skip
     for notice in (0.005, 0.01, 0.02, 0.05):
         settings = AlertingSettings(budget=Budget(notice=notice, page=notice / 2))
         alerts = list(alerts_of(partitions, settings))
         notified = [alert for alert in alerts if alert.status != "resolved"]
         on_companies = [alert for alert in notified if alert.target in companies]
-        others = [alert for alert in notified if alert.target not in often]
+        on_rare_targets = [alert for alert in notified if alert.target not in frequent]
         caught = [event for event in events if any(_caught(event, alert) for alert in notified)]
         table.add_row(
             f"{notice} / {notice / 2}",
             str(sum(alert.status == "firing" for alert in notified)),
             str(sum(alert.status == "escalated" for alert in notified)),
             f"{len(on_companies) / len(companies) / months:.4f} ({len(on_companies)})",
-            f"{len(others) / months:.1f} ({len(others)})",
+            f"{len(on_rare_targets) / months:.1f} ({len(on_rare_targets)})",
             f"{len(caught)} of {len(events)}",
         )
         if options.alerts and notice == AlertingSettings().budget.notice:
-            for alert in sorted(notified, key=lambda one: one.at):
+            for alert in sorted(notified, key=lambda alert: alert.at):
                 print(f"{alert.at:%Y-%m-%d %H:%M} {alert.status:<9} {alert.severity:<8} {alert.target} {alert.summary}")
             for event in events:
                 print("caught" if event in caught else "missed", event["date"], event["target"], event["what"])
@@ -106,8 +110,8 @@ def _date(event: dict[str, str]) -> datetime:
 
 
 def _caught(event: dict[str, str], alert: Alert) -> bool:
-    near = timedelta(days=-1) <= alert.at - _date(event) <= NEAR
-    return near and event["target"].casefold() in alert.name.casefold()
+    in_time = timedelta(days=-1) <= alert.at - _date(event) <= CATCH_WITHIN
+    return in_time and event["target"].casefold() in alert.name.casefold()
 
 
 if __name__ == "__main__":

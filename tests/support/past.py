@@ -1,4 +1,4 @@
-"""The real reader, the real sink and the real history stage around one store: what becomes of a new target's past."""
+"""The infer, sink and history stages around one store, to see which past a newly watched target gets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _COMMANDS = 1_000
 
 
 def article(article_id: str, title: str, text: str = "", **fields: object) -> Article:
-    """An article, seen as many hours after `AT` as the number in its id."""
+    """Returns an article, seen as many hours after `AT` as the number in its id."""
     seen = AT + timedelta(hours=int(article_id[1:]))
-    plain = {
+    defaults = {
         "id": article_id,
         "version": 1,
         "url": f"https://news.example/{article_id}",
@@ -34,99 +34,113 @@ def article(article_id: str, title: str, text: str = "", **fields: object) -> Ar
         "published_at": seen,
         "seen_at": seen,
     }
-    return Article.model_validate(plain | fields)
+    return Article.model_validate(defaults | fields)
 
 
 def entry(entry_id: str, **fields: object) -> WatchedEntity:
-    """An entry of a watchlist."""
+    """Returns an entry of a watchlist."""
     return WatchedEntity.model_validate({"id": entry_id, "name": entry_id.title()} | fields)
 
 
-def put(entity: WatchedEntity, offset: int = 0) -> Message:
-    """The command that sets an entry, as it stands in the log."""
+def set_command(entity: WatchedEntity, offset: int = 0) -> Message:
+    """Returns the command that sets an entry, as a message."""
     command = Command(
         kind="watchlist_set", target=entity.target, by="ada", at=AT, value=entity.model_dump(exclude_none=True)
     )
     return Message(Topic.COMMANDS, 0, offset, entity.target, command.to_bytes())
 
 
-def watch(entity: WatchedEntity, command: int = 0) -> WatchlistChange:
-    """The same among articles."""
+def set_change(entity: WatchedEntity, command: int = 0) -> WatchlistChange:
+    """Returns the change in `articles` that sets an entry."""
     return WatchlistChange(
         id=entity.id, entry=entry_fields(entity), at=AT + timedelta(seconds=command), command=command
     )
 
 
-def unwatch(entity: WatchedEntity, command: int) -> WatchlistChange:
-    """From here on it is watched no more."""
+def removal_change(entity: WatchedEntity, command: int) -> WatchlistChange:
+    """Returns the change in `articles` that removes an entry."""
     return WatchlistChange(id=entity.id, entry=None, at=AT + timedelta(seconds=command), command=command)
 
 
-async def ends(topic: str) -> list[int]:
-    """Of a log in which many commands stand, all at once, and nothing else."""
-    return [_COMMANDS if topic == Topic.COMMANDS else 0]
+class StoredPositions:
+    """Positions of a log of commands that every group has read; the other topics are empty.
+
+    Attributes:
+        commands: the end offset of the commands.
+        end_requests: the topics whose ends were read.
+    """
+
+    def __init__(self, commands: int = _COMMANDS) -> None:
+        self.commands = commands
+        self.end_requests: list[str] = []
+
+    async def ends(self, topic: str) -> list[int]:
+        """Returns the end offset of the single partition."""
+        self.end_requests.append(topic)
+        return [self.commands if topic == Topic.COMMANDS else 0]
+
+    async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
+        """Returns no lag."""
+        return [Lag("watchlist", Topic.COMMANDS, 0, 0, self.commands)]
 
 
-async def lag() -> list[Lag]:
-    """Of groups that have read it all."""
-    return [Lag("watchlist", Topic.COMMANDS, 0, 0, _COMMANDS)]
+def history_stage(store: Store, limit: int = 100) -> HistoryStage:
+    """Returns a history stage whose store contains everything."""
+    return HistoryStage(store, StoredPositions(), StoreSettings(history=limit))
 
 
-def history(store: Store, most: int = 100) -> HistoryStage:
-    """The stage on a store that has all there is."""
-    return HistoryStage(store, ends, lag, StoreSettings(history=most))
-
-
-class World:
-    """The real reader with a watchlist, and the real store behind the real sink."""
+class PastWorld:
+    """The infer stage with a watchlist, and a store that the sink fills."""
 
     def __init__(self, engine: Engine, store: Store) -> None:
         self.engine = engine
         self.store = store
 
-    async def read(self, records: Sequence[Article | WatchlistChange], *entries: WatchedEntity) -> list[Outgoing]:
-        """What infer makes of a log where these are watched from the start."""
+    async def infer(self, records: Sequence[Article | WatchlistChange], *entries: WatchedEntity) -> list[Outgoing]:
+        """Returns what infer publishes for a log of articles; the entries are watched from the start."""
         stage = InferStage(self.engine, Linker(Watchlist(entries)), Settings(), signal_partitions=1)
-        batch = [Message(Topic.ARTICLES, 0, at, None, one.to_bytes()) for at, one in enumerate(records)]
+        batch = [Message(Topic.ARTICLES, 0, offset, None, record.to_bytes()) for offset, record in enumerate(records)]
         return (await stage.open(0, {}).process(batch)).results
 
-    async def keep(self, results: Sequence[Outgoing]) -> None:
-        """As the sink does."""
+    async def sink(self, results: Sequence[Outgoing]) -> None:
+        """Writes published records to the store."""
         for stage in sink_stages(self.store):
-            records = [
-                Message(one.topic, 0, at, one.key, one.value)
-                for at, one in enumerate(results)
-                if one.topic == stage.spec.reads
+            messages = [
+                Message(result.topic, 0, offset, result.key, result.value)
+                for offset, result in enumerate(results)
+                if result.topic == stage.spec.reads
             ]
-            if records:
-                await stage.open(0, {}).process(records)
+            if messages:
+                await stage.open(0, {}).process(messages)
 
-    async def past(self, *entries: WatchedEntity, most: int = 100) -> list[Signal]:
-        """What the history stage tells of new entries."""
-        return await self.told([put(one, at) for at, one in enumerate(entries)], most=most)
+    async def past_of(self, *entries: WatchedEntity, limit: int = 100) -> list[Signal]:
+        """Returns the signals that history publishes when the entries are set one after the other."""
+        return await self.history([set_command(entity, offset) for offset, entity in enumerate(entries)], limit=limit)
 
-    async def told(self, commands: Sequence[Message], most: int = 100) -> list[Signal]:
-        """What the history stage tells on commands, one by one, none of it kept."""
-        task = history(self.store, most).open(0, {})
-        results = [one for command in commands for one in (await task.process([command])).results]
-        assert {one.topic for one in results} <= {Topic.SIGNALS}
+    async def history(self, commands: Sequence[Message], limit: int = 100) -> list[Signal]:
+        """Returns the signals that history publishes for commands, one command a step. They are not stored."""
+        task = history_stage(self.store, limit).open(0, {})
+        results = [result for command in commands for result in (await task.process([command])).results]
+        assert {result.topic for result in results} <= {Topic.SIGNALS}
         return signals_in(results)
 
 
 def signals_in(results: Sequence[Outgoing], *targets: str) -> list[Signal]:
-    """The signals among results; of these targets, where some are named."""
-    records = [SIGNALS.validate_json(one.value) for one in results if one.topic == Topic.SIGNALS]
-    return [one for one in records if isinstance(one, Signal) and (not targets or one.target in targets)]
+    """Returns the signals among published records; if targets are given, only their signals."""
+    records = [SIGNALS.validate_json(result.value) for result in results if result.topic == Topic.SIGNALS]
+    signals = [record for record in records if isinstance(record, Signal)]
+    return [signal for signal in signals if not targets or signal.target in targets]
 
 
 def published(signals: Sequence[Signal]) -> list[Outgoing]:
-    """Signals as they are published."""
-    return [Outgoing(Topic.SIGNALS, one.target, one.to_bytes()) for one in signals]
+    """Returns signals as records to publish."""
+    return [Outgoing(Topic.SIGNALS, signal.target, signal.to_bytes()) for signal in signals]
 
 
-def without_origin(signals: Sequence[Signal], *also: str) -> list[dict[str, object]]:
-    """What signals say, in one order, whether as history or when it was news."""
-    drop = {"backfill", "history", "was_backfill", *also}
+def comparable(signals: Sequence[Signal], *excluded: str) -> list[dict[str, object]]:
+    """Returns the content of signals in one order, without the fields that differ between news and history."""
+    exclude = {"backfill", "history", "was_backfill", *excluded}
     return sorted(
-        (one.model_dump(mode="json", exclude=drop) for one in signals), key=lambda one: (one["article"], one["target"])
+        (signal.model_dump(mode="json", exclude=exclude) for signal in signals),
+        key=lambda fields: (fields["article"], fields["target"]),
     )

@@ -1,5 +1,7 @@
-"""The same log gives the same signals, a new target's past among them, however far infer was behind: real stages on a
-real bus, all of them at once or infer only when everybody else waits for it."""
+"""The same log gives the same signals, those of history included, however late infer reads it.
+
+The real stages run on a real bus, either all at once, or infer only after the other stages have begun to wait for it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from past import AT, World, article, entry
+from past import AT, PastWorld, article, entry
 
 from riskwire.bus import Outgoing
 from riskwire.bus.drain import wait_until_drained
@@ -40,16 +42,16 @@ BETWEEN = [
 LATER = [article("a8", "Globex Inc default"), article("a4", "Irish growth", "Nothing of the sort.", version=2)]
 
 
-class Chain:
-    """A bus of its own with every stage that has a part in it, each started by name."""
+class _Chain:
+    """A bus and the stages from commands and articles to the store, each of which is started by name."""
 
-    def __init__(self, bus: EmbeddedBus, store: Store, world: World) -> None:
+    def __init__(self, bus: EmbeddedBus, store: Store, world: PastWorld) -> None:
         self._bus = bus
         infer = InferStage(world.engine, Linker(None), Settings(), signal_partitions=bus.partitions(Topic.SIGNALS))
         stages: list[BatchStage] = [
             infer,
             WatchlistStage(bus.partitions(Topic.ARTICLES)),
-            HistoryStage(store, bus.ends, bus.lag, StoreSettings()),
+            HistoryStage(store, bus, StoreSettings()),
             *sink_stages(store),
         ]
         self.stages = {stage.spec.name: stage for stage in stages}
@@ -60,72 +62,83 @@ class Chain:
 
     async def publish(self, articles: Sequence[Article], *entries: WatchedEntity) -> None:
         commands = [
-            Command(kind="watchlist_set", target=one.target, by="ada", at=AT, value=entry_fields(one))
-            for one in entries
+            Command(kind="watchlist_set", target=entity.target, by="ada", at=AT, value=entry_fields(entity))
+            for entity in entries
         ]
         async with self._bus.publisher("test") as publisher:
-            results = [Outgoing(Topic.ARTICLES, one.id, one.to_bytes()) for one in articles]
-            results += [Outgoing(Topic.COMMANDS, one.target, one.to_bytes()) for one in commands]
+            results = [Outgoing(Topic.ARTICLES, article.id, article.to_bytes()) for article in articles]
+            results += [Outgoing(Topic.COMMANDS, command.target, command.to_bytes()) for command in commands]
             await publisher.publish(results, {})
 
-    async def read(self, *names: str) -> None:
+    async def wait_until_read(self, *names: str) -> None:
         async with asyncio.timeout(PATIENCE_S):
             await wait_until_drained(self._bus, names)
 
     async def signals(self) -> list[Signal]:
-        found: list[Signal] = []
+        signals: list[Signal] = []
         for partition in range(self._bus.partitions(Topic.SIGNALS)):
             for message in await self._bus.read(Topic.SIGNALS, partition, 0, 10_000):
                 record = SIGNALS.validate_json(message.value)
-                found += [record] if isinstance(record, Signal) else []
-        return sorted(found, key=lambda one: (one.target, one.article, one.version, one.history))
+                if isinstance(record, Signal):
+                    signals.append(record)
+        return sorted(signals, key=lambda signal: (signal.target, signal.article, signal.version, signal.history))
 
 
 @asynccontextmanager
-async def chain(folder: Path, world: World, partitions: int) -> AsyncIterator[tuple[Chain, asyncio.TaskGroup]]:
+async def open_chain(
+    folder: Path, world: PastWorld, partitions: int
+) -> AsyncIterator[tuple[_Chain, asyncio.TaskGroup]]:
     bus = await EmbeddedBus.open(folder, BusSettings(partitions=partitions))
     with Store.open(Settings(data=folder)) as store:
         async with asyncio.TaskGroup() as group:
             try:
-                yield Chain(bus, store, world), group
+                yield _Chain(bus, store, world), group
             finally:
                 await bus.close()
 
 
-async def lived(folder: Path, world: World, *, behind: bool, partitions: int) -> list[Signal]:
-    """What comes of the same news and two new targets; with `behind`, infer reads nothing before all is published."""
-    async with chain(folder, world, partitions) as (one, group):
-        others = [name for name in one.stages if name != "infer"]
-        names = others if behind else list(one.stages)
-        await one.start(group, *names)
-        until = ("watchlist",) if behind else ("watchlist", "infer", "sink-analyses", "sink-signals", "history")
-        await one.publish(BEFORE)
-        await one.read(*until)
-        await one.publish([], entry("acme", group="makers"))
-        await one.read(*until)
-        await one.publish(BETWEEN)
-        await one.read(*until)
-        await one.publish([], entry("globex", group="makers"))
-        await one.read(*until)
-        await one.publish(LATER)
-        if behind:
-            assert not [signal for signal in await one.signals()], "nobody has read anything"
-            await one.start(group, "infer")
-        await one.read(*one.stages)
-        return await one.signals()
+async def published_signals(folder: Path, world: PastWorld, *, infer_late: bool, partitions: int) -> list[Signal]:
+    """Publishes the news and two new targets, and returns all signals.
+
+    Args:
+        infer_late: whether infer starts only after everything else is published.
+    """
+    async with open_chain(folder, world, partitions) as (chain, group):
+        without_infer = [name for name in chain.stages if name != "infer"]
+        await chain.start(group, *(without_infer if infer_late else chain.stages))
+        readers = ("watchlist",) if infer_late else ("watchlist", "infer", "sink-analyses", "sink-signals", "history")
+        await chain.publish(BEFORE)
+        await chain.wait_until_read(*readers)
+        await chain.publish([], entry("acme", group="makers"))
+        await chain.wait_until_read(*readers)
+        await chain.publish(BETWEEN)
+        await chain.wait_until_read(*readers)
+        await chain.publish([], entry("globex", group="makers"))
+        await chain.wait_until_read(*readers)
+        await chain.publish(LATER)
+        if infer_late:
+            assert not await chain.signals(), "infer has not read any article"
+            await chain.start(group, "infer")
+        await chain.wait_until_read(*chain.stages)
+        return await chain.signals()
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
-async def test_the_same_log_gives_the_same_signals_whether_infer_was_behind_or_not(
-    world: World, tmp_path: Path, partitions: int
+async def test_the_same_log_gives_the_same_signals_when_infer_reads_it_late(
+    world: PastWorld, tmp_path: Path, partitions: int
 ) -> None:
-    at_once = await lived(tmp_path / "at-once", world, behind=False, partitions=partitions)
-    late = await lived(tmp_path / "late", world, behind=True, partitions=partitions)
+    at_once = await published_signals(tmp_path / "at-once", world, infer_late=False, partitions=partitions)
+    late = await published_signals(tmp_path / "late", world, infer_late=True, partitions=partitions)
     assert late == at_once
-    told = [(one.target, one.article, one.version) for one in late]
-    assert len(told) == len(set(told)), "nothing is told twice"
-    of_acme = {(one.article, one.version, one.history) for one in late if one.target == "entity:acme"}
+    versions = [(signal.target, signal.article, signal.version) for signal in late]
+    assert len(versions) == len(set(versions)), "every version of an article has one signal of a target"
+    of_acme = {(signal.article, signal.version, signal.history) for signal in late if signal.target == "entity:acme"}
     past, news = ["a1", "a2", "a3", "a4"], [("a2", 2), ("a6", 1), ("a7", 1)]
-    assert of_acme == {*((one, 1, True) for one in past), *((one, version, False) for one, version in news)}
-    of_globex = {(one.article, one.version, one.history) for one in late if one.target == "entity:globex"}
+    assert of_acme == {
+        *((article_id, 1, True) for article_id in past),
+        *((article_id, version, False) for article_id, version in news),
+    }
+    of_globex = {
+        (signal.article, signal.version, signal.history) for signal in late if signal.target == "entity:globex"
+    }
     assert of_globex == {("a3", 1, True), ("a5", 1, True), ("a8", 1, False)}, "a7 reprints a3"

@@ -1,11 +1,11 @@
-"""Every analysis says with which state of the watchlist it was read: by the log alone, on each partition for itself."""
+"""Every analysis names the newest watchlist change before its article. It depends only on the log of its partition."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import pytest
-from past import AT, World, article, entry, unwatch, watch
+from past import AT, PastWorld, article, entry, removal_change, set_change
 
 from riskwire.bus import Message, Outgoing
 from riskwire.inference.linking import Linker
@@ -18,57 +18,58 @@ ACME, GLOBEX = entry("acme"), entry("globex")
 TITLE = "Acme Corp plunges on fraud"
 
 
-def stage(world: World) -> InferStage:
+def stage(world: PastWorld) -> InferStage:
     return InferStage(world.engine, Linker(None), Settings(), signal_partitions=1)
 
 
 def messages(records: Sequence[Article | WatchlistChange]) -> list[Message]:
-    return [Message(Topic.ARTICLES, 0, at, None, one.to_bytes()) for at, one in enumerate(records)]
+    return [Message(Topic.ARTICLES, 0, offset, None, record.to_bytes()) for offset, record in enumerate(records)]
 
 
 def read_with(results: Sequence[Outgoing]) -> dict[str, int | None]:
-    analyses = (Analysis.model_validate_json(one.value) for one in results if one.topic == Topic.ANALYSES)
-    return {one.article.id: one.read_with for one in analyses}
+    """Returns `read_with` of each analysis, by article."""
+    analyses = (Analysis.model_validate_json(result.value) for result in results if result.topic == Topic.ANALYSES)
+    return {analysis.article.id: analysis.read_with for analysis in analyses}
 
 
-def kept(state: Mapping[str, bytes | None]) -> dict[str, bytes]:
+def committed(state: Mapping[str, bytes | None]) -> dict[str, bytes]:
     return {key: value for key, value in state.items() if value is not None}
 
 
-async def test_it_is_the_newest_change_that_stands_before_the_article(world: World) -> None:
+async def test_read_with_is_the_newest_change_before_the_article(world: PastWorld) -> None:
     log = [
         article("a1", TITLE),
-        watch(ACME, 4),
+        set_change(ACME, 4),
         article("a2", TITLE),
         article("a3", "Rien", language="fr"),
-        watch(GLOBEX, 6),
-        unwatch(ACME, 7),
+        set_change(GLOBEX, 6),
+        removal_change(ACME, 7),
         article("a4", ""),
-        watch(GLOBEX, 5),
+        set_change(GLOBEX, 5),
         article("a5", TITLE),
     ]
     expected = {"a1": None, "a2": 4, "a3": 4, "a4": 7, "a5": 7}
     step = await stage(world).open(0, {}).process(messages(log))
     assert read_with(step.results) == expected
     state: dict[str, bytes] = {}
-    found: dict[str, int | None] = {}
-    for message in messages(log):  # a worker of its own for each
+    offsets: dict[str, int | None] = {}
+    for message in messages(log):  # A new task for each record continues from the committed state.
         step = await stage(world).open(0, state).process([message])
-        found |= read_with(step.results)
-        state = kept(state | step.state)
-    assert found == expected
+        offsets |= read_with(step.results)
+        state = committed(state | step.state)
+    assert offsets == expected
 
 
 @pytest.mark.parametrize(
-    "other",
+    "ignored",
     [
-        pytest.param(watch(GLOBEX).model_copy(update={"command": None}), id="from before commands were numbered"),
-        pytest.param(WatchlistChange(id="globex", entry={"id": "globex"}, at=AT, command=9), id="that names nobody"),
+        pytest.param(set_change(GLOBEX).model_copy(update={"command": None}), id="without the offset of its command"),
+        pytest.param(WatchlistChange(id="globex", entry={"id": "globex"}, at=AT, command=9), id="without a name"),
     ],
 )
-async def test_a_change_that_does_not_say_which_it_is_or_cannot_be_taken_is_none(
-    world: World, other: WatchlistChange
+async def test_a_change_without_an_offset_or_with_an_invalid_entry_is_ignored(
+    world: PastWorld, ignored: WatchlistChange
 ) -> None:
-    log = [article("a1", TITLE), other, article("a2", TITLE), watch(ACME, 3), other, article("a3", TITLE)]
+    log = [article("a1", TITLE), ignored, article("a2", TITLE), set_change(ACME, 3), ignored, article("a3", TITLE)]
     step = await stage(world).open(0, {}).process(messages(log))
     assert read_with(step.results) == {"a1": None, "a2": None, "a3": 3}

@@ -1,4 +1,4 @@
-"""`riskwire watchlist …` as a person uses it, on the data directory of an embedded bus."""
+"""The commands `riskwire watchlist …`, on the data directory of an embedded bus."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from typer.testing import CliRunner, Result
 
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.cli.main import app, main
-from riskwire.entities.watchlist import WatchedEntity
-from riskwire.entities.watchlist import Watchlist as BaseList
+from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.errors import SettingsError
 from riskwire.pipeline import Topic
 from riskwire.settings import BusSettings
 from riskwire.watching import WatchlistEditor
 
-Watchlist = Callable[..., Result]
+RunWatchlist = Callable[..., Result]
 
 ENTRIES = """
 - {id: acme, name: Acme Corp, aliases: [Acme Industries], tickers: [ACM], isin: US0378331005, group: makers}
@@ -32,68 +31,68 @@ ENTRIES = """
 """
 
 
-def bus_of(data: Path) -> tuple[int, dict[str, bytes]]:
-    """How many commands there are, and what the list is."""
+def commands_and_state(data: Path) -> tuple[int, dict[str, bytes]]:
+    """Returns the number of commands, and the committed state of the watchlist."""
 
-    async def look() -> tuple[int, dict[str, bytes]]:
+    async def read() -> tuple[int, dict[str, bytes]]:
         bus = await EmbeddedBus.open(data, BusSettings())
         try:
             return (await bus.records())[Topic.COMMANDS], await bus.publisher_state("watchlist")
         finally:
             await bus.close()
 
-    return asyncio.run(look())
+    return asyncio.run(read())
 
 
 @pytest.fixture(autouse=True)
 def _log_of_the_process() -> Iterator[None]:
-    """A command writes its log to the standard error it was given, which ends with it."""
-    kept = structlog.get_config()
+    """Restores logging after a test: a command logs to the captured standard error, which is closed afterwards."""
+    config = structlog.get_config()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
-    structlog.configure(**kept)
+    structlog.configure(**config)
     root.handlers[:] = handlers
     root.setLevel(level)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    bus_of(tmp_path / "data")
+    commands_and_state(tmp_path / "data")
     return tmp_path / "data"
 
 
 @pytest.fixture
-def watchlist(data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watchlist:
+def watchlist(data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunWatchlist:
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: object) -> Result:
-        return CliRunner().invoke(app, ["watchlist", *map(str, words), "--data", str(data)])
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, ["watchlist", *map(str, arguments), "--data", str(data)])
 
     return run
 
 
-def listed(watchlist: Watchlist) -> list[dict[str, Any]]:
-    done = watchlist("list", "--json")
-    assert done.exit_code == 0, done.output
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def listed_entries(watchlist: RunWatchlist) -> list[dict[str, Any]]:
+    result = watchlist("list", "--json")
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def refused(done: Result) -> str:
-    """The message of an error that a person can act on."""
-    assert isinstance(done.exception, SettingsError)
-    return str(done.exception)
+def settings_error(result: Result) -> str:
+    """Returns the message of the settings error that a command ended with."""
+    assert isinstance(result.exception, SettingsError)
+    return str(result.exception)
 
 
-def test_the_first_entry_says_what_follows_and_is_signed_with_the_login_name(watchlist: Watchlist) -> None:
-    done = watchlist(
+def test_the_first_entry_explains_its_effect_and_is_signed_with_the_login_name(watchlist: RunWatchlist) -> None:
+    result = watchlist(
         *("add", "acme", "--name", "Acme Corp", "--alias", "Acme Industries", "--alias", "Acme"),
         *("--ticker", "$acm", "--isin", "us0378331005", "--group", "makers"),
     )
-    assert done.exit_code == 0, done.output
-    assert done.stdout == "set acme: Acme Corp\n"
-    assert done.stderr == "From now on only what is on the watchlist is followed.\n"
-    (row,) = listed(watchlist)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "set acme: Acme Corp\n"
+    assert result.stderr == "From now on riskwire follows only what is on the watchlist.\n"
+    (row,) = listed_entries(watchlist)
     assert row.pop("at").endswith("Z")
     assert row == {
         "id": "acme",
@@ -104,57 +103,56 @@ def test_the_first_entry_says_what_follows_and_is_signed_with_the_login_name(wat
         "group": "makers",
         "by": getpass.getuser(),
     }
-    again = watchlist("add", "globex", "--name", "Globex", "--by", "ada")
-    assert (again.stdout, again.stderr) == ("set globex: Globex\n", "")
-    same = watchlist("add", "globex", "--name", "Globex", "--by", "bob")
-    assert same.stdout == "is on the list already: globex: Globex\n"
+    second = watchlist("add", "globex", "--name", "Globex", "--by", "ada")
+    assert (second.stdout, second.stderr) == ("set globex: Globex\n", "")
+    unchanged = watchlist("add", "globex", "--name", "Globex", "--by", "bob")
+    assert unchanged.stdout == "is on the list already: globex: Globex\n"
 
 
-def test_a_file_is_imported_as_one_step_and_only_what_differs_is_written(
-    watchlist: Watchlist, data: Path, tmp_path: Path
-) -> None:
+def test_an_import_publishes_only_the_entries_that_differ(watchlist: RunWatchlist, data: Path, tmp_path: Path) -> None:
     file = tmp_path / "list.yaml"
     file.write_text(ENTRIES)
-    assert watchlist("import", file).stdout == "2 set, 0 removed, 0 as they were\n"
+    assert watchlist("import", file).stdout == "2 set, 0 removed, 0 unchanged\n"
     csv = tmp_path / "list.csv"
     csv.write_text("id,name,aliases\nglobex,Globex,\ninitech,Initech,Initech Corp;Initrode\n")
-    assert watchlist("import", csv).stdout == "1 set, 0 removed, 1 as they were\n"
-    assert [row["id"] for row in listed(watchlist)] == ["acme", "globex", "initech"]
-    assert watchlist("import", csv, "--replace").stdout == "0 set, 1 removed, 2 as they were\n"
-    assert [row["id"] for row in listed(watchlist)] == ["globex", "initech"]
-    assert bus_of(data)[0] == 4
+    assert watchlist("import", csv).stdout == "1 set, 0 removed, 1 unchanged\n"
+    assert [row["id"] for row in listed_entries(watchlist)] == ["acme", "globex", "initech"]
+    assert watchlist("import", csv, "--replace").stdout == "0 set, 1 removed, 2 unchanged\n"
+    assert [row["id"] for row in listed_entries(watchlist)] == ["globex", "initech"]
+    assert commands_and_state(data)[0] == 4
 
 
-def test_a_file_of_which_one_entry_clashes_changes_nothing(watchlist: Watchlist, data: Path, tmp_path: Path) -> None:
+def test_an_import_with_a_conflicting_entry_has_no_effect(watchlist: RunWatchlist, data: Path, tmp_path: Path) -> None:
     watchlist("add", "held", "--name", "Globex Corp")
     file = tmp_path / "list.yaml"
     file.write_text(ENTRIES)
-    assert "'held' and 'globex' both claim the name 'Globex'" in refused(watchlist("import", file))
+    assert "'held' and 'globex' both claim the name 'Globex'" in settings_error(watchlist("import", file))
     file.write_text("- {id: a, name: One}\n- {id: b, name: One}\n")
-    assert f"{file}: 'a' and 'b' both claim" in refused(watchlist("import", file))
-    assert bus_of(data)[0] == 1
+    assert f"{file}: 'a' and 'b' both claim" in settings_error(watchlist("import", file))
+    assert commands_and_state(data)[0] == 1
 
 
-def test_an_entry_is_removed_and_one_that_was_not_commanded_says_where_it_is(
-    watchlist: Watchlist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_entry_is_removed_unless_it_comes_from_the_file_which_the_error_names(
+    watchlist: RunWatchlist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watchlist("add", "acme", "--name", "Acme")
-    done = watchlist("remove", "acme")
-    assert done.stdout == "removed acme\n"
-    assert "The watchlist is empty: from now on every entity that is found is followed." in done.stderr
-    assert listed(watchlist) == []
-    assert "`riskwire watchlist list` shows" in refused(watchlist("remove", "acme"))
+    result = watchlist("remove", "acme")
+    assert result.stdout == "removed acme\n"
+    assert "The watchlist is empty: from now on riskwire follows every entity it finds." in result.stderr
+    assert listed_entries(watchlist) == []
+    assert "`riskwire watchlist list` lists the entries" in settings_error(watchlist("remove", "acme"))
     file = tmp_path / "list.yaml"
     file.write_text(ENTRIES)
     monkeypatch.setenv("RISKWIRE_WATCHLIST", str(file))
-    assert f"It is in {file}: take it out there" in refused(watchlist("remove", "acme"))
-    assert [(row["id"], row["by"]) for row in listed(watchlist)] == [("acme", None), ("globex", None)]
+    assert f"It is in {file}: remove it there and restart" in settings_error(watchlist("remove", "acme"))
+    assert [(row["id"], row["by"]) for row in listed_entries(watchlist)] == [("acme", None), ("globex", None)]
     assert "the file" in watchlist("list").stdout
-    assert watchlist("add", "initech", "--name", "Initech").stderr == "", "a file had been followed before"
+    # Riskwire followed the entries of the file before, so this entry is not the first.
+    assert watchlist("add", "initech", "--name", "Initech").stderr == ""
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         (("add", "acme", "--name", "..."), "no letter or digit"),
         (("add", "-x", "--name", "Acme"), "No such option"),
@@ -168,50 +166,48 @@ def test_an_entry_is_removed_and_one_that_was_not_commanded_says_where_it_is(
         (("import", "none.yaml"), "cannot be read"),
     ],
 )
-def test_what_cannot_be_written_is_refused_by_name(
-    watchlist: Watchlist, data: Path, words: tuple[str, ...], says: str
+def test_an_invalid_entry_is_refused_with_the_field_in_the_message(
+    watchlist: RunWatchlist, data: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    done = watchlist(*words)
-    assert done.exit_code != 0
-    assert says in done.stderr + str(done.exception)
-    assert bus_of(data)[0] == 0
+    result = watchlist(*arguments)
+    assert result.exit_code != 0
+    assert message in result.stderr + str(result.exception)
+    assert commands_and_state(data)[0] == 0
 
 
-def test_a_directory_without_data_is_not_made_into_one(tmp_path: Path) -> None:
-    nothing = tmp_path / "typo"
-    done = CliRunner().invoke(app, ["watchlist", "add", "acme", "--name", "Acme", "--data", str(nothing)])
-    assert "there is no data of riskwire" in refused(done)
-    assert not nothing.exists()
+def test_a_directory_without_data_is_refused_and_not_created(tmp_path: Path) -> None:
+    missing = tmp_path / "typo"
+    result = CliRunner().invoke(app, ["watchlist", "add", "acme", "--name", "Acme", "--data", str(missing)])
+    assert "there is no data of riskwire" in settings_error(result)
+    assert not missing.exists()
 
 
-def test_an_entry_that_was_written_with_control_characters_is_shown_without_steering_the_terminal(
-    watchlist: Watchlist, data: Path
-) -> None:
+def test_control_characters_of_an_entry_are_escaped_in_the_list(watchlist: RunWatchlist, data: Path) -> None:
     hostile = "Ac\x1b[2J\\[/x]"
 
     async def put() -> None:
         entity = WatchedEntity(id="acme", name=hostile, group="[/x]")
         bus = await EmbeddedBus.open(data, BusSettings())
-        await WatchlistEditor(bus, BaseList()).put([entity], "ada")
+        await WatchlistEditor(bus, Watchlist()).put([entity], "ada")
         await bus.close()
 
     asyncio.run(put())
-    told = watchlist("list")
-    assert told.exit_code == 0
-    assert r"Ac\x1b[2J\[/x]" in told.stdout
-    assert "\x1b" not in told.stdout
-    assert [row["name"] for row in listed(watchlist)] == [hostile]
+    result = watchlist("list")
+    assert result.exit_code == 0
+    assert r"Ac\x1b[2J\[/x]" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert [row["name"] for row in listed_entries(watchlist)] == [hostile]
     assert watchlist("remove", "acme").stdout == "removed acme\n"
 
 
-def test_an_error_that_quotes_what_came_from_outside_does_not_steer_the_terminal(
+def test_control_characters_of_an_argument_are_escaped_in_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["riskwire", "watchlist", "import", "a\x1b]0;x\x07b.yaml"])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         main()
-    assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert r"a\x1b]0;x\x07b.yaml: the watchlist" in told
-    assert "\x1b" not in told
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert r"a\x1b]0;x\x07b.yaml: the watchlist" in error
+    assert "\x1b" not in error

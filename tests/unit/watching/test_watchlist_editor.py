@@ -1,4 +1,4 @@
-"""Changing the watchlist: checked against what is commanded, written as one step, by several at once."""
+"""Edits of the watchlist are checked against the committed list, published as one step, and may be concurrent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from riskwire.inference.linking import Linker
 from riskwire.pipeline import Topic
 from riskwire.records import Command
 from riskwire.settings import BusSettings
-from riskwire.watching import Edit, Follower, WatchlistEditor
+from riskwire.watching import Follower, WatchlistEdit, WatchlistEditor
 
 
 def entry(entry_id: str, **fields: object) -> WatchedEntity:
@@ -23,13 +23,10 @@ def entry(entry_id: str, **fields: object) -> WatchedEntity:
 
 
 async def commands(bus: EmbeddedBus) -> list[tuple[str, str | None, str]]:
-    found = [message.value for message in await bus.read(Topic.COMMANDS, 0, 0, 10_000)]
-    found += (
-        [message.value for message in await bus.read(Topic.COMMANDS, 1, 0, 10_000)]
-        if (bus.partitions(Topic.COMMANDS) > 1)
-        else []
-    )
-    return [(one.kind, one.target, one.by) for one in map(Command.model_validate_json, found)]
+    """Returns (kind, target, by) of each published command."""
+    messages = await bus.read(Topic.COMMANDS, 0, 0, 10_000)
+    published = [Command.model_validate_json(message.value) for message in messages]
+    return [(command.kind, command.target, command.by) for command in published]
 
 
 @pytest.fixture
@@ -37,31 +34,31 @@ def editor(bus: EmbeddedBus) -> WatchlistEditor:
     return WatchlistEditor(bus, Watchlist())
 
 
-async def test_an_entry_is_set_listed_with_who_set_it_and_removed(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
+async def test_an_entry_is_set_listed_with_its_author_and_removed(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
     edit = await editor.put([entry("acme", tickers=["ACM"])], "ada")
     assert (edit.set, edit.removed, edit.first) == (("acme",), (), True)
-    (row,) = await editor.listed()
+    (row,) = await editor.entries()
     assert (row.id, row.tickers, row.by) == ("acme", ("ACM",), "ada")
     edit = await editor.remove("acme", "bob")
     assert (edit.removed, edit.unknown, edit.emptied) == (("acme",), (), True)
-    assert await editor.listed() == []
+    assert await editor.entries() == []
     assert await commands(bus) == [
         ("watchlist_set", "entity:acme", "ada"),
         ("watchlist_remove", "entity:acme", "bob"),
     ]
 
 
-async def test_what_is_on_the_list_as_it_is_is_not_published_again(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
+async def test_an_unchanged_entry_is_not_published_again(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
     await editor.put([entry("acme"), entry("globex")], "ada")
     edit = await editor.put([entry("acme"), entry("globex", group="makers")], "bob")
     assert (edit.set, edit.first) == (("globex",), False)
     assert (await editor.put([entry("acme")], "eve")).changes == 0
     assert len(await commands(bus)) == 3
-    assert [(row.id, row.by) for row in await editor.listed()] == [("acme", "ada"), ("globex", "bob")]
+    assert [(row.id, row.by) for row in await editor.entries()] == [("acme", "ada"), ("globex", "bob")]
 
 
 @pytest.mark.parametrize(
-    ("new", "says"),
+    ("new", "message"),
     [
         (entry("other", name="ACME Inc"), "'acme' and 'other' both claim the name 'ACME Inc'"),
         (entry("other", tickers=["ACM"]), "'acme' and 'other' both claim the ticker 'ACM'"),
@@ -69,24 +66,24 @@ async def test_what_is_on_the_list_as_it_is_is_not_published_again(bus: Embedded
         (entry("ACME", name="Other"), "'acme' and 'ACME' both claim the id"),
     ],
 )
-async def test_a_clash_is_refused_before_anything_is_published(
-    bus: EmbeddedBus, editor: WatchlistEditor, new: WatchedEntity, says: str
+async def test_a_clash_is_refused_and_nothing_is_published(
+    bus: EmbeddedBus, editor: WatchlistEditor, new: WatchedEntity, message: str
 ) -> None:
     await editor.put([entry("acme", tickers=["ACM"], isin="US0378331005")], "ada")
     with pytest.raises(SettingsError, match="the watchlist: ") as refused:
         await editor.put([entry("fine"), new], "bob")
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     assert len(await commands(bus)) == 1
-    assert [row.id for row in await editor.listed()] == ["acme"]
+    assert [row.id for row in await editor.entries()] == ["acme"]
 
 
-async def test_who_decides_must_have_a_name_that_can_be_kept(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
+async def test_the_name_of_the_author_must_be_unicode(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
     with pytest.raises(SettingsError, match="by"):
         await editor.put([entry("acme")], "\ud800")
     assert await commands(bus) == []
 
 
-async def test_replacing_removes_what_is_not_named_and_lets_its_names_go(
+async def test_replacing_removes_the_other_entries_and_frees_their_names(
     bus: EmbeddedBus, editor: WatchlistEditor
 ) -> None:
     await editor.put([entry("acme"), entry("globex")], "ada")
@@ -104,95 +101,100 @@ async def test_two_entries_may_swap_their_names_in_one_step(editor: WatchlistEdi
     assert edit.set == ("a", "b")
 
 
-async def test_what_is_not_on_the_list_cannot_be_removed(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
+async def test_an_entry_that_is_not_on_the_list_cannot_be_removed(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
     assert (await editor.remove("nobody", "ada")).unknown == ("nobody",)
     assert await commands(bus) == []
 
 
-async def test_the_base_is_listed_under_what_is_commanded_and_is_no_empty_list(bus: EmbeddedBus) -> None:
+async def test_the_base_is_listed_unless_overridden_and_counts_as_entries(bus: EmbeddedBus) -> None:
     editor = WatchlistEditor(bus, Watchlist((entry("Acme", name="Old"), entry("globex"))))
     assert not (await editor.put([entry("acme")], "ada")).first
-    assert [(row.id, row.name, row.by) for row in await editor.listed()] == [
+    assert [(row.id, row.name, row.by) for row in await editor.entries()] == [
         ("acme", "Acme", "ada"),
         ("globex", "Globex", None),
     ]
 
 
-async def test_what_several_change_at_once_is_all_there(tmp_path: Path, bus: EmbeddedBus) -> None:
-    others = [await EmbeddedBus.open(tmp_path, BusSettings()) for _ in range(2)]
+async def test_concurrent_edits_are_all_kept(tmp_path: Path, bus: EmbeddedBus) -> None:
+    more_buses = [await EmbeddedBus.open(tmp_path, BusSettings()) for _ in range(2)]
     try:
-        editors = [WatchlistEditor(one, Watchlist()) for one in (bus, bus, *others)]
+        editors = [WatchlistEditor(writer_bus, Watchlist()) for writer_bus in (bus, bus, *more_buses)]
         edits = await asyncio.gather(
             *(
-                editor.put([entry(f"name-{at}-{turn}")], f"writer {at}")
+                editor.put([entry(f"name-{number}-{turn}")], f"writer {number}")
                 for turn in range(3)
-                for at, editor in enumerate(editors)
+                for number, editor in enumerate(editors)
             )
         )
     finally:
-        for one in others:
-            await one.close()
+        for writer_bus in more_buses:
+            await writer_bus.close()
     assert sum(edit.changes for edit in edits) == 12
     assert sum(edit.first for edit in edits) == 1
-    assert len(await WatchlistEditor(bus, Watchlist()).listed()) == 12
+    assert len(await WatchlistEditor(bus, Watchlist()).entries()) == 12
     assert len(await commands(bus)) == 12
 
 
-async def test_of_two_who_claim_one_name_at_once_one_is_refused(bus: EmbeddedBus) -> None:
+async def test_one_of_two_concurrent_edits_that_claim_one_name_is_refused(bus: EmbeddedBus) -> None:
     editor = WatchlistEditor(bus, Watchlist())
-    done = await asyncio.gather(
-        *(editor.put([entry(name, name="Acme")], "ada") for name in ("one", "two")), return_exceptions=True
+    outcomes = await asyncio.gather(
+        *(editor.put([entry(name, name="Acme")], "ada") for name in ("first", "second")), return_exceptions=True
     )
-    assert {type(one) for one in done} == {Edit, SettingsError}
-    assert len(await editor.listed()) == 1
+    assert {type(outcome) for outcome in outcomes} == {WatchlistEdit, SettingsError}
+    assert len(await editor.entries()) == 1
 
 
-async def keep(bus: EmbeddedBus, key: str, **changed: object) -> None:
-    """An entry in the publisher's state as another version might write it."""
-    plain = {"kind": "watchlist_set", "target": f"entity:{key}", "by": "ada", "at": "2026-01-05T10:00:00Z"}
-    command = plain | {"value": {"id": key, "name": key.title()}} | changed
+async def write_entry(bus: EmbeddedBus, key: str, **changed: object) -> None:
+    """Writes an entry to the publisher's state, with fields as another version might write them."""
+    command: dict[str, object] = {
+        "kind": "watchlist_set",
+        "target": f"entity:{key}",
+        "by": "ada",
+        "at": "2026-01-05T10:00:00Z",
+    }
+    command |= {"value": {"id": key, "name": key.title()}} | changed
     async with bus.publisher("watchlist") as publisher:
         await publisher.publish([], {key: json.dumps(command).encode()})
 
 
-async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
-    await keep(bus, "acme", v=2, value={"id": "acme", "name": "Acme", "lei": "5493001KJTIIGC8Y1R12"}, reason="x")
-    assert [(row.id, row.by) for row in await editor.listed()] == [("acme", "ada")]
+async def test_a_field_of_a_newer_riskwire_is_ignored(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
+    await write_entry(bus, "acme", v=2, value={"id": "acme", "name": "Acme", "lei": "5493001KJTIIGC8Y1R12"}, reason="x")
+    assert [(row.id, row.by) for row in await editor.entries()] == [("acme", "ada")]
 
 
-async def test_what_cannot_be_read_of_the_list_is_named_stops_no_follower_and_can_be_removed(
+async def test_an_unreadable_entry_is_named_in_the_error_and_can_be_removed(
     bus: EmbeddedBus, editor: WatchlistEditor
 ) -> None:
-    await keep(bus, "acme", kind="watchlist_pause")
+    await write_entry(bus, "acme", kind="watchlist_pause")
     with pytest.raises(SettingsError, match=r"the watchlist: acme: kind: .*riskwire watchlist remove acme"):
-        await editor.listed()
+        await editor.entries()
     with pytest.raises(SettingsError):
         await editor.put([entry("globex")], "bob")
-    with pytest.raises(SettingsError):  # which a follower tells, and goes on
-        await Follower(bus, Linker()).look()
+    with pytest.raises(SettingsError):  # `Follower.run` logs it and keeps its linker.
+        await Follower(bus, Linker()).poll()
     assert (await editor.remove("acme", "bob")).removed == ("acme",)
-    assert await editor.listed() == []
+    assert await editor.entries() == []
 
 
-async def test_a_follower_takes_the_list_over_when_there_are_new_commands(
+async def test_a_follower_replaces_its_linker_when_there_are_new_commands(
     bus: EmbeddedBus, editor: WatchlistEditor
 ) -> None:
     base = Linker(Watchlist((entry("globex"),)))
     follower = Follower(bus, base)
-    await follower.look()
+    await follower.poll()
     assert follower.linker is base
     await editor.put([entry("acme")], "ada")
-    await follower.look()
+    await follower.poll()
     first = follower.linker
-    assert [one.id for one in first.watchlist.entities] == ["acme", "globex"]
-    await follower.look()
+    assert [entity.id for entity in first.watchlist.entities] == ["acme", "globex"]
+    await follower.poll()
     assert follower.linker is first
     await editor.remove("acme", "ada")
-    await follower.look()
+    await follower.poll()
     assert follower.linker is base
 
 
-async def test_who_decided_and_why_may_not_steer_a_terminal(editor: WatchlistEditor) -> None:
+async def test_the_author_and_the_comment_may_not_contain_terminal_control_characters(editor: WatchlistEditor) -> None:
     for by, comment in [("eve\x1b[2J", ""), ("e\nve", ""), ("eve", "why\x9b"), ("eve", "why\u2028")]:
         with pytest.raises(SettingsError, match="has a control character"):
             await editor.put([entry("acme")], by, comment=comment)

@@ -1,4 +1,4 @@
-"""Commands of the watchlist become records on every partition of articles, each once; new partitions get them too."""
+"""The watchlist stage publishes each change once on every partition of articles, and the list on new partitions."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def remove(name: str) -> Command:
 
 def messages(*records: Command | bytes) -> list[Message]:
     return [
-        Message("commands", 0, at, "k", one if isinstance(one, bytes) else one.to_bytes())
-        for at, one in enumerate(records)
+        Message("commands", 0, offset, "k", record if isinstance(record, bytes) else record.to_bytes())
+        for offset, record in enumerate(records)
     ]
 
 
-def told(results: Sequence[Outgoing]) -> dict[int | None, list[tuple[str, bool]]]:
-    """By partition: which entries, and whether they are watched."""
-    found: dict[int | None, list[tuple[str, bool]]] = {}
-    for one in results:
-        if one.topic == Topic.ARTICLES:
-            watch = ARTICLES.validate_json(one.value)
-            assert isinstance(watch, WatchlistChange)
-            found.setdefault(one.partition, []).append((watch.id, watch.entry is not None))
-    return found
+def changes_by_partition(results: Sequence[Outgoing]) -> dict[int | None, list[tuple[str, bool]]]:
+    """Returns the id of each changed entry and whether the change sets it, by partition."""
+    changes: dict[int | None, list[tuple[str, bool]]] = {}
+    for result in results:
+        if result.topic == Topic.ARTICLES:
+            change = ARTICLES.validate_json(result.value)
+            assert isinstance(change, WatchlistChange)
+            changes.setdefault(result.partition, []).append((change.id, change.entry is not None))
+    return changes
 
 
 def committed(state: dict[str, bytes], changes: Mapping[str, bytes | None]) -> dict[str, bytes]:
@@ -55,15 +55,15 @@ def committed(state: dict[str, bytes], changes: Mapping[str, bytes | None]) -> d
 async def test_each_change_goes_to_every_partition_in_order() -> None:
     step = await WatchlistStage(3).open(0, {}).process(messages(put("a"), put("b"), remove("a")))
     order = [("a", True), ("b", True), ("a", False)]
-    assert told(step.results) == {0: order, 1: order, 2: order}
-    assert set(committed({}, step.state)) == {"entry/b", "told"}
-    by_partition = [ARTICLES.validate_json(one.value) for one in step.results if one.partition == 2]
-    assert [one.command for one in by_partition if isinstance(one, WatchlistChange)] == [0, 1, 2], (
-        "which command it was"
+    assert changes_by_partition(step.results) == {0: order, 1: order, 2: order}
+    assert set(committed({}, step.state)) == {"entry/b", "partitions"}
+    changes = [ARTICLES.validate_json(result.value) for result in step.results if result.partition == 2]
+    assert [change.command for change in changes if isinstance(change, WatchlistChange)] == [0, 1, 2], (
+        "each change has the offset of its command"
     )
 
 
-async def test_other_commands_are_none_of_its_business() -> None:
+async def test_other_commands_have_no_effect() -> None:
     step = (
         await WatchlistStage(3).open(0, {}).process(messages(Command(kind="acknowledge", alert="x", by="ada", at=AT)))
     )
@@ -71,7 +71,7 @@ async def test_other_commands_are_none_of_its_business() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("command", "message"),
     [
         (b"not json", "SchemaError"),
         (put("a").model_copy(update={"target": None}), "target: must be"),
@@ -82,56 +82,57 @@ async def test_other_commands_are_none_of_its_business() -> None:
         (put("a", isin="US0378331006"), "value.isin"),
     ],
 )
-async def test_a_bad_command_goes_to_the_dead_letters_and_the_rest_goes_on(command: Command | bytes, says: str) -> None:
+async def test_an_invalid_command_becomes_a_dead_letter(command: Command | bytes, message: str) -> None:
     step = await WatchlistStage(1).open(0, {}).process(messages(command, put("fine")))
-    (letter,) = [DeadLetter.model_validate_json(one.value) for one in step.results if one.topic == Topic.DEAD_LETTERS]
-    assert (letter.stage, letter.topic, letter.offset) == ("watchlist", "commands", 0)
-    assert says in letter.error
-    assert told(step.results) == {0: [("fine", True)]}
+    dead_letters = [result for result in step.results if result.topic == Topic.DEAD_LETTERS]
+    (dead_letter,) = [DeadLetter.model_validate_json(result.value) for result in dead_letters]
+    assert (dead_letter.stage, dead_letter.topic, dead_letter.offset) == ("watchlist", "commands", 0)
+    assert message in dead_letter.error
+    assert changes_by_partition(step.results) == {0: [("fine", True)]}
 
 
-async def test_a_field_that_a_newer_riskwire_wrote_is_passed_over_and_the_command_carried_out() -> None:
+async def test_a_field_of_a_newer_riskwire_is_ignored_and_the_command_takes_effect() -> None:
     step = await WatchlistStage(1).open(0, {}).process(messages(put("a", lei="5493001KJTIIGC8Y1R12")))
-    assert told(step.results) == {0: [("a", True)]}
-    assert Topic.DEAD_LETTERS not in {one.topic for one in step.results}
+    assert changes_by_partition(step.results) == {0: [("a", True)]}
+    assert Topic.DEAD_LETTERS not in {result.topic for result in step.results}
 
 
-async def test_partitions_that_are_new_are_told_the_whole_list_when_it_opens() -> None:
+async def test_the_first_step_sends_the_whole_list_to_new_partitions() -> None:
     step = await WatchlistStage(2).open(0, {}).process(messages(put("a"), put("b"), remove("b")))
     state = committed({}, step.state)
-    assert told((await WatchlistStage(2).open(0, state).first_step()).results) == {}
+    assert changes_by_partition((await WatchlistStage(2).open(0, state).first_step()).results) == {}
     grown = await WatchlistStage(4).open(0, state).first_step()
-    assert told(grown.results) == {2: [("a", True)], 3: [("a", True)]}
+    assert changes_by_partition(grown.results) == {2: [("a", True)], 3: [("a", True)]}
     state = committed(state, grown.state)
-    assert told((await WatchlistStage(4).open(0, state).first_step()).results) == {}
+    assert changes_by_partition((await WatchlistStage(4).open(0, state).first_step()).results) == {}
 
 
-async def test_a_worker_that_knows_fewer_partitions_leaves_the_others_to_be_told_later() -> None:
+async def test_partitions_that_a_worker_does_not_know_get_the_list_from_a_later_worker() -> None:
     state = committed({}, (await WatchlistStage(4).open(0, {}).process(messages(put("a")))).state)
     older = WatchlistStage(2).open(0, state)
     state = committed(state, (await older.first_step()).state)
     state = committed(state, (await older.process(messages(put("b")))).state)
-    again = await WatchlistStage(4).open(0, state).first_step()
-    assert told(again.results) == {2: [("a", True), ("b", True)], 3: [("a", True), ("b", True)]}
+    later = await WatchlistStage(4).open(0, state).first_step()
+    assert changes_by_partition(later.results) == {2: [("a", True), ("b", True)], 3: [("a", True), ("b", True)]}
 
 
-async def test_the_loop_takes_that_first_step_before_any_record(tmp_path: Path) -> None:
-    """On a real bus: two partitions, of which one was told by a stage that knew only one."""
+async def test_run_stage_takes_the_first_step_before_any_record(tmp_path: Path) -> None:
+    """Runs a stage that knows one of two partitions, then one that knows both and sends the list to the second."""
     bus = await EmbeddedBus.open(tmp_path, BusSettings(partitions=2))
 
-    async def until(records: int, stage: WatchlistStage) -> None:
+    async def run_until(articles: int, stage: WatchlistStage) -> None:
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             running = group.create_task(run_stage(bus, stage, batch=10))
-            while (await bus.records())[Topic.ARTICLES] < records:
+            while (await bus.records())[Topic.ARTICLES] < articles:
                 await bus.wait_for_change(1.0)
             running.cancel()
 
     try:
         async with bus.publisher("test") as publisher:
             await publisher.publish([Outgoing(Topic.COMMANDS, "a", put("a").to_bytes())], {})
-        await until(1, WatchlistStage(1))
-        await until(2, WatchlistStage(2))
-        await until(2, WatchlistStage(2))
+        await run_until(1, WatchlistStage(1))
+        await run_until(2, WatchlistStage(2))
+        await run_until(2, WatchlistStage(2))
         counts = [len(await bus.read(Topic.ARTICLES, partition, 0, 10)) for partition in range(2)]
     finally:
         await bus.close()

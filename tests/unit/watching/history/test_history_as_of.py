@@ -1,9 +1,12 @@
-"""A new target's past is what stood before its command in the log, whenever it is looked for, whatever came since."""
+"""The past of a new target consists of the articles that infer read before the command took effect.
+
+It does not depend on the time at which history runs, nor on what the store has received since.
+"""
 
 from __future__ import annotations
 
 import pytest
-from past import World, article, entry, published, put, signals_in, unwatch, watch, without_origin
+from past import PastWorld, article, comparable, entry, published, removal_change, set_change, set_command, signals_in
 
 from riskwire.pipeline import Topic
 from riskwire.records import Article, Signal, WatchlistChange
@@ -25,87 +28,96 @@ AFTER = [
 ]
 
 
-def pairs(signals: list[Signal]) -> list[tuple[str, str, int]]:
-    return sorted((one.target, one.article, one.version) for one in signals)
+def versions(signals: list[Signal]) -> list[tuple[str, str, int]]:
+    """Returns (target, article, version) of each signal, sorted."""
+    return sorted((signal.target, signal.article, signal.version) for signal in signals)
 
 
-async def test_the_same_is_told_however_much_of_what_came_later_is_stored_by_then(world: World) -> None:
-    log: list[Article | WatchlistChange] = [*BEFORE, watch(ACME), *AFTER]
-    results = await world.read(log)
-    await world.keep(await world.read(BEFORE))
-    first = await world.past(ACME)
-    assert pairs(first) == sorted(
-        (target, f"a{at}", 1) for target in ("entity:acme", "group:makers") for at in (1, 2, 3, 4)
+def articles_of(signals: list[Signal]) -> set[str]:
+    """Returns the ids of the signals' articles."""
+    return {signal.article for signal in signals}
+
+
+async def test_records_that_are_stored_later_do_not_change_the_past(world: PastWorld) -> None:
+    log: list[Article | WatchlistChange] = [*BEFORE, set_change(ACME), *AFTER]
+    results = await world.infer(log)
+    await world.sink(await world.infer(BEFORE))
+    first = await world.past_of(ACME)
+    assert versions(first) == sorted(
+        (target, f"a{number}", 1) for target in ("entity:acme", "group:makers") for number in (1, 2, 3, 4)
     )
-    before = len(await world.read(BEFORE)) - 1
-    for at in range(before, len(results)):  # what follows, record by record: analyses and signals come as they may
-        await world.keep(results[at : at + 1])
-        assert await world.past(ACME) == first, results[at]
+    start = len(await world.infer(BEFORE)) - 1
+    for result in results[start:]:  # One record a step: the two sinks do not wait for each other.
+        await world.sink([result])
+        assert await world.past_of(ACME) == first, result
 
 
-@pytest.mark.parametrize("turned", [False, True])
-async def test_no_article_is_told_twice_nor_left_out_though_its_signals_are_stored_before_or_after_it(
-    world: World, *, turned: bool
+@pytest.mark.parametrize(
+    "stored_topic",
+    [pytest.param(Topic.SIGNALS, id="signals stored"), pytest.param(Topic.ANALYSES, id="analyses stored")],
+)
+async def test_each_article_is_published_once_when_only_its_signals_or_only_its_analysis_is_stored(
+    world: PastWorld, stored_topic: Topic
 ) -> None:
-    results = await world.read([*BEFORE, watch(ACME), *AFTER])
-    of_before = await world.read(BEFORE)
-    kinds = [Topic.SIGNALS, Topic.ANALYSES][:: -1 if turned else 1]
-    await world.keep(of_before)
-    await world.keep([one for one in results if one.topic == kinds[0]])  # the other half is still to be stored
-    told = await world.past(ACME)
-    lived = signals_in(results, "entity:acme")
-    assert {one.article for one in lived} == {"a2", "a5", "a6"}
-    assert not {(one.article, one.version) for one in told} & {(one.article, one.version) for one in lived}
-    assert {one.article for one in told} == {"a1", "a2", "a3", "a4"}
+    results = await world.infer([*BEFORE, set_change(ACME), *AFTER])
+    await world.sink(await world.infer(BEFORE))
+    await world.sink([result for result in results if result.topic == stored_topic])
+    history = await world.past_of(ACME)
+    news = signals_in(results, "entity:acme")
+    assert articles_of(news) == {"a2", "a5", "a6"}
+    assert {(article_id, version) for _, article_id, version in versions(history)}.isdisjoint(
+        (article_id, version) for _, article_id, version in versions(news)
+    )
+    assert articles_of(history) == {"a1", "a2", "a3", "a4"}
 
 
-async def test_of_an_article_that_has_a_later_version_since_the_earlier_one_is_told_as_it_was(world: World) -> None:
-    await world.keep(await world.read([*BEFORE, watch(ACME), *AFTER]))
-    told = await world.past(ACME)
-    lived = signals_in(await world.read(BEFORE, ACME), "entity:acme", "group:makers")
-    assert without_origin(told, "evidence") == without_origin(lived, "evidence")
+async def test_an_article_is_published_in_its_version_before_the_command(world: PastWorld) -> None:
+    await world.sink(await world.infer([*BEFORE, set_change(ACME), *AFTER]))
+    history = await world.past_of(ACME)
+    news = signals_in(await world.infer(BEFORE, ACME), "entity:acme", "group:makers")
+    assert comparable(history, "evidence") == comparable(news, "evidence")
 
 
-@pytest.mark.parametrize("stored", ["in turn", "at once", "at once, turned", "the later first"])
-async def test_the_earlier_version_is_told_in_whatever_order_the_two_came_to_the_store(
-    world: World, stored: str
+@pytest.mark.parametrize("order", ["earlier first", "one step, earlier first", "one step, later first", "later first"])
+async def test_the_order_in_which_two_versions_are_stored_does_not_change_the_past(
+    world: PastWorld, order: str
 ) -> None:
-    results = await world.read([BEFORE[3], watch(ACME), AFTER[1]])
-    earlier, later = (one for one in results if one.topic == Topic.ANALYSES)
+    results = await world.infer([BEFORE[3], set_change(ACME), AFTER[1]])
+    earlier, later = (result for result in results if result.topic == Topic.ANALYSES)
     steps = {
-        "in turn": [[earlier], [later]],
-        "at once": [[earlier, later]],
-        "at once, turned": [[later, earlier]],
-        "the later first": [[later], [earlier]],
+        "earlier first": [[earlier], [later]],
+        "one step, earlier first": [[earlier, later]],
+        "one step, later first": [[later, earlier]],
+        "later first": [[later], [earlier]],
     }
-    for step in steps[stored]:
-        await world.keep(step)
-    await world.keep([one for one in results if one.topic == Topic.SIGNALS])
-    told = await world.past(ACME)
-    assert pairs(told) == [("entity:acme", "a4", 1), ("group:makers", "a4", 1)]
-    assert told[0].title == BEFORE[3].title
+    for step in steps[order]:
+        await world.sink(step)
+    await world.sink([result for result in results if result.topic == Topic.SIGNALS])
+    history = await world.past_of(ACME)
+    assert versions(history) == [("entity:acme", "a4", 1), ("group:makers", "a4", 1)]
+    assert history[0].title == BEFORE[3].title
 
 
-async def test_what_the_target_was_told_while_it_was_watched_before_is_not_told_and_what_came_between_is(
-    world: World,
+async def test_a_target_that_was_watched_before_gets_only_the_articles_between(
+    world: PastWorld,
 ) -> None:
     a1, a2, a3, a4 = BEFORE
-    log = [a1, watch(ACME, 1), a2, unwatch(ACME, 2), a3, watch(ACME, 3), a4]
-    await world.keep(await world.read(log))
-    first = await world.told([put(ACME, 1)])
-    assert {one.article for one in first} == {"a1"}
-    await world.keep(published(first))
-    assert {one.article for one in await world.told([put(ACME, 3)])} == {"a3"}
+    log = [a1, set_change(ACME, 1), a2, removal_change(ACME, 2), a3, set_change(ACME, 3), a4]
+    await world.sink(await world.infer(log))
+    first = await world.history([set_command(ACME, 1)])
+    assert articles_of(first) == {"a1"}
+    await world.sink(published(first))
+    assert articles_of(await world.history([set_command(ACME, 3)])) == {"a3"}
 
 
-async def test_a_story_that_was_told_only_after_the_command_does_not_hide_its_first_telling(world: World) -> None:
+async def test_a_reprint_after_the_command_does_not_hide_the_article_before_it(world: PastWorld) -> None:
     first, reprint = BEFORE[2], AFTER[3]
-    await world.keep(await world.read([first, watch(ACME), reprint]))
-    assert {one.article for one in await world.past(ACME)} == {"a3"}
+    await world.sink(await world.infer([first, set_change(ACME), reprint]))
+    assert articles_of(await world.past_of(ACME)) == {"a3"}
 
 
-async def test_commands_are_answered_each_as_of_its_own_place(world: World) -> None:
+async def test_each_command_gets_the_past_before_its_own_place_in_the_log(world: PastWorld) -> None:
     a1, a2, a3, a4 = BEFORE
-    await world.keep(await world.read([a1, watch(ACME, 1), a2, a3, watch(GLOBEX, 2), a4]))
-    told = await world.told([put(ACME, 1), put(GLOBEX, 2)])
-    assert pairs(told) == [("entity:acme", "a1", 1), ("entity:globex", "a3", 1), ("group:makers", "a1", 1)]
+    await world.sink(await world.infer([a1, set_change(ACME, 1), a2, a3, set_change(GLOBEX, 2), a4]))
+    history = await world.history([set_command(ACME, 1), set_command(GLOBEX, 2)])
+    assert versions(history) == [("entity:acme", "a1", 1), ("entity:globex", "a3", 1), ("group:makers", "a1", 1)]

@@ -1,9 +1,9 @@
-"""A new target's past: what the store knows of it is told as it would have been, had it been watched from the start."""
+"""A new target gets the signals that it would have had if it had been watched from the start."""
 
 from __future__ import annotations
 
 import pytest
-from past import AT, World, article, entry, history, published, signals_in, without_origin
+from past import AT, PastWorld, article, comparable, entry, history_stage, published, signals_in
 
 from riskwire.bus import Message
 from riskwire.entities.watchlist import WatchedEntity
@@ -30,31 +30,35 @@ NEWS = [
         (entry("ie", name="Ireland"), set()),
     ],
 )
-async def test_it_is_told_as_it_would_have_been_had_it_been_watched_from_the_start(
-    world: World, new: WatchedEntity, articles: set[str]
+async def test_the_past_has_the_signals_of_a_target_that_was_watched_from_the_start(
+    world: PastWorld, new: WatchedEntity, articles: set[str]
 ) -> None:
-    await world.keep(await world.read(NEWS))
-    told = await world.past(new)
-    lived = signals_in(await world.read(NEWS, new), new.target, f"group:{new.group}")
-    assert {one.article for one in told} == articles
-    assert without_origin(told) == without_origin(lived)
-    assert all(one.backfill and one.history and not one.was_backfill for one in told)
+    await world.sink(await world.infer(NEWS))
+    history = await world.past_of(new)
+    expected = signals_in(await world.infer(NEWS, new), new.target, f"group:{new.group}")
+    assert {signal.article for signal in history} == articles
+    assert comparable(history) == comparable(expected)
+    assert all(signal.backfill and signal.history and not signal.was_backfill for signal in history)
 
 
-async def test_where_only_others_were_watched_it_is_told_from_its_mentions_with_the_title_for_evidence(
-    world: World,
+async def test_without_a_signal_of_its_own_a_target_is_found_by_its_mentions_and_the_title_is_the_evidence(
+    world: PastWorld,
 ) -> None:
-    other, new = entry("globex"), entry("acme", group="makers")
+    watched, new = entry("globex"), entry("acme", group="makers")
     news = [*NEWS, article("a7", "Irish shares", "Fraud losses and default: a crisis at Acme Corp.")]
-    await world.keep(await world.read(news, other))
-    told = await world.past(new)
-    lived = signals_in(await world.read(news, other, new), "entity:acme", "group:makers")
-    assert without_origin(told, "evidence") == without_origin(lived, "evidence")
-    evidence = {one.article: one.evidence for one in told}
-    shown = {name: (one.text, one.text[one.start : one.end]) for name, one in evidence.items()}
-    assert shown["a1"] == (NEWS[0].title, "Acme Corp")
-    assert shown["a2"] == (NEWS[1].title, ""), "its title does not name it, and nobody quoted the sentence that does"
-    assert shown["a7"] == ("Fraud losses and default: a crisis at Acme Corp.", "Acme Corp"), "the market's signal did"
+    await world.sink(await world.infer(news, watched))
+    history = await world.past_of(new)
+    expected = signals_in(await world.infer(news, watched, new), "entity:acme", "group:makers")
+    assert comparable(history, "evidence") == comparable(expected, "evidence")
+    evidence = {signal.article: signal.evidence for signal in history}
+    quotes = {article_id: (quote.text, quote.text[quote.start : quote.end]) for article_id, quote in evidence.items()}
+    assert quotes["a1"] == (NEWS[0].title, "Acme Corp")
+    assert quotes["a2"] == (NEWS[1].title, ""), (
+        "the title does not name it, and no signal quotes the sentence that does"
+    )
+    assert quotes["a7"] == ("Fraud losses and default: a crisis at Acme Corp.", "Acme Corp"), (
+        "the signal of the market quotes it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,108 +69,113 @@ async def test_where_only_others_were_watched_it_is_told_from_its_mentions_with_
         entry("motors", name="General Motors"),
     ],
 )
-async def test_short_forms_and_what_the_tables_say_count_though_only_others_were_watched(
-    world: World, new: WatchedEntity
+async def test_short_forms_and_company_tables_find_mentions_while_only_others_were_watched(
+    world: PastWorld, new: WatchedEntity
 ) -> None:
-    await world.keep(await world.read(NEWS, entry("globex")))
-    told = await world.past(new)
-    assert told
-    lived = signals_in(await world.read(NEWS, entry("globex"), new), new.target, f"group:{new.group}")
-    assert without_origin(told, "evidence") == without_origin(lived, "evidence")
+    await world.sink(await world.infer(NEWS, entry("globex")))
+    history = await world.past_of(new)
+    assert history
+    expected = signals_in(await world.infer(NEWS, entry("globex"), new), new.target, f"group:{new.group}")
+    assert comparable(history, "evidence") == comparable(expected, "evidence")
 
 
-async def test_what_the_store_has_of_the_target_is_not_told_again(world: World) -> None:
+async def test_articles_that_the_store_has_signals_of_are_not_published_again(world: PastWorld) -> None:
     new = entry("acme", group="makers")
-    await world.keep(await world.read(NEWS[:1], new))
-    await world.keep(await world.read(NEWS[1:]))
-    told = await world.past(new)
-    assert {one.article for one in told} == {"a2", "a3"}
-    await world.keep(published(told))
-    assert await world.past(new) == []
+    await world.sink(await world.infer(NEWS[:1], new))
+    await world.sink(await world.infer(NEWS[1:]))
+    history = await world.past_of(new)
+    assert {signal.article for signal in history} == {"a2", "a3"}
+    await world.sink(published(history))
+    assert await world.past_of(new) == []
     assert {row.article for row in world.store.stories("entity:acme")} == {"a1", "a2", "a3"}
 
 
-async def test_its_group_is_told_only_where_no_other_member_was_mentioned(world: World) -> None:
-    await world.keep(await world.read(NEWS, entry("globex", group="makers")))
-    told = await world.past(entry("acme", group="makers"))
-    assert {one.article for one in told if one.target == "entity:acme"} == {"a1", "a2", "a3"}
-    assert {one.article for one in told if one.target == "group:makers"} == {"a2"}
+async def test_the_group_gets_only_articles_that_mention_no_other_member(world: PastWorld) -> None:
+    await world.sink(await world.infer(NEWS, entry("globex", group="makers")))
+    history = await world.past_of(entry("acme", group="makers"))
+    assert {signal.article for signal in history if signal.target == "entity:acme"} == {"a1", "a2", "a3"}
+    assert {signal.article for signal in history if signal.target == "group:makers"} == {"a2"}
 
 
-async def test_an_article_that_spoke_of_the_group_once_is_not_told_of_it_again_by_a_later_version(world: World) -> None:
-    other, new = entry("globex", group="makers"), entry("acme", group="makers")
-    await world.keep(await world.read([article("a1", "Globex Inc loss in Dublin: shares, growth, record")], other))
-    await world.keep(await world.read([article("a1", "Acme Corp gains on profit", version=2)], other))
-    assert [one.target for one in await world.past(new)] == ["entity:acme"]
+async def test_the_group_gets_an_article_once_when_a_later_version_mentions_another_member(
+    world: PastWorld,
+) -> None:
+    watched, new = entry("globex", group="makers"), entry("acme", group="makers")
+    await world.sink(await world.infer([article("a1", "Globex Inc loss in Dublin: shares, growth, record")], watched))
+    await world.sink(await world.infer([article("a1", "Acme Corp gains on profit", version=2)], watched))
+    assert [signal.target for signal in await world.past_of(new)] == ["entity:acme"]
 
 
-async def test_a_reprint_is_told_once_and_what_comes_again_after_days_is_a_story_of_its_own(world: World) -> None:
+async def test_a_reprint_is_published_once_and_a_repetition_after_days_is_a_new_story(world: PastWorld) -> None:
     title = "Acme Corp plunges on fraud probe in Dublin and Paris"
-    days = [article(f"a{hour}", title) for hour in (1, 2, 40, 200)]
-    await world.keep(await world.read(days))
-    told = await world.past(entry("acme"))
-    assert [one.article for one in told] == ["a1", "a200"]
+    reprints = [article(f"a{hour}", title) for hour in (1, 2, 40, 200)]
+    await world.sink(await world.infer(reprints))
+    history = await world.past_of(entry("acme"))
+    assert [signal.article for signal in history] == ["a1", "a200"]
 
 
-async def test_a_reprint_of_what_the_target_was_told_in_time_is_not_told(world: World) -> None:
+async def test_a_reprint_of_an_article_that_the_target_received_is_not_published(world: PastWorld) -> None:
     new, title = entry("acme"), "Acme Corp plunges on fraud probe in Dublin and Paris"
-    await world.keep(await world.read([article("a1", title)], new))
-    await world.keep(await world.read([article("a2", title)]))
-    assert await world.past(new) == []
+    await world.sink(await world.infer([article("a1", title)], new))
+    await world.sink(await world.infer([article("a2", title)]))
+    assert await world.past_of(new) == []
 
 
-async def test_of_more_than_is_told_the_newest_are(world: World) -> None:
+async def test_the_newest_stories_are_published_up_to_the_limit(world: PastWorld) -> None:
     words = ["loss", "fraud", "recall", "default", "collapse"]
-    await world.keep(
-        await world.read(
-            [article(f"a{at}", f"{word} {word} at Acme Corp: {word} {at} {at}") for at, word in enumerate(words)]
+    await world.sink(
+        await world.infer(
+            [article(f"a{n}", f"{word} {word} at Acme Corp: {word} {n} {n}") for n, word in enumerate(words)]
         )
     )
-    told = await world.past(entry("acme", group="makers"), most=2)
-    assert [(one.article, one.target) for one in told] == [
+    history = await world.past_of(entry("acme", group="makers"), limit=2)
+    assert [(signal.article, signal.target) for signal in history] == [
         ("a3", "entity:acme"),
         ("a3", "group:makers"),
         ("a4", "entity:acme"),
         ("a4", "group:makers"),
     ]
-    assert await world.past(entry("acme"), most=0) == []
+    assert await world.past_of(entry("acme"), limit=0) == []
 
 
-async def test_an_article_that_was_backfill_says_so(world: World) -> None:
-    await world.keep(
-        await world.read([article("a1", "Acme Corp loss", backfill=True), article("a2", "Acme Corp gains")])
+async def test_a_signal_keeps_whether_its_article_was_backfill(world: PastWorld) -> None:
+    await world.sink(
+        await world.infer([article("a1", "Acme Corp loss", backfill=True), article("a2", "Acme Corp gains")])
     )
-    told = await world.past(entry("acme"))
-    assert [(one.article, one.was_backfill, one.backfill) for one in told] == [("a1", True, True), ("a2", False, True)]
-
-
-async def test_of_an_article_the_newest_version_is_told(world: World) -> None:
-    await world.keep(await world.read([article("a1", "Acme Corp loss")]))
-    await world.keep(await world.read([article("a1", "Acme Corp gains on growth", version=2)]))
-    (told,) = await world.past(entry("acme"))
-    assert (told.version, told.sentiment.positive > told.sentiment.negative) == (2, True)
-    await world.keep(await world.read([article("a1", "Globex Inc loss", version=3)]))
-    assert await world.past(entry("acme")) == []
-
-
-async def test_commands_that_set_nothing_and_records_that_cannot_be_read_are_passed_over(world: World) -> None:
-    await world.keep(await world.read(NEWS))
-    remove = Command(kind="watchlist_remove", target="entity:acme", by="ada", at=AT)
-    other = Command(kind="acknowledge", alert="x", by="ada", at=AT)
-    records: list[Record | bytes] = [b"not json", remove, other]
-    batch = [
-        Message(Topic.COMMANDS, 0, at, "k", one if isinstance(one, bytes) else one.to_bytes())
-        for at, one in enumerate(records)
+    history = await world.past_of(entry("acme"))
+    assert [(signal.article, signal.was_backfill, signal.backfill) for signal in history] == [
+        ("a1", True, True),
+        ("a2", False, True),
     ]
-    step = await history(world.store).open(0, {}).process(batch)
+
+
+async def test_the_newest_version_of_an_article_is_published(world: PastWorld) -> None:
+    await world.sink(await world.infer([article("a1", "Acme Corp loss")]))
+    await world.sink(await world.infer([article("a1", "Acme Corp gains on growth", version=2)]))
+    (signal,) = await world.past_of(entry("acme"))
+    assert (signal.version, signal.sentiment.positive > signal.sentiment.negative) == (2, True)
+    await world.sink(await world.infer([article("a1", "Globex Inc loss", version=3)]))
+    assert await world.past_of(entry("acme")) == []
+
+
+async def test_unreadable_records_and_commands_that_set_no_entry_are_skipped(world: PastWorld) -> None:
+    await world.sink(await world.infer(NEWS))
+    remove = Command(kind="watchlist_remove", target="entity:acme", by="ada", at=AT)
+    acknowledge = Command(kind="acknowledge", alert="x", by="ada", at=AT)
+    records: list[Record | bytes] = [b"not json", remove, acknowledge]
+    batch = [
+        Message(Topic.COMMANDS, 0, offset, "k", record if isinstance(record, bytes) else record.to_bytes())
+        for offset, record in enumerate(records)
+    ]
+    step = await history_stage(world.store).open(0, {}).process(batch)
     assert (step.results, step.state) == ([], {})
 
 
-async def test_two_new_members_of_a_group_tell_it_once_of_an_article_though_the_store_has_not_got_it_yet(
-    world: World,
+async def test_two_new_members_of_a_group_give_it_an_article_once_before_the_signal_is_stored(
+    world: PastWorld,
 ) -> None:
-    await world.keep(await world.read(NEWS))
-    told = await world.past(entry("acme", group="makers"), entry("globex", group="makers"))
-    of_group = [one.article for one in told if one.target == "group:makers"]
+    await world.sink(await world.infer(NEWS))
+    history = await world.past_of(entry("acme", group="makers"), entry("globex", group="makers"))
+    of_group = [signal.article for signal in history if signal.target == "group:makers"]
     assert sorted(of_group) == ["a1", "a2", "a3"]
-    assert {one.article for one in told if one.target == "entity:globex"} == {"a1", "a3"}
+    assert {signal.article for signal in history if signal.target == "entity:globex"} == {"a1", "a3"}
