@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from riskwire.bus import Message, Outgoing
 from riskwire.pipeline import StageSpec, Topic
 from riskwire.stage import Step, Task
+
+
+def program_environment() -> dict[str, str]:
+    """Returns the environment of a program that imports this module."""
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
 
 
 class CopyStage:

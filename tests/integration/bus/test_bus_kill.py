@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from copy_stage import program_environment
 
 from riskwire.bus import Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
@@ -23,7 +24,8 @@ SETTINGS = BusSettings(keep_processed=1_000_000)
 
 def _child(data: Path, mode: str) -> subprocess.Popen[bytes]:
     program = Path(__file__).with_name("bus_copy_stage.py")
-    return subprocess.Popen([sys.executable, str(program), str(data), mode], stdout=subprocess.PIPE)
+    command = [sys.executable, str(program), str(data), mode]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=program_environment())
 
 
 async def _publish_records(data: Path) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from copy_stage import program_environment
 from faults import Workers, seeded_random, start_logged
 from kafka_reader import committed_positions, committed_records, latest_by_key
 from services_on_kafka import TIMEOUT_S
@@ -46,7 +47,7 @@ async def test_each_record_is_copied_once_although_workers_are_killed_and_suspen
     log = tmp_path / "workers.log"
 
     def start():
-        return start_logged([sys.executable, program, kafka_broker.url, prefix], log)
+        return start_logged([sys.executable, program, kafka_broker.url, prefix], log, program_environment())
 
     bus = await KafkaBus.open(settings, kafka)
     workers = Workers([start, start], sleep_s=2.5, rng=rng)
