@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -201,8 +200,7 @@ def _stages(
         signal_partitions = bus.partitions(Topic.SIGNALS)
         stages.append(InferStage(model.engine, model.linker, settings, signal_partitions=signal_partitions))
     if store is not None:
-        lag = partial(bus.lag_of_waiting_stage, HISTORY.name)
-        stages += [*sink_stages(store), HistoryStage(store, bus.ends, lag, settings.store)]
+        stages += [*sink_stages(store), HistoryStage(store, bus, settings.store)]
     if notify is not None:
         stages.append(notify)
     by_spec = {stage.spec: stage for stage in stages}

@@ -1,13 +1,13 @@
-"""The watchlist while it is in use: changed by command, told to the readers in order, and given its past.
+"""The watchlist at run time: edits by command, their way to the readers of articles, and the history of new targets.
 
-`editor` writes what people decide; `stage` turns each command into a record in the log of articles, so that every
-reader changes over at the same place; `follow` keeps the linker of `score` up to date; `history` says what the store
-knows of a target from before it was watched.
+- `editor`: writes the commands of people. `changes`: reads them. `follower`: the linker of the API.
+- `stage`: turns each command into a change on every partition of articles, so that all readers apply it alike.
+- `history/`: publishes what the store knows of a target from before it was watched.
 """
 
-from riskwire.watching.editor import Edit, Listed, WatchlistEditor
+from riskwire.watching.editor import ListedEntry, WatchlistEdit, WatchlistEditor
 from riskwire.watching.follower import Follower
-from riskwire.watching.history.stage import HistoryStage
+from riskwire.watching.history import HistoryStage
 from riskwire.watching.stage import WatchlistStage
 
-__all__ = ["Edit", "Follower", "HistoryStage", "Listed", "WatchlistEditor", "WatchlistStage"]
+__all__ = ["Follower", "HistoryStage", "ListedEntry", "WatchlistEdit", "WatchlistEditor", "WatchlistStage"]

@@ -1,7 +1,7 @@
-"""Changing the watchlist: what is asked for is checked against the list as commanded, then written as one step.
+"""Edits of the watchlist: checked against the current list, then published as one step.
 
-The list as commanded is the state of the publisher `watchlist`, one key an entry: the command that set it. Two who
-change it at once take turns; so what is checked is what is changed.
+The list is the state of the publisher `watchlist`: by entry id, the command that set the entry. Concurrent editors are
+serialised (`bus/state.py`), so an edit is always checked against the list that it changes.
 """
 
 from __future__ import annotations
@@ -10,32 +10,40 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from riskwire.bus import StateUpdate, Bus, Outgoing, update_state
-from riskwire.entities.watchlist import WatchedEntity, Watchlist, has_control, recorded_entry, written_entry
+from riskwire.bus import Bus, Outgoing, StateUpdate, update_state
+from riskwire.entities.watchlist import (
+    WatchedEntity,
+    Watchlist,
+    entry_fields,
+    has_control_character,
+    read_recorded_entry,
+)
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.pipeline import Topic
 from riskwire.records import Command, Utc, read_record
-from riskwire.watching.stage import COMMANDS
+from riskwire.watching.changes import COMMANDS
 
 PUBLISHER = "watchlist"
+_MAX_BY = 100
+_MAX_COMMENT = 2_000
 
 
-class Listed(WatchedEntity):
-    """An entry of the list, and who put it there; `by` and `at` are None where a file did."""
+class ListedEntry(WatchedEntity):
+    """An entry of the watchlist, with who set it and when; both are None for an entry of a file."""
 
     by: str | None = None
     at: Utc | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Edit(StateUpdate):
-    """A change of the list as commanded.
+class WatchlistEdit(StateUpdate):
+    """An edit of the watchlist.
 
     Attributes:
-        set, removed: ids of entries that were set (new or changed) and removed.
-        unknown: ids that were to be removed and are not on the list; then nothing was done.
-        first: nothing had been on the list before, and something is now.
-        emptied: something had been on the list before, and nothing is now.
+        set, removed: ids of the entries that were set (new or changed) and removed.
+        unknown: ids to remove that are not on the list. The edit then has no effect.
+        first: whether the edit put the first entry on an empty list.
+        emptied: whether the edit removed the last entry.
     """
 
     set: tuple[str, ...] = ()
@@ -46,156 +54,169 @@ class Edit(StateUpdate):
 
     @property
     def changes(self) -> int:
-        """How many entries were set or removed."""
+        """The number of entries that were set or removed."""
         return len(self.set) + len(self.removed)
 
 
 class WatchlistEditor:
-    """Reads and changes the list of a bus.
+    """Reads and edits the watchlist of a bus.
 
     Args:
-        base: the watchlist that the readers are started with, as far as this process knows it.
+        base: the watchlist of the configured file, as far as this process knows it. The readers start with it.
     """
 
     def __init__(self, bus: Bus, base: Watchlist) -> None:
         self._bus = bus
         self._base = base
 
-    async def listed(self) -> list[Listed]:
-        """The entries by id: those commanded, and those of the base that no command of the same id replaces.
+    async def entries(self) -> list[ListedEntry]:
+        """Returns the entries by id: those set by command, and those of the base whose id no command has set.
 
         Raises:
             BusError: the list cannot be read.
-            SettingsError: an entry of it cannot be read.
+            SettingsError: an entry of the list is not valid.
         """
         commanded = _commanded(await self._bus.publisher_state(PUBLISHER))
         ids = {entity.id.casefold() for entity, _ in commanded.values()}
-        rows = [
-            Listed.model_construct(**dict(entity), by=command.by, at=command.at)
+        entries = [
+            ListedEntry.model_construct(**dict(entity), by=command.by, at=command.at)
             for entity, command in commanded.values()
         ]
-        rows += [
-            Listed.model_construct(**dict(entity)) for entity in self._base.entities if entity.id.casefold() not in ids
+        entries += [
+            ListedEntry.model_construct(**dict(entity))
+            for entity in self._base.entities
+            if entity.id.casefold() not in ids
         ]
-        return sorted(rows, key=lambda row: (row.id.casefold(), row.id))
+        return sorted(entries, key=lambda entry: (entry.id.casefold(), entry.id))
 
     async def put(
         self, entities: Sequence[WatchedEntity], by: str, *, replace: bool = False, comment: str = ""
-    ) -> Edit:
-        """Set entries; with `replace` also remove all others that were commanded. All of it or nothing.
+    ) -> WatchlistEdit:
+        """Sets entries, all or none.
+
+        Args:
+            by: who edits.
+            replace: whether to remove all other entries that were set by command.
 
         Raises:
-            SettingsError: two entries of the list would claim one id, name, ticker or ISIN; `by` is not a name; or an
-                entry of the list cannot be read.
-            BusError: it cannot be written; nothing has changed.
+            SettingsError: two entries of the list would share an id, name, ticker or ISIN; `by` is not a name; or an
+                entry of the list is not valid.
+            BusError: the edit cannot be published, and has no effect.
         """
         at = datetime.now(UTC)
-        wanted = {entity.id: entity for entity in entities}
+        new = {entity.id: entity for entity in entities}
 
-        def decide(state: Mapping[str, bytes]) -> Edit:
-            held = {key: entity for key, (entity, _) in _commanded(state).items()}
-            gone = [key for key in held if replace and key not in wanted]
-            kept = {key: entity for key, entity in held.items() if key not in gone}
-            Watchlist(tuple((kept | wanted).values()), "the watchlist")
-            new = [entity for key, entity in wanted.items() if held.get(key) != entity]
-            return self._edit(held, new, gone, Decided(by, at, comment))
+        def decide(state: Mapping[str, bytes]) -> WatchlistEdit:
+            current = {entry_id: entity for entry_id, (entity, _) in _commanded(state).items()}
+            removed = [entry_id for entry_id in current if replace and entry_id not in new]
+            remaining = {entry_id: entity for entry_id, entity in current.items() if entry_id not in removed}
+            Watchlist(tuple((remaining | new).values()), "the watchlist")
+            changed = [entity for entry_id, entity in new.items() if current.get(entry_id) != entity]
+            return self._edit(current, changed, removed, _Signature(by, at, comment))
 
         return await update_state(self._bus, PUBLISHER, decide)
 
-    async def remove(self, entry: str, by: str, *, comment: str = "") -> Edit:
-        """Remove an entry that was commanded.
+    async def remove(self, entry_id: str, by: str, *, comment: str = "") -> WatchlistEdit:
+        """Removes an entry that was set by command.
 
         Raises:
             SettingsError: `by` is not a name.
-            BusError: it cannot be written; nothing has changed.
+            BusError: the edit cannot be published, and has no effect.
         """
         at = datetime.now(UTC)
 
-        def decide(state: Mapping[str, bytes]) -> Edit:
-            if entry not in state:
-                return Edit(unknown=(entry,))
-            return self._edit(state, [], [entry], Decided(by, at, comment))
+        def decide(state: Mapping[str, bytes]) -> WatchlistEdit:
+            if entry_id not in state:
+                return WatchlistEdit(unknown=(entry_id,))
+            return self._edit(state, [], [entry_id], _Signature(by, at, comment))
 
         return await update_state(self._bus, PUBLISHER, decide)
 
-    def _edit(self, held: Collection[str], new: Sequence[WatchedEntity], gone: Sequence[str], decided: Decided) -> Edit:
-        _check_written("by", decided.by, 1, 100)
-        _check_written("comment", decided.comment, 0, 2_000, but="\t\r\n")
-        removals = {key: decided.remove(key) for key in gone}
-        settings = {one.id: decided.set(one) for one in new}
+    def _edit(
+        self, current: Collection[str], changed: Sequence[WatchedEntity], removed: Sequence[str], signature: _Signature
+    ) -> WatchlistEdit:
+        _check_text("by", signature.by, 1, _MAX_BY)
+        _check_text("comment", signature.comment, 0, _MAX_COMMENT, allowed="\t\r\n")
+        removals = {entry_id: signature.remove_command(entry_id) for entry_id in removed}
+        settings = {entity.id: signature.set_command(entity) for entity in changed}
         commands = (*removals.values(), *settings.values())
-        left = (set(held) - set(gone)) | settings.keys()
-        return Edit(
-            results=tuple(Outgoing(Topic.COMMANDS, str(one.target), one.to_bytes()) for one in commands),
-            state=dict.fromkeys(removals) | {key: one.to_bytes() for key, one in settings.items()},
+        remaining = (set(current) - set(removed)) | settings.keys()
+        return WatchlistEdit(
+            results=tuple(Outgoing(Topic.COMMANDS, str(command.target), command.to_bytes()) for command in commands),
+            state=dict.fromkeys(removals) | {entry_id: command.to_bytes() for entry_id, command in settings.items()},
             set=tuple(settings),
             removed=tuple(removals),
-            first=bool(left) and not held and not self._base,
-            emptied=bool(held) and not left and not self._base,
+            first=bool(remaining) and not current and not self._base,
+            emptied=bool(current) and not remaining and not self._base,
         )
 
 
 def commanded_entries(state: Mapping[str, bytes]) -> tuple[WatchedEntity, ...]:
-    """The list as commanded, from the publisher's state; the newest first."""
-    newest = sorted(_commanded(state).values(), key=lambda one: one[0].id)
-    newest.sort(key=lambda one: one[1].at, reverse=True)
-    return tuple(entity for entity, _ in newest)
+    """Returns the entries set by command, newest first, from the state of the publisher."""
+    commanded = sorted(_commanded(state).values(), key=lambda entry: entry[0].id)
+    commanded.sort(key=lambda entry: entry[1].at, reverse=True)
+    return tuple(entity for entity, _ in commanded)
 
 
 def _commanded(state: Mapping[str, bytes]) -> dict[str, tuple[WatchedEntity, Command]]:
-    """By key, what is on the list and the command that set it.
+    """Returns the entries and the commands that set them, by id.
 
     Raises:
-        SettingsError: an entry cannot be read.
+        SettingsError: an entry is not valid.
     """
-    found = {}
-    for key, raw in state.items():
-        where = f"the watchlist: {key}"
+    entries = {}
+    for entry_id, raw in state.items():
+        where = f"the watchlist: {entry_id}"
         try:
             command = read_record(COMMANDS, raw, where)
-            found[key] = (recorded_entry(command.value, where), command)
+            entries[entry_id] = (read_recorded_entry(command.value, where), command)
         except (SchemaError, SettingsError) as error:
             raise SettingsError(
                 error.what,
                 value=error.value,
                 where=where,
-                do=f"If a newer riskwire wrote it, use that one; else `riskwire watchlist remove {key}`",
+                do=f"If a newer riskwire wrote it, use that one; else `riskwire watchlist remove {entry_id}`",
             ) from None
-    return found
+    return entries
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """Who decided when, and why."""
+class _Signature:
+    """Who edits, when and why."""
 
     by: str
     at: datetime
     comment: str
 
-    def set(self, entity: WatchedEntity) -> Command:
-        """The command that sets an entry."""
+    def set_command(self, entity: WatchedEntity) -> Command:
+        """Returns the command that sets an entry."""
         return Command(
             kind="watchlist_set",
             target=entity.target,
             by=self.by,
             at=self.at,
             comment=self.comment,
-            value=written_entry(entity),
+            value=entry_fields(entity),
         )
 
-    def remove(self, entry: str) -> Command:
-        """The command that removes an entry."""
-        return Command(kind="watchlist_remove", target=f"entity:{entry}", by=self.by, at=self.at, comment=self.comment)
+    def remove_command(self, entry_id: str) -> Command:
+        """Returns the command that removes an entry."""
+        return Command(
+            kind="watchlist_remove", target=f"entity:{entry_id}", by=self.by, at=self.at, comment=self.comment
+        )
 
 
-def _check_written(what: str, text: str, least: int, most: int, *, but: str = "") -> None:
-    """What a person writes must be of a bounded length, without control characters (`but` these), and Unicode: a
-    command line can hold other bytes."""
-    if not least <= len(text.strip()) <= len(text) <= most:
-        raise SettingsError(f"{what}: {least} to {most} characters", value=text)
+def _check_text(field: str, text: str, min_length: int, max_length: int, *, allowed: str = "") -> None:
+    """Refuses a text that a person wrote if its length is out of bounds or if it could harm a terminal.
+
+    Args:
+        allowed: control characters that the text may contain.
+    """
+    if not min_length <= len(text.strip()) <= len(text) <= max_length:
+        raise SettingsError(f"{field}: {min_length} to {max_length} characters", value=text)
     try:
-        text.encode()
+        text.encode()  # Arguments of a command line may contain bytes that are no characters.
     except UnicodeEncodeError:
-        raise SettingsError(f"{what}: not Unicode", value=text) from None
-    if has_control(text, but=but):
-        raise SettingsError(f"{what}: has a control character", value=text)
+        raise SettingsError(f"{field}: not Unicode", value=text) from None
+    if has_control_character(text, allowed=allowed):
+        raise SettingsError(f"{field}: has a control character", value=text)

@@ -1,4 +1,4 @@
-"""The watchlist as commanded, for who answers questions rather than reads the log: the API's `analyse`."""
+"""Keeps a linker up to date with the watchlist, for the API's `analyse`, which does not read the log of articles."""
 
 from __future__ import annotations
 
@@ -14,34 +14,38 @@ from riskwire.watching.editor import PUBLISHER, commanded_entries
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 2.0
-"""How often it looks whether there are new commands."""
+POLL_S = 2.0
 
 
 class Follower:
-    """Keeps `linker` up to date with the list."""
+    """Polls the watchlist and provides a linker for it.
+
+    Attributes:
+        linker: the linker for the watchlist of the last successful poll.
+    """
 
     def __init__(self, bus: Bus, base: Linker) -> None:
         self.linker = base
         self._bus = bus
         self._linkers = LinkerCache(base, 1)
         self._ends: list[int] = []
+        """The end offsets of the commands that `linker` includes."""
 
     async def run(self) -> None:
-        """Look every `LOOK_S` seconds, until cancelled; while the bus does not answer the last list stands."""
+        """Polls every `POLL_S` seconds, until cancelled. An error keeps the current linker."""
         while True:
             try:
-                await self.look()
+                await self.poll()
             except (BusError, SettingsError) as error:
-                log.warning("the watchlist cannot be looked at; the last one stands", error=str(error))
-            await asyncio.sleep(LOOK_S)
+                log.warning("watchlist cannot be read, keeping the last one", error=str(error))
+            await asyncio.sleep(POLL_S)
 
-    async def look(self) -> None:
-        """Take over what has been commanded.
+    async def poll(self) -> None:
+        """Replaces the linker if there are new commands.
 
         Raises:
             BusError: the bus does not answer.
-            SettingsError: an entry of the list cannot be read.
+            SettingsError: an entry of the watchlist cannot be read.
         """
         ends = await self._bus.ends(Topic.COMMANDS)
         if ends == self._ends:

@@ -1,31 +1,28 @@
-"""The watchlist stage: commands in; records that say from where on an entry is watched, on every partition of articles.
+"""The watchlist stage: commands in; changes of the watchlist out, on every partition of `articles`.
 
-Its state: `entry/ID` for each entry that is watched (the last record of it), and `told`, how many partitions have been
-told. Where there are more partitions than that, the new ones are told the whole list first.
+Every reader of a partition then applies a change at the same place of its log (decision 0023).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-
-from pydantic import TypeAdapter
 
 from riskwire.bus import Message, Outgoing
 from riskwire.bus.protocol import broadcast
-from riskwire.entities.watchlist import ENTRY_ID, recorded_entry, written_entry
-from riskwire.errors import SchemaError, SettingsError
+from riskwire.errors import SchemaError
 from riskwire.pipeline import WATCHLIST, Topic
-from riskwire.records import Command, WatchlistChange, read_record
-from riskwire.stage import Step, dead_letter
+from riskwire.stage import KeyedState, Step, dead_letter
+from riskwire.watching.changes import watchlist_change_of
 
-COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
-_ENTRY = "entry/"
-_TOLD = "told"
+_PARTITIONS = "partitions"
 
 
 class WatchlistStage:
-    """Tells the readers of articles what to watch."""
+    """Publishes changes of the watchlist to the readers of articles.
+
+    Args:
+        article_partitions: the number of partitions of `articles`.
+    """
 
     spec = WATCHLIST
 
@@ -33,75 +30,55 @@ class WatchlistStage:
         self._article_partitions = article_partitions
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> WatchlistTask:
-        """Continue from a committed state."""
+        """Returns a task that continues from the committed state."""
         return WatchlistTask(self._article_partitions, state)
 
 
 class WatchlistTask:
-    """The work on the one partition of commands."""
+    """The work on the single partition of commands.
+
+    State: `entry/ID` (the newest change of each entry on the watchlist) and `partitions` (the number of partitions that
+    have received the watchlist).
+    """
 
     def __init__(self, article_partitions: int, state: Mapping[str, bytes]) -> None:
         self._partitions = article_partitions
-        self._told = int(state.get(_TOLD, b"0"))
-        self._entries = {key.removeprefix(_ENTRY): value for key, value in state.items() if key.startswith(_ENTRY)}
+        self._informed_partitions = int(state.get(_PARTITIONS, b"0"))
+        self._entries: KeyedState[bytes] = KeyedState("entry/", state, encode=bytes, decode=bytes)
 
     async def first_step(self) -> Step:
-        """Tell partitions that are new the whole list."""
-        return Step(list(self._whole_list()), self._now_told()) if self._entries else Step()
+        """Sends the whole watchlist to the partitions that were added since the last step."""
+        return Step(list(self._whole_watchlist()), self._take_partitions()) if len(self._entries) else Step()
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Pass on what the commands of a batch say of the watchlist, in order."""
+        """Sends the changes that a batch of commands orders to every partition, in order."""
         step = Step()
         for message in batch:
             try:
-                watch = watch_of(message)
+                change = watchlist_change_of(message)
             except SchemaError as error:
                 step.results.append(dead_letter(WATCHLIST.name, message, error))
                 continue
-            if watch is None:
+            if change is None:
                 continue
-            raw = watch.to_bytes()
+            raw = change.to_bytes()
             step.results.extend(broadcast(Topic.ARTICLES, raw, self._partitions))
-            if watch.entry is None:
-                self._entries.pop(watch.id, None)
-            else:
-                self._entries[watch.id] = raw
-            step.state[_ENTRY + watch.id] = None if watch.entry is None else raw
-        if step.state:
-            step.state |= self._now_told()
+            if change.entry is not None:
+                self._entries.set(change.id, raw)
+            elif change.id in self._entries:
+                self._entries.delete(change.id)
+        changes = self._entries.take_changes()
+        if changes:
+            step.state = changes | self._take_partitions()
         return step
 
-    def _whole_list(self) -> Iterator[Outgoing]:
-        for raw in self._entries.values():
-            for partition in range(self._told, self._partitions):
+    def _whole_watchlist(self) -> Iterator[Outgoing]:
+        for raw in self._entries.entries.values():
+            for partition in range(self._informed_partitions, self._partitions):
                 yield Outgoing(Topic.ARTICLES, None, raw, partition)
 
-    def _now_told(self) -> dict[str, bytes | None]:
-        if self._told == self._partitions:
+    def _take_partitions(self) -> dict[str, bytes | None]:
+        if self._informed_partitions == self._partitions:
             return {}
-        self._told = self._partitions
-        return {_TOLD: str(self._told).encode()}
-
-
-def watch_of(message: Message) -> WatchlistChange | None:
-    """What a command says of the watchlist; None where it speaks of something else.
-
-    Raises:
-        SchemaError: it cannot be read; or it speaks of the watchlist and cannot be carried out.
-    """
-    where = message.where
-    command = read_record(COMMANDS, message.value, where)
-    if command.kind not in ("watchlist_set", "watchlist_remove"):
-        return None
-    kind, _, entry = (command.target or "").partition(":")
-    if kind != "entity" or not re.fullmatch(ENTRY_ID, entry) or len(entry) > 100:
-        raise SchemaError("target: must be `entity:` and the id of an entry", value=command.target, where=where)
-    if command.kind == "watchlist_remove":
-        return WatchlistChange(id=entry, entry=None, at=command.at, command=message.offset)
-    try:
-        entity = recorded_entry(command.value, where)
-    except SettingsError as error:
-        raise SchemaError(f"value.{error.what}", value=error.value, where=where) from None
-    if entity.id != entry:
-        raise SchemaError(f"value.id: not the id {entry!r} of the target", value=entity.id, where=where)
-    return WatchlistChange(id=entry, entry=written_entry(entity), at=command.at, command=message.offset)
+        self._informed_partitions = self._partitions
+        return {_PARTITIONS: str(self._partitions).encode()}

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from past import World
+from past import PastWorld
 
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.inference.model.bundle import Bundle
@@ -29,6 +29,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-async def world(tiny_bundle: Path, store: Store) -> AsyncIterator[World]:
+async def world(tiny_bundle: Path, store: Store) -> AsyncIterator[PastWorld]:
     async with Engine(Bundle.load(tiny_bundle)) as engine:
-        yield World(engine, store)
+        yield PastWorld(engine, store)

@@ -1,8 +1,9 @@
-"""Whether the store goes with the log of commands that is read here, and what to do where it does not.
+"""Checks that a store was filled from the log of commands that history reads.
 
-The log is told by a number that is drawn when history first reads it, and that both keep: history in its state, which
-goes with the log, and the store. A store that has another number, or that was read with a command that this log does
-not have, comes from another log: then all that it holds is past for every command of this one.
+The store contains offsets of that log (`read_with`), which mean nothing in another log. A random number identifies a
+log: history draws it when it first reads the log. It keeps the number in its state, which belongs to the log, and in
+the store. A store with another number, or with an offset that this log does not have, was filled from another log.
+Everything in it then counts as read before every command of this log.
 """
 
 from __future__ import annotations
@@ -14,31 +15,35 @@ import structlog
 
 from riskwire.pipeline import Topic
 from riskwire.store import Store
-from riskwire.watching.history.store_wait import Ends
+from riskwire.watching.history.positions import LogPositions
 
 log = structlog.get_logger(__name__)
 
-KEY = "log"
-"""The key of the state under which the number is kept."""
+LOG_NUMBER = "log"
+"""The key of the state for the number of the log."""
 _BITS = 62
 
 
-async def same_log(store: Store, ends: Ends, state: Mapping[str, bytes]) -> bytes:
-    """Make the store go with this log; the number to keep in the state.
+async def bind_store_to_log(store: Store, positions: LogPositions, state: Mapping[str, bytes]) -> bytes:
+    """Makes the store belong to this log of commands, and returns the number of the log for the state.
+
+    Args:
+        state: the committed state of history.
 
     Raises:
         StoreError: the store cannot be read or written.
-        BusError: the bus cannot be asked how far the log reaches.
+        BusError: the bus cannot be asked for the end of the log.
     """
-    held = int(state[KEY]) if KEY in state else None
-    known = await store.off_loop(store.command_log)
-    # Asked after the store: what it was read with by then stands in the log by now, if it is this one.
-    (end,) = await ends(Topic.COMMANDS)
-    anew = known.number not in (None, held) or (known.last is not None and known.last >= end)
-    if anew:
-        log.warning("the store comes from another log of commands: all it holds is past for this one", last=known.last)
-    # By chance, so that no two logs have one number whatever store they were read with.
-    number = secrets.randbits(_BITS) if held is None else held
-    if anew or known.number != number:
-        await store.write_off_loop(store.set_command_log, number, forget_offsets=anew)
+    number = int(state[LOG_NUMBER]) if LOG_NUMBER in state else None
+    stored = await store.off_loop(store.command_log)
+    # The end is read after the store: every offset in the store is then below it, if the store belongs to this log.
+    (end,) = await positions.ends(Topic.COMMANDS)
+    other_log = stored.number not in (None, number) or (stored.last is not None and stored.last >= end)
+    if other_log:
+        log.warning("store was filled from another log of commands, its articles count as past", last=stored.last)
+    if number is None:
+        # The number is random, so that no two logs share one, whichever store they were read with.
+        number = secrets.randbits(_BITS)
+    if other_log or stored.number != number:
+        await store.write_off_loop(store.set_command_log, number, forget_offsets=other_log)
     return str(number).encode()

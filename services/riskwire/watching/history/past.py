@@ -1,10 +1,14 @@
-"""What the store knows of a target from before it was watched, as signals. Pure.
+"""Which signals a newly watched target gets from the store. Pure.
 
-Who is meant is told by the rules of linking as far as the store remembers: a name or alias that the mention's text
-bears, the ISIN or the company that it was linked to, and whatever in the same article was linked to the same thing.
-Sentiment, relevance and evidence are those of the signal that the article had for the very same thing, where it had
-one; else the mentions' own, weighed as inference does, with the sentence of whatever signal quotes the name, else the
-title, for evidence.
+An article of the store is about the target if one of its mentions
+
+- bears a name or an alias of the entry,
+- was linked to the ISIN or the company of the entry, or
+- was linked to the same entity as a mention in the same article that bears the name (a short form, for example).
+
+If the article already had a signal of that very entity, the new signal copies its sentiment, relevance and evidence. If
+not, sentiment and relevance are combined from the mentions, as inference does, and the evidence is the sentence of any
+signal of the article that contains the name, else the title.
 """
 
 from __future__ import annotations
@@ -22,86 +26,109 @@ from riskwire.inference.linking.watched import BARE_TICKER
 from riskwire.inference.model.probabilities import mean, sentiment_of
 from riskwire.records import Evidence, Sentiment, Signal
 from riskwire.store import MentionSummary, PastArticle, PastSignal
-from riskwire.story import bands, is_fingerprint, same_story
+from riskwire.story import StoryIndex, is_fingerprint
 from riskwire.weights import relevance
 
-ASKED = (MARKET,)
-"""A target that every article has: its signal quotes a sentence."""
+EVIDENCE_TARGETS = (MARKET,)
+"""Targets whose signals may provide evidence: every article has a signal of the market, which quotes a sentence."""
 REPRINT = timedelta(days=3)
-"""For this long what is told alike is the same story: alert remembers stories that long, too."""
+"""Similar articles within this time are one story. Alerting remembers stories as long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What an entry is found by: the keys of its names, and the entities that the tables say it is."""
+class SearchTerms:
+    """What the mentions of an entry are found by.
+
+    Attributes:
+        keys: normalised names (`join_key(name_key(name))`).
+        entities: entity ids that the company tables give for the entry.
+    """
 
     keys: tuple[str, ...]
     entities: tuple[str, ...]
 
 
-def terms(entry: WatchedEntity, companies: CompanyTable) -> Terms:
-    """What the past mentions of an entry are found by."""
-    names = (*entry.names, *(one for one in entry.tickers if len(one) >= BARE_TICKER))
-    listed = (companies.by_ticker(US, one) for one in entry.tickers)
-    entities = [
-        *([f"isin:{entry.isin}"] if entry.isin else []),
-        *(one.entity for one in listed if one and one.entity and any(agrees(name, one) for name in entry.names)),
-    ]
-    return Terms(tuple(dict.fromkeys(join_key(name_key(one)) for one in names)), tuple(dict.fromkeys(entities)))
+@dataclass(frozen=True, slots=True)
+class KnownNews:
+    """What a target has received before.
+
+    Attributes:
+        stories: its stories, as (fingerprint, time of the newest signal).
+        unstored_articles: ids of articles whose signals were published and may not be in the store yet.
+    """
+
+    stories: Sequence[tuple[str, datetime]] = ()
+    unstored_articles: Collection[str] = ()
 
 
-def targets_of(entry: WatchedEntity) -> tuple[str, ...]:
-    """The entry's own target, and that of its group."""
-    return (entry.target, *([group_target(entry.group)] if entry.group else []))
+def search_terms(entry: WatchedEntity, companies: CompanyTable) -> SearchTerms:
+    """Returns the terms that find past mentions of an entry."""
+    names = (*entry.names, *(ticker for ticker in entry.tickers if len(ticker) >= BARE_TICKER))
+    keys = dict.fromkeys(join_key(name_key(name)) for name in names)
+    entities = [f"isin:{entry.isin}"] if entry.isin else []
+    for ticker in entry.tickers:
+        company = companies.by_ticker(US, ticker)
+        if company and company.entity and any(agrees(name, company) for name in entry.names):
+            entities.append(company.entity)
+    return SearchTerms(tuple(keys), tuple(dict.fromkeys(entities)))
+
+
+def group_target_of(entry: WatchedEntity) -> str | None:
+    """Returns the target of an entry's group, or None for an entry without a group."""
+    return group_target(entry.group) if entry.group else None
 
 
 def past_signals(
     entry: WatchedEntity,
-    sought: Terms,
+    terms: SearchTerms,
     articles: Iterable[PastArticle],
-    told: Mapping[str, Sequence[tuple[str, datetime]]],
-    most: int,
-    lately: Mapping[str, Collection[str]],
+    known: Mapping[str, KnownNews],
+    limit: int,
 ) -> list[Signal]:
-    """The signals of a target's past, oldest first: one a story, of the newest `most` stories.
+    """Returns the signals of a target's past, oldest first: one for each of its newest `limit` stories.
+
+    The group of the entry gets a signal as well, unless it received the article or the story before.
 
     Args:
-        articles: that mention it and have no signal of it.
-        told: by target of the entry, its stories that are known, and when each was last told.
-        lately: by target of the entry, articles that it was told of though their signals are not among those read.
+        articles: articles that mention the entry and have no signal of its target.
+        known: what the entry's target and the target of its group have received, by target.
     """
-    own, *group = targets_of(entry)
+    group = group_target_of(entry)
+    articles = sorted(articles, key=lambda article: (article.seen_at, article.id))
+    own_news, group_news = known.get(entry.target, KnownNews()), known.get(group or "", KnownNews())
+    own_stories = _KnownStories(_stories_in_reach(own_news.stories, articles))
+    group_stories = _KnownStories(_stories_in_reach(group_news.stories, articles))
     signals: list[Signal] = []
-    articles = sorted(articles, key=lambda one: (one.seen_at, one.id))
-    known = _Stories(_that_matter(told.get(own, ()), articles))
-    known_of_group = _Stories(_that_matter(told.get(group[0], ()) if group else (), articles))
     for article in articles:
-        signal = _signal(entry, own, sought, article)
-        if signal is None or article.id in lately.get(own, ()):
+        signal = _signal(entry, terms, article)
+        if signal is None or article.id in own_news.unstored_articles:
             continue
-        if known.add(article.story, article.seen_at):
+        if own_stories.add(article.story, article.seen_at):
             signals.append(signal)
-        # Where the article speaks of the group already, another of its members was mentioned: that one counted.
-        untold = bool(group) and article.id not in lately.get(group[0], ())
-        untold = untold and all(one.target != group[0] for one in article.signals)
-        if untold and known_of_group.add(article.story, article.seen_at):
-            signals.append(signal.model_copy(update={"target": group[0], "name": entry.group}))
-    newest = {one.article: None for one in reversed(signals)}
-    kept = set(list(newest)[:most])
-    return [one for one in signals if one.article in kept]
+        if group is None or article.id in group_news.unstored_articles:
+            continue
+        # The article has a signal of the group when it mentions another member. The group received it then.
+        received = any(past_signal.target == group for past_signal in article.signals)
+        if not received and group_stories.add(article.story, article.seen_at):
+            signals.append(signal.model_copy(update={"target": group, "name": entry.group}))
+    newest_first = dict.fromkeys(signal.article for signal in reversed(signals))
+    newest = set(list(newest_first)[:limit])
+    return [signal for signal in signals if signal.article in newest]
 
 
-def _signal(entry: WatchedEntity, target: str, sought: Terms, article: PastArticle) -> Signal | None:
-    meant = _meant(sought, article.mentions)
-    if not meant:
+def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> Signal | None:
+    """Returns the signal of an article for the entry, or None if the article does not mention it."""
+    mentions = _mentions_of_entry(terms, article.mentions)
+    if not mentions:
         return None
-    entities = {f"entity:{one.entity}" for one in meant}
-    same = [one for one in article.signals if one.target in entities]
-    weight, sentiment = _weighed(meant)
-    if len(same) == len(entities) == 1:
-        weight, sentiment = same[0].relevance, same[0].sentiment
+    targets = {f"entity:{mention.entity}" for mention in mentions}
+    same_entity = [signal for signal in article.signals if signal.target in targets]
+    if len(same_entity) == len(targets) == 1:
+        weight, sentiment = same_entity[0].relevance, same_entity[0].sentiment
+    else:
+        weight, sentiment = _combined(mentions)
     return Signal(
-        target=target,
+        target=entry.target,
         name=entry.name,
         groups=(entry.group,) if entry.group else (),
         article=article.id,
@@ -117,74 +144,84 @@ def _signal(entry: WatchedEntity, target: str, sought: Terms, article: PastArtic
         was_backfill=article.backfill,
         sentiment=sentiment,
         relevance=weight,
-        evidence=_evidence(article, meant, same),
+        evidence=_evidence(article, mentions, same_entity),
         bundle=article.bundle,
     )
 
 
-def _meant(sought: Terms, mentions: Sequence[MentionSummary]) -> list[MentionSummary]:
-    """The mentions of the entry, the weightiest first: by name or by entity, and short forms of what a name found."""
-    by_name = {one.entity for one in mentions if one.key in sought.keys}
-    meant = [one for one in mentions if one.entity in by_name or one.entity in sought.entities]
-    return sorted(meant, key=lambda one: (-one.weight, one.sentence, one.key))
+def _mentions_of_entry(terms: SearchTerms, mentions: Sequence[MentionSummary]) -> list[MentionSummary]:
+    """Returns the mentions of the entry, those of the largest weight first."""
+    named = {mention.entity for mention in mentions if mention.key in terms.keys}
+    matching = [mention for mention in mentions if mention.entity in named or mention.entity in terms.entities]
+    return sorted(matching, key=lambda mention: (-mention.weight, mention.sentence, mention.key))
 
 
-def _weighed(meant: Sequence[MentionSummary]) -> tuple[float, Sentiment]:
-    shares = mean([(one.weight, (one.negative, one.neutral, one.positive)) for one in meant])
-    return relevance(one.relevance for one in meant), sentiment_of(shares)
+def _combined(mentions: Sequence[MentionSummary]) -> tuple[float, Sentiment]:
+    """Returns the relevance and the sentiment of several mentions, combined as inference does."""
+    shares = mean([(mention.weight, (mention.negative, mention.neutral, mention.positive)) for mention in mentions])
+    return relevance(mention.relevance for mention in mentions), sentiment_of(shares)
 
 
-def _evidence(article: PastArticle, meant: Sequence[MentionSummary], same: Sequence[PastSignal]) -> Evidence:
-    if same:
-        return same[0].evidence
-    for one in meant:
-        if one.span is not None:
-            return Evidence(text=article.title, start=one.span[0], end=one.span[1])
-    for spoken in article.signals:
-        for one in meant:
-            at = spoken.evidence.text.find(one.text)
-            if at >= 0:
-                return Evidence(text=spoken.evidence.text, start=at, end=at + len(one.text))
+def _evidence(article: PastArticle, mentions: Sequence[MentionSummary], same_entity: Sequence[PastSignal]) -> Evidence:
+    if same_entity:
+        return same_entity[0].evidence
+    for mention in mentions:
+        if mention.span is not None:
+            return Evidence(text=article.title, start=mention.span[0], end=mention.span[1])
+    for signal in article.signals:
+        for mention in mentions:
+            start = signal.evidence.text.find(mention.text)
+            if start >= 0:
+                return Evidence(text=signal.evidence.text, start=start, end=start + len(mention.text))
     return Evidence(text=article.title, start=0, end=0)
 
 
-def _that_matter(
-    told: Iterable[tuple[str, datetime]], articles: Sequence[PastArticle]
+def _stories_in_reach(
+    stories: Iterable[tuple[str, datetime]], articles: Sequence[PastArticle]
 ) -> Iterator[tuple[str, datetime]]:
-    """The stories that articles (in order of time) can repeat: a group may have told a hundred thousand others, and to
-    look each of them up by what it is like takes seconds."""
-    times, stories = [one.seen_at for one in articles], {one.story for one in articles}
-    for story, at in told:
-        first = bisect_left(times, at - REPRINT)
-        if story in stories or (first < len(times) and times[first] <= at + REPRINT):
-            yield story, at
+    """Yields the stories that an article may repeat; the articles are sorted by time.
+
+    A group may have a hundred thousand stories, and indexing them all takes seconds.
+    """
+    times, fingerprints = [article.seen_at for article in articles], {article.story for article in articles}
+    for fingerprint, last_seen in stories:
+        index = bisect_left(times, last_seen - REPRINT)
+        if fingerprint in fingerprints or (index < len(times) and times[index] <= last_seen + REPRINT):
+            yield fingerprint, last_seen
 
 
-class _Stories:
-    """Stories and when each was told last."""
+@dataclass(slots=True, eq=False)
+class _KnownStory:
+    fingerprint: str
+    last_seen: datetime
 
-    def __init__(self, told: Iterable[tuple[str, datetime]]) -> None:
-        self._told: dict[str, datetime] = {}
-        self._by_band: dict[str, list[str]] = {}
-        for story, at in told:
-            self._keep(story, at)
 
-    def add(self, story: str, at: datetime) -> bool:
-        """Whether it is a story of its own at that time; from then on it is known."""
-        alike = self._alike(story)
-        own = all(abs(at - self._told[one]) > REPRINT for one in alike)
-        self._keep(story, at)
-        return own
+class _KnownStories:
+    """The stories that a target has received, with the time at which each was last seen."""
 
-    def _alike(self, story: str) -> set[str]:
-        found = {story} & self._told.keys()
-        if is_fingerprint(story):
-            others = {other for band in bands(story) for other in self._by_band.get(band, ())}
-            found |= {other for other in others if same_story(story, other)}
-        return found
+    def __init__(self, stories: Iterable[tuple[str, datetime]]) -> None:
+        self._by_fingerprint: dict[str, _KnownStory] = {}
+        self._index: StoryIndex[_KnownStory] = StoryIndex()
+        for fingerprint, last_seen in stories:
+            self._put(fingerprint, last_seen)
 
-    def _keep(self, story: str, at: datetime) -> None:
-        if story not in self._told and is_fingerprint(story):
-            for band in bands(story):
-                self._by_band.setdefault(band, []).append(story)
-        self._told[story] = max(at, self._told.get(story, at))
+    def add(self, fingerprint: str, seen_at: datetime) -> bool:
+        """Adds the story of an article; returns whether it is new: no similar story was seen within `REPRINT`."""
+        is_new = all(abs(seen_at - story.last_seen) > REPRINT for story in self._similar(fingerprint))
+        self._put(fingerprint, seen_at)
+        return is_new
+
+    def _similar(self, fingerprint: str) -> list[_KnownStory]:
+        if is_fingerprint(fingerprint):
+            return self._index.similar(fingerprint)
+        story = self._by_fingerprint.get(fingerprint)
+        return [] if story is None else [story]
+
+    def _put(self, fingerprint: str, seen_at: datetime) -> None:
+        story = self._by_fingerprint.get(fingerprint)
+        if story is not None:
+            story.last_seen = max(story.last_seen, seen_at)
+            return
+        story = self._by_fingerprint[fingerprint] = _KnownStory(fingerprint, seen_at)
+        if is_fingerprint(fingerprint):
+            self._index.add(story)

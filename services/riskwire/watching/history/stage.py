@@ -1,11 +1,12 @@
-"""The history stage: a target that is new is told what the store knows of its past.
+"""The history stage: a command that sets an entry in; the signals of the new target's past out.
 
-It runs beside the sink, on the store that the sink fills. What it publishes are signals like others, marked as history:
-alert learns from them and never fires on them, the sink keeps them as stories. A target that had been watched before
-gets only what it has not.
+It runs beside the sink, on the store that the sink fills. Its signals are like other signals, but marked as history:
+alerting learns from them and never fires on them, and the sink stores them as stories. A target that was watched before
+gets only the articles that it has no signal of.
 
-What is past is told by the log: every article that was read before the command took effect on its partition, none that
-was read after it (`Analysis.read_with`). That all of them are in the store is waited for (`stored`).
+The log decides what belongs to the past: every article that infer read before the command took effect on its partition,
+and no article that it read later (`Analysis.read_with`). So the result does not depend on the time at which history
+runs, once those articles are in the store. `StoreWait` waits for that.
 """
 
 from __future__ import annotations
@@ -25,143 +26,163 @@ from riskwire.records import Signal
 from riskwire.settings import StoreSettings
 from riskwire.stage import Step
 from riskwire.store import Store
-from riskwire.watching.history.log_identity import KEY, same_log
-from riskwire.watching.history.past import ASKED, REPRINT, past_signals, targets_of, terms
-from riskwire.watching.history.store_wait import Ends, Lags, Stored
-from riskwire.watching.stage import watch_of
+from riskwire.watching.changes import watchlist_change_of
+from riskwire.watching.history.log_identity import LOG_NUMBER, bind_store_to_log
+from riskwire.watching.history.past import (
+    EVIDENCE_TARGETS,
+    REPRINT,
+    KnownNews,
+    group_target_of,
+    past_signals,
+    search_terms,
+)
+from riskwire.watching.history.positions import LogPositions
+from riskwire.watching.history.store_wait import StoreWait
 
 log = structlog.get_logger(__name__)
 
-_REPRINTS = 4
-"""Articles looked at for one story."""
-_REMEMBERED = 100_000
-"""Most signals that were told and may not be stored yet, kept in mind before they are waited for."""
+_ARTICLES_PER_STORY = 4
+"""Articles read for each story of the limit, since several may report one story."""
+_MAX_UNSTORED = 100_000
+"""Published signals to remember before waiting until they are stored."""
 
 
 class HistoryStage:
-    """Looks into the store for each entry that is set.
+    """Publishes the past of each entry that is put on the watchlist.
 
     Args:
-        ends: how far each partition of a topic reaches.
-        lag: how far every group is behind.
+        positions: the bus.
     """
 
     spec = HISTORY
 
-    def __init__(self, store: Store, ends: Ends, lag: Lags, settings: StoreSettings) -> None:
+    def __init__(self, store: Store, positions: LogPositions, settings: StoreSettings) -> None:
         self.store = store
-        self.ends = ends
-        self.lag = lag
+        self.positions = positions
         self.settings = settings
-        self.task: HistoryTask | None = None
-        """Who has the partition now, of all that this process opened."""
+        self.newest_task: HistoryTask | None = None
+        """The task that was opened last; earlier ones have lost the partition."""
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> HistoryTask:
-        """Begin; its state is the number of the log (`same_log`): what was told before is waited for."""
-        self.task = HistoryTask(self, state)
-        return self.task
+        """Returns a task. Its state is the number of the log; it waits for signals published before a restart."""
+        self.newest_task = HistoryTask(self, state)
+        return self.newest_task
 
 
 class HistoryTask:
-    """The work on the one partition of commands."""
+    """The work on the single partition of commands."""
 
     def __init__(self, stage: HistoryStage, state: Mapping[str, bytes]) -> None:
         self._store = stage.store
-        self._stored = Stored(stage.ends, stage.lag, stage.spec.name, is_over=lambda: stage.task is not self)
+        self._positions = stage.positions
         self._settings = stage.settings
-        self._stored_before = 0
-        """What was read before the commands before this offset took effect is in the store."""
-        self._lately = _Lately()
-        self._ends = stage.ends
         self._state = state
+        self._store_wait = StoreWait(stage.positions, superseded=lambda: stage.newest_task is not self)
+        self._stored_before = 0
+        """The store contains everything that was read before the commands below this offset took effect."""
+        self._unstored = _UnstoredSignals()
 
     async def first_step(self) -> Step:
-        """See that the store goes with this log, and let go of the state that it had in an earlier riskwire.
+        """Makes sure that the store belongs to this log of commands.
 
         Raises:
             StoreError: the store cannot be read or written.
-            BusError: the bus cannot be asked how far the log reaches.
+            BusError: the bus cannot be asked for the end of the log.
         """
-        number = await same_log(self._store, self._ends, self._state)
-        changed: dict[str, bytes | None] = dict.fromkeys(key for key in self._state if key != KEY)
-        return Step(state=changed if self._state.get(KEY) == number else changed | {KEY: number})
+        number = await bind_store_to_log(self._store, self._positions, self._state)
+        return Step() if self._state.get(LOG_NUMBER) == number else Step(state={LOG_NUMBER: number})
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Publish the past of what a batch of commands sets; what cannot be read the watchlist stage has put away.
+        """Publishes the past of the entries that a batch sets. The watchlist stage reports unreadable commands.
 
         Raises:
             StoreError: the store cannot be read.
-            BusError: the bus cannot be asked how far the store is.
+            BusError: the bus cannot be asked for positions.
         """
         step = Step()
         for message in batch:
-            entry = _entry(message)
+            entry = _entry_set_by(message)
             if entry is None or not self._settings.history:
                 continue
-            await self._until_stored(message.offset, entry, unpublished=bool(step.results))
-            signals = await self._store.off_loop(self._past, entry, message.offset)
-            log.info("a target's past", target=entry.target, signals=len(signals))
+            await self._wait_until_stored(message.offset, entry, uncommitted=bool(step.results))
+            signals = await self._store.off_loop(self._past_signals, entry, message.offset)
+            log.info("published the past of a target", target=entry.target, signals=len(signals))
             metrics.HISTORY_SIGNALS.inc(len(signals))
-            step.results.extend(Outgoing(Topic.SIGNALS, one.target, one.to_bytes()) for one in signals)
-            self._lately.add(signals)
+            step.results.extend(Outgoing(Topic.SIGNALS, signal.target, signal.to_bytes()) for signal in signals)
+            self._unstored.add(signals)
         return step
 
-    def _past(self, entry: WatchedEntity, command: int) -> list[Signal]:
-        sought, targets = terms(entry, shipped_companies()), targets_of(entry)
-        most = self._settings.history
+    def _past_signals(self, entry: WatchedEntity, command: int) -> list[Signal]:
+        terms = search_terms(entry, shipped_companies())
+        group = group_target_of(entry)
+        targets = (entry.target,) if group is None else (entry.target, group)
+        limit = self._settings.history
         articles = self._store.past_articles(
             entry.target,
-            keys=sought.keys,
-            entities=sought.entities,
-            signals_of=(*ASKED, *targets[1:]),
-            limit=most * _REPRINTS,
+            keys=terms.keys,
+            entities=terms.entities,
+            signals_of=(*EVIDENCE_TARGETS, *targets[1:]),
+            limit=limit * _ARTICLES_PER_STORY,
             before=command,
         )
         if not articles:
             return []
-        since = min(one.seen_at for one in articles) - REPRINT
-        told = {
-            target: [*self._store.past_stories(target, since=since, before=command), *self._lately.stories(target)]
+        since = min(article.seen_at for article in articles) - REPRINT
+        known = {
+            target: KnownNews(
+                [
+                    *self._store.past_stories(target, since=since, before=command),
+                    *self._unstored.stories(target),
+                ],
+                self._unstored.articles(target),
+            )
             for target in targets
         }
-        return past_signals(entry, sought, articles, told, most, {one: self._lately.articles(one) for one in targets})
+        return past_signals(entry, terms, articles, known, limit)
 
-    async def _until_stored(self, offset: int, entry: WatchedEntity, *, unpublished: bool) -> None:
-        """Wait until all that was read before the command at this offset took effect is in the store, and what the
-        target itself was told lately, if anything; of a group's others that is kept in mind."""
-        told = self._lately.articles(entry.target) or self._lately.signals >= _REMEMBERED
-        if offset < self._stored_before and not told:
+    async def _wait_until_stored(self, offset: int, entry: WatchedEntity, *, uncommitted: bool) -> None:
+        """Waits until the store contains everything that was read before the command at an offset took effect.
+
+        Signals that this task published for the target must be stored as well. Those of the group are remembered
+        instead, so that the entries of a group need not wait for each other.
+
+        Args:
+            uncommitted: whether this step already has signals, which no wait can bring into the store.
+        """
+        must_be_stored = self._unstored.articles(entry.target) or self._unstored.count >= _MAX_UNSTORED
+        if offset < self._stored_before and not must_be_stored:
             return
-        self._stored_before = await self._stored.until()
-        if not unpublished:
-            self._lately = _Lately()
+        self._stored_before = await self._store_wait.wait_until_stored()
+        if not uncommitted:
+            self._unstored = _UnstoredSignals()
 
 
-class _Lately:
-    """What targets were told since the store was last seen to hold it all."""
+class _UnstoredSignals:
+    """The signals that were published since the store was last known to contain everything."""
 
     def __init__(self) -> None:
         self._by_target: dict[str, dict[str, tuple[str, datetime]]] = {}
-        self.signals = 0
+        self.count = 0
 
     def add(self, signals: Sequence[Signal]) -> None:
-        """Keep what is told now."""
-        for one in signals:
-            self._by_target.setdefault(one.target, {})[one.article] = (one.story, one.seen_at)
-        self.signals += len(signals)
+        """Adds published signals."""
+        for signal in signals:
+            self._by_target.setdefault(signal.target, {})[signal.article] = (signal.story, signal.seen_at)
+        self.count += len(signals)
 
     def articles(self, target: str) -> frozenset[str]:
-        """The articles that a target was told of."""
+        """Returns the ids of a target's articles."""
         return frozenset(self._by_target.get(target, ()))
 
     def stories(self, target: str) -> list[tuple[str, datetime]]:
-        """The fingerprints of the stories that a target was told, and when."""
+        """Returns a target's stories, as (fingerprint, time)."""
         return list(self._by_target.get(target, {}).values())
 
 
-def _entry(message: Message) -> WatchedEntity | None:
+def _entry_set_by(message: Message) -> WatchedEntity | None:
+    """Returns the entry that a command sets, or None for any other command."""
     try:
-        watch = watch_of(message)
+        change = watchlist_change_of(message)
     except SchemaError:
         return None
-    return None if watch is None or watch.entry is None else read_recorded_entry(watch.entry, message.where)
+    return None if change is None or change.entry is None else read_recorded_entry(change.entry, message.where)

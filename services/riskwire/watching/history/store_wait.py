@@ -1,106 +1,111 @@
-"""When the store holds all that stood in the log before a moment.
+"""Waits until the store contains everything that infer read before a command took effect.
 
-It follows the log hop by hop: how far a topic reaches is looked up after the topic before it has been read that far, so
-what comes of a record that stood there is below it. Positions tell, not times and not whether anybody has caught up: a
-stage that is never idle gets past every place all the same.
+Records reach the store over several topics: a command becomes a change in `articles`, infer reads the articles before
+that change, and the sinks write what infer made of them. `pipeline.route` names these hops. The wait follows them in
+order. It reads the end offsets of a hop's topics after the groups of the hop before have read far enough; so everything
+that follows from an earlier record lies below these ends. Then it waits until the groups of the hop have reached them.
+
+The wait compares positions. It does not wait for a lag of zero, because a group that is always busy never has one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
-from prometheus_client import Gauge
 
 from riskwire import metrics
 from riskwire.bus import Lag
 from riskwire.errors import BusError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import HISTORY, StageSpec, Topic, route
+from riskwire.watching.history.positions import LogPositions
 
 log = structlog.get_logger(__name__)
 
-HOPS = (
-    (("watchlist", Topic.COMMANDS),),
-    (("infer", Topic.ARTICLES),),
-    (("sink-analyses", Topic.ANALYSES), ("sink-signals", Topic.SIGNALS)),
-)
-"""Who has to have read what, in this order, until a command has taken effect everywhere and what came before it is
-stored."""
-_LOOK_S = 0.25
-_LOOK_AT_LEAST_S = 2.0
-_TELL_S = 60.0
-
-Ends = Callable[[str], Awaitable[Sequence[int]]]
-Lags = Callable[[], Awaitable[Sequence[Lag]]]
+HOPS = route(Topic.COMMANDS, (Topic.ANALYSES, Topic.SIGNALS), without=HISTORY)
+_POLL_S = 0.25
+_MAX_POLL_S = 2.0
+_WARN_EVERY_S = 60.0
 
 
-class Stored:
-    """Waits for the store, for a stage that reads it.
+class StoreWait:
+    """Waits for the store on behalf of a history task.
 
     Args:
-        ends: how far each partition of a topic reaches.
-        lag: how far every group is behind, and where it stands.
-        stage: the stage that waits: that it gets on is said meanwhile.
-        is_over: whether nobody needs to wait any more, since another has the stage's partition.
+        superseded: whether another task of this process has taken over the partition.
     """
 
-    def __init__(self, ends: Ends, lag: Lags, stage: str, is_over: Callable[[], bool]) -> None:
-        self._ends = ends
-        self._lag = lag
-        self._stage = stage
-        self._is_over = is_over
+    def __init__(self, positions: LogPositions, superseded: Callable[[], bool]) -> None:
+        self._positions = positions
+        self._superseded = superseded
 
-    async def until(self) -> int:
-        """Return once the store holds what was read before the commands that there are now took effect; the offset
-        up to which commands are meant. However long it takes: infer may be hours behind.
+    async def wait_until_stored(self) -> int:
+        """Waits until the store contains everything that was read before the existing commands took effect.
+
+        There is no deadline: infer may be hours behind.
+
+        Returns:
+            the end offset of the commands that existed when the wait began.
 
         Raises:
-            BusError: the bus cannot be asked, or the stage's partition is another's by now.
+            BusError: the bus cannot be asked, or another worker or task has taken over the partition.
         """
-        commands = 0
+        commands_end = 0
         for hop in HOPS:
-            ends = {topic: await self._ends(topic) for _, topic in hop}
-            commands = ends[Topic.COMMANDS][0] if Topic.COMMANDS in ends else commands
-            for group, topic in hop:
-                await self._until_read(group, topic, ends[topic])
-        return commands
+            ends = {stage: await self._positions.ends(stage.reads) for stage in hop}
+            for stage, stage_ends in ends.items():
+                if stage.reads is Topic.COMMANDS:
+                    commands_end = stage_ends[0]
+                await self._wait_until_read(stage, stage_ends)
+        return commands_end
 
-    async def _until_read(self, group: str, topic: str, ends: Sequence[int]) -> None:
-        waiting = metrics.HISTORY_WAITING.labels(group=group)
+    async def _wait_until_read(self, stage: StageSpec, ends: Sequence[int]) -> None:
+        waiting = metrics.HISTORY_WAITING.labels(group=stage.name)
+        progress = metrics.STAGE_PROGRESS.labels(stage=HISTORY.name)
+        started = warned = time.monotonic()
+        poll_s = _POLL_S
         try:
-            await self._wait(group, topic, ends, waiting)
+            while not has_read(stage, ends, lags := await self._positions.lag_of_waiting_stage(HISTORY.name)):
+                if self._superseded():
+                    raise BusError(f"another task of {HISTORY.name} has taken over the partition, so this one ends")
+                progress.set_to_current_time()
+                now = time.monotonic()
+                waiting.set(now - started)
+                if now - warned > _WARN_EVERY_S:
+                    warned = now
+                    self._warn(stage, lags, waited_s=now - started)
+                await asyncio.sleep(poll_s)
+                poll_s = min(poll_s * 1.5, _MAX_POLL_S)
         finally:
             waiting.set(0)
 
-    async def _wait(self, group: str, topic: str, ends: Sequence[int], waiting: Gauge) -> None:
-        began = told = time.monotonic()
-        pause = _LOOK_S
-        while not has_read(group, topic, ends, lags := await self._lag()):
-            if self._is_over():
-                raise BusError(f"{self._stage} has been taken over by another worker: it waits no longer")
-            now = time.monotonic()
-            waiting.set(now - began)
-            if now - told > _TELL_S:
-                told = now
-                behind = sum(one.records for one in lags if (one.group, one.topic) == (group, topic))
-                log.warning(
-                    "waiting for what stood in the log before a command",
-                    stage=self._stage,
-                    slowest_group=group,
-                    behind=behind,
-                    since_s=round(now - began),
-                )
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, _LOOK_AT_LEAST_S)
+    def _warn(self, stage: StageSpec, lags: Iterable[Lag], waited_s: float) -> None:
+        log.warning(
+            "waiting until a group has read what precedes a command",
+            stage=HISTORY.name,
+            group=stage.name,
+            lag=sum(lag.records for lag in _of(stage, lags)),
+            waited_s=round(waited_s),
+        )
 
 
-def has_read(group: str, topic: str, ends: Sequence[int], lags: Iterable[Lag]) -> bool:
-    """Whether a group has read every partition of a topic up to these ends. One that has not begun has not; an end may
-    lie behind markers of transactions, so who has nothing left to read is there too."""
-    there = {one.partition: one for one in lags if (one.group, one.topic) == (group, topic)}
-    return all(
-        end == 0 or (partition in there and (there[partition].position >= end or not there[partition].records))
-        for partition, end in enumerate(ends)
-    )
+def has_read(stage: StageSpec, ends: Sequence[int], lags: Iterable[Lag]) -> bool:
+    """Whether a stage has read every partition of its topic up to the given end offsets.
+
+    A group that never joined has read nothing. An end may lie behind transaction markers, which no position passes
+    until another record follows; so a partition without lag counts as read.
+    """
+    by_partition = {lag.partition: lag for lag in _of(stage, lags)}
+    for partition, end in enumerate(ends):
+        if end == 0:
+            continue
+        lag = by_partition.get(partition)
+        if lag is None or (lag.position < end and lag.records):
+            return False
+    return True
+
+
+def _of(stage: StageSpec, lags: Iterable[Lag]) -> list[Lag]:
+    return [lag for lag in lags if (lag.group, lag.topic) == (stage.name, stage.reads)]

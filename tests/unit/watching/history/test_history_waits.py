@@ -1,100 +1,117 @@
-"""History waits until the store holds all that stood in the log before: by positions, hop by hop, however long.
+"""History waits until the store contains what the log held before a command: by positions, hop by hop.
 
-The bus is the real one, and each group is stepped by hand.
+The bus is a real one. The tests move the position of each group by hand.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from past import World, article, entry, published, put, signals_in
+from past import PastWorld, StoredPositions, article, entry, published, set_command, signals_in
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from riskwire.bus import Assignment, Lag, Outgoing
+from riskwire import metrics
+from riskwire.bus import Assignment, Lag, Message, Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import BusError
-from riskwire.pipeline import Topic
+from riskwire.pipeline import ALERT, INFER, INGEST, SINKS, WATCHLIST, StageSpec, Topic
 from riskwire.settings import StoreSettings
 from riskwire.store import Store
 from riskwire.watching import HistoryStage
-from riskwire.watching.history import store_wait as stored
-from riskwire.watching.history.store_wait import HOPS, Stored, has_read
+from riskwire.watching.history import stage as history_stage_module
+from riskwire.watching.history import store_wait
+from riskwire.watching.history.stage import HistoryTask
+from riskwire.watching.history.store_wait import HOPS, StoreWait, has_read
 
 PATIENCE_S = 20
+SINK_ANALYSES, SINK_SIGNALS = SINKS[Topic.ANALYSES], SINKS[Topic.SIGNALS]
 
 
-class Groups:
-    """The groups of a bus that stand still unless they are told to read on."""
+class SteppedGroups:
+    """The groups of a bus, which read only when a test tells them to."""
 
     def __init__(self, bus: EmbeddedBus) -> None:
         self._bus = bus
-        self._held: dict[tuple[str, int], Assignment] = {}
-        self._arrivals: list[AsyncIterator[Assignment]] = []
+        self._assignments: dict[tuple[str, int], Assignment] = {}
+        self._memberships: list[AsyncIterator[Assignment]] = []
 
-    async def join(self, group: str, topic: Topic) -> None:
-        arriving = self._bus.assignments(group, topic)
-        self._arrivals.append(arriving)
-        for _ in range(self._bus.partitions(topic)):
-            assignment = await anext(arriving)
+    async def join(self, stage: StageSpec) -> None:
+        membership = self._bus.assignments(stage.name, stage.reads)
+        self._memberships.append(membership)
+        for _ in range(self._bus.partitions(stage.reads)):
+            assignment = await anext(membership)
             await assignment.restore()
-            self._held[group, assignment.partition] = assignment
+            self._assignments[stage.name, assignment.partition] = assignment
 
     async def join_all(self) -> None:
         for hop in HOPS:
-            for group, topic in hop:
-                await self.join(group, topic)
+            for stage in hop:
+                await self.join(stage)
 
-    async def read_on(self, group: str, partition: int = 0, results: list[Outgoing] | None = None) -> None:
-        """Read what is there on a partition, and publish something as it does."""
-        assignment = self._held[group, partition]
+    async def read(self, stage: StageSpec, partition: int = 0, results: Sequence[Outgoing] = ()) -> None:
+        """Reads all records of a partition, and publishes results in the same step."""
+        assignment = self._assignments[stage.name, partition]
         batch = await assignment.fetch(100, 1.0)
-        await assignment.commit(batch[-1].offset + 1, results or [], {})
+        await assignment.commit(batch[-1].offset + 1, results, {})
 
 
-class Looks:
-    """Lets a test see that somebody has looked at the lag again, and found it as it is now."""
+class ObservedPositions:
+    """The positions of a bus. A test can wait until history has read them again."""
 
     def __init__(self, bus: EmbeddedBus) -> None:
+        self.end_requests: list[str] = []
         self._bus = bus
-        self._looked = asyncio.Condition()
-        self._began = 0
-        self._ended = 0
+        self._read = asyncio.Condition()
+        self._started = 0
+        self._finished = 0
 
-    async def lag(self) -> list[Lag]:
-        self._began += 1
-        number = self._began
-        found = await self._bus.lag()
-        async with self._looked:
-            self._ended = number
-            self._looked.notify_all()
-        return found
+    async def ends(self, topic: str) -> list[int]:
+        self.end_requests.append(topic)
+        return await self._bus.ends(topic)
 
-    async def twice(self) -> None:
-        """Return when two looks that begin from now on have been had: the first was decided on by then."""
-        async with asyncio.timeout(PATIENCE_S), self._looked:
-            seen = self._began
-            await self._looked.wait_for(lambda: self._ended >= seen + 2)
+    async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
+        self._started += 1
+        number = self._started
+        lags = await self._bus.lag()
+        async with self._read:
+            self._finished = number
+            self._read.notify_all()
+        return lags
+
+    async def wait_for_polls(self) -> None:
+        """Waits for two polls that start after this call, so that the result of the first has been acted on."""
+        async with asyncio.timeout(PATIENCE_S), self._read:
+            started = self._started
+            await self._read.wait_for(lambda: self._finished >= started + 2)
 
 
 @pytest.fixture(autouse=True)
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "_LOOK_S", 0.01)
-    monkeypatch.setattr(stored, "_LOOK_AT_LEAST_S", 0.01)
+def _polls_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_wait, "_POLL_S", 0.01)
+    monkeypatch.setattr(store_wait, "_MAX_POLL_S", 0.01)
+
+
+@pytest.fixture
+def groups(bus: EmbeddedBus) -> SteppedGroups:
+    return SteppedGroups(bus)
+
+
+@pytest.fixture
+def positions(bus: EmbeddedBus) -> ObservedPositions:
+    return ObservedPositions(bus)
 
 
 @asynccontextmanager
-async def waiting(until: Callable[[], Awaitable[int]]) -> AsyncIterator[asyncio.Task[int]]:
-    async def run() -> int:
-        return await until()
-
-    task = asyncio.create_task(run())
+async def waiting(positions: ObservedPositions) -> AsyncIterator[asyncio.Task[int]]:
+    """Starts a wait for the store; cancels it at the end."""
+    wait = StoreWait(positions, superseded=lambda: False)
+    task = asyncio.create_task(wait.wait_until_stored())
     try:
         yield task
     finally:
@@ -112,194 +129,181 @@ def record(topic: Topic, partition: int = 0) -> Outgoing:
     return Outgoing(topic, None, b"{}", partition)
 
 
-async def test_it_waits_for_each_hop_in_turn_and_for_nothing_that_came_later(bus: EmbeddedBus) -> None:
-    groups, looks = Groups(bus), Looks(bus)
+def waited_s(stage: StageSpec) -> float:
+    value = REGISTRY.get_sample_value("riskwire_watchlist_history_waiting_seconds", {"group": stage.name})
+    assert value is not None
+    return value
+
+
+async def test_the_wait_follows_the_hops_and_ignores_later_records(
+    bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions
+) -> None:
     await groups.join_all()
-    await publish(bus, record(Topic.COMMANDS), *(record(Topic.ARTICLES, p) for p in range(2)))
-    async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until) as task:
-        await looks.twice()
-        watch = [record(Topic.ARTICLES, p) for p in range(2)]
-        await groups.read_on("watchlist", results=watch)
-        await looks.twice()
-        assert not task.done(), "infer has not read what the watchlist stage told it"
-        await groups.read_on("infer", 0, [record(Topic.ANALYSES), record(Topic.SIGNALS)])
-        await looks.twice()
-        assert not task.done(), "infer is behind on the other partition"
-        await groups.read_on("infer", 1, [record(Topic.ANALYSES, 1), record(Topic.SIGNALS, 1)])
-        await looks.twice()
-        assert not task.done(), "the sink has stored nothing"
-        # From here on everybody is always behind on something new.
+    await publish(bus, record(Topic.COMMANDS), *(record(Topic.ARTICLES, partition) for partition in range(2)))
+    async with waiting(positions) as task:
+        await positions.wait_for_polls()
+        await groups.read(WATCHLIST, results=[record(Topic.ARTICLES, partition) for partition in range(2)])
+        await positions.wait_for_polls()
+        assert not task.done(), "infer has not read the change of the watchlist"
+        await groups.read(INFER, 0, [record(Topic.ANALYSES), record(Topic.SIGNALS)])
+        await positions.wait_for_polls()
+        assert not task.done(), "infer has lag on the other partition"
+        await groups.read(INFER, 1, [record(Topic.ANALYSES, 1), record(Topic.SIGNALS, 1)])
+        await positions.wait_for_polls()
+        assert not task.done(), "the sinks have read nothing"
+        # Every group has lag on later records from now on.
         await publish(bus, record(Topic.COMMANDS), record(Topic.ARTICLES), record(Topic.ANALYSES, 1))
-        await groups.read_on("sink-signals", 0)
-        await groups.read_on("sink-signals", 1)
-        await groups.read_on("sink-analyses", 1)
-        await looks.twice()
-        assert not task.done(), "an analysis of before is not stored"
-        await groups.read_on("sink-analyses", 0)
+        await groups.read(SINK_SIGNALS, 0)
+        await groups.read(SINK_SIGNALS, 1)
+        await groups.read(SINK_ANALYSES, 1)
+        await positions.wait_for_polls()
+        assert not task.done(), "an earlier analysis is not stored"
+        await groups.read(SINK_ANALYSES, 0)
         await publish(bus, record(Topic.ANALYSES), record(Topic.SIGNALS), record(Topic.SIGNALS, 1))
         async with asyncio.timeout(PATIENCE_S):
-            assert await task == 1, "the commands that it stands for"
+            assert await task == 1, "the end of the commands when the wait began"
 
 
-async def test_whoever_waits_long_says_for_whom_and_that_it_has_not_stopped(
-    bus: EmbeddedBus, monkeypatch: pytest.MonkeyPatch
+async def test_a_long_wait_logs_the_group_and_counts_as_progress(
+    bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "_TELL_S", 0.0)
-    groups, looks = Groups(bus), Looks(bus)
-    await groups.join("watchlist", Topic.COMMANDS)
+    monkeypatch.setattr(store_wait, "_WARN_EVERY_S", 0.0)
+    await groups.join(WATCHLIST)
     await publish(bus, *(record(Topic.COMMANDS) for _ in range(3)))
-    with capture_logs() as said:
-        async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until):
-            await looks.twice()
-    (told, *_) = [one for one in said if one["log_level"] == "warning"]
-    assert (told["stage"], told["slowest_group"], told["behind"]) == ("history", "watchlist", 3)
+    metrics.STAGE_PROGRESS.labels(stage="history").set(0)
+    with capture_logs() as logs:
+        async with waiting(positions):
+            await positions.wait_for_polls()
+    assert REGISTRY.get_sample_value("riskwire_stage_progress_timestamp_seconds", {"stage": "history"})
+    warning = next(event for event in logs if event["log_level"] == "warning")
+    assert (warning["stage"], warning["group"], warning["lag"]) == ("history", "watchlist", 3)
 
 
-async def test_how_long_it_has_been_waiting_for_whom_is_a_metric(bus: EmbeddedBus) -> None:
-    def waited(group: str) -> float | None:
-        return REGISTRY.get_sample_value("riskwire_watchlist_history_waiting_seconds", {"group": group})
-
-    groups, looks = Groups(bus), Looks(bus)
+async def test_a_metric_shows_how_long_history_has_waited_for_each_group(
+    bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions
+) -> None:
     await groups.join_all()
     await publish(bus, record(Topic.COMMANDS), record(Topic.ARTICLES))
-    await groups.read_on("watchlist")
-    async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until) as task:
-        await looks.twice()
-        await looks.twice()
-        assert (waited("watchlist"), (waited("infer") or 0) > 0) == (0, True)
-        await groups.read_on("infer")
+    await groups.read(WATCHLIST)
+    async with waiting(positions) as task:
+        await positions.wait_for_polls()
+        await positions.wait_for_polls()
+        assert waited_s(WATCHLIST) == 0
+        assert waited_s(INFER) > 0
+        await groups.read(INFER)
         async with asyncio.timeout(PATIENCE_S):
             await task
-    assert waited("infer") == 0
+    assert waited_s(INFER) == 0
     await publish(bus, record(Topic.ARTICLES))
-    async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until):
-        await looks.twice()
-        await looks.twice()
-        assert (waited("infer") or 0) > 0
-    assert waited("infer") == 0, "who has stopped waiting waits for nobody"
+    async with waiting(positions):
+        await positions.wait_for_polls()
+        await positions.wait_for_polls()
+        assert waited_s(INFER) > 0
+    assert waited_s(INFER) == 0, "a cancelled wait resets the metric"
 
 
-async def test_a_group_that_has_never_read_is_waited_for(bus: EmbeddedBus) -> None:
-    groups, looks = Groups(bus), Looks(bus)
-    await groups.join("watchlist", Topic.COMMANDS)
+async def test_the_wait_includes_a_group_that_has_never_joined(
+    bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions
+) -> None:
+    await groups.join(WATCHLIST)
     await publish(bus, record(Topic.COMMANDS), record(Topic.ARTICLES))
-    async with waiting(Stored(bus.ends, looks.lag, "history", lambda: False).until) as task:
-        await groups.read_on("watchlist")
-        await looks.twice()
+    async with waiting(positions) as task:
+        await groups.read(WATCHLIST)
+        await positions.wait_for_polls()
         assert not task.done()
-        await groups.join("infer", Topic.ARTICLES)
-        await groups.read_on("infer")
+        await groups.join(INFER)
+        await groups.read(INFER)
         async with asyncio.timeout(PATIENCE_S):
             assert await task == 1
 
 
-async def test_who_was_succeeded_waits_no_longer(bus: EmbeddedBus, world: World) -> None:
-    looks = Looks(bus)
+async def test_a_task_stops_waiting_when_another_task_has_taken_over(
+    bus: EmbeddedBus, world: PastWorld, positions: ObservedPositions
+) -> None:
     await publish(bus, record(Topic.COMMANDS))
-    stage = HistoryStage(world.store, bus.ends, looks.lag, StoreSettings())
-    first = stage.open(0, {})
-    waits = asyncio.create_task(first.process([put(entry("acme"))]))
-    await looks.twice()
-    assert not waits.done()
+    stage = HistoryStage(world.store, positions, StoreSettings())
+    processing = asyncio.create_task(stage.open(0, {}).process([set_command(entry("acme"))]))
+    await positions.wait_for_polls()
+    assert not processing.done()
     stage.open(0, {})
     async with asyncio.timeout(PATIENCE_S):
-        with pytest.raises(BusError, match="history has been taken over by another worker"):
-            await waits
+        with pytest.raises(BusError, match="another task of history has taken over"):
+            await processing
 
 
-async def test_many_commands_that_stand_there_together_wait_once_and_a_later_one_waits_again(
-    bus: EmbeddedBus, world: World
+async def test_commands_that_exist_when_a_wait_begins_share_it_and_a_later_one_waits_again(
+    bus: EmbeddedBus, groups: SteppedGroups, world: PastWorld, positions: ObservedPositions
 ) -> None:
-    groups, asked = Groups(bus), list[str]()
-
-    async def ends(topic: str) -> list[int]:
-        asked.append(topic)
-        return await bus.ends(topic)
-
-    await groups.join("watchlist", Topic.COMMANDS)
+    await groups.join(WATCHLIST)
     await publish(bus, *(record(Topic.COMMANDS) for _ in range(3)))
-    await groups.read_on("watchlist")
-    task = HistoryStage(world.store, ends, bus.lag, StoreSettings()).open(0, {})
+    await groups.read(WATCHLIST)
+    task = HistoryStage(world.store, positions, StoreSettings()).open(0, {})
     for offset in range(3):
-        await task.process([put(entry(f"name{offset}"), offset)])
-    assert asked.count(Topic.COMMANDS) == 1
+        await task.process([set_command(entry(f"name{offset}"), offset)])
+    assert positions.end_requests.count(Topic.COMMANDS) == 1
     await publish(bus, record(Topic.COMMANDS))
-    await groups.read_on("watchlist")
-    await task.process([put(entry("later"), 3)])
-    assert asked.count(Topic.COMMANDS) == 2
+    await groups.read(WATCHLIST)
+    await task.process([set_command(entry("later"), 3)])
+    assert positions.end_requests.count(Topic.COMMANDS) == 2
 
 
-async def test_what_it_told_itself_is_waited_for_after_a_restart_and_before_the_same_target_is_told_again(
-    bus: EmbeddedBus, world: World
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_history_waits_for_its_own_signals_before_it_publishes_for_the_same_target_again(
+    bus: EmbeddedBus, groups: SteppedGroups, world: PastWorld, positions: ObservedPositions, restarted: bool
 ) -> None:
-    groups, looks = Groups(bus), Looks(bus)
     await groups.join_all()
-    news = await world.read([article("a1", "Acme Corp plunges on fraud probe"), article("a2", "Acme Corp loss")])
-    await world.keep(news)
+    articles = [article("a1", "Acme Corp plunges on fraud probe"), article("a2", "Acme Corp loss")]
+    await world.sink(await world.infer(articles))
     acme = entry("acme", group="makers")
     await publish(bus, record(Topic.COMMANDS), record(Topic.COMMANDS))
-    await groups.read_on("watchlist")
-    stage = HistoryStage(world.store, bus.ends, looks.lag, StoreSettings())
+    await groups.read(WATCHLIST)
+    stage = HistoryStage(world.store, positions, StoreSettings())
     task = stage.open(0, {})
-    told = signals_in((await task.process([put(acme)])).results)
-    assert len(told) == 4
-    await publish(bus, *published(told))
+    signals = signals_in((await task.process([set_command(acme)])).results)
+    assert len(signals) == 4
+    await publish(bus, *published(signals))
 
-    for again in (task, stage.open(0, {})):
-        stage.task = again
-        async with waiting(partial(_told, again, put(acme, 1))) as waits:
-            await looks.twice()
-            assert not waits.done(), "its own signals are not stored"
-            await world.keep(published(told))
-            for partition in {one.partition for one in await bus.lag() if one.group == "sink-signals" and one.records}:
-                await groups.read_on("sink-signals", partition)
-            async with asyncio.timeout(PATIENCE_S):
-                assert await waits == 0
-        await publish(bus, *published(told))  # again unread, for who is started anew
-
-
-async def _told(task: object, command: object) -> int:
-    step = await task.process([command])  # type: ignore[attr-defined]
-    return len(step.results)
+    if restarted:
+        task = stage.open(0, {})
+    processing = asyncio.create_task(_published_count(task, set_command(acme, 1)))
+    await positions.wait_for_polls()
+    assert not processing.done(), "the signals of history are not stored"
+    await world.sink(published(signals))
+    for lag in await bus.lag():
+        if lag.group == SINK_SIGNALS.name and lag.records:
+            await groups.read(SINK_SIGNALS, lag.partition)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await processing == 0
 
 
-async def test_no_more_of_what_was_told_is_kept_in_mind_than_is_allowed(
-    store: Store, world: World, monkeypatch: pytest.MonkeyPatch
+async def _published_count(task: HistoryTask, command: Message) -> int:
+    return len((await task.process([command])).results)
+
+
+async def test_history_waits_when_it_has_published_as_many_signals_as_it_remembers(
+    store: Store, world: PastWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.keep(await world.read([article("a1", "Acme Corp loss"), article("a2", "Globex Inc loss")]))
-    waits: list[str] = []
-
-    async def ends(topic: str) -> list[int]:
-        waits.append(topic)
-        return [9 if topic == Topic.COMMANDS else 0]
-
-    async def lag() -> list[Lag]:
-        return [Lag("watchlist", Topic.COMMANDS, 0, 0, 9)]
-
-    monkeypatch.setattr("riskwire.watching.history.stage._REMEMBERED", 2)
-    task = HistoryStage(store, ends, lag, StoreSettings()).open(0, {})
-    for at, name in enumerate(["acme", "globex", "ford"]):
-        await task.process([put(entry(name), at)])
-    assert waits.count(Topic.COMMANDS) == 2, "at first, and when two were told"
-
-
-async def test_the_state_of_an_earlier_riskwire_is_let_go_of(bus: EmbeddedBus, world: World) -> None:
-    state = {"told/acme/entity:acme": b"[]", "log": b"7"}
-    task = HistoryStage(world.store, bus.ends, bus.lag, StoreSettings()).open(0, state)
-    step = await task.first_step()
-    assert (step.results, step.state) == ([], {"told/acme/entity:acme": None})
+    await world.sink(await world.infer([article("a1", "Acme Corp loss"), article("a2", "Globex Inc loss")]))
+    monkeypatch.setattr(history_stage_module, "_MAX_UNSTORED", 2)
+    positions = StoredPositions(commands=9)
+    task = HistoryStage(store, positions, StoreSettings()).open(0, {})
+    for offset, name in enumerate(["acme", "globex", "ford"]):
+        await task.process([set_command(entry(name), offset)])
+    assert positions.end_requests.count(Topic.COMMANDS) == 2, "for the first command, and after two signals"
 
 
 @given(
     ends=st.lists(st.integers(0, 5), min_size=1, max_size=4),
     positions=st.lists(st.integers(0, 7), min_size=4, max_size=4),
-    behind=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    records=st.lists(st.integers(0, 3), min_size=4, max_size=4),
 )
-def test_a_partition_is_read_that_far_where_the_group_stands_there_or_has_nothing_left(
-    ends: list[int], positions: list[int], behind: list[int]
+def test_a_partition_is_read_if_the_position_has_reached_the_end_or_no_record_is_left(
+    ends: list[int], positions: list[int], records: list[int]
 ) -> None:
-    lags = [Lag("infer", "articles", p, behind[p], positions[p]) for p in range(4)]
-    others = [Lag("alert", "articles", 0, 9, 0), Lag("infer", "feeds", 0, 9, 0)]
-    expected = all(end == 0 or positions[p] >= end or behind[p] == 0 for p, end in enumerate(ends))
-    assert has_read("infer", "articles", ends, [*others, *lags]) is expected
-    assert has_read("infer", "articles", ends, others) is not any(ends)
+    lags = [Lag(INFER.name, INFER.reads, partition, records[partition], positions[partition]) for partition in range(4)]
+    unrelated = [Lag(ALERT.name, INFER.reads, 0, 9, 0), Lag(INFER.name, INGEST.reads, 0, 9, 0)]
+    expected = all(
+        end == 0 or positions[partition] >= end or records[partition] == 0 for partition, end in enumerate(ends)
+    )
+    assert has_read(INFER, ends, [*unrelated, *lags]) is expected
+    assert has_read(INFER, ends, unrelated) is not any(ends)
