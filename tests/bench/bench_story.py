@@ -1,11 +1,12 @@
-"""How well story fingerprints tell reprints from other stories, on the Reuters stream of ../shared/data.
+"""Measures how well fingerprints distinguish reprints from other stories, on the Reuters stream of ../shared/data.
 
     python tests/bench/bench_story.py
 
-Pairs that are one story: an article and a copy of it with a cut lead, another prefix or outlet, fewer or other words in
-its title, or no lead at all. Pairs that are not: two articles about the same company, 3 to 30 days apart (a few of
-these are reprints all the same, so the figure is an upper bound). Pairs of one day about one company are shown too:
-what is merged there are updates of one item.
+Recall: pairs of an article and a copy of it with a shortened lead, another prefix or outlet, fewer or other words in its
+title, or without a lead. Each pair is one story.
+
+Merged: pairs of two articles about one company, 3 to 30 days apart. They should be two stories; a few are reprints, so
+the figure is an upper bound. Pairs within one day are shown as well: those that merge are updates of one item.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from riskwire.story import bands, fingerprint, same_story
 
@@ -28,57 +30,68 @@ DATELINE = re.compile(r"^.{0,80}?\(Reuters\)\s*-+\s*")
 Text = tuple[str, str]
 
 
-def reprints(title: str, lead: str, pick: random.Random) -> dict[str, Text]:
-    """What other sites make of an item."""
+def reprints(title: str, lead: str, draw: random.Random) -> dict[str, Text]:
+    """Returns copies of an article as other sites publish them, by kind of change."""
     words = title.split()
-    fewer = [word for word in words if pick.random() > 0.25] or words
-    others = [*pick.sample(words, len(words) // 2), "market", "today"]
+    fewer = [word for word in words if draw.random() > 0.25] or words
+    replaced = [*draw.sample(words, len(words) // 2), "market", "today"]
     return {
-        "cut lead": (title, lead[: pick.randrange(120, 400)]),
-        "prefix, cut lead": (
-            pick.choice(["UPDATE 1-", "WRAPUP 2-", "BREAKING: "]) + title,
-            lead[: pick.randrange(150, 400)],
+        "shortened lead": (title, lead[: draw.randrange(120, 400)]),
+        "prefix, shortened lead": (
+            draw.choice(["UPDATE 1-", "WRAPUP 2-", "BREAKING: "]) + title,
+            lead[: draw.randrange(150, 400)],
         ),
-        "outlet, no dateline": (title + pick.choice([" - Reuters", " | CNBC"]), DATELINE.sub("", lead)[:250]),
-        "fewer words in the title": (" ".join(fewer), lead[: pick.randrange(200, 400)]),
-        "another title": (" ".join(others), lead[: pick.randrange(200, 400)]),
+        "outlet, no dateline": (title + draw.choice([" - Reuters", " | CNBC"]), DATELINE.sub("", lead)[:250]),
+        "fewer words in the title": (" ".join(fewer), lead[: draw.randrange(200, 400)]),
+        "another title": (" ".join(replaced), lead[: draw.randrange(200, 400)]),
         "no lead": (title, ""),
     }
 
 
+def print_recall(rows: list[dict[str, Any]], fingerprints: list[str], draw: random.Random) -> None:
+    """Prints the part of reprints that match their original, by kind of change."""
+    matches: dict[str, list[bool]] = defaultdict(list)
+    for index in draw.sample(range(len(rows)), 2_000):
+        for kind, text in reprints(rows[index]["title"], rows[index]["summary"], draw).items():
+            copy = fingerprint(*text)
+            same = same_story(fingerprints[index], copy)
+            matches[kind].append(same)
+            assert not same or set(bands(fingerprints[index])) & set(bands(copy))
+    for kind, hits in matches.items():
+        print(f"recall    {sum(hits) / len(hits):.4f}  {kind}")
+
+
+def print_merged(rows: list[dict[str, Any]], fingerprints: list[str], draw: random.Random) -> None:
+    """Prints the part of pairs about one company that match."""
+    by_company: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        for code in row["rics"]:
+            if code not in {"U.S", "A.T"}:
+                by_company[code].append(index)
+    times = [datetime.fromisoformat(row["published_at"]) for row in rows]
+    days_apart: list[bool] = []
+    same_day: list[bool] = []
+    for indices in by_company.values():
+        for _ in range(4 * len(indices)):
+            a, b = draw.choice(indices), draw.choice(indices)
+            days = abs((times[a] - times[b]).total_seconds()) / 86_400
+            if 3 <= days <= 30:
+                days_apart.append(same_story(fingerprints[a], fingerprints[b]))
+            elif a != b and days < 1:
+                same_day.append(same_story(fingerprints[a], fingerprints[b]))
+    for pairs, description in ((days_apart, "3 to 30 days apart"), (same_day, "within a day")):
+        print(f"merged    {sum(pairs) / len(pairs):.4f}  of {len(pairs)} pairs about one company, {description}")
+
+
 def main() -> None:
-    pick = random.Random(1)
+    draw = random.Random(1)
     with gzip.open(STREAM, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     started = time.perf_counter()
-    marks = [fingerprint(row["title"], row["summary"]) for row in rows]
+    fingerprints = [fingerprint(row["title"], row["summary"]) for row in rows]
     print(f"{(time.perf_counter() - started) / len(rows) * 1e6:.0f} us a fingerprint")
-    found: dict[str, list[bool]] = defaultdict(list)
-    for at in pick.sample(range(len(rows)), 2_000):
-        for kind, text in reprints(rows[at]["title"], rows[at]["summary"], pick).items():
-            copy = fingerprint(*text)
-            found[kind].append(same_story(marks[at], copy))
-            assert not found[kind][-1] or set(bands(marks[at])) & set(bands(copy))
-    for kind, hits in found.items():
-        print(f"recall    {sum(hits) / len(hits):.4f}  {kind}")
-    by_company: dict[str, list[int]] = defaultdict(list)
-    for at, row in enumerate(rows):
-        for code in row["rics"]:
-            if code not in {"U.S", "A.T"}:
-                by_company[code].append(at)
-    times = [datetime.fromisoformat(row["published_at"]) for row in rows]
-    apart: list[bool] = []
-    same_day: list[bool] = []
-    for several in by_company.values():
-        for _ in range(4 * len(several)):
-            a, b = pick.choice(several), pick.choice(several)
-            days = abs((times[a] - times[b]).total_seconds()) / 86_400
-            if 3 <= days <= 30:
-                apart.append(same_story(marks[a], marks[b]))
-            elif a != b and days < 1:
-                same_day.append(same_story(marks[a], marks[b]))
-    print(f"merged    {sum(apart) / len(apart):.4f}  of {len(apart)} pairs about one company, 3 to 30 days apart")
-    print(f"merged    {sum(same_day) / len(same_day):.4f}  of {len(same_day)} pairs about one company within a day")
+    print_recall(rows, fingerprints, draw)
+    print_merged(rows, fingerprints, draw)
 
 
 if __name__ == "__main__":
