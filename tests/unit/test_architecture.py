@@ -24,7 +24,7 @@ TESTS = ROOT / "tests"
 
 STAGE_ROOMS = {stage.room for stage in STAGES} - {"store"}
 LEVELS = [
-    {"", "entities", "errors", "logs", "metrics", "pipeline", "records", "settings", "story", "story_index", "weights"},
+    {"", "entities", "errors", "logs", "metrics", "pipeline", "records", "settings", "story", "weights"},
     {"bus"},
     {"stage"},
     {"store"},

@@ -1,4 +1,4 @@
-"""The records of all topics, one file per topic. The project's RECORDS.md is their contract."""
+"""The records of all topics, one file per topic. Field names are fixed: others read them."""
 
 from riskwire.records.alert import (
     Alert,

@@ -1,4 +1,4 @@
-"""Reading records as RECORDS.md defines them; an error names the field, the value and the place."""
+"""Reading records: fields, defaults and unknown fields; an error names the field, the value and the place."""
 
 from __future__ import annotations
 
