@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from broker import Broker
-from riskwire.app.garbage_collection import settle_garbage_collector
 
 from kafka_bench.bare import Bare, Ready, Run
+from riskwire.app.garbage_collection import settle_garbage_collector
 from riskwire.bus import Outgoing
 from riskwire.bus.kafka.bus import KafkaBus
 from riskwire.bus.kafka.topics import create_topics

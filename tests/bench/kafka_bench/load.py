@@ -110,7 +110,7 @@ class ReadyStage:
     """A stage that looks up the prepared results and state of each article; it writes marks as infer does."""
 
     def __init__(self, name: str, ready: Mapping[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]) -> None:
-        self.spec = StageSpec(name, Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), name)
+        self.spec = StageSpec(name, Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), name, "stage")
         self._ready = ready
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> ReadyStage:
