@@ -2,8 +2,8 @@
 
     python tests/bench/bench_story.py
 
-Recall: pairs of an article and a copy of it with a shortened lead, another prefix or outlet, fewer or other words in its
-title, or without a lead. Each pair is one story.
+Recall: pairs of an article and a copy of it with a shortened lead, another prefix or outlet, fewer or other words in
+its title, or without a lead. Each pair is one story.
 
 Merged: pairs of two articles about one company, 3 to 30 days apart. They should be two stories; a few are reprints, so
 the figure is an upper bound. Pairs within one day are shown as well: those that merge are updates of one item.
