@@ -1,8 +1,8 @@
 """Isolation of refused records: after a step of several items failed, each item is taken in a separate step.
 
 A refused item does not affect the others: its dead letter is committed with the next item that is accepted, or at the
-end. When every item is refused, the stage is at fault rather than the items. It then stops. Because the dead letters were
-not committed, a repaired stage reads the same items again.
+end. When every item is refused, the stage is at fault rather than the items. It then stops. The dead letters were not
+committed, so a repaired stage reads the same items again.
 """
 
 from __future__ import annotations
