@@ -1,8 +1,8 @@
 """Waits until the store contains everything that infer read before a command took effect.
 
-Records reach the store over several topics: a command becomes a change in `articles`, infer reads the articles before
-that change, and the sinks write what infer made of them. `pipeline.route` names these hops. The wait follows them in
-order. It reads the end offsets of a hop's topics after the groups of the hop before have read far enough; so everything
+Records reach the store over several topics. A command becomes a change in `articles`. Infer reads the articles before
+that change. The sinks write the results. `pipeline.route` names these hops, and the wait follows them in
+order. It reads the end offsets of a hop's topics after the groups of the previous hop have read far enough. So all
 that follows from an earlier record lies below these ends. Then it waits until the groups of the hop have reached them.
 
 The wait compares positions. It does not wait for a lag of zero, because a group that is always busy never has one.
