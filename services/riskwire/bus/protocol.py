@@ -111,7 +111,8 @@ class Assignment(Protocol):
             state: the new value of each changed key; None deletes the key.
 
         Raises:
-            BusError: revoked, closed or failed. The step had no effect, unless the message says that it may have.
+            BusError: the partition was revoked, the bus is closed, or the write failed. The step had no effect, unless
+                the text of the error says that it may have.
             SchemaError: a result has no valid topic, partition or key. The step had no effect.
         """
         ...
@@ -130,12 +131,17 @@ class Publisher(Protocol):
         ...
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Publishes results and changes the state in one atomic step.
+        """Publishes results and changes the publisher's state in one atomic step.
 
-        Waits while a group is too far behind on a topic of `results`, unless the topic is in `WITHOUT_BACKPRESSURE`.
+        Waits while a topic of `results` holds more unread records than `bus.backlog` allows. Topics in
+        `WITHOUT_BACKPRESSURE` have no such limit.
+
+        Args:
+            state: the new value of each changed key; None deletes the key.
 
         Raises:
-            BusError: fenced, closed or failed. The step had no effect, unless the message says that it may have.
+            BusError: the bus is closed, the write failed, or a newer publisher of this name has taken over (fenced).
+                The step had no effect, unless the text of the error says that it may have.
             SchemaError: a result has no valid topic, partition or key. The step had no effect.
         """
         ...

@@ -49,7 +49,12 @@ class EmbeddedBus:
 
     @classmethod
     async def open(cls, data_dir: Path, settings: BusSettings) -> EmbeddedBus:
-        """Open the bus of a data directory; create either if it is missing.
+        """Opens the bus in the file of a data directory. Creates the directory and the file if they are missing.
+
+        Loads the end offsets and starts the task that polls the file for writes of other processes.
+
+        Returns:
+            the open bus; the caller must `close` it.
 
         Raises:
             BusVersionError: written by another version of riskwire; the file is left as it is.
@@ -70,16 +75,16 @@ class EmbeddedBus:
         return bus
 
     def partitions(self, topic: str) -> int:
-        """Return the number of partitions of a topic."""
+        """Returns the number of partitions of a topic."""
         return len(self._layout.of(topic))
 
     def assignments(self, group: str, topic: str) -> AsyncIterator[EmbeddedAssignment]:
-        """Yield every partition of the topic; end when the bus is closed or another worker of the group joins."""
+        """Yields every partition of the topic; ends when the bus is closed or another worker of the group joins."""
         self._layout.of(topic)
         return EmbeddedAssignments(group, str(topic), self._file_state, self._join)
 
     def publisher(self, name: str) -> AbstractAsyncContextManager[EmbeddedPublisher]:
-        """Open a publisher of that name; a second one of the same name fences the first.
+        """Opens a publisher of that name; a second one of the same name fences the first.
 
         It waits for space only while a reader runs: a stage of this bus, or another process that holds the data
         directory (`lock_data_dir`). Without a reader no space would ever come. Then it writes beyond `bus.backlog`
@@ -88,28 +93,28 @@ class EmbeddedBus:
         return self._publisher(name)
 
     async def publisher_state(self, name: str) -> dict[str, bytes]:
-        """Return the committed state of a publisher without fencing it; empty if it has none."""
+        """Returns the committed state of a publisher without fencing it; empty if it has none."""
         return await self._reader.run(ledger.publisher_state, name)
 
     async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
-        """Return the committed state of a group's tasks under keys with a prefix, over all partitions of the topic."""
+        """Returns the committed state of a group's tasks under keys with a prefix, over all partitions of the topic."""
         return await self._reader.run(ledger.group_state, group, self._layout.of(topic), prefix)
 
     async def records(self) -> dict[str, int]:
-        """Return how many records were ever published, by topic."""
+        """Returns how many records were ever published, by topic."""
         return await self._reader.run(ledger.records)
 
     async def ends(self, topic: str) -> list[int]:
-        """Return the end offset of each partition of a topic: the offset of its next record."""
+        """Returns the end offset of each partition of a topic: the offset of its next record."""
         self._layout.of(topic)
         return await self._reader.run(ledger.ends, str(topic))
 
     async def lag(self) -> list[Lag]:
-        """Return the lag of every group that ever joined, all of one moment."""
+        """Returns the lag of every group that ever joined, all of one moment."""
         return await self._reader.run(ledger.lag)
 
     async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
-        """Return the same as `lag`; also counts as activity of `group`, which waits in the middle of a step.
+        """Returns the same as `lag`; also counts as activity of `group`, which waits in the middle of a step.
 
         Raises:
             BusError: this process owns no partition of the group any more.
@@ -122,12 +127,12 @@ class EmbeddedBus:
         return await self.lag()
 
     def membership(self, group: str) -> Membership:
-        """Return whether this process is a member of a group, and its activity on each partition."""
+        """Returns whether this process is a member of a group, and its activity on each partition."""
         activity = (PartitionActivity(owned.topic, owned.partition, owned.active_at) for owned in self._owned(group))
         return Membership(self._outside_since(group), tuple(activity))
 
     async def reach(self, timeout_s: float) -> None:
-        """Return if the file can be read.
+        """Returns if the file can be read.
 
         Raises:
             BusError: it cannot, or not within `timeout_s`.
@@ -147,23 +152,23 @@ class EmbeddedBus:
         await request
 
     async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
-        """Return records of a partition from offset `start` on, outside any group; trimmed records are skipped."""
+        """Returns records of a partition from offset `start` on, outside any group; trimmed records are skipped."""
         slots = self._layout.of(topic)
         if not 0 <= partition < len(slots):
             raise BusError(f"{topic} has partitions 0 to {len(slots) - 1}", value=partition)
         return await self._reader.run(ledger.fetch, str(topic), partition, slots[partition], start, max_records)
 
     async def forget(self, group: str) -> None:
-        """Delete a group that will not return; its old positions would block trimming and writers for ever."""
+        """Deletes a group that will not return; its old positions would block trimming and writers for ever."""
         await self._writer.run(ledger.forget, group)
         self._file_state.wake_all()
 
     async def wait_for_change(self, timeout_s: float) -> None:
-        """Return after the next write, at the latest after `timeout_s`."""
+        """Returns after the next write, at the latest after `timeout_s`."""
         await self._file_state.writes.subscribe(None).wait(timeout_s)
 
     async def close(self) -> None:
-        """End all iterators, fetches and waits, finish the steps under way, and close the file."""
+        """Ends all iterators, fetches and waits, finishes the steps under way, and closes the file."""
         self._file_state.closed = True
         for joined in self._joined.values():
             joined.end()
@@ -177,6 +182,13 @@ class EmbeddedBus:
         await self._writer.close()
 
     async def _join(self, joined: EmbeddedAssignments) -> list[EmbeddedAssignment]:
+        """Makes this process the owner of every partition of the topic, for the group.
+
+        Fences the previous owners in other processes, and ends the iterator that owned the partitions in this process.
+
+        Returns:
+            one assignment for each partition, in order.
+        """
         owners = await self._writer.run(ledger.join, joined.group, self._layout.of(joined.topic))
         self._file_state.check()
         previous = self._joined.get((joined.group, joined.topic))
@@ -191,6 +203,7 @@ class EmbeddedBus:
 
     @asynccontextmanager
     async def _publisher(self, name: str) -> AsyncIterator[EmbeddedPublisher]:
+        """Yields the publisher of a name. Revokes the publisher that had the name, and revokes this one at the end."""
         (owner,) = await self._writer.run(ledger.join, name, (0,))
         publisher = EmbeddedPublisher(owner, self._steps, self._reader, self._file_state, self._is_read)
         previous = self._publishers.get(name)
@@ -220,7 +233,7 @@ class EmbeddedBus:
         return any(joined.topic == topic and not joined.ended for joined in self._joined.values())
 
     async def _poll(self) -> None:
-        """Poll the file for writes of other processes."""
+        """Polls the file for writes of other processes, until cancelled. An error wakes every waiting task."""
         seen = -1
         while True:
             await asyncio.sleep(POLL_S)
@@ -238,7 +251,11 @@ class EmbeddedBus:
                 self._file_state.failure = None
 
     def _notice(self, snapshot: ledger.FileSnapshot) -> None:
-        # The snapshot may be previous than the last step of this process, so only increases count.
+        """Applies what the file holds now: wakes the readers of topics that grew, and ends owners that were fenced.
+
+        An owner is fenced if the file holds a larger epoch for it: an epoch counts how often an owner was replaced.
+        """
+        # The snapshot may be older than the last step of this process, so only increases count.
         grew = self._file_state.note_ends(snapshot.ends)
         for joined in self._joined.values():
             if any(snapshot.epochs.get(a.owner.id, 0) > a.owner.epoch for a in joined.assigned):

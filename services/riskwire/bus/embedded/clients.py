@@ -29,12 +29,12 @@ class EmbeddedPublisher:
         self._is_read = is_read
 
     def revoke(self) -> None:
-        """Mark this publisher as replaced by another of its name, or as ended."""
+        """Marks this publisher as replaced by another of its name, or as ended."""
         self.revoked = True
         self._file_state.space.wake_all()
 
     async def restore(self) -> dict[str, bytes]:
-        """Return the state of the last step.
+        """Returns the state of the last step.
 
         Raises:
             FencedError: a newer publisher has this name.
@@ -44,7 +44,7 @@ class EmbeddedPublisher:
         return state
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Publish and change the state in one atomic step; wait for space first (`EmbeddedBus.publisher`).
+        """Publishes and changes the state in one atomic step; waits for space first (`EmbeddedBus.publisher`).
 
         Raises:
             BusError: fenced, closed or failed; the step had no effect.
@@ -78,17 +78,17 @@ class EmbeddedAssignment:
         return self._revoked or self._file_state.closed
 
     def revoke(self) -> None:
-        """Give up the partition and wake the tasks that wait on it."""
+        """Gives up the partition and wakes the tasks that wait on it."""
         self._revoked = True
         self._file_state.arrivals.wake(self.owner.slot)
         self._file_state.space.wake_all()
 
     def note_activity(self) -> None:
-        """Note that the worker is active now."""
+        """Notes that the worker is active now."""
         self.active_at = time.monotonic()
 
     async def restore(self) -> dict[str, bytes]:
-        """Return the state of the last committed step, and move the read position back to that step.
+        """Returns the state of the last committed step, and moves the read position back to that step.
 
         Raises:
             BusError: the assignment was revoked, or the bus is closed.
@@ -103,7 +103,7 @@ class EmbeddedAssignment:
         return state
 
     async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
-        """Return the next records in order, at most `max_records`.
+        """Returns the next records in order, at most `max_records`.
 
         Returns nothing when no record came within `timeout_s`, or the assignment was revoked.
 
@@ -135,6 +135,11 @@ class EmbeddedAssignment:
         return ()
 
     def _read(self, start: int, batch: Sequence[Message]) -> Sequence[Message]:
+        """Returns a batch read from offset `start`, and moves the read position after it.
+
+        Raises:
+            BusError: the batch is empty, or an offset is missing from it.
+        """
         for offset, message in enumerate(batch, start):
             if message.offset != offset:
                 raise BusError(f"records are missing before {message.where}", where=str(self._file_state.path))
@@ -144,7 +149,7 @@ class EmbeddedAssignment:
         return batch
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Commit one atomic step; wait for space first.
+        """Commits one atomic step; waits for space first.
 
         The next `fetch` reads from `position`, or from where it has already read on.
 
@@ -191,6 +196,12 @@ class EmbeddedAssignments:
         return self
 
     async def __anext__(self) -> EmbeddedAssignment:
+        """Returns the next partition that this process owns. Joins the group first; then waits until the iterator ends.
+
+        Raises:
+            StopAsyncIteration: the bus is closed, or another worker has taken over.
+            BusError: the group cannot be joined.
+        """
         if not self._joined and not self._file_state.closed:
             self._joined = True
             try:
@@ -206,7 +217,7 @@ class EmbeddedAssignments:
         return self._pending.pop(0)
 
     def end(self) -> None:
-        """Give up every partition: the bus is closed or another worker has joined."""
+        """Gives up every partition: the bus is closed or another worker has joined."""
         self._ended.set()
         self.ended_at = self.ended_at or time.monotonic()
         for assignment in self.assigned:

@@ -25,7 +25,7 @@ class Connection:
         self._connection: sqlite3.Connection | None = None
 
     async def open(self, opener: Callable[[], tuple[sqlite3.Connection, T]]) -> T:
-        """Open the connection on its thread.
+        """Opens the connection on its thread.
 
         Raises:
             BusError: the file cannot be opened; the thread has ended.
@@ -43,7 +43,7 @@ class Connection:
             raise
 
     async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """Run `work(connection, …)` on the thread and return its result.
+        """Runs `work(connection, …)` on the thread and returns its result.
 
         A cancelled call waits for work that has begun. So the work has either not run or finished when it returns.
 
@@ -60,7 +60,7 @@ class Connection:
         return await self._run_on_thread(on_thread)
 
     async def close(self) -> None:
-        """Finish the calls under way, close the connection and end the thread."""
+        """Finishes the calls under way, closes the connection and ends the thread."""
 
         def on_thread() -> None:
             connection, self._connection = self._connection, None
@@ -74,6 +74,13 @@ class Connection:
         self._executor.shutdown(wait=False)
 
     async def _run_on_thread(self, work: Callable[[], T]) -> T:
+        """Runs `work` on the thread of the connection and returns its result.
+
+        If the caller is cancelled, work that has started is finished first, so that no transaction is torn.
+
+        Raises:
+            BusError: the connection is closed.
+        """
         try:
             job = self._executor.submit(work)
         except RuntimeError as error:

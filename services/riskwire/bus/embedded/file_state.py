@@ -29,11 +29,15 @@ class FileState:
         self._ends: dict[int, int] = {}
 
     def end(self, slot: int) -> int:
-        """Return the last known end offset of a partition."""
+        """Returns the last known end offset of a partition."""
         return self._ends.get(slot, 0)
 
     def note_ends(self, ends: Mapping[int, int]) -> bool:
-        """Note end offsets by slot and wake the readers of slots that grew; return whether any did."""
+        """Notes end offsets, by slot (the number of a partition in the file), and wakes the readers of slots that grew.
+
+        Returns:
+            whether any slot grew.
+        """
         grew = False
         for slot, end in ends.items():
             if end > self._ends.get(slot, 0):
@@ -45,18 +49,18 @@ class FileState:
         return grew
 
     def note_position_moved(self, topic: str) -> None:
-        """Wake the writers that wait for space on a topic, since a group has read on."""
+        """Wakes the writers that wait for space on a topic, since a group has read on."""
         self.space.wake(topic)
         self.writes.wake(None)
 
     def wake_all(self) -> None:
-        """Wake every waiting task, to look again."""
+        """Wakes every waiting task, to look again."""
         self.arrivals.wake_all()
         self.space.wake_all()
         self.writes.wake_all()
 
     def check(self) -> None:
-        """Raise unless the bus is open and its file can be read.
+        """Raises unless the bus is open and its file can be read.
 
         Raises:
             BusError: the bus is closed, or the last poll of the file failed.

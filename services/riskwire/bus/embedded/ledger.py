@@ -60,7 +60,17 @@ class FileSnapshot:
 
 
 def join(connection: sqlite3.Connection, name: str, slots: Sequence[int]) -> list[Owner]:
-    """Take over the slots and fence their previous owners. A new group starts at the oldest record of a partition."""
+    """Makes the caller the owner of the slots, by raising the epoch of each, and so fences the previous owners.
+
+    A slot is the number of one partition of one topic in the file; slot 0 belongs to publishers. A new group starts at
+    the oldest stored record of a partition.
+
+    Args:
+        name: the name of a group or of a publisher.
+
+    Returns:
+        the new owner of each slot, in the order of `slots`.
+    """
     owners = []
     with transaction(connection):
         for slot in slots:
@@ -78,7 +88,7 @@ def join(connection: sqlite3.Connection, name: str, slots: Sequence[int]) -> lis
 
 
 def forget(connection: sqlite3.Connection, name: str) -> None:
-    """Delete the positions and the state of a group on every topic."""
+    """Deletes the positions and the state of a group on every topic."""
     with transaction(connection):
         connection.execute(
             "DELETE FROM state WHERE owner IN (SELECT id FROM owners WHERE name = ? AND slot != 0)", (name,)
@@ -87,7 +97,7 @@ def forget(connection: sqlite3.Connection, name: str) -> None:
 
 
 def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str, bytes]]:
-    """Return position and state of the owner's last step, read in one transaction.
+    """Returns position and state of the owner's last step, read in one transaction.
 
     Raises:
         FencedError: a newer owner has taken over.
@@ -102,7 +112,7 @@ def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str
 
 
 def publisher_state(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
-    """Return the committed state of a publisher."""
+    """Returns the committed state of a publisher."""
     return dict(
         connection.execute(
             "SELECT key, value FROM state JOIN owners ON owner = owners.id WHERE name = ? AND slot = 0", (publisher,)
@@ -111,7 +121,10 @@ def publisher_state(connection: sqlite3.Connection, publisher: str) -> dict[str,
 
 
 def group_state(connection: sqlite3.Connection, group: str, slots: Sequence[int], prefix: str) -> dict[str, bytes]:
-    """Return the committed state of a group under keys with a prefix, on all these slots."""
+    """Returns the committed state of a group under keys that start with `prefix`, merged over all these slots.
+
+    A slot is the number of one partition of one topic in the file.
+    """
     return dict(
         connection.execute(
             """SELECT key, value FROM state JOIN owners ON owner = owners.id
@@ -131,7 +144,7 @@ def step(
     backlog: int | None,
     keep: int,
 ) -> Applied | Full:
-    """Publish results, change the state and move the position atomically; do nothing if a topic has no space.
+    """Publishes results, changes the state and moves the position atomically; does nothing if a topic has no space.
 
     Args:
         position: the offset of the next record to read; None for a publisher.
@@ -168,6 +181,11 @@ def step(
 
 
 def _position(connection: sqlite3.Connection, owner: Owner) -> int:
+    """Returns the committed position of an owner: the offset of the next record to read.
+
+    Raises:
+        FencedError: a newer owner has taken over.
+    """
     row = connection.execute("SELECT epoch, position FROM owners WHERE id = ?", (owner.id,)).fetchone()
     if row is None or row[0] != owner.epoch:
         raise fenced(owner.name)
@@ -175,7 +193,7 @@ def _position(connection: sqlite3.Connection, owner: Owner) -> int:
 
 
 def fenced(name: str) -> FencedError:
-    """Return the error for a step of a fenced owner."""
+    """Returns the error for a step of a fenced owner."""
     return FencedError(f"{name} has been taken over by another worker; nothing of this step was written")
 
 
@@ -186,6 +204,13 @@ def _check_position(connection: sqlite3.Connection, owner: Owner, committed: int
 
 
 def _slot(layout: Layout, result: Outgoing) -> int:
+    """Returns the slot of the partition that a result goes to: the given partition, or that of its key.
+
+    A slot is the number of one partition of one topic in the file.
+
+    Raises:
+        SchemaError: the topic is unknown, or the partition or the key is invalid.
+    """
     slots = layout.slots.get(result.topic)
     if slots is None:
         raise SchemaError("a result for an unknown topic", value=str(result.topic))
@@ -206,9 +231,13 @@ def _slot(layout: Layout, result: Outgoing) -> int:
 def _full(
     connection: sqlite3.Connection, layout: Layout, owner: Owner, topic: str, new: int, backlog: int
 ) -> Full | None:
-    """Return the topic's shortage if a step must wait for space on it.
+    """Returns the topic's shortage if a step must wait for space on it, else None.
 
     A step never waits for a topic that its own group reads, since it would wait for itself.
+
+    Args:
+        new: records that the step would write to the topic.
+        backlog: the most unread records of the topic after the step. A topic without unread records takes any step.
     """
     first, last = min(layout.of(topic)), max(layout.of(topic))
     (unread,) = connection.execute(
@@ -230,6 +259,11 @@ def _full(
 
 
 def _append(connection: sqlite3.Connection, routed: Sequence[tuple[int, Outgoing]]) -> dict[int, int]:
+    """Inserts results at the ends of their partitions. Returns the new end offset of each slot written.
+
+    Args:
+        routed: each result with the slot of its partition (the number of a partition in the file).
+    """
     ends: dict[int, int] = {}
     rows = []
     for slot, result in routed:
@@ -246,6 +280,11 @@ def _append(connection: sqlite3.Connection, routed: Sequence[tuple[int, Outgoing
 
 
 def _change_state(connection: sqlite3.Connection, owner: Owner, state: Mapping[str, bytes | None]) -> None:
+    """Writes the changed keys of an owner's state; None deletes a key.
+
+    Raises:
+        SchemaError: a key is not valid Unicode.
+    """
     try:
         connection.executemany(
             """INSERT INTO state (owner, key, value) VALUES (?, ?, ?)
@@ -261,9 +300,12 @@ def _change_state(connection: sqlite3.Connection, owner: Owner, state: Mapping[s
 
 
 def _trim(connection: sqlite3.Connection, slot: int, keep: int, grown: int) -> int:
-    """Delete records that every group has read, except the newest `keep`; return how many.
+    """Deletes records that every group has read, except the newest `keep`; returns how many were deleted.
 
     One step deletes at most a few times as many records as it wrote or read, so that no step takes long.
+
+    Args:
+        grown: records that the step wrote to the slot or read from it.
     """
     kept_from, read_to = connection.execute(
         """SELECT kept_from, COALESCE((SELECT MIN(position) FROM owners o WHERE o.slot = p.slot), next_offset)
@@ -281,7 +323,7 @@ def _trim(connection: sqlite3.Connection, slot: int, keep: int, grown: int) -> i
 
 
 def _vacuum(connection: sqlite3.Connection) -> None:
-    """Return free pages to the file system, a few at a time, when a quarter of the file is free."""
+    """Returns free pages to the file system, a few at a time, when a quarter of the file is free."""
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if free > _VACUUM_FROM_PAGES and free * 4 > pages:
@@ -290,6 +332,7 @@ def _vacuum(connection: sqlite3.Connection) -> None:
 
 
 def _by_topic(layout: Layout, trimmed: Mapping[int, int]) -> dict[str, int]:
+    """Sums the trimmed records of slots by topic. Topics without any are absent."""
     return {
         topic: total for topic, slots in layout.slots.items() if (total := sum(trimmed.get(slot, 0) for slot in slots))
     }
@@ -298,7 +341,11 @@ def _by_topic(layout: Layout, trimmed: Mapping[int, int]) -> dict[str, int]:
 def fetch(
     connection: sqlite3.Connection, topic: str, partition: int, slot: int, start: int, most: int
 ) -> list[Message]:
-    """Return records of a partition from offset `start` on, in order, at most `most`."""
+    """Returns records of a partition from offset `start` on, in order, at most `most`.
+
+    Args:
+        slot: the number of this partition of this topic in the file.
+    """
     rows = connection.execute(
         "SELECT id, key, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
         (slot << OFFSET_BITS | start, (slot + 1) << OFFSET_BITS, most),
@@ -307,7 +354,7 @@ def fetch(
 
 
 def snapshot(connection: sqlite3.Connection) -> FileSnapshot:
-    """Return what changes whenever any process commits a step or joins."""
+    """Returns the end offsets, epochs and positions of the file, which show that any process committed or joined."""
     connection.execute("BEGIN")
     try:
         ends = dict(connection.execute("SELECT slot, next_offset FROM partitions"))
@@ -318,24 +365,24 @@ def snapshot(connection: sqlite3.Connection) -> FileSnapshot:
 
 
 def data_version(connection: sqlite3.Connection) -> int:
-    """Return a number that changes when another connection has written."""
+    """Returns a number that changes when another connection has written."""
     (version,) = connection.execute("PRAGMA data_version").fetchone()
     return int(version)
 
 
 def records(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return how many records were ever published, by topic."""
+    """Returns how many records were ever published, by topic."""
     return dict(connection.execute("SELECT topic, SUM(next_offset) FROM partitions GROUP BY topic"))
 
 
 def ends(connection: sqlite3.Connection, topic: str) -> list[int]:
-    """Return the end offset of each partition of a topic."""
+    """Returns the end offset of each partition of a topic."""
     rows = connection.execute("SELECT next_offset FROM partitions WHERE topic = ? ORDER BY partition", (topic,))
     return [int(end) for (end,) in rows]
 
 
 def lag(connection: sqlite3.Connection) -> list[Lag]:
-    """Return the lag of every group, all of one moment."""
+    """Returns the lag of every group on each partition that it reads, in records, all of one moment."""
     rows = connection.execute(
         """SELECT o.name, p.topic, p.partition, p.next_offset - o.position, o.position
            FROM owners o JOIN partitions p USING (slot) ORDER BY o.name, p.topic, p.partition"""

@@ -17,7 +17,7 @@ _WAIT_S = 0.5
 
 @contextmanager
 def lock_data_dir(path: Path) -> Iterator[None]:
-    """Hold the lock of a data directory. Readers and publishers without stages need no lock.
+    """Holds the lock of a data directory. Readers and publishers without stages need no lock.
 
     Raises:
         InUseError: another process holds it; the message names the process.
@@ -40,6 +40,14 @@ def lock_data_dir(path: Path) -> Iterator[None]:
 
 
 def _take(lock: int, path: Path) -> None:
+    """Locks the open lock file of a data directory for this process. Waits at most `_WAIT_S` for the lock.
+
+    Args:
+        lock: the file descriptor of the lock file.
+
+    Raises:
+        InUseError: another process holds the lock. The message names its process id.
+    """
     deadline = time.monotonic() + _WAIT_S  # `stages_run` holds a shared lock for a moment
     while True:
         try:
@@ -58,7 +66,7 @@ def _take(lock: int, path: Path) -> None:
 
 
 def stages_run(path: Path) -> bool:
-    """Return whether any process, including this one, holds the lock of the data directory."""
+    """Returns whether any process, including this one, holds the lock of the data directory."""
     try:
         lock = os.open(path / _FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -58,7 +58,7 @@ class Layout:
     slots: Mapping[str, tuple[int, ...]]
 
     def of(self, topic: str) -> tuple[int, ...]:
-        """Return the slots of a topic, by partition.
+        """Returns the slots of a topic, by partition.
 
         Raises:
             BusError: there is no such topic.
@@ -70,7 +70,7 @@ class Layout:
 
 
 def check(path: Path) -> None:
-    """Check, without changing it, that a file is a bus this riskwire can use; a missing file is accepted.
+    """Checks, without changing it, that a file is a bus this riskwire can use; a missing file is accepted.
 
     Raises:
         BusVersionError: written by another version of riskwire.
@@ -95,7 +95,7 @@ def check(path: Path) -> None:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Return a connection to the file; transactions on it are begun explicitly.
+    """Returns a connection to the file; transactions on it are begun explicitly.
 
     Raises:
         sqlite3.Error: see `as_bus_error`.
@@ -115,7 +115,10 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
-    """Open the file for writing; create it and missing topics. An existing file keeps its number of partitions.
+    """Opens the file for writing; creates it and missing topics. An existing file keeps its number of partitions.
+
+    Returns:
+        the connection, and the slot of each partition of each topic.
 
     Raises:
         BusError: as `check`, or the file cannot be created.
@@ -134,7 +137,11 @@ def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Set the pragmas that need no transaction; auto_vacuum has an effect only before the first table."""
+    """Sets the pragmas that need no transaction; auto_vacuum has an effect only before the first table.
+
+    Raises:
+        BusError: the file system cannot hold a write-ahead log.
+    """
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
@@ -150,6 +157,19 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _lay_out(connection: sqlite3.Connection, path: Path, partitions: int) -> Layout:
+    """Creates the tables of a new bus file, and the partitions of topics that the file does not have yet.
+
+    Args:
+        partitions: the number of partitions of a topic in a new file. An existing file keeps its own; a difference is
+            logged.
+
+    Returns:
+        the slot of each partition of each topic. A slot is the number of one partition of one topic in the file.
+
+    Raises:
+        BusVersionError: written by another version of riskwire.
+        BusError: the file is not a bus.
+    """
     version, application = _version(connection)
     _check_version(path, version, application, empty=not _count_tables(connection))
     if version == 0:
@@ -198,6 +218,11 @@ def _check_version(path: Path, version: int, application: int, *, empty: bool) -
 
 
 def _check_same_version(path: Path, version: int, application: int) -> None:
+    """Refuses a bus file of another version; `application` is the application id in the file's header.
+
+    Raises:
+        BusVersionError: a bus of an older or a newer riskwire. A file that is no bus passes.
+    """
     if application != APPLICATION_ID or version == VERSION:
         return
     if version > VERSION:

@@ -32,7 +32,7 @@ _MESSAGES = {
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run the body as one write transaction."""
+    """Runs the body as one write transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -56,7 +56,7 @@ class WriteAheadLog:
         self._next_at = _CHECKPOINT_BYTES
 
     def keep_small(self, connection: sqlite3.Connection) -> None:
-        """Copy the log into the file once it is long; errors are only logged, since commits are safe in the log."""
+        """Copies the log into the file once it is long; errors are only logged, since commits are safe in the log."""
         try:
             if self._size() < self._next_at:
                 return
@@ -81,7 +81,7 @@ class WriteAheadLog:
 
 @contextmanager
 def as_bus_error(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the file system into a `BusError` that names the file and a remedy."""
+    """Turns errors of SQLite and the file system into a `BusError` that names the file and a remedy."""
     try:
         yield
     except sqlite3.Error as error:
@@ -94,7 +94,7 @@ def as_bus_error(path: Path) -> Iterator[None]:
 
 @contextmanager
 def closing_as_bus_error(path: Path, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Yield a connection and close it at the end; errors become `BusError`."""
+    """Yields a connection and closes it at the end; errors become `BusError`."""
     try:
         with as_bus_error(path):
             yield connection

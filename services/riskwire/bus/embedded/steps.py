@@ -63,7 +63,7 @@ class Steps:
         state: Mapping[str, bytes | None],
         is_read: Callable[[str], bool] | None = None,
     ) -> None:
-        """Commit one atomic step; wait until its topics have space.
+        """Commits one atomic step; waits until its topics have space.
 
         Args:
             position: the offset of the next record to read; None for a publisher.
@@ -108,7 +108,7 @@ class Steps:
         state: Mapping[str, bytes | None],
         bound: int | None,
     ) -> Applied | Full:
-        """Run a step on the writer thread.
+        """Runs a step on the writer thread.
 
         The thread itself notifies the event loop. So waiting tasks are woken even if the step's caller was cancelled.
         """
@@ -137,6 +137,12 @@ class _SpaceWait:
         self._logged = False
 
     async def wait(self, full: Full, wakeup: Wakeup) -> None:
+        """Waits until a group may have read on, for at most `_CHECK_READERS_S`; measures and logs long waits.
+
+        Args:
+            full: the topic without space.
+            wakeup: comes when a group has read on.
+        """
         started = time.perf_counter()
         try:
             await wakeup.wait(_CHECK_READERS_S)

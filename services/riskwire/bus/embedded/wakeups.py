@@ -18,11 +18,11 @@ class Wakeup:
         self._event = asyncio.Event()
 
     def wake(self) -> None:
-        """Wake every waiting task."""
+        """Wakes every waiting task."""
         self._event.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait at most `timeout_s`; return whether the wakeup came."""
+        """Waits at most `timeout_s`; returns whether the wakeup came."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()
@@ -38,16 +38,16 @@ class Wakeups(Generic[K]):
         self._wakeups: dict[K, Wakeup] = {}
 
     def subscribe(self, key: K) -> Wakeup:
-        """Return the wakeup that the next `wake(key)` triggers."""
+        """Returns the wakeup that the next `wake(key)` triggers."""
         return self._wakeups.setdefault(key, Wakeup())
 
     def wake(self, key: K) -> None:
-        """Wake the subscribers of `key`."""
+        """Wakes the subscribers of `key`."""
         wakeup = self._wakeups.pop(key, None)
         if wakeup is not None:
             wakeup.wake()
 
     def wake_all(self) -> None:
-        """Wake every subscriber."""
+        """Wakes every subscriber."""
         for key in list(self._wakeups):
             self.wake(key)

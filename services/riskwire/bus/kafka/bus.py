@@ -195,7 +195,14 @@ class KafkaBus:
         await self._log.close()
 
     async def _join(self, member: KafkaMember) -> bool:
-        """Makes an older member of the same group in this process leave. Returns False if the bus is closed."""
+        """Makes an older member of the same group in this process leave, before `member` joins.
+
+        Returns:
+            False if the bus is closed, else True.
+
+        Raises:
+            BusError: the topic with the group's state (its changelog) has fewer partitions than are in use.
+        """
         if self._closed:
             return False
         changelog = self._cluster.changelog(member.group)
@@ -215,6 +222,11 @@ class KafkaBus:
 
     @asynccontextmanager
     async def _publisher(self, name: str) -> AsyncIterator[KafkaPublisher]:
+        """Yields the publisher of a name, and closes it at the end. Revokes the previous one of this process.
+
+        Raises:
+            BusError: the bus is closed, or no broker answers.
+        """
         self._check_open()
         publisher = KafkaPublisher(self._cluster, self._log, self._backpressure, name)
         older = self._publishers.get(name)

@@ -130,6 +130,11 @@ class Cluster:
         return self.settings.max_record_bytes - _OVERHEAD
 
     def _check_size(self, record: KafkaRecord) -> KafkaRecord:
+        """Returns the record if key and value together have no more bytes than Kafka accepts.
+
+        Raises:
+            TooLargeError: the record is larger.
+        """
         size = len(record.key or b"") + len(record.value or b"")
         if size > self._max_bytes:
             raise TooLargeError(
@@ -175,6 +180,11 @@ def _is_port(text: str) -> bool:
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    """Returns the TLS context for connections to the brokers, from the certificate files of the settings.
+
+    Raises:
+        SettingsError: a file is missing or cannot be used.
+    """
     for key in ("ca_file", "cert_file", "key_file"):
         path = getattr(settings, key)
         if path is not None and not path.is_file():

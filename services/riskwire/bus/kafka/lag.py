@@ -85,7 +85,7 @@ class LagReader:
         return max(((records, group) for group, records in lags.items()), default=(0, ""))
 
     async def _positions(self) -> dict[tuple[str, str, int], int]:
-        """The position of each group, topic and partition."""
+        """Returns the committed position of each (group, topic, partition): the offset of its next record to read."""
         prefix = self._cluster.settings.prefix
         names = [name.removeprefix(prefix) for name in await self._metadata.topics() if name.startswith(prefix)]
         groups = sorted({name.removesuffix("-state") for name in names if name.endswith("-state")} - {PUBLISHERS})

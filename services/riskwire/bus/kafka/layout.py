@@ -49,7 +49,11 @@ def partitions_in_use(topic: str, cluster: Cluster, layout: Mapping[str, int], e
 
 
 def warn_of_unused_partitions(cluster: Cluster, existing: Mapping[str, int]) -> None:
-    """Logs a warning if topics have more partitions than are in use."""
+    """Logs a warning if topics have more partitions than are in use.
+
+    Args:
+        existing: the number of partitions that Kafka has, by Kafka's names (with the prefix).
+    """
     unused = {
         cluster.name(topic): f"{existing[cluster.name(topic)]} partitions, {count} in use"
         for topic, count in cluster.partitions.items()
@@ -94,6 +98,14 @@ async def write_layout(cluster: Cluster, partitions: Mapping[str, int]) -> None:
 
 
 def _decode(value: bytes | None, where: str) -> dict[str, int]:
+    """Returns the number of partitions in use of each topic, from a record of the layout topic.
+
+    Args:
+        where: the place of the record, for the error.
+
+    Raises:
+        BusError: the record has no valid numbers.
+    """
     try:
         partitions = orjson.loads(value or b"")["partitions"]
         if not all(isinstance(count, int) and count > 0 for count in partitions.values()):

@@ -161,6 +161,14 @@ class Log:
         await asyncio.gather(*(stop_consumer(reader) for reader in readers if reader is not None))
 
     async def _offsets(self, get: Any, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Returns an offset of each partition, such as its end. Retries until the deadline.
+
+        Args:
+            get: the request of a Kafka client that returns the offsets of partitions.
+
+        Raises:
+            BusError: no broker answers, or the bus is closed.
+        """
         wanted = list(partitions)
         self._check_open()
         if not wanted:
@@ -179,6 +187,7 @@ class Log:
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[Any]:
+        """Yields a Kafka client without subscription, an idle one or a new one. Keeps it for reuse unless it failed."""
         self._check_open()
         reader = self._idle_readers.pop() if self._idle_readers else await self._new_reader()
         try:
@@ -193,6 +202,7 @@ class Log:
             self._idle_readers.append(reader)
 
     async def _new_reader(self) -> Any:
+        """Returns a connected Kafka client that reads committed records, outside any group."""
         reader = AIOKafkaConsumer(
             **self._cluster.client_options(),
             isolation_level="read_committed",

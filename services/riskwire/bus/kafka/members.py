@@ -74,6 +74,12 @@ class KafkaMember:
         return self
 
     async def __anext__(self) -> KafkaAssignment:
+        """Returns the next partition that the group assigns to this worker. Joins the group on the first call.
+
+        Raises:
+            StopAsyncIteration: the bus is closed, or a newer worker of this process has taken over.
+            BusError: the membership has failed.
+        """
         if self._ended:
             raise StopAsyncIteration
         if self._task is None:
@@ -106,7 +112,10 @@ class KafkaMember:
         await self._release()
 
     async def _run(self) -> None:
-        """Joins the group, and joins again after an assignment was fenced: the group must decide who owns it."""
+        """Joins the group, and joins again after an assignment was fenced: the group must decide who owns it.
+
+        Runs until the member ends or fails. A failure is raised by `__anext__`, not here.
+        """
         try:
             while not self._ended:
                 self._fenced.clear()
@@ -130,6 +139,16 @@ class KafkaMember:
             self._changed.set()
 
     async def _poll_until_fenced(self, consumer: Any) -> None:
+        """Keeps the membership alive until an assignment is fenced: another worker has taken over its partition.
+
+        Kafka drops a member that does not poll. Errors of the group surface in the poll too, not only while joining.
+
+        Args:
+            consumer: the client that is a member of the group. Its partitions are paused.
+
+        Raises:
+            BusError: the client fails.
+        """
         while not self._fenced.is_set():
             with (
                 as_bus_error(f"group {self.group} cannot be joined", self._cluster.url),
@@ -142,6 +161,7 @@ class KafkaMember:
                     await self._fenced.wait()
 
     def _new_consumer(self) -> Any:
+        """Returns a Kafka client for the membership alone: it owns partitions, and each assignment reads its own."""
         settings = self._cluster.settings
         session_ms = int(settings.session_timeout_s * 1000)
         return AIOKafkaConsumer(
@@ -175,10 +195,12 @@ class KafkaMember:
         await self._release()
 
     def _note_outside(self) -> None:
+        """Notes the time since which this worker is not a member, unless it is noted already."""
         if self.outside_since is None and not self._ended:
             self.outside_since = time.monotonic()
 
     async def _release(self) -> None:
+        """Revokes every assignment and waits until each has ended the step under way."""
         released, self._current, self._pending = self._current, [], []
         for assignment in released:
             assignment.revoke()

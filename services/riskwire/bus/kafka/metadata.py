@@ -64,6 +64,7 @@ class ClusterMetadata:
         prefix = self._cluster.settings.prefix
 
         async def list_offsets() -> dict[tuple[str, int], CommittedPosition]:
+            """Returns the committed position of the group by (topic, partition); topics by riskwire's names."""
             self._check_open()
             offsets = await self._admin.list_consumer_group_offsets(self._cluster.name(group))
             return {

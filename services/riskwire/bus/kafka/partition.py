@@ -185,6 +185,17 @@ class KafkaAssignment:
                 self._consumer.seek(self._source, new_position)
 
     async def _commit_step(self, records: Sequence[KafkaRecord], position: int) -> None:
+        """Commits records and the read position in one transaction.
+
+        Stores a new random id of the step beside the position, which tells later whether the step was committed.
+
+        Args:
+            position: the offset of the next record to read.
+
+        Raises:
+            FencedError: another worker has taken over the partition. The assignment is revoked.
+            BusError: the step could not be committed.
+        """
         step = uuid.uuid4().hex
         offsets = {self._source: OffsetAndMetadata(position, step)}
         try:
@@ -197,6 +208,13 @@ class KafkaAssignment:
         self.note_activity()
 
     async def _poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Returns the next records, at most `max_records`; none after `timeout_s` or once revoked.
+
+        Records below the read position are left out. If the next records were deleted, skips to the oldest stored one.
+
+        Raises:
+            BusError: the partition cannot be read.
+        """
         consumer = self._consumer
         if consumer is None:
             return ()
@@ -219,7 +237,11 @@ class KafkaAssignment:
         return [to_message(self.topic, self.partition, record) for record in records]
 
     async def _open(self) -> int:
-        """Opens the assignment on the first call. Returns the committed position."""
+        """Opens the assignment on the first call: connects, fences the previous owner and finds the position.
+
+        Returns:
+            the committed position: the offset of the next record to read.
+        """
         async with self._open_lock:
             self._check_owned()
             if self._consumer is None:
@@ -242,7 +264,10 @@ class KafkaAssignment:
             return self.position
 
     async def _first_position(self) -> int:
-        """Returns where to begin: after the last step of the previous owner, which is fenced by now."""
+        """Returns the offset to begin at, and commits it if the group has no valid position.
+
+        The offset is that after the last step of the previous owner, which is fenced by now; or the oldest stored record.
+        """
         committed = await self._committed_position()
         self._transactions.set_last_step(None if committed is None else committed.step)
         beginning = await self._beginning()
@@ -299,6 +324,7 @@ class KafkaAssignment:
         self._consumer.seek(self._source, self._next)
 
     def _report_deleted_records(self, count: int) -> None:
+        """Counts and logs records that retention deleted before they were read."""
         metrics.MISSED_RECORDS.labels(group=self.group, topic=self.topic).inc(count)
         log.error(
             "records were deleted before they were read: continuing at the oldest stored record",

@@ -62,7 +62,13 @@ class TopicDifference:
 
 
 def required_topics(settings: KafkaSettings, groups: Groups = _GROUPS) -> list[RequiredTopic]:
-    """Returns every topic that riskwire needs: those of the pipeline, the changelogs, and the layout."""
+    """Returns every topic that riskwire needs: those of the pipeline, the changelogs, and the layout.
+
+    A changelog holds the state of the tasks of one group. The layout topic records how many partitions are in use.
+
+    Args:
+        groups: the topic that each consumer group with state reads.
+    """
     max_bytes = {"max.message.bytes": str(settings.max_record_bytes)}
     topics = {
         str(spec.topic): (spec.partitions(settings.partitions), max_bytes | _cleanup(spec)) for spec in TOPICS.values()
@@ -75,6 +81,7 @@ def required_topics(settings: KafkaSettings, groups: Groups = _GROUPS) -> list[R
 
 
 def _cleanup(spec: TopicSpec) -> dict[str, str]:
+    """Returns Kafka's settings for how long the records of a topic are kept."""
     if spec.retention is not None:
         return {"cleanup.policy": "delete", "retention.ms": _milliseconds(spec.retention)}
     if spec.compaction_delay:
@@ -111,6 +118,14 @@ async def create_topics(bus: BusSettings, kafka: KafkaSettings, groups: Groups =
 
 
 async def _create(admin: Any, cluster: Cluster, missing: Sequence[RequiredTopic]) -> list[str]:
+    """Creates the missing topics and waits until the broker lists them.
+
+    Returns:
+        Kafka's names of the topics that this call created. A topic that another process creates meanwhile is no error.
+
+    Raises:
+        BusError: the broker refuses a topic.
+    """
     replication = await _replication(admin, cluster.settings)
     min_replicas = {"min.insync.replicas": str(min(2, replication))}
     answer = await admin.create_topics(
@@ -135,7 +150,16 @@ async def _create(admin: Any, cluster: Cluster, missing: Sequence[RequiredTopic]
 
 
 def _least_partitions(cluster: Cluster, existing: Mapping[str, ExistingTopic], groups: Groups) -> dict[str, int]:
-    """The least number of partitions of each topic and the changelogs of its groups, by riskwire's names."""
+    """Returns, for each topic, the smaller of its partition count and those of the changelogs of groups that read it.
+
+    A changelog holds the state of one group's tasks, in as many partitions as the topic had when it was created. So a
+    smaller changelog shows that the topic grew afterwards, and the smaller count is the number in use. Names have no
+    prefix in the result. The changelog of all publishers is added under its own name.
+
+    Args:
+        existing: every topic in Kafka, by Kafka's names (with the prefix).
+        groups: the topic that each consumer group with state reads.
+    """
     least = {str(topic): existing[cluster.name(topic)].partitions for topic in TOPICS}
     for group, topic in groups.items():
         least[topic] = min(least[topic], existing[cluster.changelog(group)].partitions)
@@ -143,6 +167,7 @@ def _least_partitions(cluster: Cluster, existing: Mapping[str, ExistingTopic], g
 
 
 async def _read_layout(cluster: Cluster) -> dict[str, int]:
+    """Returns the recorded number of partitions in use of each topic, by riskwire's names (without prefix)."""
     log = Log(cluster)
     try:
         await log.open(cluster.settings.deadline_s)
@@ -183,7 +208,10 @@ async def topic_differences(bus: BusSettings, kafka: KafkaSettings, groups: Grou
 
 
 async def _partitions_in_use(cluster: Cluster, groups: Groups) -> dict[str, int]:
-    """How many partitions of each topic are in use, by Kafka's names. A changelog has the number of its topic."""
+    """Returns how many partitions of each topic are in use, by Kafka's names (with the prefix).
+
+    A changelog, which holds the state of a group's tasks, has the number of the topic that the group reads.
+    """
     layout = await _read_layout(cluster)
     in_use = {cluster.name(topic): count for topic, count in layout.items()}
     for group, topic in groups.items():
@@ -195,6 +223,13 @@ async def _partitions_in_use(cluster: Cluster, groups: Groups) -> dict[str, int]
 def _differences(
     required: RequiredTopic, existing: ExistingTopic, in_use: int, replication: int, config: dict[str, str]
 ) -> list[str]:
+    """Returns a text for each difference between a topic in Kafka and what riskwire needs.
+
+    Args:
+        in_use: the recorded number of partitions in use.
+        replication: the wanted number of copies.
+        config: the topic's settings in Kafka, by Kafka's keys.
+    """
     texts = []
     if existing.partitions > in_use:
         texts.append(
@@ -220,6 +255,11 @@ def _differences(
 
 @asynccontextmanager
 async def _admin(bus: BusSettings, kafka: KafkaSettings) -> AsyncIterator[tuple[Any, Cluster]]:
+    """Yields a connected Kafka admin client and the cluster. The body must finish within `kafka.deadline_s`.
+
+    Raises:
+        BusError: no broker answers, or a request of the body fails.
+    """
     parse_servers(bus.url)
     cluster = Cluster(bus.url, kafka)
     admin = AIOKafkaAdminClient(**cluster.client_options())
@@ -235,6 +275,7 @@ async def _admin(bus: BusSettings, kafka: KafkaSettings) -> AsyncIterator[tuple[
 
 
 async def _existing_topics(admin: Any) -> dict[str, ExistingTopic]:
+    """Returns the number of partitions and the least number of copies of each topic, by Kafka's names."""
     return {
         topic["topic"]: ExistingTopic(
             len(topic["partitions"]),
@@ -245,12 +286,18 @@ async def _existing_topics(admin: Any) -> dict[str, ExistingTopic]:
 
 
 async def _replication(admin: Any, kafka: KafkaSettings) -> int:
+    """Returns the wanted number of copies of a topic: the setting, or the number of brokers, at most 3."""
     if kafka.replication is not None:
         return kafka.replication
     return min(3, len((await admin.describe_cluster())["brokers"]))
 
 
 async def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Returns the settings of topics, by Kafka's topic names and keys.
+
+    Raises:
+        BusError: the broker refuses to tell the settings of a topic.
+    """
     if not names:
         return {}
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])

@@ -120,6 +120,17 @@ class Transactions:
     async def _commit_with_retries(
         self, name: str, records: Sequence[KafkaRecord], group: str, offsets: Offsets
     ) -> None:
+        """Commits one step, and retries failures until `kafka.deadline_s` has passed.
+
+        If the answer to a commit is lost, reads first whether the step happened, so that no step happens twice.
+
+        Args:
+            name: the random id of the step.
+
+        Raises:
+            FencedError: another worker has taken over the transactional id.
+            BusError: the step could not be committed.
+        """
         async with self._lock:
             deadline = time.monotonic() + self._cluster.settings.deadline_s
             for wait_s in backoff():
@@ -195,7 +206,10 @@ class Transactions:
         return self._producer
 
     async def _check_outcome(self, name: str, failure: BaseException) -> None:
-        """Takes over the id again, and reads whether a step happened whose commit was requested."""
+        """Takes over the transactional id again, and reads whether a step happened whose commit was requested.
+
+        The result is in `_last_step`, the id of the last committed step.
+        """
         try:
             await self._open_producer(name)
         except FencedError:
@@ -216,6 +230,7 @@ class Transactions:
         self._last_step = last_step
 
     async def _start_producer(self) -> Any:
+        """Returns a connected Kafka producer with this transactional id. Fences the previous producer of the id."""
         self._check_open()
         settings = self._cluster.settings
         producer = AIOKafkaProducer(
@@ -253,6 +268,7 @@ class Transactions:
 
 
 def _raise(failure: BaseException, where: str) -> NoReturn:
+    """Raises a failed commit as a `TooLargeError`, if brokers refuse the size of a record, else as a `BusError`."""
     if is_too_large(failure):
         raise TooLargeError(
             "the brokers refuse a record for its size",
