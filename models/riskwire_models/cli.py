@@ -84,6 +84,13 @@ def _print_line(line: str) -> None:
 
 
 def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | None) -> None:
+    """Trains a model by the recipe and writes it to `work`.
+
+    Args:
+        data: the folder of the training data.
+        steps: the number of training steps; None or 0 for that of the recipe.
+        seed: the random seed; None for that of the recipe.
+    """
     _set_library_environment()
     from riskwire_models.training.recipe import Recipe
     from riskwire_models.training.train import train as run_training
@@ -103,6 +110,7 @@ def _export(data: Path, work: Path, out: Path, threads: int) -> None:
 
 
 def _print_scores(folder: Path) -> None:
+    """Prints a table of the scores in a bundle's manifest, for held-out data and for data sets not seen in training."""
     from riskwire_models.export.card import score_table
     from riskwire_models.export.manifest import read_manifest
 

@@ -42,6 +42,11 @@ _ALLOWED_IN_LONGER_NAME = frozenset(
 
 
 def _is_organisation(name: str) -> bool:
+    """Returns whether a name from a headline may be that of an organisation.
+
+    All its words are capitalised. Generic words such as those for markets and goods exclude it, except the ones that an
+    organisation may have beside another word ("Steel" in a longer name).
+    """
     words = name.split()
     if not words or not all(word[0].isupper() or word[0].isdigit() or word in {"&", "of", "and"} for word in words):
         return False

@@ -109,6 +109,11 @@ def _measure(
 
 
 def _check_gate(scores: dict[str, Any], log: Log) -> None:
+    """Checks that the quantised models score nearly as well as fp32, and logs the loss of each head.
+
+    Raises:
+        GateError: a loss is above its limit, or the logits of a sentence depend on its batch.
+    """
     scores_by_precision = {name: gate_scores(scores[name]["held_out"]) for name in ("fp32", *PRECISIONS)}
     reference = scores_by_precision.pop("fp32")
     for precision, counts in scores["invariance"].items():

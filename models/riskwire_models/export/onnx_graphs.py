@@ -26,7 +26,11 @@ MAX_FP16 = 65504.0
 
 
 def write_fp32(model: FourHeadModel, path: Path) -> Path:
-    """Writes the graph as traced, with dynamic batch and token axes, and returns its path."""
+    """Exports the model to an ONNX file by tracing, in fp32 and without fused operators, and returns the path.
+
+    The numbers of sentences (`batch`) and of tokens are dynamic. Each head is an output with one row per sentence;
+    `entities` and `target_sentiment` have one per token. The model remains in evaluation mode.
+    """
     model.eval()
     ids = torch.randint(0, 1000, (2, 16))
     mask = torch.ones_like(ids)

@@ -89,6 +89,14 @@ class _GraphRewriter:
         return self.rows[value]
 
     def _add_product(self, value: str, weight: str, matrix: Floats, output: str) -> None:
+        """Adds nodes that multiply `value` by a weight matrix in int8, and write the scaled product to `output`.
+
+        Args:
+            value: the name of the input, whose rows are quantised when the graph runs.
+            weight: the name of the weight, for the names of its quantised constants.
+            matrix: the weight, quantised now, column by column.
+            output: the name of the output.
+        """
         quantised, columns = quantise_columns(matrix)
         names = [self._constant(f"{weight}/q", quantised), self._constant(f"{weight}/s", columns)]
         rows, scale = self._quantised_rows(value)

@@ -30,7 +30,7 @@ _CANONICAL_ORDER = attrgetter("target", "seen_at", "article", "version", "histor
 
 @dataclass(slots=True)
 class BookStep:
-    """What closing buckets resulted in.
+    """The output of closing buckets: records to publish, changes of the state, and counts for the metrics.
 
     Attributes:
         state: changes of the state; None deletes a key.
@@ -46,7 +46,11 @@ class BookStep:
 
 
 class Book:
-    """Everything that alerting knows of one partition.
+    """The alerting state of one partition of `signals`: targets, stories, pending signals and the stream clock.
+
+    A bucket is an interval of `bucket_s` seconds of stream time, named by its start in epoch milliseconds. Signals
+    wait in their bucket until it closes, which means that no more signals are expected for it. Trends are summed by
+    minute, whatever the length of a bucket.
 
     State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `stories/SLOT.PART/TARGET` (stories of a target, in
     parts), `minute/START/TARGET` (minutes that have not ended), `pending/BUCKET/…` (signals of open buckets).
@@ -78,7 +82,10 @@ class Book:
         return self._targets.entries
 
     def take(self, record: Signal | Mark) -> None:
-        """Takes a record. It has no effect on trends and alerts before `close`."""
+        """Takes a record of `signals`. It has no effect on trends and alerts before `close`.
+
+        A mark states how far a partition of `articles` has been read, and how many stories it had in each bucket.
+        """
         seen_ms = _ms(record)
         if isinstance(record, Mark):
             self._clock.advance(record.from_, seen_ms)
@@ -95,7 +102,10 @@ class Book:
         self._pending_by_bucket.setdefault(bucket, {})[key] = None
 
     def close(self) -> BookStep:
-        """Closes every bucket that may close, in order, and carries out what falls due between them."""
+        """Closes, in order, every bucket that no partition can still add to, and returns the output.
+
+        Episodes (running alerts) that have been calm long enough are resolved between the buckets, at their own time.
+        """
         step = BookStep(late_signals=self._late_signals)
         self._late_signals = 0
         until_ms = self._clock.closable_until_ms()
@@ -111,6 +121,15 @@ class Book:
         return step
 
     def _close_bucket(self, bucket: int, step: BookStep) -> None:
+        """Applies the pending signals of a bucket to their targets, then judges each target that had news.
+
+        A bucket is an interval of stream time. Signals of history only teach a target its past: they are not judged and
+        count in no trend. A late signal counts at the start of the bucket. A target may fire or escalate only if one of
+        its stories turned negative. Alerts are added to `step`.
+
+        Args:
+            bucket: the start of the bucket in epoch ms.
+        """
         end_ms = bucket + self._clock.bucket_ms
         self._exposure.close(bucket, end_ms)
         turned_negative: dict[str, bool] = {}
@@ -146,7 +165,7 @@ class Book:
         return signals
 
     def _minute(self, target: str, at_ms: int) -> TrendMinute:
-        """Returns the minute of a target, which the caller changes."""
+        """Returns the trend sums of a target for the minute of `at_ms`. The caller adds to them."""
         start_ms = at_ms // TREND_MS * TREND_MS
         key = minute_key(target, start_ms)
         minute = self._minutes.get(key)
@@ -158,7 +177,10 @@ class Book:
         return minute
 
     def _resolve_due(self, until_ms: int, step: BookStep) -> None:
-        """Resolves the episodes whose calm ends by `until_ms`, each at its own time, in order."""
+        """Resolves the episodes (running alerts) whose calm ends by `until_ms`, each at its own time, in order.
+
+        The alerts of status `resolved` are added to `step`. They are `blind` if the stream had no stories of late.
+        """
         due = sorted(
             (at_ms, name)
             for name in self._alerting
@@ -171,12 +193,14 @@ class Book:
             self._targets.touch(name)
 
     def _close_minutes(self, until_ms: int, step: BookStep) -> None:
+        """Adds the trend point of each minute that has ended by `until_ms` to `step`, and deletes the minute."""
         ended = [minute for minute in self._minutes.entries.values() if minute.end_ms <= until_ms]
         for minute in sorted(ended, key=attrgetter("start_ms", "target")):
             step.trends.append(minute.point())
             self._minutes.delete(minute.key)
 
     def _target(self, name: str) -> Target:
+        """Returns a target by its id, such as `entity:acme`; creates it at its first signal."""
         target = self._targets.get(name)
         if target is None:
             target = self._new_target(name)
@@ -207,10 +231,12 @@ class Book:
                 self._drop(target)
 
     def _drop(self, target: Target) -> None:
+        """Removes a target and its stories from the state."""
         target.window.clear()
         self._targets.delete(target.target)
 
     def _take_changes(self) -> dict[str, bytes | None]:
+        """Returns the changes of the whole state since the last call, by key; None deletes a key."""
         clock = {
             "marks": {str(partition): at_ms for partition, at_ms in self._clock.marks.items()},
             "closed_until": self._clock.closed_until_ms,
@@ -226,6 +252,7 @@ class Book:
         }
 
     def _restore(self, state: Mapping[str, bytes]) -> None:
+        """Restores the clock, the stories of each target and the keys of pending signals from the committed state."""
         if _CLOCK in state:
             clock = orjson.loads(state[_CLOCK])
             self._clock.marks = {int(partition): at_ms for partition, at_ms in clock["marks"].items()}

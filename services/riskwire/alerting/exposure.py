@@ -32,7 +32,10 @@ class ExposureSlot:
 
 
 class Exposure:
-    """Stories of the stream: of open buckets, of the slots inside the horizon, and the decayed sum of older slots.
+    """Exposure: the number of stories of the whole stream, against which the stories of a target are measured.
+
+    It consists of the stories of open buckets, of the slots (quarters of an hour) inside the horizon, which is the
+    longest window, and of the decayed sum of older slots.
 
     State: `exposure` for the open buckets and the decayed sum, `exposure/SLOT` for each slot.
     """
@@ -61,7 +64,12 @@ class Exposure:
         self.open_buckets[bucket_ms] = self.open_buckets.get(bucket_ms, 0) + stories
 
     def close(self, bucket_ms: int, end_ms: int) -> None:
-        """Adds the stories of a bucket to its slot, after moving the slots that have left the horizon to the past."""
+        """Adds the stories of a closed bucket to its slot, after moving slots that have left the horizon to the past.
+
+        Args:
+            bucket_ms: the start of the bucket.
+            end_ms: the end of the bucket, which is the time of the move.
+        """
         self._within.clear()
         self._roll(end_ms)
         stories = self.open_buckets.pop(bucket_ms, 0)
@@ -100,6 +108,11 @@ class Exposure:
         return {self.KEY: orjson.dumps(values), **self._slots.take_changes()}
 
     def _roll(self, now_ms: int) -> None:
+        """Moves the slots that have left the horizon by `now_ms` into the decayed sum of the past, oldest first.
+
+        A slot is a quarter of an hour of stream time; the horizon is the length of the longest window. The sum halves
+        once per half-life, and each slot is added at the time when it left.
+        """
         last_start = now_ms - self._horizon_ms - self._slot_ms
         expired = [slot for slot in self._slots.entries.values() if slot.start_ms <= last_start]
         for slot in sorted(expired, key=lambda slot: slot.start_ms):

@@ -81,6 +81,13 @@ def _tail_over_first(count: int, p: float, shape: float) -> float:
 
 
 def _long_tail_over_first(count: int, p: float, shape: float, block: int) -> float:
+    """Returns P(X >= count) / P(X = count) as `_tail_over_first` does, computed with numpy in blocks of terms.
+
+    Args:
+        p: the mean of X divided by the sum of mean and shape; below 1.
+        shape: the shape of the negative binomial distribution of X.
+        block: the number of terms that are computed at a time.
+    """
     terms, totals = np.empty(block + 1), np.empty(block + 1)
     term = total = 1.0
     while True:

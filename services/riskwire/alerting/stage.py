@@ -53,6 +53,11 @@ class AlertTask:
             return await asyncio.to_thread(self._process, batch)
 
     def _process(self, batch: Sequence[Message]) -> Step:
+        """Applies a batch of signals and marks to the book, which is the alerting state of the partition.
+
+        Returns:
+            a step with trends, alerts, the dead letters of records that cannot be read, and the changes of the state.
+        """
         step = Step()
         records: list[Signal | Mark] = []
         for message in batch:
@@ -69,6 +74,7 @@ class AlertTask:
         return step
 
     def _report(self, closed: BookStep) -> None:
+        """Updates the metrics and logs each alert."""
         metrics.LATE_SIGNALS.inc(closed.late_signals)
         metrics.DROPPED_TARGETS.inc(closed.dropped_targets)
         self._targets.set(len(self._book.targets))

@@ -183,6 +183,11 @@ class StoryWindow:
             self._drop(slot)
 
     def _roll_slots(self, now_ms: int) -> Iterator[ExpiredSlot]:
+        """Yields the slots that have left the horizon by `now_ms` for the first time, oldest first, with their sums.
+
+        A slot is a quarter of an hour of stream time. Stories count for the horizon, and are remembered for longer.
+        Slots that have left the memory too are dropped. Also sets the time before which no slot has to be rolled.
+        """
         next_expiry_ms = sys.maxsize
         for slot in sorted(self._slots):
             leaves_ms = slot + self._slot_ms + self._horizon_ms

@@ -110,10 +110,13 @@ class Target:
         return learned
 
     def judge(self, now_ms: int, exposure: Exposure, *, may_notify: bool) -> Alert | None:
-        """Judges the windows as of `now_ms` and sets `surprise`.
+        """Sets `surprise` as of `now_ms`, and returns the alert if the episode fires or escalates, else None.
+
+        Surprise is -log10 of the chance of at least as many negative stories, given the target's own past.
 
         Args:
-            may_notify: whether a new negative story came; without one no alert results.
+            exposure: the number of stories of the whole stream.
+            may_notify: whether a story turned negative since the last call; without one no alert results.
         """
         if not may_notify and not self.window.negative_count(now_ms - self._horizon_ms):
             rates = self._rates(self.baseline.as_of(now_ms, self._half_life_ms), now_ms, exposure)
@@ -198,11 +201,18 @@ class Target:
             self.episode = Episode(last, **values["episode"])
 
     def _describe(self, signal: Signal, at_ms: int) -> None:
+        """Takes name, groups and bundle from the newest signal, for the next alert, and the time of the signal."""
         self.name, self.groups, self.bundle = signal.name, signal.groups, signal.bundle or self.bundle
         self.touched_ms = max(self.touched_ms, at_ms)
 
     def _verdicts(self, now_ms: int, exposure: Exposure, since_ms: int, notified: int) -> list[WindowVerdict]:
-        """Returns a verdict for each window on the stories after `since_ms`; `notified` stories count as expected."""
+        """Returns how surprising each window of the settings is, counting only stories after `since_ms`.
+
+        Args:
+            exposure: the number of stories of the whole stream.
+            since_ms: the time of the last notification, or 0.
+            notified: the number of negative stories that were notified; the prediction takes them as expected.
+        """
         past = self.baseline.as_of(now_ms, self._half_life_ms)
         min_stories, notice = self._settings.min_stories, self._thresholds.notice
         rates = self._rates(past, now_ms, exposure, notified)
@@ -225,6 +235,7 @@ class Target:
         return verdicts
 
     def _rates(self, past: Baseline, now_ms: int, exposure: Exposure, notified: int = 0) -> tuple[Rate, ...]:
+        """Returns the belief about the rate of negative stories per story of the stream: prior and past combined."""
         return past.rates(self._prior, exposure.before_horizon(now_ms), notified)
 
     def _with_mood(self, verdict: WindowVerdict, start_ms: int, baseline_share: float) -> WindowVerdict:
@@ -236,6 +247,12 @@ class Target:
         return replace(verdict, stories=stories, score=score, worse=worse)
 
     def _alert(self, decision: EpisodeDecision, now_ms: int, since_ms: int) -> Alert:
+        """Returns the alert that a decision to fire or to escalate leads to.
+
+        Args:
+            decision: the move, with the tier (notice or page) and the verdict on the most surprising window.
+            since_ms: only stories from after this time count, if it lies in the window.
+        """
         verdict, tier = decision.verdict, decision.tier
         assert verdict is not None
         assert tier is not None

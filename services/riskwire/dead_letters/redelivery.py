@@ -77,6 +77,10 @@ class Redelivery:
         return await self._write(message, letter.stage)
 
     async def _deliver(self, message: Message, receiver: str) -> str | None:
+        """Sends a notification of a dead letter to its receiver. Returns None, or why it was not delivered.
+
+        An alert that is further from now than `notify.max_age_s` is sent only if the operator asked for old ones.
+        """
         if receiver not in self._notify.receivers:
             return "its receiver is not in the settings of this process (notify.webhooks, notify.apprise)"
         now = datetime.now(UTC)
@@ -94,6 +98,11 @@ class Redelivery:
         return None if error is None else str(error)
 
     async def _write(self, message: Message, stage: str) -> str | None:
+        """Repeats the write of a sink stage into the store. Returns None, or why it failed.
+
+        Args:
+            stage: the name of the sink stage that could not write the record.
+        """
         try:
             sinks = {sink.spec.name: sink for sink in sink_stages(self._open_store())}
             if stage not in sinks:

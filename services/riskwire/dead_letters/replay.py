@@ -133,6 +133,11 @@ def _article_obstacles(stored: StoredDeadLetter) -> Iterator[str]:
 
 
 def _obstacles(stored: StoredDeadLetter, partitions: int) -> Iterator[str]:
+    """Yields the reasons why a dead letter cannot be put back onto the topic that it came from; none if it can.
+
+    Args:
+        partitions: the number of partitions of that topic now; 0 if there is no such topic.
+    """
     letter = stored.letter
     if letter.topic.startswith("archive:"):
         yield f"it is line {letter.offset} of an archive: correct the file and replay the archive"

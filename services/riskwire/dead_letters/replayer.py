@@ -89,6 +89,7 @@ class Replayer:
         """Commits the step that replays dead letters, or only records those that were redelivered."""
 
         def decide(state: Mapping[str, bytes]) -> Replay:
+            """Returns the replay that the committed state of the publisher allows."""
             return decide_replay(
                 dead_letters,
                 state,

@@ -42,7 +42,7 @@ _NOT_WORD = re.compile(r"[^\w]+|_+")
 
 @lru_cache(maxsize=16_384)
 def words_of_name(name: str) -> tuple[str, ...]:
-    """Returns the words of a name in lower case, without accents and punctuation.
+    """Returns the words of a name in lower case, without accents and punctuation; none for a name of punctuation only.
 
     `&` becomes `and`, "U.S." becomes `us`, "Moody's" becomes `moodys`.
     """
@@ -56,9 +56,10 @@ def words_of_name(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def name_key(name: str) -> tuple[str, ...]:
-    """Returns the words that distinguish a name: without legal forms at its end and without "the" at its start.
+    """Returns the normalised words that distinguish a name, so that spellings of one company have the same key.
 
-    At least one word remains.
+    It omits "the" at the start and legal forms at the end ("JPMorgan Chase & Co": `jpmorgan`, `chase`), but keeps at
+    least one word. The key is empty only for a name without words.
     """
     words = list(words_of_name(name))
     if len(words) > 1 and words[0] == "the":

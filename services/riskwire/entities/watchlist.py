@@ -92,6 +92,11 @@ class Watchlist:
     where: str = "watchlist"
 
     def __post_init__(self) -> None:
+        """Checks that no two entries have a claim in common: a name, ticker or ISIN that identifies an entry in a text.
+
+        Raises:
+            SettingsError: two entries claim the same.
+        """
         claims: dict[tuple[str, str], WatchedEntity] = {}
         for entity in self.entities:
             for kind, key, shown in _claims(entity):
@@ -217,6 +222,11 @@ def read_entry(entry: object, where: str) -> WatchedEntity:
 
 
 def _validate_entry(entry: object, where: str) -> WatchedEntity:
+    """Returns the watchlist entry of a value that was read from a file.
+
+    Raises:
+        SettingsError: the value is not an entry. The message names the first invalid field and counts the others.
+    """
     if not isinstance(entry, dict):
         raise SettingsError("an entry must be a mapping with `id` and `name`", value=entry, where=where)
     try:
@@ -258,6 +268,11 @@ def _position(position: str, entry: object) -> str:
 
 
 def _csv_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
+    """Returns the entries of a CSV watchlist, each with its position for messages. Empty cells are left out.
+
+    Raises:
+        SettingsError: the text is not CSV, or has unknown columns or too many cells in a row.
+    """
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     entries: list[tuple[str, object]] = []
     try:

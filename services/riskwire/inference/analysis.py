@@ -112,6 +112,11 @@ def target_sentiments(
 
 
 def _entity_sentiments(prediction: DocumentPrediction, mentions: Sequence[LinkedMention]) -> Iterable[TargetSentiment]:
+    """Yields the sentiment toward each entity of an article, in the order of their first mentions.
+
+    The sentiment is the mean over the sentences that mention the entity, by the weight of each sentence. The excerpt
+    shows the mention with the clearest sentiment. A mention as a speaker about others has less weight.
+    """
     weights = sentence_weights(len(prediction.sentences), titled=prediction.titled)
     by_entity: dict[str, list[LinkedMention]] = {}
     for mention in mentions:

@@ -80,6 +80,7 @@ def _check_targets(request: ScoreRequest, where: str) -> None:
 def _results(
     requests: Sequence[ScoreRequest], predictions: Sequence[DocumentPrediction], engine: Engine, linker: Linker
 ) -> list[ScoreResult]:
+    """Returns the result of each scoring request, in order."""
     topics = engine.bundle.manifest.heads.topics
     summaries = summarise(predictions, topics.labels if topics else (), engine.settings.topic_threshold)
     return [
@@ -91,6 +92,10 @@ def _results(
 def _result(
     request: ScoreRequest, prediction: DocumentPrediction, summary: DocumentSummary, linker: Linker
 ) -> ScoreResult:
+    """Returns the result of a scoring request: sentiment of document and sentences, mentions, targets and topics.
+
+    A requested target is a span of the text. Its sentiment is that toward the span.
+    """
     return ScoreResult(
         id=request.id,
         sentiment=sentiment_of(summary.sentiment),
@@ -114,6 +119,7 @@ def _result(
 
 
 def _mention(mention: LinkedMention) -> ScoreMention:
+    """Returns a linked mention in the form of the scoring API."""
     return ScoreMention(
         start=mention.start,
         end=mention.end,
@@ -154,6 +160,10 @@ async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engin
     bad_lines = 0
 
     async def read(group: asyncio.TaskGroup) -> None:
+        """Reads lines until the end of input, and puts a scoring task for each batch into `scoring`, then None.
+
+        A line that is no valid request is counted and printed to standard error.
+        """
         nonlocal bad_lines
         while (numbered_lines := await asyncio.to_thread(reader.next_lines)) is not None:
             requests = []
@@ -191,6 +201,12 @@ async def _score_to_bytes(requests: Sequence[ScoreRequest], engine: Engine, link
 
 
 def _write(out: BinaryIO, results: Sequence[bytes]) -> None:
+    """Writes lines of results and flushes.
+
+    Raises:
+        BrokenPipeError: the reader has closed the pipe.
+        RiskwireError: the results cannot be written for another reason, such as a full disk.
+    """
     try:
         out.writelines(results)
         out.flush()
@@ -256,6 +272,10 @@ class _LineReader:
         return lines or None
 
     def _read(self) -> None:
+        """Puts (line number, line) of each line that is not blank into the queue, then None; an error in its place.
+
+        Runs in a thread. The line is cut after MAX_LINE_BYTES + 1 bytes, so that the reader of the queue can refuse it.
+        """
         try:
             number = 0
             while not self._closed.is_set() and (line := self._lines.readline(MAX_LINE_BYTES + 1)):

@@ -68,7 +68,7 @@ class InferStage:
         into short slices."""
 
     def supports(self, language: str | None) -> bool:
-        """Returns whether the model supports the language of an article, such as `en-GB`."""
+        """Returns whether the model supports the language of an article, such as `en-GB`; False for None."""
         return (language or "").partition("-")[0].casefold() in self.engine.bundle.languages
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> InferTask:
@@ -201,7 +201,19 @@ class InferTask:
         linkers: Mapping[WatchlistSnapshot, Linker],
         output: _Output,
     ) -> Iterator[None]:
-        """Links articles and adds their records to the output. Yields after each article."""
+        """Links the mentions of articles to entities and adds their records to `output`, in order, without publishing.
+
+        An analysed article gets an analysis and a signal for each target. One without a prediction gets only an
+        analysis of status `empty` or `unsupported`. The fingerprint of title and text is the story of the article.
+
+        Args:
+            articles: articles, each with the watchlist at its place in the log.
+            predictions: the prediction of each article, or None if the model did not read it.
+            linkers: the linker of each watchlist.
+
+        Yields:
+            None after each article, so that the caller can let other tasks of the event loop run.
+        """
         stage, bundle = self._stage, self._stage.engine.bundle
         label = bundle.label
         topics = bundle.manifest.heads.topics
@@ -236,6 +248,13 @@ class InferTask:
             yield
 
     def _mark(self, newest: datetime, news: Sequence[Article]) -> Mark:
+        """Returns the mark of a batch. It tells alerting how far this partition has been read and how much news it had.
+
+        Args:
+            newest: the newest `seen_at` of the batch, the time of the mark.
+            news: the analysed articles that are no backfill. They are counted by bucket: an interval of stream time of
+                `bucket_s` seconds, named by its start in epoch seconds.
+        """
         bucket_s = self._stage.settings.alerting.bucket_s
         buckets = Counter(int(article.seen_at.timestamp()) // bucket_s * bucket_s for article in news)
         return Mark.model_validate(

@@ -88,6 +88,17 @@ class ArticleIsolation:
     async def _publish(
         self, part: P, refused: Sequence[tuple[P, Outgoing]], publish: Publish[P], refused_size: _RefusedSize
     ) -> None:
+        """Publishes one part in a separate step. Halves the text of an article until it fits into a record.
+
+        Args:
+            part: the records of one item: at most one article, with its state.
+            refused: earlier parts that were refused, each with the dead letter that replaces its article.
+            publish: publishes one step of accepted and refused parts.
+            refused_size: the sizes of articles that were too large, so that later ones as large are shortened at once.
+
+        Raises:
+            TooLargeError: the article is too large even without a text.
+        """
         article = part.article
         while article is not None and article.text and refused_size.is_reached_by(article):
             article = shortened(article)

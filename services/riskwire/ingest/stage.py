@@ -151,6 +151,13 @@ class IngestTask:
                 self._polls.add(poll)
 
     async def _poll(self, feed: Feed, state: PollState) -> PollResult:
+        """Fetches and parses a feed once, and returns the result; an error is part of the result.
+
+        The document is not parsed if its hash equals that of the last poll.
+
+        Args:
+            state: the outcome of the last poll of the feed: validators for HTTP and the hash of the document.
+        """
         try:
             fetched = await self._fetcher.fetch(feed.url, state.validators)
             if not isinstance(fetched, FetchedDocument):
@@ -166,6 +173,10 @@ class IngestTask:
             return PollResult(feed, error=FetchError(f"unexpected error: {error!r}", where=feed.url))
 
     async def _take(self, messages: Sequence[Message]) -> None:
+        """Applies records of the feed list to the roster (the feeds of this partition), and commits both.
+
+        A record that cannot be read becomes a dead letter.
+        """
         if not messages:
             return
         results: list[Outgoing] = []
@@ -178,6 +189,10 @@ class IngestTask:
         await self._commit(results, self._roster.take_changes(), position=messages[-1].offset + 1)
 
     async def _finish(self, poll: PollResult) -> None:
+        """Publishes the items of a finished poll and commits the feed's status and next poll time.
+
+        Ignores the result if the feed was removed or got another URL during the poll.
+        """
         feed = poll.feed
         metrics.FETCHES.labels(outcome=poll.outcome).inc()
         if not self._roster.has(feed):

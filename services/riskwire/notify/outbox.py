@@ -113,6 +113,7 @@ class Outbox:
 
 
 def _encode(record: _OutboxRecord) -> bytes:
+    """Returns a pending alert record with its receivers as JSON, for the committed state."""
     return orjson.dumps(
         {
             "offset": record.message.offset,

@@ -70,6 +70,14 @@ class WebhookReceiver:
         self._session: aiohttp.ClientSession | None = None
 
     async def attempt(self, alert: Alert, record: bytes) -> None:
+        """Posts an alert record to the webhook once, without following redirects.
+
+        Args:
+            record: the alert as JSON, which is the body and is signed.
+
+        Raises:
+            AttemptError: no answer, or not a success. Its message never contains the URL, which may hold a secret.
+        """
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._concurrency),
@@ -100,6 +108,7 @@ class WebhookReceiver:
             self._session = None
 
     def _headers(self, alert: Alert, record: bytes) -> dict[str, str]:
+        """Returns the headers of a post: an idempotency key and, with a secret, the time (epoch s) and a signature."""
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": idempotency_key(alert),
@@ -126,6 +135,11 @@ class AppriseReceiver:
         self._thread: ThreadPoolExecutor | None = None
 
     async def attempt(self, alert: Alert, record: bytes) -> None:
+        """Sends an alert as text through Apprise once, in the receiver's own thread.
+
+        Raises:
+            AttemptError: it failed or timed out. Its message never contains the URL, which may hold a secret.
+        """
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="notify")
         text = notification_text(alert)
@@ -198,6 +212,14 @@ def _webhook_host(url: str, setting: str) -> str:
 
 
 def _apprise_client(url: str, setting: str) -> Any:
+    """Returns an Apprise client for one URL.
+
+    Args:
+        setting: the name of the setting that holds the URL, for the message.
+
+    Raises:
+        SettingsError: Apprise does not know such a URL.
+    """
     import apprise  # noqa: PLC0415 - the import takes a third of a second, and only Apprise receivers need it
 
     client = apprise.Apprise()

@@ -108,6 +108,11 @@ class NotifyTask:
         self._set_pending(0)
 
     async def _take(self, batch: Sequence[Message]) -> None:
+        """Commits finished deliveries and the records of a batch in one step, then queues the new deliveries.
+
+        A delivery is one alert record owed to one receiver. It is committed as pending before it is attempted. If the
+        bus refuses the step, each part of it is committed separately, and a refused record becomes a dead letter.
+        """
         pending_before = len(self._outbox)
         attempted, self._attempted = self._attempted, []
         parts = [self._finish_deliveries(attempted)] if attempted else []
@@ -199,6 +204,7 @@ class NotifyTask:
         return dead_letter(NOTIFY.name, message, error)
 
     def _give_up(self, delivery: Delivery, error: AttemptError) -> Outgoing:
+        """Logs and counts a delivery that will not be attempted again. Returns its dead letter."""
         receiver = self._stage.receivers.get(delivery.receiver)
         log.error(
             "notification given up, to dead letters",
@@ -233,6 +239,11 @@ class NotifyTask:
 
 
 def _log_alert(alert: Alert, *, sent: bool) -> None:
+    """Logs an alert: as information if it is resolved, else as a warning.
+
+    Args:
+        sent: whether the alert is also sent to the receivers.
+    """
     write = log.info if alert.status == "resolved" else log.warning
     write(
         f"alert {alert.status}",

@@ -135,6 +135,17 @@ class WatchlistEditor:
     def _edit(
         self, current: Collection[str], changed: Sequence[WatchedEntity], removed: Sequence[str], signature: _Signature
     ) -> WatchlistEdit:
+        """Returns the edit that sets and removes entries: its commands, the changes of the state, and a summary.
+
+        Args:
+            current: the ids of the entries that commands have set so far.
+            changed: the entries to set.
+            removed: the ids of the entries to remove.
+            signature: who edits, when and why.
+
+        Raises:
+            SettingsError: the name or the comment of the signature has a wrong length or control characters.
+        """
         _check_text("by", signature.by, 1, _MAX_BY)
         _check_text("comment", signature.comment, 0, _MAX_COMMENT, allowed="\t\r\n")
         removals = {entry_id: signature.remove_command(entry_id) for entry_id in removed}

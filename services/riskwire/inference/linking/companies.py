@@ -238,6 +238,13 @@ def merged(stocks: Iterable[Mapping[str, Any]], sec: Iterable[str]) -> list[Comp
 
 
 def _company(draft: _Draft, claims: Mapping[str, int]) -> Company:
+    """Returns the company of a draft, with its identity and the keys by which names match it.
+
+    The entity is `isin:` with the only ISIN if no other draft has it, else `cik:`, else None.
+
+    Args:
+        claims: the number of drafts that have an ISIN.
+    """
     entity = None
     if len(draft.isins) == 1 and claims[draft.isins[0]] == 1:
         entity = f"isin:{draft.isins[0]}"
@@ -252,6 +259,11 @@ def _standing(listed: str) -> Standing:
 
 
 def _listings(stock: Mapping[str, Any]) -> dict[tuple[str, str], None]:
+    """Returns the tickers of a stock as ordered keys (market, symbol).
+
+    The market is the suffix of the Yahoo symbol. A symbol without a suffix is of the United States, and counts only if
+    its Google symbol confirms that.
+    """
     tickers: dict[tuple[str, str], None] = {}
     for listing in stock.get("symbols", ()):
         symbol, _, market = str(listing["yahoo"]).upper().partition(".")

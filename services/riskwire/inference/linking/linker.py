@@ -122,6 +122,11 @@ class Linker:
         return [_linked(prediction, mention, dateline) for mention in mentions if mention.entity]
 
     def _mentions(self, prediction: DocumentPrediction) -> list[_Mention]:
+        """Returns the mentions of names in an article, by sentence, without an entity yet.
+
+        They are names that the model found, and names of the watchlist and the company table. A possessive that is part
+        of a company's own name belongs to the mention, as in "McDonald's".
+        """
         content = prediction.document.content
         mentions: list[_Mention] = []
         for index, sentence in enumerate(prediction.sentences):
@@ -176,6 +181,14 @@ def _dateline(prediction: DocumentPrediction) -> range:
 
 
 def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) -> LinkedMention:
+    """Returns a mention with its entity, its place in the article and the sentiment toward it.
+
+    It is `followed` if it is watched, or if it is a company, organisation or country that is neither in the dateline
+    nor the publisher. Only followed mentions become signals.
+
+    Args:
+        dateline: the positions of the place and date at the start of the text.
+    """
     sentence = prediction.sentences[mention.sentence]
     span, candidate, resolution = sentence.span, mention.candidate, mention.resolution
     text = prediction.document.content[span.start : span.end]

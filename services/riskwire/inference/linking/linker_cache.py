@@ -54,6 +54,10 @@ class LinkerCache:
             return linker
 
     def _build(self, entries: tuple[WatchedEntity, ...]) -> Linker:
+        """Returns a linker for the base watchlist with these entries on top, which take precedence.
+
+        Logs each claim (a name, alias or ticker of an entry) that an entry lost to another one, once.
+        """
         base = self._base.watchlist
         watchlist, lost_claims = merge_entries((*entries, *base.entities), base.where)
         for claim in lost_claims:

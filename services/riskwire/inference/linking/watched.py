@@ -81,6 +81,11 @@ class WatchedNames:
         return spans
 
     def _complete_words(self, sentence: str, *, all_capitals: bool) -> Iterator[WatchedSpan]:
+        """Yields the watched names in a sentence that begin and end at word boundaries; they may overlap.
+
+        Args:
+            all_capitals: whether the sentence has only capitals. If it does, the case of a name is not compared.
+        """
         assert self._automaton is not None
         for index, start, end in self._automaton.find_matches_as_indexes(_folded(sentence), overlapping=True):
             pattern = self._patterns[index]

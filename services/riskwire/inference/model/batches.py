@@ -85,6 +85,10 @@ def run_batch(session: ModelSession, windows: Sequence[TokenWindow], length: int
 
 
 def _padded(windows: Sequence[TokenWindow], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns token ids and attention mask of token windows, padded with zeros to (rows, length).
+
+    There are at least two rows; additional rows contain padding only.
+    """
     rows = max(2, len(windows))
     ids = np.zeros((rows, length), dtype=np.int64)
     mask = np.zeros((rows, length), dtype=np.int64)

@@ -72,6 +72,11 @@ class BundleHeads(BaseModel):
 
     @model_validator(mode="after")
     def _check_labels(self) -> BundleHeads:
+        """Returns the heads if their labels are those that riskwire can decode.
+
+        Raises:
+            ValueError: sentiment labels in another order, or entity labels that are no BIO tags (B-ORG, I-ORG, ..., O).
+        """
         for name in ("sentiment", "target_sentiment"):
             head: BundleHead | None = getattr(self, name)
             if head is not None and head.labels != SENTIMENT_LABELS:

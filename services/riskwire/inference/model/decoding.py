@@ -45,6 +45,11 @@ def _joined(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str) -
 
 
 def _pooled(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str, temperature: float) -> Distribution:
+    """Returns the class probabilities of a sentence from the logits of one head.
+
+    A long sentence has several overlapping windows. Their distributions are averaged, weighted by the number of tokens
+    that each window owns.
+    """
     if len(logits) == 1:
         return rounded(softmax(logits[0][head], temperature))
     return mean(

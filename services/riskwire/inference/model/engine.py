@@ -55,6 +55,12 @@ class Engine:
         self._loop_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        """Loads the model and the tokenizer in a thread, and starts the threads and the batching task.
+
+        Raises:
+            DeviceError: the requested device is not available.
+            RiskwireError: the model or the tokenizer cannot be loaded.
+        """
         settings = self.settings
         self.session = await asyncio.to_thread(
             ModelSession,
@@ -77,6 +83,7 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stops the batching task and the threads; requests that are waiting fail."""
         task, self._loop_task = self._loop_task, None
         if task is not None:
             task.cancel()
@@ -111,6 +118,14 @@ class Engine:
     async def _predict_slice(
         self, documents: Sequence[TextDocument], max_sentences: int, urgent: bool
     ) -> list[DocumentPrediction]:
+        """Splits documents into sentences, requests a prediction for each sentence and returns the results by document.
+
+        Waits while too many slices (parts of a call of `predict`) are in progress.
+
+        Args:
+            max_sentences: the most sentences of a document that are predicted; the others are counted as skipped.
+            urgent: whether the sentences are predicted before those that wait already.
+        """
         async with self._slices_inside:
             metrics.INFERENCE_QUEUE.inc(len(documents))
             try:
@@ -164,6 +179,10 @@ class Engine:
             raise
 
     async def _start_batches(self, texts: list[str], group: asyncio.TaskGroup) -> None:
+        """Tokenizes sentences, packs them into batches and starts a task of `group` for each batch when a slot is free.
+
+        If the tokenizer fails, the requests for these sentences fail.
+        """
         loop = asyncio.get_running_loop()
         try:
             tokenized = await loop.run_in_executor(self._text_thread, self._encoder.encode, texts)

@@ -96,6 +96,11 @@ class ModelSession:
         self._check_graph(path)
 
     def _check_graph(self, path: Path) -> None:
+        """Checks that the graph has the inputs and the outputs that riskwire feeds and reads.
+
+        Raises:
+            BundleError: the graph at `path` has other inputs, or lacks an output.
+        """
         inputs = {node.name for node in self._session.get_inputs()}
         outputs = {node.name for node in self._session.get_outputs()}
         expected_inputs, expected_outputs = {"input_ids", "attention_mask"}, set(self._outputs)
@@ -124,6 +129,7 @@ class ModelSession:
         return dict(zip(self._outputs, values, strict=True))
 
     def _run_bound(self, feed: dict[str, NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """Runs the model on a CUDA device. Returns its outputs in the order of the heads, as arrays in CPU memory."""
         import onnxruntime  # noqa: PLC0415
 
         binding = self._session.io_binding()
@@ -144,6 +150,7 @@ def _graph_error(kind: str, expected: set[str], actual: set[str], path: Path) ->
 
 
 def _contains(path: Path, needle: bytes) -> bool:
+    """Returns whether a file contains a byte string. Reads it in blocks of 1 MiB, because models are large."""
     with path.open("rb") as stream:
         tail = b""
         while block := stream.read(1 << 20):
@@ -154,6 +161,7 @@ def _contains(path: Path, needle: bytes) -> bool:
 
 
 def _options(onnxruntime: Any) -> Any:
+    """Returns onnxruntime session options for one thread per run, sequential execution and errors only in the log."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -173,6 +181,14 @@ def _open_cpu(path: Path) -> Any:
 
 
 def _open_cuda(path: Path, runtime: str) -> Any:
+    """Opens a model on a CUDA device, without a fallback to the CPU.
+
+    Args:
+        runtime: the name of the installed onnxruntime package.
+
+    Raises:
+        DeviceError: the package does not support CUDA, or the model cannot run on the device.
+    """
     import onnxruntime  # noqa: PLC0415
 
     if runtime != "onnxruntime-gpu" or _CUDA not in onnxruntime.get_available_providers():

@@ -83,6 +83,11 @@ class TokenEncoder:
         return [self._tokenized(encoding) for encoding in encodings]
 
     def _tokenized(self, encoding: Encoding) -> TokenizedSentence:
+        """Returns a sentence as windows of tokens that fit into the model, each with the special tokens at both ends.
+
+        A longer sentence gets overlapping windows. Each token is owned by one window, which predicts it: ownership
+        changes in the middle of the overlap, so that every token has context on both sides.
+        """
         ids = np.array(encoding.ids, dtype=np.int64)
         count = len(ids) - _SPECIAL_TOKENS
         windows: list[TokenWindow] = []

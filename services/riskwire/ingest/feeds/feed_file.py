@@ -45,6 +45,11 @@ def read_feeds(path: Path) -> list[Feed]:
 
 
 def _read_entries(path: Path) -> list[Any]:
+    """Returns the entries of a feed list file (YAML), which have not been validated.
+
+    Raises:
+        SettingsError: the file cannot be read, is no list or has more than MAX_FEEDS entries.
+    """
     entries = read_yaml(path, "the feed list", MAX_BYTES)
     if not isinstance(entries, list):
         raise SettingsError(
@@ -58,6 +63,14 @@ def _read_entries(path: Path) -> list[Any]:
 
 
 def _parse_entry(entry: object, where: str) -> Feed:
+    """Returns the feed of an entry of the feed list. Logs a warning about unknown fields and ignores them.
+
+    Args:
+        where: the file and the position of the entry, for messages.
+
+    Raises:
+        SettingsError: the entry is not valid, or its URL is one that is never fetched.
+    """
     if not isinstance(entry, dict):
         raise SettingsError("a feed must be a mapping with `id` and `url`", value=entry, where=where)
     try:

@@ -273,6 +273,10 @@ def id_of(url: str) -> str:
 
 
 def _is_same_url(first: str, second: str) -> bool:
+    """Returns whether two URLs request the same document: equal scheme, host, port, path and query.
+
+    If one cannot be parsed or may not be fetched, they are compared as strings.
+    """
     try:
         first_url, second_url = parse_url(first), parse_url(second)
     except RefusedError:

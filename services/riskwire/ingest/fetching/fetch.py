@@ -99,6 +99,7 @@ class Fetcher:
         self._fetches_by_host: Counter[str] = Counter()
 
     async def __aenter__(self) -> Fetcher:
+        """Opens the HTTP session: without cookies and proxy, and only to permitted addresses."""
         settings = self._settings
         agent = f"{settings.user_agent} {settings.contact}" if settings.contact else settings.user_agent
         self._session = aiohttp.ClientSession(
@@ -153,6 +154,15 @@ class Fetcher:
             raise FetchError("the fetch failed", where=url) from error
 
     async def _follow_redirects(self, url: str, validators: Validators) -> FetchResult:
+        """Fetches a URL, following redirects. Each location is checked before it is requested.
+
+        Returns:
+            the result; a document has `moved_to` if every redirect on the way to it was permanent.
+
+        Raises:
+            RefusedError: a location may not be fetched, or there are too many redirects.
+            FetchError: the server answered with an error.
+        """
         location = url
         permanent = True
         for _ in range(self._settings.max_redirects + 1):
@@ -167,6 +177,11 @@ class Fetcher:
         raise RefusedError(f"more than {self._settings.max_redirects} redirects", value=location)
 
     def _checked(self, url: str) -> URL:
+        """Returns a URL as parsed, if it may be fetched.
+
+        Raises:
+            RefusedError: the host is not permitted, or it is that of the SEC and the settings have no contact address.
+        """
         target = parse_permitted_url(url, self._allow)
         host = host_of(target)
         if (host == "sec.gov" or host.endswith(".sec.gov")) and not self._settings.contact:
@@ -176,6 +191,15 @@ class Fetcher:
         return target
 
     async def _get(self, url: URL, validators: Validators) -> FetchResult | _Redirect:
+        """Requests a URL once and returns the document, the redirect, or why there is no document (such as `Busy`).
+
+        Args:
+            validators: ETag and Last-Modified of the last document; with them the server can answer `NotModified`.
+
+        Raises:
+            FetchError: the server answered with another status.
+            RefusedError: the document is too large.
+        """
         assert self._session is not None
         headers = {}
         if validators.etag:
@@ -204,6 +228,11 @@ class Fetcher:
             )
 
     async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
+        """Returns the decompressed body of a response.
+
+        Raises:
+            RefusedError: it is larger than `ingest.max_bytes`; its remainder is not read.
+        """
         max_bytes = self._settings.max_bytes
         too_large = RefusedError(
             f"a document larger than {max_bytes} bytes (after decompression)",

@@ -121,6 +121,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def _text_of_html(markup: str) -> str:
+    """Returns the text of HTML markup, with line breaks around block elements and without scripts and styles."""
     tree = LexborHTMLParser(markup)
     root = tree.body or tree.root
     if root is None:

@@ -51,6 +51,7 @@ def page_of(entry: FeedEntry) -> str:
 
 
 def _is_page(address: str) -> bool:
+    """Returns whether an address is the HTTP(S) URL of a page: with a host, without white space and not too long."""
     address = address.strip()
     if not address.lower().startswith(("http://", "https://")) or len(address) > MAX_URL:
         return False
@@ -100,6 +101,14 @@ def identify(entries: Sequence[FeedEntry], source: str, texts: Sequence[str], ho
 
 
 def _id(page: str, guid: str, source: str, text: str) -> str:
+    """Returns the id of an article: a hash of the most reliable identification that its feed item has.
+
+    Args:
+        page: the canonical URL of the page; empty if there is none or if several items share it.
+        guid: the id that the feed gives the item, or empty. An id of a form that is globally unique identifies the item
+            in all feeds, another one only in its own source.
+        text: the title and text, which identify an item without page and guid within its source.
+    """
     if page:
         return content_id("page", page)
     if _GLOBALLY_UNIQUE.match(guid):

@@ -103,6 +103,7 @@ def _loads(body: bytes) -> object:
 
 
 def _entry(item: _Item) -> FeedEntry:
+    """Returns an item of a JSON feed as an entry. A missing publication time is replaced by that of the last change."""
     return FeedEntry(
         guid=item.id,
         link=item.url or item.external_url,

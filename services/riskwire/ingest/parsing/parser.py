@@ -83,6 +83,14 @@ class DocumentParser:
         return await asyncio.to_thread(parse_answer, answer, document.url)
 
     async def _running_process(self) -> asyncio.subprocess.Process:
+        """Returns the parser process, and starts it if it does not run.
+
+        It is separate from riskwire, because parsing the document of a stranger may take too much memory or time. It
+        gets only the environment variables that it needs.
+
+        Raises:
+            FeedError: the process does not start.
+        """
         if self._process is None or self._process.returncode is not None:
             environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
             self._process = await asyncio.create_subprocess_exec(
@@ -104,6 +112,7 @@ class DocumentParser:
         return self._process
 
     async def _kill(self) -> None:
+        """Kills the parser process, if there is one, and waits for its end. The next document starts a new one."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -61,6 +61,10 @@ def _fault(parsed: Any) -> str:
 
 
 def _entry(entry: Any) -> FeedEntry:
+    """Returns an RSS or Atom item, as feedparser parsed it, as an entry.
+
+    A missing publication time is replaced by that of the last change, or else of the creation.
+    """
     source = entry.get("source")
     return FeedEntry(
         guid=_text(entry, "id"),
@@ -75,6 +79,7 @@ def _entry(entry: Any) -> FeedEntry:
 
 
 def _contents(entry: Any) -> list[str]:
+    """Returns the texts of an item's content elements, except media such as images and audio."""
     contents = entry.get("content")
     if not isinstance(contents, list):
         return []
@@ -98,6 +103,7 @@ def _text(record: Any, key: str) -> str:
 
 
 def _time(entry: Any, key: str) -> datetime | None:
+    """Returns the time of a field in UTC, such as `published`; None if it is missing or cannot be parsed."""
     # `dict.get`: feedparser's own `get` returns `published` for a missing `updated`, with a warning.
     parts = dict.get(entry, f"{key}_parsed")
     if isinstance(parts, struct_time):

@@ -44,6 +44,10 @@ class _SitemapHandler:
         self._has_news = False
 
     def start_element(self, name: str, _attributes: dict[str, str]) -> None:
+        """Begins an element of a news sitemap. The parser calls it with the name as "namespace name".
+
+        A `url` element begins a new entry. Only `loc` and elements of the news extension become fields of the entry.
+        """
         namespace, _, local_name = name.rpartition(" ")
         is_news = namespace.startswith(_NEWS_NAMESPACE)
         if local_name == "url":
@@ -67,6 +71,11 @@ class _SitemapHandler:
             self._end_url()
 
     def _end_url(self) -> None:
+        """Adds the entry of a `url` element that has ended, or counts it if it has no news extension.
+
+        Raises:
+            _LimitReachedError: the limit of entries is reached, so parsing ends.
+        """
         if not self._has_news:
             self.urls_without_news += 1
             return

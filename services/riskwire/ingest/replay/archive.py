@@ -169,6 +169,11 @@ def _skip_line(content: io.BufferedReader, chunk_size: int) -> None:
 
 
 def _check_compression(magic: bytes, path: Path) -> None:
+    """Checks that a file is compressed as its suffix (.gz, .zst) states, by the first bytes of the file (`magic`).
+
+    Raises:
+        RiskwireError: suffix and compression differ.
+    """
     for suffix, expected in _MAGIC.items():
         is_named, is_compressed = path.suffix == suffix, magic.startswith(expected)
         if is_named != is_compressed:

@@ -59,6 +59,12 @@ def latest_valid_time(archive: Archive, settings: IngestSettings, now: datetime)
 
 
 def _parse(line: ArchiveLine, name: str, settings: IngestSettings, latest: datetime | None) -> ParsedLine:
+    """Returns a line of an archive as a feed item with its source, or with the error that makes it unusable.
+
+    Args:
+        name: the name of the archive, which is also the source of a line without source and URL.
+        latest: the latest valid publication time; None for no bound.
+    """
     where = f"{name}, line {line.number}"
     try:
         archive_item = parse_line(line, name)
@@ -74,6 +80,7 @@ def _parse(line: ArchiveLine, name: str, settings: IngestSettings, latest: datet
 
 
 def _clean(archive_item: ArchiveItem, source: str, settings: IngestSettings) -> tuple[FeedItem, ...]:
+    """Returns the item of an archive line, cleaned like the items of feeds; empty if neither title nor text remains."""
     bodies = tuple(body for body in (archive_item.summary, archive_item.text) if body)
     entry = FeedEntry(
         link=archive_item.url, title=archive_item.title, bodies=bodies, published=archive_item.published_at

@@ -171,6 +171,13 @@ class _Replay:
     """Articles of the batch that is being published one by one that have become dead letters."""
 
     async def run(self, limit: int | None) -> None:
+        """Reads, converts and publishes the lines of the archive that are new, batch by batch, at the set pace.
+
+        At the end it publishes a closing tick: a time so late that alerting closes the buckets of the last articles.
+
+        Args:
+            limit: the most stories (lines that are not blank), counted from the beginning of the archive; None for all.
+        """
         max_stories = None if limit is None else max(0, limit - self.converter.position.stories)
         lines = islice(self._new_lines(), max_stories)
         while batch := await asyncio.to_thread(self._parse_batch, lines):
@@ -183,6 +190,7 @@ class _Replay:
         await self._publish_pending(self.archive.size)
 
     def _new_lines(self) -> Iterator[ArchiveLine]:
+        """Returns the lines of the archive that no earlier replay on this bus has published."""
         start = self.converter.position.line
         return (line for line in self.archive.lines(self.settings.ingest.max_line) if line.number > start)
 
@@ -190,6 +198,7 @@ class _Replay:
         return parse_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest, self.latest)
 
     async def _keep_pace(self, parsed: ParsedLine) -> None:
+        """Waits until a line is due at the speed of the replay; publishes the pending lines before a long wait."""
         if parsed.item is None or parsed.item.published_at is None:
             return
         wait_s = self.pace.wait_s(parsed.item.published_at)
@@ -198,6 +207,17 @@ class _Replay:
             await asyncio.sleep(wait_s)
 
     async def _publish_pending(self, read_bytes: int) -> None:
+        """Publishes the archive lines that were converted since the last call, as one step, and reports progress.
+
+        When the bus refuses the step, `isolation` publishes the lines one by one, so that only the faulty ones become
+        dead letters. Does nothing without converted lines.
+
+        Args:
+            read_bytes: bytes of the archive that have been read, for the progress report.
+
+        Raises:
+            BusError: the publisher failed or was fenced.
+        """
         converter = self.converter
         lines = converter.take_pending()
         if not lines:
@@ -228,6 +248,7 @@ class _Replay:
     async def _publish_parts(
         self, accepted: Sequence[ConvertedLine], refused: Sequence[tuple[ConvertedLine, Outgoing]]
     ) -> None:
+        """Publishes accepted lines and the dead letters of refused lines in one step, and counts both."""
         await publish_with_dead_letters(self.publisher, *self._step(accepted, refused))
         self.refused += len(refused)
         _count_articles(accepted)

@@ -163,6 +163,11 @@ def _combined(mentions: Sequence[MentionSummary]) -> tuple[float, Sentiment]:
 
 
 def _evidence(article: PastArticle, mentions: Sequence[MentionSummary], same_entity: Sequence[PastSignal]) -> Evidence:
+    """Returns the passage that shows how an article mentions the watched entry, for its signal.
+
+    It is the first of: the evidence of a signal of the same entity; a mention in the title; a mention in the evidence
+    of another signal; the title without a highlighted mention.
+    """
     if same_entity:
         return same_entity[0].evidence
     for mention in mentions:
@@ -218,6 +223,7 @@ class _KnownStories:
         return [] if story is None else [story]
 
     def _put(self, fingerprint: str, seen_at: datetime) -> None:
+        """Adds a story by its fingerprint, or extends the time until which a known one was seen."""
         story = self._by_fingerprint.get(fingerprint)
         if story is not None:
             story.last_seen = max(story.last_seen, seen_at)

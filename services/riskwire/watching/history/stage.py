@@ -113,6 +113,11 @@ class HistoryTask:
         return step
 
     def _past_signals(self, entry: WatchedEntity, command: int) -> list[Signal]:
+        """Returns the signals that past articles would have had of a newly watched entry and its group.
+
+        Args:
+            command: the offset of the command that set the entry. Only articles read before it count.
+        """
         terms = search_terms(entry, shipped_companies())
         group = group_target_of(entry)
         targets = (entry.target,) if group is None else (entry.target, group)

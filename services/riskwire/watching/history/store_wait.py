@@ -62,6 +62,11 @@ class StoreWait:
         return commands_end
 
     async def _wait_until_read(self, stage: StageSpec, ends: Sequence[int]) -> None:
+        """Waits until a stage has read its topic up to the end offset of each partition. Warns every minute.
+
+        Raises:
+            BusError: the bus cannot be asked, or another task of this process has taken over the partition.
+        """
         waiting = metrics.HISTORY_WAITING.labels(group=stage.name)
         progress = metrics.STAGE_PROGRESS.labels(stage=HISTORY.name)
         started = warned = time.monotonic()
@@ -82,6 +87,7 @@ class StoreWait:
             waiting.set(0)
 
     def _warn(self, stage: StageSpec, lags: Iterable[Lag], waited_s: float) -> None:
+        """Logs how many records the stage still has to read."""
         log.warning(
             "waiting until a group has read what precedes a command",
             stage=HISTORY.name,

@@ -17,7 +17,7 @@ def ids(*entries: FeedEntry, source: str = "feed", home: str = "") -> list[str]:
 
 
 @given(SLUGS, st.sampled_from(["http", "https"]), st.booleans(), st.booleans(), st.booleans())
-def test_all_spellings_of_an_address_have_one_canonical_form(
+def test_urls_that_differ_in_scheme_www_case_slash_or_tracking_have_one_canonical_form(
     slug: str, scheme: str, with_www: bool, with_tracking: bool, with_slash: bool
 ) -> None:
     host = "www.news.example" if with_www else "NEWS.example"
