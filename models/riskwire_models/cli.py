@@ -70,6 +70,7 @@ def _errors_reported(command: str) -> Iterator[None]:
 
 
 def _set_library_environment() -> None:
+    """Sets environment variables of torch and transformers, unless the user has set them, before their first import."""
     # torch and transformers read these variables when they are first imported. By default, waiting OpenMP threads spin,
     # which makes a step several times slower on a machine with other work. transformers would report that the pooler of
     # the base model is not used, which is intended.
@@ -101,6 +102,7 @@ def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | 
 
 
 def _export(data: Path, work: Path, out: Path, threads: int) -> None:
+    """Exports the trained model in `work` as a bundle to `out`, and prints its scores."""
     _set_library_environment()
     from riskwire_models.export.export import export as run_export
 

@@ -125,6 +125,7 @@ def company_names(path: Path) -> list[str]:
 
 
 def _money(generator: random.Random) -> tuple[str, float]:
+    """Returns a random sum of money as text, such as "$ 4.2 million", and its amount without the unit."""
     amount = round(
         generator.choice((generator.uniform(0.2, 9.9), generator.uniform(10, 99), generator.uniform(100, 900))), 1
     )

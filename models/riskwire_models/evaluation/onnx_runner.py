@@ -94,6 +94,7 @@ class OnnxRunner:
 
 
 def _rows_by_padded_length(rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Yields the numbers of the rows that have the same padded length, shortest first."""
     groups: dict[int, list[int]] = {}
     for number, row in enumerate(rows):
         groups.setdefault(padded_length(len(row)), []).append(number)

@@ -59,6 +59,7 @@ class Predictions:
         )
 
     def _select(self, numbers: Sequence[int]) -> Predictions:
+        """Returns the predictions of the examples with these numbers."""
         return Predictions(
             [self.examples[number] for number in numbers],
             [self.rows[number] for number in numbers],

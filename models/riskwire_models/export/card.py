@@ -17,6 +17,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]
 
 
 def _score_text(scores: Mapping[str, Any], keys: Sequence[str], name: str) -> str:
+    """Returns a score with three digits, found in nested scores by `keys` and then `name`; "–" if it is missing."""
     value: Any = scores
     for key in keys:
         value = value.get(key, {}) if isinstance(value, Mapping) else {}

@@ -102,6 +102,7 @@ def weighted_loss(
     mentions = batch.pool @ target_sentiment.reshape(-1, target_sentiment.shape[-1])
 
     def summed(logits: Tensor, truth: Tensor, smoothing: float) -> Tensor:
+        """Returns the cross entropy summed over known labels; 0, with a gradient, if no label is known."""
         if truth.numel() == 0 or bool((truth == IGNORED).all()):
             return logits.sum() * 0.0
         return nn.functional.cross_entropy(

@@ -267,6 +267,7 @@ class Book:
         """Targets with a running episode."""
 
     def _decoded_target(self, raw: bytes) -> Target:
+        """Returns a target from the bytes of the state, without its stories, which the state holds separately."""
         values = orjson.loads(raw)
         target = self._new_target(values["target"])
         target.load(values)

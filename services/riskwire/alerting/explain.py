@@ -29,7 +29,15 @@ def negative_stories(count: int) -> str:
 def summary(
     name: str, verdict: WindowVerdict, sources: int, evidence: Iterable[AlertEvidence], *, since_notified: bool
 ) -> str:
-    """Returns what happened, in one or two sentences."""
+    """Returns what happened, in one or two sentences for a person.
+
+    Args:
+        name: the name of the target.
+        verdict: how surprising the window is for which the alert fires.
+        sources: the number of sources of its negative stories.
+        evidence: the most negative story first; the text quotes its title.
+        since_notified: whether only stories since the last notification were counted.
+    """
     count = f"{negative_stories(verdict.negative)} from {sources} {'source' if sources == 1 else 'sources'}"
     window = duration(verdict.window_s)
     when = f"since the last notification, within {window}" if since_notified else f"in {window}"
@@ -39,7 +47,12 @@ def summary(
 
 
 def would_not_fire(verdict: WindowVerdict, limit: float, min_stories: int) -> str:
-    """Returns what it would have taken not to fire: fewer stories, or a past with more negative stories."""
+    """Returns in a sentence what it would have taken not to fire: fewer stories, or a past with more negative ones.
+
+    Args:
+        limit: the surprise from which an alert fires.
+        min_stories: the least number of negative stories that can fire.
+    """
     count = max(max_count_below(verdict.prediction, limit, verdict.negative - 1), min_stories - 1)
     usual = _usual(verdict, limit)
     text = f"It would not have fired with at most {negative_stories(count)} in {duration(verdict.window_s)}"
@@ -51,7 +64,13 @@ def would_not_fire(verdict: WindowVerdict, limit: float, min_stories: int) -> st
 
 
 def _usual(verdict: WindowVerdict, limit: float) -> float | None:
-    """Returns the smallest expected count at which the stories would not surprise; None if even their number would."""
+    """Returns the expected number of stories from which the counted ones would not surprise, found by bisection.
+
+    Surprise is -log10 of the chance of at least that many stories. None if no expected number up to the count suffices.
+
+    Args:
+        limit: the surprise from which an alert fires.
+    """
     low, high = 1.0, verdict.negative / verdict.expected
     if high <= low or verdict.prediction.scaled(high).surprise(verdict.negative) >= limit:
         return None

@@ -85,7 +85,10 @@ class Exposure:
             self._slots.touch(key)
 
     def within(self, now_ms: int, window_ms: int) -> int:
-        """The stories of the last `window_ms`, in whole slots."""
+        """Returns the number of stories of the whole stream in the last `window_ms`.
+
+        They are counted by whole slots, each a quarter of an hour.
+        """
         since = (now_ms - window_ms) // self._slot_ms * self._slot_ms
         stories = self._within.get((since, now_ms))
         if stories is None:
@@ -95,7 +98,7 @@ class Exposure:
         return stories
 
     def before_horizon(self, now_ms: int) -> float:
-        """The decayed number of stories before the horizon."""
+        """Returns the number of stories before the horizon (the longest window), each halved once per half-life."""
         return self._past * decay(now_ms - self._past_at_ms, self._half_life_ms)
 
     def take_changes(self) -> dict[str, bytes | None]:

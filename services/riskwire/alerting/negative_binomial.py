@@ -50,7 +50,12 @@ def tail(count: int, mean: float, shape: float) -> float:
 
 
 def _probabilities(start: int, stop: int, p: float, shape: float) -> Iterable[float]:
-    """Returns P(X = i) for `start` <= i < `stop`."""
+    """Returns P(X = i) for `start` <= i < `stop`, for a negative binomial X.
+
+    Args:
+        p: the mean of X divided by the sum of mean and shape.
+        shape: the shape of the distribution: the smaller, the more X varies.
+    """
     log_gamma_shape, log_p, log_zero = math.lgamma(shape), math.log(p), shape * math.log1p(-p)
     in_table = stop < len(_LOG_GAMMA) - MAX_SHAPE
     if shape == MAX_SHAPE and stop - start >= _TABLE_FROM_TERMS and in_table:

@@ -82,7 +82,10 @@ def threshold(budget: float, windows_s: tuple[int, ...]) -> float:
 
 
 def max_count_below(prediction: Prediction, limit: float, max_count: int) -> int:
-    """Returns the largest count, at most `max_count`, whose surprise is below `limit`."""
+    """Returns the largest count of negative stories, at most `max_count`, whose surprise is below `limit`.
+
+    Surprise is -log10 of the predicted chance of at least that many stories; it grows with the count.
+    """
     low, high = 0, max_count
     while low < high:
         middle = (low + high + 1) // 2

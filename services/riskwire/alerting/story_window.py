@@ -223,7 +223,10 @@ class StoryWindow:
             yield from (story for story in self._negative_by_slot[slot] if story.at_ms > since_ms)
 
     def count_sources(self, since_ms: int, limit: int) -> int:
-        """The number of sources that first reported the `negative_stories` with evidence; counts up to `limit`."""
+        """Returns the number of sources that first reported the negative stories after `since_ms`, up to `limit`.
+
+        Stories without stored evidence are left out.
+        """
         first = self._slot_of(since_ms)
         sources: set[str] = set()
         for slot, stories in reversed(self._negative_by_slot.items()):
@@ -247,7 +250,11 @@ class StoryWindow:
         return (story for part in self._slots[slot].values() for story in part.stories)
 
     def _put(self, story: TargetStory) -> None:
-        """Puts a story into the last part of its slot, or into a new part when that one is full."""
+        """Adds a story to the slot of its time: to the slot's last part, or to a new part when that one is full.
+
+        A slot is a quarter of an hour. A part is up to STORIES_PER_PART stories of it, which the state stores under one
+        key.
+        """
         slot = self._slot_of(story.at_ms)
         parts = self._slots.get(slot)
         if parts is None:
@@ -266,7 +273,10 @@ class StoryWindow:
         self._register(story)
 
     def _register(self, story: TargetStory) -> None:
-        """Makes a story count and be found."""
+        """Enters a story into the indexes: of known stories, and of the times of all and of negative stories.
+
+        A story from history is known, so that a reprint is no news, but is not counted.
+        """
         self._story_count += 1
         self._known.add(story)
         if story.from_history:
@@ -288,7 +298,7 @@ class StoryWindow:
         self._put(story)
 
     def _take_out(self, story: TargetStory) -> None:
-        """Takes a story that did not count as negative out of its slot."""
+        """Removes a story that did not count as negative from its slot and the indexes. The caller adds it again."""
         part, parts = story.part, self._slots[story.part.slot_ms]
         part.stories = [sibling for sibling in part.stories if sibling is not story]
         self._story_count -= 1
@@ -304,6 +314,11 @@ class StoryWindow:
         self._known.remove(story)
 
     def _expired(self, slot: int, at_ms: int) -> ExpiredSlot:
+        """Returns the sums of a slot, for the baseline to learn; stories from history are not counted.
+
+        Args:
+            at_ms: the time at which the slot left the horizon.
+        """
         stories = [story for story in self._in(slot) if not story.from_history]
         negative = sum(story.negative_ms is not None for story in stories)
         return ExpiredSlot(at_ms, len(stories), negative, sum(story.balance for story in stories) / MILLION)
@@ -322,6 +337,7 @@ class StoryWindow:
             self._stored_parts.touch(part.key)
 
     def _drop(self, slot: int) -> None:
+        """Removes a slot (the stories of a quarter of an hour) with all its stories from the window and the state."""
         for part in self._slots.pop(slot).values():
             for story in part.stories:
                 self._known.remove(story)

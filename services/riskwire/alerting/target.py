@@ -168,7 +168,7 @@ class Target:
         return not len(self.window) and self.episode is None and faded
 
     def encoded(self) -> bytes:
-        """Returns everything but the stories as bytes of the state."""
+        """Returns the target as bytes of the state, except its stories, which the state holds separately."""
         episode = self.episode
         return orjson.dumps(
             {
@@ -191,7 +191,7 @@ class Target:
         )
 
     def load(self, values: dict[str, Any]) -> None:
-        """Restores what `encoded` gave, as JSON values."""
+        """Restores the target from the JSON values of `encoded`; the caller loads its stories."""
         self.name, self.groups, self.bundle = values["name"], tuple(values["groups"]), values["bundle"]
         self.touched_ms, self.surprise = values["touched"], values["surprise"]
         self.window.learned_until_ms = values["learned"]

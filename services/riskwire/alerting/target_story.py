@@ -123,7 +123,7 @@ def weights_of(signal: Signal) -> tuple[int, int, int]:
 
 
 def evidence_of(signal: Signal) -> AlertEvidence:
-    """Returns the article and sentence of a signal, as an alert shows them."""
+    """Returns the evidence of a signal as alerts show it: the article, and the sentence with the mention."""
     return AlertEvidence.unvalidated(
         story=signal.story,
         title=signal.title,

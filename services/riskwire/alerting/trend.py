@@ -38,7 +38,11 @@ class TrendMinute:
         return minute_key(self.target, self.start_ms)
 
     def add(self, signal: Signal, change: WindowChange) -> None:
-        """Adds what a signal changed in the window."""
+        """Adds a signal to the sums of the minute. Sentiment counts once per story, by the article that began it.
+
+        Args:
+            change: whether the signal brought a new article or a new story.
+        """
         self.name = signal.name
         self.articles += change.new_article
         if change.new_story:
@@ -48,7 +52,7 @@ class TrendMinute:
             self.positive += round(signal.sentiment.positive * MILLION)
 
     def point(self) -> TrendPoint:
-        """Returns the record of the minute."""
+        """Returns the sums of the minute as a record of `trends`; its score is the mean of positive minus negative."""
         mean = (self.positive - self.negative) / (self.stories * MILLION) if self.stories else 0.0
         return TrendPoint.unvalidated(
             target=self.target,

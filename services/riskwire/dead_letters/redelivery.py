@@ -115,6 +115,11 @@ class Redelivery:
         return DeadLetter.model_validate_json(step.results[0].value).error if step.results else None
 
     def _open_store(self) -> Store:
+        """Returns the store, opened at the first call.
+
+        Raises:
+            StoreError: there is no store, or it cannot be opened.
+        """
         if self._store is None:
             # Opening it read-only first raises when there is no store, instead of creating an empty one.
             Store.open(self._settings, read_only=True).close()

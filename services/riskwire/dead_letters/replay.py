@@ -117,6 +117,10 @@ def replay_obstacle(stored: StoredDeadLetter, partitions: Mapping[str, int]) -> 
 
 
 def _record_of(stored: StoredDeadLetter) -> Outgoing:
+    """Returns the record of a dead letter, to be put back onto its topic.
+
+    An article goes to the partition of its id, any other record to the partition that it came from.
+    """
     letter = stored.letter
     if stored.is_article:
         return Outgoing(Topic.ARTICLES, Article.model_validate_json(stored.payload()).id, stored.payload())
@@ -124,6 +128,7 @@ def _record_of(stored: StoredDeadLetter) -> Outgoing:
 
 
 def _article_obstacles(stored: StoredDeadLetter) -> Iterator[str]:
+    """Yields the reasons why an article of a dead letter cannot be published; none if it can."""
     if stored.letter.cut:
         yield CUT
     try:

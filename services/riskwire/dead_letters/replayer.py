@@ -86,7 +86,12 @@ class Replayer:
     async def _commit(
         self, dead_letters: Sequence[StoredDeadLetter], newer: Mapping[str, str], redelivered: Collection[str]
     ) -> Replay:
-        """Commits the step that replays dead letters, or only records those that were redelivered."""
+        """Commits the step that puts dead letters back, or records that they were redelivered. Returns the outcome.
+
+        Args:
+            newer: the place of the newer record with the same key, by the place of the dead letter.
+            redelivered: the places of dead letters that were redelivered already, and are only recorded.
+        """
 
         def decide(state: Mapping[str, bytes]) -> Replay:
             """Returns the replay that the committed state of the publisher allows."""
@@ -105,6 +110,7 @@ class Replayer:
 
 
 def _sum(first: Replay, second: Replay) -> Replay:
+    """Returns two outcomes of replays as one."""
     return Replay(
         replayed=first.replayed + second.replayed,
         replayed_before=first.replayed_before + second.replayed_before,

@@ -28,6 +28,11 @@ ENTRY_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
 
 
 def _checked_isin(isin: str) -> str:
+    """Returns an ISIN in capitals.
+
+    Raises:
+        ValueError: the check digit or the form is wrong.
+    """
     isin = isin.strip().upper()
     if not is_isin(isin):
         raise ValueError("not an ISIN: twelve characters of which the last is a check digit, as in US0378331005")
@@ -64,6 +69,11 @@ class WatchedEntity(BaseModel):
     @field_validator("name", "aliases")
     @classmethod
     def _has_words(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """Returns a name or aliases unchanged.
+
+        Raises:
+            ValueError: one of them has no letter or digit.
+        """
         for name in (value,) if isinstance(value, str) else value:
             if not name_key(name):
                 raise ValueError(f"{name!r} has no letter or digit")
@@ -117,7 +127,10 @@ class Watchlist:
 
 
 def _claims(entity: WatchedEntity) -> Iterable[tuple[str, str, str]]:
-    """Yields what only one entity of a watchlist may have, as (kind, normalised, original)."""
+    """Yields the names, tickers and ISIN of an entry as (kind, normalised, original).
+
+    They are claims: only one entry of a watchlist may have each.
+    """
     yield "id", entity.id.casefold(), entity.id
     for name in entity.names:
         yield "name", join_key(name_key(name)), name
@@ -255,6 +268,11 @@ def read_recorded_entry(entry: object, where: str) -> WatchedEntity:
 
 
 def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
+    """Returns the entries of a YAML watchlist, each with its position for messages.
+
+    Raises:
+        SettingsError: the text is not YAML, or not a list.
+    """
     tree = parse_yaml(text, "the watchlist", str(path))
     if not isinstance(tree, list):
         raise SettingsError(f"the watchlist must be a list of entries, and is {describe_type(tree)}", where=str(path))
@@ -295,6 +313,7 @@ def _csv_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
 
 
 def _split_lists(entry: dict[str, str]) -> dict[str, Any]:
+    """Returns a CSV row with aliases and tickers as lists; they are separated by `|` or `;`."""
     lists: dict[str, Any] = {
         column: [part for parts in entry[column].split("|") for part in parts.split(";") if part.strip()]
         for column in ("aliases", "tickers")

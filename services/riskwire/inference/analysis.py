@@ -58,6 +58,7 @@ def summarise(
 
 
 def _sentiment(prediction: DocumentPrediction) -> Distribution:
+    """Returns the sentiment of a document: the mean over its sentences by weight; neutral for one without sentences."""
     if not prediction.sentences:
         return _NEUTRAL
     weights = sentence_weights(len(prediction.sentences), titled=prediction.titled)
@@ -146,7 +147,12 @@ def _entity_sentiments(prediction: DocumentPrediction, mentions: Sequence[Linked
 def _sentiment_by_sentence(
     mentions: Sequence[LinkedMention], weights: Sequence[float]
 ) -> list[tuple[float, Distribution]]:
-    """Returns for each sentence that mentions an entity its weight and the mean sentiment of its mentions."""
+    """Returns (weight, mean sentiment of its mentions) for each sentence that mentions an entity.
+
+    Args:
+        mentions: all mentions of one entity in a document.
+        weights: the weight of each sentence of the document.
+    """
     by_sentence: dict[int, list[LinkedMention]] = {}
     for mention in mentions:
         by_sentence.setdefault(mention.sentence, []).append(mention)

@@ -79,7 +79,12 @@ def write_analysis(
 def write_unread_analysis(
     article: Article, status: Literal["unsupported", "empty"], bundle: str, read_with: int | None
 ) -> Outgoing:
-    """Returns the analysis of an article that the model has not read."""
+    """Returns the analysis record of an article that the model has not read, because of its language or lack of text.
+
+    Args:
+        bundle: the label of the model bundle.
+        read_with: the offset of the newest watchlist change before the article, or None.
+    """
     return _outgoing_analysis(
         article,
         {
@@ -104,7 +109,12 @@ def _outgoing_analysis(article: Article, fields: RecordFields) -> Outgoing:
 
 
 def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: str, story: str) -> list[Outgoing]:
-    """Returns one signal for each target of an article."""
+    """Returns one signal record for each target of an article, such as an entity, its group or the market.
+
+    Args:
+        bundle: the label of the model bundle.
+        story: the fingerprint of the article.
+    """
     return [
         Outgoing(
             Topic.SIGNALS,

@@ -228,6 +228,14 @@ def _discard_buffer(out: BinaryIO) -> None:
 
 
 def _request(line: bytes, number: int) -> ScoreRequest:
+    """Returns the scoring request of a line of input.
+
+    Args:
+        number: the number of the line from 1, for messages.
+
+    Raises:
+        SchemaError: the line is too long or no valid request.
+    """
     where = f"line {number}"
     if len(line) > MAX_LINE_BYTES:
         raise SchemaError(f"the line is longer than {MAX_LINE_BYTES} bytes", where=where)
@@ -272,9 +280,10 @@ class _LineReader:
         return lines or None
 
     def _read(self) -> None:
-        """Puts (line number, line) of each line that is not blank into the queue, then None; an error in its place.
+        """Puts (line number, line) of each line that is not blank into the queue, then None.
 
-        Runs in a thread. The line is cut after MAX_LINE_BYTES + 1 bytes, so that the reader of the queue can refuse it.
+        Runs in a thread. An error takes the place of None. A long line is cut after MAX_LINE_BYTES + 1 bytes, so that
+        the receiver can see that it is too long.
         """
         try:
             number = 0
@@ -294,6 +303,7 @@ class _LineReader:
             pass
 
     def _put(self, item: tuple[int, bytes] | BaseException | None) -> None:
+        """Puts an item into the queue. Waits while the queue is full, and gives up once the reader is closed."""
         while not self._closed.is_set():
             try:
                 self._queue.put(item, timeout=_POLL_S)

@@ -34,7 +34,7 @@ class SeenArticles:
         self._drop_oldest()
 
     def add(self, article_id: str, version: int) -> bool:
-        """Remembers an article version. Returns False when it was remembered before."""
+        """Remembers an article version. Returns False if it was remembered before, so that it is not analysed again."""
         digest = _digest(article_id, version)
         if digest in self._digests:
             return False
@@ -54,6 +54,7 @@ class SeenArticles:
         return self._blocks.take_changes()
 
     def _drop_oldest(self) -> None:
+        """Forgets the oldest blocks of article digests beyond the capacity. A block is one key of the state."""
         while len(self._blocks) > self._max_blocks:
             key = str(self._oldest)
             self._digests.difference_update(self._blocks[key])

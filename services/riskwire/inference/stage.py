@@ -154,7 +154,13 @@ class InferTask:
         return articles, newest
 
     async def _analyse(self, articles: Sequence[_PlacedArticle], step: Step) -> list[Article]:
-        """Adds the analyses and signals of articles to the step, in order. Returns the articles that count as news."""
+        """Adds the analyses and signals of articles to the step, in order. Returns the articles that count as news.
+
+        Backfill and articles that the model cannot read are no news.
+
+        Args:
+            articles: articles, each with the watchlist at its place in the log.
+        """
         predictions = await self._predict(articles)
         output = _Output()
         async with self._stage.event_loop_turn:
@@ -185,7 +191,10 @@ class InferTask:
         return predictions
 
     async def _linkers(self, articles: Sequence[_PlacedArticle]) -> dict[WatchlistSnapshot, Linker]:
-        """Returns the linkers of the watchlists of a batch."""
+        """Returns the linker of each watchlist that an article of the batch was placed under.
+
+        A linker finds the entities of mentions. Building one takes a while, so it happens in a thread.
+        """
         watchlists = dict.fromkeys(watchlist for _, watchlist in articles)
         linkers = self._stage.linkers
         if not any(watchlist.entries for watchlist in watchlists):
@@ -268,7 +277,11 @@ class InferTask:
 
 
 def _slices(articles: Sequence[_PlacedArticle]) -> Iterator[slice]:
-    """Cuts a batch into slices that are short enough for other tasks to wait. A long article forms a slice alone."""
+    """Yields slices of a batch that are short enough for the event loop. A long article forms a slice alone.
+
+    Args:
+        articles: articles, each with the watchlist at its place in the log.
+    """
     start = size = 0
     for index, placed in enumerate(articles):
         full = index - start == _MAX_SLICE_ARTICLES or size + placed.size > _MAX_SLICE_CHARACTERS
@@ -282,7 +295,11 @@ def _slices(articles: Sequence[_PlacedArticle]) -> Iterator[slice]:
 
 
 async def _run_in_turns(work: Iterator[None]) -> None:
-    """Runs work on the event loop. Other tasks get a turn at its end, and after any part that has taken long."""
+    """Runs work on the event loop. Other tasks get a turn at its end, and after any part that has taken long.
+
+    Args:
+        work: yields None after each part.
+    """
     started = perf_counter()
     for _ in work:
         if perf_counter() - started > _MAX_SLICE_S:

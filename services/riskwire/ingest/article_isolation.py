@@ -123,6 +123,11 @@ class ArticleIsolation:
             )
 
     async def _refuse(self, part: P, error: Exception) -> tuple[P, Outgoing]:
+        """Returns a refused part with the dead letter of its article.
+
+        Raises:
+            Exception: `error` itself, if the part has no article that could be at fault.
+        """
         if part.article is None:
             raise error
         log.error("article to dead letters", where=part.origin.where, id=part.article.id, error=str(error))

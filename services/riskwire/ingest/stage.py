@@ -143,6 +143,7 @@ class IngestTask:
         await asyncio.gather(*self._polls, return_exceptions=True)
 
     def _start_polls(self) -> None:
+        """Starts a poll of each feed that is due, as far as the fetcher has a free connection for its host."""
         for feed in self._roster.due_feeds(time.monotonic()):
             if self._fetcher.acquire(feed.url):
                 self._roster.start_poll(feed)
@@ -205,7 +206,13 @@ class IngestTask:
         await self._commit([], self._roster.take_changes())
 
     async def _publish(self, feed: Feed, items: Sequence[FeedItem], *, first: bool) -> None:
-        """Publishes the items of a document that are new, in steps of at most `bus.batch` items."""
+        """Publishes the items of a document that are new or changed, in steps of at most `bus.batch` items.
+
+        If the bus refuses a step, its articles are published one by one, and a refused article becomes a dead letter.
+
+        Args:
+            first: whether the feed has not been polled before, so that old items are its past and no news.
+        """
         max_batch = self._settings.bus.batch
         for start in range(0, len(items), max_batch):
             now = self._clock.now()
@@ -283,7 +290,12 @@ def _outgoing(article: Article) -> Outgoing:
 
 
 def _log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: float) -> None:
-    """Logs what a poll changed in the status of its feed, and counts the items that were left out."""
+    """Logs what a poll changed in the status of its feed, and counts the items that were left out.
+
+    Args:
+        before: the state of the feed's polls before the poll; `after`: the state after it.
+        wait_s: seconds until the next poll.
+    """
     feed = poll.feed
     if after.problem != before.problem:
         if after.problem == "gone":
@@ -302,6 +314,7 @@ def _log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: 
 
 
 def _count_skipped(parsed: ParseResult) -> None:
+    """Counts the entries of a document that were left out, by reason, and the documents with a fault."""
     for reason, entries in parsed.skipped.items():
         metrics.SKIPPED_ENTRIES.labels(reason=reason).inc(entries)
     if parsed.fault:

@@ -71,7 +71,14 @@ class NotifiedEpisodes:
         )
 
     def decide(self, alert: Alert, now: datetime) -> NotifyDecision:
-        """Decides on one record at the wall clock time `now`, and remembers the decision for its episode."""
+        """Returns whether a record of an alert is logged and sent, and remembers whether its episode was sent.
+
+        An episode is all records of one alert: firing, escalated, resolved. A resolved record is sent if an earlier one
+        was.
+
+        Args:
+            now: the wall clock time; a record that is far from it is not sent.
+        """
         recent = self._live and abs((now - alert.at).total_seconds()) <= self._max_age_s
         episode = self._open.get(alert.id)
         if alert.status == "resolved":
@@ -92,6 +99,7 @@ class NotifiedEpisodes:
         return self._open.take_changes()
 
     def _remember_episode(self, alert_id: str, episode: _NotifiedEpisode) -> None:
+        """Remembers an episode as the newest, and forgets the oldest ones beyond the limit."""
         self._open.set(alert_id, episode)
         self._open.move_to_end(alert_id)
         while len(self._open) > self._remember:

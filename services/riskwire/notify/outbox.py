@@ -96,7 +96,10 @@ class Outbox:
         )
 
     def remove(self, deliveries: Iterable[Delivery]) -> None:
-        """Removes deliveries that arrived or were given up."""
+        """Removes deliveries that arrived or were given up.
+
+        The state no longer has a record of which all deliveries have been removed.
+        """
         for delivery in deliveries:
             key = str(delivery.message.offset)
             record = self._records[key]

@@ -50,7 +50,7 @@ class _Attempted:
 
 @dataclass(frozen=True, slots=True)
 class _StepPart:
-    """What one record adds to a step; or, without a message, what finished deliveries add."""
+    """The part of a step that one alert record adds; without a message, the part that finished deliveries add."""
 
     position: int
     results: list[Outgoing]
@@ -136,7 +136,10 @@ class NotifyTask:
         await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)
 
     async def _commit_each(self, parts: Sequence[_StepPart]) -> list[_StepPart]:
-        """Commits each part in a separate step. Returns the parts that were accepted unchanged."""
+        """Commits each part in a separate step. Returns the parts that were accepted unchanged.
+
+        A part is what one alert record, or the finished deliveries, add to a step.
+        """
         accepted: list[_StepPart] = []
 
         async def take(part: _StepPart, substitutes: Sequence[_StepPart]) -> None:
@@ -153,7 +156,11 @@ class NotifyTask:
         return accepted
 
     async def _substitute(self, part: _StepPart, error: Exception) -> _StepPart:
-        """Returns what is committed in place of a refused part: its deliveries are given up."""
+        """Returns what is committed in place of a refused part of a step: its deliveries are given up as dead letters.
+
+        A part is what one alert record, or the finished deliveries, add to a step. Only small entries of its state are
+        committed, because the size may be why the part was refused.
+        """
         if part.message is None:
             log.warning("finished deliveries cannot be recorded; a restart repeats them", error=str(error))
         dead_letters = [
@@ -168,17 +175,27 @@ class NotifyTask:
         return replace(part, results=[*part.results, *dead_letters], state=small, deliveries=())
 
     def _finish_deliveries(self, attempted: Sequence[_Attempted]) -> _StepPart:
+        """Returns the part of a step that ends attempted deliveries: it removes them from the outbox.
+
+        Each failed delivery becomes a dead letter.
+        """
         dead_letters = [self._give_up(done.delivery, done.error) for done in attempted if done.error is not None]
         self._outbox.remove(done.delivery for done in attempted)
         return _StepPart(self._assignment.position or 0, dead_letters, self._outbox.take_changes())
 
     def _accept(self, message: Message) -> _StepPart:
+        """Returns the part of a step that one alert record adds: its new deliveries and the changes of the state."""
         deliveries, dead_letters = self._decide(message)
         changes = self._episodes.take_changes() | self._outbox.take_changes()
         return _StepPart(message.offset + 1, dead_letters, changes, message, tuple(deliveries))
 
     def _decide(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
-        """Decides on one record. Returns its deliveries, and the dead letters of those that are refused at once."""
+        """Decides whether an alert record is sent, and adds its deliveries to the outbox.
+
+        Returns:
+            the deliveries that were added, and dead letters: of a record that cannot be read, and of deliveries to
+            receivers that have too many pending ones.
+        """
         try:
             alert = read_record(_ALERT, message.value, message.where)
         except SchemaError as error:
@@ -217,6 +234,10 @@ class NotifyTask:
         return dead_letter(NOTIFY.name, delivery.message, error, receiver=delivery.receiver)
 
     def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
+        """Puts deliveries into the queues of their receivers.
+
+        A delivery to a receiver that is no longer in the settings fails.
+        """
         for delivery in deliveries:
             if delivery.receiver in self._queues:
                 self._queues[delivery.receiver].put_nowait(delivery)
@@ -225,7 +246,10 @@ class NotifyTask:
                 self._attempted.append(_Attempted(delivery, error))
 
     async def _work(self, receiver: str) -> None:
-        """Delivers to one receiver, one record after another, so that it gets the records of an episode in order."""
+        """Delivers to one receiver until cancelled, one record after another, so that an episode arrives in order.
+
+        The outcome of each delivery is recorded for the next step, which commits it.
+        """
         queue, channel = self._queues[receiver], self._stage.receivers[receiver].channel
         while True:
             delivery = await queue.get()

@@ -32,7 +32,7 @@ class StoryIndex(Generic[S]):
         self._by_band: dict[str, list[S]] = {}
 
     def add(self, story: S) -> None:
-        """Adds a story."""
+        """Adds a story under the bands of its fingerprint. A band is a part of it; similar fingerprints share some."""
         by_band = self._by_band
         for _, keys in _bands_by_kind(story.fingerprint):
             for band in keys:
@@ -42,7 +42,7 @@ class StoryIndex(Generic[S]):
                     by_band[band] = [story]
 
     def remove(self, story: S) -> None:
-        """Removes a story that was added."""
+        """Removes a story that was added; an equal but different object stays."""
         for _, keys in _bands_by_kind(story.fingerprint):
             for band in keys:
                 remaining = [candidate for candidate in self._by_band.get(band, ()) if candidate is not story]
@@ -52,7 +52,7 @@ class StoryIndex(Generic[S]):
                     self._by_band.pop(band, None)
 
     def similar(self, fingerprint: str) -> list[S]:
-        """Returns the stories that are the same story as a fingerprint. A story may occur more than once."""
+        """Returns the stories that a text with this fingerprint retells; a story may occur more than once."""
         matches: list[S] = []
         for min_shared, keys in _bands_by_kind(fingerprint):
             candidates = [story for stories in map(self._by_band.get, keys) if stories for story in stories]

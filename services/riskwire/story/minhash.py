@@ -139,6 +139,7 @@ def _agreeing(a: str, b: str) -> int:
 
 
 def _title_words(title: str) -> list[str]:
+    """Returns the words of a title without a prefix such as "UPDATE 1-" and without an outlet or source at its end."""
     title = _without_prefix(_PREFIX, title[:_MAX_CHARACTERS])
     if any(mark in title for mark in _SUFFIX_MARKS):
         title = _SUFFIX.sub("", title)
@@ -146,6 +147,7 @@ def _title_words(title: str) -> list[str]:
 
 
 def _lead_words(lead: str) -> list[str]:
+    """Returns the first words of a text without dateline and ticker marks."""
     lead = _without_prefix(_DATELINE, lead[:_MAX_CHARACTERS].lstrip())
     if "(" in lead or "<" in lead:
         lead = _TICKER.sub(" ", lead)

@@ -107,6 +107,7 @@ class WatchlistEditor:
         new = {entity.id: entity for entity in entities}
 
         def decide(state: Mapping[str, bytes]) -> WatchlistEdit:
+            """Returns the edit of the current entries in `state`; checks that the resulting list has no conflicts."""
             current = {entry_id: entity for entry_id, (entity, _) in _commanded(state).items()}
             removed = [entry_id for entry_id in current if replace and entry_id not in new]
             remaining = {entry_id: entity for entry_id, entity in current.items() if entry_id not in removed}

@@ -51,7 +51,11 @@ class WatchlistTask:
         return Step(list(self._whole_watchlist()), self._take_partitions()) if len(self._entries) else Step()
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Sends the changes that a batch of commands orders to every partition, in order."""
+        """Sends the watchlist changes that a batch of commands orders to every partition of `articles`, in order.
+
+        Returns:
+            a step with the changes and the state that holds the last change of each entry.
+        """
         step = Step()
         for message in batch:
             try:
@@ -73,11 +77,13 @@ class WatchlistTask:
         return step
 
     def _whole_watchlist(self) -> Iterator[Outgoing]:
+        """Yields all entries for each partition of `articles` that was added since the last run."""
         for raw in self._entries.entries.values():
             for partition in range(self._informed_partitions, self._partitions):
                 yield Outgoing(Topic.ARTICLES, None, raw, partition)
 
     def _take_partitions(self) -> dict[str, bytes | None]:
+        """Returns the change of the state that records the number of partitions; empty if it is unchanged."""
         if self._informed_partitions == self._partitions:
             return {}
         self._informed_partitions = self._partitions

@@ -274,6 +274,7 @@ def _listings(stock: Mapping[str, Any]) -> dict[tuple[str, str], None]:
 
 
 def _plausible_isins(stock: Mapping[str, Any]) -> list[str]:
+    """Returns the ISINs of a stock that can be right: the valid ones; of several, those of its home country."""
     valid = [isin for isin in dict.fromkeys(stock.get("isins", ())) if is_isin(isin)]
     if len(valid) > 1:  # share classes, depositary receipts and mistakes: only the one of the home country can be right
         valid = [isin for isin in valid if isin[:2] == _country(stock)]

@@ -105,7 +105,7 @@ class Linker:
         return self._companies
 
     def link(self, prediction: DocumentPrediction) -> list[LinkedMention]:
-        """Returns the mentions of a document, in order."""
+        """Returns the mentions of a document that have an entity, in order, each with its entity and sentiment."""
         mentions = self._mentions(prediction)
         for mention in mentions:
             candidate = mention.candidate

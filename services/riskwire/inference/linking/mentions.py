@@ -64,7 +64,10 @@ def candidates(
 
 
 def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[TickerMark]) -> list[Candidate]:
-    """Returns the model's names, cut where a ticker mark begins. A name inside a mark is dropped."""
+    """Returns the names that the model found as candidates, cut where a ticker mark such as "(NYSE:F)" begins.
+
+    A name inside a mark is dropped, and so is one without a letter or with too many characters.
+    """
     mentions = []
     for name in names:
         start, end = name.start, name.end
@@ -93,7 +96,10 @@ def _join_hyphenated(sentence: str, mentions: list[Candidate], known: Callable[[
 def _with_tickers(
     sentence: str, mentions: list[Candidate], marks: Sequence[TickerMark], companies: CompanyTable
 ) -> list[Candidate]:
-    """Adds ticker marks to the names right before them. A mark without a name becomes a mention itself."""
+    """Returns the candidates with ticker marks such as "(NYSE:F)" added to the names right before them.
+
+    If the model missed the name, it is added too. A mark without a name becomes a mention of kind INSTRUMENT.
+    """
     mentions = list(mentions)
     attached_ends: set[int] = set()  # ends of marks that belong to a name; a mark right after one belongs to it too
     for mark in marks:

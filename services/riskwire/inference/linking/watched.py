@@ -103,6 +103,7 @@ def _folded(text: str) -> str:
 
 
 def _is_unusual(text: str) -> bool:
+    """Returns whether a name is recognised in any case: it has several words, or digits, accents or inner capitals."""
     if len(text.split()) > 1:
         return True
     letters_only = text.isalpha() and text.isascii()

@@ -38,7 +38,7 @@ class SentenceCache:
         return future
 
     def put(self, text: str, prediction: SentencePrediction) -> None:
-        """Resolves the future of a sentence and caches its prediction."""
+        """Caches the prediction of a sentence, and resolves the future that its requests await."""
         future = self._pending.pop(text, None)
         if future is not None and not future.done():
             future.set_result(prediction)

@@ -148,7 +148,16 @@ class Engine:
                 metrics.INFERENCE_QUEUE.dec(len(documents))
 
     def _request(self, text: str, urgent: bool) -> SentencePrediction | asyncio.Future[SentencePrediction]:
-        """Returns the cached prediction for a sentence, or a future. A sentence not requested before starts waiting."""
+        """Returns the cached prediction for a sentence, or a future of it.
+
+        A sentence that was not requested before is queued for the next batch.
+
+        Args:
+            urgent: whether it goes to the front of the queue.
+
+        Raises:
+            RiskwireError: the engine is not running.
+        """
         self._check_running()
         known = self._cache.get(text)
         if known is not None:
@@ -165,7 +174,10 @@ class Engine:
             raise RiskwireError("the engine is not running")
 
     async def _process_waiting(self) -> None:
-        """Starts batches of waiting sentences, for ever. It takes more only when its last batches all have a slot."""
+        """Starts batches of the sentences in the queue until it is cancelled; the task of the engine.
+
+        It takes more sentences only when its last batches all have a slot. If it fails, all requests fail.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -195,7 +207,11 @@ class Engine:
             group.create_task(self._run_and_decode(work, batch))
 
     async def _run_and_decode(self, work: _SentenceGroup, batch: WindowBatch) -> None:
-        """Runs one batch and resolves the sentences whose last window it contains."""
+        """Runs the model on one batch, and resolves the sentences that it completes.
+
+        A sentence may have several windows of tokens, in different batches; the last one completes it. An error fails
+        the requests for the sentences of the batch. Frees the slot of the batch at the end.
+        """
         loop = asyncio.get_running_loop()
         try:
             logits = await loop.run_in_executor(
@@ -211,6 +227,7 @@ class Engine:
             self._batch_slots.release()
 
     def _run(self, windows: list[TokenWindow], batch: WindowBatch) -> list[Logits]:
+        """Returns the logits of a batch, one for each token window. Runs in a thread and measures the time."""
         started = time.perf_counter()
         logits = run_batch(self.session, windows, batch.length)
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - started)
@@ -218,6 +235,7 @@ class Engine:
         return logits
 
     def _decode(self, work: _SentenceGroup, indexes: list[int]) -> list[tuple[int, SentencePrediction]]:
+        """Returns (index, prediction) for sentences whose logits are complete; runs in a thread."""
         heads = self.bundle.manifest.heads
         return [
             (index, decode_sentence(work.texts[index], work.tokenized[index], work.logits_of(index), heads))
@@ -225,6 +243,7 @@ class Engine:
         ]
 
     def _fail(self, texts: Sequence[str], error: Exception) -> None:
+        """Fails the requests for sentences with an error; one that is no RiskwireError is described by a new one."""
         if not isinstance(error, RiskwireError):
             error = RiskwireError(f"a sentence could not be read: {error!r}")
         for text in texts:
@@ -249,7 +268,7 @@ class _SentenceGroup:
         self._logits: list[Logits | None] = [None] * len(self.windows)
 
     def add_logits(self, batch: WindowBatch, logits: list[Logits]) -> list[int]:
-        """Stores the logits of a batch. Returns the indexes of the sentences that it completes."""
+        """Stores the logits of a batch. Returns the indexes of the sentences whose windows now all have logits."""
         complete = []
         for row, values in zip(batch.rows, logits, strict=True):
             self._logits[row] = values

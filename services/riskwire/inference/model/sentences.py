@@ -61,6 +61,7 @@ class TextDocument:
         yield from self._paragraph(start, len(self.content))
 
     def _paragraph(self, start: int, end: int) -> Iterator[SentenceSpan]:
+        """Yields the sentences between `start` and `end`, as spans of the document; none if the text is blank."""
         stripped = _stripped(self.content, start, end)
         if not stripped:
             return
@@ -85,6 +86,7 @@ def _bounded(content: str, start: int, end: int) -> Iterator[SentenceSpan]:
 
 
 def _stripped(content: str, start: int, end: int) -> tuple[int, int] | None:
+    """Returns a span without white space at its ends, or None if nothing remains."""
     while start < end and content[start].isspace():
         start += 1
     while start < end and content[end - 1].isspace():

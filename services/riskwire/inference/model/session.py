@@ -49,6 +49,7 @@ def installed_runtime(is_installed: Callable[[str], bool] | None = None) -> str:
 
 
 def _is_installed(name: str) -> bool:
+    """Returns whether a Python distribution of this name is installed."""
     try:
         distribution(name)
     except PackageNotFoundError:
@@ -143,6 +144,7 @@ class ModelSession:
 
 
 def _graph_error(kind: str, expected: set[str], actual: set[str], path: Path) -> BundleError:
+    """Returns the error of a model whose inputs or outputs (`kind`) are not the expected ones."""
     return BundleError(
         f"the {kind} of the model should be {', '.join(sorted(expected))}, but are {', '.join(sorted(actual))}",
         where=str(path),
@@ -172,6 +174,11 @@ def _options(onnxruntime: Any) -> Any:
 
 
 def _open_cpu(path: Path) -> Any:
+    """Returns an onnxruntime session of the model on the CPU.
+
+    Raises:
+        BundleError: the model cannot be loaded.
+    """
     import onnxruntime  # noqa: PLC0415
 
     try:

@@ -287,6 +287,7 @@ def _is_same_url(first: str, second: str) -> bool:
 
 
 def _decode(state: Mapping[str, bytes], prefix: str) -> dict[str, Feed]:
+    """Returns the feeds that a state holds under a prefix, by the remainder of the key."""
     return {
         key.removeprefix(prefix): Feed.model_validate_json(value)
         for key, value in state.items()

@@ -89,7 +89,7 @@ class PollResult:
 
     @property
     def outcome(self) -> str:
-        """The outcome as metrics and logs name it."""
+        """The outcome of the poll as metrics and logs name it, such as `document`, `same` or `failed`."""
         if isinstance(self.error, RefusedError):
             return "refused"
         if isinstance(self.error, FeedError):

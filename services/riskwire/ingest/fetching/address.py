@@ -105,6 +105,7 @@ def host_of(url: URL) -> str:
 
 
 def _parse_ip(host: str) -> IpAddress | None:
+    """Returns the IP address that a host consists of, or None for a host name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:

@@ -251,6 +251,7 @@ class Fetcher:
 
 
 def _host_of_text(url: str) -> str:
+    """Returns the host of a URL, or an empty string if the URL is not valid."""
     try:
         return host_of(URL(url))
     except ValueError:

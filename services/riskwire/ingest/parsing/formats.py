@@ -81,7 +81,7 @@ def _decompressed(body: bytes, url: str, max_bytes: int) -> bytes:
 
 
 def _detect_root(body: bytes) -> str:
-    """Returns the name of the root element in lower case, `json`, or an empty string."""
+    """Returns the kind of a document: the name of its root element in lower case, `json`, or an empty string."""
     beginning = body[:_DETECTED_BYTES]
     if beginning.startswith(_UTF16):
         text = beginning.decode("utf-16", "replace")

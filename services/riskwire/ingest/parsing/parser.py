@@ -124,6 +124,7 @@ class DocumentParser:
 
 
 async def _send(process: asyncio.subprocess.Process, request: ParseRequest, body: bytes) -> None:
+    """Writes a request and the document to the parser process, each with its length in four bytes before it."""
     assert process.stdin is not None
     process.stdin.write(to_message(request.to_bytes()) + len(body).to_bytes(4, "big"))
     process.stdin.write(body)

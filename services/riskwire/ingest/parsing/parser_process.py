@@ -102,6 +102,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _read_message(stream: BinaryIO) -> bytes | None:
+    """Returns the next message of a stream, which has its length in four bytes before it; None at the end of input."""
     length = stream.read(4)
     if len(length) < 4:
         return None
@@ -115,7 +116,7 @@ def _write_message(stream: BinaryIO, content: bytes) -> None:
 
 
 def _limit_resources(megabytes: int) -> None:
-    """Limits the memory of this process, and forbids it to write files and core dumps."""
+    """Limits the memory of this process to `megabytes`, and forbids it to write files and core dumps."""
     for limit, value in (
         (resource.RLIMIT_AS, megabytes * 1_000_000),
         (resource.RLIMIT_FSIZE, 0),
@@ -126,7 +127,7 @@ def _limit_resources(megabytes: int) -> None:
 
 
 def main() -> None:
-    """Serves requests on standard input and output."""
+    """Runs the parser process: answers requests on standard input with results on standard output, until input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the output of a stray print must not get between the answers
     detect("ready", "")  # loads the language model before the memory is limited

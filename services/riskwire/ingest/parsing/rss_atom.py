@@ -90,6 +90,7 @@ def _contents(entry: Any) -> list[str]:
 
 
 def _language(entry: Any) -> str:
+    """Returns the language that an RSS or Atom item states, of its title, its summary or the item; empty if none."""
     for key in ("title_detail", "summary_detail"):
         detail = entry.get(key)
         if isinstance(detail, Mapping) and detail.get("language"):

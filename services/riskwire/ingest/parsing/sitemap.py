@@ -63,6 +63,7 @@ class _SitemapHandler:
             self._text.append(text)
 
     def end_element(self, name: str) -> None:
+        """Ends an element of a news sitemap: stores its text if it is a field, and adds the entry if it is a `url`."""
         field = self._open_fields.pop() if self._open_fields else ""
         if field:
             self._fields.setdefault(field, "".join(self._text).strip()[:_MAX_FIELD])

@@ -146,7 +146,7 @@ def parse_line(line: ArchiveLine, name: str) -> ArchiveItem:
 
 @contextmanager
 def _open_content(path: Path) -> Iterator[tuple[io.BufferedReader, BinaryIO]]:
-    """Opens the decompressed content; also yields the file, whose position shows the progress."""
+    """Opens an archive. Yields the decompressed content and the file, whose position shows the progress."""
     with path.open("rb") as file:
         raw: Any = file
         if path.suffix == ".gz":
@@ -157,6 +157,7 @@ def _open_content(path: Path) -> Iterator[tuple[io.BufferedReader, BinaryIO]]:
 
 
 def _read_up_to(content: io.BufferedReader, max_bytes: int) -> bytes:
+    """Returns the next `max_bytes` of the content, or fewer at its end."""
     data = b""
     while len(data) < max_bytes and (chunk := content.read(max_bytes - len(data))):
         data += chunk
@@ -186,7 +187,14 @@ def _check_compression(magic: bytes, path: Path) -> None:
 
 
 def _check_json_lines(beginning: bytes, path: Path) -> None:
-    """Refuses a file without any JSON object in its first lines. A single bad line later becomes a dead letter."""
+    """Checks that a file starts like JSON lines; a single bad line does not matter, since it becomes a dead letter.
+
+    Args:
+        beginning: the first bytes of the content.
+
+    Raises:
+        RiskwireError: there is no JSON object in these lines.
+    """
     lines = [line for line in beginning.split(b"\n") if line.strip()][:_CHECKED_LINES]
     has_json = any(line.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") for line in lines)
     if lines and (b"\0" in beginning[:1_024] or not has_json):

@@ -95,7 +95,10 @@ class LineConverter:
     _pending: list[ConvertedLine] = field(default_factory=list)
 
     def convert(self, parsed: ParsedLine) -> None:
-        """Converts a line: a tick if one is due, and an article if the item is new, or a dead letter."""
+        """Converts a line of an archive into records, which `take_pending` returns, and advances position and clock.
+
+        The records are a tick if one is due, and the article if its item is new; or a dead letter for a bad line.
+        """
         line = parsed.line
         self.position = self.position.model_copy(
             update={"line": line.number, "stories": self.position.stories + 1, "closed": False}

@@ -91,6 +91,7 @@ def _clean(archive_item: ArchiveItem, source: str, settings: IngestSettings) -> 
 
 
 def _host(url: str) -> str:
+    """Returns the host of a URL without `www.`, as the source of an archive line; empty if the URL is not valid."""
     try:
         return (urlsplit(url).hostname or "").removeprefix("www.")[:_MAX_SOURCE]
     except ValueError:

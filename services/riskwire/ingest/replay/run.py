@@ -256,7 +256,12 @@ class _Replay:
     def _step(
         self, accepted: Sequence[ConvertedLine], refused: Sequence[tuple[ConvertedLine, Outgoing]] = ()
     ) -> tuple[list[Outgoing], dict[str, bytes | None]]:
-        """Returns the records and the changed state of a step. A dead letter replaces each refused article."""
+        """Returns the records and the changed state of a step. A dead letter replaces each refused article.
+
+        Args:
+            accepted: converted lines, at least one if `refused` is empty.
+            refused: lines whose article the bus refused, each with the dead letter.
+        """
         results = [record for line, letter in refused for record in (*line.records, letter)]
         for line in accepted:
             results += line.records

@@ -62,7 +62,7 @@ class KnownNews:
 
 
 def search_terms(entry: WatchedEntity, companies: CompanyTable) -> SearchTerms:
-    """Returns the terms that find past mentions of an entry."""
+    """Returns the terms by which the store finds past mentions of an entry: normalised names and ids of entities."""
     names = (*entry.names, *(ticker for ticker in entry.tickers if len(ticker) >= BARE_TICKER))
     keys = dict.fromkeys(join_key(name_key(name)) for name in names)
     entities = [f"isin:{entry.isin}"] if entry.isin else []
@@ -117,7 +117,11 @@ def past_signals(
 
 
 def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> Signal | None:
-    """Returns the signal of an article for the entry, or None if the article does not mention it."""
+    """Returns the signal that a past article has of a newly watched entry; None if the article does not mention it.
+
+    If the article already has a signal of the same entity under another id, its sentiment is used; otherwise the
+    sentiment is combined from the mentions.
+    """
     mentions = _mentions_of_entry(terms, article.mentions)
     if not mentions:
         return None
@@ -217,6 +221,10 @@ class _KnownStories:
         return is_new
 
     def _similar(self, fingerprint: str) -> list[_KnownStory]:
+        """Returns the known stories that a text with this fingerprint retells.
+
+        A text that has not the form of a fingerprint is compared as it is.
+        """
         if is_fingerprint(fingerprint):
             return self._index.similar(fingerprint)
         story = self._by_fingerprint.get(fingerprint)
