@@ -57,6 +57,11 @@ class Book:
     """
 
     def __init__(self, settings: AlertingSettings, article_partitions: int, state: Mapping[str, bytes]) -> None:
+        """Restores a book from the committed state of its partition of `signals`; an empty state begins a new one.
+
+        Args:
+            article_partitions: the number of partitions of `articles`, each of which sends marks.
+        """
         self._settings = settings
         self._thresholds = Thresholds(
             threshold(settings.budget.notice, settings.windows_s), threshold(settings.budget.page, settings.windows_s)
@@ -275,10 +280,12 @@ class Book:
 
 
 def _decoded_signal(raw: bytes) -> Signal:
+    """Returns a signal from the bytes of the state."""
     signal = read_record(SIGNALS, raw, where="a pending signal of the state")
     assert isinstance(signal, Signal)
     return signal
 
 
 def _ms(record: Signal | Mark) -> int:
+    """Returns the time of a record in epoch milliseconds."""
     return round(record.seen_at.timestamp() * 1000)

@@ -43,6 +43,13 @@ class Exposure:
     KEY = "exposure"
 
     def __init__(self, state: Mapping[str, bytes], *, slot_ms: int, horizon_ms: int, half_life_ms: float) -> None:
+        """Restores the exposure (the number of stories of the whole stream over time) from the committed state.
+
+        Args:
+            slot_ms: the length of a slot, in which stories are counted.
+            horizon_ms: how long slots are stored one by one, before they enter the decayed sum of the past.
+            half_life_ms: the time in which the past loses half of its weight.
+        """
         self.open_buckets: dict[int, int] = {}
         """Stories of the buckets that are not closed."""
         self._slot_ms = slot_ms

@@ -84,6 +84,7 @@ class AlertTask:
 
 
 def _published(closed: BookStep) -> list[Outgoing]:
+    """Returns the trends and alerts of closed buckets as records to publish, by target."""
     trends = [Outgoing(Topic.TRENDS, point.target, point.to_bytes()) for point in closed.trends]
     alerts = [Outgoing(Topic.ALERTS, alert.target, alert.to_bytes()) for alert in closed.alerts]
     return trends + alerts

@@ -356,6 +356,7 @@ class StoryWindow:
 
 
 def _remove_sorted(times: list[int], time_ms: int) -> None:
+    """Removes a time from a sorted list, if it is in it."""
     index = bisect_right(times, time_ms) - 1
     if index >= 0 and times[index] == time_ms:
         del times[index]

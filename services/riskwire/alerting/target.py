@@ -50,6 +50,13 @@ class Target:
     def __init__(
         self, target: str, settings: AlertingSettings, thresholds: Thresholds, stored_parts: KeyedState[StoryPart]
     ) -> None:
+        """Begins a target without stories and without a past.
+
+        Args:
+            target: its id, such as `entity:acme`.
+            thresholds: the surprise from which an alert is a notice or a page.
+            stored_parts: the stories of all targets, as the state of the stage holds them.
+        """
         self.target = target
         self.name = target.partition(":")[2]
         self.groups: tuple[str, ...] = ()

@@ -69,4 +69,5 @@ def _digest(article_id: str, version: int) -> bytes:
 
 
 def _split_digests(block: bytes) -> list[bytes]:
+    """Returns the digests that a block of the state consists of."""
     return [block[start : start + _DIGEST_BYTES] for start in range(0, len(block), _DIGEST_BYTES)]

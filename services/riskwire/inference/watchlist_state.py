@@ -41,6 +41,7 @@ class WatchlistState:
     """
 
     def __init__(self, committed: Mapping[str, bytes]) -> None:
+        """Restores the watchlist from the committed state of a partition. Logs entries that are no longer valid."""
         self._changes = KeyedState[WatchlistChange](
             "watch/", committed, encode=WatchlistChange.to_bytes, decode=WatchlistChange.model_validate_json
         )

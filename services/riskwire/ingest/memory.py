@@ -37,6 +37,11 @@ class ItemMemory:
     """
 
     def __init__(self, state: Mapping[str, bytes], limit: int) -> None:
+        """Restores the memory of published items from the committed state.
+
+        Args:
+            limit: the most items remembered.
+        """
         self._limit = limit
         self._items: KeyedState[_PublishedItem] = KeyedState(
             _PREFIX,

@@ -282,10 +282,12 @@ class IngestTask:
 
 
 def _release(fetcher: Fetcher, url: str, _: asyncio.Task[PollResult]) -> None:
+    """Frees the fetch that was reserved for a poll which is done."""
     fetcher.release(url)
 
 
 def _outgoing(article: Article) -> Outgoing:
+    """Returns an article as a record of `articles`."""
     return Outgoing(Topic.ARTICLES, article.id, article.to_bytes())
 
 

@@ -129,6 +129,7 @@ def _encode(record: _OutboxRecord) -> bytes:
 
 
 def _decode(value: bytes, topic: str, partition: int) -> _OutboxRecord:
+    """Returns a pending alert record with its receivers from the bytes of the state."""
     fields = orjson.loads(value)
     message = Message(topic, partition, fields["offset"], fields["key"], base64.b64decode(fields["value"]))
     return _OutboxRecord(message, float(fields["accepted_at"]), list(fields["receivers"]))

@@ -35,7 +35,7 @@ class TaskWithOutput:
         self.task = self.stage.open(0, self.state)
 
     async def feed(self, records: Sequence[Signal | Mark]) -> dict[str, bytes | None]:
-        """Takes one batch; returns the changes of the state."""
+        """Processes the records as one batch; returns the changes of the state."""
         batch = [Message(Topic.SIGNALS, 0, offset, None, record.to_bytes()) for offset, record in enumerate(records)]
         step = await self.task.process(batch)
         for result in step.results:
@@ -57,7 +57,7 @@ class TaskWithOutput:
 
 
 def news() -> list[Signal | Mark]:
-    """Days of news with real fingerprints: reprints, later versions, a busy market, and a crisis."""
+    """Returns days of news with real fingerprints: reprints, later versions, a busy market, and a crisis."""
     draw = random.Random(4)
     records: list[Signal | Mark] = []
     published: list[tuple[str, int, str]] = []

@@ -152,6 +152,12 @@ def test_history_that_is_published_again_is_learned_once(added: Timeline) -> Non
 
 
 def _run_with_history(cuts: random.Random, *, restarts: bool) -> Timeline:
+    """Returns a timeline that got a month of news, the shuffled history of a target added then, and a crisis of it.
+
+    Args:
+        cuts: decides the order of history, the sizes of batches and the times of restarts.
+        restarts: whether the task restarts from its state now and then.
+    """
     history = as_history(daily_bad_news(ADDED))
     cuts.shuffle(history)
     crisis = [signal(ADDED + 4 * DAY + index / 3, NAME, source=f"b{index}") for index in range(30)]

@@ -21,7 +21,7 @@ def probability(i: int, mean: float, shape: float) -> float:
 
 
 def tail_term_by_term(count: int, mean: float, shape: float) -> float:
-    """P(X >= count), summed one term at a time in the order in which `tail` sums."""
+    """Returns P(X >= count), summed one term at a time in the order in which `tail` sums."""
     if count <= mean:
         return max(0.0, 1.0 - math.fsum(probability(i, mean, shape) for i in range(count)))
     p = mean / (mean + shape)

@@ -77,7 +77,7 @@ def test_evidence_that_is_dropped_from_a_slot_is_dropped_in_every_part() -> None
 
 
 def busy_day(draw: random.Random) -> list[list[Signal | Mark]]:
-    """A day whose slots hold many stories. Some articles have later versions, of which some turn negative."""
+    """Returns a day whose slots hold many stories. Some articles have later versions, of which some turn negative."""
     batches: list[list[Signal | Mark]] = []
     for hour in range(36):
         batch: list[Signal | Mark] = []

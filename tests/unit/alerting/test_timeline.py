@@ -160,6 +160,7 @@ def test_four_times_as_much_news_of_everything_does_not_fire() -> None:
 
 
 def _crisis() -> list[Signal | Mark]:
+    """Returns signals and marks of 700 hours: quiet targets, and two bursts of bad news on one target."""
     records: list[Signal | Mark] = []
     for hour in range(0, 400, 2):
         records += [signal(hour, f"entity:{hour % 7}", 0.3), mark(hour, (hour, hour))]
@@ -170,6 +171,12 @@ def _crisis() -> list[Signal | Mark]:
 
 
 def _run(records: list[Signal | Mark], cuts: random.Random, *, restarts: bool = False, partitions: int = 1) -> Timeline:
+    """Returns a timeline that got the records in batches of random size.
+
+    Args:
+        cuts: decides the sizes of batches and the times of restarts.
+        restarts: whether the task restarts from its state now and then.
+    """
     timeline = Timeline(partitions=partitions)
     start = 0
     while start < len(records):
@@ -302,6 +309,7 @@ def test_eight_negative_stories_of_three_sources_in_a_day_fire(warm: Timeline) -
 
 def test_reprints_by_other_sites_have_no_effect_on_the_surprise() -> None:
     def surprises(sites: int) -> list[float]:
+        """Returns the surprise of each alert about twelve bad stories of a wire, each reprinted by so many sites."""
         timeline = Timeline()
         timeline.quiet(0, 720)
         for index in range(12):

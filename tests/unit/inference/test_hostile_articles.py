@@ -49,6 +49,7 @@ def prediction(text: str, names: list[tuple[int, int]] | None = None) -> Documen
 
 
 def messages(count: int, text: str) -> list[Message]:
+    """Returns records of articles that differ only in their ids."""
     articles = [
         Article.model_validate(
             {

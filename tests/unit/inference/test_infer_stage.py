@@ -25,6 +25,7 @@ PARTITIONS = 3
 
 
 def article(article_id: str = "a", **fields: object) -> Article:
+    """Returns a valid article in English about two companies, with the given fields changed."""
     return Article.model_validate(
         {
             "id": article_id,

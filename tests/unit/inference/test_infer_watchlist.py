@@ -30,6 +30,11 @@ AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
 def article(article_id: str, title: str = "Acme Corp plunges on fraud, Globex Inc gains", minute: int = 0) -> Article:
+    """Returns an article with this title and without text.
+
+    Args:
+        minute: minutes from `AT` to the time at which it was published and seen.
+    """
     seen_at = AT + timedelta(minutes=minute)
     return Article(
         id=article_id,
@@ -201,6 +206,12 @@ async def test_results_do_not_depend_on_batches_restarts_or_the_number_of_cached
     base = watchlist_file({"id": "initech", "name": "Initech", "group": "makers"})
 
     async def run(*, cuts: random.Random | None, watchlists: int) -> tuple[list[Outgoing], dict[str, bytes]]:
+        """Returns the results (without marks) and the watchlist state of a stage that has read the records.
+
+        Args:
+            cuts: decides the sizes of batches and the times of restarts; None for one batch.
+            watchlists: the number of linkers that the stage caches.
+        """
         settings = Settings.model_validate({"inference": {"watchlists": watchlists}})
         stage = InferStage(engine, Linker(base), settings, signal_partitions=1)
         state: dict[str, bytes] = {}

@@ -32,6 +32,7 @@ SENTENCES = [
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
+    """Returns the installed model bundle or the one of the repository; skips the test if there is none."""
     for path in (None, DEVELOPMENT_BUNDLE):
         try:
             return Bundle.load(path)

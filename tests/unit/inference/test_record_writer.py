@@ -22,6 +22,7 @@ STORY = "5f" * 32
 
 
 def article(**fields: object) -> Article:
+    """Returns an article whose text needs escaping in JSON, with the given fields changed."""
     return Article.model_validate(
         {
             "id": "a\N{SNOWMAN}",

@@ -69,6 +69,7 @@ class SizeLimit:
         self.dead_letters = 0
 
     async def publish(self, parts: Sequence[ArticlePart], refused: Sequence[tuple[ArticlePart, Outgoing]]) -> None:
+        """Publishes a step, or fails when an article is larger than `max_bytes`, as the bus does."""
         self.steps += 1
         articles = [part.article for part in parts if part.article is not None]
         too_large = [len(article.to_bytes()) for article in articles if len(article.to_bytes()) > self.max_bytes]

@@ -29,6 +29,7 @@ SCORES = {
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
+    """Returns a folder with a tokenizer and two placeholder model files, which can be described as a bundle."""
     source = tmp_path / "source.json"
     source.write_text(json.dumps({"truncation": {"max_length": 128}, "padding": {"strategy": "Fixed"}, "model": "é"}))
     folder = tmp_path / "bundle"
@@ -40,6 +41,7 @@ def _folder(tmp_path: Path) -> Path:
 
 
 def manifest_of(folder: Path) -> BundleManifest:
+    """Returns the manifest of a folder, as the build command writes it."""
     return describe_bundle(
         folder,
         temperatures={"sentiment": 1.07, "target_sentiment": 1.1, "topics": 0.9},

@@ -36,6 +36,7 @@ class HttpReceiver:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Records a request, and answers with the next prepared status, else 200; never answers while `hang` is set."""
         raw = await request.read()
         async with self.changed:
             self.requests.append((dict(request.headers), raw))
@@ -53,10 +54,11 @@ class HttpReceiver:
 
 @pytest.fixture
 async def start_receiver() -> AsyncIterator[Callable[[], Awaitable[HttpReceiver]]]:
-    """Starts receivers on free ports of 127.0.0.1."""
+    """Yields a function that starts an HTTP receiver on a free port of 127.0.0.1; stops all receivers at the end."""
     runners: list[web.AppRunner] = []
 
     async def start() -> HttpReceiver:
+        """Starts a receiver on a free port of 127.0.0.1, and returns it with its URL."""
         receiver = HttpReceiver()
         app = web.Application()
         app.router.add_route("*", "/{tail:.*}", receiver.handle)
@@ -76,9 +78,10 @@ async def start_receiver() -> AsyncIterator[Callable[[], Awaitable[HttpReceiver]
 
 @pytest.fixture
 def alert() -> Callable[..., Alert]:
-    """Makes an alert that fired at `NOW`, with the given fields changed."""
+    """Returns a function that makes an alert which fired at `NOW`, with the given fields changed."""
 
     def make(**changes: object) -> Alert:
+        """Returns an alert that fired at `NOW`, with the given fields changed."""
         fields: dict[str, object] = {
             "id": "c0de",
             "target": "entity:norrland",

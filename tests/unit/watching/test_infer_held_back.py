@@ -61,6 +61,7 @@ class _Chain:
             group.create_task(run_stage(self._bus, self.stages[name], batch=2, fetch_timeout_s=0.05))
 
     async def publish(self, articles: Sequence[Article], *entries: WatchedEntity) -> None:
+        """Publishes articles, and commands that put entries on the watchlist, in one step."""
         commands = [
             Command(kind="watchlist_set", target=entity.target, by="ada", at=AT, value=entry_fields(entity))
             for entity in entries
@@ -75,6 +76,7 @@ class _Chain:
             await wait_until_drained(self._bus, names)
 
     async def signals(self) -> list[Signal]:
+        """Returns all published signals, sorted by target, article and version."""
         signals: list[Signal] = []
         for partition in range(self._bus.partitions(Topic.SIGNALS)):
             for message in await self._bus.read(Topic.SIGNALS, partition, 0, 10_000):
@@ -88,6 +90,7 @@ class _Chain:
 async def open_chain(
     folder: Path, world: PastWorld, partitions: int
 ) -> AsyncIterator[tuple[_Chain, asyncio.TaskGroup]]:
+    """Yields a chain of stages on a new bus and store, and the task group in which its stages run."""
     bus = await EmbeddedBus.open(folder, BusSettings(partitions=partitions))
     with Store.open(Settings(data=folder)) as store:
         async with asyncio.TaskGroup() as group:

@@ -64,6 +64,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watchlist(data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunWatchlist:
+    """Returns a function that runs `riskwire watchlist` with arguments in an empty working directory."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> Result:

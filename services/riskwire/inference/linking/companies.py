@@ -76,6 +76,11 @@ class CompanyTable:
     """Companies by name, by the first words of a name, by initials and by ticker."""
 
     def __init__(self, companies: Iterable[Company]) -> None:
+        """Builds the tables of companies by name, by first words, by ticker and by initials.
+
+        A name or ticker that several companies claim finds none of them. Obscure companies have no single words as
+        names.
+        """
         self._by_key: dict[str, Company | None] = {}
         self._by_prefix: dict[tuple[str, ...], Company | None] = {}
         self._by_ticker: dict[tuple[str, str], Company | None] = {}

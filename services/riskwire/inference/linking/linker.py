@@ -91,6 +91,7 @@ class Linker:
     """Resolves the mentions of articles against a watchlist and the tables of companies."""
 
     def __init__(self, watchlist: Watchlist | None = None, companies: CompanyTable | None = None) -> None:
+        """Prepares a linker; by default nothing is watched, and companies are those of the shipped table."""
         self.watchlist = watchlist or Watchlist()
         self._watched = WatchedNames(self.watchlist)
         self._companies = companies or shipped_companies()

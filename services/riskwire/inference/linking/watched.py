@@ -38,6 +38,10 @@ class WatchedNames:
     """
 
     def __init__(self, watchlist: Watchlist) -> None:
+        """Prepares the search for entries: by normalised name, ticker and ISIN, and in sentences.
+
+        Tickers that are too short to be recognised alone are not searched for in sentences.
+        """
         self._by_key = {join_key(name_key(name)): entity for entity in watchlist.entities for name in entity.names}
         self._by_ticker = {ticker: entity for entity in watchlist.entities for ticker in entity.tickers}
         self._by_isin = {entity.isin: entity for entity in watchlist.entities if entity.isin}

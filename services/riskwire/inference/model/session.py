@@ -81,6 +81,15 @@ class ModelSession:
     """
 
     def __init__(self, bundle: Bundle, *, device: Device = "cpu", precision: Precision = "auto", threads: int = 0):
+        """Opens the model file of a bundle on a device; precision `auto` is int8 on a CPU and fp16 on a GPU.
+
+        Args:
+            threads: on a CPU, the number of parallel runs; 0 for one on each core.
+
+        Raises:
+            BundleError: the bundle has no usable model file of this precision.
+            DeviceError: the device or its runtime is not available.
+        """
         runtime = installed_runtime()
         if precision == "auto":
             precision = "int8" if device == "cpu" else "fp16"

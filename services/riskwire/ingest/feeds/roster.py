@@ -26,6 +26,12 @@ class Roster:
     """
 
     def __init__(self, state: Mapping[str, bytes], now: datetime, monotonic: float) -> None:
+        """Restores the feeds of a partition, and when each is due, from the committed state.
+
+        Args:
+            now: the time of day.
+            monotonic: the time of a clock that never jumps, in seconds; due times are in this time.
+        """
         self._feeds: KeyedState[Feed] = KeyedState(
             FEED_PREFIX, state, encode=lambda feed: feed.to_bytes(), decode=Feed.model_validate_json
         )

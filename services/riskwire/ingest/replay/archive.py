@@ -165,6 +165,7 @@ def _read_up_to(content: io.BufferedReader, max_bytes: int) -> bytes:
 
 
 def _skip_line(content: io.BufferedReader, chunk_size: int) -> None:
+    """Reads to the end of the line, in chunks, so that a huge line takes little memory."""
     while (chunk := content.readline(chunk_size)) and not chunk.endswith(b"\n"):
         pass
 

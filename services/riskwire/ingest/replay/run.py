@@ -136,6 +136,7 @@ async def replay(
 
 
 def _decode(kind: type[R], state: Mapping[str, bytes], key: str) -> R:
+    """Returns a record of the state, or one with default values if the state has no such key."""
     return kind.model_validate_json(state[key]) if key in state else kind()
 
 
@@ -195,6 +196,7 @@ class _Replay:
         return (line for line in self.archive.lines(self.settings.ingest.max_line) if line.number > start)
 
     def _parse_batch(self, lines: Iterator[ArchiveLine]) -> list[ParsedLine]:
+        """Returns the next lines of an archive as items; empty at its end."""
         return parse_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest, self.latest)
 
     async def _keep_pace(self, parsed: ParsedLine) -> None:
@@ -275,4 +277,5 @@ class _Replay:
 
 
 def _count_articles(lines: Sequence[ConvertedLine]) -> None:
+    """Counts the lines that published an article, for the metrics."""
     metrics.ARTICLES.labels(kind="replayed").inc(sum(line.article is not None for line in lines))

@@ -32,6 +32,7 @@ class CommittedFeeds:
         return {feed.id: feed.url for feed in self.topic.values() if feed.enabled}
 
     def commit(self, update: FeedListUpdate) -> FeedListUpdate:
+        """Applies an update to the state and the topic, as the bus does, and returns it."""
         for key, value in update.state.items():
             if value is None:
                 self.state.pop(key, None)
@@ -229,6 +230,7 @@ def file_feeds(file: Mapping[str, int]) -> list[Feed]:
 
 
 def apply(committed: CommittedFeeds, edit: tuple) -> None:
+    """Applies a random edit (kind, argument): a merge of a feed file, a put or a remove."""
     kind, argument = edit
     if kind == "merge":
         committed.merge(*file_feeds(argument))

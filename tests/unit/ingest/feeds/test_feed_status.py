@@ -105,7 +105,7 @@ def test_a_disabled_feed_is_off_and_misses_no_news() -> None:
 
 @pytest.fixture
 async def settings(tmp_path: Path) -> Settings:
-    """Settings of a bus with the feeds a to d; d was never polled."""
+    """Returns settings of a bus with the feeds a to d; d was never polled."""
     settings = Settings(data=tmp_path / "data")
     bus = await EmbeddedBus.open(settings.data, settings.bus)
     feeds = [FEED.model_copy(update={"id": name}) for name in "abcd"]

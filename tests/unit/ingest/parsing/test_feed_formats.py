@@ -21,6 +21,7 @@ URL = "https://feeds.example/feed"
 def result_of(
     body: bytes, content_type: str = "", feed_format: str = "auto", limits: Limits | None = None, url: str = URL
 ) -> ParseResult:
+    """Parses a document as the ingest stage does, with defaults for all but its content."""
     return parse_document(
         body,
         content_type,
@@ -117,6 +118,7 @@ def rss_of_ten_items() -> bytes:
 
 
 def sitemap_of_ten_items() -> bytes:
+    """Returns a news sitemap of ten items."""
     urls = b"".join(
         b"<url><loc>https://a.example/%d</loc><n:news><n:title>Item %d is here</n:title></n:news></url>" % (n, n)
         for n in range(10)

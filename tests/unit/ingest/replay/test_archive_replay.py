@@ -50,6 +50,7 @@ def write_archive(
 
 
 def story_line(number: int, summary: str = "It was said on Thursday.", url: str = "") -> str:
+    """Returns a line of an archive: a story as JSON, published `number` seconds after `START`."""
     story = {
         "published_at": (START + timedelta(seconds=number)).isoformat(),
         "title": f"Story {number}",

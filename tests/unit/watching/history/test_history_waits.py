@@ -42,6 +42,7 @@ class SteppedGroups:
         self._memberships: list[AsyncIterator[Assignment]] = []
 
     async def join(self, stage: StageSpec) -> None:
+        """Joins the group of a stage and takes over all partitions that the stage reads."""
         membership = self._bus.assignments(stage.name, stage.reads)
         self._memberships.append(membership)
         for _ in range(self._bus.partitions(stage.reads)):
@@ -76,6 +77,7 @@ class ObservedPositions:
         return await self._bus.ends(topic)
 
     async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
+        """Returns the lag of all groups, and notifies the test that a wait has read it."""
         self._started += 1
         number = self._started
         lags = await self._bus.lag()
