@@ -64,6 +64,7 @@ class RiskwireError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
+        """Returns the error for a person: where, what, the value, the cause and what to do; no passwords of URLs."""
         text = f"{self.where}: {self.what}" if self.where else self.what
         if self.value is not None:
             shown = without_userinfo(_SHORT_REPR.repr(self.value))

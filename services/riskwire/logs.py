@@ -64,7 +64,10 @@ class RepeatFilter(logging.Filter):
         """By logger and message: when it last passed, and how many were suppressed since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Returns whether the record passes. Appends the number of suppressed records to its message."""
+        """Returns whether the record is logged: False for one that repeats too soon.
+
+        Appends the number of suppressed repetitions to the message of a record that passes.
+        """
         key = (record.name, str(record.msg)[:200])
         passed_at, suppressed = self._messages.get(key, (float("-inf"), 0))
         if record.created - passed_at < self._every_s:

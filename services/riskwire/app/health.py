@@ -118,6 +118,11 @@ class Health:
             raise failure
 
     async def _check_bus(self) -> None:
+        """Asks the bus for an answer every `check_interval_s`, until cancelled. Logs a change of its answer.
+
+        Raises:
+            BusError: no answer for longer than `give_up_after_s`: the process exits to be restarted.
+        """
         limits = self._limits
         while True:
             try:
@@ -138,6 +143,13 @@ class Health:
             await asyncio.sleep(limits.check_interval_s)
 
     async def _check_stages(self) -> None:
+        """Checks every `check_interval_s` that each stage makes progress. Returns at once if there is no limit.
+
+        A watchdog also ends the process if the event loop hangs.
+
+        Raises:
+            RiskwireError: a stage made no progress for longer than `give_up_after_s`.
+        """
         give_up_after_s = self._limits.give_up_after_s
         if give_up_after_s is None:
             return
@@ -162,6 +174,10 @@ class Health:
         return StageState(name=limits.bus_name, ok=True)
 
     def _stage_state(self, group: str) -> StageState:
+        """Returns the state of a stage for the readiness report; `group` is the consumer group of the stage.
+
+        The stage is not ok if it has been idle, or outside its group, for longer than `unready_after_s`.
+        """
         idle = self._idle(group)
         if idle.seconds > self._limits.unready_after_s:
             problem = f"{idle.partition}: no progress" if idle.partition else "has not joined its group"
@@ -173,7 +189,10 @@ class Health:
         return StageState(name=group, ok=True, detail=f"{count} partitions" if count else "on standby")
 
     def _idle(self, group: str) -> _Idle:
-        """Returns the idle time of the partition that has been idle longest, or the time outside the group."""
+        """Returns how long the partition of a group has been idle that is idle longest, and which one it is.
+
+        Returns the time outside the group, without a partition, if this process is not a member.
+        """
         now = time.monotonic()
         membership = self._bus.membership(group)
         if membership.outside_since is not None:
@@ -185,4 +204,5 @@ class Health:
         return max(idle, key=lambda partition: partition.seconds, default=_Idle(0.0, ""))
 
     def _progressed_at(self, group: str) -> float:
+        """Returns the Unix time at which every partition of a group had made progress, for the metric."""
         return time.time() - self._idle(group).seconds

@@ -125,6 +125,8 @@ class Process:
         raise RiskwireError(f"{', '.join(self.groups)}: nothing left to do, because other workers own the partitions")
 
     def _app(self, page: _Page) -> FastAPI:
+        """Returns the web app of the page. It scores texts, publishes commands and shows the state of this process."""
+
         async def answer(requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
             return await score(requests, page.model.engine, page.follower.linker)
 
@@ -188,7 +190,11 @@ def _stages(
     store: Store | None,
     notify: NotifyStage | None,
 ) -> list[Stage]:
-    """Returns the stages of the given specs. Model, store and notify stage are there if one of the specs needs them."""
+    """Returns the stages of the given specs, in their order.
+
+    Args:
+        model: None if no spec needs a model; likewise `store` and `notify`.
+    """
     article_partitions = bus.partitions(Topic.ARTICLES)
     stages: list[Stage] = [
         WatchlistStage(article_partitions),
@@ -208,7 +214,10 @@ def _stages(
 
 
 def _refuse_news_of_the_future(store: Store, data: Path) -> None:
-    """Stages decide by the newest record, so after news of the future they would wait until live news reaches it."""
+    """Raises a `StoreError` if the store has news of the future, such as from a demo or a replay.
+
+    Stages decide by the newest record, so they would wait until live news reaches that time.
+    """
     newest = store.newest()
     if newest is not None and newest > datetime.now(UTC) + _MAX_AHEAD:
         raise StoreError(

@@ -77,7 +77,11 @@ async def _run_until_stopped(
 
 
 async def _publish_feed_list(bus: Bus, settings: Settings, feeds: Sequence[Feed]) -> int:
-    """Publishes the feed list. Returns the number of feeds that are polled then."""
+    """Publishes the configured feed list, unless an operator's list on Kafka would be replaced by the one that ships.
+
+    Returns:
+        the number of feeds that are polled then.
+    """
     # On Kafka the list that ships is for a cluster without one: several ingesters start, and only a list that the
     # operator named may replace the list in use.
     named = settings.feeds is not None or settings.bus.url == "embedded"

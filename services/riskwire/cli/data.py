@@ -28,10 +28,12 @@ def open_existing_store(settings: Settings) -> Store:
 
 @asynccontextmanager
 async def open_existing_bus(settings: Settings) -> AsyncIterator[Bus]:
-    """Opens the bus of the settings.
+    """Yields the bus of the settings for a command that needs existing data; closes it at the end.
+
+    The embedded bus would create its file, so the file must exist. On Kafka, opening checks the topics.
 
     Raises:
-        SettingsError: the data directory has no data of riskwire.
+        SettingsError: the bus is embedded, and the data directory has no data of riskwire.
         BusError: the bus cannot be opened.
     """
     if settings.bus.url == "embedded":
@@ -44,7 +46,7 @@ async def open_existing_bus(settings: Settings) -> AsyncIterator[Bus]:
 
 
 def _require_data(directory: Path) -> None:
-    """Refuses a directory without data, which opening would create."""
+    """Raises a `SettingsError` if the directory has no bus file. Opening the bus would create one."""
     if not (directory / FILE).exists():
         raise SettingsError(
             "there is no data of riskwire in this directory",

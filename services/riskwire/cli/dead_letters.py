@@ -77,7 +77,12 @@ def replay(
 
 
 async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *, json: bool) -> int:
-    """Prints the newest dead letters, newest last."""
+    """Prints the newest dead letters (records that a stage could not process), newest last. Returns exit code 0.
+
+    Args:
+        stage: only the dead letters of this stage; None for all.
+        limit: the most dead letters.
+    """
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import print_json_lines, print_table
     from riskwire.dead_letters.reading import newest_dead_letters
@@ -109,7 +114,11 @@ async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *
 
 
 async def show_dead_letter(settings: Settings, place: str, *, json: bool) -> int:
-    """Prints one dead letter with its complete record."""
+    """Prints one dead letter with its complete record. Returns exit code 0.
+
+    Args:
+        place: where it is, as `dead-letters[partition]@offset` or `partition@offset`.
+    """
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import print_json_lines, printable
     from riskwire.dead_letters.reading import find_dead_letter
@@ -186,6 +195,7 @@ async def replay_dead_letters(
 
 
 def _print_replay(replay: Replay) -> None:
+    """Prints what became of each dead letter in a replay; those that were not replayed go to standard error."""
     from riskwire.cli.terminal import printable
     from riskwire.dead_letters.redelivery import needs_redelivery
 

@@ -116,7 +116,11 @@ async def add_feed(
 
 
 async def remove_feed(settings: Settings, feed_id: str) -> int:
-    """Removes a feed from the list."""
+    """Removes a feed from the list, and prints that. Returns exit code 0.
+
+    Raises:
+        RiskwireError: there is no such feed, or the bus cannot be opened.
+    """
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import printable
     from riskwire.ingest.feeds.publication import change_feed_list
@@ -210,6 +214,10 @@ def _with_short_deadline(settings: Settings) -> Settings:
 
 
 def _json_fields(status: FeedStatus, feed_list: FeedList) -> dict[str, object]:
+    """Returns a feed of the list with the state of its polls, as `feeds list --json` prints it.
+
+    The fields of the polls are None if the state could not be read.
+    """
     from riskwire.ingest.feeds.schedule import PollState
 
     feed = status.feed
@@ -221,7 +229,7 @@ def _json_fields(status: FeedStatus, feed_list: FeedList) -> dict[str, object]:
 
 
 def _problems(status: FeedStatus) -> Iterator[str]:
-    """Yields a line for each problem of a feed."""
+    """Yields a line of text for each problem of a feed that may make riskwire miss news; none for a healthy feed."""
     feed, poll = status.feed, status.poll
     if poll is None or not status.may_miss_news:
         return

@@ -103,7 +103,10 @@ def _exit_code() -> int | str | None:
 
 
 def _run_command() -> None:
-    """Runs the command; prints errors and exits with 2, or with 1 if the output cannot be written."""
+    """Runs the command of the arguments. Prints errors that a person can act on, and exits with code 2.
+
+    Exits with code 1 if the output cannot be written since the disk is full. Other errors pass through.
+    """
     try:
         app()
     except* RiskwireError as group:

@@ -91,6 +91,7 @@ def run_to_end(main: Coroutine[Any, Any, int], *, serves: bool = False) -> None:
     received: list[signal.Signals] = []
 
     async def cancellable() -> int:
+        """Awaits `main`, and cancels it on SIGTERM or SIGINT. Keeps the signal in `received`."""
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()

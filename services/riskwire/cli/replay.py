@@ -75,7 +75,15 @@ async def replay_archive(
 async def _replay_through_stages(
     process: Process, archive: Path, bar: ReplayBar, *, speed: float | None, limit: int | None
 ) -> ReplayReport:
-    """Publishes an archive while the stages run, and stops them when they have read everything."""
+    """Publishes an archive while the stages run, and closes the bus when the stages have read everything.
+
+    Args:
+        speed: how many times faster than the news happened; None for no pauses.
+        limit: the most stories to publish; None for all.
+
+    Returns:
+        the counts of the published stories.
+    """
     from riskwire.ingest.replay.run import replay as publish
 
     async with asyncio.TaskGroup() as group:

@@ -27,7 +27,14 @@ def score(
 
 
 async def score_file(settings: Settings, file: Path | None) -> int:
-    """Scores each line of a file, or of standard input. Returns 1 if a line is bad, else 0."""
+    """Scores each line of a file, or of standard input, and writes the results to standard output.
+
+    Returns:
+        the exit code: 1 if any line is bad, else 0.
+
+    Raises:
+        SettingsError: the file, the watchlist or the bundle cannot be read.
+    """
     from riskwire.app.inputs import configured_watchlist
     from riskwire.inference.linking import Linker
     from riskwire.inference.model.bundle import Bundle

@@ -48,6 +48,7 @@ async def check_topics(settings: Settings) -> int:
 
 
 async def _print_differences(settings: Settings) -> int:
+    """Prints how topics differ from what riskwire needs, to standard error. Returns 1 if any differs, else 0."""
     from riskwire.bus.kafka.topics import topic_differences
 
     differences = await topic_differences(settings.bus, settings.kafka)
@@ -57,6 +58,7 @@ async def _print_differences(settings: Settings) -> int:
 
 
 def _require_kafka_bus(settings: Settings) -> None:
+    """Raises a `SettingsError` if the bus is not Kafka, or if the Kafka client is not installed."""
     from riskwire.bus.open import require_kafka
 
     if settings.bus.url == "embedded":

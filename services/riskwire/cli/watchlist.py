@@ -101,10 +101,16 @@ async def add_entry(settings: Settings, fields: Mapping[str, Any], by: str) -> i
 
 
 async def remove_entry(settings: Settings, entry: str, by: str) -> int:
-    """Removes an entry that was added by a command.
+    """Removes an entry that a command added to the watchlist, and prints that. Returns exit code 0.
+
+    Args:
+        entry: the id of the entry.
+        by: who removes it, for the log of changes.
 
     Raises:
-        SettingsError: there is no such entry.
+        SettingsError: no command added such an entry (an entry of the watchlist file must be removed there), or the
+            data directory has no data.
+        BusError: the bus cannot be opened, or the change cannot be written.
     """
     from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_bus
@@ -144,7 +150,7 @@ async def import_entries(settings: Settings, file: Path, by: str, *, replace: bo
 
 
 async def list_entries(settings: Settings, *, json: bool) -> int:
-    """Prints the entries, and who added each."""
+    """Prints the entries of the watchlist, from the file and from commands, and who added each. Returns exit code 0."""
     from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import print_json_lines, print_table
@@ -192,6 +198,7 @@ def list_changes(settings: Settings, *, json: bool, limit: int) -> None:
 
 
 async def _put(settings: Settings, entities: Sequence[WatchedEntity], by: str, *, replace: bool) -> WatchlistEdit:
+    """Adds or changes entries of the watchlist in one step. Returns what has changed."""
     from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_bus
     from riskwire.watching import WatchlistEditor
@@ -209,6 +216,7 @@ def _print_scope_change(edit: WatchlistEdit) -> None:
 
 
 def _entry_text(command: Command) -> str:
+    """Returns the id of the entry that a command changed, and its name if the command set one."""
     entry = (command.target or "").partition(":")[2]
     name = command.value.get("name")
     return f"{entry}: {name}" if name else entry

@@ -78,14 +78,15 @@ class Record(BaseModel):
 
     @classmethod
     def unvalidated(cls, **values: Any) -> Self:
-        """Returns a record of valid values. Skips validation: the caller supplies every required field.
+        """Returns a record of valid values, without validation: the caller supplies every required field.
 
-        This is several times faster than the constructor and than `model_construct`.
+        Fields that are missing from `values` get their defaults, and every field counts as set. Records share defaults,
+        since they are immutable. This is several times faster than the constructor and than `model_construct`.
         """
         record = cls.__new__(cls)
-        defaults, names = _defaults(cls)
+        defaults, field_names = _defaults(cls)
         _set(record, "__dict__", defaults | values)
-        _set(record, "__pydantic_fields_set__", names)
+        _set(record, "__pydantic_fields_set__", field_names)
         _set(record, "__pydantic_extra__", None)
         _set(record, "__pydantic_private__", None)
         return record

@@ -102,6 +102,11 @@ def _is_json(text: str) -> bool:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    """Returns the content of the settings file: a mapping of sections. Empty if the file is empty.
+
+    Raises:
+        SettingsError: the file cannot be read, or is not a mapping.
+    """
     tree = read_yaml(path, "the settings file")
     if tree is None:
         return {}
@@ -148,6 +153,7 @@ def _explain(
 
 
 def _contains(tree: object, location: list[str]) -> bool:
+    """Returns whether nested mappings have an entry at this path of keys."""
     for part in location:
         if not isinstance(tree, dict) or part not in tree:
             return False
@@ -156,7 +162,11 @@ def _contains(tree: object, location: list[str]) -> bool:
 
 
 def _innermost_section(location: list[str]) -> tuple[type[BaseModel], list[str]]:
-    """Returns the innermost section on the path to a location, and the rest of the path."""
+    """Returns the innermost section on the path to a setting, and the rest of the path.
+
+    Args:
+        location: the keys from the top section down, such as ["kafka", "deadline_s"].
+    """
     section: type[BaseModel] = Settings
     for depth, part in enumerate(location):
         annotation = _annotation(section, [part])
@@ -193,7 +203,11 @@ def _allowed(section: type[BaseModel]) -> str:
 
 
 def _with_secrets(settings: Settings) -> Settings:
-    """Fills each secret whose `…_file` is set from that file."""
+    """Returns settings in which each secret with a `…_file` setting is read from that file.
+
+    Raises:
+        SettingsError: a file cannot be read, or is empty.
+    """
     web, notify, kafka = settings.web, settings.notify, settings.kafka
     if kafka.password_file is not None:
         kafka = kafka.model_copy(update={"password": _read_secret("kafka.password_file", kafka.password_file)})
@@ -206,6 +220,14 @@ def _with_secrets(settings: Settings) -> Settings:
 
 
 def _read_secret(key: str, path: Path) -> SecretStr:
+    """Returns the secret in a file, without surrounding white space.
+
+    Args:
+        key: the setting that names the file, for errors.
+
+    Raises:
+        SettingsError: the file cannot be read, or is empty.
+    """
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -59,6 +59,7 @@ def describe_type(value: object) -> str:
 
 
 def _problem(error: Exception) -> str:
+    """Returns what is wrong with a YAML file, and where. Does not quote the file, which may hold secrets."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         position = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
         words = _PARSER_WORDS.match(error.problem or "")

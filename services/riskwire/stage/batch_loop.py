@@ -97,6 +97,7 @@ class BatchLoop:
         self._task = self._stage.open(self._assignment.partition, state)
 
     async def _take_first_step(self) -> None:
+        """Commits the step that some tasks make before they read any record, without moving the position."""
         if not isinstance(self._task, TaskWithFirstStep):
             return
         step = await self._task.first_step()
@@ -104,6 +105,11 @@ class BatchLoop:
             await self._assignment.commit(self._assignment.position or 0, step.results, step.state)
 
     async def _take(self, batch: Sequence[Message]) -> None:
+        """Processes and commits a batch in one step. If that fails, takes the batch record by record.
+
+        Raises:
+            RiskwireError: a fatal error: one of the stage, not of a record.
+        """
         try:
             with metrics.STAGE_SECONDS.labels(stage=self._name).time():
                 step = await self._task.process(batch)
@@ -117,7 +123,11 @@ class BatchLoop:
             self._isolation.accepted()
 
     async def _take_each(self, batch: Sequence[Message]) -> None:
-        """Takes a batch record by record. A record that fails becomes a dead letter and leaves the state unchanged."""
+        """Takes a batch record by record. A record that fails becomes a dead letter and leaves the state unchanged.
+
+        Raises:
+            RiskwireError: a fatal error: one of the stage, not of a record; or too many records in a row failed.
+        """
         await self._open_task()
         await self._isolation.take_each(
             batch,
@@ -128,14 +138,17 @@ class BatchLoop:
         )
 
     async def _take_record(self, message: Message, dead_letters: Sequence[Outgoing]) -> None:
+        """Processes one record and commits it, together with the dead letters of refused records before it."""
         step = await self._task.process([message])
         results = [*dead_letters, *step.results]
         await commit_with_dead_letters(self._assignment, message.offset + 1, results, step.state)
 
     async def _refuse_record(self, message: Message, error: Exception) -> Outgoing:
+        """Returns the dead letter of a record that failed, and opens the task again from its committed state."""
         log.error("record to dead letters", stage=self._name, where=message.where, error=repr(error))
         await self._open_task()
         return dead_letter(self._name, message, error)
 
     async def _finish(self, position: int, dead_letters: Sequence[Outgoing]) -> None:
+        """Commits dead letters that follow the last accepted record, and moves the position to `position`."""
         await commit_with_dead_letters(self._assignment, position, dead_letters, {})

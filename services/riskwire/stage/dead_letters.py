@@ -102,6 +102,11 @@ async def publish_with_dead_letters(
 
 
 async def _commit(commit: _Commit, results: Sequence[Outgoing]) -> None:
+    """Commits a step. If it is refused and contains dead letters, cuts these; as a last resort leaves them out.
+
+    Raises:
+        SchemaError: something other than a dead letter was refused; nothing was committed.
+    """
     try:
         await commit(results)
     except SchemaError as error:
@@ -138,6 +143,11 @@ async def _commit_cut(commit: _Commit, results: Sequence[Outgoing], dead_letters
 
 
 async def _commit_without(commit: _Commit, results: Sequence[Outgoing]) -> None:
+    """Commits a step without its dead letters, which are logged instead.
+
+    Raises:
+        SchemaError: the rest of the step is refused too; nothing was committed or logged.
+    """
     committed = True
     try:
         await commit([result for result in results if result.topic != Topic.DEAD_LETTERS])
@@ -150,6 +160,7 @@ async def _commit_without(commit: _Commit, results: Sequence[Outgoing]) -> None:
 
 
 def _log_unwritten(dead_letters: Sequence[Outgoing]) -> None:
+    """Counts and logs dead letters that could not be written."""
     for outgoing in dead_letters:
         metrics.UNWRITTEN_DEAD_LETTERS.labels(stage=_decode(outgoing).stage).inc()
         text = outgoing.value.decode("utf-8", "replace")[:_MAX_LOGGED]
@@ -157,7 +168,10 @@ def _log_unwritten(dead_letters: Sequence[Outgoing]) -> None:
 
 
 def _cut(result: Outgoing, max_bytes: int) -> Outgoing:
-    """Returns a dead letter whose key and value have at most this size, where that is possible; other results as is."""
+    """Returns a dead letter cut so that key and value have at most `max_bytes` together, if that is possible.
+
+    Other results, and dead letters that cannot be cut so far, are returned unchanged.
+    """
     if result.topic != Topic.DEAD_LETTERS or len((result.key or "").encode()) + len(result.value) <= max_bytes:
         return result
     letter = _decode(result)

@@ -71,6 +71,14 @@ class Isolation:
             await finish(substitutes)
 
     def _count_refused(self, place: str | None, error: Exception) -> None:
+        """Counts a refused record, and stops the stage when too many in a row were refused.
+
+        Args:
+            place: where the record was read; None for an item that is not a record and is not counted.
+
+        Raises:
+            RiskwireError: `MAX_REFUSED_IN_A_ROW` records in a row were refused.
+        """
         if place is None:
             return
         self._refused_in_a_row += 1

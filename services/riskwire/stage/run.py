@@ -57,6 +57,14 @@ async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_timeout_s: floa
 
 
 async def _serve_assignments(bus: Bus, stage: Stage, serve: Callable[[Assignment], Awaitable[None]]) -> None:
+    """Runs `serve` on each partition that the group assigns to this worker, until the bus is closed.
+
+    A partition that is revoked ends `serve` without an error.
+
+    Raises:
+        ExceptionGroup: `serve` failed on a partition that this worker still owns; the others were cancelled.
+    """
+
     async def serve_until_revoked(assignment: Assignment) -> None:
         try:
             await serve(assignment)

@@ -89,7 +89,7 @@ class KeyedState(Generic[V]):
             self._changed.pop(key, None)
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """Returns the changes since the last call, for `Step.state`: full keys, None for a deleted entry."""
+        """Returns the entries changed since the last call, as a step takes them: value by full key, None if deleted."""
         changes: dict[str, bytes | None] = {}
         for key in self._changed:
             if key in self.entries:

@@ -14,7 +14,7 @@ _COUNTER = "changes"
 
 
 def record_changes(connection: Connection, changed: Sequence[tuple[ChangeKind, str]]) -> None:
-    """Gives each changed (kind, key) the next number of the sequence, in this transaction."""
+    """Gives each changed (kind, key) the next number of the change sequence, which live pages follow."""
     if not changed:
         return
     last = advance_counter(connection, _COUNTER, len(changed))

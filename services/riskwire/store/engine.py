@@ -88,6 +88,11 @@ def _sqlite_file(url: URL) -> Path | None:
 
 
 def _require_file(file: Path, read_only: bool) -> None:
+    """Checks that the SQLite file exists, for reading; creates its directory, for writing.
+
+    Raises:
+        StoreError: there is no file to read, or the directory cannot be created.
+    """
     if read_only:
         if not file.exists():
             raise StoreError("there is no store", where=str(file), do="Name the --data of `riskwire run` or `replay`.")
@@ -99,7 +104,7 @@ def _require_file(file: Path, read_only: bool) -> None:
 
 
 def _create_engine(url: URL, *, read_only: bool) -> tuple[Engine, str]:
-    """Returns an engine that has not connected yet, and the name of the store in messages."""
+    """Returns an engine that has not connected yet, and how messages name the store (file, or URL without password)."""
     where = str(_sqlite_file(url) or url.render_as_string(hide_password=True))
     sqlite = url.get_backend_name() == "sqlite"
     with reported(where):
@@ -117,6 +122,7 @@ def _configure_sqlite(engine: Engine, read_only: bool) -> None:
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        """Configures a new SQLite connection."""
         connection.isolation_level = None
         # The bus commits a position after the store has committed: only FULL keeps that order through a power cut.
         connection.execute("PRAGMA synchronous=FULL")
@@ -132,6 +138,15 @@ def _configure_sqlite(engine: Engine, read_only: bool) -> None:
 
 
 def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
+    """Checks the version of the store, and creates the tables of an empty one.
+
+    Args:
+        where: the name of the store, for errors.
+
+    Raises:
+        StoreVersionError: written by another version of riskwire.
+        StoreError: the store is empty and is only read.
+    """
     with engine.connect() as connection:
         version = _stored_version(connection, where)
     if version is not None:

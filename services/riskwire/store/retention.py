@@ -19,7 +19,11 @@ def cutoff_ms(connection: Connection, keep_days: int) -> int | None:
 
 
 def delete_before(connection: Connection, cutoff: int) -> None:
-    """Deletes data older than `cutoff` (milliseconds since 1970) and recounts the derived rows."""
+    """Deletes all data older than `cutoff` except commands of watched entries, and recounts the rows derived from it.
+
+    Args:
+        cutoff: milliseconds since 1970.
+    """
     signal, story, target = tables.signals.c, tables.stories.c, tables.targets.c
     article = tables.articles.c
     old = select(article.id).where(article.seen_ms < cutoff)

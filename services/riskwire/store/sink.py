@@ -41,7 +41,11 @@ class SinkStage(Generic[_R]):
         return self
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Writes a batch in one transaction. A record that cannot be read becomes a dead letter."""
+        """Writes a batch of one topic to the store, in one transaction.
+
+        Returns:
+            the step to commit: a dead letter for each record that cannot be read, and no state.
+        """
         records: list[_R] = []
         step = Step()
         for message in batch:
@@ -61,7 +65,7 @@ class SinkStage(Generic[_R]):
 
 
 def sink_stages(store: Store) -> list[BatchStage]:
-    """Returns the stages that fill a store: analyses, signals, trends, alerts, commands, dead letters."""
+    """Returns the stages that fill a store, one for each topic that it stores."""
     return [
         SinkStage(store, Topic.ANALYSES, TypeAdapter(Analysis), Analysis, store.write_analyses),
         SinkStage(store, Topic.SIGNALS, SIGNALS, Signal, store.write_signals),

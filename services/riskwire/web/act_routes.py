@@ -37,7 +37,11 @@ class CommandRequest(BaseModel):
 
 
 def act_routes(store: Store, services: AppServices, settings: WebSettings) -> APIRouter:
-    """Returns the routes, given the services of the process."""
+    """Returns the routes that score texts and publish commands about alerts.
+
+    Args:
+        services: functions of the process; one that is None is answered with 503.
+    """
     router = APIRouter(prefix="/api/v1")
 
     @router.post("/analyse")

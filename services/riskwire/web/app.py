@@ -31,12 +31,16 @@ STATIC = Path(__file__).parent / "static"
 
 
 def create_app(settings: Settings, store: Store, services: AppServices) -> FastAPI:
-    """Returns the app for an open store. `app.state.live.stop()` ends its streams."""
+    """Returns the web app for an open store: API, page, live stream and probes.
+
+    `app.state.live.stop()` ends its live streams, which a server must do before it shuts down.
+    """
     board = StatusBoard(store, services)
     live = Live(store, board, settings.web.max_streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        """Runs the watcher of the store's changes while the app serves; ends the live streams before it."""
         watcher = asyncio.create_task(live.watch(), name="web-live")
         try:
             yield

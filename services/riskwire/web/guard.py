@@ -47,7 +47,10 @@ class Guard:
         self._cookie, self._proof = f"riskwire-{proof[:8]}", proof[8:]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request that is refused; passes any other on to the app."""
+        """Answers a request that is refused; passes any other on to the app. Adds the security headers to the response.
+
+        With a token configured, a request needs the token or its cookie; `/?token=TOKEN` sets the cookie.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -55,6 +58,7 @@ class Guard:
         cookie: str | None = None
 
         async def send_with_headers(message: Message) -> None:
+            """Sends a message of the response; adds the headers to its first one."""
             if message["type"] == "http.response.start":
                 out = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -82,6 +86,11 @@ class Guard:
         await self._call_with_body_limit(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        """Returns a response that refuses the request, or None if the request may pass.
+
+        421 if the host name is not of this server, 403 for a change requested by a page of another site, 413 if the
+        declared length of the body is invalid or larger than `web.max_body`.
+        """
         host = headers.get("host", "").lower()
         if host not in self._hosts and _without_port(host) not in self._hosts:
             return problem(421, f"web.hosts: not a host name of this server (got {host[:100]!r}). Add it to web.hosts.")
@@ -95,9 +104,11 @@ class Guard:
         return None
 
     def _too_large(self) -> ASGIApp:
+        """Returns the 413 response for a body larger than `web.max_body`."""
         return problem(413, f"body: larger than web.max_body ({self._max_body} bytes). Send fewer texts at once.")
 
     def _is_authenticated(self, headers: Headers) -> bool:
+        """Returns whether the request has the token as a bearer token, or the cookie that stands for it."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(token.strip()):
             return True
@@ -108,13 +119,22 @@ class Guard:
         return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._proof.encode())
 
     def _is_token(self, token: str | None) -> bool:
+        """Returns whether a text is the configured token, in constant time."""
         return bool(token) and hmac.compare_digest(str(token).encode("utf-8", "surrogateescape"), self._token or b"")
 
     async def _call_with_body_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Calls the app, counting the body as it is read: a body without a declared length is limited too."""
+        """Calls the app, and answers 413 if the body turns out larger than `web.max_body` as it is read.
+
+        So a body without a declared length is limited too.
+        """
         read_bytes, started, exceeded = 0, False, False
 
         async def receive_counted() -> Message:
+            """Receives a message of the request, and counts the bytes of its body.
+
+            Raises:
+                _TooLargeError: the body has more bytes than `web.max_body`.
+            """
             nonlocal read_bytes, exceeded
             message = await receive()
             if message["type"] == "http.request":

@@ -43,7 +43,10 @@ class Live:
         self._stopping = False
 
     async def watch(self) -> None:
-        """Reads the change sequence of the store and wakes the streams, until cancelled."""
+        """Watches the change sequence of the store (a number that grows with each write), and wakes the streams.
+
+        Runs until cancelled. An error of the store is logged, and the store is read again later.
+        """
         while True:
             try:
                 seq = await self._store.off_loop(self._store.last_change)
@@ -91,6 +94,10 @@ class Live:
             raise Problem(503, why, {"Retry-After": "10"})
 
     async def _events(self, after: int) -> AsyncIterator[ServerSentEvent]:
+        """Yields the events of one stream after change `after` of the store: changed rows, and the status at intervals.
+
+        A change is a numbered entry of the store's change sequence. Runs until the process stops.
+        """
         status_sent_at = 0.0
         while not self._stopping:
             if time.monotonic() - status_sent_at >= STATUS_INTERVAL_S:

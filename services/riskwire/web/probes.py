@@ -10,7 +10,7 @@ from riskwire.web.services import AppServices
 
 
 def probe_routes(services: AppServices) -> APIRouter:
-    """Returns the routes, given the services of the process."""
+    """Returns the routes for orchestrators and Prometheus: liveness, readiness and metrics."""
     router = APIRouter()
 
     @router.get("/healthz", include_in_schema=False)

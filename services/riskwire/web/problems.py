@@ -32,7 +32,7 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
 def problem(
     status: int, detail: str, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
 ) -> JSONResponse:
-    """Returns the response for a problem."""
+    """Returns the response for a problem: status, JSON body (RFC 9457) and headers."""
     body: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
@@ -40,7 +40,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Registers handlers that answer every error with a problem."""
+    """Registers handlers on the app, so that every error is answered with a problem as JSON."""
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, error: Problem) -> JSONResponse:

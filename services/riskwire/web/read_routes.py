@@ -41,7 +41,10 @@ Before = Annotated[
 
 
 def read_routes(store: Store, board: StatusBoard) -> APIRouter:
-    """Returns the routes, given a store. They are not coroutines, so the framework runs them in threads."""
+    """Returns the routes that read the store: alerts, targets, trends, stories, status.
+
+    They are not coroutines, so the framework runs them in threads.
+    """
     router = APIRouter(prefix="/api/v1")
 
     @router.get("/alerts")

@@ -58,6 +58,7 @@ class StatusBoard:
             return self._status
 
     async def _build(self) -> Status:
+        """Returns the current status of the process, from the store, the bus and the readiness of the stages."""
         counts = await self._store.off_loop(self._store.counts)
         bus = await self._services.bus()
         readiness = self._services.ready()

@@ -56,7 +56,7 @@ class EditResult(Record):
 
 
 def watchlist_routes(store: Store, services: AppServices, settings: WebSettings) -> APIRouter:
-    """Returns the routes, given the services of the process."""
+    """Returns the routes that read and change the watchlist, and read the log of its changes."""
     router = APIRouter(prefix="/api/v1/watchlist")
 
     def editor() -> WatchlistEditor:

@@ -266,7 +266,7 @@ class KafkaAssignment:
     async def _first_position(self) -> int:
         """Returns the offset to begin at, and commits it if the group has no valid position.
 
-        The offset is that after the last step of the previous owner, which is fenced by now; or the oldest stored record.
+        It is the offset after the last step of the previous owner, who is fenced by now, or the oldest stored record.
         """
         committed = await self._committed_position()
         self._transactions.set_last_step(None if committed is None else committed.step)

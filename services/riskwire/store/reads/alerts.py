@@ -67,11 +67,12 @@ def alert_history(connection: Connection, alert: str) -> AlertHistory | None:
 
 
 def _fields(row: AlertRow) -> dict[str, object]:
+    """Returns the fields of a row by name."""
     return {name: getattr(row, name) for name in type(row).model_fields}
 
 
 def _with_handling(connection: Connection, alerts: list[Alert]) -> list[AlertRow]:
-    """Returns each alert with its last acknowledgement, snooze or mark as a false alarm."""
+    """Returns each alert with how people last handled it: acknowledged, snoozed, or marked as a false alarm."""
     commands = _commands_by_alert(connection, [alert.id for alert in alerts])
     rows = []
     for alert in alerts:
@@ -85,7 +86,10 @@ def _with_handling(connection: Connection, alerts: list[Alert]) -> list[AlertRow
 
 
 def _commands_by_alert(connection: Connection, alerts: list[str]) -> dict[str, list[Command]]:
-    """Returns the commands about each of these alerts, oldest first."""
+    """Returns the commands that people gave about these alerts (acknowledge, snooze, false alarm), oldest first.
+
+    The result is keyed by alert id; an alert without commands is absent.
+    """
     table = tables.commands.c
     commands: dict[str, list[Command]] = {}
     for chunk in chunks(alerts):

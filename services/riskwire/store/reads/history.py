@@ -75,16 +75,20 @@ def past_articles(
     limit: int,
     before: int,
 ) -> list[PastArticle]:
-    """Returns the newest articles that mention a name or an entity and have no signal of `target`, newest first.
+    """Returns the newest past articles that mention a newly watched target and have no signal of it, newest first.
 
-    The result contains only versions of articles that were read with a watchlist from before the command at offset
-    `before`. So it does not depend on the time of the call, once all those versions are in the store.
+    A later version of an article replaces an earlier one. Each version records the newest watchlist command that was
+    known when it was analysed. Only versions analysed before the command at offset `before` are returned, even if a
+    later version has replaced them. So a repeated call returns the same, once the store contains all those versions.
 
     Args:
-        keys: normalised names (`join_key(name_key(name))`).
-        signals_of: targets whose signals are returned, besides those of the mentioned entities.
+        target: the watched target, such as `entity:acme`.
+        keys: normalised names of the target (`join_key(name_key(name))`).
+        entities: ids of entities that are the same, such as `isin:…`. An article must mention a key or an entity.
+        signals_of: other targets whose signals are returned with each article, such as the market and the group of
+            `target`. Signals of the mentioned entities are always returned.
         limit: the largest number of articles.
-        before: offset of a command.
+        before: the offset of the command that set the target.
     """
     rows = {row["id"]: row for row in _current_versions(connection, target, keys, entities, limit, before)}
     mentions = _mentions(connection, rows)
@@ -92,7 +96,7 @@ def past_articles(
         if any(mention.key in keys or mention.entity in entities for mention in row_mentions):
             rows[row["id"]], mentions[row["id"]] = row, row_mentions
     newest = sorted(rows.values(), key=lambda row: (row["seen_ms"], row["id"]), reverse=True)[:limit]
-    pairs = {(target, row["id"]) for row in newest for target in signals_of}
+    pairs = {(signal_target, row["id"]) for row in newest for signal_target in signals_of}
     pairs |= {
         (f"entity:{mention.entity}", row["id"])
         for row in newest
@@ -162,7 +166,10 @@ def _was_read_before(columns: Any, command: int) -> ColumnElement[bool]:
 def _current_versions(
     connection: Connection, target: str, keys: Sequence[str], entities: Sequence[str], limit: int, before: int
 ) -> list[Row]:
-    """Returns rows of `articles` whose current version was read before the command. See `past_articles`."""
+    """Returns the rows of `articles` that `past_articles` looks for and whose current version precedes the command.
+
+    At most `limit` rows, the newest. A version precedes the command if it was read with an earlier watchlist.
+    """
     mention, signal, article = tables.mentions.c, tables.signals.c, tables.articles.c
     has_signal = exists().where(
         signal.target == target, signal.article == mention.article, signal.version <= article.version
@@ -213,6 +220,7 @@ def _replaced_versions(connection: Connection, target: str, before: int) -> Iter
 
 
 def _mentions(connection: Connection, articles: Iterable[str]) -> dict[str, list[MentionSummary]]:
+    """Returns the mentions stored for each article, in the order of the text; an empty list if it has none."""
     table = tables.mentions
     mentions: dict[str, list[MentionSummary]] = {article: [] for article in articles}
     for chunk in chunks(mentions):
@@ -223,6 +231,7 @@ def _mentions(connection: Connection, articles: Iterable[str]) -> dict[str, list
 
 
 def _mention_summary(row: Row) -> MentionSummary:
+    """Returns a row of the table `mentions` as an object. A span of -1 in the table stands for no span."""
     return MentionSummary(
         entity=row["entity"],
         key=row["key"],

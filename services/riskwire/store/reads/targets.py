@@ -48,21 +48,23 @@ def list_targets(
         conditions.append(
             or_(*(column.icontains(query, autoescape=True) for column in (_T.name, _T.target, _T.groups)))
         )
-    return _rows(connection, conditions, order, limit, offset, spark, blind_after_s, fresh_s)
+    return _target_rows(connection, conditions, order, limit, offset, spark, blind_after_s, fresh_s)
 
 
 def targets_by_id(
     connection: Connection, targets: Sequence[str], *, spark: bool, blind_after_s: int, fresh_s: int
 ) -> list[TargetRow]:
-    """Returns the rows of the existing targets among these. See `list_targets`."""
+    """Returns the rows of those of the targets that exist, by name. See `list_targets` for the other arguments."""
     return [
         row
         for chunk in chunks(targets)
-        for row in _rows(connection, [_T.target.in_(chunk)], "name", len(chunk), 0, spark, blind_after_s, fresh_s)
+        for row in _target_rows(
+            connection, [_T.target.in_(chunk)], "name", len(chunk), 0, spark, blind_after_s, fresh_s
+        )
     ]
 
 
-def _rows(
+def _target_rows(
     connection: Connection,
     conditions: list[ColumnElement[bool]],
     order: TargetOrder,
@@ -72,6 +74,16 @@ def _rows(
     blind_after_s: int,
     fresh_s: int,
 ) -> list[TargetRow]:
+    """Returns the targets that satisfy all `conditions`, with their score, alerts, surprise and blindness.
+
+    "Now" is the newest record of the store. See `list_targets` for the other arguments.
+
+    Args:
+        order: the column to sort by.
+        spark: whether to add the sparkline: the recent scores in `SPARK_STEPS` equal steps.
+        blind_after_s: a target is blind if none of its sources was seen in this many seconds.
+        fresh_s: age in seconds beyond which a surprise counts as 0.
+    """
     newest = newest_ms(connection) or 0
     since = newest - int(_SCORE_WINDOW.total_seconds() * 1000)
     story, head = tables.stories.c, tables.alert_heads.c
@@ -130,7 +142,11 @@ def _rows(
 
 
 def _blind_since(connection: Connection, targets: list[str], cutoff: int) -> dict[str, int]:
-    """Returns when the last source of each blind target published its newest article (milliseconds since 1970)."""
+    """Returns when a source of each blind target was last seen, in milliseconds since 1970, by target.
+
+    A target is blind if no source that has reported on it was seen since `cutoff` (milliseconds since 1970). Targets
+    that are not blind are absent.
+    """
     link, source = tables.target_sources.c, tables.sources.c
     last_seen = func.max(source.seen_ms)
     silent: dict[str, int] = {}
@@ -147,7 +163,11 @@ def _blind_since(connection: Connection, targets: list[str], cutoff: int) -> dic
 
 
 def count_blind(connection: Connection, blind_after_s: int) -> int:
-    """Returns the number of entities whose sources have all been silent for longer than `blind_after_s`."""
+    """Returns the number of blind entities, or 0 for an empty store.
+
+    An entity is blind if it has sources and none of them was seen within `blind_after_s` seconds before the newest
+    record of the store.
+    """
     newest = newest_ms(connection)
     if newest is None:
         return 0

@@ -57,6 +57,10 @@ def write_analyses(connection: Connection, analyses: Iterable[Analysis], max_men
 
 
 def _article_row(analysis: Analysis) -> dict[str, Any]:
+    """Returns the row of the table `articles` for an analysis. Times are milliseconds since 1970.
+
+    Keeps the `_MAX_TOPICS` most probable topics. The sentiment columns are None if the article was not read.
+    """
     article, sentiment = analysis.article, analysis.sentiment
     topics = sorted(analysis.topics, key=lambda topic: -topic.score)[:_MAX_TOPICS]
     return {

@@ -20,7 +20,11 @@ from riskwire.weights import relevance, sentence_weight
 
 
 def replace_mentions(connection: Connection, analyses: Iterable[Analysis], limit: int) -> None:
-    """Replaces the mentions of the analysed articles, at most `limit` names per article."""
+    """Replaces the rows of the analysed articles in the table `mentions`.
+
+    Args:
+        limit: the most names stored for one article.
+    """
     rows: list[dict[str, Any]] = []
     articles: list[str] = []
     for analysis in analyses:
@@ -33,14 +37,20 @@ def replace_mentions(connection: Connection, analyses: Iterable[Analysis], limit
 
 
 def mention_rows(analysis: Analysis, limit: int) -> Iterator[dict[str, Any]]:
-    """Yields at most `limit` rows of `mentions` of an article, by descending relevance."""
-    by_relevance = sorted(_rows(analysis), key=lambda row: (-row["relevance"], row["sentence"], row["key"]))
+    """Yields at most `limit` rows of the table `mentions` for one article, by descending relevance; `n` is the rank."""
+    by_relevance = sorted(_unranked_rows(analysis), key=lambda row: (-row["relevance"], row["sentence"], row["key"]))
     return ({"n": n, **row} for n, row in enumerate(by_relevance[:limit]))
 
 
-def _rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
+def _unranked_rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
+    """Yields a row of the table `mentions` for each name in an article, with the sentiment toward the name.
+
+    A name is an entity and a normalised text, its key; mentions that resolve to no entity are left out. "negative",
+    "neutral" and "positive" are means over the sentences that mention it, weighted by `sentence_weight`, and sum to 1.
+    "start" and "end" count characters; they are -1 if the first mention is not in the title, which alone the store has.
+    """
     title_length = len(analysis.article.title)
-    titled = bool(analysis.sentences) and analysis.sentences[0].end <= title_length
+    has_title = bool(analysis.sentences) and analysis.sentences[0].end <= title_length
     names: dict[tuple[str, str], list[Mention]] = {}
     for mention in analysis.mentions:
         key = join_key(name_key(mention.text))
@@ -50,11 +60,11 @@ def _rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
         by_sentence: dict[int, list[Mention]] = {}
         for mention in mentions:
             by_sentence.setdefault(mention.sentence, []).append(mention)
-        weights = {sentence: sentence_weight(sentence, titled=titled) for sentence in by_sentence}
+        weights = {sentence: sentence_weight(sentence, titled=has_title) for sentence in by_sentence}
         total = sum(weights.values())
         shares = [
-            sum(weights[sentence] * _mean(group, kind) for sentence, group in by_sentence.items()) / total
-            for kind in ("negative", "neutral", "positive")
+            sum(weights[sentence] * _mean(of_sentence, label) for sentence, of_sentence in by_sentence.items()) / total
+            for label in ("negative", "neutral", "positive")
         ]
         first = min(mentions, key=lambda mention: mention.start)
         in_title = first.end <= title_length

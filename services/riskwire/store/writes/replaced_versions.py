@@ -20,7 +20,13 @@ Version = tuple[Row, Sequence[Row]]
 
 
 def keep_replaced(connection: Connection, new_rows: Iterable[Row]) -> None:
-    """Keeps the stored versions that these new rows of `articles` are about to replace."""
+    """Copies stored versions of articles that `new_rows` are about to replace into the table of replaced versions.
+
+    Only versions that were read with an earlier watchlist than the new row are copied.
+
+    Args:
+        new_rows: rows of the table `articles`.
+    """
     new_by_id = {row["id"]: row for row in new_rows if row["version"] > 1 and row["read_with"] is not None}
     replaced = [row for row in _stored(connection, new_by_id) if _read_with_earlier_list(row, new_by_id[row["id"]])]
     mentions: dict[str, list[Row]] = {}
@@ -32,7 +38,10 @@ def keep_replaced(connection: Connection, new_rows: Iterable[Row]) -> None:
 
 
 def keep_if_replaced(connection: Connection, versions: Sequence[Version]) -> None:
-    """Keeps the versions of which `articles` already has a later one."""
+    """Writes to the table of replaced versions those versions of which `articles` already has a later one.
+
+    Only versions that were read with an earlier watchlist than the later one are written.
+    """
     stored = {row["id"]: row for row in _stored(connection, {row["id"] for row, _ in versions})}
     replaced = [
         (row, mentions)
@@ -43,6 +52,7 @@ def keep_if_replaced(connection: Connection, versions: Sequence[Version]) -> Non
 
 
 def _stored(connection: Connection, articles: Iterable[str]) -> list[Row]:
+    """Returns the stored rows of the table `articles` with these ids."""
     rows: list[Row] = []
     for chunk in chunks(articles):
         query = select(tables.articles).where(tables.articles.c.id.in_(chunk))
@@ -57,6 +67,7 @@ def _read_with_earlier_list(row: Row, later_row: Row) -> bool:
 
 
 def _keep(connection: Connection, versions: Iterable[Version]) -> None:
+    """Writes versions to the table of replaced versions: for each article and watchlist offset, the latest version."""
     rows = {
         (row["id"], row["read_with"]): {
             "article": row["id"],

@@ -22,7 +22,11 @@ _Pair = tuple[str, str]
 
 
 def write_signals(connection: Connection, signals: Iterable[Signal]) -> None:
-    """Writes each signal once, by target, article and version. A stored signal is not changed."""
+    """Writes signals to the store, and updates the rows of stories, targets and sources that are derived from them.
+
+    A signal is identified by target, article and version: a stored one is not changed. Only the signal of the latest
+    version of an article counts for its story and target; the others are marked as superseded.
+    """
     by_key = {(signal.target, signal.article, signal.version): signal for signal in signals}
     stored = _stored_versions(connection, {(target, article) for target, article, _ in by_key})
     new = {key: signal for key, signal in by_key.items() if key[2] not in stored.get(key[:2], {})}
@@ -80,6 +84,11 @@ def _stored_versions(connection: Connection, pairs: Iterable[_Pair]) -> dict[_Pa
 
 
 def _signal_row(signal: Signal, *, superseded: bool) -> dict[str, Any]:
+    """Returns the row of the table `signals` for a signal. Times are milliseconds since 1970.
+
+    Args:
+        superseded: whether the store has a later version of the article, so that this signal no longer counts.
+    """
     return {
         "target": signal.target,
         "article": signal.article,
@@ -105,7 +114,14 @@ def _signal_row(signal: Signal, *, superseded: bool) -> dict[str, Any]:
 
 
 def _add_to_stories(connection: Connection, added: dict[_Pair, list[Signal]]) -> Counter[str]:
-    """Adds new signals to the rows of their (target, story). Returns the number of new stories by target."""
+    """Adds new signals to the rows of the table `stories`, which has one row for each (target, story).
+
+    Args:
+        added: the new signals of each (target, story).
+
+    Returns:
+        the number of new stories of each target.
+    """
     stored = _stored_stories(connection, added)
     rows = []
     for (target, story), signals in added.items():
@@ -124,7 +140,13 @@ def _add_to_stories(connection: Connection, added: dict[_Pair, list[Signal]]) ->
 
 
 def _recount_stories(connection: Connection, pairs: set[_Pair]) -> Counter[str]:
-    """Counts the (target, story) pairs that lost an article again. Returns the change of stories by target."""
+    """Counts the articles and scores of (target, story) pairs that lost an article again, from their current signals.
+
+    A pair without signals is deleted.
+
+    Returns:
+        the change of the number of stories, by target; may be negative.
+    """
     signals, stories = tables.signals.c, tables.stories
     difference: Counter[str] = Counter()
     for chunk in chunks(sorted(pairs)):
@@ -152,6 +174,7 @@ def _recount_stories(connection: Connection, pairs: set[_Pair]) -> Counter[str]:
 
 
 def _stored_stories(connection: Connection, pairs: Iterable[_Pair]) -> dict[_Pair, Row[Any]]:
+    """Returns the stored rows of the table `stories`, by (target, story)."""
     stories = tables.stories
     stored: dict[_Pair, Row[Any]] = {}
     for chunk in chunks(pairs):
@@ -161,13 +184,19 @@ def _stored_stories(connection: Connection, pairs: Iterable[_Pair]) -> dict[_Pai
 
 
 def _score_1e4(signal: Signal) -> int:
+    """Returns the score of a signal in units of 1/10,000, so that sums in the store are exact."""
     return round(signal.sentiment.score * 10_000)
 
 
 def _update_targets(
     connection: Connection, signals: Sequence[Signal], new_stories: Counter[str], new_articles: Counter[str]
 ) -> None:
-    """Updates the targets of new signals. Name and groups come from the newest signal of the target."""
+    """Updates the rows of targets that have new signals. Name and groups come from the newest signal of the target.
+
+    Args:
+        new_stories: the change of the number of stories, by target.
+        new_articles: the change of the number of articles, by target.
+    """
     targets = sorted({signal.target for signal in signals})
     table = tables.targets.c
     stored: dict[str, Row[Any]] = {}

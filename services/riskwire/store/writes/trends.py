@@ -14,7 +14,10 @@ from riskwire.store.upsert import upsert
 
 
 def write_trends(connection: Connection, points: Iterable[TrendPoint]) -> None:
-    """Writes each trend point by target, start and length. The surprise of a target is that of its newest point."""
+    """Writes trend points, one for each (target, start, length); a stored one is replaced.
+
+    The surprise of a target becomes that of its newest point.
+    """
     rows = {(point.target, point.start, point.length_s): point for point in points}
     changed = upsert(
         connection,
