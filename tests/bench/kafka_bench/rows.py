@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench_inference import articles as real_documents
+from bench_inference import documents_of as real_documents
 
 from kafka_bench.bare import Run, spread
 from kafka_bench.bench import Bench, Row, as_sent, publish
