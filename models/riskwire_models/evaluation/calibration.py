@@ -45,7 +45,15 @@ def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> fl
 def expected_calibration_error(
     logits: NDArray[np.float64], truth: NDArray[np.int64], temperature: float, bins: int = 15
 ) -> float:
-    """Returns the mean gap between confidence and accuracy over bins of equal width, weighted by rows; 0.0 if none."""
+    """Returns the mean gap between confidence and accuracy, weighted by rows; 0.0 without rows.
+
+    Rows are grouped by confidence into `bins` of equal width.
+
+    Args:
+        logits: one row per example, one column per label.
+        truth: the index of the true label of each row.
+        temperature: divides the logits.
+    """
     if len(truth) == 0:
         return 0.0
     scaled = np.exp(logits / temperature - (logits / temperature).max(axis=1, keepdims=True))

@@ -86,7 +86,13 @@ def _measure(
     threads: int,
     log: Log,
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Returns the scores by precision, and the temperatures of the calibrated heads."""
+    """Measures the exported graphs. Returns the scores by precision, and the temperatures of the calibrated heads.
+
+    Args:
+        data: the folder of the data sets that are never trained on.
+        dev: examples for the choice of temperatures.
+        test: held-out examples for the scores.
+    """
     scores: dict[str, Any] = {"invariance": {}}
     temperatures: dict[str, float] = {}
     rows = [row.ids for row in encode_examples(test[:: max(1, len(test) // COMPARED_ROWS)], tokenizer, MAX_LENGTH)]

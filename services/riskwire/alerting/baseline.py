@@ -82,10 +82,16 @@ class Baseline:
     def learn(
         self, at_ms: int, stories: float, negative: float, score: float, events: float, half_life_ms: float
     ) -> None:
-        """Adds counts as of `at_ms`.
+        """Adds counts as of `at_ms`, after decaying the present ones to that time.
 
         The counts come from a slot that has left the longest window, from backfill (which has no events), or from
         history (decayed by the caller from the time of each story).
+
+        Args:
+            stories, negative: the stories, and the negative ones among them.
+            score: the sum of their scores.
+            events: negative stories that count for the rate.
+            half_life_ms: the time in which counts lose half of their weight.
         """
         weight = decay(at_ms - self.at, half_life_ms)
         self.stories = self.stories * weight + stories
@@ -95,7 +101,7 @@ class Baseline:
         self.at = max(self.at, at_ms)
 
     def as_of(self, now_ms: int, half_life_ms: float) -> Baseline:
-        """Returns these counts decayed to `now_ms`."""
+        """Returns these counts decayed to `now_ms`, halved once per `half_life_ms`."""
         weight = decay(now_ms - self.at, half_life_ms)
         return Baseline(
             self.stories * weight, self.negative * weight, self.score * weight, self.events * weight,
@@ -116,6 +122,8 @@ class Baseline:
         Each belief of the mixture is updated (Gamma-Poisson) and weighted by how well it predicted the events.
 
         Args:
+            prior: the belief about a target without a past.
+            exposure: the number of stories of the whole stream in the past of the target.
             notified: further events, which shift the rates and leave the weights of the beliefs as they are.
         """
         if len(prior.rates) == 1:

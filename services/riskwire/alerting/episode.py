@@ -86,12 +86,17 @@ def decide(
     thresholds: Thresholds,
     min_stories: int,
 ) -> EpisodeDecision:
-    """Decides on a target that has just had a new negative story.
+    """Returns whether a target that just had a new negative story fires, escalates or does nothing, and why.
+
+    Without an episode (a running alert) it can fire. With one it can escalate: for new stories that are surprising in
+    themselves, or when a notice becomes a page.
 
     Args:
         verdicts: a verdict for each window, on all its stories.
-        verdicts_since_notified: a verdict for each window on the stories since the last notification; the stories
-            notified of count as expected. Empty without an episode.
+        verdicts_since_notified: a verdict for each window on the stories since the last notification; stories of
+            notifications count as expected. Empty without an episode.
+        thresholds: the surprise from which an alert is a notice or a page.
+        min_stories: the least number of negative stories in a window that can notify.
     """
     if episode is None:
         verdict = _strongest(verdicts, min_stories)
@@ -115,7 +120,7 @@ def _strongest(verdicts: Sequence[WindowVerdict], min_stories: int) -> WindowVer
 
 
 def severity(tier: str, surprise: float, sources: int, thresholds: Thresholds) -> Severity:
-    """Returns the severity: the tier, raised when sources are many and the surprise is far above the threshold."""
+    """Returns `warning` for a notice; for a page `high`, or `critical` with many sources and a very high surprise."""
     if tier != "page":
         return "warning"
     critical = surprise >= thresholds.page + CRITICAL_ABOVE and sources >= CRITICAL_SOURCES
@@ -123,5 +128,5 @@ def severity(tier: str, surprise: float, sources: int, thresholds: Thresholds) -
 
 
 def is_hot(verdicts: Sequence[WindowVerdict], thresholds: Thresholds) -> bool:
-    """Whether the surprise of a window keeps an episode hot."""
+    """Returns whether a window is surprising enough to prolong the episode, which ends after a time of calm."""
     return any(verdict.surprise >= HOT * thresholds.notice for verdict in verdicts)

@@ -146,7 +146,13 @@ class StoryWindow:
         return WindowChange(new_article=new_article, new_story=False, turned_negative=turned_negative)
 
     def remember(self, signal: Signal, seen_ms: int, now_ms: int, negative_from: float) -> bool:
-        """Remembers a story of the target's history, so that a reprint is no news.
+        """Remembers a story of the target's history without counting it, so that a reprint is no news.
+
+        A story that is too old to be remembered is not added, but counts as not known.
+
+        Args:
+            seen_ms: the time of the signal.
+            negative_from: the negative weight from which a story is negative.
 
         Returns:
             whether the story was not known.

@@ -82,7 +82,11 @@ class Target:
         self._half_life_ms = half_life_ms(settings)
 
     def add(self, signal: Signal, at_ms: int) -> WindowChange:
-        """Adds a signal of news. The baseline learns backfill at once; backfill never enters the window."""
+        """Adds a signal of news and returns what changed. Backfill teaches only the baseline, and never enters the window.
+
+        Args:
+            at_ms: the time of the signal, or the start of the bucket that took a late one.
+        """
         self._describe(signal, at_ms)
         if signal.backfill:
             negative = signal.sentiment.negative >= self._settings.negative_from
@@ -93,7 +97,8 @@ class Target:
     def remember(self, signal: Signal, now_ms: int) -> None:
         """Learns a story of the target's history, once, with the weight that it would have if learned at its time.
 
-        The window remembers the story without counting it, so that a reprint is no news.
+        The window remembers the story without counting it, so that a reprint is no news. The story of a signal that was
+        backfill when its article arrived does not count for the rate.
         """
         self._describe(signal, now_ms)
         seen_ms = min(round(signal.seen_at.timestamp() * 1000), now_ms)
@@ -153,9 +158,10 @@ class Target:
         return None if self.episode is None else self.episode.calm_until_ms(self._settings.calm_s * 1000)
 
     def resolve(self, at_ms: int, *, blind: bool) -> Alert:
-        """Ends the episode and returns its last record.
+        """Ends the episode and returns its last record, of status `resolved`.
 
         Args:
+            at_ms: the time at which the calm has lasted long enough.
             blind: whether there was too little news to call it calm.
         """
         assert self.episode is not None

@@ -42,11 +42,12 @@ class DocumentSummary(NamedTuple):
 def summarise(
     predictions: Sequence[DocumentPrediction], labels: Sequence[str], topic_threshold: float
 ) -> list[DocumentSummary]:
-    """Returns the summary of each document.
+    """Returns the sentiment and the topics of each document.
 
-    Its sentiment is the mean over its sentences, weighted as in `riskwire.weights`, or neutral without a sentence.
+    The sentiment is the mean over the sentences, weighted as in `riskwire.weights`, or neutral without a sentence.
 
     Args:
+        predictions: the predictions of the documents.
         labels: the topic labels of the bundle.
         topic_threshold: the lowest probability of a topic.
     """

@@ -32,12 +32,14 @@ def write_analysis(
     story: str,
     read_with: int | None,
 ) -> Outgoing:
-    """Returns the analysis of an article that the model has read.
+    """Returns the analysis record of an article that the model has read.
 
     Args:
-        bundle: name and version of the bundle.
+        mentions: the mentions, linked to entities.
+        summary: sentiment and topics of the article.
+        bundle: name and version of the model bundle.
         story: the fingerprint of the article.
-        read_with: the newest watchlist change before the article in the log, or None.
+        read_with: the offset of the newest watchlist change before the article in the log, or None.
     """
     sentiment = sentiment_of(summary.sentiment)
     return _outgoing_analysis(

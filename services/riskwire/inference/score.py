@@ -45,9 +45,10 @@ _ALL_SENTENCES = 1_000_000
 async def score(
     requests: Sequence[ScoreRequest], engine: Engine, linker: Linker, *, urgent: bool = True
 ) -> list[ScoreResult]:
-    """Scores texts, in order.
+    """Returns the sentiment, mentions, targets and topics of each requested text, in order.
 
     Args:
+        linker: finds the entities of mentions.
         urgent: go ahead of the sentences that stages have sent to the engine.
 
     Raises:

@@ -23,6 +23,7 @@ def admit(
 
     Args:
         source: the feed or archive source of the items.
+        memory: the items that were published before; the new ones are added.
         backfill_after_s: an article published longer than this before `seen_at` is backfill.
         first: whether the items are from the first document ever read of a feed. The age of an item without a date
             is unknown in such a document, so it is backfill.

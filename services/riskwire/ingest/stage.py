@@ -264,7 +264,11 @@ class IngestTask:
     ) -> None:
         """Commits one atomic step, with a tick when one is due. A step without any content is not committed.
 
+        A tick is a record that tells the other stages the time while no article arrives.
+
         Args:
+            results: records to publish.
+            state: changes of the state; None deletes a key.
             position: the new read position; None leaves it unchanged.
             tick: whether a tick may be published in this step.
         """

@@ -35,6 +35,11 @@ def error_of_status(status: int, retry_after: str | None, where: str, now: datet
 
     408, 429 and 5xx are worth another attempt, after the wait that `Retry-After` (seconds or a date, RFC 9110 section
     10.2.3) asks for. Every other status is final.
+
+    Args:
+        retry_after: the value of the header, or None.
+        where: the receiver, for the message.
+        now: the time of day, from which a date in the header is counted.
     """
     if 200 <= status < 300:
         return None

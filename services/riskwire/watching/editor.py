@@ -92,11 +92,12 @@ class WatchlistEditor:
     async def put(
         self, entities: Sequence[WatchedEntity], by: str, *, replace: bool = False, comment: str = ""
     ) -> WatchlistEdit:
-        """Sets entries, all or none.
+        """Puts entries on the watchlist, all or none, and returns the edit. An entry replaces one with its id.
 
         Args:
             by: who edits.
             replace: whether to remove all other entries that were set by command.
+            comment: why, for the log.
 
         Raises:
             SettingsError: two entries of the list would share an id, name, ticker or ISIN; `by` is not a name; or an

@@ -43,10 +43,12 @@ class Candidate:
 def candidates(
     sentence: str, names: Sequence[NamedSpan], watched: WatchedNames, companies: CompanyTable
 ) -> list[Candidate]:
-    """Returns the candidates in a sentence, in order; no two overlap.
+    """Returns the spans in a sentence that may name a company, person or place, in order; no two overlap.
 
     Args:
         names: the names that the model found.
+        watched: the names of the watchlist, which are added if the model missed them.
+        companies: the companies by ticker and name.
     """
     marks = ticker_marks(sentence)
     if not (names or marks or watched):

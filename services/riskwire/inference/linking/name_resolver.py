@@ -114,9 +114,12 @@ class NameResolver:
 
 
 def _fits_ticker(text: str, candidate: Candidate, watched: WatchedEntity, company: Company | None) -> bool:
-    """Returns whether a mention can be the watchlist entry that has its ticker.
+    """Returns whether the text of a mention agrees with the watchlist entry that has its ticker.
 
     Tickers pass to other companies over the years and differ between markets, so the name must not contradict it.
+
+    Args:
+        company: the company that the table has for the ticker; it settles the question.
     """
     if candidate.kind == "INSTRUMENT" or company is not None:
         return True

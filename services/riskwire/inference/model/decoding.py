@@ -22,6 +22,11 @@ def decode_sentence(
 
     For a sentence in several windows, sentiment and topics are the means over the windows, weighted by the number of
     tokens that each window owns. Names are decoded over the joined windows.
+
+    Args:
+        tokenized: the tokens of the sentence, in one or more overlapping windows.
+        logits: the outputs of the model for each window, by head.
+        heads: the labels and temperatures of the bundle.
     """
     target_head = heads.target_sentiment
     entity_logits = _joined(tokenized, logits, "entities")
@@ -49,6 +54,9 @@ def _pooled(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str, t
 
     A long sentence has several overlapping windows. Their distributions are averaged, weighted by the number of tokens
     that each window owns.
+
+    Args:
+        temperature: divides the logits, so that probabilities are calibrated.
     """
     if len(logits) == 1:
         return rounded(softmax(logits[0][head], temperature))

@@ -214,7 +214,17 @@ class FeedList:
 def _address_and_id(
     url_or_id: str, url: str | None, feed_id: str | None, allow: Collection[str]
 ) -> tuple[str | None, str | None]:
-    """Returns the address and the id that the arguments of `riskwire feeds add` give; one of them may be None."""
+    """Returns the address and the id of the feed that `riskwire feeds add` names; one of them may be None.
+
+    Args:
+        url_or_id: the positional argument, which is an address if it looks like one, else an id.
+        url: the option `--url`, or None.
+        feed_id: the option `--id`, or None.
+        allow: private hosts that may be polled.
+
+    Raises:
+        SettingsError: two addresses or two ids, or an address that is malformed or may not be polled.
+    """
     if "://" in url_or_id:
         if url is not None:
             raise SettingsError("two addresses for one feed", value=url, where="--url", do="Leave --url out")

@@ -110,6 +110,8 @@ def after_poll(
     A failure leaves the validators of the last success in place, so that the next poll is conditional.
 
     Args:
+        backoff_max_s: the longest wait after failures.
+        now: the time of day of the poll.
         worker: the process that polled, for `PollState.polled_by`.
     """
     feed, fetched, parsed = poll.feed, poll.fetched, poll.parsed

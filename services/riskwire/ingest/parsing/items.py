@@ -55,7 +55,13 @@ class ParseResult(Record):
 def parse_document(
     body: bytes, content_type: str, url: str, *, source: str, feed_format: str, limits: Limits, min_confidence: float
 ) -> ParseResult:
-    """Parses a document, then cleans and identifies its items.
+    """Returns the cleaned and identified items of a feed document.
+
+    Args:
+        source: the feed, which is part of the id of items without a URL.
+        feed_format: the `format` of the feed record; a document of another format is an error.
+        limits: bounds of a document: its entries, bytes and the characters of a text.
+        min_confidence: the least probability of a language; below it the language is unknown.
 
     Raises:
         FeedError: the document is not a feed.

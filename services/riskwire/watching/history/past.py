@@ -90,8 +90,9 @@ def past_signals(
     The group of the entry gets a signal as well, unless it received the article or the story before.
 
     Args:
+        terms: the names and ids by which mentions of the entry are recognised.
         articles: articles that mention the entry and have no signal of its target.
-        known: what the entry's target and the target of its group have received, by target.
+        known: articles and stories that the entry's target and the target of its group have received, by target.
     """
     group = group_target_of(entry)
     articles = sorted(articles, key=lambda article: (article.seen_at, article.id))
