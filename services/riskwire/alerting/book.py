@@ -152,9 +152,9 @@ class Book:
             change = target.add(signal, at_ms)
             turned_negative[signal.target] = turned_negative.get(signal.target, False) or change.turned_negative
             self._minute(signal.target, at_ms).add(signal, change)
-        for name, may_notify in turned_negative.items():
+        for name, has_new_negative_story in turned_negative.items():
             target = self._targets[name]
-            alert = target.judge(end_ms, self._exposure, may_notify=may_notify)
+            alert = target.judge(end_ms, self._exposure, may_notify=has_new_negative_story)
             minute = self._minute(name, bucket)
             minute.surprise = max(minute.surprise, target.surprise)
             if alert is not None:

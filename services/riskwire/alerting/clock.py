@@ -27,14 +27,18 @@ class BucketClock:
         self.marks[partition] = max(seen_ms, self.marks.get(partition, 0))
 
     def closable_until_ms(self) -> int:
-        """The end of the last bucket that may close now; never before `closed_until_ms`."""
+        """Returns the end of the last bucket that may close now; never before `closed_until_ms`.
+
+        A bucket (an interval of stream time) may close when every partition of `articles` has a mark past its end and
+        the allowed lateness.
+        """
         if len(self.marks) < self.partitions:
             return self.closed_until_ms
         passed = min(self.marks.values()) - self.lateness_ms
         return max(self.closed_until_ms, passed // self.bucket_ms * self.bucket_ms)
 
     def bucket_of(self, seen_ms: int) -> int:
-        """The bucket of a time; the oldest open bucket for a time whose bucket is closed."""
+        """Returns the start of the bucket (interval of stream time) of a time in ms; the oldest open one for a late time."""
         return max(seen_ms // self.bucket_ms * self.bucket_ms, self.closed_until_ms)
 
     def is_late(self, seen_ms: int) -> bool:

@@ -82,7 +82,7 @@ class Target:
         self._half_life_ms = half_life_ms(settings)
 
     def add(self, signal: Signal, at_ms: int) -> WindowChange:
-        """Adds a signal of news and returns what changed. Backfill teaches only the baseline, and never enters the window.
+        """Adds a signal of news and returns what changed. Backfill teaches the baseline, and never enters the window.
 
         Args:
             at_ms: the time of the signal, or the start of the bucket that took a late one.

@@ -106,7 +106,7 @@ def is_fingerprint(text: str) -> bool:
 
 
 def same_story(a: str, b: str) -> bool:
-    """Whether two fingerprints belong to one story."""
+    """Returns whether two fingerprints belong to one story."""
     if a == b:
         return True
     half = 2 * _VALUES
@@ -132,7 +132,7 @@ def bands(fingerprint: str) -> tuple[str, ...]:
 
 
 def _agreeing(a: str, b: str) -> int:
-    """The number of values that agree in two sketches."""
+    """Returns the number of values that agree in two sketches."""
     if _NO_SKETCH in {a, b}:
         return 0
     return sum(map(eq, bytes.fromhex(a), bytes.fromhex(b)))

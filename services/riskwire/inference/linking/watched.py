@@ -25,6 +25,8 @@ class WatchedSpan:
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
+    """A name of a watchlist entry to search for; `any_case` if it matches in any case."""
+
     text: str
     entity: WatchedEntity
     any_case: bool

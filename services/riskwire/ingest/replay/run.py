@@ -159,6 +159,15 @@ class _Pace:
 
 @dataclass(slots=True)
 class _Replay:
+    """One run of a replay of an archive.
+
+    Attributes:
+        converter: converts lines to articles and ticks, and knows the position in the archive.
+        position_key: the key of the position in the state of the publisher.
+        latest: the latest valid publication time; None for no bound.
+        isolation: publishes the lines of a refused step one by one, and stops after too many refusals in a row.
+    """
+
     archive: Archive
     publisher: Publisher
     converter: LineConverter

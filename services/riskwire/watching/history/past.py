@@ -189,7 +189,7 @@ def _evidence(article: PastArticle, mentions: Sequence[MentionSummary], same_ent
 def _stories_in_reach(
     stories: Iterable[tuple[str, datetime]], articles: Sequence[PastArticle]
 ) -> Iterator[tuple[str, datetime]]:
-    """Yields the stories that an article may repeat; the articles are sorted by time.
+    """Yields the stories (fingerprint, time last seen) that one of the articles, sorted by time, may repeat.
 
     A group may have a hundred thousand stories, and indexing them all takes seconds.
     """
@@ -202,6 +202,12 @@ def _stories_in_reach(
 
 @dataclass(slots=True, eq=False)
 class _KnownStory:
+    """A story that a target has received.
+
+    Attributes:
+        last_seen: the time of the newest article that told it.
+    """
+
     fingerprint: str
     last_seen: datetime
 
@@ -224,7 +230,7 @@ class _KnownStories:
     def _similar(self, fingerprint: str) -> list[_KnownStory]:
         """Returns the known stories that a text with this fingerprint retells.
 
-        A text that has not the form of a fingerprint is compared as it is.
+        Stories whose id does not have the form of a fingerprint are similar only if they are equal.
         """
         if is_fingerprint(fingerprint):
             return self._index.similar(fingerprint)
