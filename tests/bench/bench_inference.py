@@ -66,6 +66,7 @@ def bare_seconds(session: ModelSession, windows: list[TokenWindow], budget: int)
 
 
 async def main() -> None:
+    """Prints the speed of the inference engine beside the bare ONNX session, and of linking."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--precision", default="auto")

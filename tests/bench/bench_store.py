@@ -36,6 +36,7 @@ def rate(
 
 
 def main() -> None:
+    """Prints the rates at which the store writes signals, analyses and trends, and the times of its reads."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--signals", type=int, default=50_000)
     parser.add_argument("--batch", type=int, default=256)

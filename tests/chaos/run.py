@@ -57,6 +57,7 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
+    """Does one chaos run in `folder`, and prints and logs its course. Returns the exit code."""
     from harness.processes.snapshot import take_snapshot
 
     code = take_snapshot(folder / "code")

@@ -38,6 +38,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    """A fleet of processes that sleep, fail, finish, print or ignore SIGTERM; all have exited after the test."""
     monkeypatch.setattr(fleet_module, "RESTART_DELAY_S", 0.1)
     monkeypatch.setattr(fleet_module, "CHECK_EVERY_S", 0.05)
     commands = {

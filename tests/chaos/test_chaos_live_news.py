@@ -175,7 +175,8 @@ def test_pages_are_published_corrected_and_reprinted_by_other_feeds(tmp_path: Pa
 
 def test_the_same_seed_publishes_the_same_news() -> None:
     def published_titles(seed: int) -> list[list[str]]:
-        newsroom = Newsroom(3, random.Random(seed), 1)
+        """Returns the titles that each page had in turn, after 50 random events (a new page, or a new title)."""
+        newsroom = Newsroom(feeds=3, rng=random.Random(seed), port=1)  # the port is never opened
         for _ in range(50):
             newsroom.publish_event()
         return [page.titles for page in newsroom.pages]

@@ -31,6 +31,7 @@ class FakeBroker:
         self.error = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answers each request of a connection with `error`, in Kafka's framing, and keeps the request."""
         try:
             while True:
                 size = await reader.readexactly(4)
@@ -46,6 +47,7 @@ class FakeBroker:
 
 @asynccontextmanager
 async def open_proxy() -> AsyncIterator[tuple[Proxy, FakeBroker]]:
+    """Yields a proxy that listens and forwards to a fake broker; closes both at the end."""
     broker = FakeBroker()
     server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
     proxy = Proxy(random.Random(1))

@@ -224,6 +224,7 @@ class Broker:
         return self._process.wait(timeout=timeout_s)
 
     def _wait_until_it_answers(self) -> None:
+        """Waits until the broker lists itself; fails if its process exits, or does not answer in `READY_S`."""
         assert self._process is not None
         deadline = time.monotonic() + READY_S
         admin = AdminClient({**self.client, "log_level": 0, "socket.connection.setup.timeout.ms": 1_000})

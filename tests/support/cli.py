@@ -98,6 +98,7 @@ def read_downstream(data: Path) -> DownstreamRecords:
 
 
 async def _read_downstream(data: Path) -> DownstreamRecords:
+    """Returns how often each record (as JSON) occurs on the topics that stages write; marks of time are left out."""
     bus = await EmbeddedBus.open(data, BusSettings())
     try:
         records: dict[Topic, Counter[str]] = {}

@@ -318,6 +318,10 @@ def records_by_topic(end: datetime = NOON, days: int = 28, seed: int = 7) -> dic
 
 
 def _point(target: str, at: datetime, signals: Sequence[Signal]) -> TrendPoint:
+    """Returns the hourly trend point of a target from its signals of that hour, which may not be empty.
+
+    Each story counts once, with its last signal. The surprise is made up: it grows with the negative stories.
+    """
     stories = {signal.story: signal for signal in signals}.values()
     negative = round(sum(signal.sentiment.negative for signal in stories), 4)
     neutral = round(sum(signal.sentiment.neutral for signal in stories), 4)

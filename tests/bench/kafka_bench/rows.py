@@ -122,6 +122,12 @@ async def _nothing() -> Run:
 
 
 async def _sink_row(bench: Bench, bus: object, topic: Topic, records: int, news: int) -> Row:
+    """Measures the sink of a topic beside a loop that only reads it.
+
+    Args:
+        records: the number of records on the topic; `news` the number of articles they come from.
+    """
+
     async def sink(number: int) -> Run:
         with TemporaryDirectory() as folder, Store.open(Settings(data=Path(folder))) as store:
             stage = next(stage for stage in sink_stages(store) if stage.spec.reads == topic)

@@ -203,6 +203,13 @@ class ChaosRun:
     async def _inject_faults(
         self, plan: list[Fault], fleet: Fleet, injector: FaultInjector, first: datetime, last: datetime
     ) -> None:
+        """Injects the planned faults at their times, at most `_MAX_CONCURRENT_FAULTS` at once, and waits for their end.
+
+        Adapts the speed of the replay, so that it lasts as long as the faults.
+
+        Args:
+            first: the time of the archive's first article; `last` that of the last.
+        """
         slots = asyncio.Semaphore(_MAX_CONCURRENT_FAULTS)
         started_at, planned_so_far_s = time.monotonic(), 0.0
 
@@ -293,6 +300,11 @@ class ChaosRun:
     async def _compare(
         self, reference: Path, broker: Broker, observer: Observer, webhook: AlertWebhook, live_news: LiveNews | None
     ) -> None:
+        """Compares what the run has written with the reference run, and stores the results in the outcome.
+
+        Args:
+            reference: the data directory of the reference run, which had no faults.
+        """
         outcome = self._outcome
         malformed = len(malformed_records(observer))
         outcome.added = (observer.added.total() - malformed, malformed)

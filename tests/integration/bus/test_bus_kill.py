@@ -38,6 +38,7 @@ async def _publish_records(data: Path) -> None:
 
 
 def _kill_at_random_moments(data: Path, moment: Callable[[], float]) -> None:
+    """Runs a process that steps on the bus in `data`, and kills it after `moment()` seconds, `KILLS` times."""
     for _ in range(KILLS):
         child = _child(data, "run")
         try:

@@ -41,7 +41,8 @@ def answer(status: int, **headers: str) -> PageHandler:
 
 
 async def test_a_second_request_is_conditional(website: Website) -> None:
-    async def page(request: web.Request) -> web.StreamResponse:
+    async def feed_with_validators(request: web.Request) -> web.StreamResponse:
+        """Answers 304 to a request with both validators, else 200. Each answer is fresh for another time."""
         if request.headers.get("If-None-Match") == '"v1"' and "If-Modified-Since" in request.headers:
             return web.Response(status=304, headers={"Cache-Control": "max-age=600"})
         headers = {
@@ -51,7 +52,7 @@ async def test_a_second_request_is_conditional(website: Website) -> None:
         }
         return web.Response(body=rss(1), content_type="application/rss+xml", headers=headers)
 
-    website.pages["feed"] = page
+    website.pages["feed"] = feed_with_validators
     document = await fetch(website.url("feed"))
     assert isinstance(document, FetchedDocument)
     assert (document.body, document.content_type) == (rss(1), "application/rss+xml")
@@ -169,6 +170,7 @@ async def test_a_body_of_100_megabytes_is_not_received(website: Website, has_len
 
 
 async def send_one_byte_at_a_time(request: web.Request) -> web.StreamResponse:
+    """Answers with an endless body, a byte every 50 ms."""
     response = web.StreamResponse()
     await response.prepare(request)
     with suppress(ConnectionError):

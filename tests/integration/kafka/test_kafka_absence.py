@@ -162,6 +162,7 @@ class _FeedHandler(http.server.BaseHTTPRequestHandler):
     """Serves a feed with `server.items` items."""
 
     def do_GET(self) -> None:
+        """Answers with an RSS feed of as many items as `server.items`, each with its own title."""
         items = "".join(
             f"<item><title>Acme Corp wins order {n}</title><link>https://wire.example/{n}</link><guid>{n}</guid>"
             f"<pubDate>Mon, 02 Mar 2026 12:00:00 GMT</pubDate></item>"
@@ -194,7 +195,7 @@ def titles(broker: Broker, prefix: str) -> Counter[str]:
     return Counter(record["title"] for record in records if record["kind"] == "article")
 
 
-def test_items_polled_during_an_outage_are_published_when_the_broker_is_back(
+def test_items_that_appear_during_an_outage_are_published_once_the_broker_is_back(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path, wire: http.server.ThreadingHTTPServer
 ) -> None:
     env, _ = setup_topics(own_broker, "feeds-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
@@ -206,7 +207,7 @@ def test_items_polled_during_an_outage_are_published_when_the_broker_is_back(
     with running_service("ingest", env, tmp_path / "ingest.log", "--feeds", feeds) as ingest:
         wait_until(lambda: sum(titles(own_broker, "feeds-").values()) == 5, why=ingest.log_tail)
         own_broker.kill()
-        wire.items = 9
+        wire.items = 9  # the feed now has four more items
         wait_until(lambda: "no answer for" in ingest.stage_detail("kafka"), why=ingest.log_tail)
         own_broker.start()
         wait_until(lambda: len(titles(own_broker, "feeds-")) == 9, why=ingest.log_tail)

@@ -31,6 +31,7 @@ GROUPS = {
 
 @pytest.fixture
 async def bus_factory(kafka_broker) -> AsyncIterator:
+    """A function that opens buses with given settings on the same new topics; all are closed after the test."""
     kafka = KafkaSettings(prefix=f"t{next(_NUMBERS)}-", partitions=2, session_timeout_s=6, deadline_s=15)
     opened: list[KafkaBus] = []
 

@@ -256,6 +256,10 @@ async def test_a_worker_copies_each_record_once_although_the_broker_is_killed(ow
 
 
 async def _copy_during_a_kill(bus: KafkaBus, broker: Broker) -> None:
+    """Copies 3,000 records from `articles` to `analyses` while the broker is killed and started once.
+
+    Checks that each record arrives exactly once, and that the state, a count of the copied records, is exact.
+    """
     count = 3_000
     state = 0
 

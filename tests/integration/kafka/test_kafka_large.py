@@ -50,6 +50,7 @@ class InflatingTask:
         self.count = count
 
     async def process(self, batch: Sequence[Message]) -> Step:
+        """Writes one result for each record, which its key can make too large; so can it the state. Key "bad" fails."""
         step = Step()
         for message in batch:
             self.count += 1

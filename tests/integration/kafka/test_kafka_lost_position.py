@@ -32,6 +32,7 @@ def prefix() -> str:
 
 @pytest.fixture
 async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
+    """A function that opens buses on topics with one partition; all are closed after the test."""
     settings = BusSettings(url=kafka_broker.url)
     kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=10, deadline_s=60)
     await create_topics(settings, kafka)

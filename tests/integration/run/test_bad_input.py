@@ -24,8 +24,8 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def _copy_bundle(tiny: Path, folder: Path) -> dict[str, str]:
-    """Copies a bundle, and returns the environment that names the copy."""
+def _environment_of_copied_bundle(tiny: Path, folder: Path) -> dict[str, str]:
+    """Copies a model bundle to `folder`, and returns environment variables that let riskwire use the copy."""
     shutil.copytree(tiny, folder)
     return environment(RISKWIRE_INFERENCE__BUNDLE=str(folder))
 
@@ -48,7 +48,8 @@ def test_a_bad_line_of_an_archive_becomes_a_dead_letter_with_its_number(
 
 
 def test_a_bundle_with_a_wrong_hash_is_refused(tmp_path: Path, tiny_bundle: Path) -> None:
-    env = _copy_bundle(tiny_bundle, tmp_path / "bundle")
+    """A model bundle is a folder with model files and a manifest of their SHA-256 hashes."""
+    env = _environment_of_copied_bundle(tiny_bundle, tmp_path / "bundle")
     with (tmp_path / "bundle" / "model.int8.onnx").open("ab") as file:
         file.write(b"x")
     completed = riskwire("replay", corpus_path(), "--data", tmp_path / "data", env=env)

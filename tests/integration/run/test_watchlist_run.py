@@ -62,6 +62,7 @@ class RunningMonitor:
         raise AssertionError(f"not within {TIMEOUT_S} s: {stories}, lag {lag}")
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Sends a request with a JSON body to the page. Returns the status and the parsed answer, also for an error."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -77,6 +78,7 @@ class RunningMonitor:
 
 @pytest.fixture
 def run(tmp_path: Path, tiny_bundle: Path) -> Iterator[RunningMonitor]:
+    """`riskwire run` without a feed that it polls, once it serves; it must exit with 0 on SIGTERM."""
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text("- {id: none, url: 'https://news.example/feed', enabled: false}\n")
     env = environment(RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle), RISKWIRE_INFERENCE__THREADS="1")

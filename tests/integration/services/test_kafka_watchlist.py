@@ -58,6 +58,8 @@ def publish_news(broker: Broker, kafka: KafkaSettings, numbers: Iterable[int]) -
 
 
 def wait_until_read(broker: Broker, kafka: KafkaSettings, *groups: str) -> None:
+    """Waits until these consumer groups have read every record of their topics."""
+
     async def wait(bus: KafkaBus) -> None:
         async with asyncio.timeout(TIMEOUT_S):
             await wait_until_drained(bus, groups)
@@ -104,6 +106,10 @@ def have_equal_shares(readers: Sequence[Service]) -> bool:
 def test_a_command_reaches_every_infer_service_and_the_past_of_a_new_target_fires_no_alert(
     kafka_broker: Broker, tmp_path: Path, tiny_bundle: Path
 ) -> None:
+    """Two infer services follow every name, then an entity and its group after `add`, then every name after `remove`.
+
+    Articles from before `add` (the past) give the new targets signals with `history`, which may not raise an alert.
+    """
     env = on_kafka(kafka_broker, PREFIX, tiny_bundle, partitions=PARTITIONS, session_timeout_s=6)
     kafka = KafkaSettings(prefix=PREFIX, partitions=PARTITIONS)
     created = riskwire("topics", "create", env=env)
@@ -146,13 +152,15 @@ def test_a_command_reaches_every_infer_service_and_the_past_of_a_new_target_fire
         wait_until_read(kafka_broker, kafka, "infer", "alert", "sink-alerts", "sink-commands")
         targets = {signal["target"] for signal in entity_signals(kafka_broker) if signal["article"] in after_removal}
         assert targets == {"entity:name:acme"}
-        assert [service.process.poll() for service in readers] == [None, None], "the first processes still run"
+        assert [service.process.poll() for service in readers] == [None, None], (
+            "the infer services still run, without a restart"
+        )
         wait_until(lambda: have_equal_shares(readers), why=lambda: str([service.readiness() for service in readers]))
         log_rows = json_lines("watchlist", "log", "--data", data, env=env)
         fired = {row["target"] for row in json_lines("alerts", "--data", data, env=env)}
     assert [(row["kind"], row["by"]) for row in log_rows] == [("watchlist_remove", "bob"), ("watchlist_set", "ada")]
     assert json_lines("watchlist", "list", env=env) == []
-    # The stories fire for the name that was followed when they arrived, not for the target whose past they are.
+    # The past raised alerts for the name, which was followed when the articles arrived, and not for the new targets.
     assert "entity:name:acme" in fired
     assert not fired & {"entity:acme", "group:makers"}
 

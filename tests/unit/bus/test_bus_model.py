@@ -155,6 +155,8 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
 
     @invariant()
     def matches_the_model(self) -> None:
+        """Checks that records, counts and lags of the bus equal those of the model, a few dictionaries."""
+
         async def look() -> tuple[dict[tuple[str, int], list[tuple[str | None, bytes]]], dict[str, int], Any]:
             logs = {
                 (topic, p): [(m.key, m.value) for m in await self.bus.read(topic, p, 0, 10_000)]

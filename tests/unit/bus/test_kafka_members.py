@@ -50,6 +50,8 @@ class _MemberWithoutCluster(KafkaMember):
 
 @pytest.fixture
 async def member(monkeypatch: pytest.MonkeyPatch):
+    """A member that asks to join its group, without a Kafka cluster, and ends after the test."""
+
     async def start_consumer(*_: object) -> None:
         pass
 

@@ -71,6 +71,7 @@ class FakeKafka:
 
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
+    """A fake of the cluster's state, and a consumer that records the offsets it seeks to."""
     kafka = FakeKafka()
 
     class _FakeConsumer:

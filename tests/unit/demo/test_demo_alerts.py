@@ -18,6 +18,7 @@ BUCKET_S = AlertingSettings().bucket_s
 
 @pytest.fixture(scope="module")
 def alerts() -> list[Alert]:
+    """Every alert that the alerting core raises on the demo's news, as if a perfect model had read it."""
     watchlist = yaml.safe_load(watchlist_path().read_text(encoding="utf-8"))
     book = Book(AlertingSettings(), 1, {})
     alerts: list[Alert] = []
@@ -35,6 +36,13 @@ def alerts() -> list[Alert]:
 
 
 def _signal(item: dict[str, str], entry: dict[str, str], seen_at: datetime, negative: float) -> Signal:
+    """Returns the signal of a watched entity that a perfect model would give for an item of the demo's news.
+
+    Args:
+        item: a line of the corpus.
+        entry: an entry of the watchlist.
+        negative: the probability of negative sentiment; the remainder is neutral.
+    """
     return Signal(
         target=f"entity:{entry['id']}",
         name=entry["name"],

@@ -33,6 +33,7 @@ def content(store: Store) -> dict[str, Any]:
 
 
 def write(store: Store, records: list[Any]) -> None:
+    """Writes records of any kinds to the store, those of one kind in one transaction."""
     write_by_kind = {
         "Signal": store.write_signals,
         "Analysis": store.write_analyses,
@@ -134,7 +135,8 @@ def test_a_later_version_supersedes_the_earlier_one_and_both_are_kept(store: Sto
 
 
 def test_the_score_is_the_mean_over_the_stories_of_the_last_seven_days(store: Store, news: ModuleType) -> None:
-    old = news.NOON - timedelta(days=8)
+    """Nine signals of one story count once, and the old signal not at all. The store rounds scores to 1/10,000."""
+    old = news.NOON - timedelta(days=8)  # the seven days end with the newest signal
     good = [news.signal(f"good{n}", story="good", score=0.6) for n in range(9)]
     bad = news.signal("bad", score=-0.4)
     store.write_signals([news.signal("old", at=old, score=0.9), *good, bad])

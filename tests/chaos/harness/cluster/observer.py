@@ -58,6 +58,7 @@ class Observer:
                 time.sleep(_POLL_S)
 
     def _tail(self) -> list[tuple[int, bytes | None, bytes]]:
+        """Returns the newest records of each partition of `articles`, as (partition, key, value). Blocks."""
         consumer = Consumer(
             {
                 **self._client,

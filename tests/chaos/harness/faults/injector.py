@@ -75,6 +75,7 @@ class FaultInjector:
             await self._inject_single(fault)
 
     async def _inject_single(self, fault: Fault) -> None:
+        """Injects one fault of any kind; its random choices follow from the seed of the fault."""
         rng = random.Random(fault.seed)
         actions: dict[FaultKind, Callable[[Fault, random.Random], Awaitable[None]]] = {
             "SIGKILL": self._kill,
@@ -121,6 +122,10 @@ class FaultInjector:
             await self._kill(fault, rng)
 
     async def _suspend_in_a_transaction(self, fault: Fault, rng: random.Random) -> None:
+        """Suspends a worker for a while when its transaction reaches a random request; if none does, at any moment.
+
+        The trap is what waits for that request in the proxy. It holds the request until about when the worker resumes.
+        """
         suspended: list[int] = []
 
         def suspend(pid: int) -> None:
@@ -256,6 +261,7 @@ class FaultInjector:
                 self.proxy.refusing = False
 
     async def _delay_traffic(self, fault: Fault, rng: random.Random) -> None:
+        """Delays every chunk of traffic in random directions by 30 to 300 ms, for 2 to 8 s."""
         async with self._traffic_lock:
             seconds, latency_s = rng.uniform(2, 8), rng.choice((0.03, 0.1, 0.3))
             description, directions = self._choose_directions(rng)
@@ -269,6 +275,7 @@ class FaultInjector:
                     direction.latency_s = 0.0
 
     async def _stall_traffic(self, fault: Fault, rng: random.Random) -> None:
+        """Holds the traffic in random directions back, for longer than a request's deadline in half of the cases."""
         async with self._traffic_lock:
             beyond = rng.random() < 0.5
             seconds = self.deadline_s + rng.uniform(0.5, 3) if beyond else rng.uniform(0.5, self.session_s * 1.5)
@@ -284,6 +291,11 @@ class FaultInjector:
                     direction.open.set()
 
     def _choose_directions(self, rng: random.Random) -> tuple[str, list[TrafficDirection]]:
+        """Returns a random choice of the proxy's directions: to the broker, to riskwire's processes, or both.
+
+        Returns:
+            a description for the log, and the directions.
+        """
         to_broker, to_workers = self.proxy.to_broker, self.proxy.to_workers
         return rng.choice(
             (

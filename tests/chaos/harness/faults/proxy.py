@@ -152,6 +152,7 @@ class Proxy:
             writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forwards one connection of a client to the broker, both ways, until either side closes it."""
         if self.refusing:
             return
         async with asyncio.timeout(_CONNECT_S):

@@ -53,6 +53,10 @@ def archive_digest(path: Path) -> str:
 def _lines(
     items: list[dict[str, Any]], companies: list[dict[str, Any]], articles: int, rng: random.Random
 ) -> Iterator[str]:
+    """Yields `articles` lines of an archive, by time: the corpus repeated, with later copies and some malformed lines.
+
+    Each repetition after the first exchanges the companies and shifts the times; the last one ends at `END`.
+    """
     repetitions = -(-articles // len(items))
     corpus_start = datetime.fromisoformat(items[0]["published_at"]).replace(hour=0, minute=0)
     written = 0

@@ -190,6 +190,11 @@ class Fleet:
             worker.exited_at = time.monotonic()
 
     def _start_process(self, role: str, name: str) -> tuple[subprocess.Popen[bytes], int]:
+        """Starts the command of a role, with low priority. Its output is appended to the log file of `name`.
+
+        Returns:
+            the process, and the offset in the log file at which its output begins.
+        """
         with self._log_path(name).open("ab") as output:
             log_offset = output.tell()
             process = subprocess.Popen(

@@ -39,6 +39,7 @@ async def _producer(name: str, client: dict[str, Any], transactional_id: str | N
 
 
 async def _fetch_with_separate_commit(self: KafkaAssignment, max_records: int, timeout_s: float) -> Sequence[Message]:
+    """Replaces `KafkaAssignment.fetch` with a bug: commits the position before the batch has been processed."""
     batch = await _fetch(self, max_records, timeout_s)
     if not batch:
         return batch
@@ -62,6 +63,7 @@ async def _send_no_offsets(*_: Any) -> None:
 
 
 async def _step_with_separate_state(self: KafkaAssignment, records: Sequence[KafkaRecord], position: int) -> None:
+    """Replaces the commit of a step with a bug: writes the state outside the transaction of the step."""
     changelog = self._changelog.topic
     name = f"{changelog}-{self.partition}"
     try:

@@ -128,6 +128,10 @@ def expected_dead_letter(raw: bytes) -> bytes:
 
 
 def _by_identity(topic: str, records: Iterable[bytes]) -> dict[Identity, list[bytes]]:
+    """Returns the records of a topic by what identifies them; the clock's records (ticks, marks) are left out.
+
+    Dead letters are reduced to the fields that do not depend on the run.
+    """
     identity_of = IDENTITIES[topic]
     records_by_identity: dict[Identity, list[bytes]] = {}
     for raw in records:

@@ -67,6 +67,7 @@ def embedded_records(data: Path) -> dict[str, list[bytes]]:
 
 
 async def _records(data: Path) -> dict[str, list[bytes]]:
+    """Returns the values of all records on the compared topics, read from the embedded bus in `data`."""
     from riskwire.bus.embedded.bus import EmbeddedBus
     from riskwire.settings import BusSettings
 

@@ -43,6 +43,7 @@ def report_lines(options: RunOptions, outcome: RunOutcome) -> Iterator[str]:
 
 
 def _table(outcome: RunOutcome) -> Iterator[str]:
+    """Yields the lines of a table: how each topic, and the store, differ from the reference run."""
     comparisons = outcome.comparisons
     yield f"{'':17}{'checked':>9}{'lost':>7}{'doubled':>9}{'differing':>11}"
     for comparison in comparisons:
