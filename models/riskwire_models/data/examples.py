@@ -57,6 +57,11 @@ def json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _checked_label(label: object, labels: tuple[str, ...], path: Path) -> str:
+    """Returns a label of the data file at `path`.
+
+    Raises:
+        TrainingDataError: it is not one of `labels`.
+    """
     if not isinstance(label, str) or label not in labels:
         raise TrainingDataError(f"{path}: label {label!r} is not one of {', '.join(labels)}")
     return label

@@ -136,6 +136,7 @@ def train(data: Path, work: Path, recipe: Recipe, *, threads: int = 2, log: Log 
     log(f"{len(rows)} training rows, {len(dev)} dev rows, about {steps_per_epoch} steps an epoch")
 
     def save(step: int, seconds: float) -> None:
+        """Writes the checkpoint after `step` steps and `seconds` seconds of training."""
         Checkpoint(
             recipe, step, seconds, model.state_dict(), optimiser.state_dict(), torch.get_rng_state(), state.history
         ).save(work)

@@ -38,7 +38,7 @@ class BucketClock:
         return max(self.closed_until_ms, passed // self.bucket_ms * self.bucket_ms)
 
     def bucket_of(self, seen_ms: int) -> int:
-        """Returns the start of the bucket (interval of stream time) of a time in ms; the oldest open one for a late time."""
+        """Returns the start of the bucket (an interval of stream time) of a time; the oldest open one if it is late."""
         return max(seen_ms // self.bucket_ms * self.bucket_ms, self.closed_until_ms)
 
     def is_late(self, seen_ms: int) -> bool:

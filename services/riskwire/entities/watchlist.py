@@ -62,6 +62,7 @@ class WatchedEntity(BaseModel):
     @field_validator("tickers", mode="before")
     @classmethod
     def _upper_case(cls, value: object) -> object:
+        """Returns tickers in capitals and without `$`; another value is returned as it is, for validation to refuse."""
         if isinstance(value, (list, tuple)):
             return tuple(ticker.strip().lstrip("$").upper() if isinstance(ticker, str) else ticker for ticker in value)
         return value

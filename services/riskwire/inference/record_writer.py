@@ -105,6 +105,11 @@ def write_unread_analysis(
 
 
 def _outgoing_analysis(article: Article, fields: RecordFields) -> Outgoing:
+    """Returns an analysis of an article as a record to publish.
+
+    Args:
+        fields: the fields of the analysis besides the reference to its article.
+    """
     values = article.__dict__
     reference = {name: values[name] for name in _REFERENCE_FIELDS}
     return Outgoing(Topic.ANALYSES, article.id, Analysis.encode_fields({"v": 1, "article": reference, **fields}))

@@ -179,6 +179,7 @@ async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engin
         await scoring.put(None)
 
     async def write() -> None:
+        """Writes the results of the scoring tasks, in the order of the lines, until None is in their place."""
         while (task := await scoring.get()) is not None:
             results = await task
             await asyncio.to_thread(_write, out, results)

@@ -91,6 +91,7 @@ class NotifyStage:
         deadline = delivery.accepted_at + settings.give_up_after_s
 
         def decide_retry(error: Exception) -> bool | float:
+            """Counts a failed attempt, and returns whether and when the next one follows, as stamina expects it."""
             metrics.DELIVERIES.labels(channel=receiver.channel, outcome="failed_try").inc()
             remaining_s = deadline - self.wall().timestamp()
             return retry_decision(error, backoff_max_s=settings.backoff_max_s, remaining_s=remaining_s)

@@ -131,6 +131,7 @@ class NotifyTask:
         self._enqueue([delivery for part in parts for delivery in part.deliveries])
 
     async def _commit(self, parts: Sequence[_StepPart]) -> None:
+        """Commits the results, the state and the position of parts of a step, in order, as one step."""
         state = {key: value for part in parts for key, value in part.state.items()}
         results = [result for part in parts for result in part.results]
         await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)

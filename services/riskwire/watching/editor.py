@@ -128,6 +128,7 @@ class WatchlistEditor:
         at = datetime.now(UTC)
 
         def decide(state: Mapping[str, bytes]) -> WatchlistEdit:
+            """Returns the edit that removes the entry from `state`, or one that reports it as unknown."""
             if entry_id not in state:
                 return WatchlistEdit(unknown=(entry_id,))
             return self._edit(state, [], [entry_id], _Signature(by, at, comment))

@@ -52,6 +52,7 @@ def test_the_weights_of_the_beliefs_add_up_to_one(events: float, exposure: float
 
 def test_a_burst_on_an_unknown_name_surprises_more_the_longer_the_stream_was_quiet_about_it() -> None:
     def surprise_after(exposure: float) -> float:
+        """Returns the surprise of 4 negative stories among 60, after `exposure` stories without the name."""
         rates = Baseline().rates(prior_of("entity:x"), exposure)
         parts = tuple((rate.weight, rate.shape / rate.stories * 60, rate.shape) for rate in rates)
         return Prediction(parts).surprise(4)

@@ -176,6 +176,7 @@ def _run(records: list[Signal | Mark], cuts: random.Random, *, restarts: bool = 
     Args:
         cuts: decides the sizes of batches and the times of restarts.
         restarts: whether the task restarts from its state now and then.
+        partitions: the number of partitions of `articles` that send marks.
     """
     timeline = Timeline(partitions=partitions)
     start = 0
@@ -292,6 +293,7 @@ def _feed_one_day(timeline: Timeline, stories: int, sources: int) -> None:
 
 def test_stories_of_many_sources_fire_earlier_than_stories_of_one() -> None:
     def stories_to_fire(sources: int) -> int:
+        """Returns the number of stories of one bad day after which the alert fires."""
         timeline = Timeline()
         timeline.quiet(0, 720)
         _feed_one_day(timeline, stories=12, sources=sources)

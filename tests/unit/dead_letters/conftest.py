@@ -33,6 +33,7 @@ def publish(bus: Bus) -> Callable[[Iterable[DeadLetter]], Awaitable[None]]:
     """Publishes dead letters on the first partition, in one step."""
 
     async def publish_letters(letters: Iterable[DeadLetter]) -> None:
+        """Publishes dead letters in one step, on partition 0."""
         async with bus.publisher("stage") as publisher:
             await publisher.publish(
                 [Outgoing(Topic.DEAD_LETTERS, None, letter.to_bytes(), 0) for letter in letters], {}

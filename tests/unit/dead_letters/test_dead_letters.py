@@ -48,6 +48,7 @@ def stored_letter(stored_offset: int = 3, stored_partition: int = 0, **fields: o
 
 
 async def messages_of(bus: Bus, topic: Topic) -> list[Message]:
+    """Returns the records of a topic, partition by partition."""
     return [
         message for partition in range(bus.partitions(topic)) for message in await bus.read(topic, partition, 0, 1_000)
     ]
@@ -73,6 +74,7 @@ class CountingBus:
         return getattr(self.bus, name)
 
     async def read(self, *args):
+        """Reads from the bus and counts the records."""
         messages = await self.bus.read(*args)
         self.records_read += len(messages)
         return messages
@@ -346,6 +348,7 @@ async def test_finished_redeliveries_are_recorded_when_a_replay_is_cancelled(bus
 
     class CancelledRedelivery:
         async def redeliver(self, stored: StoredDeadLetter) -> str | None:
+            """Delivers every dead letter except the one at place 2, where the replay is cancelled."""
             if stored.place == "2":
                 raise asyncio.CancelledError
             return None

@@ -44,6 +44,7 @@ async def replay_all(settings: Settings, *, again: bool = False) -> int:
 
 
 async def messages_of(bus: Bus, topic: Topic) -> list[Message]:
+    """Returns the records of a topic, partition by partition."""
     return [
         message for partition in range(bus.partitions(topic)) for message in await bus.read(topic, partition, 0, 1_000)
     ]

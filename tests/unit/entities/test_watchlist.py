@@ -21,6 +21,7 @@ gm,"General Motors",,,,
 
 
 def write(folder: Path, text: str, name: str = "watch.yaml") -> Path:
+    """Writes a watchlist file and returns its path."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path

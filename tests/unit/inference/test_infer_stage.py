@@ -47,6 +47,7 @@ def tick(second: int) -> Tick:
 
 
 def messages(*records: Article | Tick | bytes) -> list[Message]:
+    """Returns records of `articles`, partition 1, with offsets from 0."""
     return [
         Message("articles", 1, offset, None, record if isinstance(record, bytes) else record.to_bytes())
         for offset, record in enumerate(records)
@@ -123,6 +124,7 @@ async def test_the_results_of_articles_do_not_depend_on_batches(stage: InferStag
     records.insert(4, article("2", title="Acme Corp loss 2"))
 
     async def run(batch_size: int) -> list[Outgoing]:
+        """Returns the results without marks, which go to a fixed partition, for batches of this size."""
         task = stage.open(0, {})
         results: list[Outgoing] = []
         for start in range(0, len(records), batch_size):

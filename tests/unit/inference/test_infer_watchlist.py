@@ -60,6 +60,7 @@ def unwatch(entry_id: str, *, command: int | None = None) -> WatchlistChange:
 
 
 def messages(records: Sequence[Record], first_offset: int = 0) -> list[Message]:
+    """Returns records of `articles`, partition 0, with offsets from `first_offset`."""
     return [
         Message("articles", 0, offset, None, record.to_bytes()) for offset, record in enumerate(records, first_offset)
     ]

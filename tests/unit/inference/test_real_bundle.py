@@ -52,6 +52,7 @@ def bits(prediction: DocumentPrediction) -> list[object]:
 
 
 async def predict(bundle: Bundle, documents: list[TextDocument], **settings: object) -> list[list[object]]:
+    """Returns the predictions of documents bit by bit, by an engine with these settings and without a cache."""
     precision = "int8" if "int8" in bundle.manifest.files else "fp16"
     inference_settings = InferenceSettings.model_validate({"precision": precision, "cache": 0, **settings})
     async with Engine(bundle, inference_settings) as engine:

@@ -50,6 +50,7 @@ def assert_written_as(raw: bytes, model: type[Record], **fields: object) -> None
 
 @pytest.fixture
 def prediction(marked: Callable[..., DocumentPrediction]) -> DocumentPrediction:
+    """Returns a prediction with names, a place and characters that need escaping."""
     return marked(
         "[ORG Acme Corp] \u2028falls\x00 – «hard»",
         "In [LOC Ireland] [ORG Globex Inc] gained, [ORG Moody's] said.",

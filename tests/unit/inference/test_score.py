@@ -26,6 +26,7 @@ async def engine(tiny_bundle: Path) -> AsyncIterator[Engine]:
 
 
 async def run(engine: Engine, *lines: object) -> tuple[int, list[dict[str, object]], str]:
+    """Scores lines; values are written as JSON, bytes as they are. Returns exit status, results and error output."""
     raw = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
     out, err = io.BytesIO(), io.StringIO()
     status = await score_lines(io.BytesIO(raw), out, err, engine, Linker())

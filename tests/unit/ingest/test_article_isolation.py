@@ -21,6 +21,7 @@ AT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def article(text: str, name: str = "a") -> Article:
+    """Returns an article with this text, and `name` as its id."""
     return Article(
         id=name, version=1, url="https://e.example/", source="e", title="Globex", text=text, published_at=AT, seen_at=AT
     )

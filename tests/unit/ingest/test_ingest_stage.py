@@ -106,6 +106,7 @@ class PollAssignment(RefusingAssignment):
         self.polled = asyncio.Event()
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
+        """Commits a step; sets `polled` when it contains the result of the feed's poll."""
         await super().commit(position, results, state)
         if state.get("poll:globex"):
             self.polled.set()
@@ -162,6 +163,7 @@ class FeedBus:
 
 @pytest.fixture
 async def feed_bus(tmp_path: Path) -> AsyncIterator[FeedBus]:
+    """Yields an embedded bus of one partition, on which ingest publishes ticks once an hour."""
     bus = await EmbeddedBus.open(tmp_path, BusSettings(partitions=1))
     yield FeedBus(bus, Settings(data=tmp_path, ingest=IngestSettings(tick_s=3_600)))
     await bus.close()

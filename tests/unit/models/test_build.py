@@ -108,6 +108,7 @@ def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_run(
     resumed_lines: list[str] = []
 
     def log_until_step_3(line: str) -> None:
+        """Collects log lines; interrupts the first run at step 3."""
         resumed_lines.append(line)
         if line.startswith(f"step 3/{STEPS}") and "resumed" not in " ".join(resumed_lines):
             raise KeyboardInterrupt

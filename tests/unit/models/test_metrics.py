@@ -49,6 +49,7 @@ def test_an_entity_that_starts_with_an_i_tag_counts_as_in_conlleval() -> None:
 
 
 def scaled_sample(temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns logits that are too large by the factor `temperature`, and labels drawn from the right probabilities."""
     random = np.random.default_rng(5)
     logits = random.normal(0, 2, (20_000, 3))
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)

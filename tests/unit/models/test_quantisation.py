@@ -56,6 +56,7 @@ def write_graph(path: Path) -> Path:
 
 @pytest.fixture(name="files", scope="module")
 def _files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Returns the paths of a graph in fp32 and of its int8 version."""
     folder = tmp_path_factory.mktemp("quantise")
     source = write_graph(folder / "fp32.onnx")
     return source, write_int8(source, folder / "int8.onnx")

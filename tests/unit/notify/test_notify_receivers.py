@@ -27,6 +27,7 @@ def webhook(url: str, secret: str | None = None, timeout_s: float = 5.0) -> Webh
 
 
 async def attempt_error(receiver: WebhookReceiver | AppriseReceiver, alert: Alert) -> AttemptError:
+    """Returns the error of an attempt that must fail."""
     with pytest.raises(AttemptError) as caught:
         await receiver.attempt(alert, alert.to_bytes())
     await receiver.close()

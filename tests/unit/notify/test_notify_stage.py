@@ -94,6 +94,7 @@ async def running(
 
 
 async def run_until_it_stops(data: Path, stage: NotifyStage, max_bytes: Mapping[str, int], *alerts: Alert) -> None:
+    """Publishes alerts for a notify stage on a bus with size limits, and waits until the stage stops."""
     async with running(data, stage, max_bytes) as notify:
         await notify.publish(*alerts)
         await asyncio.wait([notify.task], timeout=20)

@@ -21,6 +21,7 @@ class IndexedStory:
 
 
 def indexed(titles: list[str]) -> tuple[StoryIndex[IndexedStory], list[IndexedStory]]:
+    """Returns an index of stories with these titles, and the stories."""
     index: StoryIndex[IndexedStory] = StoryIndex()
     stories = [IndexedStory(fingerprint(title, "")) for title in titles]
     for story in stories:

@@ -15,6 +15,7 @@ from riskwire.store import Store
 
 @pytest.fixture
 async def bus(tmp_path: Path) -> AsyncIterator[EmbeddedBus]:
+    """Yields a new embedded bus, and closes it at the end."""
     opened = await EmbeddedBus.open(tmp_path, BusSettings())
     try:
         yield opened

@@ -101,7 +101,7 @@ async def open_chain(
 
 
 async def published_signals(folder: Path, world: PastWorld, *, infer_late: bool, partitions: int) -> list[Signal]:
-    """Publishes the news and two new targets, and returns all signals.
+    """Publishes the news and two new watchlist entries, runs all stages and returns the signals.
 
     Args:
         infer_late: whether infer starts only after everything else is published.

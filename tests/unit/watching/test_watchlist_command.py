@@ -35,6 +35,7 @@ def commands_and_state(data: Path) -> tuple[int, dict[str, bytes]]:
     """Returns the number of commands, and the committed state of the watchlist."""
 
     async def read() -> tuple[int, dict[str, bytes]]:
+        """Returns the number of commands on the bus, and the state of the watchlist's publisher."""
         bus = await EmbeddedBus.open(data, BusSettings())
         try:
             return (await bus.records())[Topic.COMMANDS], await bus.publisher_state("watchlist")
@@ -74,6 +75,7 @@ def watchlist(data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ru
 
 
 def listed_entries(watchlist: RunWatchlist) -> list[dict[str, Any]]:
+    """Returns the entries that `riskwire watchlist list --json` prints."""
     result = watchlist("list", "--json")
     assert result.exit_code == 0, result.output
     return [json.loads(line) for line in result.stdout.splitlines()]
@@ -187,6 +189,7 @@ def test_control_characters_of_an_entry_are_escaped_in_the_list(watchlist: RunWa
     hostile = "Ac\x1b[2J\\[/x]"
 
     async def put() -> None:
+        """Puts an entry with a hostile name on the watchlist."""
         entity = WatchedEntity(id="acme", name=hostile, group="[/x]")
         bus = await EmbeddedBus.open(data, BusSettings())
         await WatchlistEditor(bus, Watchlist()).put([entity], "ada")

@@ -30,6 +30,7 @@ def remove(name: str) -> Command:
 
 
 def messages(*records: Command | bytes) -> list[Message]:
+    """Returns records of `commands` with offsets from 0."""
     return [
         Message("commands", 0, offset, "k", record if isinstance(record, bytes) else record.to_bytes())
         for offset, record in enumerate(records)
@@ -121,6 +122,7 @@ async def test_run_stage_takes_the_first_step_before_any_record(tmp_path: Path) 
     bus = await EmbeddedBus.open(tmp_path, BusSettings(partitions=2))
 
     async def run_until(articles: int, stage: WatchlistStage) -> None:
+        """Runs a stage until `articles` has this number of records."""
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             running = group.create_task(run_stage(bus, stage, batch=10))
             while (await bus.records())[Topic.ARTICLES] < articles:

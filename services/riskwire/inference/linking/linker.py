@@ -252,6 +252,7 @@ def _is_last_name(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
 
 
 def _initials(mention: _Mention) -> frozenset[str]:
+    """Returns the initials that a mention may be short for, with the symbol of its ticker mark."""
     mark = mention.candidate.mark
     initials = acronyms(mention.text)
     return initials | {mark.symbol} if mark is not None else initials

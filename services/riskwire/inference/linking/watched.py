@@ -118,6 +118,7 @@ def _is_unusual(text: str) -> bool:
 
 
 def _is_word_boundary(sentence: str, offset: int) -> bool:
+    """Returns whether a word begins or ends at an offset of the sentence."""
     if offset in (0, len(sentence)):
         return True
     return not (_in_word(sentence[offset - 1]) and _in_word(sentence[offset]))

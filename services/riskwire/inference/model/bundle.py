@@ -18,6 +18,11 @@ MANIFEST_FILE = "bundle.json"
 
 
 def _file_name(path: str) -> str:
+    """Returns the name of a file of the bundle.
+
+    Raises:
+        ValueError: it is not the name of a file in the bundle's own folder.
+    """
     if not path or "/" in path or "\\" in path or path in {".", ".."}:
         raise ValueError("must be the name of a file in the bundle's own folder")
     return path

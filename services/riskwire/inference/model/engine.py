@@ -294,6 +294,7 @@ def _split(documents: Sequence[TextDocument], max_sentences: int) -> list[tuple[
 
 
 async def _resolved(answer: SentencePrediction | asyncio.Future[SentencePrediction]) -> SentencePrediction:
+    """Returns the prediction that a request for a sentence led to, waiting for its future."""
     if isinstance(answer, SentencePrediction):
         return answer
     return await asyncio.shield(answer)  # a cancelled request must not cancel the future of the other requests

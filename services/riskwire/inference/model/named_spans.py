@@ -142,6 +142,7 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_edge(char: str) -> bool:
+    """Returns whether a character does not belong to a name at its end: white space, a quote, a bracket or emoji."""
     if char.isalnum():
         return False
     return char in _EDGE or char.isspace() or unicodedata.category(char) in _EDGE_CATEGORIES

@@ -206,6 +206,7 @@ class FeedList:
         )
 
     def _unknown_feed(self, feed_id: str, do: str = "`riskwire feeds list` shows every feed") -> SettingsError:
+        """Returns the error for an id without a feed; it proposes the id that is most alike."""
         similar = get_close_matches(feed_id, self.feeds, n=1)
         hint = f"Did you mean {similar[0]}? {do}" if similar else do
         return SettingsError("there is no such feed", value=feed_id, where=_LIST, do=hint)

@@ -44,6 +44,7 @@ def detect(title: str, text: str, *, declared: str = "", min_confidence: float =
 
 @cache
 def _identifier() -> Any:
+    """Returns the language model, limited to the languages that riskwire tells apart."""
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     identifier.set_languages(LANGUAGES.split())
     return identifier

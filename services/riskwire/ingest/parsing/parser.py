@@ -132,6 +132,11 @@ async def _send(process: asyncio.subprocess.Process, request: ParseRequest, body
 
 
 async def _receive(process: asyncio.subprocess.Process) -> bytes:
+    """Returns the next answer of the parser process.
+
+    Raises:
+        EOFError: the process has ended.
+    """
     assert process.stdout is not None
     length = int.from_bytes(await process.stdout.readexactly(4), "big")
     return await process.stdout.readexactly(length)

@@ -47,6 +47,11 @@ class ArchiveItem(Record):
 
     @model_validator(mode="after")
     def _has_text(self) -> Self:
+        """Returns the item.
+
+        Raises:
+            ValueError: it has neither title nor text.
+        """
         if not (self.title.strip() or self.text.strip() or self.summary.strip()):
             raise ValueError("title and text are both empty")
         return self

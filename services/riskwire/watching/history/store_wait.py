@@ -98,7 +98,11 @@ class StoreWait:
 
 
 def has_read(stage: StageSpec, ends: Sequence[int], lags: Iterable[Lag]) -> bool:
-    """Returns whether a stage has read every partition of its topic up to the given end offsets."""
+    """Returns whether a stage has read every partition of its topic up to the given end offsets.
+
+    A group that never joined has read nothing. An end may lie behind transaction markers, which no position passes
+    until another record follows; so a partition without lag counts as read.
+    """
     by_partition = {lag.partition: lag for lag in _of(stage, lags)}
     for partition, end in enumerate(ends):
         if end == 0:

@@ -12,6 +12,7 @@ from riskwire.ingest.feeds.feed_file import DEFAULT_FEEDS, read_feeds
 
 
 def write_list(tmp_path: Path, text: str) -> Path:
+    """Writes a feed list and returns its path."""
     path = tmp_path / "feeds.yaml"
     path.write_text(text, encoding="utf-8")
     return path

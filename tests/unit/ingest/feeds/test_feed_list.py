@@ -51,6 +51,7 @@ class CommittedFeeds:
     def add(
         self, url_or_id: str, *, url: str | None = None, feed_id: str | None = None, **changes: object
     ) -> FeedListUpdate:
+        """Adds a feed as `riskwire feeds add` does, commits the update and returns it."""
         feed = self.feed_list.feed_to_put(url_or_id, url=url, feed_id=feed_id, changes=changes, allow=("127.0.0.1",))
         return self.commit(self.feed_list.put([feed]))
 

@@ -16,6 +16,7 @@ GOOD = b'{"published_at": "2009-01-01T02:13:00Z", "title": "GM gets a loan", "ur
 
 
 def write_archive(tmp_path: Path, content: bytes, suffix: str) -> Path:
+    """Writes an archive that is compressed according to its suffix, and returns its path."""
     path = tmp_path / f"archive.jsonl{suffix}"
     compress = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[suffix]
     path.write_bytes(compress(content))

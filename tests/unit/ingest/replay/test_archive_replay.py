@@ -31,7 +31,11 @@ Records = list[list[Article | Tick]]
 def write_archive(
     tmp_path: Path, offsets_s: list[float], name: str = "news.jsonl", lines: dict[int, str] | None = None
 ) -> Path:
-    """Writes an archive of one story per offset from `START`; `lines` replaces lines by their index."""
+    """Writes an archive with one story per offset in seconds from `START`, and returns its path.
+
+    Args:
+        lines: raw lines that replace the stories with these indexes.
+    """
     stories = [
         {
             "published_at": (START + timedelta(seconds=offset_s)).isoformat(),
@@ -67,6 +71,7 @@ def line_with_long_url(number: int) -> str:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Bus]:
+    """Yields the bus of the settings, and closes it at the end."""
     bus = await open_bus(settings)
     try:
         yield bus
@@ -75,6 +80,7 @@ async def opened(settings: Settings) -> AsyncIterator[Bus]:
 
 
 async def records_of(bus: Bus) -> Records:
+    """Returns the records of each partition of `articles`."""
     partitions = []
     for partition in range(bus.partitions(Topic.ARTICLES)):
         messages = await bus.read(Topic.ARTICLES, partition, 0, 100_000)
@@ -88,6 +94,7 @@ async def dead_letters_of(bus: Bus) -> list[DeadLetter]:
 
 
 async def run(settings: Settings, path: Path, **options: object) -> tuple[ReplayReport, Records]:
+    """Replays an archive onto a bus; returns the report and the records of each partition."""
     async with opened(settings) as bus:
         report = await replay(bus, path, settings, **options)  # type: ignore[arg-type]
         return report, await records_of(bus)
@@ -96,7 +103,7 @@ async def run(settings: Settings, path: Path, **options: object) -> tuple[Replay
 async def run_on_refusing_bus(
     settings: Settings, path: Path, max_article: int, max_letter: int = UNLIMITED
 ) -> tuple[ReplayReport, Records, list[DeadLetter]]:
-    """Replays onto a bus that refuses larger records than these, in bytes."""
+    """Replays an archive onto a bus that refuses larger articles and dead letters than these, in bytes."""
     async with opened(settings) as bus:
         refusing = RefusingBus(bus, {"articles": max_article, "dead-letters": max_letter})
         report = await replay(refusing, path, settings)  # type: ignore[arg-type]
@@ -114,6 +121,7 @@ def ticks_of(partition: list[Article | Tick]) -> list[float]:
 
 
 def assert_in_order_of_time(records: Records) -> None:
+    """Fails if a partition has a record that is older than the one before it."""
     for partition in records:
         times = [record.seen_at for record in partition]
         assert times == sorted(times)

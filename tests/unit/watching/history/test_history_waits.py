@@ -51,6 +51,7 @@ class SteppedGroups:
             self._assignments[stage.name, assignment.partition] = assignment
 
     async def join_all(self) -> None:
+        """Joins the groups of all stages that history waits for."""
         for hop in HOPS:
             for stage in hop:
                 await self.join(stage)
@@ -132,6 +133,7 @@ def record(topic: Topic, partition: int = 0) -> Outgoing:
 
 
 def waited_s(stage: StageSpec) -> float:
+    """Returns the seconds that history has waited for a stage, by its metric."""
     value = REGISTRY.get_sample_value("riskwire_watchlist_history_waiting_seconds", {"group": stage.name})
     assert value is not None
     return value

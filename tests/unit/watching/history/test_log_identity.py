@@ -150,6 +150,7 @@ class GrowingLog(LogWithState):
         self._world = world
 
     async def ends(self, topic: str) -> list[int]:
+        """Returns the end offsets of a topic. Before the first answer about commands, a second command is added."""
         if topic == Topic.COMMANDS and self.commands == 1:
             await self._world.sink(await self._world.infer([set_change(GLOBEX, 1), A2]))
             self.commands = 2

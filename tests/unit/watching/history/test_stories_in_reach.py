@@ -33,6 +33,7 @@ def test_the_past_is_the_same_as_with_all_known_stories(
     articles: list[tuple[str, datetime]], stories: dict[str, datetime]
 ) -> None:
     def signals() -> list[Signal]:
+        """Returns the signals of the past of an entry whose target and group know these stories."""
         past_articles = [past_article(number, story, at) for number, (story, at) in enumerate(articles)]
         known = {target: KnownNews(list(stories.items())) for target in ("entity:acme", "group:makers")}
         return past_signals(ACME, SearchTerms(("acme",), ()), past_articles, known, 100)
