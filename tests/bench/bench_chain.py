@@ -39,7 +39,7 @@ def resident_mb(pid: int) -> float:
 
 
 def replay(archive: Path, limit: int | None, data: Path) -> tuple[float, list[float]]:
-    """Seconds that a replay took, and its memory at each look."""
+    """Replays an archive through all stages. Returns the seconds it took, and its memory at each sample."""
     words = [str(RISKWIRE), "replay", str(archive), "--data", str(data)]
     words += ["--limit", str(limit)] if limit else []
     began = time.monotonic()
@@ -57,7 +57,7 @@ def replay(archive: Path, limit: int | None, data: Path) -> tuple[float, list[fl
 
 
 def score_speed(archive: Path, most: int) -> float:
-    """Sentences a second of `riskwire score` on the archive's texts, start of the process included."""
+    """Returns the sentences per second of `riskwire score` on the archive's texts, start of the process included."""
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts.jsonl"
         with texts.open("w", encoding="utf-8") as file:
@@ -72,7 +72,7 @@ def score_speed(archive: Path, most: int) -> float:
 
 
 def seconds_to_page() -> float:
-    """From `make run` to the first page."""
+    """Returns the seconds from `make run` to the first answer of the page."""
     with tempfile.TemporaryDirectory() as data:
         began = time.monotonic()
         words = ["make", "run", f"ARGS=--port 0 --data {data}"]
@@ -87,7 +87,7 @@ def seconds_to_page() -> float:
 
 
 def main() -> None:
-    """Print the table."""
+    """Prints the table of all measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archive", type=Path, nargs="?", default=corpus_path())
     parser.add_argument("--limit", type=int)

@@ -46,7 +46,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
 
 async def measured(bench: Bench) -> None:
-    """Measure what was options for and print each table as it is ready."""
+    """Measures what the options name, and prints each table as soon as it is ready."""
     options = bench.options
     both = f"batches of {options.batch}, {options.partitions} partitions, one process a side"
     rows = []

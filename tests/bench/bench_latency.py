@@ -101,7 +101,7 @@ class Witness:
             await reader.stop()
 
     def ways(self) -> list[Way]:
-        """The way of every alert that fired or escalated."""
+        """Returns the path of every alert that fired or escalated, with the times of its steps."""
         latencies = []
         for key, (arrived, alert) in self.notified.items():
             if alert["status"] == "resolved" or key not in self.decided:
@@ -122,7 +122,7 @@ class Witness:
 
 
 async def publish_a_calm_month(broker: Broker, now: datetime) -> None:
-    """Publish the marks of a month of other news, so that the names of this run count as quiet."""
+    """Publishes marks (counts of other news) of a month, so that the names of this run have been quiet so far."""
     bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings())
     partitions = bus.partitions(Topic.ARTICLES)
     try:
@@ -156,7 +156,7 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 async def measured(broker: Broker, folder: Path, asked: argparse.Namespace) -> list[Way]:
-    """Run it all once."""
+    """Runs the whole measurement once."""
     items = script(asked.minutes * 60, asked.rate, asked.feeds, asked.troubled, asked.seed)
     feeds, witness = Feeds(items, asked.feeds), Witness()
     app = web.Application()
@@ -212,7 +212,7 @@ def quantile(values: list[float], share: float) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measures, and prints the latencies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--rate", type=float, default=2_000, help="articles an hour")

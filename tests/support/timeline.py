@@ -93,7 +93,7 @@ class Timeline:
         self.book = Book(self.settings, self.partitions, {})
 
     def feed(self, *records: Signal | Mark) -> dict[str, bytes | None]:
-        """Takes one batch; returns the changes of the state."""
+        """Takes one batch of records. Returns the changes of the task's state: value by key, None if deleted."""
         for record in records:
             self.book.take(record)
         step = self.book.close()

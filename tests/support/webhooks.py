@@ -56,7 +56,7 @@ class WebhookServer:
 
 @contextmanager
 def running_webhook_server() -> Iterator[WebhookServer]:
-    """Runs a server on a free port, in threads."""
+    """Runs an HTTP server for webhooks on a free port, in threads, until the body ends. Yields the server."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -168,6 +168,7 @@ class Health:
         return time.monotonic() - self._answered_at
 
     def _bus_state(self) -> StageState:
+        """Returns the state of the bus for the readiness report: not ok while it does not answer."""
         limits, silence_s = self._limits, self._silence_s()
         if self._bus_failure is not None or silence_s > limits.unready_after_s:
             return StageState(name=limits.bus_name, ok=False, detail=f"no answer for {silence_s:.0f} s")

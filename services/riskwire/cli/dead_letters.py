@@ -231,6 +231,12 @@ def _record_text(stored: StoredDeadLetter) -> str:
 
 
 def _json_fields(stored: StoredDeadLetter, replayed: Mapping[str, str], *, with_record: bool) -> dict[str, object]:
+    """Returns a dead letter as `dead-letters list --json` and `show --json` print it.
+
+    Args:
+        replayed: the time at which each dead letter was replayed, by its place.
+        with_record: whether to add the record; otherwise only its size in characters.
+    """
     fields = stored.letter.model_dump(mode="json")
     if not with_record:
         fields["size"] = len(fields.pop("record"))

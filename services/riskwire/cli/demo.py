@@ -87,6 +87,7 @@ def _print_alerts(settings: Settings) -> None:
 
 @contextmanager
 def _data_directory(path: Path, *, temporary: bool) -> Iterator[Path]:
+    """Yields the data directory of the demo: `path`, or a new one that is deleted at the end."""
     if not temporary:
         yield path
         return

@@ -117,6 +117,7 @@ class ReplayBar:
             lag_task.cancel()
 
     async def _show_lag(self, process: Process) -> None:
+        """Shows twice a second how many records the stages have not read yet, until cancelled."""
         while True:
             records = sum(lag.records for lag in await process.bus.lag())
             self._progress.update(self._task, at=f"reading, {records} records to go")
@@ -155,6 +156,7 @@ def replay_bar(limit: int | None) -> Iterator[ReplayBar]:
 
 
 def _print_report(report: ReplayReport) -> None:
+    """Prints the counts of a finished replay, to standard error."""
     if report.nothing_new:
         print("Nothing new: this archive has been replayed here before.", file=sys.stderr)
         return

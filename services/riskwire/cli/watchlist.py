@@ -23,6 +23,7 @@ watchlist_app = typer.Typer(help="Change the watchlist while it is in use.", no_
 
 
 def _login() -> str:
+    """Returns the name of the user, for the log of watchlist changes; "unknown" in a container without one."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in containers

@@ -94,6 +94,7 @@ def _explain_invalid_json() -> SettingsError:
 
 
 def _is_json(text: str) -> bool:
+    """Returns whether a text is valid JSON."""
     try:
         json.loads(text)
     except ValueError:

@@ -34,6 +34,7 @@ async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_timeout_s: floa
     max_batch = stage.spec.max_batch or batch
 
     async def serve(assignment: Assignment) -> None:
+        """Runs the loop for the kind of the stage on one partition, until it is revoked."""
         if stage.spec.kind is StageKind.EFFECTS:
             effects = cast("EffectStage", stage)
             await EffectLoop(effects, assignment, max_batch=max_batch, fetch_timeout_s=fetch_timeout_s).run()
@@ -66,6 +67,7 @@ async def _serve_assignments(bus: Bus, stage: Stage, serve: Callable[[Assignment
     """
 
     async def serve_until_revoked(assignment: Assignment) -> None:
+        """Runs `serve` on one partition; a bus error after the partition was revoked is none."""
         try:
             await serve(assignment)
         except BusError:

@@ -31,7 +31,7 @@ class CommandLog:
 
 
 def command_log(connection: Connection) -> CommandLog:
-    """Returns what the store knows of its command log."""
+    """Returns which command log the store was filled from, and the largest of its offsets in the store."""
     counter = tables.counters.c
     number = connection.execute(select(counter.value).where(counter.name == _COUNTER)).scalar_one_or_none()
     columns = (tables.articles.c.read_with, tables.replaced_versions.c.read_with)

@@ -18,7 +18,7 @@ TargetOrder = Literal["alerts", "surprise", "score", "stories", "name", "last_se
 
 
 def target_kind(target: str) -> TargetKind:
-    """Returns the kind of a target, from its prefix. A target with an unknown prefix is an entity."""
+    """Returns the kind of a target from its prefix, as in `group:banks`. An unknown prefix means an entity."""
     match target.partition(":")[0]:
         case "topic":
             return "topic"

@@ -302,6 +302,12 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        """Yields a connection in a transaction that may write; it is committed at the end, or rolled back on an error.
+
+        Raises:
+            StoreError: the database fails.
+            SchemaError: a value cannot be stored.
+        """
         with (
             reported(self._where),
             self._engine.connect().execution_options(writes=True) as connection,

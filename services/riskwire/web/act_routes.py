@@ -29,6 +29,7 @@ class CommandRequest(BaseModel):
 
     @model_validator(mode="after")
     def _require_fields_of_kind(self) -> CommandRequest:
+        """Checks that the fields which this kind of command needs are set. Raises a ValueError if one is missing."""
         if self.kind == "snooze" and self.until is None:
             raise ValueError("snooze needs `until`")
         if self.kind == "comment" and not self.comment.strip():

@@ -88,6 +88,8 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         ] = None,
         step_s: Annotated[int | None, Query(ge=1, description="By default chosen by the length")] = None,
     ) -> Trend:
+        # A time range of one target, cut into equal steps; by default all its data up to the newest record. A docstring
+        # here would appear in the API description.
         newest = store.newest() or datetime.now(UTC)
         end = _utc(until) or newest + timedelta(milliseconds=1)
         start = _utc(since)

@@ -19,7 +19,10 @@ from riskwire.store import Store
 
 
 def content(store: Store) -> dict[str, Any]:
-    """Returns all that can be read, except the change sequence, which depends on the order of writes."""
+    """Returns all that users can read from the store, for comparing two stores.
+
+    The change sequence is left out, because it depends on the order of writes.
+    """
     targets = store.targets(limit=1_000, order="name", spark=True)
     return {
         "counts": store.counts(),
@@ -50,7 +53,10 @@ def write(store: Store, records: list[Any]) -> None:
 
 
 def some_records(news: ModuleType) -> list[Any]:
-    """Returns versions, reprints, records of equal time, two targets, an episode and its commands."""
+    """Returns records that are hard to write in any order.
+
+    They are versions of articles, reprints, records of equal time, two targets, an episode and its commands.
+    """
     late = news.NOON + timedelta(hours=5)
     osmark = "entity:osmark"
     first = news.signal("a1")

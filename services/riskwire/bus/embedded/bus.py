@@ -222,6 +222,10 @@ class EmbeddedBus:
         return [assignment for member in joined for assignment in member.assigned if not assignment.revoked]
 
     def _outside_since(self, group: str) -> float | None:
+        """Returns since when this process has not been a member of a group (`time.monotonic()`), or None if it is one.
+
+        A group that was never joined counts from when the bus was opened.
+        """
         if self._file_state.closed:
             return None
         ended_at = [joined.ended_at for (name, _), joined in self._joined.items() if name == group]

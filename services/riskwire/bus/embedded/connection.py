@@ -52,6 +52,7 @@ class Connection:
         """
 
         def on_thread() -> T:
+            """Calls `work` with the connection, on its thread. Errors of SQLite become a `BusError`."""
             if self._connection is None:
                 raise BusError("the bus is closed", where=str(self._path))
             with as_bus_error(self._path):

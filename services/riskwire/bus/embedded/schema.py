@@ -211,6 +211,15 @@ def _count_tables(connection: sqlite3.Connection) -> int:
 
 
 def _check_version(path: Path, version: int, application: int, *, empty: bool) -> None:
+    """Refuses a file that is no bus, or a bus of another version. A new, empty file passes.
+
+    Args:
+        version: the number in the header of the file; `application` likewise the id of the application that wrote it.
+
+    Raises:
+        BusVersionError: written by another version of riskwire.
+        BusError: the file is not a bus.
+    """
     _check_same_version(path, version, application)
     fresh = empty and version == 0 and application == 0
     if application != APPLICATION_ID and not fresh:

@@ -73,6 +73,7 @@ class WriteAheadLog:
         self._next_at = self._size() + _CHECKPOINT_BYTES
 
     def _size(self) -> int:
+        """Returns the size of the write-ahead log in bytes; 0 if there is none."""
         try:
             return self._file.stat().st_size
         except OSError:

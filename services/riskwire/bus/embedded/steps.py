@@ -121,6 +121,11 @@ class Steps:
         return outcome
 
     def _notify(self, applied: Applied, moved: int | None) -> None:
+        """Wakes the tasks that a committed step concerns: readers of its topics, and writers that wait for space.
+
+        Args:
+            moved: the slot (the number of a partition in the file) whose position moved; None for a publisher.
+        """
         self._file_state.note_ends(applied.ends)
         if moved is not None:
             self._file_state.note_position_moved(self._topics[moved])

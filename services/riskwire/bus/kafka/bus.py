@@ -248,6 +248,10 @@ class KafkaBus:
         return [assignment for member in self._members_of(group) for assignment in member.assigned]
 
     def _outside_since(self, group: str) -> float | None:
+        """Returns since when this process has not been a member of a group (`time.monotonic()`), or None if it is one.
+
+        A group that was never joined counts from when the bus was opened.
+        """
         if self._closed:
             return None
         members = self._members_of(group)

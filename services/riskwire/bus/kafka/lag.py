@@ -106,6 +106,15 @@ class LagReader:
 def _unread(
     position: int, source: TopicPartition, ends: Mapping[TopicPartition, int], offsets: Mapping[str, list[int]]
 ) -> int:
+    """Returns how many records of a partition a group has not read yet.
+
+    Kafka's offsets also count markers of transactions. A large gap is taken as it is; a small one is counted exactly.
+
+    Args:
+        position: the offset of the group's next record.
+        ends: the end offset of each partition.
+        offsets: the offsets of the newest records of each partition, by its label.
+    """
     gap = max(0, ends[source] - position)
     if gap > EXACT_WITHIN:
         return gap
@@ -160,6 +169,7 @@ class Backpressure:
                 self._unread[topic] = (read_at, unread + records)
 
     def _fits(self, topic: str, records: int) -> bool:
+        """Returns whether a topic certainly has space for this many records more, without asking the brokers."""
         read_at, unread = self._unread.get(topic, (float("-inf"), 0))
         if time.monotonic() - read_at > _STALE_S:
             return False

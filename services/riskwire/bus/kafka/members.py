@@ -216,6 +216,7 @@ class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._member.on_revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Pauses the partitions in the client of the membership, which does not read, and gives them to the member."""
         if assigned:
             with suppress(KafkaError):
                 self._consumer.pause(*assigned)

@@ -301,6 +301,7 @@ class KafkaAssignment:
         return position
 
     async def _scan_changelog(self) -> AsyncIterator[list[Any]]:
+        """Yields chunks of records of this partition of the group's changelog (its state), oldest first."""
         start = (await self._log.beginnings([self._changelog]))[self._changelog]
         async for records in self._log.scan(self._changelog, start):
             self.note_activity()
@@ -341,6 +342,7 @@ class KafkaAssignment:
         return (await self._metadata.positions(self.group)).get((self.topic, self.partition))
 
     def _check_owned(self) -> None:
+        """Raises a `BusError` if this worker has lost the partition, or the bus is closed."""
         if self.revoked:
             raise BusError(
                 f"this worker does not own {self.topic}[{self.partition}] (any more), or the bus is closed",

@@ -86,6 +86,7 @@ class KafkaPublisher:
         return (await read_publisher(self._cluster, self._log, self._name))[1]
 
     def _check_owned(self) -> None:
+        """Raises a `FencedError` if another publisher of this name has taken over, or this one is closed."""
         if self.revoked:
             raise FencedError(
                 f"another publisher has the name {self._name}, or this one is closed", where=self._cluster.url

@@ -53,6 +53,10 @@ class _Page:
         return [row.model_copy(update={"articles": self._articles[story]}) for story, row in self._rows.items()]
 
     def _find_same(self, story: str) -> str | None:
+        """Returns the fingerprint of the row that shows the same story, or None.
+
+        Articles are the same story if their fingerprints are near-duplicates.
+        """
         if story in self._rows:
             return story
         candidates = (candidate for band in _bands(story) for candidate in self._by_band.get(band, ()))
@@ -65,7 +69,10 @@ def _bands(story: str) -> Iterable[str]:
 
 
 def stories_of(connection: Connection, target: str, limit: int, before: Cursor | None) -> list[StoryRow]:
-    """Returns the stories of a target, newest first, each with its newest article."""
+    """Returns the stories of a target, newest first, each with its newest article.
+
+    A story is a group of articles with near-duplicate text.
+    """
     story, signal = tables.stories.c, tables.signals.c
     newest = select(story.story, story.articles, story.seen_ms).where(story.target == target)
     if before is not None:
