@@ -96,7 +96,13 @@ def logits_and_labels(predictions: Predictions, head: str) -> tuple[Logits, Trut
 
 
 def _tags(predictions: Predictions, untagged_types: Sequence[str] = ()) -> tuple[list[list[str]], list[list[str]]]:
-    """Returns true and predicted tags, one tag a word, of the sentences whose entities are known."""
+    """Returns true and predicted entity tags (B-ORG, I-ORG, ..., O), one per word, by sentence.
+
+    Sentences whose entities are unknown, and words whose tag is unknown, are left out.
+
+    Args:
+        untagged_types: entity types that the data set does not tag; predictions of such types count as O.
+    """
     truth: list[list[str]] = []
     predicted: list[list[str]] = []
     for row, row_logits, starts in zip(predictions.rows, predictions.logits, predictions.word_starts, strict=True):

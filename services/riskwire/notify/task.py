@@ -139,7 +139,7 @@ class NotifyTask:
     async def _commit_each(self, parts: Sequence[_StepPart]) -> list[_StepPart]:
         """Commits each part in a separate step. Returns the parts that were accepted unchanged.
 
-        A part is what one alert record, or the finished deliveries, add to a step.
+        A part is the results and state that one alert record, or the finished deliveries, add to a step.
         """
         accepted: list[_StepPart] = []
 
@@ -159,8 +159,8 @@ class NotifyTask:
     async def _substitute(self, part: _StepPart, error: Exception) -> _StepPart:
         """Returns what is committed in place of a refused part of a step: its deliveries are given up as dead letters.
 
-        A part is what one alert record, or the finished deliveries, add to a step. Only small entries of its state are
-        committed, because the size may be why the part was refused.
+        A part is the results and state that one record, or the finished deliveries, add. Only small entries of its
+        state are committed, because the size may be why the part was refused.
         """
         if part.message is None:
             log.warning("finished deliveries cannot be recorded; a restart repeats them", error=str(error))

@@ -78,8 +78,7 @@ class CompanyTable:
     def __init__(self, companies: Iterable[Company]) -> None:
         """Builds the tables of companies by name, by first words, by ticker and by initials.
 
-        A name or ticker that several companies claim finds none of them. Obscure companies have no single words as
-        names.
+        A name or ticker that several companies claim finds no company. Obscure companies have no single words as names.
         """
         self._by_key: dict[str, Company | None] = {}
         self._by_prefix: dict[tuple[str, ...], Company | None] = {}

@@ -110,7 +110,10 @@ def dateline_end(sentence: str) -> int:
 
 
 def speaks_of_others(sentence: str, start: int, end: int) -> bool:
-    """Returns whether the sentence names `start` to `end` only as rating, recommending or commenting on others."""
+    """Returns whether a sentence names a company only as the one that rates, recommends or comments on others.
+
+    The company is the span from `start` to `end`. The sentiment of such a sentence is less about it.
+    """
     after = sentence[end : end + _CONTEXT_AFTER]
     if _RECOMMENDS.match(after):
         return True

@@ -181,7 +181,11 @@ class Bundle:
         return self._checked(file)
 
     def _checked(self, file: BundleFile) -> Path:
-        """Returns the path of a file whose hash is right."""
+        """Returns the path of a file of the bundle after comparing its SHA-256 with `bundle.json`.
+
+        Raises:
+            BundleError: the file cannot be read, or has another hash.
+        """
         path = self.folder / file.path
         try:
             with path.open("rb") as stream:

@@ -183,7 +183,7 @@ class FeedList:
         entry_changes: Mapping[str, bytes | None] | None = None,
         overridden: Iterable[str] = (),
     ) -> FeedListUpdate:
-        """Returns the update after which the list has exactly the given feeds."""
+        """Returns the update after which the list has exactly the given feeds: the records to publish and the state."""
         results: list[Outgoing] = []
         state: dict[str, bytes | None] = dict(entry_changes or {})
         changed = [feed_id for feed_id, feed in feeds.items() if self.feeds.get(feed_id) != feed]

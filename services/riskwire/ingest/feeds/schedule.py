@@ -157,6 +157,7 @@ def wait_after_failure(feed: Feed, state: PollState, retry_after_s: float, backo
     The wait is never shorter than `retry_after_s`, of which at most a day counts.
 
     Args:
+        feed: the feed, whose interval is the shortest wait.
         state: the state that already counts this failure.
     """
     max_wait_s = max(backoff_max_s, feed.every_s)

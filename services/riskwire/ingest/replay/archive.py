@@ -151,7 +151,7 @@ def parse_line(line: ArchiveLine, name: str) -> ArchiveItem:
 
 @contextmanager
 def _open_content(path: Path) -> Iterator[tuple[io.BufferedReader, BinaryIO]]:
-    """Opens an archive. Yields the decompressed content and the file, whose position shows the progress."""
+    """Opens an archive. Yields its decompressed content, and the file, whose position shows the progress."""
     with path.open("rb") as file:
         raw: Any = file
         if path.suffix == ".gz":

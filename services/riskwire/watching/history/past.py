@@ -155,14 +155,17 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
 
 
 def _mentions_of_entry(terms: SearchTerms, mentions: Sequence[MentionSummary]) -> list[MentionSummary]:
-    """Returns the mentions of the entry, those of the largest weight first."""
+    """Returns the mentions of the watched entry in an article, those of the largest weight first.
+
+    An entity that has one mention under a name of the entry is the entry in the whole article.
+    """
     named = {mention.entity for mention in mentions if mention.key in terms.keys}
     matching = [mention for mention in mentions if mention.entity in named or mention.entity in terms.entities]
     return sorted(matching, key=lambda mention: (-mention.weight, mention.sentence, mention.key))
 
 
 def _combined(mentions: Sequence[MentionSummary]) -> tuple[float, Sentiment]:
-    """Returns the relevance and the sentiment of several mentions, combined as inference does."""
+    """Returns the relevance and the sentiment of all mentions of an entry, combined as inference combines them."""
     shares = mean([(mention.weight, (mention.negative, mention.neutral, mention.positive)) for mention in mentions])
     return relevance(mention.relevance for mention in mentions), sentiment_of(shares)
 
@@ -205,7 +208,7 @@ class _KnownStory:
     """A story that a target has received.
 
     Attributes:
-        last_seen: the time of the newest article that told it.
+        last_seen: the time of its newest article.
     """
 
     fingerprint: str

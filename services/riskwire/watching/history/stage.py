@@ -93,7 +93,9 @@ class HistoryTask:
         return Step() if self._state.get(LOG_NUMBER) == number else Step(state={LOG_NUMBER: number})
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Publishes the past of the entries that a batch sets. The watchlist stage reports unreadable commands.
+        """Publishes the past of the entries that a batch of commands sets: signals of articles before the command.
+
+        Commands that cannot be read are ignored, because the watchlist stage writes their dead letters.
 
         Raises:
             StoreError: the store cannot be read.

@@ -121,7 +121,7 @@ def ticks_of(partition: list[Article | Tick]) -> list[float]:
 
 
 def assert_in_order_of_time(records: Records) -> None:
-    """Fails if a partition has a record that is older than the one before it."""
+    """Fails if the records of a partition are not in the order of their times."""
     for partition in records:
         times = [record.seen_at for record in partition]
         assert times == sorted(times)
