@@ -52,6 +52,7 @@ class _GraphRewriter:
     """Rewrites a graph in place. Nodes are copied in order, so that a node stays behind the nodes it reads from."""
 
     def __init__(self, model: Any) -> None:
+        """Collects the float weights of an ONNX model, and adds the constants for quantising rows."""
         self.graph = model.graph
         self.floats: dict[str, Floats] = {
             tensor.name: numpy_helper.to_array(tensor)

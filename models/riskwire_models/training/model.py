@@ -35,6 +35,7 @@ class FourHeadModel(nn.Module):
     """An encoder with four heads. ``forward`` returns their logits in the order of `labels.HEADS`."""
 
     def __init__(self, encoder: BertModel) -> None:
+        """Builds untrained heads for sentiment, entities, target sentiment and topics on top of an encoder."""
         super().__init__()
         size, dropout = encoder.config.hidden_size, encoder.config.hidden_dropout_prob
         self.encoder = encoder

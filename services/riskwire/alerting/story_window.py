@@ -82,6 +82,10 @@ class StoryWindow:
         evidence_per_slot: int,
         max_stories: int,
     ) -> None:
+        """Begins a window without stories; the arguments are those of the class.
+
+        A slot is a quarter of an hour. A story counts for `horizon_ms` and is remembered for `memory_ms`.
+        """
         self.learned_until_ms = 0
         """The baseline has learned every slot that begins before this time."""
         self._target = target

@@ -41,6 +41,7 @@ class Redelivery:
     """
 
     def __init__(self, settings: Settings, *, deliver_old: bool) -> None:
+        """Prepares redelivery to the receivers of the settings; entering its context opens them."""
         self._settings = settings
         self._deliver_old = deliver_old
         # A user waits for the result: give up earlier than the stage does.

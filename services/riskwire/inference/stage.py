@@ -57,6 +57,11 @@ class InferStage:
     spec = INFER
 
     def __init__(self, engine: Engine, linker: Linker, settings: Settings, *, signal_partitions: int) -> None:
+        """Prepares the stage; each partition gets a task, and all tasks share the engine and the linkers.
+
+        Args:
+            signal_partitions: the number of partitions of `signals`, each of which gets the marks.
+        """
         self.engine = engine
         self.linkers = LinkerCache(linker, settings.inference.watchlists)
         self.settings = settings

@@ -104,6 +104,11 @@ class IngestTask:
         parser: DocumentParser,
         clock: IngestClock,
     ) -> None:
+        """Restores the feeds, the published items and the clock of a partition from its committed state.
+
+        Args:
+            article_partitions: the number of partitions of `articles`, each of which gets ticks.
+        """
         self._assignment = assignment
         self._settings = settings
         self._article_partitions = article_partitions

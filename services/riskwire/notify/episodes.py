@@ -58,6 +58,7 @@ class NotifiedEpisodes:
     def __init__(
         self, state: Mapping[str, bytes], *, min_severity: Severity, max_age_s: float, remember: int, live: bool = True
     ) -> None:
+        """Restores the open episodes from the committed state; the arguments are those of the class."""
         self._min_rank = _RANK[min_severity]
         self._max_age_s = max_age_s
         self._remember = remember

@@ -55,6 +55,11 @@ class Outbox:
     """
 
     def __init__(self, state: Mapping[str, bytes], *, topic: str, partition: int, max_pending: int) -> None:
+        """Restores the pending deliveries of a partition from the committed state.
+
+        Args:
+            max_pending: the most pending deliveries of one receiver.
+        """
         self._max_pending = max_pending
         self._records: KeyedState[_OutboxRecord] = KeyedState(
             _PREFIX,

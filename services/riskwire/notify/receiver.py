@@ -60,6 +60,17 @@ class WebhookReceiver:
     channel = "webhook"
 
     def __init__(self, position: int, url: str, secret: str | None, timeout_s: float, concurrency: int) -> None:
+        """Prepares a receiver; it connects at the first attempt.
+
+        Args:
+            position: the index of the receiver in `notify.webhooks`, by which messages name it instead of by its URL.
+            secret: the key of the signature; None sends no signature.
+            timeout_s: the longest time of one attempt.
+            concurrency: the most connections at a time.
+
+        Raises:
+            SettingsError: the URL cannot be used.
+        """
         host = _webhook_host(url, f"notify.webhooks[{position}]")
         self.name = f"webhook:{content_id(url)}"
         self.label = f"notify.webhooks[{position}] ({host})"

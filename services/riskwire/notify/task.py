@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from pydantic import TypeAdapter
@@ -20,15 +20,13 @@ from pydantic import TypeAdapter
 from riskwire import metrics
 from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.errors import SchemaError
+from riskwire.notify.deliverer import Deliverer
 from riskwire.notify.episodes import NotifiedEpisodes
 from riskwire.notify.outbox import Delivery, Outbox
 from riskwire.notify.retry import AttemptError
 from riskwire.pipeline import NOTIFY
 from riskwire.records import Alert, read_record
 from riskwire.stage import Isolation, commit_with_dead_letters, dead_letter
-
-if TYPE_CHECKING:
-    from riskwire.notify.stage import NotifyStage
 
 log = structlog.get_logger(__name__)
 
@@ -62,9 +60,10 @@ class _StepPart:
 class NotifyTask:
     """The work of the notify stage on one partition."""
 
-    def __init__(self, stage: NotifyStage, assignment: Assignment, state: Mapping[str, bytes]) -> None:
+    def __init__(self, deliverer: Deliverer, assignment: Assignment, state: Mapping[str, bytes]) -> None:
+        """Restores and queues the pending deliveries of a partition, and starts a worker for each receiver."""
         settings = stage.settings
-        self._stage = stage
+        self._deliverer = deliverer
         self._assignment = assignment
         self._isolation = Isolation(NOTIFY.name)
         self._episodes = NotifiedEpisodes(
@@ -117,7 +116,7 @@ class NotifyTask:
         attempted, self._attempted = self._attempted, []
         parts = [self._finish_deliveries(attempted)] if attempted else []
         parts += [self._accept(message) for message in batch]
-        # Set before the position is committed: `NotifyStage.pending` is read after the lag, and must not be 0 yet.
+        # Set before the position is committed: `Deliverer.pending` is read after the lag, and must not be 0 yet.
         self._set_pending(max(pending_before, len(self._outbox)))
         try:
             await self._commit(parts)
@@ -201,18 +200,18 @@ class NotifyTask:
             alert = read_record(_ALERT, message.value, message.where)
         except SchemaError as error:
             return [], [self._dead_letter(message, error)]
-        now = self._stage.wall()
+        now = self._deliverer.wall()
         decision = self._episodes.decide(alert, now)
-        if decision.log and self._stage.settings.log:
+        if decision.log and self._deliverer.settings.log:
             _log_alert(alert, sent=decision.send)
         outcome = "delivered" if decision.log else decision.outcome
         metrics.DELIVERIES.labels(channel="log", outcome=outcome).inc()
         if not decision.send:
-            if decision.log and self._stage.receivers:
+            if decision.log and self._deliverer.receivers:
                 metrics.DELIVERIES.labels(channel="all", outcome=decision.outcome).inc()
             return [], []
-        deliveries, refused = self._outbox.add(message, list(self._stage.receivers), now.timestamp())
-        full = f"{self._stage.settings.max_pending} notifications already wait for it"
+        deliveries, refused = self._outbox.add(message, list(self._deliverer.receivers), now.timestamp())
+        full = f"{self._deliverer.settings.max_pending} notifications already wait for it"
         return deliveries, [
             self._give_up(delivery, AttemptError(full, where=delivery.receiver)) for delivery in refused
         ]
@@ -223,7 +222,7 @@ class NotifyTask:
 
     def _give_up(self, delivery: Delivery, error: AttemptError) -> Outgoing:
         """Logs and counts a delivery that will not be attempted again. Returns its dead letter."""
-        receiver = self._stage.receivers.get(delivery.receiver)
+        receiver = self._deliverer.receivers.get(delivery.receiver)
         log.error(
             "notification given up, to dead letters",
             receiver=receiver.label if receiver else delivery.receiver,
@@ -251,16 +250,16 @@ class NotifyTask:
 
         The outcome of each delivery is recorded for the next step, which commits it.
         """
-        queue, channel = self._queues[receiver], self._stage.receivers[receiver].channel
+        queue, channel = self._queues[receiver], self._deliverer.receivers[receiver].channel
         while True:
             delivery = await queue.get()
-            error = await self._stage.deliver(delivery)
+            error = await self._deliverer.deliver(delivery)
             if error is None:
                 metrics.DELIVERIES.labels(channel=channel, outcome="delivered").inc()
             self._attempted.append(_Attempted(delivery, error))
 
     def _set_pending(self, deliveries: int) -> None:
-        self._stage.set_pending(self._assignment.partition, deliveries)
+        self._deliverer.set_pending(self._assignment.partition, deliveries)
 
 
 def _log_alert(alert: Alert, *, sent: bool) -> None:

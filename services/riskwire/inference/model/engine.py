@@ -45,6 +45,7 @@ class Engine:
     """
 
     def __init__(self, bundle: Bundle, settings: InferenceSettings | None = None) -> None:
+        """Prepares an engine; entering its context loads the model and starts its threads."""
         self.bundle = bundle
         self.settings = settings or InferenceSettings()
         self._cache = SentenceCache(self.settings.cache)
@@ -259,6 +260,7 @@ class _SentenceGroup:
     """
 
     def __init__(self, texts: list[str], tokenized: list[TokenizedSentence]) -> None:
+        """Numbers the windows of the sentences as rows, of which the logits are missing at first."""
         self.texts = texts
         self.tokenized = tokenized
         self.windows = [window for sentence in tokenized for window in sentence.windows]

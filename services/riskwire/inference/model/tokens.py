@@ -65,6 +65,11 @@ class TokenEncoder:
     """
 
     def __init__(self, path: Path, max_length: int) -> None:
+        """Loads the tokenizer of a bundle, for windows of at most `max_length` tokens with the special tokens.
+
+        Raises:
+            BundleError: the file cannot be read.
+        """
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:

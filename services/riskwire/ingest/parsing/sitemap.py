@@ -34,6 +34,7 @@ class _SitemapHandler:
     """
 
     def __init__(self, max_entries: int) -> None:
+        """Prepares the collection of at most `max_entries` entries of a news sitemap."""
         self.entries: list[FeedEntry] = []
         self.urls_without_news = 0
         self._max_entries = max_entries

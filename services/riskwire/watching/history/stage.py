@@ -73,6 +73,7 @@ class HistoryTask:
     """The work on the single partition of commands."""
 
     def __init__(self, stage: HistoryStage, state: Mapping[str, bytes]) -> None:
+        """Begins with the committed state of the partition of commands, which holds only the number of the log."""
         self._store = stage.store
         self._positions = stage.positions
         self._settings = stage.settings

@@ -1,0 +1,105 @@
+"""Delivery of alerts: the receivers, limits and retries that all partitions of the notify stage share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+import stamina
+from pydantic import TypeAdapter
+
+from riskwire import metrics
+from riskwire.notify.outbox import Delivery
+from riskwire.notify.receiver import configured_receivers
+from riskwire.notify.retry import AttemptError, retry_decision
+from riskwire.records import Alert, read_record
+from riskwire.settings import NotifySettings
+
+_ALERT: Final = TypeAdapter(Alert)
+
+
+class Deliverer:
+    """Delivers alerts. Connects to a receiver at the first delivery, and closes connections when its context ends.
+
+    Args:
+        live: False logs every alert and sends none (replay, demo).
+        wall: returns the wall clock time, in UTC.
+
+    Raises:
+        SettingsError: a receiver that cannot be used.
+    """
+
+    def __init__(
+        self, settings: NotifySettings, *, live: bool = True, wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Opens the receivers of the settings, without connecting; the arguments are those of the class.
+
+        Raises:
+            SettingsError: a receiver cannot be used.
+        """
+        self.settings = settings
+        self.live = live
+        self.wall = wall
+        self.receivers = {receiver.name: receiver for receiver in configured_receivers(settings)}
+        self._limits = {name: asyncio.Semaphore(settings.concurrency) for name in self.receivers}
+        self._pending: dict[int, int] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for receiver in self.receivers.values():
+            await receiver.close()
+
+    @property
+    def pending(self) -> int:
+        """The number of pending deliveries on the assigned partitions.
+
+        Every alert is delivered or given up when the lag of the group is 0 and then this is 0, read in that order.
+        """
+        return sum(self._pending.values())
+
+    def set_pending(self, partition: int, deliveries: int) -> None:
+        """Records the number of pending deliveries of one partition."""
+        self._pending[partition] = deliveries
+        metrics.PENDING_DELIVERIES.set(self.pending)
+
+    async def deliver(self, delivery: Delivery) -> AttemptError | None:
+        """Attempts a delivery until it arrives or is given up.
+
+        Returns:
+            None when it arrived, or the error of the last attempt.
+
+        Raises:
+            SchemaError: the record is not an alert.
+        """
+        receiver, settings = self.receivers[delivery.receiver], self.settings
+        alert = read_record(_ALERT, delivery.message.value, delivery.message.where)
+        deadline = delivery.accepted_at + settings.give_up_after_s
+
+        def decide_retry(error: Exception) -> bool | float:
+            """Counts a failed attempt, and returns whether and when the next one follows, as stamina expects it."""
+            metrics.DELIVERIES.labels(channel=receiver.channel, outcome="failed_try").inc()
+            remaining_s = deadline - self.wall().timestamp()
+            return retry_decision(error, backoff_max_s=settings.backoff_max_s, remaining_s=remaining_s)
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=decide_retry,
+                attempts=settings.attempts,
+                timeout=None,
+                wait_initial=settings.backoff_s,
+                wait_max=settings.backoff_max_s,
+                wait_jitter=settings.backoff_s / 2,
+            ):
+                with attempt:
+                    async with self._limits[delivery.receiver]:
+                        await receiver.attempt(alert, delivery.message.value)
+        except AttemptError as error:
+            return error
+        return None
