@@ -39,7 +39,11 @@ class Workers:
         self.faults: Counter[str] = Counter()
 
     def inject_fault(self) -> None:
-        """Kills a worker and starts it again, or suspends it until the group has reassigned its partitions."""
+        """Injects a fault into a random worker process, and counts it in `faults`.
+
+        Kills the process and starts it again, or suspends it for `sleep_s`, in which the group should reassign
+        its partitions. A process that had exited is only started again.
+        """
         index = self._rng.randrange(len(self.running))
         process = self.running[index]
         code = process.poll()

@@ -130,7 +130,7 @@ def trend(at: datetime = NOON, *, target: str = VELDARA, length_s: int = 60, **f
 
 
 def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, **fields: Any) -> AlertEvidence:
-    """Returns one story of the evidence of an alert. `fields` override the defaults."""
+    """Returns one story of the evidence (the stories that an alert cites). `fields` override the defaults."""
     introduction = INTRODUCTIONS[number % len(INTRODUCTIONS)]
     text = f"{introduction}{name} {LEAK[number % len(LEAK)]}"
     values: dict[str, Any] = {
@@ -150,7 +150,10 @@ def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, 
 def alert(
     episode: str = "e1", *, status: str = "firing", at: datetime = NOON, target: str = VELDARA, **fields: Any
 ) -> Alert:
-    """Returns a record of an episode. `fields` override the defaults."""
+    """Returns an alert record. The records of one alert, from firing to resolved, are its episode.
+
+    `fields` override the defaults.
+    """
     name, group = NAMES.get(target, (target, ""))
     stories = fields.get("stories", 6)
     values: dict[str, Any] = {

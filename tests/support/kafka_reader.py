@@ -28,7 +28,7 @@ class CommittedRecord:
 
 
 def committed_records(client: Mapping[str, str], topic: str) -> list[CommittedRecord]:
-    """Returns every committed record of a topic, by partition and offset."""
+    """Returns every committed record of a topic, ordered by partition and offset, read without riskwire's code."""
     consumer = Consumer(
         {
             **client,

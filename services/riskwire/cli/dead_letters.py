@@ -114,10 +114,14 @@ async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *
 
 
 async def show_dead_letter(settings: Settings, place: str, *, json: bool) -> int:
-    """Prints one dead letter with its complete record. Returns exit code 0.
+    """Prints a dead letter (a record that a stage could not process) with its full record. Returns exit code 0.
 
     Args:
-        place: where it is, as `dead-letters[partition]@offset` or `partition@offset`.
+        place: where it is: `dead-letters[partition]@offset`, `partition@offset`, `offset`, or the place on another topic
+            from which the record was read.
+
+    Raises:
+        SettingsError: the place is invalid, or has no dead letter.
     """
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import print_json_lines, printable

@@ -78,7 +78,7 @@ async def _replay_through_stages(
     """Publishes an archive while the stages run, and closes the bus when the stages have read everything.
 
     Args:
-        speed: how many times faster than the news happened; None for no pauses.
+        speed: seconds of the archive per real second; None for as fast as the stages read.
         limit: the most stories to publish; None for all.
 
     Returns:

@@ -38,7 +38,10 @@ def prefix() -> str:
 
 @pytest.fixture
 async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
-    """`opened(**kafka)`: the bus of one worker. All buses of a test share topics with one partition."""
+    """A function that opens the bus of one more worker, with settings of `kafka`; all are closed after the test.
+
+    The buses of a test share topics with one partition.
+    """
     # asyncio logs a traceback for each failed future of aiokafka that is garbage-collected (logs.py hides these). If
     # the collection runs inside `ast.parse`, CPython 3.11 fails when it parses the source for that traceback.
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
@@ -150,7 +153,11 @@ async def test_a_step_that_fails_until_the_deadline_has_no_effect(
 
 
 def fail_second_batches(monkeypatch: pytest.MonkeyPatch, times: int) -> Iterator[int]:
-    """Makes the second batch of a producer fail, `times` times. The iterator returned counts the failures."""
+    """Makes the second batch that each Kafka producer sends fail, `times` times in all.
+
+    Returns:
+        a counter whose next value is the number of failures that were due so far, those beyond `times` included.
+    """
     send = AIOKafkaProducer.send_batch
     sent: Counter[AIOKafkaProducer] = Counter()  # by producer and not by `id()`, which may be reused
     failures = itertools.count()

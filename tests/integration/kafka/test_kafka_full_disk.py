@@ -39,7 +39,7 @@ DISK_MB = 64
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system."""
+    """The path of a mounted file system that is so small that a broker fills it."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:

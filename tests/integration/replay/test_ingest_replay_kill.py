@@ -53,7 +53,7 @@ def write_archive(path: Path, stories: int) -> None:
 
 
 async def published_records(settings: Settings) -> list[list[bytes]]:
-    """Returns the articles of each partition, and the line numbers of the dead letters."""
+    """Returns the values of the articles of each partition; as last list, the line numbers of the dead letters."""
     bus = await open_bus(settings)
     try:
         partitions = [

@@ -25,7 +25,12 @@ class Events:
         self._response = response
 
     async def next(self, *kinds: str) -> dict[str, Any]:
-        """Returns the next event of one of the kinds."""
+        """Returns the fields of the next event of one of the kinds, with its data parsed; skips other events.
+
+        Raises:
+            TimeoutError: none came within 10 s.
+            EOFError: the stream has ended.
+        """
         async with asyncio.timeout(10):
             while True:
                 event: dict[str, Any] = {}

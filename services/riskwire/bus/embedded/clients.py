@@ -196,7 +196,9 @@ class EmbeddedAssignments:
         return self
 
     async def __anext__(self) -> EmbeddedAssignment:
-        """Returns the next partition that this process owns. Joins the group first; then waits until the iterator ends.
+        """Returns the next partition that this process owns. Joins the group on the first call.
+
+        After the last partition, waits until the iterator ends.
 
         Raises:
             StopAsyncIteration: the bus is closed, or another worker has taken over.
