@@ -62,7 +62,7 @@ class NotifyTask:
 
     def __init__(self, deliverer: Deliverer, assignment: Assignment, state: Mapping[str, bytes]) -> None:
         """Restores and queues the pending deliveries of a partition, and starts a worker for each receiver."""
-        settings = stage.settings
+        settings = deliverer.settings
         self._deliverer = deliverer
         self._assignment = assignment
         self._isolation = Isolation(NOTIFY.name)
@@ -71,14 +71,14 @@ class NotifyTask:
             min_severity=settings.min_severity,
             max_age_s=settings.max_age_s,
             remember=settings.remember,
-            live=stage.live,
+            live=deliverer.live,
         )
         self._outbox = Outbox(
             state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
         )
         self._attempted: list[_Attempted] = []
         # Unbounded: the outbox limits the pending deliveries of each receiver.
-        self._queues: dict[str, asyncio.Queue[Delivery]] = {name: asyncio.Queue() for name in stage.receivers}
+        self._queues: dict[str, asyncio.Queue[Delivery]] = {name: asyncio.Queue() for name in deliverer.receivers}
         self._workers = [asyncio.create_task(self._work(name), name=f"notify-{name}") for name in self._queues]
         self._set_pending(len(self._outbox))
         self._enqueue(self._outbox.deliveries())
