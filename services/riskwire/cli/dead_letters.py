@@ -117,8 +117,8 @@ async def show_dead_letter(settings: Settings, place: str, *, json: bool) -> int
     """Prints a dead letter (a record that a stage could not process) with its full record. Returns exit code 0.
 
     Args:
-        place: where it is: `dead-letters[partition]@offset`, `partition@offset`, `offset`, or the place on another topic
-            from which the record was read.
+        place: where it is: `dead-letters[partition]@offset`, `partition@offset`, `offset`, or the place on another
+            topic from which the record was read.
 
     Raises:
         SettingsError: the place is invalid, or has no dead letter.

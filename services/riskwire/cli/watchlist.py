@@ -90,7 +90,7 @@ def log(json: Json = False, limit: Limit = 1_000, data: Data = None, config: Con
 
 
 async def add_entry(settings: Settings, fields: Mapping[str, Any], by: str) -> int:
-    """Adds an entry to the list, or changes it."""
+    """Adds an entry to the watchlist, or changes it, and prints which. Returns exit code 0."""
     from riskwire.cli.terminal import printable
     from riskwire.entities.watchlist import read_entry
 
@@ -182,7 +182,7 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
 
 
 def list_changes(settings: Settings, *, json: bool, limit: int) -> None:
-    """Prints the changes of the watchlist, newest first."""
+    """Prints the commands that changed the watchlist, newest first, at most `limit`."""
     from riskwire.cli.data import open_existing_store
     from riskwire.cli.terminal import print_json_lines, print_table
 

@@ -122,7 +122,7 @@ def _configure_sqlite(engine: Engine, read_only: bool) -> None:
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        """Configures a new SQLite connection."""
+        """Sets durability, cache and read-only mode of a new connection. Leaves transactions to SQLAlchemy."""
         connection.isolation_level = None
         # The bus commits a position after the store has committed: only FULL keeps that order through a power cut.
         connection.execute("PRAGMA synchronous=FULL")

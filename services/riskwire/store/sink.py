@@ -65,7 +65,7 @@ class SinkStage(Generic[_R]):
 
 
 def sink_stages(store: Store) -> list[BatchStage]:
-    """Returns the stages that fill a store, one for each topic that it stores."""
+    """Returns the stages that write records of the bus to a store, one for each topic that it stores."""
     return [
         SinkStage(store, Topic.ANALYSES, TypeAdapter(Analysis), Analysis, store.write_analyses),
         SinkStage(store, Topic.SIGNALS, SIGNALS, Signal, store.write_signals),

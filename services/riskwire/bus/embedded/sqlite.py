@@ -32,7 +32,7 @@ _MESSAGES = {
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Runs the body as one write transaction."""
+    """Runs the body as one write transaction: commits it at the end, rolls it back on an error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

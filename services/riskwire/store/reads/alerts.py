@@ -25,7 +25,13 @@ def list_alerts(
     limit: int,
     before: Cursor | None,
 ) -> list[AlertRow]:
-    """Returns the newest record of each alert, newest first. Status `open` means every status but `resolved`."""
+    """Returns the newest record of each alert, newest first, at most `limit`.
+
+    Args:
+        status: only alerts with this status; `open` means every status but `resolved`.
+        target: only alerts of this target.
+        before: only rows older than this cursor, for the next page; None for the first page.
+    """
     head = tables.alert_heads.c
     query = select(head.body).order_by(head.at_ms.desc(), head.id.desc()).limit(limit)
     if status == "open":

@@ -9,7 +9,7 @@ from riskwire.store import tables
 
 
 def newest_dead_letters(connection: Connection, limit: int) -> list[DeadLetter]:
-    """Returns the newest dead letters, newest first."""
+    """Returns the newest dead letters (records that a stage could not process), newest first, at most `limit`."""
     table = tables.dead_letters
     rows = connection.execute(select(table).order_by(table.c.n.desc()).limit(limit)).all()
     return [

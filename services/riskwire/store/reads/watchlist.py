@@ -11,7 +11,11 @@ from riskwire.store.rows import CommandRow, Cursor
 
 
 def watchlist_commands(connection: Connection, limit: int, before: Cursor | None) -> list[CommandRow]:
-    """Returns the commands that changed the watchlist, newest first."""
+    """Returns the commands that changed the watchlist, newest first, at most `limit`.
+
+    Args:
+        before: only rows older than this cursor, for the next page; None for the first page.
+    """
     table = tables.commands.c
     query = select(table.id, table.body).where(table.kind.in_(("watchlist_set", "watchlist_remove")))
     if before is not None:

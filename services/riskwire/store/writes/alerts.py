@@ -16,7 +16,10 @@ _RANK = {"firing": 0, "escalated": 1, "resolved": 2}
 
 
 def write_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
-    """Writes every record of every episode. The head of an episode is its newest record."""
+    """Writes alert records, and for each alert its head: the newest of its records.
+
+    The records of one alert, from firing to resolved, are its episode. A head is only replaced by a later record.
+    """
     records = {(alert.id, alert.at, alert.status): alert for alert in alerts}
     changed = upsert(
         connection,

@@ -13,7 +13,7 @@ from riskwire.store.upsert import upsert
 
 
 def write_commands(connection: Connection, commands: Iterable[Command]) -> None:
-    """Writes each command once, under an id that is derived from its content."""
+    """Writes commands to the store. The id of a command is a hash of its content, so a repeated one is written once."""
     rows = {}
     for command in commands:
         body = command.to_bytes().decode()
