@@ -15,7 +15,7 @@ from riskwire.store import Store
 
 
 def open_existing_store(settings: Settings) -> Store:
-    """Opens the store of the settings, read-only.
+    """Opens the store of the settings, read-only, for a command such as `riskwire targets`.
 
     Raises:
         SettingsError: the data directory has no data of riskwire.

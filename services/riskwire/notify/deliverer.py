@@ -60,7 +60,7 @@ class Deliverer:
     def pending(self) -> int:
         """The number of pending deliveries on the assigned partitions.
 
-        Every alert is delivered or given up when the lag of the group is 0 and then this is 0, read in that order.
+        To know that every alert was delivered or given up, read the lag of the group first: both must be 0.
         """
         return sum(self._pending.values())
 

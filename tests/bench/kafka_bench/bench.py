@@ -60,7 +60,11 @@ class Bench:
 
     @asynccontextmanager
     async def bus(self, prefix: str, groups: dict[str, Topic], partitions: int) -> AsyncIterator[KafkaBus]:
-        """Opens a bus whose topics have this prefix, and creates them."""
+        """Opens a bus whose topics have this prefix, and creates them.
+
+        Args:
+            groups: the consumer groups that will run, with the topic that each reads; each gets a changelog topic.
+        """
         settings = BusSettings(url=self.broker.url, backlog=100_000_000)
         kafka = KafkaSettings(prefix=prefix, partitions=partitions)
         await create_topics(settings, kafka, groups)

@@ -264,6 +264,7 @@ class ChaosRun:
                 self._outcome.undrained = "the stages" if finished else "the replay has not finished"
 
     async def _wait_until_drained(self, broker: Broker, prefix: str, groups: Sequence[str]) -> None:
+        """Waits until the groups have read everything. It has no limit: the caller sets a timeout (`--drain`)."""
         from riskwire.bus.drain import wait_until_drained
         from riskwire.errors import RiskwireError
 

@@ -170,6 +170,7 @@ def test_an_interrupted_replay_exits_with_an_error(tmp_path: Path) -> None:
 
 
 def test_run_refuses_a_data_directory_with_news_of_the_future(undisturbed: Path) -> None:
+    # `undisturbed` is the data directory of a finished replay of the demo, whose news is dated 2031.
     completed = riskwire("run", "--port", "0", "--data", undisturbed)
     assert completed.returncode == 2
     assert "news of the future" in completed.stderr

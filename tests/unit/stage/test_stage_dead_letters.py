@@ -131,7 +131,7 @@ async def test_a_dead_letter_that_is_never_accepted_is_logged_and_its_step_commi
 
     assignment, before = RecordingAssignment(), unwritten()
     with capture_logs() as logs:
-        refusing = RefusingAssignment(assignment, {"dead-letters": 10})
+        refusing = RefusingAssignment(assignment, max_bytes={"dead-letters": 10})
         await commit_with_dead_letters(refusing, 7, [outgoing(letter("what was read")), RESULT], {})
     assert assignment.steps == [(7, [RESULT], {})]
     (line,) = [line for line in logs if line["log_level"] == "error"]

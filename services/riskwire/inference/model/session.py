@@ -161,7 +161,10 @@ def _graph_error(kind: str, expected: set[str], actual: set[str], path: Path) ->
 
 
 def _contains(path: Path, needle: bytes) -> bool:
-    """Returns whether a file contains a byte string. Reads it in blocks of 1 MiB, because models are large."""
+    """Returns whether a file contains a byte string, such as the name of an ONNX operator in a model file.
+
+    The file is read in blocks of 1 MiB, because models are large.
+    """
     with path.open("rb") as stream:
         tail = b""
         while block := stream.read(1 << 20):

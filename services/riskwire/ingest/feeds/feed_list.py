@@ -115,6 +115,9 @@ class FeedList:
     def remove(self, feed_id: str) -> FeedListUpdate:
         """Returns the update that removes a feed by hand.
 
+        The update publishes the feed once more as disabled, so that ingesters stop polling it, and notes that a file
+        must not add it again.
+
         Raises:
             SettingsError: the feed is not on the list.
         """
