@@ -167,7 +167,11 @@ def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
 
 
 def build_tiny_bundle(folder: Path) -> Path:
-    """Writes the bundle `tiny@1.0.0`, which knows only the words above: int8 (dynamic) and fp16 (not dynamic) files."""
+    """Writes the bundle `tiny@1.0.0`, which knows only the words above.
+
+    Its int8 file rounds as dynamic quantisation does, so a row depends on its batch. Its fp16 file, in fact float32,
+    does not round.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _vocabulary()
     files = {

@@ -84,10 +84,12 @@ class Target:
     def add(self, signal: Signal, at_ms: int) -> WindowChange:
         """Adds a signal of news and returns what changed. Backfill teaches the baseline, and never enters the window.
 
+        Backfill counts as a new article and story, and never as turned negative, so that it never fires.
+
         Args:
             at_ms: the time of the signal, or the start of the bucket that took a late one.
         """
-        self._describe(signal, at_ms)
+        self._take_description_from(signal, at_ms)
         if signal.backfill:
             negative = signal.sentiment.negative >= self._settings.negative_from
             self.baseline.learn(at_ms, 1, int(negative), signal.sentiment.score, 0, self._half_life_ms)
@@ -100,7 +102,7 @@ class Target:
         The window remembers the story without counting it, so that a reprint is no news. The story of a signal that was
         backfill when its article arrived does not count for the rate.
         """
-        self._describe(signal, now_ms)
+        self._take_description_from(signal, now_ms)
         seen_ms = min(round(signal.seen_at.timestamp() * 1000), now_ms)
         if not self.window.remember(signal, seen_ms, now_ms, self._settings.negative_from):
             return
@@ -213,7 +215,7 @@ class Target:
             last = Alert.model_validate(values["episode"].pop("last"))
             self.episode = Episode(last, **values["episode"])
 
-    def _describe(self, signal: Signal, at_ms: int) -> None:
+    def _take_description_from(self, signal: Signal, at_ms: int) -> None:
         """Takes name, groups and bundle from the newest signal, for the next alert, and the time of the signal."""
         self.name, self.groups, self.bundle = signal.name, signal.groups, signal.bundle or self.bundle
         self.touched_ms = max(self.touched_ms, at_ms)

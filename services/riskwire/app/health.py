@@ -148,7 +148,7 @@ class Health:
         A watchdog also ends the process if the event loop hangs.
 
         Raises:
-            RiskwireError: a stage made no progress for longer than `give_up_after_s`.
+            RiskwireError: a stage made no progress, or did not join its group, for longer than `give_up_after_s`.
         """
         give_up_after_s = self._limits.give_up_after_s
         if give_up_after_s is None:

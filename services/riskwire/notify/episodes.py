@@ -74,8 +74,9 @@ class NotifiedEpisodes:
     def decide(self, alert: Alert, now: datetime) -> NotifyDecision:
         """Returns whether a record of an alert is logged and sent, and remembers whether its episode was sent.
 
-        An episode is all records of one alert: firing, escalated, resolved. A resolved record is sent if an earlier one
-        was.
+        An episode is all records of one alert: firing, escalated, resolved. A record below the least severity is
+        neither logged nor sent, nor is a resolved one without a logged record before it. A resolved record is sent if
+        an earlier one was, and if it is itself near `now`.
 
         Args:
             now: the wall clock time; a record that is far from it is not sent.

@@ -152,7 +152,7 @@ def test_history_that_is_published_again_is_learned_once(added: Timeline) -> Non
 
 
 def _run_with_history(cuts: random.Random, *, restarts: bool) -> Timeline:
-    """Returns a timeline that got a month of news, the shuffled history of a target added then, and a crisis of it.
+    """Returns a timeline with forty days of other news, the shuffled history of a target added then, and its crisis.
 
     Args:
         cuts: decides the order of history, the sizes of batches and the times of restarts.

@@ -84,7 +84,15 @@ def test_rows_without_labels_have_no_loss_and_no_gradient() -> None:
 
 def test_a_checkpoint_that_is_saved_and_loaded_is_equal(tmp_path: Path) -> None:
     model = small_model()
-    saved = Checkpoint(Recipe(steps=9), 4, 1.5, model.state_dict(), {}, torch.get_rng_state(), ["changed"])
+    saved = Checkpoint(
+        recipe=Recipe(steps=9),
+        step=4,
+        seconds=1.5,
+        model=model.state_dict(),
+        optimiser={},
+        rng=torch.get_rng_state(),
+        history=["changed"],
+    )
     assert load_checkpoint(tmp_path) is None
     saved.save(tmp_path)
     loaded = load_checkpoint(tmp_path)
