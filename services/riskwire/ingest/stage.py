@@ -245,6 +245,12 @@ class IngestTask:
         """Publishes articles, and the dead letters of refused articles, as one step.
 
         Refused articles are remembered as well, so that the next poll does not try them again.
+
+        Args:
+            tick: whether the step may carry a tick, the record that tells later stages the time.
+
+        Raises:
+            SchemaError: the bus refuses an article; the step had no effect.
         """
         articles = [part.article for part in new if part.article is not None]
         results = [*(dead for _, dead in refused), *map(_outgoing, articles)]

@@ -301,7 +301,10 @@ class ChaosRun:
     async def _compare(
         self, reference: Path, broker: Broker, observer: Observer, webhook: AlertWebhook, live_news: LiveNews | None
     ) -> None:
-        """Compares what the run has written with the reference run, and stores the results in the outcome.
+        """Compares what the run has written with what it should have, and stores the results in the outcome.
+
+        Topics and store are compared with the reference run, notifications with the run's own alerts, and live news
+        with its pages.
 
         Args:
             reference: the data directory of the reference run, which had no faults.

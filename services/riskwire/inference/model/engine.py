@@ -50,8 +50,10 @@ class Engine:
         self.settings = settings or InferenceSettings()
         self._cache = SentenceCache(self.settings.cache)
         self._waiting: deque[str] = deque()
+        """Sentences that wait to be tokenized."""
         self._arrived = asyncio.Event()
         self._slice = min(_SLICE, self.settings.queue)
+        """Documents of a slice; `settings.queue` limits the documents of all slices under way."""
         self._slices_inside = asyncio.Semaphore(max(1, self.settings.queue // self._slice))
         self._loop_task: asyncio.Task[None] | None = None
 

@@ -26,7 +26,7 @@ def compare_live_articles(
 
     An article is lost if infer never reads the newest title of its page, or if a version before the newest one is
     missing. It is doubled if a feed brings a version twice, or two versions with the same title. It differs if its page
-    never had that title.
+    never had that title. Infer reads only the first article of each (id, version).
 
     Args:
         newest_titles: the newest title of each page, by address.
