@@ -21,14 +21,15 @@ class BusWithChanges(Protocol):
 
 
 async def wait_until_drained(bus: Bus, groups: Sequence[str] | None = None) -> None:
-    """Returns once no group has any lag.
+    """Returns once no group has any lag, that is, unread records. Has no deadline.
 
     A step publishes its results and moves its position atomically, and `lag` reads positions before end offsets. So if
     no group has lag, no step is under way and no stage has records left to read. Publishers may still write more.
 
     Args:
-        groups: the groups that count, which must all have joined. None for every group that ever joined. A group
-            that reads several topics counts as joined with its first topic, so start the stages before waiting.
+        groups: the groups that count, which must all have joined. None for every group that ever joined; then
+            the function returns at once if none did. A group that reads several topics counts as joined with its
+            first topic, so start the stages before waiting.
     """
     while True:
         lags = await bus.lag()

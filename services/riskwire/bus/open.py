@@ -14,7 +14,7 @@ async def open_bus(settings: Settings) -> Bus:
     """Opens the bus that `bus.url` names. The caller closes it.
 
     Raises:
-        SettingsError: `bus.url` names no known bus.
+        SettingsError: `bus.url` names no known bus, or the client library of the bus is not installed.
         BusError: the bus cannot be opened.
     """
     check_bus(settings)

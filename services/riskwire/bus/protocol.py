@@ -103,11 +103,12 @@ class Assignment(Protocol):
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
         """Publishes results, changes the state and moves the position in one atomic step.
 
-        Waits for backpressure on the topics of `results`. The next `fetch` continues at `position`, or further on if
-        the worker has already read further.
+        Waits while a group lags too far behind on a topic of `results` (backpressure). The next `fetch` continues at
+        `position`, or further on if the worker has already read further.
 
         Args:
             position: the offset of the next record to read.
+            results: the records to publish.
             state: the new value of each changed key; None deletes the key.
 
         Raises:
@@ -133,10 +134,11 @@ class Publisher(Protocol):
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
         """Publishes results and changes the publisher's state in one atomic step.
 
-        Waits while a topic of `results` holds more unread records than `bus.backlog` allows. Topics in
-        `WITHOUT_BACKPRESSURE` have no such limit.
+        Waits while a topic of `results` has unread records that together with the new ones exceed `bus.backlog`; the
+        slowest group counts. Topics in `WITHOUT_BACKPRESSURE` have no such limit.
 
         Args:
+            results: the records to publish.
             state: the new value of each changed key; None deletes the key.
 
         Raises:
@@ -167,9 +169,9 @@ class Bus(Protocol):
         ...
 
     async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
-        """Returns the committed state of a group's tasks under keys with a prefix, without joining the group.
+        """Returns the committed state of a group: value by key, of the keys that start with `prefix`.
 
-        The states of all partitions of the topic are merged. For tools.
+        The states of all partitions of `topic`, an input of the group, are merged. Does not join the group. For tools.
         """
         ...
 
@@ -186,9 +188,10 @@ class Bus(Protocol):
         ...
 
     async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
-        """Returns the same as `lag`, and counts as activity of `group`.
+        """Returns the same as `lag`: of every group. The call counts as activity of `group`.
 
-        For a stage that waits on purpose in the middle of a step, until other groups have read far enough.
+        For a stage that waits on purpose in the middle of a step, until other groups have read far enough. Without
+        activity, such a stage would be taken for a stuck one.
 
         Raises:
             BusError: this process owns no partition of the group any more, so the step could not be committed.
@@ -225,7 +228,7 @@ def lag_by_group(lags: Iterable[Lag]) -> dict[str, int]:
 
 
 def lag_by_partition(lags: Iterable[Lag]) -> dict[str, dict[str, dict[int, int]]]:
-    """Returns the lag of each group in records, by topic and partition."""
+    """Returns the lag in records as a nested mapping: group, then topic, then partition."""
     groups: dict[str, dict[str, dict[int, int]]] = {}
     for lag in lags:
         groups.setdefault(lag.group, {}).setdefault(lag.topic, {})[lag.partition] = lag.records

@@ -34,9 +34,12 @@ U = TypeVar("U", bound=StateUpdate)
 async def update_state(bus: Bus, name: str, decide: Callable[[Mapping[str, bytes]], U]) -> U:
     """Changes the state of the publisher `name`, and returns the update that was committed.
 
+    An empty update (no records, no changed keys) is returned and not committed.
+
     Args:
-        decide: returns the update for the state that it is given. It is called again with the new state after
-            another writer was faster.
+        decide: returns the update for the state that it is given. Each attempt calls it twice: before the publisher is
+            opened, to see whether there is anything to change, and then with the state that this writer owns. A new
+            attempt follows after another writer was faster.
 
     Raises:
         FencedError: other writers were faster `ATTEMPTS` times.
