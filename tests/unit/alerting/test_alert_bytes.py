@@ -22,7 +22,7 @@ WORDS = tuple(f"{a}{b}r" for a in "bcdfghklmnprstvwz" for b in "aeiou")
 
 
 class TaskWithOutput:
-    """A task that takes batches as they lie on the topic, and everything that it has written."""
+    """An alert task, its committed state (`state`), and the bytes that it has written so far, by topic (`results`)."""
 
     def __init__(self) -> None:
         self.stage = AlertStage(AlertingSettings(), article_partitions=1)
@@ -35,7 +35,10 @@ class TaskWithOutput:
         self.task = self.stage.open(0, self.state)
 
     async def feed(self, records: Sequence[Signal | Mark]) -> dict[str, bytes | None]:
-        """Processes the records as one batch; returns the changes of the state."""
+        """Processes the records as one batch; returns the changes of the state, in which None deletes a key.
+
+        Adds what the task wrote to `results`, and applies the changes to `state`.
+        """
         batch = [Message(Topic.SIGNALS, 0, offset, None, record.to_bytes()) for offset, record in enumerate(records)]
         step = await self.task.process(batch)
         for result in step.results:
@@ -48,7 +51,11 @@ class TaskWithOutput:
         return step.state
 
     def comparable_state(self) -> dict[str, object]:
-        """The state without `learned` of each target, which a target without news updates one step later."""
+        """Returns the committed state by key, with each target decoded and without its field `learned`.
+
+        `learned` is the time up to which the baseline has learned. For a target without news it is updated one step
+        later.
+        """
         state: dict[str, object] = dict(self.state)
         for key in self.state:
             if key.startswith("target/"):
@@ -57,7 +64,12 @@ class TaskWithOutput:
 
 
 def news() -> list[Signal | Mark]:
-    """Returns days of news with real fingerprints: reprints, later versions, a busy market, and a crisis."""
+    """Returns `HOURS` of random signals and marks, the same in each run, in order of time.
+
+    About 940 articles are spread over the hours, with more between hours 90 and 96, when most are negative news of
+    `entity:acme`: a crisis. Each article gives a signal of an entity and one of the market. Some repeat the title of an
+    earlier article (a reprint) or are its next version. After about half of the articles, a mark counts two stories.
+    """
     draw = random.Random(4)
     records: list[Signal | Mark] = []
     published: list[tuple[str, int, str]] = []
@@ -100,6 +112,10 @@ def stream() -> list[Signal | Mark]:
 async def test_results_and_state_are_the_same_to_the_byte_however_batches_are_cut(
     stream: list[Signal | Mark], seed: int
 ) -> None:
+    """Compares a task that reads batches of 500 records with one that reads small random batches.
+
+    The second one is also restarted from its state now and then.
+    """
     large, small = TaskWithOutput(), TaskWithOutput()
     for start in range(0, len(stream), 500):
         await large.feed(stream[start : start + 500])
@@ -118,6 +134,10 @@ async def test_results_and_state_are_the_same_to_the_byte_however_batches_are_cu
 
 
 async def test_a_step_writes_a_minute_or_a_pending_signal_only_when_it_has_changed() -> None:
+    """The state holds `pending/…`, signals of open buckets, and `minute/…`, trend sums of minutes that have not ended.
+
+    A bucket of 15 s closes 5 s after its end. At the end of its minute a target gets a trend point.
+    """
     task = TaskWithOutput()
     minute, second = 1 / 60, 1 / 3600
     changes = await task.feed([signal(minute, "entity:a"), mark(minute + 30 * second)])
@@ -135,6 +155,10 @@ async def test_a_step_writes_a_minute_or_a_pending_signal_only_when_it_has_chang
 
 
 async def test_a_restored_episode_resolves_at_its_own_time() -> None:
+    """An episode resolves three days after its last surprise, although the next mark comes 475 hours later.
+
+    The task is restarted in between. There are 720 hours of other news first, so that six negative stories fire.
+    """
     task = TaskWithOutput()
     for hour in range(720):
         await task.feed([mark(hour, (hour,))])

@@ -29,7 +29,11 @@ def since_added(signals: Sequence[Signal]) -> list[Signal]:
 
 
 def feed_by_hour(timeline: Timeline, signals: Sequence[Signal], hours: range) -> None:
-    """Feeds signals in order of time, with a mark at each hour."""
+    """Feeds one batch for each hour: the signals up to that hour, then a mark that counts one story of the stream.
+
+    Args:
+        signals: signals in order of time. Those after the last hour are not fed.
+    """
     remaining = list(signals)
     for hour in hours:
         batch: list[Signal | Mark] = []
@@ -59,6 +63,7 @@ def test_a_prominent_name_does_not_fire_with_its_history(added: Timeline) -> Non
 
 
 def test_a_target_that_is_added_during_a_crisis_does_not_fire_on_the_earlier_stories(added: Timeline) -> None:
+    """The 24 negative stories of the 12 hours before the target was added are history, not counted in its window."""
     crisis = [signal(ADDED - 12 + index / 2, NAME, source=f"s{index}") for index in range(24)]
     added.feed(*as_history(crisis))
     added.quiet(ADDED + 1, ADDED + 3 * DAY)
@@ -84,6 +89,10 @@ def test_a_burst_fires_after_a_history_of_calm(added: Timeline) -> None:
 
 
 def test_history_weighs_as_much_as_news_that_was_learned_at_its_time() -> None:
+    """The same stories give the same baseline as news and as history that is published at the end.
+
+    Counts of the baseline lose half of their weight in each half-life, so each story of history is decayed by its age.
+    """
     stories = daily_bad_news(ADDED)
     watched_from_the_start = Timeline()
     feed_by_hour(watched_from_the_start, stories, range(ADDED))
@@ -104,6 +113,10 @@ def test_history_weighs_as_much_as_news_that_was_learned_at_its_time() -> None:
 
 
 def test_history_that_was_backfill_changes_share_and_score_and_not_the_rate(added: Timeline) -> None:
+    """`was_backfill` marks an article that was published long before it was first seen.
+
+    Such stories are in `negative` (for the share of negative stories) and not in `events` (for their rate).
+    """
     added.feed(*(signal(ADDED - index, NAME, history=True, was_backfill=True) for index in range(1, 20)))
     added.quiet(ADDED + 1, ADDED + 2)
     baseline = added.book.targets[NAME].baseline
@@ -112,6 +125,7 @@ def test_history_that_was_backfill_changes_share_and_score_and_not_the_rate(adde
 
 
 def test_a_reprint_of_a_story_of_the_history_is_not_counted(added: Timeline) -> None:
+    """A signal with the same story id as one of the history adds nothing to the window and the trends."""
     story = content_id("a story") * 2
     added.feed(signal(ADDED - 5, NAME, story=story, history=True))
     added.feed(signal(ADDED + 1, NAME, story=story, source="late"), mark(ADDED + 1, (ADDED + 1,)))
@@ -141,6 +155,7 @@ def test_an_article_that_comes_as_news_and_as_history_counts_once(added: Timelin
 
 
 def test_history_that_is_published_again_is_learned_once(added: Timeline) -> None:
+    """The baseline does not grow when the same history comes again after a restart; it only decays a little."""
     history = as_history([signal(ADDED - index, NAME) for index in range(1, 30)])
     added.feed(*history, mark(ADDED + 1, (ADDED + 1,)))
     added.quiet(ADDED + 2, ADDED + 3)
@@ -153,6 +168,8 @@ def test_history_that_is_published_again_is_learned_once(added: Timeline) -> Non
 
 def _run_with_history(cuts: random.Random, *, restarts: bool) -> Timeline:
     """Returns a timeline with forty days of other news, the shuffled history of a target added then, and its crisis.
+
+    The other news is 20 stories an hour. The crisis is 30 more negative stories within ten hours, four days later.
 
     Args:
         cuts: decides the order of history, the sizes of batches and the times of restarts.

@@ -13,7 +13,7 @@ from riskwire.alerting.negative_binomial import MAX_SHAPE, tail
 
 
 def probability(i: int, mean: float, shape: float) -> float:
-    """P(X = i)."""
+    """Returns P(X = i) for a negative binomial X with this mean and a variance of mean + mean² / shape."""
     p = mean / (mean + shape)
     return math.exp(
         math.lgamma(shape + i) - math.lgamma(shape) - math.lgamma(i + 1) + i * math.log(p) + shape * math.log1p(-p)
@@ -21,7 +21,10 @@ def probability(i: int, mean: float, shape: float) -> float:
 
 
 def tail_term_by_term(count: int, mean: float, shape: float) -> float:
-    """Returns P(X >= count), summed one term at a time in the order in which `tail` sums."""
+    """Returns P(X >= count), summed one term at a time in the order in which `tail` sums.
+
+    Up to the mean it is 1 minus the sum below `count`. Above, terms are added until one is less than 1e-12 of the sum.
+    """
     if count <= mean:
         return max(0.0, 1.0 - math.fsum(probability(i, mean, shape) for i in range(count)))
     p = mean / (mean + shape)
@@ -36,11 +39,16 @@ def tail_term_by_term(count: int, mean: float, shape: float) -> float:
 
 @given(st.integers(0, 30), st.floats(0.01, 40), st.floats(0.1, 5))
 def test_the_tail_is_one_minus_the_head(count: int, mean: float, shape: float) -> None:
+    """Checks that P(X >= count) is 1 minus the sum of P(X = i) over i < count."""
     head = math.fsum(probability(i, mean, shape) for i in range(count))
     assert tail(count, mean, shape) == pytest.approx(1.0 - head, abs=1e-9)
 
 
 def test_the_tail_agrees_with_samples_of_the_gamma_poisson_model() -> None:
+    """Compares `tail(5, …)`, the chance of at least 5 events, with its frequency in 20,000 samples.
+
+    Each sample draws a rate from a gamma distribution, then counts the events of a Poisson process at that rate.
+    """
     seed = 7
     draw = random.Random(seed)
     shape, mean = 0.7, 2.0
@@ -62,6 +70,7 @@ def test_the_tail_agrees_with_samples_of_the_gamma_poisson_model() -> None:
     part=st.floats(0.0, 3.0),
 )
 def test_the_tail_equals_the_sum_term_by_term_to_the_bit(mean: float, shape: float, part: float) -> None:
+    """The count is `part` times the mean, rounded up, and at least 1: both tails and heads are summed."""
     count = math.ceil(mean * part) or 1
     assert tail(count, mean, shape) == tail_term_by_term(count, mean, shape)
 

@@ -39,6 +39,7 @@ def test_half_the_budget_raises_the_threshold_by_log_two() -> None:
 def test_the_largest_count_below_a_limit_is_the_last_that_does_not_reach_it(
     mean: float, shape: float, limit: float
 ) -> None:
+    """`max_count_below` searches up to 10,000 stories; `limit` is a surprise, -log10 of a chance."""
     count = max_count_below(Prediction(((1.0, mean, shape),)), limit, 10_000)
     assert surprise(count, mean, shape) < limit
     assert count == 10_000 or surprise(count + 1, mean, shape) >= limit
@@ -46,13 +47,22 @@ def test_the_largest_count_below_a_limit_is_the_last_that_does_not_reach_it(
 
 @given(st.floats(0, 200), st.floats(0, 5_000))
 def test_the_weights_of_the_beliefs_add_up_to_one(events: float, exposure: float) -> None:
+    """A rate is a mixture of beliefs, each a gamma distribution with a weight.
+
+    Args:
+        events: negative stories of the target so far.
+        exposure: stories of the whole stream so far.
+    """
     rates = Baseline(events=events).rates(prior_of("entity:x"), exposure)
     assert math.fsum(rate.weight for rate in rates) == pytest.approx(1.0)
 
 
 def test_a_burst_on_an_unknown_name_surprises_more_the_longer_the_stream_was_quiet_about_it() -> None:
     def surprise_after(exposure: float) -> float:
-        """Returns the surprise of 4 negative stories among 60, after `exposure` stories without the name."""
+        """Returns the surprise of 4 negative stories among 60, after `exposure` stories without the name.
+
+        `rate.shape / rate.stories` is the mean rate per story of the stream.
+        """
         rates = Baseline().rates(prior_of("entity:x"), exposure)
         parts = tuple((rate.weight, rate.shape / rate.stories * 60, rate.shape) for rate in rates)
         return Prediction(parts).surprise(4)

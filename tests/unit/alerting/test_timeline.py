@@ -22,6 +22,10 @@ def warm() -> Timeline:
 
 
 def test_a_burst_on_a_quiet_name_fires_once_and_the_alert_explains_it(warm: Timeline) -> None:
+    """Six negative stories of six sources, half an hour apart, give one alert with all that explains it.
+
+    The span of the evidence is the first four characters of the title, which begins with `entity:acme`.
+    """
     warm.feed(*burst(721, 6))
     warm.quiet(725, 726)
     fired = [alert for alert in warm.alerts if alert.status == "firing"]
@@ -39,6 +43,7 @@ def test_a_burst_on_a_quiet_name_fires_once_and_the_alert_explains_it(warm: Time
 
 
 def test_a_story_that_forty_sites_reprint_counts_once(warm: Timeline) -> None:
+    """Forty signals of one story within 40 minutes are one story and forty articles, and no alert."""
     for index in range(40):
         hour = 721 + index / 60
         warm.feed(signal(hour, story="a" * 32, source=f"site-{index}"), mark(hour, (hour,)))
@@ -58,6 +63,10 @@ def test_a_reprint_two_days_later_is_not_counted(warm: Timeline) -> None:
 
 
 def test_a_later_version_counts_only_if_it_turns_the_story_negative(warm: Timeline) -> None:
+    """Version 1 is neutral, version 2 turns negative and version 3 stays so: that is one story and one negative story.
+
+    A version has another fingerprint (`story`) and the same article.
+    """
     warm.feed(signal(721, negative=0.1, article="x", story="c" * 32), mark(721, (721,)))
     warm.feed(signal(721.5, negative=0.9, article="x", version=2, story="d" * 32), mark(721.5))
     warm.feed(signal(722, negative=0.95, article="x", version=3, story="e" * 32), mark(722))
@@ -75,6 +84,7 @@ def test_neutral_news_never_fires(warm: Timeline) -> None:
 
 
 def test_backfill_is_learned_and_never_fires(warm: Timeline) -> None:
+    """Backfill is an article published long before it was seen. It enters the baseline at once and no window."""
     for index in range(30):
         hour = 721 + index / 100
         warm.feed(signal(hour, backfill=True, source=f"s{index}"), mark(hour))
@@ -84,6 +94,10 @@ def test_backfill_is_learned_and_never_fires(warm: Timeline) -> None:
 
 
 def test_an_episode_resolves_after_three_calm_days_even_when_a_mark_jumps_over_them(warm: Timeline) -> None:
+    """The episode is resolved within three hours after three calm days, although the next mark is 475 hours later.
+
+    The calm is counted from the last alert of the episode that is not `resolved`.
+    """
     warm.feed(*burst(721, 6))
     warm.feed(mark(725, (725,)))
     opened = warm.alerts[-1]
@@ -96,6 +110,7 @@ def test_an_episode_resolves_after_three_calm_days_even_when_a_mark_jumps_over_t
 
 
 def test_an_episode_that_ends_without_any_news_is_marked_blind(warm: Timeline) -> None:
+    """Without any story of the whole stream for a day, the target is not known to be calm: `blind` is set."""
     warm.feed(*burst(721, 6))
     warm.feed(mark(1_200))
     assert warm.alerts[-1].status == "resolved"
@@ -111,6 +126,7 @@ def test_an_episode_that_ends_with_other_news_is_not_blind(warm: Timeline) -> No
 
 
 def test_a_second_burst_escalates_and_one_more_story_does_not(warm: Timeline) -> None:
+    """Five stories fire, one more a day later adds no alert, and a burst of twelve escalates the same episode."""
     warm.feed(*burst(721, 5))
     warm.quiet(725, 744)
     alerts = len(warm.alerts)
@@ -135,6 +151,7 @@ def test_a_target_can_fire_again_after_its_episode_resolved(warm: Timeline) -> N
 
 
 def test_a_name_that_is_always_in_bad_news_does_not_fire_on_a_usual_day() -> None:
+    """The name has four negative stories on each of 40 days. It may fire in the first five days, and not later."""
     timeline = Timeline()
     for day in range(40):
         for hour in range(24):
@@ -148,6 +165,10 @@ def test_a_name_that_is_always_in_bad_news_does_not_fire_on_a_usual_day() -> Non
 
 
 def test_four_times_as_much_news_of_everything_does_not_fire() -> None:
+    """From day 30 on, the whole stream has 20 stories an hour instead of 5.
+
+    Before and after, 2 % of its stories are negative ones of the target.
+    """
     timeline = Timeline()
     seed = 11
     draw = random.Random(seed)
@@ -160,7 +181,10 @@ def test_four_times_as_much_news_of_everything_does_not_fire() -> None:
 
 
 def _crisis() -> list[Signal | Mark]:
-    """Returns signals and marks of 700 hours: quiet targets, and two bursts of bad news on one target."""
+    """Returns 700 hours of signals and marks: seven quiet targets, and two bursts of bad news on `entity:acme`.
+
+    The bursts are at hours 401 and 430. Afterwards the quiet targets have negative news.
+    """
     records: list[Signal | Mark] = []
     for hour in range(0, 400, 2):
         records += [signal(hour, f"entity:{hour % 7}", 0.3), mark(hour, (hour, hour))]
@@ -200,6 +224,7 @@ def test_batches_and_restarts_have_no_effect_on_results(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_partitions_of_articles_have_no_effect_on_alerts(seed: int) -> None:
+    """For each mark of the script, three partitions send a mark of that time; a random one has the counts."""
     one_partition = _run(_crisis(), random.Random(1))
     draw = random.Random(seed)
     spread: list[Signal | Mark] = []
@@ -215,6 +240,7 @@ def test_the_partitions_of_articles_have_no_effect_on_alerts(seed: int) -> None:
 
 
 def test_no_bucket_closes_before_every_partition_has_sent_a_mark() -> None:
+    """Of two partitions, only the first has sent marks at first: there is no trend point until the second has."""
     timeline = Timeline(partitions=2)
     timeline.feed(signal(1), mark(1, (1,)), mark(5))
     assert timeline.trends == []
@@ -223,6 +249,10 @@ def test_no_bucket_closes_before_every_partition_has_sent_a_mark() -> None:
 
 
 def test_a_late_signal_goes_to_the_oldest_open_bucket_and_is_counted() -> None:
+    """The signal of hour 1 comes after the mark of hour 2 has closed its bucket.
+
+    Its trend point starts near hour 2. `late_signals` counts the late signals since the last `close`.
+    """
     timeline = Timeline()
     timeline.feed(mark(2, (1,)))
     timeline.book.take(signal(1))
@@ -235,6 +265,10 @@ def test_a_late_signal_goes_to_the_oldest_open_bucket_and_is_counted() -> None:
 
 
 def test_a_window_of_too_many_stories_learns_the_oldest_early() -> None:
+    """The window keeps at most about `max_stories`, and the baseline has the rest of the 400 stories.
+
+    Whole slots of a quarter of an hour (ten stories) leave, so the window may hold somewhat more than 50.
+    """
     timeline = Timeline(settings=AlertingSettings(max_stories=50))
     for index in range(400):
         hour = index / 40
@@ -246,6 +280,10 @@ def test_a_window_of_too_many_stories_learns_the_oldest_early() -> None:
 
 
 def test_the_state_stays_bounded() -> None:
+    """Of 500 targets with one story each, about `max_targets` remain in the state.
+
+    A new book restored from this state has the same number of targets.
+    """
     settings = AlertingSettings(max_targets=20)
     timeline = Timeline(settings=settings)
     for hour in range(500):
@@ -257,6 +295,7 @@ def test_the_state_stays_bounded() -> None:
 
 
 def test_targets_that_are_dropped_because_there_are_too_many_are_counted() -> None:
+    """Targets are dropped at the start of a bucket: five of 25 are, in the two steps together."""
     timeline = Timeline(settings=AlertingSettings(max_targets=20))
     for index in range(25):
         timeline.book.take(signal(index / 100, f"entity:name-{index}"))
@@ -280,7 +319,13 @@ def test_an_alert_shows_every_story_that_it_counts(warm: Timeline) -> None:
 
 
 def _feed_one_day(timeline: Timeline, stories: int, sources: int) -> None:
-    """Feeds negative stories of one day, by so many sources, on a name that was in the news every sixth day."""
+    """Feeds one day of negative stories, half an hour apart, on a name that had one every sixth day for a month.
+
+    Args:
+        timeline: has been fed up to hour 720.
+        stories: the number of stories of that day.
+        sources: the number of sources, which report in turn.
+    """
     for day in range(0, 30, 6):
         hour = 721 + day * 24
         timeline.feed(signal(hour, negative=0.9), mark(hour, (hour,)))
