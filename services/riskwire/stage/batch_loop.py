@@ -74,14 +74,16 @@ class BatchLoop:
         self._assignment = assignment
         self._max_batch = max_batch
         self._fetch_wait_s = fetch_timeout_s
-        self._isolation = Isolation(self._name)
-        self._task: Task
+        self._isolation = Isolation(self._name)  # counts refused records in a row, over all batches
+        self._task: Task  # the work of the stage on this partition, set by `_open_task`
 
     async def run(self) -> None:
-        """Runs until the partition is revoked or the bus is closed.
+        """Fetches and takes batches until the partition is revoked or the bus is closed.
 
         Raises:
-            RiskwireError: the stage cannot continue.
+            RiskwireError, OSError or MemoryError: the stage cannot continue. A `BusError` may also mean that the
+                partition was revoked during a step. Other errors of opening the task or of its first step are raised
+                as they are.
         """
         await self._open_task()
         await self._take_first_step()
@@ -92,12 +94,18 @@ class BatchLoop:
                 metrics.STAGE_RECORDS.labels(stage=self._name).inc(len(batch))
 
     async def _open_task(self) -> None:
-        """Opens the task from the committed state, which drops what a failed step left in memory."""
+        """Opens a new task from the committed state, which drops what a failed step left in memory.
+
+        The read position goes back to the last committed step.
+        """
         state = await self._assignment.restore()
         self._task = self._stage.open(self._assignment.partition, state)
 
     async def _take_first_step(self) -> None:
-        """Commits the step that some tasks make before they read any record, without moving the position."""
+        """Commits the step that some tasks make before they read any record, without moving the position.
+
+        A step without results and changes of the state is not committed.
+        """
         if not isinstance(self._task, TaskWithFirstStep):
             return
         step = await self._task.first_step()
@@ -107,8 +115,11 @@ class BatchLoop:
     async def _take(self, batch: Sequence[Message]) -> None:
         """Processes and commits a batch in one step. If that fails, takes the batch record by record.
 
+        A committed batch also resets the count of refused records in a row.
+
         Raises:
-            RiskwireError: a fatal error: one of the stage, not of a record.
+            RiskwireError, OSError or MemoryError: a fatal error: one of the stage, not of a record. Also if too many
+                records in a row were refused.
         """
         try:
             with metrics.STAGE_SECONDS.labels(stage=self._name).time():
@@ -125,8 +136,11 @@ class BatchLoop:
     async def _take_each(self, batch: Sequence[Message]) -> None:
         """Takes a batch record by record. A record that fails becomes a dead letter and leaves the state unchanged.
 
+        A dead letter is committed with the next record that succeeds, or after the last record.
+
         Raises:
-            RiskwireError: a fatal error: one of the stage, not of a record; or too many records in a row failed.
+            RiskwireError, OSError or MemoryError: a fatal error: one of the stage, not of a record. Also if too many
+                records in a row failed.
         """
         await self._open_task()
         await self._isolation.take_each(
@@ -138,13 +152,16 @@ class BatchLoop:
         )
 
     async def _take_record(self, message: Message, dead_letters: Sequence[Outgoing]) -> None:
-        """Processes one record and commits it, together with the dead letters of refused records before it."""
+        """Processes one record and commits its step, together with the dead letters of refused records before it."""
         step = await self._task.process([message])
         results = [*dead_letters, *step.results]
         await commit_with_dead_letters(self._assignment, message.offset + 1, results, step.state)
 
     async def _refuse_record(self, message: Message, error: Exception) -> Outgoing:
-        """Returns the dead letter of a record that failed, and opens the task again from its committed state."""
+        """Returns the dead letter of a record that failed; logs the error.
+
+        Opens the task again from its committed state, because the failed record may have changed it in memory.
+        """
         log.error("record to dead letters", stage=self._name, where=message.where, error=repr(error))
         await self._open_task()
         return dead_letter(self._name, message, error)

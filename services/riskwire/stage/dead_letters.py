@@ -38,7 +38,9 @@ _Commit = Callable[[Sequence[Outgoing]], Awaitable[None]]
 
 
 def dead_letter(stage: str, message: Message, error: BaseException, receiver: str | None = None) -> Outgoing:
-    """Returns the dead letter of a record that could not be processed.
+    """Returns the dead letter of a record that could not be processed, ready to publish, and counts it in a metric.
+
+    It holds the content of the record as text, or as base64 if that is not UTF-8.
 
     Args:
         stage: the name of the stage that could not process it.
@@ -77,10 +79,15 @@ def _key(key: str | None, letter: DeadLetter, max_length: int) -> str:
 async def commit_with_dead_letters(
     assignment: Assignment, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]
 ) -> None:
-    """Commits one step, as `Assignment.commit`, which its dead letters cannot prevent.
+    """Commits one step, as `Assignment.commit`, even if the bus refuses dead letters among its results.
 
     When the step is refused and contains dead letters, they are cut shorter and shorter. When that does not help, the
     step is committed without them, and they are logged.
+
+    Args:
+        position: the offset of the next record to read.
+        results: the records to publish, dead letters among them.
+        state: the new value of each changed key; None deletes the key.
 
     Raises:
         BusError: revoked, closed or failed.
@@ -92,7 +99,12 @@ async def commit_with_dead_letters(
 async def publish_with_dead_letters(
     publisher: Publisher, results: Sequence[Outgoing], state: Mapping[str, bytes | None]
 ) -> None:
-    """Publishes one step, as `Publisher.publish`, which its dead letters cannot prevent (`commit_with_dead_letters`).
+    """Publishes one step, as `Publisher.publish`, even if the bus refuses dead letters among its results.
+
+    Refused dead letters are cut, and as a last resort only logged (`commit_with_dead_letters`).
+
+    Args:
+        state: the new value of each changed key of the publisher's state; None deletes the key.
 
     Raises:
         BusError: fenced, closed or failed.
@@ -103,6 +115,9 @@ async def publish_with_dead_letters(
 
 async def _commit(commit: _Commit, results: Sequence[Outgoing]) -> None:
     """Commits a step. If it is refused and contains dead letters, cuts these; as a last resort leaves them out.
+
+    Args:
+        commit: commits the step with the results that it is given; raises `SchemaError` if it refuses one.
 
     Raises:
         SchemaError: something other than a dead letter was refused; nothing was committed.
@@ -123,15 +138,17 @@ async def _commit(commit: _Commit, results: Sequence[Outgoing]) -> None:
 async def _commit_cut(commit: _Commit, results: Sequence[Outgoing], dead_letters: int, max_bytes: int | None) -> bool:
     """Commits a step with its dead letters cut; returns False when none of the sizes was accepted.
 
+    Tries smaller and smaller sizes. Each is shared by all dead letters of the step, down to a least size for each.
+
     Args:
-        dead_letters: how many of the results are dead letters.
-        max_bytes: the size of key and value that the error named, which is tried first.
+        dead_letters: how many of the results are dead letters, at least 1.
+        max_bytes: the size of key and value of one record that the error named, which is tried first.
     """
     sizes = [max(size // dead_letters, _MIN_SIZE) for size in _SIZES]
     refused = list(results)
     for size in sizes if max_bytes is None else [max_bytes, *sizes]:
         cut = [_cut(result, size) for result in results]
-        if cut == refused:
+        if cut == refused:  # the same step would be refused again
             continue
         refused = cut
         try:
@@ -147,6 +164,7 @@ async def _commit_without(commit: _Commit, results: Sequence[Outgoing]) -> None:
 
     Raises:
         SchemaError: the rest of the step is refused too; nothing was committed or logged.
+        BusError: the commit failed; the dead letters were logged.
     """
     committed = True
     try:
@@ -154,13 +172,13 @@ async def _commit_without(commit: _Commit, results: Sequence[Outgoing]) -> None:
     except SchemaError:
         committed = False
         raise
-    finally:  # also when cancelled: the step may have been committed
+    finally:  # also when cancelled or after another error: the step may have been committed
         if committed:
             _log_unwritten([result for result in results if result.topic == Topic.DEAD_LETTERS])
 
 
 def _log_unwritten(dead_letters: Sequence[Outgoing]) -> None:
-    """Counts and logs dead letters that could not be written."""
+    """Counts dead letters that could not be written, by stage, and logs each, shortened if it is very long."""
     for outgoing in dead_letters:
         metrics.UNWRITTEN_DEAD_LETTERS.labels(stage=_decode(outgoing).stage).inc()
         text = outgoing.value.decode("utf-8", "replace")[:_MAX_LOGGED]
@@ -170,7 +188,8 @@ def _log_unwritten(dead_letters: Sequence[Outgoing]) -> None:
 def _cut(result: Outgoing, max_bytes: int) -> Outgoing:
     """Returns a dead letter cut so that key and value have at most `max_bytes` together, if that is possible.
 
-    Other results, and dead letters that cannot be cut so far, are returned unchanged.
+    Also replaces a long key. Other results, dead letters that are small enough, and dead letters that cannot be cut so
+    far are returned unchanged.
     """
     if result.topic != Topic.DEAD_LETTERS or len((result.key or "").encode()) + len(result.value) <= max_bytes:
         return result
@@ -187,10 +206,10 @@ def _decode(outgoing: Outgoing) -> DeadLetter:
 
 
 def cut_to_size(letter: DeadLetter, max_bytes: int) -> DeadLetter:
-    """Returns a dead letter of at most this size.
+    """Returns a dead letter of at most this size: unchanged if it fits, else with `cut` set and a shorter `record`.
 
-    Its `record` is cut at the end. Where the other fields alone are too large, its `key` is left out and its `error`
-    is cut too.
+    The `record` keeps as much of its start as fits; base64 is cut between groups of four characters. If the other
+    fields take more than half of the size, the `key` is left out. If they still do not fit, the `error` is cut too.
 
     Args:
         max_bytes: the largest size of the encoded dead letter.

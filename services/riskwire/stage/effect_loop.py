@@ -68,10 +68,13 @@ class EffectLoop:
         self._fetch_wait_s = fetch_timeout_s
 
     async def run(self) -> None:
-        """Runs until the partition is revoked or the bus is closed.
+        """Runs until the partition is revoked or the bus is closed; then stops the running effects.
+
+        Each round waits until records have arrived, an effect has ended or the task's wait is over, and takes a step.
+        The batch of a step is empty while the fetch still waits for records.
 
         Raises:
-            RiskwireError: the stage cannot continue.
+            RiskwireError: the stage cannot continue. Any other error of the task or of a fetch is raised as it is.
         """
         records = metrics.STAGE_RECORDS.labels(stage=self._stage.spec.name)
         state = await self._assignment.restore()

@@ -45,6 +45,9 @@ class Isolation:
     ) -> None:
         """Takes each item in a separate step.
 
+        An item whose step fails with an error that is not fatal is refused: a substitute, such as a dead letter, is
+        committed in its place. Refused records are counted over all calls, until a record is accepted.
+
         Args:
             take: commits an item, together with the substitutes of the refused items before it.
             refuse: returns what is committed in place of an item that failed with an error; may raise that error.
@@ -52,9 +55,11 @@ class Isolation:
             place: where the record of an item was read; None for an item that is not a record and is not counted.
 
         Raises:
-            RiskwireError: a fatal error, or `MAX_REFUSED_IN_A_ROW` records in a row were refused.
+            RiskwireError: `MAX_REFUSED_IN_A_ROW` records in a row were refused. Substitutes that were not committed
+                are dropped.
+            Exception: a fatal error of a step, or an error of `refuse` or `finish`; the same applies.
         """
-        substitutes: list[R] = []
+        substitutes: list[R] = []  # of the items that were refused since the last accepted one
         for item in items:
             try:
                 await take(item, substitutes)
@@ -71,9 +76,10 @@ class Isolation:
             await finish(substitutes)
 
     def _count_refused(self, place: str | None, error: Exception) -> None:
-        """Counts a refused record, and stops the stage when too many in a row were refused.
+        """Counts a refused record, and raises when too many in a row were refused, which stops the stage.
 
         Args:
+            error: why the record was refused; the cause of the error that is raised.
             place: where the record was read; None for an item that is not a record and is not counted.
 
         Raises:

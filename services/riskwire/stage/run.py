@@ -22,14 +22,18 @@ Stage = BatchStage | EffectStage
 
 
 async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_timeout_s: float = 1.0) -> None:
-    """Runs a stage on every partition it is assigned, until the bus is closed or other workers own the partitions.
+    """Runs a stage on every partition it is assigned, until the bus is closed.
+
+    On the embedded bus, it also ends when another worker of the group joins. A stage of kind `EFFECTS` is entered as a
+    context manager while it runs.
 
     Args:
         batch: the most records of one step, unless the stage's spec says otherwise.
         fetch_timeout_s: how long one fetch waits for records.
 
     Raises:
-        RiskwireError: the stage cannot continue. Of several failures a fatal one is raised and the others are logged.
+        RiskwireError: the stage cannot continue. Any other error that ends a partition's loop is raised as it is. Of
+            failures on several partitions one is raised, a fatal one if there is any; the others are logged.
     """
     max_batch = stage.spec.max_batch or batch
 
@@ -58,16 +62,16 @@ async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_timeout_s: floa
 
 
 async def _serve_assignments(bus: Bus, stage: Stage, serve: Callable[[Assignment], Awaitable[None]]) -> None:
-    """Runs `serve` on each partition that the group assigns to this worker, until the bus is closed.
+    """Runs `serve` on each partition that the stage's group assigns to this worker, until the bus is closed.
 
-    A partition that is revoked ends `serve` without an error.
+    Partitions are served concurrently. A partition that is revoked ends its `serve` without an error.
 
     Raises:
         ExceptionGroup: `serve` failed on a partition that this worker still owns; the others were cancelled.
     """
 
     async def serve_until_revoked(assignment: Assignment) -> None:
-        """Runs `serve` on one partition; a bus error after the partition was revoked is none."""
+        """Runs `serve` on one partition; ignores a bus error after the partition was revoked."""
         try:
             await serve(assignment)
         except BusError:

@@ -41,11 +41,11 @@ class KeyedState(Generic[V]):
         restored = [
             (key.removeprefix(prefix), decode(value)) for key, value in committed.items() if key.startswith(prefix)
         ]
-        if oldest_first is not None:
+        if oldest_first is not None:  # the age of a value; of equal ages, the key decides
             restored.sort(key=lambda entry: (oldest_first(entry[1]), entry[0]))
         self.entries: dict[str, V] = dict(restored)
-        self._committed = set(self.entries)
-        self._changed: dict[str, None] = {}
+        self._committed = set(self.entries)  # the keys that the committed state has
+        self._changed: dict[str, None] = {}  # the keys changed since the last step, as an ordered set
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -89,7 +89,11 @@ class KeyedState(Generic[V]):
             self._changed.pop(key, None)
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """Returns the entries changed since the last call, as a step takes them: value by full key, None if deleted."""
+        """Returns the entries that were set, touched or deleted since the last call, for a step to commit.
+
+        Returns:
+            The encoded value by key with the prefix; None for a deleted entry. A second call returns only new changes.
+        """
         changes: dict[str, bytes | None] = {}
         for key in self._changed:
             if key in self.entries:
