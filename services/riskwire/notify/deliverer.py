@@ -35,7 +35,11 @@ class Deliverer:
     def __init__(
         self, settings: NotifySettings, *, live: bool = True, wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """Opens the receivers of the settings, without connecting; the arguments are those of the class.
+        """Creates the receivers of the settings, without connecting to them.
+
+        Args:
+            live: False logs every alert and sends none (replay, demo).
+            wall: returns the wall clock time, in UTC.
 
         Raises:
             SettingsError: a receiver cannot be used.
@@ -70,12 +74,17 @@ class Deliverer:
         metrics.PENDING_DELIVERIES.set(self.pending)
 
     async def deliver(self, delivery: Delivery) -> AttemptError | None:
-        """Attempts a delivery until it arrives or is given up.
+        """Attempts a delivery until it arrives or is given up, with exponential backoff between the attempts.
+
+        It is given up after `settings.attempts` attempts, after an error that another attempt would not avoid, or at
+        the first failure `give_up_after_s` after its record was read. At most `concurrency` attempts for one receiver
+        run at a time.
 
         Returns:
             None when it arrived, or the error of the last attempt.
 
         Raises:
+            KeyError: the receiver is not in the settings.
             SchemaError: the record is not an alert.
         """
         receiver, settings = self.receivers[delivery.receiver], self.settings
@@ -83,7 +92,11 @@ class Deliverer:
         deadline = delivery.accepted_at + settings.give_up_after_s
 
         def decide_retry(error: Exception) -> bool | float:
-            """Counts a failed attempt, and returns whether and when the next one follows, as stamina expects it."""
+            """Counts a failed attempt, and returns whether and when the next one follows, as stamina expects it.
+
+            Returns:
+                False for no further attempt, True for one after the usual backoff, or seconds to wait.
+            """
             metrics.DELIVERIES.labels(channel=receiver.channel, outcome="failed_try").inc()
             remaining_s = deadline - self.wall().timestamp()
             return retry_decision(error, backoff_max_s=settings.backoff_max_s, remaining_s=remaining_s)

@@ -58,7 +58,14 @@ class NotifiedEpisodes:
     def __init__(
         self, state: Mapping[str, bytes], *, min_severity: Severity, max_age_s: float, remember: int, live: bool = True
     ) -> None:
-        """Restores the open episodes from the committed state; the arguments are those of the class."""
+        """Restores the open episodes (alerts that are not resolved) from the committed state.
+
+        Args:
+            min_severity: the least severity of a record that is logged and sent.
+            max_age_s: the largest distance in seconds of a record from the wall clock at which it is sent.
+            remember: the most open episodes that are remembered; the oldest are forgotten first.
+            live: False sends nothing.
+        """
         self._min_rank = _RANK[min_severity]
         self._max_age_s = max_age_s
         self._remember = remember
@@ -74,12 +81,12 @@ class NotifiedEpisodes:
     def decide(self, alert: Alert, now: datetime) -> NotifyDecision:
         """Returns whether a record of an alert is logged and sent, and remembers whether its episode was sent.
 
-        An episode is all records of one alert: firing, escalated, resolved. A record below the least severity is
-        neither logged nor sent, nor is a resolved one without a logged record before it. A resolved record is sent if
-        an earlier one was, and if it is itself near `now`.
+        An episode is all records of one alert: firing, escalated, resolved. A firing or escalated record below the
+        minimum severity is neither logged nor sent. A resolved record, whatever its severity, is logged if an earlier
+        record was, and sent if an earlier one was sent; its episode is then forgotten.
 
         Args:
-            now: the wall clock time; a record that is far from it is not sent.
+            now: the wall clock time; a record further from it than `max_age_s` is logged at most, not sent.
         """
         recent = self._live and abs((now - alert.at).total_seconds()) <= self._max_age_s
         episode = self._open.get(alert.id)

@@ -58,6 +58,7 @@ class Outbox:
         """Restores the pending deliveries of a partition from the committed state.
 
         Args:
+            topic: the topic of the alert records, which the state does not repeat; `partition` likewise.
             max_pending: the most pending deliveries of one receiver.
         """
         self._max_pending = max_pending
@@ -85,7 +86,10 @@ class Outbox:
     def add(
         self, message: Message, receivers: Sequence[str], accepted_at: float
     ) -> tuple[list[Delivery], list[Delivery]]:
-        """Adds the deliveries of a record.
+        """Adds the deliveries of a record: one for each receiver that has fewer than `max_pending`.
+
+        Args:
+            accepted_at: when the record was read, in epoch seconds.
 
         Returns:
             The deliveries that were added, and those refused because their receiver has `max_pending` already.
@@ -103,7 +107,10 @@ class Outbox:
     def remove(self, deliveries: Iterable[Delivery]) -> None:
         """Removes deliveries that arrived or were given up.
 
-        The state no longer has a record of which all deliveries have been removed.
+        A record is kept in the state for its remaining receivers, and deleted with the last one.
+
+        Raises:
+            KeyError: a delivery is not pending.
         """
         for delivery in deliveries:
             key = str(delivery.message.offset)
@@ -121,7 +128,7 @@ class Outbox:
 
 
 def _encode(record: _OutboxRecord) -> bytes:
-    """Returns a pending alert record with its receivers as JSON, for the committed state."""
+    """Returns a pending alert record, and the receivers that have not got it, as JSON for the committed state."""
     return orjson.dumps(
         {
             "offset": record.message.offset,
@@ -134,7 +141,11 @@ def _encode(record: _OutboxRecord) -> bytes:
 
 
 def _decode(value: bytes, topic: str, partition: int) -> _OutboxRecord:
-    """Returns a pending alert record with its receivers from the bytes of the state."""
+    """Returns a pending alert record, and the receivers that have not got it, from the bytes of the state.
+
+    Args:
+        topic: the topic and `partition` of the record, which the bytes do not contain.
+    """
     fields = orjson.loads(value)
     message = Message(topic, partition, fields["offset"], fields["key"], base64.b64decode(fields["value"]))
     return _OutboxRecord(message, float(fields["accepted_at"]), list(fields["receivers"]))

@@ -64,6 +64,7 @@ class WebhookReceiver:
 
         Args:
             position: the index of the receiver in `notify.webhooks`, by which messages name it instead of by its URL.
+            url: the address that alerts are posted to. The receiver's name contains only its hash.
             secret: the key of the signature; None sends no signature.
             timeout_s: the longest time of one attempt.
             concurrency: the most connections at a time.
@@ -87,7 +88,8 @@ class WebhookReceiver:
             record: the alert as JSON, which is the body and is signed.
 
         Raises:
-            AttemptError: no answer, or not a success. Its message never contains the URL, which may hold a secret.
+            AttemptError: no answer in time, no connection, or a status other than 2xx; `final` if another attempt would
+                fail as well. Its message never contains the URL, which may hold a secret.
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -138,6 +140,16 @@ class AppriseReceiver:
     channel = "apprise"
 
     def __init__(self, position: int, url: str, timeout_s: float) -> None:
+        """Prepares a receiver; it connects at the first attempt.
+
+        Args:
+            position: the index of the receiver in `notify.apprise`, by which messages name it instead of by its URL.
+            url: the Apprise URL. The label shows only its scheme, the receiver's name only its hash.
+            timeout_s: the longest time of one attempt.
+
+        Raises:
+            SettingsError: Apprise cannot use the URL.
+        """
         setting = f"notify.apprise[{position}]"
         self._apprise = _apprise_client(url, setting)
         self.name = f"apprise:{content_id(url)}"
@@ -147,6 +159,11 @@ class AppriseReceiver:
 
     async def attempt(self, alert: Alert, record: bytes) -> None:
         """Sends an alert as text through Apprise once, in the receiver's own thread.
+
+        After a timeout the call goes on in the thread, and the next attempt waits for it.
+
+        Args:
+            record: the alert as JSON, which this receiver does not use.
 
         Raises:
             AttemptError: it failed or timed out. Its message never contains the URL, which may hold a secret.
@@ -178,10 +195,11 @@ class AppriseReceiver:
 
 
 def configured_receivers(settings: NotifySettings) -> list[Receiver]:
-    """Returns the receivers that the settings name, without connecting to them.
+    """Returns the receivers that the settings name, webhooks first, without connecting to them.
 
     Raises:
-        SettingsError: a URL that cannot be used; names its setting and position and never shows the URL.
+        SettingsError: the key of webhooks is empty, or a URL occurs twice or cannot be used. The message names its
+            setting and position and never shows the URL.
     """
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret is not None else None
     if secret == "":
@@ -203,10 +221,13 @@ def configured_receivers(settings: NotifySettings) -> list[Receiver]:
 
 
 def _webhook_host(url: str, setting: str) -> str:
-    """Returns host and port of a webhook URL.
+    """Returns the host of a webhook URL, with `:port` if the URL has one.
+
+    Args:
+        setting: the name of the setting that holds the URL, for the message.
 
     Raises:
-        SettingsError: the URL cannot be used.
+        SettingsError: the URL is not http(s), has no host, or has outer white space or unprintable characters.
     """
     try:
         parts = urlsplit(url)
@@ -229,7 +250,7 @@ def _apprise_client(url: str, setting: str) -> Any:
         setting: the name of the setting that holds the URL, for the message.
 
     Raises:
-        SettingsError: Apprise does not know such a URL.
+        SettingsError: the URL is empty, or Apprise does not know such a URL.
     """
     import apprise  # noqa: PLC0415 - the import takes a third of a second, and only Apprise receivers need it
 

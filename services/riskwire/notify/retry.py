@@ -51,7 +51,12 @@ def error_of_status(status: int, retry_after: str | None, where: str, now: datet
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Returns the seconds that a `Retry-After` header asks for, at least 0; None for a missing or invalid header."""
+    """Returns the seconds that a `Retry-After` header asks for, at least 0; None for a missing or invalid header.
+
+    Args:
+        value: the header: a number of seconds (at most nine digits) or a date.
+        now: the time from which a date is counted.
+    """
     if value is None:
         return None
     value = value.strip()
@@ -74,7 +79,8 @@ def retry_decision(error: Exception, *, backoff_max_s: float, remaining_s: float
         remaining_s: the seconds until the delivery is given up.
 
     Returns:
-        False for no further attempt, True for one after the usual exponential backoff, or seconds to wait.
+        False for no further attempt: no time remains, the error is final, or it is no `AttemptError`. True for one
+        after the usual exponential backoff. Or the seconds to wait that the receiver asked for.
     """
     if not isinstance(error, AttemptError) or error.final or remaining_s <= 0:
         return False

@@ -61,7 +61,15 @@ class NotifyTask:
     """The work of the notify stage on one partition."""
 
     def __init__(self, deliverer: Deliverer, assignment: Assignment, state: Mapping[str, bytes]) -> None:
-        """Restores and queues the pending deliveries of a partition, and starts a worker for each receiver."""
+        """Restores the pending deliveries of a partition, and starts a worker for each receiver that attempts them.
+
+        A delivery is one alert record owed to one receiver. An event loop must be running.
+
+        Args:
+            deliverer: the receivers and settings that all partitions share.
+            assignment: the partition; steps are committed through it.
+            state: the committed state: the pending deliveries, and the open episodes that were notified.
+        """
         settings = deliverer.settings
         self._deliverer = deliverer
         self._assignment = assignment
@@ -88,11 +96,17 @@ class NotifyTask:
         return self._workers
 
     def max_wait_s(self) -> float:
-        """Returns a short wait while deliveries are pending, so that their arrival is committed soon."""
+        """Returns the most seconds until the next step: few while deliveries are pending, to commit arrivals soon."""
         return _BUSY_WAIT_S if self._outbox else _IDLE_WAIT_S
 
     async def step(self, batch: Sequence[Message]) -> None:
-        """Commits finished deliveries and new records in one step, then starts the new deliveries."""
+        """Commits finished deliveries and new alert records in one step, then queues the new deliveries.
+
+        Does nothing without either.
+
+        Raises:
+            Exception: the error that ended a worker.
+        """
         for worker in self._workers:
             if worker.done():
                 worker.result()  # raises: a worker ends only when it fails
@@ -110,7 +124,8 @@ class NotifyTask:
         """Commits finished deliveries and the records of a batch in one step, then queues the new deliveries.
 
         A delivery is one alert record owed to one receiver. It is committed as pending before it is attempted. If the
-        bus refuses the step, each part of it is committed separately, and a refused record becomes a dead letter.
+        bus refuses the step, each part of it is committed separately, and a refused record becomes a dead letter. Only
+        deliveries of parts that were committed unchanged are queued.
         """
         pending_before = len(self._outbox)
         attempted, self._attempted = self._attempted, []
@@ -130,7 +145,11 @@ class NotifyTask:
         self._enqueue([delivery for part in parts for delivery in part.deliveries])
 
     async def _commit(self, parts: Sequence[_StepPart]) -> None:
-        """Commits the results, the state and the position of parts of a step, in order, as one step."""
+        """Commits parts of a step as one step: all results and state changes, in order, and the last part's position.
+
+        Raises:
+            SchemaError: the bus refuses the step; nothing was committed.
+        """
         state = {key: value for part in parts for key, value in part.state.items()}
         results = [result for part in parts for result in part.results]
         await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)
@@ -138,7 +157,11 @@ class NotifyTask:
     async def _commit_each(self, parts: Sequence[_StepPart]) -> list[_StepPart]:
         """Commits each part in a separate step. Returns the parts that were accepted unchanged.
 
-        A part is the results and state that one alert record, or the finished deliveries, add to a step.
+        A part is the results and state that one alert record, or the finished deliveries, add to a step. What replaces
+        a refused part (`_substitute`) is committed with the next accepted part, or at the end.
+
+        Raises:
+            RiskwireError: too many records in a row were refused, so the stage is at fault.
         """
         accepted: list[_StepPart] = []
 
@@ -158,8 +181,12 @@ class NotifyTask:
     async def _substitute(self, part: _StepPart, error: Exception) -> _StepPart:
         """Returns what is committed in place of a refused part of a step: its deliveries are given up as dead letters.
 
-        A part is the results and state that one record, or the finished deliveries, add. Only small entries of its
-        state are committed, because the size may be why the part was refused.
+        A part is the results and state that one record, or the finished deliveries, add. A record without deliveries
+        becomes a dead letter itself. Only small entries of the state are committed, because the size may be why the
+        part was refused.
+
+        Args:
+            error: why the bus refused the part; the reason in the dead letters.
         """
         if part.message is None:
             log.warning("finished deliveries cannot be recorded; a restart repeats them", error=str(error))
@@ -175,26 +202,31 @@ class NotifyTask:
         return replace(part, results=[*part.results, *dead_letters], state=small, deliveries=())
 
     def _finish_deliveries(self, attempted: Sequence[_Attempted]) -> _StepPart:
-        """Returns the part of a step that ends attempted deliveries: it removes them from the outbox.
+        """Removes attempted deliveries from the outbox. Returns the part of a step that commits this.
 
-        Each failed delivery becomes a dead letter.
+        Each delivery with an error is given up and becomes a dead letter. The read position stays.
         """
         dead_letters = [self._give_up(done.delivery, done.error) for done in attempted if done.error is not None]
         self._outbox.remove(done.delivery for done in attempted)
         return _StepPart(self._assignment.position or 0, dead_letters, self._outbox.take_changes())
 
     def _accept(self, message: Message) -> _StepPart:
-        """Returns the part of a step that one alert record adds: its new deliveries and the changes of the state."""
+        """Returns the part of a step that one alert record adds: new deliveries, dead letters and changes of the state.
+
+        The deliveries are added to the outbox. The position of the part is the offset after the record.
+        """
         deliveries, dead_letters = self._decide(message)
         changes = self._episodes.take_changes() | self._outbox.take_changes()
         return _StepPart(message.offset + 1, dead_letters, changes, message, tuple(deliveries))
 
     def _decide(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
-        """Decides whether an alert record is sent, and adds its deliveries to the outbox.
+        """Decides whether an alert record is logged and sent, logs it, and adds its deliveries to the outbox.
+
+        A record may be logged and not sent: an old one, or one of a replay.
 
         Returns:
-            the deliveries that were added, and dead letters: of a record that cannot be read, and of deliveries to
-            receivers that have too many pending ones.
+            the deliveries that were added (one for each receiver), and dead letters: of a record that cannot be read,
+            and of deliveries to receivers that have too many pending ones.
         """
         try:
             alert = read_record(_ALERT, message.value, message.where)
@@ -221,7 +253,11 @@ class NotifyTask:
         return dead_letter(NOTIFY.name, message, error)
 
     def _give_up(self, delivery: Delivery, error: AttemptError) -> Outgoing:
-        """Logs and counts a delivery that will not be attempted again. Returns its dead letter."""
+        """Logs and counts a delivery that will not be attempted again. Returns its dead letter, with the receiver.
+
+        Args:
+            error: why it is given up.
+        """
         receiver = self._deliverer.receivers.get(delivery.receiver)
         log.error(
             "notification given up, to dead letters",
@@ -234,9 +270,9 @@ class NotifyTask:
         return dead_letter(NOTIFY.name, delivery.message, error, receiver=delivery.receiver)
 
     def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
-        """Puts deliveries into the queues of their receivers.
+        """Puts deliveries into the queues of their receivers, whose workers attempt them.
 
-        A delivery to a receiver that is no longer in the settings fails.
+        A delivery to a receiver that is no longer in the settings is recorded as failed; the next step gives it up.
         """
         for delivery in deliveries:
             if delivery.receiver in self._queues:
@@ -248,7 +284,8 @@ class NotifyTask:
     async def _work(self, receiver: str) -> None:
         """Delivers to one receiver until cancelled, one record after another, so that an episode arrives in order.
 
-        The outcome of each delivery is recorded for the next step, which commits it.
+        Each delivery is attempted until it arrives or is given up (`Deliverer.deliver`). Its outcome is recorded for
+        the next step, which commits it: no error for an arrival, else the last error.
         """
         queue, channel = self._queues[receiver], self._deliverer.receivers[receiver].channel
         while True:
@@ -263,7 +300,7 @@ class NotifyTask:
 
 
 def _log_alert(alert: Alert, *, sent: bool) -> None:
-    """Logs an alert: as information if it is resolved, else as a warning.
+    """Logs the fields of an alert record: as information if it is resolved, else as a warning.
 
     Args:
         sent: whether the alert is also sent to the receivers.

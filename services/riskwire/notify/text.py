@@ -37,7 +37,11 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def notification_text(alert: Alert) -> NotificationText:
-    """Returns title and body: severity, name, summary, stories with links, and what would not have fired."""
+    """Returns an alert as text for people.
+
+    The title has severity, name and status. The body has the summary, at most `MAX_STORIES` stories with links, the
+    alert's sentence on what would not have fired (`would_not_fire`, left out if empty), and target, time and id.
+    """
     change = {"firing": "alert", "escalated": "alert escalated", "resolved": "resolved"}[alert.status]
     lines = [sanitised_line(alert.summary)]
     if alert.evidence:
@@ -53,7 +57,9 @@ def notification_text(alert: Alert) -> NotificationText:
 
 
 def sanitised_line(text: str) -> str:
-    """Returns text from outside as one line, without control characters and without mentions of chat services.
+    """Returns text from outside as one line of at most `_MAX_LINE` characters that cannot mention people in a chat.
+
+    Characters that cannot be printed, and runs of white space, become one space. A zero-width space breaks mentions.
 
     Titles come from feeds: `@everyone` or `<!channel>` in a title must not alert a whole company.
     """
