@@ -57,7 +57,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, ser_json_inf_nan="null")
 
     def to_bytes(self) -> bytes:
-        """Returns this record as the value of a message: one line of JSON."""
+        """Returns this record as the value of a message: one line of UTF-8 JSON, times in UTC with `Z`."""
         try:
             return orjson.dumps(_encodable(self), default=_encodable, option=orjson.OPT_UTC_Z)
         except TypeError:  # only pydantic can encode aliases, keys that are not strings, and integers over 64 bits
@@ -66,6 +66,8 @@ class Record(BaseModel):
     @classmethod
     def encode_fields(cls, fields: Mapping[str, object]) -> bytes:
         """Returns `to_bytes` of a record with these fields, without creating the record. Skips validation.
+
+        Fields that orjson cannot encode are validated and encoded by pydantic, which is slower.
 
         Args:
             fields: every field of the record, in order, with valid values. A part can be a record or a mapping of all
@@ -80,8 +82,9 @@ class Record(BaseModel):
     def unvalidated(cls, **values: Any) -> Self:
         """Returns a record of valid values, without validation: the caller supplies every required field.
 
-        Fields that are missing from `values` get their defaults, and every field counts as set. Records share defaults,
-        since they are immutable. This is several times faster than the constructor and than `model_construct`.
+        Fields that are missing from `values` get their defaults, and every field counts as set. Records share their
+        default objects, since they are immutable. This is several times faster than the constructor and than
+        `model_construct`.
         """
         record = cls.__new__(cls)
         defaults, field_names = _defaults(cls)
@@ -122,9 +125,10 @@ _R = TypeVar("_R")
 
 
 def read_record(reader: TypeAdapter[_R], raw: bytes, where: str) -> _R:
-    """Parses a record.
+    """Parses a record from JSON and validates it.
 
     Args:
+        reader: the type of the record.
         where: topic, partition and offset, or file and line, for the error.
 
     Raises:
@@ -137,7 +141,11 @@ def read_record(reader: TypeAdapter[_R], raw: bytes, where: str) -> _R:
 
 
 def schema_error(error: ValidationError, where: str) -> SchemaError:
-    """Returns an error that describes the first fault of a validation error and counts the others."""
+    """Returns an error that names field and value of the first fault of a validation error and counts the others.
+
+    Args:
+        where: the place of the record or document, for the message.
+    """
     first, *more_errors = error.errors(include_url=False, include_context=False)
     field = ".".join(str(part) for part in first["loc"]) or "record"
     suffix = f" (and {len(more_errors)} more)" if more_errors else ""

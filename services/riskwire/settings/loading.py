@@ -24,14 +24,17 @@ DEFAULT_FILE = Path("riskwire.yaml")
 
 
 def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
-    """Returns the settings of all sources.
+    """Returns the settings of all sources: command line, environment, file, defaults; the first that has a key wins.
+
+    A secret whose `…_file` setting is given is read from that file.
 
     Args:
         file: a YAML file that must exist; by default `riskwire.yaml` in the working directory, if it exists.
         overrides: nested values from the command line.
 
     Raises:
-        SettingsError: a value is wrong; the message names the key, the value, what is allowed and the source.
+        SettingsError: a value is wrong, a key is unknown, or a file cannot be read. For a wrong value, the message
+            names the key, the source and what is wrong, and the value unless it may be secret.
     """
     _refuse_unknown_variables()
     path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
@@ -43,6 +46,7 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """Returns the sources, strongest first: command line, environment, settings file. No `.env` file."""
             return named["init_settings"], named["env_settings"], InitSettingsSource(settings_cls, file_values)
 
     try:
@@ -58,7 +62,11 @@ def _variable(location: list[str]) -> str:
 
 
 def _refuse_unknown_variables() -> None:
-    """Refuses a variable of an unknown section, which pydantic-settings would ignore."""
+    """Refuses a variable of an unknown section, such as `RISKWIRE_WEP__PORT`, which pydantic-settings would ignore.
+
+    Raises:
+        SettingsError: the environment has one; the message names the first by name.
+    """
     for variable in sorted(os.environ):
         section, nested, _ = variable.upper().removeprefix(ENV_PREFIX).partition("__")
         if variable.upper().startswith(ENV_PREFIX) and nested and section.lower() not in Settings.model_fields:
@@ -69,7 +77,10 @@ def _refuse_unknown_variables() -> None:
 
 
 def _explain_invalid_json() -> SettingsError:
-    """Returns an error that names the environment variable whose value should be JSON and is not."""
+    """Returns an error that names the environment variable whose value should be JSON and is not.
+
+    JSON is the value of a list setting, and of a variable that names a whole section. Does not show a secret.
+    """
     for variable, value in sorted(os.environ.items()):
         name = variable.upper()
         if not name.startswith(ENV_PREFIX) or _is_json(value):
@@ -121,15 +132,20 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _explain(
     error: ValidationError, overrides: dict[str, Any], file_values: dict[str, Any], path: Path | None
 ) -> SettingsError:
-    """Returns an error that says what is wrong, and in which source.
+    """Returns an error that says what is wrong first, and in which source, and counts the other errors.
 
     It shows only the value of an existing setting that holds no secret: a misspelt or misplaced value may be a
     password.
+
+    Args:
+        overrides: the values of the command line.
+        file_values: the values of the settings file.
+        path: the settings file, or None if there is none.
     """
     first, *more_errors = error.errors(include_url=False)
     location = [str(part) for part in first["loc"]]
     section, remainder = _innermost_section(location)
-    setting = location[: len(location) - len(remainder) + 1]  # without indexes into a list
+    setting = location[: len(location) - len(remainder) + 1]  # the path of the setting, without indexes into a list
     variable = _variable([_safe_key(part) for part in setting])
     if _contains(overrides, setting):
         source = "command line"
@@ -166,7 +182,8 @@ def _innermost_section(location: list[str]) -> tuple[type[BaseModel], list[str]]
     """Returns the innermost section on the path to a setting, and the rest of the path.
 
     Args:
-        location: the keys from the top section down, such as ["kafka", "deadline_s"].
+        location: the keys from the top section down. ["kafka", "deadline_s"] gives `KafkaSettings` and
+            ["deadline_s"]; ["kafka"] gives `KafkaSettings` and an empty rest.
     """
     section: type[BaseModel] = Settings
     for depth, part in enumerate(location):
@@ -193,7 +210,11 @@ def _safe_key(part: str) -> str:
 
 
 def _suggestion(location: list[str]) -> str:
-    """Returns the most similar setting of the section, or all settings of the section."""
+    """Returns a hint for a key that does not exist: the most similar key of its section, or all keys of the section.
+
+    Args:
+        location: the path of the key, from the top section down.
+    """
     section, remainder = _innermost_section(location)
     similar = get_close_matches(remainder[0], list(section.model_fields), n=1)
     return f"did you mean {similar[0]}?" if similar else _allowed(section)
@@ -204,7 +225,9 @@ def _allowed(section: type[BaseModel]) -> str:
 
 
 def _with_secrets(settings: Settings) -> Settings:
-    """Returns settings in which each secret with a `…_file` setting is read from that file.
+    """Returns settings in which each secret whose `…_file` setting is given is read from that file.
+
+    The file has priority over a secret that is given directly. Other settings stay as they are.
 
     Raises:
         SettingsError: a file cannot be read, or is empty.

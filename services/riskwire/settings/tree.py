@@ -300,7 +300,12 @@ class Settings(BaseSettings):
 
 
 def describe_settings(settings: BaseModel, prefix: str = "") -> list[tuple[str, str, str]]:
-    """Returns every setting as (key, value as JSON, description), with secrets masked."""
+    """Returns every setting as (dotted key, value as JSON, description); secrets and passwords of URLs are masked.
+
+    Args:
+        settings: the settings or one section of them.
+        prefix: what each key begins with, such as `web.` for that section.
+    """
     rows: list[tuple[str, str, str]] = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)

@@ -25,7 +25,7 @@ def read_yaml(path: Path, what: str, max_bytes: int | None = None) -> object:
 
     Args:
         what: the file as a message names it, such as `the feed list`.
-        max_bytes: the largest size that is read.
+        max_bytes: the largest size that is read; None for any size.
 
     Raises:
         SettingsError: the file is missing, too large, not UTF-8 or not YAML.
@@ -44,8 +44,12 @@ def read_yaml(path: Path, what: str, max_bytes: int | None = None) -> object:
 def parse_yaml(text: str, what: str, where: str) -> object:
     """Returns the content of a YAML text, or None if it is empty.
 
+    Args:
+        what: the text as a message names it, such as `the feed list`.
+        where: the file, for the message.
+
     Raises:
-        SettingsError: the text is not YAML.
+        SettingsError: the text is not YAML. The message does not quote the text.
     """
     try:
         return yaml.safe_load(text)
@@ -59,7 +63,10 @@ def describe_type(value: object) -> str:
 
 
 def _problem(error: Exception) -> str:
-    """Returns what is wrong with a YAML file, and where. Does not quote the file, which may hold secrets."""
+    """Returns what is wrong with a YAML file, and where if the parser says so.
+
+    The file may hold secrets. So of the parser's message it takes only the words before the first quote from the file.
+    """
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         position = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
         words = _PARSER_WORDS.match(error.problem or "")
