@@ -56,7 +56,8 @@ class StoredDeadLetter:
     def record_id(self) -> str:
         """An id that is equal for all dead letters of one record.
 
-        The offset of an article is the number of its item in one document, so its content is part of the id.
+        It is the place from which the record was read. The offset of an article is the number of its item in one
+        document, so its content is part of the id.
         """
         return f"{self.source}#{content_id(self.letter.record)}" if self.is_article else self.source
 
@@ -71,7 +72,11 @@ class StoredDeadLetter:
 
 
 async def newest_dead_letters(bus: Bus, limit: int, matches: Filter = lambda _: True) -> list[StoredDeadLetter]:
-    """Returns the newest dead letters that match, newest last. Reads backward, only as far as necessary."""
+    """Returns the newest dead letters that match, newest last. Reads backward, only as far as necessary.
+
+    Args:
+        limit: the most dead letters that are returned, over all partitions.
+    """
     newest: list[StoredDeadLetter] = []
     for partition, end in enumerate(await bus.ends(Topic.DEAD_LETTERS)):
         first = await _first_offset(bus, partition, end)
@@ -100,8 +105,9 @@ async def find_dead_letter(bus: Bus, place: str) -> StoredDeadLetter:
     """Returns the dead letter at a place.
 
     Args:
-        place: a place on `dead-letters`, or the place on another topic from which the record was read; then the
-            newest dead letter of that record is returned.
+        place: a place on `dead-letters`: `offset` (on partition 0), `partition@offset` or `dead-letters[1]@offset`. Or
+            the place on another topic from which the record was read, `topic[partition]@offset`; then the newest dead
+            letter of that record is returned.
 
     Raises:
         SettingsError: the place is invalid, or has no dead letter.
@@ -132,6 +138,8 @@ async def find_dead_letter(bus: Bus, place: str) -> StoredDeadLetter:
 
 async def newer_records(bus: Bus, dead_letters: Sequence[StoredDeadLetter]) -> dict[str, str]:
     """Finds newer records with the keys of dead letters, on the compacted topics, where the newest record counts.
+
+    Dead letters without a key, of other topics, or of a partition that does not exist any more have no newer record.
 
     Returns:
         The place of the newer record, by the place of the dead letter.

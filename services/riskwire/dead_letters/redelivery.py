@@ -41,7 +41,14 @@ class Redelivery:
     """
 
     def __init__(self, settings: Settings, *, deliver_old: bool) -> None:
-        """Prepares redelivery to the receivers of the settings; entering its context opens them."""
+        """Prepares redelivery to the receivers of the settings; connects to them and opens the store when needed.
+
+        Args:
+            deliver_old: delivers also alerts that are further from now than `notify.max_age_s`.
+
+        Raises:
+            SettingsError: a receiver cannot be used.
+        """
         self._settings = settings
         self._deliver_old = deliver_old
         # A user waits for the result: give up earlier than the stage does.
@@ -65,7 +72,11 @@ class Redelivery:
             self._store.close()
 
     async def redeliver(self, stored: StoredDeadLetter) -> str | None:
-        """Repeats the delivery or the store write of a dead letter. Returns None, or why it failed."""
+        """Repeats the delivery or the store write of a dead letter. Returns None, or why it failed.
+
+        A dead letter with a receiver is of a delivery, one without of a write by the sink stage that it names. A record
+        that was cut for its size cannot be repeated.
+        """
         letter = stored.letter
         if letter.cut:
             return CUT
@@ -100,6 +111,8 @@ class Redelivery:
 
     async def _write(self, message: Message, stage: str) -> str | None:
         """Repeats the write of a sink stage into the store. Returns None, or why it failed.
+
+        A sink answers a record that it cannot write with a dead letter, whose error is the reason.
 
         Args:
             stage: the name of the sink stage that could not write the record.

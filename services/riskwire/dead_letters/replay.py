@@ -38,10 +38,10 @@ class Replay(StateUpdate):
 
 
 def replay_times(state: Mapping[str, bytes]) -> dict[str, str]:
-    """Returns when each dead letter was replayed, by its place.
+    """Returns when each dead letter was replayed: the time (ISO 8601) by its place, `offset` or `partition@offset`.
 
     Args:
-        state: the state of the publisher `dead-letters`.
+        state: the state of the publisher `dead-letters`, which holds a note of each replay.
     """
     return {place: note["at"] for place, note in _notes(state).items()}
 
@@ -61,18 +61,24 @@ def decide_replay(
     redelivered: Collection[str] = (),
     first_offsets: Sequence[int] = (),
 ) -> Replay:
-    """Decides on dead letters, and returns the step that replays them.
+    """Decides which dead letters are replayed, and returns the step that replays them and notes it in the state.
 
     A record goes back onto its topic and partition with its key. An article that ingest could not publish goes onto
     `articles`. A record goes back once, even when several groups that read its topic each wrote a dead letter of it.
 
     Args:
-        state: the state of the publisher `dead-letters`.
+        state: the state of the publisher `dead-letters`: a note of each replay so far.
         partitions: the number of partitions of every topic.
-        newer: the result of `newer_records`.
+        newer: the place of a newer record with the same key, by the place of the dead letter. A record that has one is
+            refused, because it would replace the newer one.
         again: replays also what was replayed before, and records with a newer record of their key.
-        redelivered: the places of dead letters that were redelivered already; they are only recorded as replayed.
-        first_offsets: the result of the function of this name; what was recorded of older dead letters is dropped.
+        redelivered: the places of dead letters that were redelivered already; they are only noted as replayed.
+        first_offsets: the first offset that each partition of `dead-letters` still has; notes of older dead letters
+            are removed from the state.
+
+    Returns:
+        the records to publish and the changed state, with the dead letters that are replayed, those that were replayed
+        before (or have the same record as another), and those refused, with the reason.
     """
     notes = _notes(state)
     put_back_before = {note["from"] for note in notes.values()}
@@ -163,6 +169,11 @@ def _obstacles(stored: StoredDeadLetter, partitions: int) -> Iterator[str]:
 
 
 def _is_deleted(place: str, first_offsets: Sequence[int]) -> bool:
-    """Returns whether the dead letter at a place has been deleted from its topic."""
+    """Returns whether the dead letter at a place has been deleted from its topic.
+
+    Args:
+        place: `offset` on partition 0, else `partition@offset`.
+        first_offsets: the first offset that each partition still has; nothing is known of further partitions.
+    """
     partition, _, offset = place.rpartition("@")
     return int(partition or 0) < len(first_offsets) and int(offset) < first_offsets[int(partition or 0)]

@@ -18,14 +18,17 @@ _RECORD_INTERVAL_S = 5.0
 
 
 class Replayer:
-    """Replays dead letters of one bus.
-
-    Args:
-        first_offsets: the result of the function of this name.
-        again: replays also what was replayed before, and records with a newer record of their key.
-    """
+    """Replays dead letters of one bus."""
 
     def __init__(self, bus: Bus, redelivery: Redelivery, first_offsets: Sequence[int], *, again: bool) -> None:
+        """Prepares the replay of dead letters of one bus.
+
+        Args:
+            redelivery: repeats deliveries and store writes.
+            first_offsets: the first offset that each partition of `dead-letters` still has; notes of replays of older
+                dead letters are dropped.
+            again: replays also what was replayed before, and records with a newer record of their key.
+        """
         self._bus = bus
         self._redelivery = redelivery
         self._first_offsets = first_offsets
@@ -33,7 +36,10 @@ class Replayer:
         self._partitions = {str(topic): bus.partitions(topic) for topic in Topic}
 
     async def replay(self, dead_letters: Sequence[StoredDeadLetter]) -> Replay:
-        """Replays some dead letters, and returns which were replayed and which could not be."""
+        """Replays some dead letters. Returns which were replayed, had been before, or could not be (with the reason).
+
+        A failed delivery or store write is repeated (redelivered); any other record is put back onto its topic.
+        """
         newer = await newer_records(self._bus, dead_letters)
         to_put_back = [stored for stored in dead_letters if not needs_redelivery(stored)]
         to_redeliver = [stored for stored in dead_letters if needs_redelivery(stored)]
@@ -44,7 +50,13 @@ class Replayer:
         return total
 
     async def _put_back(self, dead_letters: Sequence[StoredDeadLetter], newer: Mapping[str, str]) -> Replay:
-        """Puts records back in one step. If the bus refuses the step, puts each record back in a separate step."""
+        """Puts records back onto their topics in one step; if the bus refuses it, each record in a separate step.
+
+        A single record that the bus refuses is part of the result, with the error as the reason.
+
+        Args:
+            newer: the place of a newer record with the same key, by the place of the dead letter.
+        """
         try:
             return await self._commit(dead_letters, newer, ())
         except SchemaError as error:
@@ -62,6 +74,10 @@ class Replayer:
 
         It is not recorded after each one, because every such step reads the whole state of the publisher. After a kill
         the redeliveries that were not recorded are repeated.
+
+        Args:
+            newer: the place of a newer record with the same key, by the place of the dead letter.
+            replayed: the places of dead letters that were replayed before; they are skipped, unless `again` was set.
         """
         total, redelivered, recorded_at = Replay(), list[StoredDeadLetter](), time.monotonic()
         try:
@@ -94,7 +110,7 @@ class Replayer:
         """
 
         def decide(state: Mapping[str, bytes]) -> Replay:
-            """Returns the replay that the committed state of the publisher allows."""
+            """Returns the replay of the dead letters that the state, which notes past replays, allows."""
             return decide_replay(
                 dead_letters,
                 state,
@@ -110,7 +126,7 @@ class Replayer:
 
 
 def _sum(first: Replay, second: Replay) -> Replay:
-    """Returns two outcomes of replays as one."""
+    """Returns two outcomes of replays as one, for a report: their records and state changes are left out."""
     return Replay(
         replayed=first.replayed + second.replayed,
         replayed_before=first.replayed_before + second.replayed_before,
