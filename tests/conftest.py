@@ -77,6 +77,11 @@ MAX_LENGTH = 32
 
 
 def _vocabulary() -> dict[str, int]:
+    """Returns the id of each token that the tiny tokenizer knows, by token.
+
+    The tokens are the special tokens of BERT, the words of the lists in this file, single letters and digits (each also
+    as a continuation `##x` of a word), and punctuation. Unknown words are therefore read letter by letter.
+    """
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     words += [*NEGATIVE, *POSITIVE, *(word for several in NAMES.values() for word in several), *PLAIN]
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -85,6 +90,11 @@ def _vocabulary() -> dict[str, int]:
 
 
 def _tokenizer(vocabulary: dict[str, int]) -> str:
+    """Returns, as JSON, a tokenizer that lowers the case, splits words by WordPiece and adds [CLS] and [SEP].
+
+    Args:
+        vocabulary: the id of each token.
+    """
     from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
     from tokenizers.normalizers import BertNormalizer
@@ -99,10 +109,16 @@ def _tokenizer(vocabulary: dict[str, int]) -> str:
 
 
 def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
-    """Returns a graph whose logits are sums of word weights.
+    """Returns an ONNX model whose logits are fixed weights of the words in the lists of this file.
 
-    A dynamic graph rounds them by a scale over the whole batch, as dynamic quantisation does. A row then depends on the
-    other rows of its batch.
+    For sentiment and topics the weights of all tokens are summed, and neutral gets 1 more. Each token has its own
+    logits of entity tags. The sentiment toward a target is that of the whole text times 1.5, at every token.
+
+    Args:
+        vocabulary: the id of each token.
+        dynamic: whether the logits of sentiment are rounded by a scale over the whole batch, as dynamic quantisation
+            does.
+        A row then depends on the other rows of its batch.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -167,10 +183,10 @@ def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
 
 
 def build_tiny_bundle(folder: Path) -> Path:
-    """Writes the bundle `tiny@1.0.0`, which knows only the words above.
+    """Writes the bundle `tiny@1.0.0` into a folder, which is created if needed, and returns the folder.
 
-    Its int8 file rounds as dynamic quantisation does, so a row depends on its batch. Its fp16 file, in fact float32,
-    does not round.
+    Its model knows only the words of the lists in this file. Its int8 file rounds as dynamic quantisation does, so a
+    row depends on its batch. Its fp16 file, in fact float32, does not round.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _vocabulary()
@@ -213,7 +229,10 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The data of DATA.md, which is not part of the project: `shared/data` beside the checkout, or RISKWIRE_SHARED."""
+    """Returns the folder of the data of DATA.md, which is not part of the project; skips the test without it.
+
+    It is `shared/data` beside the checkout, or `data` in the folder that RISKWIRE_SHARED names.
+    """
     data = Path(os.environ.get("RISKWIRE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
     if not data.is_dir():
         pytest.skip(f"{data} is not there; set RISKWIRE_SHARED to the folder that holds data/")
@@ -226,6 +245,11 @@ REQUIRED = {name.strip() for name in os.environ.get("RISKWIRE_REQUIRE", "").spli
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Reports a skipped test as failed if RISKWIRE_REQUIRE names a resource that the test needs.
+
+    A test needs the resources of its markers `needs_data`, `needs_kafka` and `needs_browser`. A test that is expected
+    to fail (`xfail`) is reported as usual, although pytest counts it as skipped.
+    """
     report = yield
     needed = sorted(name for name in REQUIRED if item.get_closest_marker(f"needs_{name}"))
     if report.skipped and needed and not hasattr(report, "wasxfail"):
@@ -236,6 +260,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Reports a test file that is skipped as a whole as failed if RISKWIRE_REQUIRE names any resource.
+
+    Such a file hides which of its tests need the resource.
+    """
     report = yield
     if report.skipped and REQUIRED:
         report.outcome = "failed"

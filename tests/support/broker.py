@@ -47,7 +47,7 @@ def missing_prerequisite() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports that are free now and outside the ephemeral range of the kernel.
+    """Returns `count` different TCP ports that are free now and outside the ephemeral range of the kernel.
 
     The kernel gives ports of its range to clients. So a client could take the port of a service that is about to listen
     or of a stopped broker, and a client that retries could even connect to itself.
@@ -83,13 +83,9 @@ class HangingTransaction:
 class Broker:
     """One broker. `start` returns when it answers. The broker keeps its port and data over `stop`, `kill` and `start`.
 
-    Args:
-        folder: for data, configuration and log.
-        properties: override the defaults of server.properties; `{port}`, `{controller}` and `{folder}` are replaced.
-        client: what a confluent-kafka client needs besides the address.
-        java: further options of the virtual machine.
-        format_with: further options of the command that formats the data folder.
-        before: a prefix of the command that starts the broker (`setpriv …`, `nice …`).
+    Attributes:
+        client: the settings of a confluent-kafka client of this broker.
+        log: the file with the output of the broker.
     """
 
     def __init__(
@@ -101,6 +97,17 @@ class Broker:
         format_with: tuple[str, ...] = (),
         before: tuple[str, ...] = (),
     ) -> None:
+        """Chooses two free ports and writes server.properties; neither formats the data folder nor starts the broker.
+
+        Args:
+            folder: for data, configuration and log; created if needed.
+            properties: override the defaults of server.properties; `{port}`, `{controller}` and `{folder}` are
+                replaced.
+            client: what a confluent-kafka client needs besides the address.
+            java: further options of the virtual machine.
+            format_with: further options of the command that formats the data folder.
+            before: a prefix of the command that starts the broker (`setpriv …`, `nice …`).
+        """
         home = kafka_home()
         assert home is not None, missing_prerequisite()
         self.folder = folder
@@ -162,12 +169,19 @@ class Broker:
             self.kill()
 
     def format(self) -> None:
-        """Formats the data folder, which must be done once."""
+        """Formats the data folder with a random cluster id, which must be done once, before the first start.
+
+        The id contains no "-", so that the tool cannot take it for an option.
+        """
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         self._tool("kafka.tools.StorageTool", "format", "-t", identity, "-c", str(self._properties), *self._format_with)
 
     def start(self) -> None:
-        """Starts the broker and waits until it answers."""
+        """Starts the broker and waits until it answers. Its output is appended to `log`.
+
+        Raises:
+            AssertionError: it exited or did not answer in time; it was killed.
+        """
         config = self.folder / "log4j2.properties"
         config.write_text(
             "rootLogger.level=warn\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\n"
@@ -201,7 +215,7 @@ class Broker:
             raise
 
     def stop(self) -> None:
-        """Stops the broker, and kills it after `STOP_S`."""
+        """Stops the broker with SIGTERM and waits for its end; kills it after `STOP_S` seconds. May be repeated."""
         if self._process is None:
             return
         self._process.terminate()
@@ -212,7 +226,7 @@ class Broker:
         self._process = None
 
     def kill(self) -> None:
-        """Kills the broker with SIGKILL."""
+        """Kills the broker with SIGKILL and waits for its end; does nothing if it was not started."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(timeout=STOP_S)
@@ -238,7 +252,10 @@ class Broker:
                 assert time.monotonic() < deadline, f"the broker does not answer:\n{self.log_tail()}"
 
     def hanging_transactions(self) -> list[HangingTransaction]:
-        """Returns the transactions still open in a partition over a minute after their coordinator ended them."""
+        """Returns the transactions that are open in a partition although their coordinator does not know them as open.
+
+        Only those count whose last record is more than a minute old. Kafka's own tool finds them.
+        """
         table = self._transactions("find-hanging", "--broker-id", "1", "--max-transaction-timeout", "1")
         rows = [line.split() for line in table.splitlines() if not line.startswith("Topic")]
         return [HangingTransaction(row[0], int(row[1]), int(row[5])) for row in rows if len(row) > 5]
@@ -256,6 +273,11 @@ class Broker:
         return self.log.read_text(encoding="utf-8", errors="replace")[-4_000:] if self.log.exists() else ""
 
     def _tool(self, *words: str) -> str:
+        """Runs a command-line class of Kafka with its arguments, and returns its standard output.
+
+        Raises:
+            AssertionError: it exited with an error.
+        """
         completed = subprocess.run(
             ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self._classpath, *words],
             capture_output=True,

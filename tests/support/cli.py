@@ -20,13 +20,21 @@ RISKWIRE = Path(sys.executable).with_name("riskwire")
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Returns this environment without the developer's settings of riskwire, and with `variables`."""
+    """Returns this environment without the developer's settings of riskwire, and with `variables`.
+
+    The log level is `warning` unless `variables` set another.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RISKWIRE_")}
     return inherited | {"RISKWIRE_LOG__LEVEL": "warning"} | variables
 
 
 def riskwire(*words: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs `riskwire …` and waits for its exit."""
+    """Runs `riskwire WORDS…` and waits for its exit. Returns its exit code, which may be any, and its output as text.
+
+    Args:
+        env: the environment; by default that of `environment`.
+        options: further arguments of `subprocess.run`.
+    """
     return subprocess.run(
         [str(RISKWIRE), *map(str, words)],
         capture_output=True,
@@ -39,7 +47,12 @@ def riskwire(*words: object, env: dict[str, str] | None = None, **options: Any) 
 
 
 def start_riskwire(*words: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-    """Starts `riskwire …`."""
+    """Starts `riskwire WORDS…` and returns at once; its output can be read from pipes, as text.
+
+    Args:
+        env: the environment; by default that of `environment`.
+        options: further arguments of `subprocess.Popen`.
+    """
     return subprocess.Popen(
         [str(RISKWIRE), *map(str, words)],
         stdout=subprocess.PIPE,
@@ -69,6 +82,7 @@ def unexpected_lines(stderr: str) -> list[str]:
 
 
 def _is_about_fencing(line: str) -> bool:
+    """Returns whether a line is a JSON log entry without a traceback about a repeated step or a fenced producer."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -98,7 +112,7 @@ def read_downstream(data: Path) -> DownstreamRecords:
 
 
 async def _read_downstream(data: Path) -> DownstreamRecords:
-    """Returns how often each record (as JSON) occurs on the topics that stages write; marks of time are left out."""
+    """Returns how often each record (as JSON) occurs on each topic downstream of `articles`. Marks are left out."""
     bus = await EmbeddedBus.open(data, BusSettings())
     try:
         records: dict[Topic, Counter[str]] = {}

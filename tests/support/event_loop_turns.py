@@ -18,6 +18,7 @@ async def count_other_turns(stage: InferStage, batch: Sequence[Message]) -> int:
     turns = 0
 
     async def count() -> None:
+        """Counts the turns of the event loop at which the stage holds its lock, which it does to link and write."""
         nonlocal turns
         while True:
             turns += stage.event_loop_turn.locked()

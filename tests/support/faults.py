@@ -26,12 +26,19 @@ def seeded_random() -> random.Random:
 class Workers:
     """Worker processes. A fault hits one worker, which is then restarted or woken.
 
-    Args:
-        starts: a function for each worker, which starts its process.
-        sleep_s: how long a worker sleeps.
+    Attributes:
+        running: the process of each worker.
+        faults: how often each fault was injected.
     """
 
     def __init__(self, starts: Sequence[StartProcess], sleep_s: float, rng: random.Random) -> None:
+        """Starts every worker.
+
+        Args:
+            starts: a function for each worker, which starts its process.
+            sleep_s: how long a suspended worker sleeps; longer than the session timeout, so that its group replaces it.
+            rng: chooses the worker, the fault and the time of each fault.
+        """
         self._starts = list(starts)
         self._sleep_s = sleep_s
         self._rng = rng
@@ -74,10 +81,10 @@ class Workers:
                 self.running[index] = self._starts[index]()
 
     async def run_until(self, condition: Awaitable[None], timeout_s: float) -> None:
-        """Waits for a condition, and restarts workers that exit meanwhile.
+        """Waits until `condition` returns, and restarts workers that exit meanwhile. Raises the errors of `condition`.
 
         Raises:
-            TimeoutError: the condition did not hold within `timeout_s`.
+            TimeoutError: the condition did not return within `timeout_s`; it was cancelled.
         """
         waiting = asyncio.ensure_future(condition)
         try:

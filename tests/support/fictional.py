@@ -45,7 +45,11 @@ SOURCES = ("Harbour Wire", "The Ledger Post", "Meridian Business", "Northgate Ti
 
 
 def mood(score: float, certainty: float = 0.85) -> Sentiment:
-    """Returns a sentiment whose score (positive - negative) is about `score`."""
+    """Returns a sentiment whose score (positive - negative) is about `score`, but at least 0.02 away from 0.
+
+    Args:
+        certainty: negative and positive together, unless the score is larger; the rest is neutral.
+    """
     strong = max(abs(score), 0.02)
     spread = (certainty - strong) / 2 if certainty > strong else 0.0
     high, low = round(strong + spread, 4), round(spread, 4)
@@ -62,7 +66,14 @@ def signal(
     score: float = -0.8,
     **fields: Any,
 ) -> Signal:
-    """Returns a signal of a target. `fields` override the defaults."""
+    """Returns a signal: the sentiment of one article toward one target.
+
+    Args:
+        article: a label, from which the ids of the article and of its story are derived.
+        at: when the article was published and seen.
+        score: positive - negative, about.
+        fields: fields of the signal that override the defaults.
+    """
     name, group = NAMES.get(target, (target.partition(":")[2], ""))
     text = f"{name} faces claims over a leak at its plant."
     values: dict[str, Any] = {
@@ -88,7 +99,14 @@ def signal(
 def analysis(
     article: str = "a1", *, version: int = 1, at: datetime = NOON, score: float | None = -0.8, **fields: Any
 ) -> Analysis:
-    """Returns the analysis of an article. `fields` override the defaults."""
+    """Returns the analysis of an article, with its sentiment, topic and story.
+
+    Args:
+        article: a label, from which the ids of the article and of its story are derived.
+        at: when the article was published and seen.
+        score: positive - negative, about; None for no sentiment.
+        fields: override the defaults: `source`, `title` and `language` of the article, any other field of the analysis.
+    """
     sentiment = None if score is None else mood(score)
     values: dict[str, Any] = {
         "article": ArticleRef(
@@ -112,7 +130,7 @@ def analysis(
 
 
 def trend(at: datetime = NOON, *, target: str = VELDARA, length_s: int = 60, **fields: Any) -> TrendPoint:
-    """Returns a trend point. `fields` override the defaults."""
+    """Returns a trend point: the sums of a target's news over `length_s` seconds from `at`. `fields` override them."""
     values: dict[str, Any] = {
         "target": target,
         "name": NAMES.get(target, (target,))[0],
@@ -130,7 +148,12 @@ def trend(at: datetime = NOON, *, target: str = VELDARA, length_s: int = 60, **f
 
 
 def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, **fields: Any) -> AlertEvidence:
-    """Returns one story of the evidence (the stories that an alert cites). `fields` override the defaults."""
+    """Returns one story of the evidence (the stories that an alert cites). `fields` override the defaults.
+
+    Args:
+        number: chooses the texts and the source, and identifies the story.
+        name: the name of the target, which the span from `start` to `end` of the text marks.
+    """
     introduction = INTRODUCTIONS[number % len(INTRODUCTIONS)]
     text = f"{introduction}{name} {LEAK[number % len(LEAK)]}"
     values: dict[str, Any] = {
@@ -152,7 +175,10 @@ def alert(
 ) -> Alert:
     """Returns an alert record. The records of one alert, from firing to resolved, are its episode.
 
-    `fields` override the defaults.
+    Args:
+        episode: a label, from which the id is derived that all records of an episode share.
+        at: the time of the record; also of the opening of the episode, unless `fields` have `opened_at`.
+        fields: fields of the record that override the defaults.
     """
     name, group = NAMES.get(target, (target, ""))
     stories = fields.get("stories", 6)
@@ -207,7 +233,7 @@ CALM = (
 
 
 def messages(topic: Topic, records: Iterable[Record], start: int = 0, partition: int = 0) -> list[Message]:
-    """Returns records as the messages of a partition."""
+    """Returns records as the messages of a partition, without keys, at consecutive offsets from `start`."""
     return [
         Message(topic, partition, offset, None, record.to_bytes())
         for offset, record in zip(count(start), records, strict=False)
@@ -215,9 +241,16 @@ def messages(topic: Topic, records: Iterable[Record], start: int = 0, partition:
 
 
 def records_by_topic(end: datetime = NOON, days: int = 28, seed: int = 7) -> dict[Topic, list[Record]]:
-    """Returns weeks of calm news of all companies, with a crisis at Veldara Chemicals at the end.
+    """Returns weeks of calm news of all companies, with a crisis at Veldara Chemicals in the last 20 hours.
 
-    The alert of the crisis has escalated and is still open.
+    A story is reported by one to four articles. Each article has an analysis and a signal of its company, of the group
+    and of the market. About one hour in twenty has a French article, whose analysis is `unsupported`. There are three
+    alerts: Tirell's is resolved, Osmark's is firing, and that of the crisis has escalated and is still open.
+
+    Args:
+        end: no record is later.
+        days: the length of the news before `end`. The alerts do not depend on it.
+        seed: the same seed gives the same records.
     """
     dice = random.Random(seed)
     records: dict[Topic, list[Record]] = {

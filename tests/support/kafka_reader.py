@@ -28,7 +28,14 @@ class CommittedRecord:
 
 
 def committed_records(client: Mapping[str, str], topic: str) -> list[CommittedRecord]:
-    """Returns every committed record of a topic, ordered by partition and offset, read without riskwire's code."""
+    """Returns every committed record of a topic, ordered by partition and offset, read without riskwire's code.
+
+    Args:
+        client: settings of a confluent-kafka client.
+
+    Raises:
+        AssertionError: a transaction under way did not end within `READ_S` seconds.
+    """
     consumer = Consumer(
         {
             **client,
@@ -63,7 +70,11 @@ def committed_records(client: Mapping[str, str], topic: str) -> list[CommittedRe
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[int]:
-    """The partitions of a topic. A broker that has just started may not list an existing topic yet."""
+    """Returns the partitions of a topic. A broker that has just started may not list an existing topic yet.
+
+    Raises:
+        AssertionError: the topic was not listed within `READ_S` seconds.
+    """
     deadline = time.monotonic() + READ_S
     while True:
         metadata = consumer.list_topics(topic, timeout=READ_S).topics[topic]
@@ -74,7 +85,11 @@ def _partitions(consumer: Consumer, topic: str) -> list[int]:
 
 
 def _end_of(consumer: Consumer, partition: TopicPartition) -> int:
-    """The end offset of a partition. A broker that has just started may not lead the partition yet."""
+    """Returns the end offset of a partition. A broker that has just started may not lead the partition yet.
+
+    Raises:
+        KafkaException: an error that is unusual after a start, or one that lasted for `READ_S` seconds.
+    """
     deadline = time.monotonic() + READ_S
     while True:
         try:
@@ -97,7 +112,11 @@ def latest_by_key(records: list[CommittedRecord]) -> dict[tuple[int, bytes | Non
 
 
 def committed_positions(client: Mapping[str, str], group: str, topic: str, partitions: int) -> dict[int, int]:
-    """Returns the committed position of a group in each partition."""
+    """Returns the committed position of a group by partition; a negative number if it has none.
+
+    Args:
+        partitions: the number of partitions of the topic.
+    """
     consumer = Consumer({**client, "group.id": group, "enable.auto.commit": False})
     try:
         sources = [TopicPartition(topic, p) for p in range(partitions)]

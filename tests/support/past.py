@@ -43,7 +43,7 @@ def entry(entry_id: str, **fields: object) -> WatchedEntity:
 
 
 def set_command(entity: WatchedEntity, offset: int = 0) -> Message:
-    """Returns the command that sets an entry, as a message."""
+    """Returns the command that sets an entry of the watchlist, as the message at `offset` of `commands`."""
     command = Command(
         kind="watchlist_set", target=entity.target, by="ada", at=AT, value=entity.model_dump(exclude_none=True)
     )
@@ -51,7 +51,11 @@ def set_command(entity: WatchedEntity, offset: int = 0) -> Message:
 
 
 def set_change(entity: WatchedEntity, command: int = 0) -> WatchlistChange:
-    """Returns the change in `articles` that sets an entry."""
+    """Returns the change in `articles` that sets an entry.
+
+    Args:
+        command: the offset of the command that ordered the change, which is also its time in seconds after `AT`.
+    """
     return WatchlistChange(
         id=entity.id, entry=entry_fields(entity), at=AT + timedelta(seconds=command), command=command
     )
@@ -97,7 +101,11 @@ class PastWorld:
         self.store = store
 
     async def infer(self, records: Sequence[Article | WatchlistChange], *entries: WatchedEntity) -> list[Outgoing]:
-        """Returns what infer publishes for a log of articles; the entries are watched from the start."""
+        """Returns what infer, without earlier state, publishes for a log of articles and changes of the watchlist.
+
+        Args:
+            entries: entries that are watched from the start.
+        """
         stage = InferStage(self.engine, Linker(Watchlist(entries)), Settings(), signal_partitions=1)
         batch = [Message(Topic.ARTICLES, 0, offset, None, record.to_bytes()) for offset, record in enumerate(records)]
         return (await stage.open(0, {}).process(batch)).results
@@ -118,7 +126,10 @@ class PastWorld:
         return await self.history([set_command(entity, offset) for offset, entity in enumerate(entries)], limit=limit)
 
     async def history(self, commands: Sequence[Message], limit: int = 100) -> list[Signal]:
-        """Returns the signals that history publishes for commands, one command a step. They are not stored."""
+        """Returns the signals that a new history task publishes for commands, one command a step.
+
+        The signals are not written to the store.
+        """
         task = history_stage(self.store, limit).open(0, {})
         results = [result for command in commands for result in (await task.process([command])).results]
         assert {result.topic for result in results} <= {Topic.SIGNALS}

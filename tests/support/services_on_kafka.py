@@ -31,10 +31,12 @@ _START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def on_kafka(broker: Broker, prefix: str, bundle: Path | None = None, **kafka: object) -> dict[str, str]:
-    """Returns the environment of a service.
+    """Returns the environment of a service on a broker.
 
     Args:
-        kafka: settings of the section `kafka`.
+        prefix: the prefix of the names of topics, which separates this test from others on the broker.
+        bundle: the folder of the model; by default the shipped model.
+        kafka: further settings of the section `kafka`.
     """
     variables = {f"RISKWIRE_KAFKA__{key.upper()}": str(value) for key, value in kafka.items()}
     if bundle is not None:
@@ -54,6 +56,13 @@ class Service:
     def __init__(
         self, name: str, env: dict[str, str], log: Path, *words: object, program: tuple[object, ...] = (RISKWIRE,)
     ) -> None:
+        """Starts a service on a free port; its output is appended to `log`.
+
+        Args:
+            name: the command that runs the service, such as `infer`.
+            words: further arguments of the command.
+            program: what is run instead of `riskwire`.
+        """
         self.log = log
         (self.port,) = free_ports(1)
         self.process = start_logged([*program, name, "--port", self.port, *words], log, env)
@@ -102,7 +111,7 @@ class Service:
 
 @contextmanager
 def running_service(name: str, env: dict[str, str], log: Path, *words: object) -> Iterator[Service]:
-    """Runs a service and kills it at the end. Prints its log if the test fails."""
+    """Runs a service and kills it at the end. Prints its log if the body of the context fails."""
     service = Service(name, env, log, *words)
     try:
         yield service
@@ -156,7 +165,7 @@ def article_records(numbers: Iterable[int]) -> list[Outgoing]:
 
 
 def tick_records(number: int, partitions: int) -> list[Outgoing]:
-    """Returns ticks with the time of an article, for every partition."""
+    """Returns a tick, a record that only carries a time, for every partition: the time of article `number`."""
     tick = Tick(seen_at=_START + timedelta(minutes=number)).to_bytes()
     return [Outgoing(Topic.ARTICLES, None, tick, partition) for partition in range(partitions)]
 

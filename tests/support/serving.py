@@ -57,7 +57,10 @@ class FakeProcess:
 
 @asynccontextmanager
 async def running_server(settings: Settings, store: Store, services: AppServices) -> AsyncIterator[str]:
-    """Runs the server on its port (0: a free one), and yields its URL."""
+    """Runs the server on its port (0: a free one), and yields its URL. Stops it at the end.
+
+    Raises the error of the server if it stops before it listens.
+    """
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(create_app(settings, store, services), settings, url.set_result))
     await asyncio.wait([server, url], timeout=20, return_when=asyncio.FIRST_COMPLETED)
@@ -71,7 +74,7 @@ async def running_server(settings: Settings, store: Store, services: AppServices
 
 
 async def write_with_sink(store: Store, records_by_topic: dict[Topic, list[Record]]) -> None:
-    """Writes records into a store through the sink stages."""
+    """Writes records into a store through the sink stages, those of a topic as one batch."""
     for stage in sink_stages(store):
         if records := records_by_topic.get(stage.spec.reads):
             await stage.open(0, {}).process(fictional.messages(stage.spec.reads, records))

@@ -31,7 +31,14 @@ def signal(
     history: bool = False,
     was_backfill: bool = False,
 ) -> Signal:
-    """Returns a signal seen `at_h` hours after the start. By default it has its own article and story."""
+    """Returns a signal seen `at_h` hours after the start. By default it has its own article and story.
+
+    Args:
+        negative: the probability of a negative sentiment; the rest is neutral.
+        backfill: whether the article was published long before it was seen.
+        history: whether the article was read before its target was watched; such a signal is always backfill too.
+        was_backfill: for history, whether the article was backfill when it was seen.
+    """
     seen = START + timedelta(hours=at_h)
     article = article or content_id(target, seen.isoformat(), str(negative), source)
     title = f"{target} at {at_h}"
@@ -62,7 +69,13 @@ def as_history(signals: Iterable[Signal]) -> list[Signal]:
 
 
 def mark(at_h: float, stories_at: tuple[float, ...] = (), partition: int = 0) -> Mark:
-    """Returns a mark at `at_h` hours that counts a story of the stream at each of `stories_at`."""
+    """Returns a mark: a record that carries the time, and how many stories of all targets there were.
+
+    Args:
+        at_h: the time, in hours after the start.
+        stories_at: the hour of each story, which is counted in its bucket of 15 s.
+        partition: the partition of `articles` that the mark is about.
+    """
     buckets: dict[int, int] = {}
     for hour in stories_at:
         bucket = int((START + timedelta(hours=hour)).timestamp()) // 15 * 15
@@ -71,7 +84,12 @@ def mark(at_h: float, stories_at: tuple[float, ...] = (), partition: int = 0) ->
 
 
 def burst(from_h: float, count: int, target: str = "entity:acme", step_h: float = 0.5) -> list[Signal | Mark]:
-    """Returns `count` negative stories from different sources, and the marks that close their buckets."""
+    """Returns `count` negative stories from different sources, each with the mark that counts it.
+
+    Args:
+        from_h: the hour of the first story.
+        step_h: the hours between two stories.
+    """
     records: list[Signal | Mark] = []
     for index in range(count):
         hour = from_h + index * step_h
@@ -111,7 +129,10 @@ class Timeline:
         self.book = Book(self.settings, self.partitions, self.state)
 
     def quiet(self, from_h: float, until_h: float, every_h: float = 1.0) -> None:
-        """Lets time pass with news of other targets only."""
+        """Lets time pass without news of the target: each `every_h` hours a mark counts one story of other targets.
+
+        The last mark is not later than `until_h`.
+        """
         hour = from_h
         while hour <= until_h:
             self.feed(mark(hour, (hour,)))

@@ -94,6 +94,7 @@ def make_certificates(folder: Path) -> None:
 
 
 def _sign(folder: Path, name: str, authority: str) -> None:
+    """Creates `NAME.key` and `NAME.pem`, a certificate for 127.0.0.1 that `AUTHORITY.pem` has signed, in the folder."""
     _openssl(
         "req", *_CURVE, "-subj", "/CN=127.0.0.1", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr"
     )

@@ -23,7 +23,13 @@ class WebhookRequest:
 
 
 class WebhookServer:
-    """Answers each request with `status`, as soon as `open` is set."""
+    """Stores requests, and answers each with `status` as soon as `open` is set, as it is at first.
+
+    Attributes:
+        status: the status of the next answers; 200 at first.
+        open: while it is cleared, requests wait for their answer, for `PATIENCE_S` seconds at most.
+        requests: the requests received so far.
+    """
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/hook/a-secret-path"
@@ -34,7 +40,10 @@ class WebhookServer:
         self._changed = threading.Condition()
 
     def receive(self, key: str, body: bytes) -> int:
-        """Stores a request, waits until `open` is set, and returns the status to answer with."""
+        """Stores a request, waits until `open` is set, and returns the status to answer with.
+
+        The request is stored with the status at its arrival. The answer has the status after the wait.
+        """
         with self._changed:
             self.requests.append(WebhookRequest(key, body, self.status))
             self._changed.notify_all()
@@ -44,7 +53,11 @@ class WebhookServer:
     def wait_until(
         self, condition: Callable[[list[WebhookRequest]], bool], timeout_s: float = PATIENCE_S
     ) -> list[WebhookRequest]:
-        """Waits until the requests received satisfy a condition, and returns them."""
+        """Waits until the requests received satisfy a condition, and returns them.
+
+        Raises:
+            AssertionError: they do not within `timeout_s`.
+        """
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while not condition(self.requests):
@@ -62,6 +75,7 @@ def running_webhook_server() -> Iterator[WebhookServer]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            """Passes a request to the server object, and answers with the status that it returns."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status = webhooks.receive(self.headers["Idempotency-Key"], body)
             try:

@@ -62,7 +62,10 @@ class FeedServer:
         return rss_document(feed, items)
 
     def answer(self, feed: str, agent: str, validator: str | None) -> tuple[int, str, bytes]:
-        """Records a request. Returns the status, the entity tag and the body."""
+        """Records a request. Returns the status, the entity tag and the body of the answer.
+
+        The status is 404 for an unknown feed; 304, without a body, if the validator is the tag of the present document.
+        """
         with self._lock:
             items = self._items.get(feed)
             if items is None:
@@ -105,6 +108,7 @@ def serve_feeds(create: Callable[[int], S] = FeedServer) -> Iterator[S]:  # type
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            """Answers with the feed whose name is the path."""
             validator = self.headers.get("If-None-Match")
             status, tag, body = feed_server.answer(self.path[1:], self.headers.get("User-Agent", ""), validator)
             self.send_response(status)

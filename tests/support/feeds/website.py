@@ -33,6 +33,11 @@ class Website:
         return sum(request.path == f"/{path}" for request in self.requests)
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Records a request and answers it with the page of its path: a document, or what the handler returns.
+
+        Raises:
+            HTTPNotFound: there is no such page.
+        """
         self.requests.append(request)
         page = self.pages.get(request.path.lstrip("/"))
         if page is None:
