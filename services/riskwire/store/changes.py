@@ -14,7 +14,10 @@ _COUNTER = "changes"
 
 
 def record_changes(connection: Connection, changed: Sequence[tuple[ChangeKind, str]]) -> None:
-    """Gives each changed (kind, key) the next number of the change sequence, which live pages follow."""
+    """Gives each changed (kind, key) the next number of the change sequence, which live pages follow.
+
+    The new number replaces the earlier one of the same (kind, key), so the table has only the newest change of each.
+    """
     if not changed:
         return
     last = advance_counter(connection, _COUNTER, len(changed))
@@ -24,7 +27,10 @@ def record_changes(connection: Connection, changed: Sequence[tuple[ChangeKind, s
 
 
 def advance_counter(connection: Connection, name: str, by: int) -> int:
-    """Increases a named counter and returns its new value. Its row lock puts concurrent transactions in order."""
+    """Increases a named counter, from 0 if it is new, and returns its new value.
+
+    The lock of its row makes other transactions that increase it wait until this one ends.
+    """
     insert_missing(connection, tables.counters, [{"name": name, "value": 0}], keys=("name",))
     counter = tables.counters.c
     statement = update(tables.counters).where(counter.name == name).values(value=counter.value + by)
@@ -37,7 +43,7 @@ def last_change(connection: Connection) -> int:
 
 
 def changes_after(connection: Connection, seq: int, limit: int) -> list[Change]:
-    """Returns the changes after a number of the sequence, in order, only the newest of each key."""
+    """Returns the changes with numbers above `seq`, in order, at most `limit`; only the newest of each (kind, key)."""
     table = tables.changes.c
     query = select(table.seq, table.kind, table.key).where(table.seq > seq).order_by(table.seq).limit(limit)
     return [Change(seq=row.seq, kind=row.kind, key=row.key) for row in connection.execute(query)]

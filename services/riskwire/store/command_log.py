@@ -31,7 +31,11 @@ class CommandLog:
 
 
 def command_log(connection: Connection) -> CommandLog:
-    """Returns which command log the store was filled from, and the largest of its offsets in the store."""
+    """Returns which command log (topic `commands` of one bus) the store was filled from, and its largest stored offset.
+
+    The number of the log is None if none was stored. The offset is None if no article has one; it is looked for in the
+    column `read_with`, which is -1 or NULL for an article that was analysed before any command.
+    """
     counter = tables.counters.c
     number = connection.execute(select(counter.value).where(counter.name == _COUNTER)).scalar_one_or_none()
     columns = (tables.articles.c.read_with, tables.replaced_versions.c.read_with)
@@ -41,10 +45,11 @@ def command_log(connection: Connection) -> CommandLog:
 
 
 def set_command_log(connection: Connection, number: int, *, forget_offsets: bool) -> None:
-    """Stores the number of the command log.
+    """Stores the number that identifies the command log (topic `commands`) from which the store is filled.
 
     Args:
-        forget_offsets: whether the content was read under another log. Its offsets are then removed.
+        forget_offsets: whether the content was read under another log, whose offsets mean nothing in this one. They
+            are then removed: articles count as read before every command, and replaced versions are deleted.
     """
     if forget_offsets:
         article = tables.articles.c

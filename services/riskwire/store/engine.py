@@ -104,7 +104,11 @@ def _require_file(file: Path, read_only: bool) -> None:
 
 
 def _create_engine(url: URL, *, read_only: bool) -> tuple[Engine, str]:
-    """Returns an engine that has not connected yet, and how messages name the store (file, or URL without password)."""
+    """Returns an engine that has not connected yet, and how messages name the store (file, or URL without password).
+
+    Raises:
+        StoreError: the driver of the database is not installed, or the engine cannot be created.
+    """
     where = str(_sqlite_file(url) or url.render_as_string(hide_password=True))
     sqlite = url.get_backend_name() == "sqlite"
     with reported(where):
@@ -118,7 +122,11 @@ def _create_engine(url: URL, *, read_only: bool) -> tuple[Engine, str]:
 
 
 def _configure_sqlite(engine: Engine, read_only: bool) -> None:
-    """Lets SQLAlchemy begin transactions. sqlite3 would begin too late for reads, and without the write lock."""
+    """Registers listeners on the engine that configure each connection, and begin each transaction explicitly.
+
+    sqlite3 itself would begin a transaction only before a write, so several reads could see different states. A
+    transaction of a connection with the execution option `writes` takes the write lock as it begins.
+    """
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -138,7 +146,7 @@ def _configure_sqlite(engine: Engine, read_only: bool) -> None:
 
 
 def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
-    """Checks the version of the store, and creates the tables of an empty one.
+    """Checks the version of the store, and creates the tables of an empty one (in SQLite, with a write-ahead log).
 
     Args:
         where: the name of the store, for errors.
@@ -169,7 +177,7 @@ def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
 
 
 def _stored_version(connection: Connection, where: str) -> int | None:
-    """Returns the schema version of the store, or None for an empty database.
+    """Returns the schema version of the store, or None for a database without tables.
 
     Raises:
         StoreError: the database is not a store.
@@ -208,7 +216,13 @@ def _another(connection: Connection) -> str:
 
 @contextmanager
 def reported(where: str) -> Iterator[None]:
-    """Raises an error of the database as a StoreError, or as a SchemaError if a value cannot be stored."""
+    """Raises an error of the database in the `with` block as a StoreError; other errors pass through.
+
+    The error is a SchemaError if the database cannot store a value.
+
+    Args:
+        where: the name of the store, for the error.
+    """
     try:
         yield
     except DataError as error:

@@ -11,7 +11,11 @@ _DAY_MS = 86_400_000
 
 
 def cutoff_ms(connection: Connection, keep_days: int) -> int | None:
-    """Returns the time before which data is to be deleted, or None while the oldest data is not a day overdue."""
+    """Returns the time before which data is to be deleted, in milliseconds since 1970: `keep_days` before the newest.
+
+    Returns None for an empty store, and until the oldest data is more than a day older. So a deletion, which
+    counts all stories again, takes place about once a day.
+    """
     newest, oldest = newest_ms(connection), oldest_ms(connection)
     if newest is None or oldest is None or oldest >= newest - (keep_days + 1) * _DAY_MS:
         return None
@@ -19,7 +23,10 @@ def cutoff_ms(connection: Connection, keep_days: int) -> int | None:
 
 
 def delete_before(connection: Connection, cutoff: int) -> None:
-    """Deletes all data older than `cutoff` except commands of watched entries, and recounts the rows derived from it.
+    """Deletes data older than `cutoff`, and updates the rows that are derived from it.
+
+    The age of an alert is that of its newest record; it is deleted with all its records. Stories and targets are
+    counted again, and targets without data are deleted. Commands of watched entries, dead letters and sources are kept.
 
     Args:
         cutoff: milliseconds since 1970.
@@ -70,9 +77,10 @@ def delete_before(connection: Connection, cutoff: int) -> None:
 
 
 def _concerns_watched_entry() -> ColumnElement[bool]:
-    """Returns the condition that a command concerns an entry that is on the watchlist.
+    """Returns the condition that a command set or removed an entry that is on the watchlist now.
 
-    These commands are kept, because they say who put the entry there.
+    These commands are kept, because they say who put the entry there. An entry is on the watchlist if its last command
+    set it; of a set and a remove command of the same time, the set command counts.
     """
     command, same_target = tables.commands.c, tables.commands.alias()
     last = select(func.max(same_target.c.at_ms)).where(same_target.c.target == command.target)

@@ -18,7 +18,10 @@ TargetOrder = Literal["alerts", "surprise", "score", "stories", "name", "last_se
 
 
 def target_kind(target: str) -> TargetKind:
-    """Returns the kind of a target from its prefix, as in `group:banks`. An unknown prefix means an entity."""
+    """Returns the kind of a target from its prefix, as in `group:banks` (`market` stands alone).
+
+    A target with another prefix, or with none, is an entity.
+    """
     match target.partition(":")[0]:
         case "topic":
             return "topic"
@@ -43,7 +46,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Returns the cursor that `str` wrote, as `TIME` or `TIME~KEY`.
+        """Returns the cursor that `str` wrote, as `TIME` or `TIME~KEY`. A time without a zone is UTC.
 
         Raises:
             SettingsError: the text does not start with a time.

@@ -30,6 +30,13 @@ class SinkStage(Generic[_R]):
     def __init__(
         self, store: Store, topic: Topic, reader: TypeAdapter[Any], kind: type[_R], write: Callable[[list[_R]], None]
     ) -> None:
+        """Makes the sink stage of a topic.
+
+        Args:
+            reader: reads the records of the topic.
+            kind: the class of the records to write; other records of the topic are ignored.
+            write: the method of `store` that writes them.
+        """
         self.spec = SINKS[topic]
         self._store = store
         self._reader = reader
@@ -41,10 +48,15 @@ class SinkStage(Generic[_R]):
         return self
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Writes a batch of one topic to the store, in one transaction.
+        """Writes a batch of one topic to the store, in one transaction. Ignores records of another kind.
 
         Returns:
-            the step to commit: a dead letter for each record that cannot be read, and no state.
+            the step to commit: a dead letter for each record that cannot be read, and no state. An unreadable record of
+            the topic of dead letters is only logged.
+
+        Raises:
+            StoreError: the store cannot be written.
+            SchemaError: the database cannot store a value of a record; none of the batch is written.
         """
         records: list[_R] = []
         step = Step()
@@ -65,7 +77,11 @@ class SinkStage(Generic[_R]):
 
 
 def sink_stages(store: Store) -> list[BatchStage]:
-    """Returns the stages that write records of the bus to a store, one for each topic that it stores."""
+    """Returns the stages that write records of the bus to a store, one for each topic that it stores.
+
+    Each gets its topic, the reader of the topic's records, the class of those to write, and the method that writes
+    them. The topic `signals` also has marks (records of the time), which are not written.
+    """
     return [
         SinkStage(store, Topic.ANALYSES, TypeAdapter(Analysis), Analysis, store.write_analyses),
         SinkStage(store, Topic.SIGNALS, SIGNALS, Signal, store.write_signals),

@@ -50,6 +50,10 @@ class Store:
     """An open store. Obtained from `Store.open`, closed by `close` or a `with` block."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
+        """Takes the engine of a database that has the tables of the store. Starts no thread before it is needed.
+
+        `_where` names the database in errors. `_fresh_s` is the age in seconds beyond which a surprise counts as 0.
+        """
         self._engine = engine
         self._where = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._keep_days = settings.store.keep_days
@@ -111,7 +115,7 @@ class Store:
             self._delete_old(connection)
 
     def write_signals(self, signals: Iterable[Signal]) -> None:
-        """Writes each signal once, by target, article and version. Updates stories and targets."""
+        """Writes each signal (of an article toward a target) once per article version. Updates stories and targets."""
         with self._writing() as connection:
             writes.write_signals(connection, signals)
 
@@ -121,7 +125,7 @@ class Store:
             writes.write_trends(connection, points)
 
     def write_alerts(self, alerts: Iterable[Alert]) -> None:
-        """Writes every record of every episode."""
+        """Writes alert records, and updates the newest record of each alert."""
         with self._writing() as connection:
             writes.write_alerts(connection, alerts)
 
@@ -136,7 +140,7 @@ class Store:
             writes.write_dead_letters(connection, dead_letters, self._keep_dead_letters)
 
     def set_command_log(self, number: int, *, forget_offsets: bool) -> None:
-        """Stores the number of the command log.
+        """Stores the number that identifies the command log (topic `commands`) from which the store is filled.
 
         Args:
             forget_offsets: whether the content was read under another log. It then counts as read before every command.
@@ -163,7 +167,13 @@ class Store:
         limit: int = 100,
         before: Cursor | None = None,
     ) -> list[AlertRow]:
-        """Returns the newest record of each alert, newest first."""
+        """Returns the newest record of each alert, newest first, at most `limit`.
+
+        Args:
+            status: only alerts with this status; `open` means every status but `resolved`.
+            target: only alerts of this target.
+            before: only rows older than this cursor, for the next page.
+        """
         with self._reading() as connection:
             return alerts.list_alerts(connection, status, target, limit, before)
 
@@ -187,9 +197,10 @@ class Store:
         order: TargetOrder = "alerts",
         spark: bool = False,
     ) -> list[TargetRow]:
-        """Returns a page of targets.
+        """Returns a page of targets, in the given order: at most `limit`, after the first `offset`.
 
         Args:
+            kind: only targets of this kind.
             query: text that must occur in name, target or groups, ignoring case.
             spark: whether to include the scores of the last seven days in steps of six hours.
         """
@@ -207,7 +218,7 @@ class Store:
             )
 
     def target(self, target: str, *, spark: bool = False) -> TargetRow | None:
-        """Returns one target, or None if it does not exist."""
+        """Returns one target, or None if it does not exist; with `spark`, also its scores of the last seven days."""
         with self._reading() as connection:
             rows = targets.targets_by_id(
                 connection, [target], spark=spark, blind_after_s=self._blind_after_s, fresh_s=self._fresh_s
@@ -217,17 +228,20 @@ class Store:
     def trend(
         self, target: str, *, since: datetime | None = None, until: datetime | None = None, step_s: int = 3_600
     ) -> Trend | None:
-        """Returns the trend of a target in steps aligned to 1970, or None for an unknown target.
+        """Returns the trend of a target in steps of `step_s` seconds aligned to 1970, or None for an unknown target.
 
         Args:
-            since: start of the range; by default, of the target's first point.
+            since: start of the range, inclusive; by default, of the target's first point.
             until: end of the range, exclusive; by default, after the newest data.
         """
         with self._reading() as connection:
             return trends.read_trend(connection, target, since, until, step_s)
 
     def stories(self, target: str | None = None, *, limit: int = 100, before: Cursor | None = None) -> list[StoryRow]:
-        """Returns the stories of a target, or of all targets, newest first, each with its newest article."""
+        """Returns the stories of a target, or of all targets, newest first, each with its newest article.
+
+        At most `limit`, and only those older than the cursor `before` (the last row of the page before).
+        """
         with self._reading() as connection:
             if target is None:
                 return stories.newest_stories(connection, limit, before)
@@ -247,9 +261,10 @@ class Store:
 
         Args:
             keys: normalised names (`join_key(name_key(name))`).
+            entities: ids of entities. An article must mention a key or an entity.
             signals_of: targets whose signals are returned, besides those of the mentioned entities.
             limit: the largest number of articles.
-            before: offset of a command; only articles read with a watchlist from before it are returned.
+            before: offset of a command; only versions read with a watchlist from before it are returned.
         """
         with self._reading() as connection:
             return history.past_articles(connection, target, keys, entities, signals_of, limit, before)
@@ -275,7 +290,7 @@ class Store:
             return watchlist.watchlist_commands(connection, limit, before)
 
     def newest(self) -> datetime | None:
-        """Returns the time of the newest data, or None for an empty store."""
+        """Returns the time of the newest article, signal, trend point or alert, or None for an empty store."""
         with self._reading() as connection:
             newest = newest_ms(connection)
         return None if newest is None else from_ms(newest)
@@ -286,7 +301,7 @@ class Store:
             return counts.read_counts(connection, self._blind_after_s)
 
     def changes(self, after: int, limit: int = 1_000) -> list[Change]:
-        """Returns the changes after a number of the change sequence, in order, only the newest of each key."""
+        """Returns the changes after a number of the change sequence, in order, only the newest of each (kind, key)."""
         with self._reading() as connection:
             return changes_after(connection, after, limit)
 

@@ -32,10 +32,10 @@ def upsert(
     columns: Sequence[str] | None = None,
     newer: Callable[[Any], ColumnElement[bool]] | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Inserts rows, or updates existing rows that differ. Returns the primary keys of the changed rows.
+    """Inserts rows, or updates existing rows that differ. Returns the primary keys of the inserted and updated rows.
 
     Args:
-        rows: at most one per primary key.
+        rows: all with the same columns; at most one per primary key.
         columns: the columns to update in an existing row; by default all that are not in the primary key.
         newer: returns, from the columns of a new row, the condition under which it replaces the existing row.
     """

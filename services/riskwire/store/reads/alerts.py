@@ -59,7 +59,10 @@ def alerts_by_id(connection: Connection, ids: Iterable[str]) -> list[AlertRow]:
 
 
 def alert_history(connection: Connection, alert: str) -> AlertHistory | None:
-    """Returns an alert with all its records and commands, or None if it does not exist."""
+    """Returns an alert with all its records and its commands, both oldest first, or None if it does not exist.
+
+    Records of the same time are in the order in which statuses follow each other.
+    """
     rows = alerts_by_id(connection, [alert])
     if not rows:
         return None
@@ -78,7 +81,10 @@ def _fields(row: AlertRow) -> dict[str, object]:
 
 
 def _with_handling(connection: Connection, alerts: list[Alert]) -> list[AlertRow]:
-    """Returns each alert with how people last handled it: acknowledged, snoozed, or marked as a false alarm."""
+    """Returns each alert with how people last handled it: acknowledged, snoozed, or marked as a false alarm.
+
+    Other commands, such as a comment, do not count. The three fields of the handling are None without such a command.
+    """
     commands = _commands_by_alert(connection, [alert.id for alert in alerts])
     rows = []
     for alert in alerts:
@@ -92,7 +98,7 @@ def _with_handling(connection: Connection, alerts: list[Alert]) -> list[AlertRow
 
 
 def _commands_by_alert(connection: Connection, alerts: list[str]) -> dict[str, list[Command]]:
-    """Returns the commands that people gave about these alerts (acknowledge, snooze, false alarm), oldest first.
+    """Returns the commands that people gave about these alerts (such as acknowledge or comment), oldest first.
 
     The result is keyed by alert id; an alert without commands is absent.
     """

@@ -13,10 +13,10 @@ from riskwire.store.rows import Counts
 
 
 def read_counts(connection: Connection, blind_after_s: int) -> Counts:
-    """Returns the numbers of rows and the time range of the data.
+    """Returns the numbers of rows and the time range of the data. Dead letters that are no longer kept count too.
 
     Args:
-        blind_after_s: see `alerting.blind_after_s`.
+        blind_after_s: seconds without news from any of its sources, after which an entity counts as blind.
     """
     newest, oldest = newest_ms(connection), oldest_ms(connection)
     return Counts(

@@ -124,11 +124,14 @@ def past_articles(
 
 
 def past_stories(connection: Connection, target: str, since: datetime, before: int) -> list[tuple[str, datetime]]:
-    """Returns the stories of a target as (fingerprint, time of its newest signal).
+    """Returns the stories of a target as (fingerprint, time of its newest signal), in no particular order.
+
+    Only versions of articles count that were analysed before a command took effect. A later version may have
+    replaced one since; its signals are still in the store.
 
     Args:
-        since: only signals seen since this time count.
-        before: offset of a command; only articles read with a watchlist from before it count.
+        since: only signals of articles seen at this time or later count.
+        before: the offset of the command; the watchlist that a version was analysed with must be older.
     """
     signal, article = tables.signals.c, tables.articles.c
     recent = (signal.target == target) & (signal.seen_ms >= to_ms(since))
@@ -159,16 +162,23 @@ def past_stories(connection: Connection, target: str, since: datetime, before: i
 
 
 def _was_read_before(columns: Any, command: int) -> ColumnElement[bool]:
-    """Returns the condition that a version was read with a watchlist from before the command at this offset."""
+    """Returns the condition that a version was read with a watchlist from before the command at this offset.
+
+    `read_with` is the offset of the last change of the watchlist at the time, or NULL or -1 before the first.
+    """
     return func.coalesce(columns.read_with, -1) < command
 
 
 def _current_versions(
     connection: Connection, target: str, keys: Sequence[str], entities: Sequence[str], limit: int, before: int
 ) -> list[Row]:
-    """Returns the rows of `articles` that `past_articles` looks for and whose current version precedes the command.
+    """Returns the newest articles that mention one of some names and have no signal of `target`, as rows of `articles`.
 
-    At most `limit` rows, the newest. A version precedes the command if it was read with an earlier watchlist.
+    Only articles whose current version was read with a watchlist from before the command at offset `before`, and that
+    the model could read. The rows, at most `limit`, are in no particular order.
+
+    Args:
+        keys: normalised names. An article must mention a key, or one of `entities` (entity ids).
     """
     mention, signal, article = tables.mentions.c, tables.signals.c, tables.articles.c
     has_signal = exists().where(
@@ -195,9 +205,10 @@ def _current_versions(
 
 
 def _replaced_versions(connection: Connection, target: str, before: int) -> Iterator[tuple[Row, list[MentionSummary]]]:
-    """Yields the last version before the command of each article whose current version was read after it.
+    """Yields earlier versions of articles whose current version was analysed after the command at offset `before`.
 
-    It omits versions of articles that already had a signal of `target`.
+    Of each article, it yields the last version that was analysed before the command, as its row of `articles` and its
+    mentions. It omits a version if that or an earlier version has a signal of `target`.
     """
     replaced, article, signal = tables.replaced_versions.c, tables.articles.c, tables.signals.c
     query = (
@@ -249,7 +260,7 @@ def _mention_summary(row: Row) -> MentionSummary:
 def _last_signals(
     connection: Connection, pairs: Iterable[tuple[str, str]], versions: Mapping[str, int]
 ) -> dict[str, list[PastSignal]]:
-    """Returns, by article, the last signal of each (target, article) pair.
+    """Returns, by article, the last signal of each (target, article) pair. A pair without a signal is left out.
 
     Args:
         versions: the version of each article; signals of later versions are ignored.

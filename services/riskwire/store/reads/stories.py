@@ -24,6 +24,7 @@ class _Page:
     """At most `limit` stories, in the order in which they are added."""
 
     def __init__(self, limit: int) -> None:
+        """Makes an empty page. Rows and numbers of articles are kept by story, stories by band of their fingerprint."""
         self._limit = limit
         self._rows: dict[str, StoryRow] = {}
         self._articles: dict[str, int] = {}
@@ -35,14 +36,17 @@ class _Page:
         return len(self._rows) == self._limit
 
     def merge(self, story: str, articles: int) -> bool:
-        """Adds the number of articles to the same story on the page. Returns False if the page does not have it."""
+        """Adds `articles` to the count of the row that shows the same story. Returns False if the page has none.
+
+        A story is given by its fingerprint. A near-duplicate fingerprint is the same story.
+        """
         same = self._find_same(story)
         if same is not None:
             self._articles[same] += articles
         return same is not None
 
     def add(self, row: StoryRow) -> None:
-        """Adds a story that the page does not have."""
+        """Adds a story that the page does not have, and files it under its bands, by which `merge` finds it."""
         self._rows[row.story] = row
         self._articles[row.story] = row.articles
         for band in _bands(row.story):
@@ -55,7 +59,8 @@ class _Page:
     def _find_same(self, story: str) -> str | None:
         """Returns the fingerprint of the row that shows the same story, or None.
 
-        Articles are the same story if their fingerprints are near-duplicates.
+        Two fingerprints are the same story if they are equal or near-duplicates. Near-duplicates share at least one
+        band (part of a fingerprint), so only the rows with a common band are compared.
         """
         if story in self._rows:
             return story
@@ -69,9 +74,14 @@ def _bands(story: str) -> Iterable[str]:
 
 
 def stories_of(connection: Connection, target: str, limit: int, before: Cursor | None) -> list[StoryRow]:
-    """Returns the stories of a target, newest first, each with its newest article.
+    """Returns the stories of a target, newest first, each with its newest article. At most `limit`.
 
-    A story is a group of articles with near-duplicate text.
+    A story is a group of articles with equal fingerprints. Of the newest `limit` * `_REPRINTS` stories, those with
+    similar fingerprints are merged into one row, which has the newest article of all. So the result may have fewer rows
+    than `limit` although there are more stories. Superseded signals (of replaced article versions) do not count.
+
+    Args:
+        before: only stories older than this cursor, for the next page; None for the first page.
     """
     story, signal = tables.stories.c, tables.signals.c
     newest = select(story.story, story.articles, story.seen_ms).where(story.target == target)
@@ -119,9 +129,14 @@ def stories_of(connection: Connection, target: str, limit: int, before: Cursor |
 
 
 def newest_stories(connection: Connection, limit: int, before: Cursor | None) -> list[StoryRow]:
-    """Returns the newest stories of all targets, each with its newest article on this page.
+    """Returns the newest stories of all targets, newest first, each with its newest article. At most `limit`.
 
-    They include articles in unsupported languages.
+    It reads the newest `limit` * `_REPRINTS` articles, and merges those with equal or similar fingerprints into one row
+    that has their number. So the result may have fewer rows than `limit` although there are more stories. Articles that
+    the model did not read, such as those in unsupported languages, have no sentiment and score.
+
+    Args:
+        before: only articles seen before the time of this cursor, for the next page; None for the first page.
     """
     table = tables.articles.c
     query = select(tables.articles).order_by(table.seen_ms.desc(), table.id.desc()).limit(limit * _REPRINTS)

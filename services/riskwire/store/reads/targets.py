@@ -34,11 +34,14 @@ def list_targets(
     blind_after_s: int,
     fresh_s: int,
 ) -> list[TargetRow]:
-    """Returns a page of targets.
+    """Returns a page of targets: at most `limit`, after the first `offset` in the given order.
 
     Args:
+        kind: only targets of this kind; None for all.
         query: text that must occur in name, target or groups, ignoring case.
-        blind_after_s: see `alerting.blind_after_s`.
+        order: what to sort by; see `_target_rows`.
+        spark: whether to add recent scores to each row.
+        blind_after_s: seconds without news from any of its sources, after which a target is blind.
         fresh_s: age in seconds beyond which a surprise counts as 0.
     """
     conditions: list[ColumnElement[bool]] = []
@@ -48,18 +51,37 @@ def list_targets(
         conditions.append(
             or_(*(column.icontains(query, autoescape=True) for column in (_T.name, _T.target, _T.groups)))
         )
-    return _target_rows(connection, conditions, order, limit, offset, spark, blind_after_s, fresh_s)
+    return _target_rows(
+        connection,
+        conditions,
+        order,
+        limit=limit,
+        offset=offset,
+        spark=spark,
+        blind_after_s=blind_after_s,
+        fresh_s=fresh_s,
+    )
 
 
 def targets_by_id(
     connection: Connection, targets: Sequence[str], *, spark: bool, blind_after_s: int, fresh_s: int
 ) -> list[TargetRow]:
-    """Returns the rows of those of the targets that exist, by name. See `list_targets` for the other arguments."""
+    """Returns the rows of those of the targets that exist. See `list_targets` for the other arguments.
+
+    They are sorted by name within each chunk of targets that one query reads.
+    """
     return [
         row
         for chunk in chunks(targets)
         for row in _target_rows(
-            connection, [_T.target.in_(chunk)], "name", len(chunk), 0, spark, blind_after_s, fresh_s
+            connection,
+            [_T.target.in_(chunk)],
+            "name",
+            limit=len(chunk),
+            offset=0,
+            spark=spark,
+            blind_after_s=blind_after_s,
+            fresh_s=fresh_s,
         )
     ]
 
@@ -68,6 +90,7 @@ def _target_rows(
     connection: Connection,
     conditions: list[ColumnElement[bool]],
     order: TargetOrder,
+    *,
     limit: int,
     offset: int,
     spark: bool,
@@ -76,11 +99,14 @@ def _target_rows(
 ) -> list[TargetRow]:
     """Returns the targets that satisfy all `conditions`, with their score, alerts, surprise and blindness.
 
-    "Now" is the newest record of the store. See `list_targets` for the other arguments.
+    "Now" is the newest record of the store. The score is the mean over the stories of the last `_SCORE_WINDOW`, each
+    with the mean of its articles. Alerts are those that are not resolved.
 
     Args:
-        order: the column to sort by.
-        spark: whether to add the sparkline: the recent scores in `SPARK_STEPS` equal steps.
+        order: the column to sort by: names alphabetically, scores from the most negative, others from the largest or
+            latest; missing values last.
+        limit, offset: at most `limit` rows, after the first `offset`.
+        spark: whether to add the sparkline: the recent scores in `SPARK_STEPS` equal steps, None where without news.
         blind_after_s: a target is blind if none of its sources was seen in this many seconds.
         fresh_s: age in seconds beyond which a surprise counts as 0.
     """
@@ -142,10 +168,10 @@ def _target_rows(
 
 
 def _blind_since(connection: Connection, targets: list[str], cutoff: int) -> dict[str, int]:
-    """Returns when a source of each blind target was last seen, in milliseconds since 1970, by target.
+    """Returns when any source of each blind target was last seen, in milliseconds since 1970, by target.
 
     A target is blind if no source that has reported on it was seen since `cutoff` (milliseconds since 1970). Targets
-    that are not blind are absent.
+    that are not blind, or have no source, are absent.
     """
     link, source = tables.target_sources.c, tables.sources.c
     last_seen = func.max(source.seen_ms)

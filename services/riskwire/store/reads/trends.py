@@ -18,9 +18,10 @@ SPARK_STEP = timedelta(hours=6)
 
 
 def sparks(connection: Connection, targets: Sequence[str], newest: int) -> dict[str, list[float | None]]:
-    """Returns, by target, the scores of the last `SPARK_STEPS` steps up to `newest` (milliseconds since 1970).
+    """Returns, by target, the scores of the last `SPARK_STEPS` steps, oldest first.
 
-    A step without news is None. A target without news in all steps is missing.
+    Steps have the length `SPARK_STEP` and are aligned to 1970; the last contains `newest` (milliseconds since 1970). A
+    score is between -1 and 1. A step without news is None. A target without news in all steps is missing.
     """
     step = int(SPARK_STEP.total_seconds() * 1000)
     end = newest // step + 1
@@ -50,11 +51,13 @@ def read_trend(
 ) -> Trend | None:
     """Returns the trend of a target in steps aligned to 1970, or None for an unknown target.
 
-    It sums all points that start inside the range, of any length: the alert stage writes only one length.
+    It sums all points that start inside the range, of any length: the alert stage writes only one length. The surprise
+    of a step is the largest of its points. A step without points is left out.
 
     Args:
-        since: start of the range; by default, of the target's first point.
+        since: start of the range, inclusive; by default, of the target's first point.
         until: end of the range, exclusive; by default, after the newest data of the store.
+        step_s: length of a step in seconds.
     """
     name = connection.execute(select(tables.targets.c.name).where(tables.targets.c.target == target)).scalar()
     if name is None:

@@ -18,7 +18,9 @@ _RANK = {"firing": 0, "escalated": 1, "resolved": 2}
 def write_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
     """Writes alert records, and for each alert its head: the newest of its records.
 
-    The records of one alert, from firing to resolved, are its episode. A head is only replaced by a later record.
+    The records of one alert, from firing to resolved, are its episode. A record is identified by alert id, time and
+    status, and replaces a stored one that differs. A head is not replaced by an earlier record; `_RANK` orders
+    statuses of the same time. Records the changed alerts for live readers.
     """
     records = {(alert.id, alert.at, alert.status): alert for alert in alerts}
     changed = upsert(

@@ -22,6 +22,10 @@ _MAX_TOPICS = 5
 def write_analyses(connection: Connection, analyses: Iterable[Analysis], max_mentions: int) -> None:
     """Writes the newest version of each article and its mentions, and the newest time of each source.
 
+    A version that a newer one replaces, in the store or in `analyses`, moves to `replaced_versions` if it was read
+    with an earlier watchlist. The analyses may come in any order and repeatedly; of two with the same version, the
+    later one counts. If any row changes, a change of the status is recorded for live readers.
+
     Args:
         max_mentions: most names kept per article.
     """
@@ -59,7 +63,9 @@ def write_analyses(connection: Connection, analyses: Iterable[Analysis], max_men
 def _article_row(analysis: Analysis) -> dict[str, Any]:
     """Returns the row of the table `articles` for an analysis. Times are milliseconds since 1970.
 
-    Keeps the `_MAX_TOPICS` most probable topics. The sentiment columns are None if the article was not read.
+    Keeps the labels of the `_MAX_TOPICS` most probable topics, as a JSON array. The sentiment columns are None if the
+    model did not read the article (empty, or in an unsupported language). `read_with` is the offset of the last command
+    that had changed the watchlist before.
     """
     article, sentiment = analysis.article, analysis.sentiment
     topics = sorted(analysis.topics, key=lambda topic: -topic.score)[:_MAX_TOPICS]

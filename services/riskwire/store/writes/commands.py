@@ -13,7 +13,10 @@ from riskwire.store.upsert import upsert
 
 
 def write_commands(connection: Connection, commands: Iterable[Command]) -> None:
-    """Writes commands to the store. The id of a command is a hash of its content, so a repeated one is written once."""
+    """Writes commands to the store. The id of a command is a hash of its content, so a repeated one is written once.
+
+    Records a change of the alerts that new commands name, for live readers.
+    """
     rows = {}
     for command in commands:
         body = command.to_bytes().decode()

@@ -17,7 +17,7 @@ _MAX_CHARACTERS = 10_000
 
 
 def write_dead_letters(connection: Connection, dead_letters: Iterable[DeadLetter], keep: int) -> None:
-    """Writes dead letters, keeps the newest `keep`, and counts all by stage.
+    """Writes dead letters, keeps the newest `keep`, and counts all by stage. Cuts errors and records that are too long.
 
     A repeated dead letter is recognised only while it is kept. That is enough: only uncommitted records are repeated,
     and `keep` is at least the largest batch.

@@ -37,7 +37,10 @@ def replace_mentions(connection: Connection, analyses: Iterable[Analysis], limit
 
 
 def mention_rows(analysis: Analysis, limit: int) -> Iterator[dict[str, Any]]:
-    """Yields at most `limit` rows of the table `mentions` for one article, by descending relevance; `n` is the rank."""
+    """Yields at most `limit` rows of the table `mentions` for one article, by descending relevance; `n` is the rank.
+
+    The first rank is 0. Of equal relevance, names of earlier sentences come first, then names in alphabetical order.
+    """
     by_relevance = sorted(_unranked_rows(analysis), key=lambda row: (-row["relevance"], row["sentence"], row["key"]))
     return ({"n": n, **row} for n, row in enumerate(by_relevance[:limit]))
 
@@ -47,7 +50,9 @@ def _unranked_rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
 
     A name is an entity and a normalised text, its key; mentions that resolve to no entity are left out. "negative",
     "neutral" and "positive" are means over the sentences that mention it, weighted by `sentence_weight`, and sum to 1.
-    "start" and "end" count characters; they are -1 if the first mention is not in the title, which alone the store has.
+    "weight" is the sum of these weights, "relevance" is 1 - Π (1 - weight). "text", "sentence", "start" and "end" are
+    of the first mention; the last two count characters, and are -1 if it is not in the title, which alone the store
+    has.
     """
     title_length = len(analysis.article.title)
     has_title = bool(analysis.sentences) and analysis.sentences[0].end <= title_length

@@ -22,10 +22,12 @@ Version = tuple[Row, Sequence[Row]]
 def keep_replaced(connection: Connection, new_rows: Iterable[Row]) -> None:
     """Copies stored versions of articles that `new_rows` are about to replace into the table of replaced versions.
 
-    Only versions that were read with an earlier watchlist than the new row are copied.
+    Only versions that were read with an earlier watchlist than the new row are copied, with their mentions.
 
     Args:
-        new_rows: rows of the table `articles`.
+        new_rows: rows of the table `articles`. `read_with` is the offset of the last command that had changed the
+            watchlist when the version was read, or None before any. Rows that cannot have an earlier version, or none
+            with an earlier watchlist, are skipped.
     """
     new_by_id = {row["id"]: row for row in new_rows if row["version"] > 1 and row["read_with"] is not None}
     replaced = [row for row in _stored(connection, new_by_id) if _read_with_earlier_list(row, new_by_id[row["id"]])]
@@ -41,6 +43,9 @@ def keep_if_replaced(connection: Connection, versions: Sequence[Version]) -> Non
     """Writes to the table of replaced versions those versions of which `articles` already has a later one.
 
     Only versions that were read with an earlier watchlist than the later one are written.
+
+    Args:
+        versions: for each version, its row for the table `articles` and its rows for the table `mentions`.
     """
     stored = {row["id"]: row for row in _stored(connection, {row["id"] for row, _ in versions})}
     replaced = [
@@ -67,7 +72,14 @@ def _read_with_earlier_list(row: Row, later_row: Row) -> bool:
 
 
 def _keep(connection: Connection, versions: Iterable[Version]) -> None:
-    """Writes versions to the table of replaced versions: for each article and watchlist offset, the latest version."""
+    """Writes versions to the table of replaced versions: for each article and watchlist offset, the latest version.
+
+    The watchlist offset `read_with` is the offset of the last change of the watchlist before the version was read, or
+    -1 if there was none. A stored version is only replaced by a later one.
+
+    Args:
+        versions: for each version, its row of the table `articles` and its rows of the table `mentions`.
+    """
     rows = {
         (row["id"], row["read_with"]): {
             "article": row["id"],

@@ -24,8 +24,10 @@ _Pair = tuple[str, str]
 def write_signals(connection: Connection, signals: Iterable[Signal]) -> None:
     """Writes signals to the store, and updates the rows of stories, targets and sources that are derived from them.
 
-    A signal is identified by target, article and version: a stored one is not changed. Only the signal of the latest
-    version of an article counts for its story and target; the others are marked as superseded.
+    A signal is the sentiment of one version of an article toward one target. It is identified by target, article and
+    version: a stored one is not changed. Only the signal of the latest version of an article counts for its story; the
+    others are marked as superseded, and stories that lose an article are counted again. A target counts each article
+    once. Records a change of the targets with new signals, for live readers.
     """
     by_key = {(signal.target, signal.article, signal.version): signal for signal in signals}
     stored = _stored_versions(connection, {(target, article) for target, article, _ in by_key})
@@ -116,8 +118,10 @@ def _signal_row(signal: Signal, *, superseded: bool) -> dict[str, Any]:
 def _add_to_stories(connection: Connection, added: dict[_Pair, list[Signal]]) -> Counter[str]:
     """Adds new signals to the rows of the table `stories`, which has one row for each (target, story).
 
+    A row has the number of articles, the time of the newest, and the sum of the scores.
+
     Args:
-        added: the new signals of each (target, story).
+        added: the new signals of each (target, story), one for each article and none that is superseded.
 
     Returns:
         the number of new stories of each target.
@@ -140,9 +144,10 @@ def _add_to_stories(connection: Connection, added: dict[_Pair, list[Signal]]) ->
 
 
 def _recount_stories(connection: Connection, pairs: set[_Pair]) -> Counter[str]:
-    """Counts the articles and scores of (target, story) pairs that lost an article again, from their current signals.
+    """Counts the articles and sums the scores of some (target, story) pairs again, from their current signals.
 
-    A pair without signals is deleted.
+    Current signals are those that no later version of their article supersedes. The row of a pair without any is
+    deleted.
 
     Returns:
         the change of the number of stories, by target; may be negative.
@@ -192,6 +197,8 @@ def _update_targets(
     connection: Connection, signals: Sequence[Signal], new_stories: Counter[str], new_articles: Counter[str]
 ) -> None:
     """Updates the rows of targets that have new signals. Name and groups come from the newest signal of the target.
+
+    The surprise is only set in a new row; an existing one keeps what its trend points have set.
 
     Args:
         new_stories: the change of the number of stories, by target.

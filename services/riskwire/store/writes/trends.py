@@ -16,7 +16,9 @@ from riskwire.store.upsert import upsert
 def write_trends(connection: Connection, points: Iterable[TrendPoint]) -> None:
     """Writes trend points, one for each (target, start, length); a stored one is replaced.
 
-    The surprise of a target becomes that of its newest point.
+    The surprise of a target becomes that of its newest point: the one with the latest start, then the longest. A target
+    without a row gets one with no stories yet. Records a change of the targets with changed points, for
+    live readers.
     """
     rows = {(point.target, point.start, point.length_s): point for point in points}
     changed = upsert(
