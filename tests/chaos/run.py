@@ -26,7 +26,12 @@ KNOWN_BUGS = ("position", "state")
 
 
 def main() -> int:
-    """Parses the options, does a run, and prints its report."""
+    """Parses the options, does a run, and prints its report.
+
+    Returns:
+        the exit code: 2 if Kafka is missing, else that of the run. A run without a seed gets a random one, and prints
+        it.
+    """
     sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
     from broker import missing_prerequisite
     from harness.faults.plan import FAULT_KINDS
@@ -57,7 +62,11 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
-    """Does one chaos run in `folder`, and prints and logs its course. Returns the exit code."""
+    """Does one chaos run in `folder`, and prints and logs its course.
+
+    Returns:
+        0 if no check failed, and then deletes the folder (unless `--keep`); 1 if one did; 130 if it was interrupted.
+    """
     from harness.processes.snapshot import take_snapshot
 
     code = take_snapshot(folder / "code")
@@ -109,7 +118,7 @@ def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
 
 
 async def _run_until_signal(run: ChaosRun) -> RunOutcome:
-    """Does a run. SIGTERM and Ctrl-C cancel it, so that it kills its processes."""
+    """Does a run. SIGTERM and Ctrl-C cancel it, so that it kills its processes and raises CancelledError."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):

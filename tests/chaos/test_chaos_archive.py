@@ -35,6 +35,7 @@ def test_the_same_seed_gives_the_same_archive(tmp_path: Path) -> None:
 
 
 def test_each_repetition_has_its_crisis_at_a_different_company(tmp_path: Path) -> None:
+    """The corpus of 372 items has the crisis of one company. It is repeated six times, with companies exchanged."""
     items = write_and_read(tmp_path, 2_400, 5)
     names = [company["name"] for company in yaml.safe_load(watchlist_path().read_text(encoding="utf-8"))]
     companies_in_crisis = {name for item in items for name in names if item["title"] == f"{name} {CRISIS_TITLE}"}
@@ -42,6 +43,7 @@ def test_each_repetition_has_its_crisis_at_a_different_company(tmp_path: Path) -
 
 
 def test_some_items_are_duplicated_some_get_a_new_version_and_some_lines_are_not_news(tmp_path: Path) -> None:
+    """A duplicate repeats address and summary, a new version has another summary, and no news has an empty title."""
     items = write_and_read(tmp_path, 3_000, 5)
     occurrences = Counter(item["url"] for item in items)
     versions = {

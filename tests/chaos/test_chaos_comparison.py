@@ -32,6 +32,7 @@ def encode(record: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("topic", IDENTITIES)
 def test_a_missing_record_is_lost_a_repeated_one_doubled_and_an_additional_one_differs(topic: str) -> None:
+    """`compare_topic` takes the records of the reference run, then those of the run."""
     record = encode(RECORDS[topic])
     assert compare_topic(topic, [record], [record]).equal
     lost = compare_topic(topic, [record], [])
@@ -46,6 +47,7 @@ def test_a_missing_record_is_lost_a_repeated_one_doubled_and_an_additional_one_d
     ("topic", "field"), [("analyses", "score"), ("signals", "relevance"), ("trends", "stories"), ("alerts", "surprise")]
 )
 def test_a_record_that_differs_is_described_by_its_differing_field(topic: str, field: str) -> None:
+    """The description shows the values as (reference, actual). A second record of the same identity is also doubled."""
     changed = encode(RECORDS[topic] | {field: 9})
     comparison = compare_topic(topic, [encode(RECORDS[topic])], [changed])
     assert (len(comparison.lost), len(comparison.doubled), len(comparison.differing)) == (0, 0, 1)
@@ -66,6 +68,10 @@ def test_ticks_and_marks_are_ignored() -> None:
 
 
 def test_time_and_offset_of_a_dead_letter_are_ignored() -> None:
+    """Its other fields are compared, also with the dead letter that is expected for an unreadable record.
+
+    The record of a dead letter is text, or base64 if it is no text.
+    """
     dead_letter = RECORDS["dead-letters"]
     assert compare_topic(
         "dead-letters", [encode(dead_letter)], [encode(dead_letter | {"at": "then", "offset": 8, "partition": 2})]

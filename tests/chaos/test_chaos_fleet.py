@@ -56,13 +56,14 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
             "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)",
         ],
     }
-    workers = Fleet(commands, dict(os.environ), tmp_path, print, "done")
+    workers = Fleet(commands, dict(os.environ), logs=tmp_path, log=print, finite_role="done")
     yield workers
     workers.kill_all()
     assert all(has_exited(worker.pid) for worker in workers.workers)
 
 
 async def test_a_worker_that_exits_is_restarted_and_its_exit_is_counted(fleet: Fleet) -> None:
+    """`exit_counts` counts by role and exit code; -9 is SIGKILL. A restart gives the worker a new process."""
     supervision = asyncio.create_task(fleet.supervise())
     failing, sleeping = fleet.start("fail"), fleet.start("sleep")
     first = sleeping.pid
@@ -75,6 +76,7 @@ async def test_a_worker_that_exits_is_restarted_and_its_exit_is_counted(fleet: F
 
 
 async def test_an_exit_is_recorded_with_the_last_lines_of_its_process(fleet: Fleet) -> None:
+    """Each process of the worker prints two lines and fails, for a reason that faults of a run cause."""
     supervision = asyncio.create_task(fleet.supervise())
     fleet.start("prints")
     await wait_until(lambda: len(fleet.exits) >= 2)
@@ -101,6 +103,7 @@ async def test_only_a_kill_by_the_run_explains_an_exit_by_sigkill(fleet: Fleet) 
 async def test_the_restart_delay_grows_with_each_early_exit_but_not_after_a_kill(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The delay is 0 at first, 0.1 s after an early exit, then four times as long, up to the maximum."""
     monkeypatch.setattr(fleet_module, "MAX_RESTART_DELAY_S", 0.35)
     supervision = asyncio.create_task(fleet.supervise())
     failing, killed = fleet.start("fail"), fleet.start("sleep")
@@ -120,6 +123,7 @@ async def test_the_restart_delay_grows_with_each_early_exit_but_not_after_a_kill
 
 
 async def test_a_worker_whose_work_is_finished_is_not_restarted(fleet: Fleet) -> None:
+    """`done` is the finite role of the fleet: its process exits with 0 when its work is finished."""
     supervision = asyncio.create_task(fleet.supervise())
     fleet.start("done")
     async with asyncio.timeout(DEADLINE_S):
@@ -131,6 +135,7 @@ async def test_a_worker_whose_work_is_finished_is_not_restarted(fleet: Fleet) ->
 async def test_the_exit_of_a_worker_before_its_removal_is_recorded_once(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The supervision has recorded the exit, and the restart is not due, when the worker is removed."""
     monkeypatch.setattr(fleet_module, "RESTART_DELAY_S", DEADLINE_S)
     supervision = asyncio.create_task(fleet.supervise())
     failing = fleet.start("fail")
@@ -152,6 +157,7 @@ async def test_an_exit_after_the_end_of_supervision_is_recorded_at_the_end(fleet
 
 
 async def test_a_worker_is_suspended_until_each_suspension_has_been_resumed(fleet: Fleet) -> None:
+    """Two faults may suspend one worker at a time. The kernel reports a suspended process as T."""
     pid = fleet.start("sleep").pid
     assert fleet.running_pids("sleep") == {pid}
     fleet.suspend(pid)
@@ -168,6 +174,7 @@ async def test_a_worker_is_suspended_until_each_suspension_has_been_resumed(flee
 async def test_a_removed_worker_is_not_restarted_and_is_killed_if_it_ignores_sigterm(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A removed worker exits by SIGTERM. One that ignores it is killed after `STOP_TIMEOUT_S`, and counted."""
     supervision = asyncio.create_task(fleet.supervise())
     await fleet.remove(fleet.start("sleep"))
     assert fleet.workers_of("sleep") == []
@@ -188,6 +195,10 @@ def _ignores_sigterm(pid: int) -> bool:
 
 @pytest.mark.skipif(not DIE_WITH_PARENT, reason="setpriv is not installed")
 async def test_workers_are_killed_with_the_run() -> None:
+    """A process plays the run, and starts a worker with the prefix `DIE_WITH_PARENT` (setpriv).
+
+    When it is killed, the kernel kills the worker.
+    """
     program = "import subprocess, time; p = subprocess.Popen({}); print(p.pid, flush=True); time.sleep(600)"
     run = subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", program.format([*DIE_WITH_PARENT, *SLEEPER])], stdout=subprocess.PIPE, text=True

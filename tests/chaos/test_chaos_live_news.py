@@ -58,6 +58,10 @@ def wrong_articles(articles: list[dict[str, Any]]) -> tuple[int, int, int]:
     ],
 )
 def test_newest_titles_with_each_version_once_a_feed_are_equal(articles: list[dict[str, Any]]) -> None:
+    """The page had the title "shares slide" and then its correction, which is the default title of `article`.
+
+    `wrong_articles` counts the lost, doubled and differing articles.
+    """
     assert wrong_articles(articles) == (0, 0, 0)
 
 
@@ -68,6 +72,7 @@ def test_a_page_whose_newest_title_is_missing_is_lost() -> None:
 
 
 def test_a_newest_title_that_infer_drops_as_a_repeated_version_is_lost() -> None:
+    """Infer reads the first article of a version. Another feed brings the newest title later, as version 1 too."""
     articles = [article("shares slide"), article(source="feed-1")]
     assert wrong_articles(articles) == (1, 0, 0)
     assert missing_pages(NEWEST_TITLES, articles)
@@ -89,6 +94,7 @@ def test_a_title_that_was_never_published_differs() -> None:
 
 
 def test_each_version_has_one_analysis_even_if_two_feeds_bring_it() -> None:
+    """A missing analysis is lost, a second one is doubled, and one of a version without article differs."""
     articles = [article("shares slide"), article(version=2), article(version=2, source="feed-1")]
     first, second = analysis("shares slide"), analysis(version=2)
     equal = compare_live_analyses(articles, [first, second])
@@ -100,6 +106,7 @@ def test_each_version_has_one_analysis_even_if_two_feeds_bring_it() -> None:
 
 
 def test_an_analysis_must_be_of_the_title_that_came_first_under_its_version() -> None:
+    """Two feeds bring different titles as version 1."""
     articles = [article("shares slide"), article(source="feed-1")]
     assert compare_live_analyses(articles, [analysis("shares slide")]).equal
     comparison = compare_live_analyses(articles, [analysis()])
@@ -113,7 +120,10 @@ def test_a_dead_letter_of_live_news_is_reported_with_its_error() -> None:
 
 
 async def test_unreadable_topics_are_read_again_until_they_can_be_read() -> None:
-    """A hanging transaction and an unreachable broker prevent reading until the operator or the run repairs them."""
+    """A hanging transaction and an unreachable broker prevent reading until the operator or the run repairs them.
+
+    Each reading gets the next of `answers`. The wait ends when the newest title is among the articles.
+    """
     answers: list[Exception | list[dict[str, Any]]] = [
         AssertionError("live-articles: partitions [1] do not become readable"),
         KafkaException(KafkaError(KafkaError._TRANSPORT)),
@@ -135,6 +145,8 @@ async def test_unreadable_topics_are_read_again_until_they_can_be_read() -> None
 
 
 async def test_waiting_for_an_unreadable_topic_ends_with_the_deadline_of_the_run() -> None:
+    """The wait itself has no limit: every reading fails, until the timeout around it."""
+
     class UnreadableLiveNews(LiveNews):
         async def _records(self, topic: str) -> list[dict[str, Any]]:
             raise AssertionError(f"{topic}: partitions [1] do not become readable")
@@ -145,7 +157,7 @@ async def test_waiting_for_an_unreadable_topic_ends_with_the_deadline_of_the_run
 
 
 def feed_items(newsroom: Newsroom, feed: str) -> list[tuple[str, str]]:
-    """Returns address and title of each item of a feed."""
+    """Returns address and title of each item of a feed; polls again while the newsroom answers with an error."""
     status, _, body = newsroom.answer(feed, "test", None)
     while status == 503:
         status, _, body = newsroom.answer(feed, "test", None)
@@ -154,6 +166,7 @@ def feed_items(newsroom: Newsroom, feed: str) -> list[tuple[str, str]]:
 
 
 def test_pages_are_published_corrected_and_reprinted_by_other_feeds(tmp_path: Path) -> None:
+    """300 random events leave pages with two titles, and pages in several feeds; feeds show the newest titles."""
     with serve_feeds(lambda port: Newsroom(3, random.Random(5), port)) as newsroom:
         for _ in range(300):
             newsroom.publish_event()

@@ -22,6 +22,7 @@ async def runs_forever() -> None:
 
 
 async def test_a_task_that_fails_is_logged_at_once_and_a_cancelled_one_is_not() -> None:
+    """The block of `background_tasks` still runs when the failure is logged; its end cancels the second task."""
     messages: list[str] = []
     logged = asyncio.Event()
 
@@ -60,6 +61,7 @@ async def test_tasks_are_cancelled_when_the_block_fails() -> None:
     started, ended = asyncio.Event(), asyncio.Event()
 
     async def task() -> None:
+        """Runs until it is cancelled, and notes its start and its end."""
         try:
             started.set()
             await asyncio.Event().wait()

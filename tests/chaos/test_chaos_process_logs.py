@@ -59,6 +59,11 @@ def sink_exit(code: int, *last_lines: str, requested: bool = False, finite: bool
 def test_the_run_finished_work_or_an_expected_reason_explain_an_exit(
     process_exit: ProcessExit, explained: bool
 ) -> None:
+    """Death by a signal and 143 (stopped early) are explained if the run sent the signal (`requested`).
+
+    0 is also explained by finished work, which only a `finite` role has. 2 is explained if the output ends with reasons
+    (`riskwire: …`), all of which faults cause. Any other code is a bug.
+    """
     assert process_exit.explained is explained
     assert summarise_logs([], [process_exit]).good is explained
 
@@ -86,6 +91,7 @@ def test_the_run_finished_work_or_an_expected_reason_explain_an_exit(
     ],
 )
 def test_unreachable_brokers_and_takeovers_are_expected_reasons(reason: str) -> None:
+    """A service that exits with 2 writes a reason as its last line. Faults of a run cause these."""
     assert sink_exit(2, f"riskwire: {reason}").explained
 
 
@@ -103,10 +109,12 @@ def test_unreachable_brokers_and_takeovers_are_expected_reasons(reason: str) -> 
     ],
 )
 def test_reasons_that_no_fault_causes_are_not_expected(reason: str) -> None:
+    """A service that exits with 2 writes a reason as its last line. These are a bug or a wrong setup."""
     assert not sink_exit(2, f"riskwire: {reason}").explained
 
 
 def test_reasons_that_differ_in_numbers_are_counted_together() -> None:
+    """`REASON` says "31 s". The exit of a killed process has no reason, and is not counted."""
     summary = summarise_logs(
         [], [sink_exit(2, REASON), sink_exit(2, REASON.replace("31", "34.5")), sink_exit(-9, requested=True)]
     )
@@ -115,6 +123,7 @@ def test_reasons_that_differ_in_numbers_are_counted_together() -> None:
 
 
 def test_the_report_lists_frequent_reasons_and_counts_the_remaining_ones() -> None:
+    """Of 20 kinds of reasons only 12 are listed, first the kind that occurs twice."""
     reasons = [f"riskwire: {letter} is away" for letter in "abcdefghijklmnopqrst"]
     report = list(summarise_logs([], [sink_exit(2, reason) for reason in [*reasons, reasons[-1]]]).report_lines())
     assert "     2  sink: t is away" in report
@@ -168,6 +177,7 @@ def test_a_log_without_errors_has_no_tracebacks_and_its_events_are_counted() -> 
 
 
 def test_logged_errors_are_counted_by_role_without_those_of_aiokafka() -> None:
+    """The role is the name of the log without its number. A line that is cut off is ignored."""
     log = log_line("record to dead letters", "error") * 2 + log_line("Unable connect", "error", logger="aiokafka")
     summary = summarise_logs([("infer-1.log", log), ("infer-2.log", log + '{"event": "cut o')], [])
     assert summary.errors == {"infer: record to dead letters": 4}

@@ -31,7 +31,7 @@ class FakeBroker:
         self.error = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers each request of a connection with `error`, in Kafka's framing, and keeps the request."""
+        """Keeps each request of a connection, and answers it with `error` in Kafka's framing, until it is closed."""
         try:
             while True:
                 size = await reader.readexactly(4)
@@ -77,6 +77,7 @@ async def test_requests_and_responses_are_forwarded_in_order() -> None:
     async with open_proxy() as (proxy, broker):
         reader, writer = await send_request(proxy, frame(FETCH, 1, b"x" * 200_000) + frame(FETCH, 2))
         assert [await read_response(reader), await read_response(reader)] == [1, 2]
+        # A request has a header of 10 bytes.
         assert [len(request) for request in broker.requests] == [200_010, 10]
         writer.close()
 
@@ -125,6 +126,10 @@ async def test_delayed_traffic_arrives_after_the_latency() -> None:
 
 
 async def test_a_trap_catches_one_request_of_its_process_and_holds_it() -> None:
+    """Two traps wait for an EndTxn request, which this process sends; only one matches this process.
+
+    The request reaches the broker when its trap is removed, and the trap catches no second one.
+    """
     async with open_proxy() as (proxy, broker):
         pids: list[int] = []
         trap = Trap(END, lambda pid: pid == os.getpid(), pids.append, hold=True)
@@ -145,6 +150,10 @@ async def test_a_trap_catches_one_request_of_its_process_and_holds_it() -> None:
 
 @pytest.mark.parametrize(("error", "fenced"), [(0, 0), (47, 1), (90, 1), (51, 0)])
 async def test_requests_that_the_broker_refuses_as_fenced_are_counted(error: int, fenced: int) -> None:
+    """Errors 47 and 90 mean that another producer uses the transactional id. Only requests of a transaction count.
+
+    The broker answers both requests with the error: a fetch, which never counts, and an EndTxn.
+    """
     async with open_proxy() as (proxy, broker):
         broker.error = error
         reader, _writer = await send_request(proxy, frame(FETCH, 1) + frame(END, 2))

@@ -50,6 +50,7 @@ def totals(report: str) -> dict[str, int]:
 
 
 def test_under_every_kind_of_fault_no_record_is_lost_doubled_or_different(tmp_path: Path, seed: int) -> None:
+    """Each kind of fault is injected once. A run that succeeds exits with 0, and deletes its folder."""
     code, report = run_chaos(
         *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", len(FAULT_KINDS), "--every", 1.5),
         *("--feeds", 4, "--drain", 240),
@@ -71,6 +72,11 @@ def test_under_every_kind_of_fault_no_record_is_lost_doubled_or_different(tmp_pa
 
 @pytest.mark.parametrize("known_bug", ["position", "state"])
 def test_services_with_a_known_bug_are_detected(tmp_path: Path, seed: int, known_bug: str) -> None:
+    """The bug commits the read position (`position`) or the state (`state`) outside the transaction of a step.
+
+    Workers are killed and suspended in transactions, so records are lost. Such a run exits with 1, and its last line is
+    the command that repeats it.
+    """
     options = [option for kind in TRANSACTION_FAULTS for option in ("--only", kind)]
     code, report = run_chaos(
         *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", 6, "--every", 1.5),

@@ -67,6 +67,12 @@ class ChaosRun:
     """A chaos run. `run` leaves no process behind, however it ends."""
 
     def __init__(self, options: RunOptions, code: CodeSnapshot, log: Callable[[str], None]) -> None:
+        """Prepares a run, without starting anything.
+
+        Args:
+            code: the copy of the code that all processes run.
+            log: receives a line for each event, such as a fault.
+        """
         self._options = options
         self._code = code
         self._log = log
@@ -79,6 +85,9 @@ class ChaosRun:
 
     async def run(self) -> RunOutcome:
         """Does the run, and returns its outcome.
+
+        Writes an archive of news, and replays it on Kafka while faults are injected (the broker is behind a proxy).
+        Then compares the records with those of a replay of the same archive in one process, without faults.
 
         Raises:
             ExceptionGroup: with an AssertionError that says why the cluster or the reference run failed.
@@ -107,14 +116,22 @@ class ChaosRun:
             commands = RoleCommands(options.folder, self._watchlist, options.known_bug, self._replay_speed)
             settings = kafka_settings(f"kafka://127.0.0.1:{proxy.port}", options.partitions)
             settings |= notify_settings(webhook.url) | ingest_settings()
-            fleet = Fleet(commands, base_environment(self._code) | settings, self._logs, self._log, "replay")
+            environment = base_environment(self._code) | settings
+            fleet = Fleet(commands, environment, self._logs, self._log, finite_role="replay")
             stack.callback(fleet.kill_all)
             async with asyncio.TaskGroup() as group:
                 reference_run = group.create_task(self._reference_run())
                 group.create_task(self._start_broker(broker))
             observer = Observer(broker.client)
             injector = FaultInjector(
-                fleet, broker, proxy, observer, SESSION_S, DEADLINE_S, self._log, live_news is not None
+                fleet,
+                broker,
+                proxy,
+                observer,
+                session_s=SESSION_S,
+                deadline_s=DEADLINE_S,
+                log=self._log,
+                live=live_news is not None,
             )
             await self._run_with_faults(fleet, injector, live_news)
             await self._compare_if_readable(reference_run.result(), broker, observer, webhook, live_news)
@@ -133,6 +150,11 @@ class ChaosRun:
     # Preparation
 
     async def _reference_run(self) -> Path:
+        """Replays the archive in one process without Kafka and faults, unless this is cached for archive and code.
+
+        Returns:
+            its data directory.
+        """
         name = f"{archive_digest(self._archive)}-{self._code.digest}"
         self._log("the reference run")
         command = riskwire_command("replay", str(self._archive), "--watchlist", str(self._watchlist))
@@ -140,6 +162,7 @@ class ChaosRun:
         return await reference_data(name, command, environment, _REFERENCE_RUN_S)
 
     async def _start_broker(self, broker: Broker) -> None:
+        """Starts an empty broker, and creates the topics of the archive and, with live news, those of `LIVE_PREFIX`."""
         self._log("the broker starts")
         await asyncio.to_thread(broker.format)
         await asyncio.to_thread(broker.start)
@@ -155,7 +178,11 @@ class ChaosRun:
         return "max" if self._speed == float("inf") else f"{self._speed:.3f}"
 
     async def _run_with_faults(self, fleet: Fleet, injector: FaultInjector, live_news: LiveNews | None) -> None:
-        """Starts the workers and the replayer, injects the faults, and waits until everything has been read."""
+        """Starts the workers and the replayer, injects the faults, and waits until everything has been read.
+
+        Sets the speed of the replay (archive seconds per second), so that news comes as long as the faults last;
+        afterwards the rest is replayed at full speed. Stores what happened in the outcome.
+        """
         options = self._options
         plan = list(plan_faults(options.faults, options.every_s, self._rng, options.kinds))
         for role, count in options.workers.items():
@@ -194,6 +221,7 @@ class ChaosRun:
         return sum(fault.after_s for fault in plan) + 5.0
 
     async def _wait_for_first_article(self, observer: Observer) -> None:
+        """Waits until an article is on the topic; raises TimeoutError after `_FIRST_ARTICLE_S`."""
         async with asyncio.timeout(_FIRST_ARTICLE_S):
             while True:
                 if await asyncio.to_thread(observer.newest_time) is not None:
@@ -205,24 +233,26 @@ class ChaosRun:
     ) -> None:
         """Injects the planned faults at their times, at most `_MAX_CONCURRENT_FAULTS` at once, and waits for their end.
 
-        Adapts the speed of the replay, so that it lasts as long as the faults.
+        At each fault, adapts the speed of the replay to the remaining time, so that it lasts as long as the faults. If
+        the faults take longer than planned so far, the remaining ones are expected to do so as well.
 
         Args:
             first: the time of the archive's first article; `last` that of the last.
         """
-        slots = asyncio.Semaphore(_MAX_CONCURRENT_FAULTS)
+        free_slots = asyncio.Semaphore(_MAX_CONCURRENT_FAULTS)
         started_at, planned_so_far_s = time.monotonic(), 0.0
 
         async def inject(fault: Fault) -> None:
+            """Injects a fault, and then frees its slot among the concurrent faults."""
             try:
                 await injector.inject(fault)
             finally:
-                slots.release()
+                free_slots.release()
 
         async with asyncio.TaskGroup() as group:
             for fault in plan:
                 await asyncio.sleep(fault.after_s)
-                await slots.acquire()
+                await free_slots.acquire()
                 planned_so_far_s += fault.after_s
                 self._outcome.faults_while_publishing += not fleet.finished.is_set()
                 remaining_s = self._planned_s(plan) - planned_so_far_s
@@ -242,7 +272,11 @@ class ChaosRun:
     # Comparison
 
     async def _wait_until_everything_is_read(self, fleet: Fleet, broker: Broker, live_news: LiveNews | None) -> None:
-        """Waits until all topics have been read, for at most ``drain_s``; otherwise records what has not been."""
+        """Waits until all topics have been read, for at most ``drain_s``.
+
+        Sets `drained` of the outcome then, and otherwise only says in `undrained` what has not been read; it raises
+        nothing. The ingesters are stopped once live news is published.
+        """
         try:
             async with asyncio.timeout(self._options.drain_s):
                 await fleet.finished.wait()
@@ -264,7 +298,11 @@ class ChaosRun:
                 self._outcome.undrained = "the stages" if finished else "the replay has not finished"
 
     async def _wait_until_drained(self, broker: Broker, prefix: str, groups: Sequence[str]) -> None:
-        """Waits until the groups have read everything. It has no limit: the caller sets a timeout (`--drain`)."""
+        """Waits until the groups have read everything. It has no limit: the caller sets a timeout (`--drain`).
+
+        Args:
+            prefix: the prefix of the topics: that of live news, or empty for the archive's.
+        """
         from riskwire.bus.drain import wait_until_drained
         from riskwire.errors import RiskwireError
 
@@ -276,6 +314,7 @@ class ChaosRun:
 
     @asynccontextmanager
     async def _open_bus(self, broker: Broker, prefix: str) -> AsyncIterator[KafkaBus]:
+        """Opens a bus on the topics with a prefix, connected to the broker without the proxy; closes it at the end."""
         from riskwire.bus.kafka.bus import KafkaBus
         from riskwire.settings import BusSettings, KafkaSettings
 

@@ -18,10 +18,13 @@ _DEADLINE_S = 60.0
 
 
 def proxied_broker(folder: Path, proxy_port: int, command_prefix: tuple[str, ...]) -> tuple[Broker, int]:
-    """Makes a broker that advertises the proxy to clients that connect through the proxy.
+    """Makes a broker with a second listener, to which it refers clients through the proxy.
+
+    Args:
+        command_prefix: the words before the command that starts the broker.
 
     Returns:
-        The broker, and the port to which the proxy must forward.
+        the broker, which is not started, and the port of the second listener, to which the proxy must forward.
     """
     (proxied_port,) = free_ports(1)
     broker = Broker(
@@ -47,7 +50,10 @@ class Observer:
         """The values that `add` has written."""
 
     def tail(self) -> list[tuple[int, bytes | None, bytes]]:
-        """Returns the last committed records of each partition as (partition, key, value)."""
+        """Returns the last committed records of each partition of articles as (partition, key, value).
+
+        Tries again for `_DEADLINE_S` while the broker does not answer, and then raises KafkaException.
+        """
         deadline = time.monotonic() + _DEADLINE_S
         while True:
             try:
@@ -58,7 +64,10 @@ class Observer:
                 time.sleep(_POLL_S)
 
     def _tail(self) -> list[tuple[int, bytes | None, bytes]]:
-        """Returns the newest records of each partition of `articles`, as (partition, key, value). Blocks."""
+        """Returns the committed records of the last `_TAIL_LENGTH` offsets of each partition (partition, key, value).
+
+        Blocks. After `_DEADLINE_S` returns those read so far.
+        """
         consumer = Consumer(
             {
                 **self._client,
@@ -92,7 +101,7 @@ class Observer:
             consumer.close()
 
     def newest_time(self) -> datetime | None:
-        """Returns the newest ``seen_at`` of the last articles, or None if there are none."""
+        """Returns the newest ``seen_at`` among the last articles, or None if there are none. Raises as `tail` does."""
         times = []
         for _, _, value in self.tail():
             try:
@@ -102,12 +111,22 @@ class Observer:
         return max(times, default=None)
 
     def add(self, records: list[tuple[int, bytes | None, bytes]]) -> None:
-        """Writes records to the topic articles, each exactly once, even if the broker restarts meanwhile."""
+        """Writes records to the topic articles, each exactly once, even if the broker restarts meanwhile.
+
+        Blocks, and counts the values in `added`.
+
+        Args:
+            records: partition, key and value of each.
+
+        Raises:
+            AssertionError: a record could not be written in two minutes.
+        """
         producer = Producer({**self._client, "enable.idempotence": True, "message.timeout.ms": 0, "log_level": 0})
         delivered: list[bytes] = []
         errors: list[str] = []
 
         def on_delivery(error: KafkaError | None, message: object) -> None:
+            """Notes the value of a record that was written, or else the error."""
             if error is None:
                 delivered.append(message.value())  # type: ignore[attr-defined]
             else:

@@ -17,7 +17,9 @@ _CHECK_EVERY_S = 60.0
 async def background_tasks(
     coroutines: Mapping[str, Coroutine[object, object, None]], log: Callable[[str], None]
 ) -> AsyncIterator[dict[str, str]]:
-    """Runs named coroutines for the duration of the block, and logs a failure when it happens.
+    """Runs named coroutines for the duration of the block, then cancels them. Logs a failure when it happens.
+
+    A failure does not end the block.
 
     Yields:
         The error of each coroutine that failed, by name; complete after the block.
@@ -70,6 +72,7 @@ class Operator:
                     self.log(f"the operator got no answer: {str(error)[:200]}")
 
     async def _abort_hanging_transactions(self) -> None:
+        """Aborts each transaction that Kafka left open in a partition, and notes it in `aborted`."""
         for hanging in await asyncio.to_thread(self.broker.hanging_transactions):
             position = f"{hanging.topic}[{hanging.partition}]@{hanging.start}"
             self.log(f"the operator aborts a transaction that Kafka left hanging: {position}")

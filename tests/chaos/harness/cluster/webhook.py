@@ -16,6 +16,7 @@ class AlertWebhook:
     """Counts the notifications that arrive, by idempotency key and body."""
 
     def __init__(self, rng: random.Random) -> None:
+        """Creates a webhook that does not listen yet. The generator decides which notifications are refused."""
         self.arrived: Counter[tuple[str, bytes]] = Counter()
         self.refused = 0
         self._rng = rng
@@ -47,6 +48,7 @@ class AlertWebhook:
                     await self._arrival.wait()
 
     async def _receive(self, request: web.Request) -> web.Response:
+        """Counts a notification and answers 204, or, for a random part, answers 503 and only counts it as refused."""
         body = await request.read()
         if self._rng.random() < _ERROR_SHARE:
             self.refused += 1

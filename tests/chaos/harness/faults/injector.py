@@ -63,7 +63,11 @@ class FaultInjector:
         return self.fleet.choose([role], rng) or self.fleet.choose(self._stages, rng)
 
     async def inject(self, fault: Fault) -> None:
-        """Injects a fault, and waits until the process is resumed, the broker is back, or the traffic flows again."""
+        """Injects a fault, counts it, and waits until it is over.
+
+        It is over when the process is resumed, the broker is back, or the traffic flows again. The parts of "several at
+        once" run concurrently, and are counted as well.
+        """
         self.injected[fault.kind] += 1
         if fault.kind == "several at once":
             self.log(f"#{fault.number} several at once: {' + '.join(part.kind for part in fault.parts)}")
@@ -102,12 +106,14 @@ class FaultInjector:
     # Processes
 
     async def _kill(self, fault: Fault, rng: random.Random) -> None:
+        """Kills a random worker with SIGKILL; does nothing if none is alive."""
         worker = self._choose_worker(rng)
         if worker is not None:
             self._log_fault(fault, worker.name)
             self.fleet.kill(worker.pid)
 
     async def _suspend(self, fault: Fault, rng: random.Random) -> None:
+        """Suspends a random worker for longer than its session, and resumes it; does nothing if none is alive."""
         worker = self._choose_worker(rng)
         if worker is not None:
             suspended_s = self._suspension_s(rng)
@@ -115,6 +121,11 @@ class FaultInjector:
             await self._suspend_for(worker.pid, suspended_s, stop=True)
 
     async def _kill_in_a_transaction(self, fault: Fault, rng: random.Random) -> None:
+        """Kills a worker when its transaction reaches a random request; if none does, any worker at any moment.
+
+        The trap, which waits for that request in the proxy, may hold the request back, so that it reaches the broker up
+        to two session timeouts after the death of its sender.
+        """
         trap = self._make_trap(rng, self.fleet.kill)
         if await self._spring(fault, trap):
             await self._remove_trap_after(trap, rng.uniform(0, self.session_s * 2))
@@ -124,7 +135,7 @@ class FaultInjector:
     async def _suspend_in_a_transaction(self, fault: Fault, rng: random.Random) -> None:
         """Suspends a worker for a while when its transaction reaches a random request; if none does, at any moment.
 
-        The trap is what waits for that request in the proxy. It holds the request until about when the worker resumes.
+        The trap, which waits for that request in the proxy, may hold it back until about when the worker resumes.
         """
         suspended: list[int] = []
 
@@ -142,17 +153,30 @@ class FaultInjector:
             await self._suspend(fault, rng)
 
     def _make_trap(self, rng: random.Random, on_caught: Callable[[int], None]) -> Trap:
+        """Returns a trap for a random request of a transaction, sent by any running worker of a random role.
+
+        Args:
+            on_caught: called with the process id of the worker whose request is caught.
+        """
         role = rng.choice(self._trap_roles)
         # The sink writes to a database, so its transactions hold only the position and add no partitions.
         requests = [request for request in TRANSACTION_REQUESTS if role != "sink" or request != ADD_PARTITIONS]
         request, hold = rng.choice(requests), rng.random() < 0.5
-        return Trap(request, lambda pid: pid in self.fleet.running_pids(role), on_caught, hold)
+        return Trap(
+            request=request,
+            matches=lambda pid: pid in self.fleet.running_pids(role),
+            on_caught=on_caught,
+            hold=hold,
+        )
 
     async def _spring(self, fault: Fault, trap: Trap, details: str = "") -> bool:
         """Sets a trap and waits until it has caught a request. The caller then removes the trap.
 
+        Args:
+            details: added to the line of the log.
+
         Returns:
-            False, without a trap, if no request came in time.
+            False, with the trap removed and counted as missed, if no request came within `_TRAP_S`.
         """
         names: list[str] = []
         on_caught = trap.on_caught
@@ -177,6 +201,7 @@ class FaultInjector:
         return True
 
     async def _remove_trap_after(self, trap: Trap, delay_s: float) -> None:
+        """Removes a trap after a time, also if cancelled before. A request that it holds then reaches the broker."""
         try:
             await asyncio.sleep(delay_s)
         finally:
@@ -186,7 +211,11 @@ class FaultInjector:
         return self.session_s * rng.uniform(1.2, 2.5)
 
     async def _suspend_for(self, pid: int, seconds: float, *, stop: bool) -> None:
-        """Resumes a process after a time. ``stop`` says whether it must be suspended first."""
+        """Resumes a process after a time, also if cancelled before.
+
+        Args:
+            stop: whether it must be suspended first; otherwise it already is.
+        """
         if stop:
             self.fleet.suspend(pid)
         try:
@@ -195,6 +224,7 @@ class FaultInjector:
             self.fleet.resume(pid)
 
     async def _add_worker(self, fault: Fault, rng: random.Random) -> None:
+        """Starts another worker of a random stage that has fewer than four; removes one if all have four."""
         roles = [role for role in self._stages if len(self.fleet.workers_of(role)) < _MAX_WORKERS_OF_A_ROLE]
         if not roles:
             await self._remove_worker(fault, rng)
@@ -202,6 +232,7 @@ class FaultInjector:
         self._log_fault(fault, self.fleet.start(rng.choice(roles)).name)
 
     async def _remove_worker(self, fault: Fault, rng: random.Random) -> None:
+        """Stops a random worker of a stage with more than one, without a restart; adds one if no stage has two."""
         roles = [role for role in self._stages if len(self.fleet.workers_of(role)) > 1]
         if not roles:
             await self._add_worker(fault, rng)
@@ -211,13 +242,18 @@ class FaultInjector:
         await self.fleet.remove(worker)
 
     async def _kill_replayer(self, fault: Fault, rng: random.Random) -> None:
+        """Kills the replayer, which publishes the archive; does nothing if it is not alive."""
         worker = self.fleet.choose(["replay"], rng)
         if worker is not None:
             self._log_fault(fault, worker.name)
             self.fleet.kill(worker.pid)
 
     async def _replace_replayer(self, fault: Fault, rng: random.Random) -> None:
-        """Starts a second publisher of the same name. The first, once resumed, must notice that it was fenced."""
+        """Suspends the replayer, and starts a second publisher of the same name meanwhile; nothing if none is alive.
+
+        The first, once resumed, must notice that it was fenced, and exit. It gets SIGTERM if it has not exited by
+        itself after four deadlines.
+        """
         worker = self.fleet.choose(["replay"], rng)
         if worker is None:
             return
@@ -230,6 +266,7 @@ class FaultInjector:
     # The broker
 
     async def _restart_broker(self, fault: Fault, rng: random.Random) -> None:
+        """Stops the broker with SIGTERM, and starts it again after up to 3 s."""
         async with self.broker_lock:
             self._log_fault(fault, "SIGTERM")
             await asyncio.to_thread(self.broker.stop)
@@ -237,6 +274,7 @@ class FaultInjector:
             await asyncio.to_thread(self.broker.start)
 
     async def _kill_broker(self, fault: Fault, rng: random.Random) -> None:
+        """Kills the broker with SIGKILL, and starts it again after up to 3 s."""
         async with self.broker_lock:
             self._log_fault(fault, "SIGKILL")
             await asyncio.to_thread(self.broker.kill)
@@ -250,6 +288,7 @@ class FaultInjector:
         self._log_fault(fault, f"{self.proxy.cut(share)} connections")
 
     async def _refuse_connections(self, fault: Fault, rng: random.Random) -> None:
+        """Resets half of the connections to the broker, and refuses new ones, for up to two session timeouts."""
         async with self._traffic_lock:
             seconds = rng.uniform(1, self.session_s * 2)
             self._log_fault(fault, f"for {seconds:.1f} s; half of the open connections are cut")
@@ -308,7 +347,11 @@ class FaultInjector:
     # The log
 
     async def _write_to_articles(self, fault: Fault, rng: random.Random) -> None:
-        """Writes articles that the topic already has, and records that cannot be read, as a second source would."""
+        """Writes articles that the topic already has, and records that cannot be read, as a second source would.
+
+        Writes up to ten duplicates of the newest articles, and two malformed records, which differ in each batch by a
+        number at their end.
+        """
         async with self.broker_lock:
             tail = await asyncio.to_thread(self.observer.tail)
             articles = [

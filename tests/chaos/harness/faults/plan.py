@@ -80,7 +80,13 @@ class Fault:
 def plan_faults(
     count: int, every_s: float, rng: random.Random, only: tuple[FaultKind, ...] = FAULT_KINDS
 ) -> Iterator[Fault]:
-    """Yields ``count`` faults, on average ``every_s`` apart. If there are enough faults, each kind occurs."""
+    """Yields ``count`` faults, on average ``every_s`` seconds apart.
+
+    Each kind comes once before any is repeated; after that, frequent kinds come as often as their weight says.
+
+    Args:
+        only: the kinds to choose from. The parts of "several at once" may be of other kinds.
+    """
     deck: list[FaultKind] = list(only)
     rng.shuffle(deck)
     for number in range(1, count + 1):

@@ -77,9 +77,16 @@ class Proxy:
     """Listens on a free port of 127.0.0.1 and forwards to another port. Initially no fault is active."""
 
     def __init__(self, rng: random.Random) -> None:
+        """Creates a proxy that neither listens nor knows its target: see `listen` and `forward_to`.
+
+        Args:
+            rng: decides which connections `cut` resets.
+        """
         self.refusing = False
+        """Whether new connections are closed at once."""
         self.to_broker, self.to_workers = TrafficDirection(), TrafficDirection()
         self.connections = 0
+        """The number of connections that were forwarded so far."""
         self.fenced: Counter[str] = Counter()
         """Requests of a transaction that the broker refused because another producer has the id, by name."""
         self._rng = rng
@@ -140,6 +147,7 @@ class Proxy:
             self.remove_trap(trap)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection until it ends, for whatever reason, and then resets it."""
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
@@ -152,7 +160,10 @@ class Proxy:
             writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Forwards one connection of a client to the broker, both ways, until either side closes it."""
+        """Forwards one connection of a client to the broker, both ways, until either side closes it.
+
+        While the proxy refuses connections, returns at once, and the caller resets the connection.
+        """
         if self.refusing:
             return
         async with asyncio.timeout(_CONNECT_S):
@@ -160,10 +171,10 @@ class Proxy:
         self.connections += 1
         connection = (writer, broker_writer)
         self._open.add(connection)
-        port = int(writer.get_extra_info("peername")[1])
+        client_port = int(writer.get_extra_info("peername")[1])
         pending: dict[int, int] = {}
         tasks = [
-            asyncio.create_task(self._forward_requests(reader, broker_writer, port, pending)),
+            asyncio.create_task(self._forward_requests(reader, broker_writer, client_port, pending)),
             asyncio.create_task(self._forward_responses(broker_reader, writer, pending)),
         ]
         try:
@@ -176,32 +187,44 @@ class Proxy:
             broker_writer.transport.abort()
 
     async def _forward_requests(
-        self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, port: int, pending: dict[int, int]
+        self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, client_port: int, pending: dict[int, int]
     ) -> None:
-        """Forwards requests, and records those of a transaction in ``pending``, by correlation id."""
+        """Forwards requests to the broker, those of a transaction after the traps that are set for them.
+
+        Args:
+            client_port: the port of the client's end of the connection, by which its process is found.
+            pending: takes the kind (API key) of each request of a transaction, by correlation id.
+        """
         while (frame := await _read_frame(reader)) is not None:
             request = int.from_bytes(frame[4:6], "big")
             if request in TRANSACTION_REQUESTS:
                 pending[int.from_bytes(frame[8:12], "big")] = request
-                await self._check_traps(request, port)
+                await self._check_traps(request, client_port)
             await self.to_broker.forward(frame, broker)
 
     async def _forward_responses(
         self, reader: asyncio.StreamReader, client: asyncio.StreamWriter, pending: dict[int, int]
     ) -> None:
-        """Forwards responses, and counts those that report a fenced producer."""
+        """Forwards responses to the client, and counts those that report a fenced producer.
+
+        Args:
+            pending: the kind (API key) of each unanswered request of a transaction, by correlation id.
+        """
         while (frame := await _read_frame(reader)) is not None:
             request = pending.pop(int.from_bytes(frame[4:8], "big"), None)
             if request is not None and _error_code(request, frame[12:]) in _FENCED_ERRORS:
                 self.fenced[TRANSACTION_REQUESTS[request]] += 1
             await self.to_workers.forward(frame, client)
 
-    async def _check_traps(self, request: int, port: int) -> None:
-        """Runs the traps that are set for this request, and holds the request if a trap asks for it."""
+    async def _check_traps(self, request: int, client_port: int) -> None:
+        """Runs each trap that is set for this kind of request by the process behind a port.
+
+        A trap catches only once. If it holds the request, waits until it is released.
+        """
         for trap in [*self._traps]:
             if trap.request != request or trap.caught.is_set():
                 continue
-            process = next((pid for pid in _owners(port, self.port) if trap.matches(pid)), None)
+            process = next((pid for pid in _owners(client_port, self.port) if trap.matches(pid)), None)
             if process is None:
                 continue
             trap.on_caught(process)
@@ -211,15 +234,24 @@ class Proxy:
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes | None:
-    """Returns the next frame of Kafka's protocol with its length prefix, or None if the length is invalid."""
+    """Returns the next frame of Kafka's protocol with its length prefix, or None if the length is invalid.
+
+    Raises:
+        IncompleteReadError: the connection was closed.
+    """
     size = await reader.readexactly(4)
     length = int.from_bytes(size, "big")
     return size + await reader.readexactly(length) if 0 < length <= _MAX_FRAME else None
 
 
 def _error_code(request: int, body: bytes) -> int:
-    """Returns the first error code of a response, after its throttle time. Parses version 0, which aiokafka uses."""
-    if request in (ADD_OFFSETS, END):
+    """Returns the first error code of a response, after its throttle time. Parses version 0, which aiokafka uses.
+
+    Args:
+        request: the API key of the request. Responses to most hold an array of topics with partitions, each with a
+            code.
+    """
+    if request in (ADD_OFFSETS, END):  # these have a single code
         return int.from_bytes(body[:2], "big", signed=True)
     topic_length = int.from_bytes(body[4:6], "big")
     position = 4 + 2 + topic_length + 4 + 4
@@ -227,9 +259,13 @@ def _error_code(request: int, body: bytes) -> int:
 
 
 def _owners(port: int, target: int) -> Iterator[int]:
-    """Yields the processes that hold the connection between two local ports (Linux).
+    """Yields the ids of the processes that hold the connection between two local ports (Linux).
 
     The socket table may still list earlier connections of a port, whose inode is 0.
+
+    Args:
+        port: the port of the processes' end.
+        target: the port of the other end.
     """
     inode = ""
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:

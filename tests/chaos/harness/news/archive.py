@@ -28,7 +28,12 @@ _MALFORMED_SHARE = 0.004
 
 
 def write_archive(path: Path, articles: int, seed: int, corpus: Path, watchlist: Path) -> None:
-    """Writes ``articles`` lines of news in order of time, a few of which cannot be read."""
+    """Writes ``articles`` lines of news in order of time, a few of which cannot be read.
+
+    Args:
+        corpus: a file with a news item as JSON on each line, which is repeated as often as needed.
+        watchlist: the companies that are exchanged in the repetitions.
+    """
     items = [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines()]
     companies = yaml.safe_load(watchlist.read_text(encoding="utf-8"))
     lines = list(_lines(items, companies, articles, random.Random(seed)))
@@ -85,7 +90,12 @@ def _lines(
 def _shifted(
     corpus_item: dict[str, Any], shift: timedelta, repetition: int, rename: Callable[[str], str]
 ) -> dict[str, Any]:
-    """Returns an item of the corpus at its time and address in a repetition, with the companies exchanged."""
+    """Returns an item of the corpus at its time and address in a repetition, with the companies exchanged.
+
+    Args:
+        shift: how much later the item is published than in the corpus.
+        rename: exchanges the companies in a text.
+    """
     published_at = datetime.fromisoformat(corpus_item["published_at"]) + shift
     host, _, page = corpus_item["url"].removeprefix("https://").partition("/")
     return {
@@ -98,7 +108,7 @@ def _shifted(
 
 
 def _later_copies(item: dict[str, Any], rng: random.Random) -> list[dict[str, Any]]:
-    """Returns, for a few items, an unchanged copy or a new version that is published some hours later."""
+    """Returns, for a few items, an unchanged copy or a new version that is published some hours later; else nothing."""
     later = datetime.fromisoformat(item["published_at"]) + timedelta(hours=rng.uniform(0.5, 9))
     copy = item | {"published_at": f"{later:%Y-%m-%dT%H:%M:%SZ}"}
     draw = rng.random()
@@ -110,7 +120,11 @@ def _later_copies(item: dict[str, Any], rng: random.Random) -> list[dict[str, An
 
 
 def _company_exchange(companies: list[dict[str, Any]], rng: random.Random) -> Callable[[str], str]:
-    """Returns a function that replaces each company's names in a text by those of another company."""
+    """Returns a function that replaces each company's names in a text by those of a random company.
+
+    A name is replaced by the name, an alias by the first alias, and a ticker by the first ticker; by the name if there
+    is none. Each company replaces exactly one.
+    """
     replacements = companies.copy()
     rng.shuffle(replacements)
     names: dict[str, str] = {}

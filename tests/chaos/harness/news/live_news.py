@@ -70,7 +70,11 @@ class LiveNews:
             await self._wait_for_records(topic)
 
     async def compare(self) -> list[TopicComparison]:
-        """Compares the records with the pages. The ingesters must have stopped, and infer must have read everything."""
+        """Compares the records with the pages. The ingesters must have stopped, and infer must have read everything.
+
+        Returns:
+            the comparisons of articles, analyses and dead letters.
+        """
         articles, analyses, dead_letters = [await self._records(topic) for topic in _COMPARED_TOPICS]
         published = {(page.url, title) for page in self.newsroom.pages for title in page.titles}
         return [
@@ -109,7 +113,11 @@ async def stop_ingesters(fleet: Fleet) -> None:
 async def open_live_news(
     feeds: int, rng: random.Random, folder: Path, client: Mapping[str, str]
 ) -> AsyncIterator[LiveNews | None]:
-    """Opens a newsroom with that many feeds and writes their list to ``folder``; yields None for no feeds."""
+    """Serves a newsroom with that many feeds, and writes their list to ``folder``; yields None for no feeds.
+
+    Args:
+        client: how an independent client reaches the broker.
+    """
     if not feeds:
         yield None
         return

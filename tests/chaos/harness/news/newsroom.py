@@ -37,6 +37,7 @@ class Newsroom(FeedServer):
     """Publishes several feeds. ``pages`` holds every page that was ever published."""
 
     def __init__(self, feeds: int, rng: random.Random, port: int) -> None:
+        """Creates ``feeds`` feeds with one page each; `serve_feeds` serves them on the port."""
         super().__init__(port)
         self.feeds = [f"feed-{number}" for number in range(feeds)]
         self.pages: list[Page] = []
@@ -59,7 +60,7 @@ class Newsroom(FeedServer):
             self.publish_event()
 
     def publish_event(self) -> None:
-        """Publishes a new page, a reprint by another feed, or the correction of a page (at most one a page)."""
+        """Publishes a new page, a reprint of a page in a random feed, or a correction (at most one of each page)."""
         draw, feed = self._rng.random(), self._rng.choice(self.feeds)
         number = self._rng.randrange(len(self.pages))
         page = self.pages[number]
@@ -71,7 +72,7 @@ class Newsroom(FeedServer):
             self._publish_new_page(feed)
 
     def body(self, feed: str, items: list[int]) -> bytes:
-        """Returns an RSS document of these pages with their newest titles."""
+        """Returns an RSS document of the pages with these numbers, each once, with their newest titles."""
         entries = "".join(
             f"<item><title>{escape(page.titles[-1])}</title><link>{page.url}</link></item>"
             for page in (self.pages[item] for item in dict.fromkeys(items))
@@ -81,12 +82,13 @@ class Newsroom(FeedServer):
         )
 
     def answer(self, feed: str, agent: str, validator: str | None) -> tuple[int, str, bytes]:
-        """Returns status, entity tag and body; the status of some polls is 503."""
+        """Returns status, entity tag and body: 503 for a random part of the polls, until `answers_all_polls` is set."""
         if not self.answers_all_polls and self._error_rng.random() < _ERROR_SHARE:
             return 503, "", b""
         return super().answer(feed, agent, validator)
 
     def _publish_new_page(self, feed: str) -> None:
+        """Adds a page with a random title, which contains its number, and publishes it in a feed."""
         number = len(self.pages)
         title = f"{self._rng.choice(_COMPANIES)} {self._rng.choice(_EVENTS)}, report {number}"
         self.pages.append(Page(f"https://news.example/{feed}/{number}", [title]))

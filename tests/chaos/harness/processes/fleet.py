@@ -142,7 +142,11 @@ class Fleet:
             _send(pid, signal.SIGCONT)
 
     async def remove(self, worker: Worker, after_s: float = 0.0) -> None:
-        """Sends SIGTERM, unless the process exits within ``after_s``, and waits until it has exited."""
+        """Sends SIGTERM, unless the process exits within ``after_s``; waits for its exit, and drops the worker.
+
+        A worker that has not exited `STOP_TIMEOUT_S` later is killed, and counted in `did_not_stop`. The exit is
+        recorded.
+        """
         worker.leaving = True
         with suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(worker.process.wait, after_s)
@@ -160,7 +164,11 @@ class Fleet:
         self.workers.remove(worker)
 
     async def supervise(self) -> None:
-        """Restarts processes that have exited, as an orchestrator does, until cancelled."""
+        """Restarts processes that have exited, as an orchestrator does, until cancelled.
+
+        A process is restarted after its delay, and not if it is leaving, or of ``finite_role`` once its work is
+        finished.
+        """
         while True:
             for worker in self.workers:
                 if worker.alive or worker.leaving:
@@ -177,7 +185,7 @@ class Fleet:
             await asyncio.sleep(CHECK_EVERY_S)
 
     def kill_all(self) -> None:
-        """Kills all processes. Records the exits of those that had exited before."""
+        """Kills all processes. Records the exits of those that had exited before, and not of those that it kills."""
         alive = [worker for worker in self.workers if worker.alive]
         for worker in self.workers:
             if worker not in alive and not worker.exited_at and not worker.leaving:
@@ -209,6 +217,10 @@ class Fleet:
         return process, log_offset
 
     def _handle_exit(self, worker: Worker) -> None:
+        """Records an exit, and sets the delay of the restart: short, or four times the last one if it exited early.
+
+        A process that the run has killed, or that ran for over `STABLE_AFTER_S`, did not exit early.
+        """
         worker.exited_at = time.monotonic()
         self._record_exit(worker)
         killed, stable = worker.pid in self._killed, worker.exited_at - worker.started_at > STABLE_AFTER_S
@@ -219,11 +231,17 @@ class Fleet:
         return self.logs / f"{name}.log"
 
     def _record_exit(self, worker: Worker) -> None:
+        """Adds an exit, with the last lines of the process's output, to `exits`.
+
+        Logs it if it is unexplained, or a failure that the run did not cause.
+        """
         with self._log_path(worker.name).open("rb") as log:
             log.seek(worker.log_offset)
             output_tail = tail_lines(log.read().decode("utf-8", "replace"))
         code, requested = worker.process.returncode, worker.leaving or worker.pid in self._killed
-        process_exit = ProcessExit(worker.name, code, requested, worker.role == self.finite_role, output_tail)
+        process_exit = ProcessExit(
+            worker.name, code, requested=requested, finite=worker.role == self.finite_role, last_lines=output_tail
+        )
         self.exits.append(process_exit)
         if not process_exit.explained:
             self.log(f"{worker.name} exited with {code}, which is unexplained")

@@ -30,7 +30,12 @@ _commit_step = KafkaAssignment._commit_step
 
 
 async def _producer(name: str, client: dict[str, Any], transactional_id: str | None) -> AIOKafkaProducer:
-    """Returns a second producer, which takes no part in the transaction of the step."""
+    """Returns a second producer, which takes no part in the transaction of the step; it is started once for each name.
+
+    Args:
+        client: the options that connect it to the brokers.
+        transactional_id: its own transactional id; None for a producer without transactions.
+    """
     if name not in _separate_producers:
         producer = AIOKafkaProducer(**client, acks="all", transactional_id=transactional_id)
         await producer.start()
@@ -39,7 +44,10 @@ async def _producer(name: str, client: dict[str, Any], transactional_id: str | N
 
 
 async def _fetch_with_separate_commit(self: KafkaAssignment, max_records: int, timeout_s: float) -> Sequence[Message]:
-    """Replaces `KafkaAssignment.fetch` with a bug: commits the position before the batch has been processed."""
+    """Replaces `KafkaAssignment.fetch` with a bug: commits the position before the batch has been processed.
+
+    If Kafka refuses the commit, gives the partition up, as a fenced worker does, and returns no records.
+    """
     batch = await _fetch(self, max_records, timeout_s)
     if not batch:
         return batch
@@ -63,7 +71,13 @@ async def _send_no_offsets(*_: Any) -> None:
 
 
 async def _step_with_separate_state(self: KafkaAssignment, records: Sequence[KafkaRecord], position: int) -> None:
-    """Replaces the commit of a step with a bug: writes the state outside the transaction of the step."""
+    """Replaces the commit of a step with a bug: writes the state outside the transaction of the step.
+
+    Args:
+        records: the records of the step. Those on the changelog, the topic of the state, are written first, on their
+            own.
+        position: the position of the partition after the step.
+    """
     changelog = self._changelog.topic
     name = f"{changelog}-{self.partition}"
     try:

@@ -85,13 +85,16 @@ class ProcessExit:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reasons at the end of its output; empty if there are none."""
+        """The reasons at the end of its output, in order, without their prefix; empty if there are none."""
         last = takewhile(lambda line: line.startswith(REASON_PREFIX), reversed(self.last_lines))
         return tuple(line.removeprefix(REASON_PREFIX) for line in last)[::-1]
 
     @property
     def explained(self) -> bool:
-        """Whether the run caused the exit, the work was done, or all reasons are those that faults cause."""
+        """Whether the run caused the exit, the work was done, or all reasons are those that faults cause.
+
+        Any other exit code is unexplained, even if the run stopped the process.
+        """
         if self.code in (-signal.SIGKILL, -signal.SIGTERM, _STOPPED_EARLY):
             return self.requested
         if self.code == 0:
@@ -130,7 +133,7 @@ class LogSummary:
         return not (self.unexplained or self.tracebacks)
 
     def report_lines(self) -> Iterator[str]:
-        """Yields the lines of the report about the logs."""
+        """Yields the lines of the report about the logs; of errors and reasons only the most frequent kinds."""
         yield "log lines of the workers:"
         for event, count in self.events.items():
             yield f"  {count:4}  {event}"
@@ -156,7 +159,11 @@ class LogSummary:
 
 
 def summarise_logs(logs: Iterable[tuple[str, str]], exits: Iterable[ProcessExit]) -> LogSummary:
-    """Returns the summary of the logs, each given as (file name, text), and of the exits of a run."""
+    """Returns the summary of the logs and of the exits of a run.
+
+    Args:
+        logs: file name (`ROLE-NUMBER.log`) and text of each log.
+    """
     summary = LogSummary(events=dict.fromkeys(_COUNTED_EVENTS, 0))
     errors: Counter[str] = Counter()
     for name, text in logs:
@@ -175,7 +182,13 @@ def summarise_logs(logs: Iterable[tuple[str, str]], exits: Iterable[ProcessExit]
 
 
 def find_tracebacks(name: str, text: str) -> list[LoggedTraceback]:
-    """Returns the tracebacks in a log: printed ones, dumps of hanging threads, and those inside a JSON log line."""
+    """Returns the tracebacks in a log: printed ones, dumps of hanging threads, and those inside a JSON log line.
+
+    A printed one lasts until the next log line, so that chained errors are one traceback.
+
+    Args:
+        name: the name of the log, for the position of a traceback (`NAME:LINE`).
+    """
     tracebacks: list[LoggedTraceback] = []
     lines = text.splitlines()
     start: int | None = None
@@ -203,7 +216,7 @@ def _printed_traceback(name: str, lines: list[str], start: int, end: int) -> Log
 
 
 def _traceback_in_log_line(line: str) -> tuple[str, str] | None:
-    """Returns event and error of a JSON log line with a traceback, or None."""
+    """Returns the event of a JSON log line and the last line of its traceback, or None if it has no traceback."""
     record = _parse_log_line(line)
     exception = str(record.get("exception", ""))
     if "Traceback (most recent call last)" not in exception:
@@ -212,6 +225,7 @@ def _traceback_in_log_line(line: str) -> tuple[str, str] | None:
 
 
 def _logged_errors(text: str) -> Iterator[str]:
+    """Yields the event of each logged error, cut, with its numbers replaced; those of aiokafka are left out."""
     for line in text.splitlines():
         if line.startswith("{") and '"level": "error"' in line:
             record = _parse_log_line(line)
@@ -221,6 +235,7 @@ def _logged_errors(text: str) -> Iterator[str]:
 
 
 def _parse_log_line(line: str) -> dict[str, object]:
+    """Returns the fields of a JSON log line; none if it is cut off or no object."""
     try:
         record = json.loads(line)
     except ValueError:  # the process was killed while it wrote the line

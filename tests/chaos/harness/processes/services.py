@@ -83,6 +83,12 @@ class RoleCommands(dict[str, list[str]]):
     """
 
     def __init__(self, folder: Path, watchlist: Path, known_bug: str | None, replay_speed: Callable[[], str]) -> None:
+        """Builds the commands of all roles but the replayer, whose command has the speed at the time of its start.
+
+        The known bug is in infer, alert and ingest, not in sink and notify. The role `live` is an infer of live news,
+        which has its own topics.
+        """
+
         def stage_command(*arguments: str) -> list[str]:
             if known_bug is None:
                 return riskwire_command(*arguments)

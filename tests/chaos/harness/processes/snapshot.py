@@ -26,7 +26,10 @@ class CodeSnapshot:
 
 
 def take_snapshot(folder: Path) -> CodeSnapshot:
-    """Copies the packages of this checkout into ``folder``, and compiles them, since many workers start from them."""
+    """Copies the packages of this checkout into ``folder``, and compiles them, since many workers start from them.
+
+    Its digest changes with any path or content of a file.
+    """
     digest = blake2b(digest_size=12)
     for package in _PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))

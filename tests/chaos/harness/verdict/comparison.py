@@ -82,6 +82,9 @@ class TopicComparison:
 def compare_topic(topic: str, reference: Iterable[bytes], actual: Iterable[bytes]) -> TopicComparison:
     """Checks that a topic has each record of the reference run once, byte for byte, and no other record.
 
+    Records are matched by their identity, such as id and version. One that is missing is lost. One with other bytes, or
+    of an identity that the reference run has not, differs. Each repetition of an identity is doubled.
+
     Ticks and marks are ignored, since they depend on time and on the batches. Of a dead letter only the fields are
     compared that do not depend on when it was written and where the record was.
     """
@@ -101,7 +104,13 @@ def compare_topic(topic: str, reference: Iterable[bytes], actual: Iterable[bytes
 
 
 def without_added(records: Iterable[bytes], added: Counter[bytes]) -> list[bytes]:
-    """Returns the records without those that the run added, each removed as often as it was added."""
+    """Returns the records without those that the run added, each removed as often as it was added.
+
+    Equal records become neighbours, so the order may change.
+
+    Raises:
+        AssertionError: a record that the run added is missing.
+    """
     counts = Counter(records)
     counts.subtract(added)
     missing = [record for record, count in counts.items() if count < 0]
@@ -110,7 +119,7 @@ def without_added(records: Iterable[bytes], added: Counter[bytes]) -> list[bytes
 
 
 def store_differences(reference: Mapping[str, object], actual: Mapping[str, object]) -> list[str]:
-    """Returns descriptions of the entries in which two stores differ."""
+    """Returns a description of each entry that is missing in one of two stores, or differs; empty if they are equal."""
     return [
         f"store: {key}: reference {str(reference.get(key))[:300]} actual {str(actual.get(key))[:300]}"
         for key in sorted({*reference, *actual})
@@ -119,7 +128,10 @@ def store_differences(reference: Mapping[str, object], actual: Mapping[str, obje
 
 
 def expected_dead_letter(raw: bytes) -> bytes:
-    """Returns the compared fields of the dead letter of an unreadable record on the topic articles."""
+    """Returns the compared fields of the dead letter, as JSON, of an unreadable record on the topic articles.
+
+    The record is in base64 unless it is UTF-8 text.
+    """
     try:
         record, encoding = raw.decode(), "text"
     except UnicodeDecodeError:
@@ -128,9 +140,9 @@ def expected_dead_letter(raw: bytes) -> bytes:
 
 
 def _by_identity(topic: str, records: Iterable[bytes]) -> dict[Identity, list[bytes]]:
-    """Returns the records of a topic by what identifies them; the clock's records (ticks, marks) are left out.
+    """Returns the records of a topic by identity; the clock's records (ticks, marks) are left out.
 
-    Dead letters are reduced to the fields that do not depend on the run.
+    Records of one identity keep their order. Dead letters are reduced to the fields that do not depend on the run.
     """
     identity_of = IDENTITIES[topic]
     records_by_identity: dict[Identity, list[bytes]] = {}
@@ -146,7 +158,11 @@ def _by_identity(topic: str, records: Iterable[bytes]) -> dict[Identity, list[by
 
 
 def _difference(reference: bytes, actual: list[bytes]) -> str:
-    """Returns a description of the fields in which a record differs from the reference run."""
+    """Returns a description of the fields in which a record differs: name -> (in the reference run, actual).
+
+    Args:
+        actual: the records of the same identity, of which the first one that differs is described.
+    """
     expected_record = json.loads(reference)
     actual_record = json.loads(next((raw for raw in actual if raw != reference), actual[0]))
     if not isinstance(expected_record, dict) or not isinstance(actual_record, dict):

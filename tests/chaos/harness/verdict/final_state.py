@@ -25,7 +25,11 @@ _ARRIVAL_S = 30.0
 
 
 async def compare_topics(reference_data: Path, client: Mapping[str, str], observer: Observer) -> list[TopicComparison]:
-    """Compares each topic, as an independent client reads it, with the reference run."""
+    """Compares each topic, as an independent client reads it, with the reference run.
+
+    The run itself added records to the topic articles: these are left out, and one dead letter is expected for each of
+    them that cannot be read.
+    """
     expected = await asyncio.to_thread(reference_run.embedded_records, reference_data)
     expected["dead-letters"] += [expected_dead_letter(raw) for raw in malformed_records(observer)]
     comparisons: list[TopicComparison] = []
@@ -43,12 +47,19 @@ async def read_topic(client: Mapping[str, str], topic: str) -> list[bytes]:
 
 
 def malformed_records(observer: Observer) -> list[bytes]:
-    """Returns the records that the run added to the topic articles and that are not articles."""
+    """Returns the records that the run added to the topic articles and that are not articles, each once."""
     return [raw for raw in observer.added if not _is_article(raw)]
 
 
 async def compare_notifications(alerts: list[bytes], webhook: AlertWebhook) -> TopicComparison:
-    """Checks that each alert record arrives at least once, under one idempotency key that no other record has."""
+    """Checks that each alert record arrives at least once, under one idempotency key that no other record has.
+
+    Waits up to `_ARRIVAL_S` for the last ones. A body that is no alert record of the topic differs, too; repetitions
+    under one key are allowed.
+
+    Args:
+        alerts: the records of the topic alerts, which are also the bodies of the notifications.
+    """
     await webhook.wait_for({*alerts}, _ARRIVAL_S)
     keys_by_body: dict[bytes, set[str]] = {}
     for key, body in webhook.arrived:
@@ -72,6 +83,7 @@ async def compare_store(reference_data: Path, data: Path) -> tuple[int, list[str
 
 
 def _is_article(raw: bytes) -> bool:
+    """Returns whether a record is a JSON object of kind `article` with the time at which it was seen."""
     try:
         record = json.loads(raw)
     except ValueError:

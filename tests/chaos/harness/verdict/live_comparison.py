@@ -9,7 +9,9 @@ from harness.verdict.comparison import Identity, Record, TopicComparison, analys
 
 
 def missing_pages(newest_titles: Mapping[str, str], articles: Iterable[Record]) -> list[str]:
-    """Returns descriptions of the pages whose newest title infer never reads.
+    """Returns "address: newest title" of each page whose newest title infer never reads.
+
+    Infer reads only the first article of each (id, version).
 
     Args:
         newest_titles: the newest title of each page, by address.
@@ -53,7 +55,10 @@ def compare_live_articles(
 
 
 def compare_live_analyses(articles: Iterable[Record], analyses: Iterable[Record]) -> TopicComparison:
-    """Checks that each (id, version) has one analysis, of the title that came first under this version."""
+    """Checks that each (id, version) has one analysis, of the title that came first under this version.
+
+    A missing analysis is lost, each further one doubled. One of another title, or of no article, differs.
+    """
     expected = _articles_read_by_infer(articles)
     analysed: dict[Identity, list[Record]] = {}
     for analysis in analyses:
@@ -71,7 +76,7 @@ def compare_live_analyses(articles: Iterable[Record], analyses: Iterable[Record]
 
 
 def compare_live_dead_letters(dead_letters: Iterable[Record]) -> TopicComparison:
-    """Checks that live news has no dead letters, since each of its items can be read."""
+    """Checks that live news has no dead letters, since each of its items can be read. Each one counts as differing."""
     descriptions = [
         f"{dead_letter.get('stage')}: {dead_letter.get('error')}: {str(dead_letter.get('record'))[:200]}"
         for dead_letter in dead_letters

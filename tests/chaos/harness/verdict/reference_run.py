@@ -24,7 +24,13 @@ _COMPLETE = "done"
 
 
 async def reference_data(name: str, command: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> Path:
-    """Returns the data directory of the reference run of that name; runs the command if it is not cached."""
+    """Returns the data directory of the reference run of that name; runs the command if it is not cached.
+
+    Afterwards deletes all cached runs but the `_MAX_CACHED_RUNS` used last. Raises what `run_command` raises.
+
+    Args:
+        command: the command, without its option `--data`.
+    """
     folder = _CACHE / name
     if not (folder / _COMPLETE).exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,7 +93,10 @@ async def _records(data: Path) -> dict[str, list[bytes]]:
 
 
 def store_view(data: Path) -> dict[str, Any]:
-    """Returns the entries that users of a store see: alerts with history, targets with trend and stories."""
+    """Returns the entries that users of a store see: alerts with history, targets with trend and stories.
+
+    A key names an entry, such as `alert ID`; its value is the content as plain data.
+    """
     from riskwire.settings import load_settings
     from riskwire.store import Store
 

@@ -8,7 +8,7 @@ from harness.outcome import RunOptions, RunOutcome
 
 
 def report_lines(options: RunOptions, outcome: RunOutcome) -> Iterator[str]:
-    """Yields the lines of the report."""
+    """Yields the lines of the report: what was injected, how processes exited, and what differs from the reference."""
     yield f"seed {options.seed}, {options.articles} articles"
     yield (
         f"wall time {outcome.wall_s:.0f} s: faults {outcome.faults_s:.0f} s,"
@@ -43,7 +43,7 @@ def report_lines(options: RunOptions, outcome: RunOutcome) -> Iterator[str]:
 
 
 def _table(outcome: RunOutcome) -> Iterator[str]:
-    """Yields the lines of a table: how each topic, and the store, differ from the reference run."""
+    """Yields a table of how each topic, and the store, differ from what is expected, and a line with the totals."""
     comparisons = outcome.comparisons
     yield f"{'':17}{'checked':>9}{'lost':>7}{'doubled':>9}{'differing':>11}"
     for comparison in comparisons:
