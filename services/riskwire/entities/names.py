@@ -44,7 +44,8 @@ _NOT_WORD = re.compile(r"[^\w]+|_+")
 def words_of_name(name: str) -> tuple[str, ...]:
     """Returns the words of a name in lower case, without accents and punctuation; none for a name of punctuation only.
 
-    `&` becomes `and`, "U.S." becomes `us`, "Moody's" becomes `moodys`.
+    Drops a note at the end, such as "(UK)" or "/DE/". `&` becomes `and`, "U.S." becomes `us`, "Moody's" becomes
+    `moodys`.
     """
     name = _NOTE.sub("", name.strip())
     folded = unicodedata.normalize("NFKD", name).casefold().replace("&", " and ")
@@ -80,7 +81,7 @@ def join_key(key: tuple[str, ...]) -> str:
 def slug(name: str) -> str:
     """Returns the id of an entity that no table contains, without its prefix `name:`.
 
-    It is empty for a name without words.
+    It is the words of `name_key` joined by `-`, cut at 80 characters, and empty for a name without words.
     """
     return "-".join(name_key(name))[:80].strip("-")
 
@@ -89,7 +90,7 @@ def slug(name: str) -> str:
 def acronyms(name: str) -> frozenset[str]:
     """Returns the initials of a name with and without its legal form ("American International Group": AIG, AI).
 
-    They are capitals, at least two.
+    They are capitals of at least two words; "of", "and", "the" and "for" do not count. May be empty.
     """
     initials = set()
     full = [word for word in words_of_name(name) if word not in {"of", "and", "the", "for"}]

@@ -103,10 +103,12 @@ class Watchlist:
     where: str = "watchlist"
 
     def __post_init__(self) -> None:
-        """Checks that no two entries have a claim in common: a name, ticker or ISIN that identifies an entry in a text.
+        """Checks that no two entries have a claim in common: an id, name, ticker or ISIN that identifies an entry.
+
+        Names are compared in normalised form. An entry may claim the same twice.
 
         Raises:
-            SettingsError: two entries claim the same.
+            SettingsError: two entries claim the same; the message names the first such pair.
         """
         claims: dict[tuple[str, str], WatchedEntity] = {}
         for entity in self.entities:
@@ -128,9 +130,9 @@ class Watchlist:
 
 
 def _claims(entity: WatchedEntity) -> Iterable[tuple[str, str, str]]:
-    """Yields the names, tickers and ISIN of an entry as (kind, normalised, original).
+    """Yields the id, names, tickers and ISIN of an entry as (kind, normalised, original).
 
-    They are claims: only one entry of a watchlist may have each.
+    They are claims: only one entry of a watchlist may have each. A ticker claims the same text as a name, too.
     """
     yield "id", entity.id.casefold(), entity.id
     for name in entity.names:
@@ -152,9 +154,12 @@ def merge_entries(entities: Iterable[WatchedEntity], where: str = "watchlist") -
     A later entry with the same id is omitted. A later entry loses every name, ticker and ISIN that an earlier entry
     claims. It is omitted if nothing remains by which it could be found.
 
+    Args:
+        where: the source of the watchlist, for error messages.
+
     Returns:
-        The watchlist, and a description of each lost claim. Omitted entries with the id of an earlier one are not
-        described.
+        The watchlist, and a description of each lost claim and of each entry without a remaining one. Omitted entries
+        with the id of an earlier one are not described.
     """
     claims: set[tuple[str, str]] = set()
     merged: list[WatchedEntity] = []
@@ -175,7 +180,16 @@ def merge_entries(entities: Iterable[WatchedEntity], where: str = "watchlist") -
 def _without_claims(
     entity: WatchedEntity, claims: Set[tuple[str, str]]
 ) -> tuple[WatchedEntity | None, tuple[str, ...]]:
-    """Returns the entry without these claims, or None if no name, ticker or ISIN remains; and its lost claims."""
+    """Returns the entry without these claims, or None if no name, ticker or ISIN remains; and its lost claims.
+
+    An entry that loses its name gets its first remaining alias, ticker or ISIN as its name.
+
+    Args:
+        claims: (kind, normalised text) of every claim of other entries. A ticker is lost also if its text is a name.
+
+    Returns:
+        The entry, the same object if it loses nothing, and the lost claims in words, such as `ticker 'AAPL'`.
+    """
     names = [name for name in entity.names if ("name", join_key(name_key(name))) not in claims]
     tickers = [ticker for ticker in entity.tickers if claims.isdisjoint(_ticker_claims(ticker))]
     isin = entity.isin if ("isin", entity.isin) not in claims else None
@@ -224,6 +238,11 @@ def read_watchlist(path: Path) -> Watchlist:
 def read_entry(entry: object, where: str) -> WatchedEntity:
     """Returns an entry that a person wrote, in a watchlist file, on the command line or to the API.
 
+    Refuses unknown fields, and control characters in name, aliases and group.
+
+    Args:
+        where: the place of the entry, for the message.
+
     Raises:
         SettingsError: the entry is not valid. The message names `where`, the field and its value.
     """
@@ -236,7 +255,10 @@ def read_entry(entry: object, where: str) -> WatchedEntity:
 
 
 def _validate_entry(entry: object, where: str) -> WatchedEntity:
-    """Returns the watchlist entry of a value that was read from a file.
+    """Returns the watchlist entry of a parsed value: a mapping of fields, from a file, a person or a record.
+
+    Args:
+        where: the place of the entry, for the message.
 
     Raises:
         SettingsError: the value is not an entry. The message names the first invalid field and counts the others.
@@ -260,6 +282,11 @@ def _validate_entry(entry: object, where: str) -> WatchedEntity:
 def read_recorded_entry(entry: object, where: str) -> WatchedEntity:
     """Returns an entry of a record. Unknown fields are ignored, because a newer riskwire may have written it.
 
+    Unlike `read_entry`, accepts control characters.
+
+    Args:
+        where: the place of the record, for the message.
+
     Raises:
         SettingsError: the entry is not valid. The message names `where`, the field and its value.
     """
@@ -269,7 +296,12 @@ def read_recorded_entry(entry: object, where: str) -> WatchedEntity:
 
 
 def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
-    """Returns the entries of a YAML watchlist, each with its position for messages.
+    """Returns the entries of a YAML watchlist as they were parsed, each after its position for messages.
+
+    A position is "entry 1", counted from 1, or "entry 1 (aapl)" if the entry has an id. Entries are not validated.
+
+    Args:
+        path: the file, for messages.
 
     Raises:
         SettingsError: the text is not YAML, or not a list.
@@ -287,10 +319,15 @@ def _position(position: str, entry: object) -> str:
 
 
 def _csv_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
-    """Returns the entries of a CSV watchlist, each with its position for messages. Empty cells are left out.
+    """Returns the rows of a CSV watchlist as mappings of fields, each after its position for messages.
+
+    A position is "line 2", or "line 2 (aapl)" if the row has an id. Empty cells are left out; rows are not validated.
+
+    Args:
+        path: the file, for messages.
 
     Raises:
-        SettingsError: the text is not CSV, or has unknown columns or too many cells in a row.
+        SettingsError: the text is not CSV, has no columns or unknown ones, or too many cells in a row.
     """
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     entries: list[tuple[str, object]] = []

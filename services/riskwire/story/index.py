@@ -42,7 +42,7 @@ class StoryIndex(Generic[S]):
                     by_band[band] = [story]
 
     def remove(self, story: S) -> None:
-        """Removes a story that was added; an equal but different object stays."""
+        """Removes a story that was added; does nothing for another. An equal but different object stays."""
         for _, keys in _bands_by_kind(story.fingerprint):
             for band in keys:
                 remaining = [candidate for candidate in self._by_band.get(band, ()) if candidate is not story]
@@ -52,7 +52,11 @@ class StoryIndex(Generic[S]):
                     self._by_band.pop(band, None)
 
     def similar(self, fingerprint: str) -> list[S]:
-        """Returns the stories that a text with this fingerprint retells; a story may occur more than once."""
+        """Returns the stories that a text with this fingerprint retells; a story may occur more than once.
+
+        They have the same fingerprint, or `same_story` confirms them. Only stories that share at least `min_shared`
+        bands (parts of the fingerprint) of the title, or of the lead, are compared.
+        """
         matches: list[S] = []
         for min_shared, keys in _bands_by_kind(fingerprint):
             candidates = [story for stories in map(self._by_band.get, keys) if stories for story in stories]
@@ -70,7 +74,7 @@ class StoryIndex(Generic[S]):
 
 @lru_cache(maxsize=5_000)
 def _bands_by_kind(fingerprint: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Returns, for each kind of band, the least number that two fingerprints of one story share, and the bands.
+    """Returns, for title and for lead, the least number of bands that one story's fingerprints share, and the bands.
 
     The result is cached: every target of an article looks up the same fingerprint, and each looks it up twice.
     """

@@ -79,9 +79,10 @@ def fingerprint(title: str, lead: str) -> str:
 
 
 def fingerprints(articles: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns the `fingerprint` of each (title, lead).
+    """Returns the `fingerprint` of each (title, lead): 64 hexadecimal digits, the sketch of the title and of the lead.
 
-    This is cheaper than one call for each article, because numpy compares the hashes of all articles at once.
+    An article without words for a sketch gets a hash of its characters instead. One call is cheaper than one for each
+    article, because numpy compares the hashes of all articles at once.
     """
     texts: list[list[str]] = []
     for title, lead in articles:
@@ -106,7 +107,10 @@ def is_fingerprint(text: str) -> bool:
 
 
 def same_story(a: str, b: str) -> bool:
-    """Returns whether two fingerprints belong to one story."""
+    """Returns whether two fingerprints belong to one story.
+
+    They are equal, or enough values of their titles agree (12 of 16), or enough values of their leads (10 of 16).
+    """
     if a == b:
         return True
     half = 2 * _VALUES
@@ -117,7 +121,8 @@ def bands(fingerprint: str) -> tuple[str, ...]:
     """Returns the keys under which an index files a fingerprint, those of the title first.
 
     A band is a pair of neighbouring values of a sketch. A key is the kind of the sketch (`t` or `l`), the number of the
-    pair, and its values. Two fingerprints of one story are equal, or share at least `SHARED_BANDS` keys of one kind:
+    pair, and its values. A half that is zeros has no bands. Two fingerprints of one story are equal, or share at least
+    `SHARED_BANDS` keys of one kind:
 
     - 12 of the 16 values of a title agree, so at most 4 of its 8 pairs differ;
     - 10 of the 16 values of a lead agree, so at most 6 of its 8 pairs differ.
@@ -132,14 +137,17 @@ def bands(fingerprint: str) -> tuple[str, ...]:
 
 
 def _agreeing(a: str, b: str) -> int:
-    """Returns the number of values that agree in two sketches."""
+    """Returns the number of values that agree in two sketches, place by place; 0 if either half has no sketch."""
     if _NO_SKETCH in {a, b}:
         return 0
     return sum(map(eq, bytes.fromhex(a), bytes.fromhex(b)))
 
 
 def _title_words(title: str) -> list[str]:
-    """Returns the words of a title without a prefix such as "UPDATE 1-" and without an outlet or source at its end."""
+    """Returns the words of a title without a prefix such as "UPDATE 1-" and without an outlet or source at its end.
+
+    They are in lower case and without stop words. Only the start of a very long title is read.
+    """
     title = _without_prefix(_PREFIX, title[:_MAX_CHARACTERS])
     if any(mark in title for mark in _SUFFIX_MARKS):
         title = _SUFFIX.sub("", title)
@@ -147,7 +155,10 @@ def _title_words(title: str) -> list[str]:
 
 
 def _lead_words(lead: str) -> list[str]:
-    """Returns the first words of a text without dateline and ticker marks."""
+    """Returns the first words of a text in lower case, without dateline, ticker marks and stop words.
+
+    Reads only the start of a long text, and returns at most `_LEAD_WORDS` words.
+    """
     lead = _without_prefix(_DATELINE, lead[:_MAX_CHARACTERS].lstrip())
     if "(" in lead or "<" in lead:
         lead = _TICKER.sub(" ", lead)
@@ -160,9 +171,9 @@ def _without_prefix(prefix: re.Pattern[str], text: str) -> str:
 
 
 def _words(text: str, limit: int = sys.maxsize) -> list[str]:
-    """Returns the first `limit` words that are no stop words.
+    """Returns the first `limit` words that are no stop words, in lower case and without a possessive "'s".
 
-    There may be more words than characters: case folding splits "ᾷ", for example.
+    By default all words. Their number has no bound in the length of the text: case folding splits "ᾷ", for example.
     """
     folded = text.replace("’", "'").casefold()
     if "'" in folded:
@@ -180,7 +191,11 @@ def _words(text: str, limit: int = sys.maxsize) -> list[str]:
 
 
 def _sketches(texts: Sequence[Sequence[str]]) -> list[str]:
-    """Returns the sketch of each list of words; `_NO_SKETCH` for an empty list."""
+    """Returns the sketch of each list of words; `_NO_SKETCH` for an empty list.
+
+    A sketch is 16 values of 8 bits as hexadecimal digits. Each value is the low byte of the smallest hash that any of
+    the words has for it (MinHash).
+    """
     nonempty = [words for words in texts if words]
     if not nonempty:
         return [_NO_SKETCH] * len(texts)
