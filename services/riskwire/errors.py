@@ -57,6 +57,7 @@ class RiskwireError(Exception):
     """Whether a stage that meets this error must stop, because the cause is not the record it works on."""
 
     def __init__(self, what: str, *, value: object = None, where: str = "", do: str = "") -> None:
+        """Keeps what was wrong, the wrong value, its place, and what the user can do; `__str__` joins them."""
         self.what = what
         self.value = value
         self.where = where
@@ -64,7 +65,10 @@ class RiskwireError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        """Returns the error for a person: where, what, the value, the cause and what to do; no passwords of URLs."""
+        """Returns the error for a person: where, what, the value, the cause and what to do; no passwords of URLs.
+
+        Leaves out what is empty or None. Shortens a long value.
+        """
         text = f"{self.where}: {self.what}" if self.where else self.what
         if self.value is not None:
             shown = without_userinfo(_SHORT_REPR.repr(self.value))
@@ -75,6 +79,10 @@ class RiskwireError(Exception):
 
 
 def _cause_text(cause: BaseException) -> str:
+    """Returns type and message of an error.
+
+    Without a message it is the type alone; a message that begins with the type stands alone.
+    """
     name, message = type(cause).__name__, str(cause)
     if not message:
         return name
@@ -142,6 +150,7 @@ class TooLargeError(SchemaError):
     def __init__(
         self, what: str, *, value: object = None, where: str = "", do: str = "", max_bytes: int | None = None
     ) -> None:
+        """Keeps `max_bytes`, the largest size of key and value together in bytes, or None if it is not known."""
         super().__init__(what, value=value, where=where, do=do)
         self.max_bytes = max_bytes
 

@@ -14,7 +14,8 @@ from riskwire.settings import LogSettings
 def configure_logging(settings: LogSettings) -> None:
     """Configures logging once, at start: text on a terminal, else one JSON object a line.
 
-    Libraries log from `warning` on, even if `log.level` is lower: at `debug`, aiokafka logs the requests that it sends,
+    Libraries log from `warning` on, through filters that drop or shorten noise; passwords in their URLs are masked.
+    They log nothing below that, even if `log.level` is lower: at `debug`, aiokafka logs the requests that it sends,
     including the password of a login.
     """
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
@@ -57,6 +58,12 @@ class RepeatFilter(logging.Filter):
     """
 
     def __init__(self, every_s: float = 30.0, max_messages: int = 256) -> None:
+        """Starts with no message known: the first of each passes.
+
+        Args:
+            every_s: seconds in which a message passes only once.
+            max_messages: most messages remembered; the oldest are forgotten first.
+        """
         super().__init__()
         self._every_s = every_s
         self._max_messages = max_messages
@@ -64,9 +71,11 @@ class RepeatFilter(logging.Filter):
         """By logger and message: when it last passed, and how many were suppressed since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Returns whether the record is logged: False for one that repeats too soon.
+        """Returns whether the record is logged: False for one that repeats within `every_s`.
 
-        Appends the number of suppressed repetitions to the message of a record that passes.
+        The interval starts with the record that passed last. Records are the same if the logger and the first 200
+        characters of the message agree, before its arguments are filled in. Appends the number of suppressed
+        repetitions to the message of a record that passes.
         """
         key = (record.name, str(record.msg)[:200])
         passed_at, suppressed = self._messages.get(key, (float("-inf"), 0))
@@ -96,7 +105,7 @@ def _is_not_reported_already(record: logging.LogRecord) -> bool:
 
 
 def _shorten_connection_error(record: logging.LogRecord) -> bool:
-    """Replaces aiokafka's traceback of an unreachable broker by one line; passes every record.
+    """Replaces aiokafka's traceback of an unreachable broker by one line; changes the record and returns True.
 
     That traceback shows only internals of aiokafka, and the caller gets an error too. Other errors keep theirs.
     """

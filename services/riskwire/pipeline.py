@@ -142,9 +142,13 @@ def stages_of(service: str) -> tuple[StageSpec, ...]:
 def route(start: Topic, stored: Collection[Topic], without: StageSpec) -> tuple[tuple[StageSpec, ...], ...]:
     """The stages that a record passes on its way into the store, hop by hop.
 
+    The stages of a hop read what the previous hop wrote. The last hop is the sinks: the stages that write `stored`
+    into the store.
+
     Args:
         start: the topic on which the record is published.
-        stored: the topics that must be in the store at the end.
+        stored: the topics that must be in the store at the end. If no hop writes all these
+            topics together, the search does not end.
         without: a stage that is no part of the way.
     """
     hops: list[tuple[StageSpec, ...]] = []
@@ -160,6 +164,7 @@ def route(start: Topic, stored: Collection[Topic], without: StageSpec) -> tuple[
 
 
 def _leads_to(stage: StageSpec, goals: Collection[Topic]) -> bool:
+    """Returns whether a stage writes to one of the goals, itself or through stages that read what it writes."""
     return any(
         topic in goals or any(_leads_to(later, goals) for later in STAGES if later.reads == topic)
         for topic in stage.writes
@@ -167,7 +172,10 @@ def _leads_to(stage: StageSpec, goals: Collection[Topic]) -> bool:
 
 
 def drawing() -> str:
-    """The pipeline as text: a line for each stage, the sinks together."""
+    """The pipeline as text: a line for each stage, `what it reads ─► its name ─► what it writes`.
+
+    The last line shows all sinks (the stages that write topics into the store) as one; its input may be wider.
+    """
     rows = [(stage.reads.value, stage.name, _outputs(stage)) for stage in STAGES if stage not in SINKS.values()]
     rows.append((", ".join(SINKS), "sink", "(store)"))
     width = max(len(reads) for reads, _, _ in rows[:-1])

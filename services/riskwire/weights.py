@@ -24,7 +24,9 @@ SPEAKER_FACTOR = 0.2
 
 
 def sentence_weight(index: int, *, titled: bool) -> float:
-    """Returns the weight of a sentence. Without a title, the first sentence of the text weighs as much as a title.
+    """Returns the weight of a sentence: 1 for sentence 0, then less with each sentence down to a minimum.
+
+    Without a title, sentence 0 is the first of the text; it then weighs as much as a title.
 
     Args:
         index: the position of the sentence in the article, from 0.
@@ -43,15 +45,20 @@ def sentence_weights(count: int, *, titled: bool) -> tuple[float, ...]:
 
 @lru_cache(maxsize=1_024)
 def evidence_weights(count: int, *, titled: bool) -> tuple[float, ...]:
-    """Returns the square roots of the weights, by which the evidence sentence is chosen.
+    """Returns the square roots of the weights of the first `count` sentences of an article.
 
-    The root lets a later sentence win that states the sentiment more clearly.
+    The evidence sentence, which is shown with a signal or alert, is chosen by them. The root
+    lets a later sentence win that states the sentiment more clearly.
     """
     return tuple(weight**0.5 for weight in sentence_weights(count, titled=titled))
 
 
 def relevance(weights: Iterable[float]) -> float:
-    """Returns 1 - Π (1 - w), rounded to four decimals."""
+    """Returns the relevance of an entity to an article, 0 to 1: 1 - Π (1 - w), rounded to four decimals.
+
+    Args:
+        weights: the weights of the sentences that mention the entity. Without any, the relevance is 0.
+    """
     remainder = 1.0
     for weight in weights:
         remainder *= 1.0 - weight

@@ -303,7 +303,7 @@ def describe_settings(settings: BaseModel, prefix: str = "") -> list[tuple[str, 
     """Returns every setting as (dotted key, value as JSON, description); secrets and passwords of URLs are masked.
 
     Args:
-        settings: the settings or one section of them.
+        settings: all settings, or a section.
         prefix: what each key begins with, such as `web.` for that section.
     """
     rows: list[tuple[str, str, str]] = []
