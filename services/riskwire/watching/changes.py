@@ -18,8 +18,11 @@ _MAX_ID = 100
 def watchlist_change_of(message: Message) -> WatchlistChange | None:
     """Returns the change of the watchlist that a command orders, or None for a command of another kind.
 
+    The change has the entry to set, or None to remove it, and the offset of the command in its log.
+
     Raises:
-        SchemaError: the command cannot be read, or its change of the watchlist is not valid.
+        SchemaError: the command cannot be read, its target is not `entity:ID`, or its entry is not valid or has another
+            id.
     """
     where = message.where
     command = read_record(COMMANDS, message.value, where)

@@ -70,7 +70,9 @@ class WatchlistEditor:
         self._base = base
 
     async def entries(self) -> list[ListedEntry]:
-        """Returns the entries by id: those set by command, and those of the base whose id no command has set.
+        """Returns the watchlist, sorted by id: entries set by command, and those of the file that no command has set.
+
+        Upper and lower case of an id count as equal.
 
         Raises:
             BusError: the list cannot be read.
@@ -94,6 +96,8 @@ class WatchlistEditor:
     ) -> WatchlistEdit:
         """Puts entries on the watchlist, all or none, and returns the edit. An entry replaces one with its id.
 
+        An entry that is on the list with the same values is not set again.
+
         Args:
             by: who edits.
             replace: whether to remove all other entries that were set by command.
@@ -108,7 +112,11 @@ class WatchlistEditor:
         new = {entity.id: entity for entity in entities}
 
         def decide(state: Mapping[str, bytes]) -> WatchlistEdit:
-            """Returns the edit of the current entries in `state`; checks that the resulting list has no conflicts."""
+            """Returns the edit of the current entries, which `state` holds by id.
+
+            Raises:
+                SettingsError: two entries of the resulting list would conflict, or a current one is not valid.
+            """
             current = {entry_id: entity for entry_id, (entity, _) in _commanded(state).items()}
             removed = [entry_id for entry_id in current if replace and entry_id not in new]
             remaining = {entry_id: entity for entry_id, entity in current.items() if entry_id not in removed}
@@ -119,7 +127,11 @@ class WatchlistEditor:
         return await update_state(self._bus, PUBLISHER, decide)
 
     async def remove(self, entry_id: str, by: str, *, comment: str = "") -> WatchlistEdit:
-        """Removes an entry that was set by command.
+        """Removes an entry that was set by command, and returns the edit; for an unknown id it has no effect.
+
+        Args:
+            by: who edits.
+            comment: why, for the log.
 
         Raises:
             SettingsError: `by` is not a name.
@@ -128,7 +140,10 @@ class WatchlistEditor:
         at = datetime.now(UTC)
 
         def decide(state: Mapping[str, bytes]) -> WatchlistEdit:
-            """Returns the edit that removes the entry from `state`, or one that reports it as unknown."""
+            """Returns the edit that removes the entry from `state`, which has the entries set by command, by id.
+
+            An entry that is not there gives an edit without effect that names it as unknown.
+            """
             if entry_id not in state:
                 return WatchlistEdit(unknown=(entry_id,))
             return self._edit(state, [], [entry_id], _Signature(by, at, comment))
@@ -139,6 +154,9 @@ class WatchlistEditor:
         self, current: Collection[str], changed: Sequence[WatchedEntity], removed: Sequence[str], signature: _Signature
     ) -> WatchlistEdit:
         """Returns the edit that sets and removes entries: its commands, the changes of the state, and a summary.
+
+        The state holds, by id of the entry, the command that set it. In the summary, `first` says that the edit puts
+        the first entry on an empty list, and `emptied` that it removes the last; entries of the file count as well.
 
         Args:
             current: the ids of the entries that commands have set so far.
@@ -166,7 +184,14 @@ class WatchlistEditor:
 
 
 def commanded_entries(state: Mapping[str, bytes]) -> tuple[WatchedEntity, ...]:
-    """Returns the entries set by command, newest first, from the state of the publisher."""
+    """Returns the entries set by command, newest first, those of one time by id.
+
+    Args:
+        state: the state of the publisher `watchlist`: by id of an entry, the command that set it.
+
+    Raises:
+        SettingsError: an entry is not valid.
+    """
     commanded = sorted(_commanded(state).values(), key=lambda entry: entry[0].id)
     commanded.sort(key=lambda entry: entry[1].at, reverse=True)
     return tuple(entity for entity, _ in commanded)
@@ -175,8 +200,11 @@ def commanded_entries(state: Mapping[str, bytes]) -> tuple[WatchedEntity, ...]:
 def _commanded(state: Mapping[str, bytes]) -> dict[str, tuple[WatchedEntity, Command]]:
     """Returns the entries and the commands that set them, by id.
 
+    Args:
+        state: the state of the publisher `watchlist`: by id of an entry, the bytes of the command.
+
     Raises:
-        SettingsError: an entry is not valid.
+        SettingsError: an entry is not valid. The message proposes to remove it.
     """
     entries = {}
     for entry_id, raw in state.items():
@@ -224,7 +252,11 @@ def _check_text(field: str, text: str, min_length: int, max_length: int, *, allo
     """Refuses a text that a person wrote if its length is out of bounds or if it could harm a terminal.
 
     Args:
+        min_length: the least number of characters without outer white space; `max_length` counts all.
         allowed: control characters that the text may contain.
+
+    Raises:
+        SettingsError: the text is refused.
     """
     if not min_length <= len(text.strip()) <= len(text) <= max_length:
         raise SettingsError(f"{field}: {min_length} to {max_length} characters", value=text)

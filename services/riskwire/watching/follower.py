@@ -25,6 +25,12 @@ class Follower:
     """
 
     def __init__(self, bus: Bus, base: Linker) -> None:
+        """Begins with a base linker; `poll` replaces it.
+
+        Args:
+            base: the linker for the watchlist that the process was started with. A linker maps names in a text to
+                entries of the watchlist and to companies.
+        """
         self.linker = base
         self._bus = bus
         self._linkers = LinkerCache(base, 1)
@@ -32,7 +38,7 @@ class Follower:
         """The end offsets of the commands that `linker` includes."""
 
     async def run(self) -> None:
-        """Polls every `POLL_S` seconds, until cancelled. An error keeps the current linker."""
+        """Polls the watchlist every `POLL_S` seconds, until cancelled. An error is logged and the linker stays."""
         while True:
             try:
                 await self.poll()
@@ -41,7 +47,9 @@ class Follower:
             await asyncio.sleep(POLL_S)
 
     async def poll(self) -> None:
-        """Replaces the linker if there are new commands.
+        """Replaces the linker by one for the current watchlist, if commands were added since the last poll.
+
+        A linker maps names in a text to entries of the watchlist. It is built in a thread.
 
         Raises:
             BusError: the bus does not answer.

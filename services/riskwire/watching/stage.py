@@ -53,8 +53,10 @@ class WatchlistTask:
     async def process(self, batch: Sequence[Message]) -> Step:
         """Sends the watchlist changes that a batch of commands orders to every partition of `articles`, in order.
 
+        A command that cannot be read becomes a dead letter. Commands that do not change the watchlist are ignored.
+
         Returns:
-            a step with the changes and the state that holds the last change of each entry.
+            a step with the changes and dead letters, and the changed state: the last change of each entry on the list.
         """
         step = Step()
         for message in batch:
@@ -83,7 +85,7 @@ class WatchlistTask:
                 yield Outgoing(Topic.ARTICLES, None, raw, partition)
 
     def _take_partitions(self) -> dict[str, bytes | None]:
-        """Returns the change of the state that records the number of partitions; empty if it is unchanged."""
+        """Returns the change of the state that notes how many partitions have received the list; empty if unchanged."""
         if self._informed_partitions == self._partitions:
             return {}
         self._informed_partitions = self._partitions

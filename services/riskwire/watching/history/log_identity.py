@@ -25,14 +25,15 @@ _BITS = 62
 
 
 async def bind_store_to_log(store: Store, positions: LogPositions, state: Mapping[str, bytes]) -> bytes:
-    """Makes the store belong to this log of commands, and returns the number of the log for the state.
+    """Makes the store belong to this log of commands, and returns the number of the log, in digits, for the state.
 
     Offsets of commands in a store are meaningful only for the log that they came from, so each log has a random number.
-    If the store was filled from another log, its offsets are forgotten, and its articles count as past.
+    If the store was filled from another log (its number differs, or it has an offset that this log does not reach), its
+    offsets are forgotten, and its articles count as past. A log without a number gets one.
 
     Args:
         positions: the bus, which is asked for the end of the log.
-        state: the committed state of history.
+        state: the committed state of history; it holds the number of the log, if the log has one.
 
     Raises:
         StoreError: the store cannot be read or written.

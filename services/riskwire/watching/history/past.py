@@ -62,7 +62,11 @@ class KnownNews:
 
 
 def search_terms(entry: WatchedEntity, companies: CompanyTable) -> SearchTerms:
-    """Returns the terms by which the store finds past mentions of an entry: normalised names and ids of entities."""
+    """Returns the terms by which the store finds past mentions of an entry: normalised names and ids of entities.
+
+    A ticker also counts as a name unless it is so short that it may be a word. A US company with a ticker of the entry
+    counts only if it agrees with a name of the entry, because tickers pass from company to company.
+    """
     names = (*entry.names, *(ticker for ticker in entry.tickers if len(ticker) >= BARE_TICKER))
     keys = dict.fromkeys(join_key(name_key(name)) for name in names)
     entities = [f"isin:{entry.isin}"] if entry.isin else []
@@ -85,14 +89,17 @@ def past_signals(
     known: Mapping[str, KnownNews],
     limit: int,
 ) -> list[Signal]:
-    """Returns the signals of a target's past, oldest first: one for each of its newest `limit` stories.
+    """Returns the signals of a target's past, oldest first: one for each story that the target has not received.
 
-    The group of the entry gets a signal as well, unless it received the article or the story before.
+    A story is reported by similar articles, of which the oldest gives the signal. The group of the entry gets a signal
+    as well, unless it received the article or the story before. An article whose signals may not be in the store yet
+    (`KnownNews.unstored_articles`) gives none.
 
     Args:
         terms: the names and ids by which mentions of the entry are recognised.
-        articles: articles that mention the entry and have no signal of its target.
+        articles: articles that mention the entry and have no signal of its target, in any order.
         known: articles and stories that the entry's target and the target of its group have received, by target.
+        limit: the most articles that give signals; the newest are kept.
     """
     group = group_target_of(entry)
     articles = sorted(articles, key=lambda article: (article.seen_at, article.id))
@@ -120,8 +127,9 @@ def past_signals(
 def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> Signal | None:
     """Returns the signal that a past article has of a newly watched entry; None if the article does not mention it.
 
-    If the article already has a signal of the same entity under another id, its sentiment is used; otherwise the
-    sentiment is combined from the mentions.
+    If all mentions of the entry are of one entity and the article has exactly one signal of that entity (under another
+    id), its sentiment and relevance are used; otherwise both are combined from the mentions. The signal is marked as
+    history and backfill.
     """
     mentions = _mentions_of_entry(terms, article.mentions)
     if not mentions:
@@ -173,8 +181,9 @@ def _combined(mentions: Sequence[MentionSummary]) -> tuple[float, Sentiment]:
 def _evidence(article: PastArticle, mentions: Sequence[MentionSummary], same_entity: Sequence[PastSignal]) -> Evidence:
     """Returns the passage that shows how an article mentions the watched entry, for its signal.
 
-    It is the first of: the evidence of a signal of the same entity; a mention in the title; a mention in the evidence
-    of another signal; the title without a highlighted mention.
+    It is the first of: the evidence of a signal of the same entity; a mention in the title (`span` is its place); a
+    mention in the evidence of another signal; the title without a highlighted mention. `start` and `end` of the result
+    are the characters that are highlighted.
     """
     if same_entity:
         return same_entity[0].evidence
@@ -194,7 +203,8 @@ def _stories_in_reach(
 ) -> Iterator[tuple[str, datetime]]:
     """Yields the stories (fingerprint, time last seen) that one of the articles, sorted by time, may repeat.
 
-    A group may have a hundred thousand stories, and indexing them all takes seconds.
+    These are the stories last seen within `REPRINT` before or after an article, or with the fingerprint of one. A group
+    may have a hundred thousand stories, and indexing them all takes seconds.
     """
     times, fingerprints = [article.seen_at for article in articles], {article.story for article in articles}
     for fingerprint, last_seen in stories:
@@ -219,6 +229,7 @@ class _KnownStories:
     """The stories that a target has received, with the time at which each was last seen."""
 
     def __init__(self, stories: Iterable[tuple[str, datetime]]) -> None:
+        """Begins with known stories, as (fingerprint, time last seen); of equal fingerprints the latest time counts."""
         self._by_fingerprint: dict[str, _KnownStory] = {}
         self._index: StoryIndex[_KnownStory] = StoryIndex()
         for fingerprint, last_seen in stories:

@@ -15,7 +15,9 @@ class LogPositions(Protocol):
         ...
 
     async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
-        """Returns the position and lag of every group; counts as activity of `group`, which waits in a step.
+        """Returns the position and lag of every group on every partition that it reads.
+
+        The call counts as activity of `group`, which waits in a step, so that it does not seem to hang.
 
         Raises:
             BusError: this process owns no partition of the group any more.

@@ -57,6 +57,13 @@ class HistoryStage:
     spec = HISTORY
 
     def __init__(self, store: Store, positions: LogPositions, settings: StoreSettings) -> None:
+        """Prepares the stage; `open` starts its task.
+
+        Args:
+            store: the store with the past articles.
+            positions: the bus, which is asked how far other stages have read.
+            settings: `history` is the most past stories of a target; 0 publishes none.
+        """
         self.store = store
         self.positions = positions
         self.settings = settings
@@ -84,7 +91,9 @@ class HistoryTask:
         self._unstored = _UnstoredSignals()
 
     async def first_step(self) -> Step:
-        """Makes sure that the store belongs to this log of commands.
+        """Makes sure that the store belongs to this log of commands. Returns a step that keeps the number of the log.
+
+        The store contains offsets of the log. The step is empty if the state has the number already.
 
         Raises:
             StoreError: the store cannot be read or written.
@@ -94,9 +103,11 @@ class HistoryTask:
         return Step() if self._state.get(LOG_NUMBER) == number else Step(state={LOG_NUMBER: number})
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Publishes the past of the entries that a batch of commands sets: signals of articles before the command.
+        """Returns a step with the past of the entries that a batch of commands sets: signals of articles before each.
 
-        Commands that cannot be read are ignored, because the watchlist stage writes their dead letters.
+        Waits before each entry until the store contains those articles. Other commands and, if the settings want no
+        history, all commands are ignored; so are those that cannot be read, because the watchlist stage writes their
+        dead letters.
 
         Raises:
             StoreError: the store cannot be read.
@@ -151,8 +162,10 @@ class HistoryTask:
     async def _wait_until_stored(self, offset: int, entry: WatchedEntity, *, uncommitted: bool) -> None:
         """Waits until the store contains everything that was read before the command at an offset took effect.
 
-        Signals that this task published for the target must be stored as well. Those of the group are remembered
-        instead, so that the entries of a group need not wait for each other.
+        Returns at once if an earlier wait covers the offset and no published signals have to be stored first. Signals
+        that this task published for the target must be stored as well. Those of the group are remembered instead, so
+        that the entries of a group need not wait for each other. A wait ends with no signals remembered, unless this
+        step has some.
 
         Args:
             uncommitted: whether this step already has signals, which no wait can bring into the store.
@@ -173,7 +186,7 @@ class _UnstoredSignals:
         self.count = 0
 
     def add(self, signals: Sequence[Signal]) -> None:
-        """Adds published signals."""
+        """Remembers the story and time of published signals, by target and article; counts every signal."""
         for signal in signals:
             self._by_target.setdefault(signal.target, {})[signal.article] = (signal.story, signal.seen_at)
         self.count += len(signals)
@@ -188,7 +201,7 @@ class _UnstoredSignals:
 
 
 def _entry_set_by(message: Message) -> WatchedEntity | None:
-    """Returns the entry that a command sets, or None for any other command."""
+    """Returns the entry that a command sets, or None for a command that sets none or cannot be read."""
     try:
         change = watchlist_change_of(message)
     except SchemaError:

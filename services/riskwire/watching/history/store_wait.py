@@ -44,7 +44,8 @@ class StoreWait:
     async def wait_until_stored(self) -> int:
         """Waits until the store contains everything that was read before the existing commands took effect.
 
-        There is no deadline: infer may be hours behind.
+        It follows the stages between the commands and the store, hop by hop (`HOPS`): it reads how far the topics of a
+        hop go, and waits until its stages have read that far. There is no deadline: infer may be hours behind.
 
         Returns:
             the end offset of the commands that existed when the wait began.
@@ -62,7 +63,10 @@ class StoreWait:
         return commands_end
 
     async def _wait_until_read(self, stage: StageSpec, ends: Sequence[int]) -> None:
-        """Waits until a stage has read its topic up to the end offset of each partition. Warns every minute.
+        """Waits until a stage has read its topic up to given offsets. Warns every minute, and sets metrics of the wait.
+
+        Args:
+            ends: for each partition of the topic, the offset up to which the stage must have read.
 
         Raises:
             BusError: the bus cannot be asked, or another task of this process has taken over the partition.
@@ -100,8 +104,9 @@ class StoreWait:
 def has_read(stage: StageSpec, ends: Sequence[int], lags: Iterable[Lag]) -> bool:
     """Returns whether a stage has read every partition of its topic up to the given end offsets.
 
-    A group that never joined has read nothing. An end may lie behind transaction markers, which no position passes
-    until another record follows; so a partition without lag counts as read.
+    A partition with the end 0 is empty and counts as read. A group that never joined has read nothing. An end may lie
+    behind transaction markers, which no position passes until another record follows; so a partition without lag counts
+    as read.
     """
     by_partition = {lag.partition: lag for lag in _of(stage, lags)}
     for partition, end in enumerate(ends):
