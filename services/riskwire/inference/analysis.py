@@ -92,11 +92,14 @@ def target_sentiments(
     """Returns the sentiment toward each target of an article.
 
     The targets are: entities in order of mention, watchlist groups, topics, and `market`. Topics and `market` get the
-    sentiment of the entire article.
+    sentiment of the entire article; the relevance of a topic is its probability, that of `market` is 1.
 
     Args:
+        prediction: the predictions for the sentences; there is at least one.
+        summary: sentiment and topics of the entire article.
         mentions: the mentions of the document, linked to entities.
-        watched_only: leave out entities that are not on the watchlist.
+        watched_only: leave out entities that are not on the watchlist. Mentions that are not `followed`, such as an
+            unwatched person or a name in the dateline, are left out anyway.
     """
     followed = [mention for mention in mentions if mention.followed and (mention.watched or not watched_only)]
     entities = list(_entity_sentiments(prediction, followed))
@@ -117,7 +120,8 @@ def _entity_sentiments(prediction: DocumentPrediction, mentions: Sequence[Linked
     """Yields the sentiment toward each entity of an article, in the order of their first mentions.
 
     The sentiment is the mean over the sentences that mention the entity, by the weight of each sentence. The excerpt
-    shows the mention with the clearest sentiment. A mention as a speaker about others has less weight.
+    shows the mention with the clearest sentiment. A mention as a speaker about others has less weight. The relevance
+    follows from the weights of these sentences. The name is that of the watchlist entry, otherwise the longest one.
     """
     weights = sentence_weights(len(prediction.sentences), titled=prediction.titled)
     by_entity: dict[str, list[LinkedMention]] = {}
@@ -150,6 +154,8 @@ def _sentiment_by_sentence(
 ) -> list[tuple[float, Distribution]]:
     """Returns (weight, mean sentiment of its mentions) for each sentence that mentions an entity.
 
+    A sentence that mentions it only as a speaker, who rates or comments on others, has `SPEAKER_FACTOR` of its weight.
+
     Args:
         mentions: all mentions of one entity in a document.
         weights: the weight of each sentence of the document.
@@ -172,7 +178,10 @@ def _mean(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
 
 
 def _group_sentiments(entities: Sequence[TargetSentiment]) -> Iterable[TargetSentiment]:
-    """Yields for each group the sentiment toward its worst member, by relevance x probability of negative."""
+    """Yields for each watchlist group the sentiment, relevance and evidence of its worst member in the article.
+
+    The worst one has the highest relevance x probability of negative; of equals the first.
+    """
     by_group: dict[str, list[TargetSentiment]] = {}
     for entity in entities:
         for group in entity.groups:
@@ -187,13 +196,19 @@ def _most_probable(sentiment: Distribution) -> int:
 
 
 def _clearest_mention(mentions: Sequence[LinkedMention], sentiment: Distribution) -> LinkedMention:
-    """Returns the mention with the highest probability of the entity's sentiment; of equals the first."""
+    """Returns the mention with the highest probability of the entity's most probable sentiment; of equals the first.
+
+    A mention as a speaker about others is chosen only if all are such.
+    """
     label = _most_probable(sentiment)
     return max(mentions, key=lambda mention: (not mention.speaker, mention.sentiment[label], -mention.start))
 
 
 def _clearest_sentence(prediction: DocumentPrediction, sentiment: Distribution) -> Excerpt:
-    """Returns the sentence with the highest probability of the document's sentiment; earlier sentences weigh more."""
+    """Returns the sentence that shows the document's most probable sentiment best, as an excerpt that it fills.
+
+    It has the highest product of the probability of that sentiment and a weight, which is larger for earlier sentences.
+    """
     label = _most_probable(sentiment)
     weights = evidence_weights(len(prediction.sentences), titled=prediction.titled)
     clarity = [
@@ -206,7 +221,9 @@ def _clearest_sentence(prediction: DocumentPrediction, sentiment: Distribution) 
 
 
 def _excerpt(prediction: DocumentPrediction, sentence: int, start: int, end: int) -> Excerpt:
-    """Returns a sentence with a span in it. A sentence that is too long is cut around the span.
+    """Returns a sentence and a span as offsets into it. A sentence that is too long is cut around the span.
+
+    The excerpt has at most `_MAX_EXCERPT` characters; a span that does not fit ends with it.
 
     Args:
         sentence: the index of the sentence.

@@ -34,12 +34,15 @@ def write_analysis(
 ) -> Outgoing:
     """Returns the analysis record of an article that the model has read.
 
+    Offsets of sentences and mentions are into `title + "\\n" + text`. The score is positive minus negative.
+
     Args:
+        prediction: what the model predicts for each sentence, and how many sentences it skipped.
         mentions: the mentions, linked to entities.
         summary: sentiment and topics of the article.
         bundle: name and version of the model bundle.
         story: the fingerprint of the article.
-        read_with: the offset of the newest watchlist change before the article in the log, or None.
+        read_with: the offset in `commands` of the newest watchlist change before the article, or None without one.
     """
     sentiment = sentiment_of(summary.sentiment)
     return _outgoing_analysis(
@@ -84,8 +87,9 @@ def write_unread_analysis(
     """Returns the analysis record of an article that the model has not read, because of its language or lack of text.
 
     Args:
-        bundle: the label of the model bundle.
-        read_with: the offset of the newest watchlist change before the article, or None.
+        status: `unsupported` because of its language, `empty` because of its lack of text.
+        bundle: name and version of the model bundle.
+        read_with: the offset in `commands` of the newest watchlist change before the article, or None without one.
     """
     return _outgoing_analysis(
         article,
@@ -105,10 +109,10 @@ def write_unread_analysis(
 
 
 def _outgoing_analysis(article: Article, fields: RecordFields) -> Outgoing:
-    """Returns an analysis of an article as a record to publish.
+    """Returns an analysis of an article as a record to publish in the topic `analyses`; its key is the article's id.
 
     Args:
-        fields: the fields of the analysis besides the reference to its article.
+        fields: the fields of the analysis besides the format version (`v`) and the reference to its article.
     """
     values = article.__dict__
     reference = {name: values[name] for name in _REFERENCE_FIELDS}
@@ -118,9 +122,13 @@ def _outgoing_analysis(article: Article, fields: RecordFields) -> Outgoing:
 def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: str, story: str) -> list[Outgoing]:
     """Returns one signal record for each target of an article, such as an entity, its group or the market.
 
+    The key of a record is its target. `history` and `was_backfill` are False, because only signals that are written
+    later, about the past of a newly watched target, are history.
+
     Args:
-        bundle: the label of the model bundle.
-        story: the fingerprint of the article.
+        targets: the targets, each with the sentiment toward it, its relevance, and the sentence that shows it.
+        bundle: name and version of the model bundle.
+        story: the fingerprint of the article, equal or similar for reprints.
     """
     return [
         Outgoing(

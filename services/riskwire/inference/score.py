@@ -48,12 +48,13 @@ async def score(
     """Returns the sentiment, mentions, targets and topics of each requested text, in order.
 
     Args:
+        requests: texts, each with an id and optional targets (spans of the text whose sentiment is asked for).
         linker: finds the entities of mentions.
         urgent: go ahead of the sentences that stages have sent to the engine.
 
     Raises:
-        SchemaError: a target is not in its text; the message names the id of the request.
-        RiskwireError: the model could not be run.
+        SchemaError: a target is empty or not in its text; the message names the id of the request. Nothing is scored.
+        RiskwireError: the model could not be run, or the engine is not running.
     """
     for request in requests:
         _check_targets(request, f"id {request.id!r}")
@@ -64,10 +65,13 @@ async def score(
 
 
 def _check_targets(request: ScoreRequest, where: str) -> None:
-    """Checks that every target is in the text and not empty.
+    """Checks that every target (a span of the text, end exclusive) is in the text and not empty.
+
+    Args:
+        where: what the message names as the place of the error.
 
     Raises:
-        SchemaError: a target is empty or ends after the text.
+        SchemaError: a target is empty, or ends after the text or before its own start.
     """
     for index, target in enumerate(request.targets or ()):
         if not target.start < target.end <= len(request.text):
@@ -81,7 +85,10 @@ def _check_targets(request: ScoreRequest, where: str) -> None:
 def _results(
     requests: Sequence[ScoreRequest], predictions: Sequence[DocumentPrediction], engine: Engine, linker: Linker
 ) -> list[ScoreResult]:
-    """Returns the result of each scoring request, in order."""
+    """Returns the result of each scoring request, in order.
+
+    Topics are those with at least the probability `topic_threshold`; none if the model does not predict topics.
+    """
     topics = engine.bundle.manifest.heads.topics
     summaries = summarise(predictions, topics.labels if topics else (), engine.settings.topic_threshold)
     return [
@@ -95,7 +102,8 @@ def _result(
 ) -> ScoreResult:
     """Returns the result of a scoring request: sentiment of document and sentences, mentions, targets and topics.
 
-    A requested target is a span of the text. Its sentiment is that toward the span.
+    A requested target is a span of the text. Its sentiment is that toward the span; for a span outside every sentence
+    it is the sentiment of the document.
     """
     return ScoreResult(
         id=request.id,
@@ -132,7 +140,7 @@ def _mention(mention: LinkedMention) -> ScoreMention:
 
 
 def _sentiment_toward(span: TargetSpan, prediction: DocumentPrediction, default: Distribution) -> Distribution:
-    """Returns the sentiment toward a span, or the default for a span outside every sentence.
+    """Returns the sentiment toward a span of the document, or the default for a span outside every sentence.
 
     Over several sentences it is their mean, weighted by the number of the span's characters in each.
     """
@@ -151,7 +159,8 @@ async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engin
     A line that cannot be read is reported on `err` with its number, and the following lines are scored.
 
     Returns:
-        The exit status: 1 when a line could not be read or when the reader of `out` has closed it, otherwise 0.
+        The exit status: 1 when a line could not be read, otherwise 0. When the reader of `out` has closed it, 1 at
+        once, without a message.
 
     Raises:
         RiskwireError: the model could not be run, the lines could not be read, or the results could not be written.
@@ -163,7 +172,8 @@ async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engin
     async def read(group: asyncio.TaskGroup) -> None:
         """Reads lines until the end of input, and puts a scoring task for each batch into `scoring`, then None.
 
-        A line that is no valid request is counted and printed to standard error.
+        A line that is no valid request is counted in `bad_lines`, and the error is printed to `err`. Waits while
+        `scoring` is full.
         """
         nonlocal bad_lines
         while (numbered_lines := await asyncio.to_thread(reader.next_lines)) is not None:
@@ -203,7 +213,7 @@ async def _score_to_bytes(requests: Sequence[ScoreRequest], engine: Engine, link
 
 
 def _write(out: BinaryIO, results: Sequence[bytes]) -> None:
-    """Writes lines of results and flushes.
+    """Writes lines of results and flushes. After an error, what is still in the buffer of `out` is discarded.
 
     Raises:
         BrokenPipeError: the reader has closed the pipe.
@@ -220,7 +230,10 @@ def _write(out: BinaryIO, results: Sequence[bytes]) -> None:
 
 
 def _discard_buffer(out: BinaryIO) -> None:
-    """Redirects a file to the null device. Otherwise closing it would write its buffer again, and fail again."""
+    """Redirects a file to the null device. Otherwise closing it would write its buffer again, and fail again.
+
+    Errors of the redirection are ignored, as for a file without a descriptor.
+    """
     with suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -236,7 +249,7 @@ def _request(line: bytes, number: int) -> ScoreRequest:
         number: the number of the line from 1, for messages.
 
     Raises:
-        SchemaError: the line is too long or no valid request.
+        SchemaError: the line is too long or no valid request, or a target of the request is not in its text.
     """
     where = f"line {number}"
     if len(line) > MAX_LINE_BYTES:
@@ -253,6 +266,11 @@ class _LineReader:
     """
 
     def __init__(self, lines: BinaryIO) -> None:
+        """Starts a thread that reads lines into a bounded queue, ahead of `next_lines`.
+
+        The queue holds (line number, line), at the end None, or the error that ended reading. The thread is a daemon,
+        because a thread that waits for standard input cannot be stopped.
+        """
         self._lines = lines
         self._queue: queue.Queue[tuple[int, bytes] | BaseException | None] = queue.Queue(_MAX_LINES)
         self._closed = threading.Event()
@@ -264,7 +282,13 @@ class _LineReader:
         self._closed.set()
 
     def next_lines(self) -> list[tuple[int, bytes]] | None:
-        """Returns the lines that are ready, numbered from 1. Blocks until there is one. Returns None at the end."""
+        """Returns the lines that are ready, at most `_MAX_LINES`, as (number from 1, line). Blocks until there is one.
+
+        Returns None at the end of input, or once the reader is closed.
+
+        Raises:
+            RiskwireError: the input cannot be read.
+        """
         lines: list[tuple[int, bytes]] = []
         while not self._ended and not self._closed.is_set() and len(lines) < _MAX_LINES:
             try:
@@ -284,8 +308,8 @@ class _LineReader:
     def _read(self) -> None:
         """Puts (line number, line) of each line that is not blank into the queue, then None.
 
-        Runs in a thread. An error takes the place of None. A long line is cut after MAX_LINE_BYTES + 1 bytes, so that
-        the receiver can see that it is too long.
+        Runs in a thread, until the reader is closed. Blank lines count in the numbers. An error takes the place of
+        None. A long line is cut after MAX_LINE_BYTES + 1 bytes, so that the receiver can see that it is too long.
         """
         try:
             number = 0

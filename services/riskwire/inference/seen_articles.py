@@ -26,6 +26,14 @@ class SeenArticles:
     """
 
     def __init__(self, capacity: int, committed: Mapping[str, bytes]) -> None:
+        """Restores the digests of seen article versions from the keys `read/N` of the committed state.
+
+        Each key holds a block of up to `_BLOCK` digests; the highest N is the newest block. If the capacity was lowered
+        since then, the oldest blocks are dropped.
+
+        Args:
+            capacity: the article versions to remember at least. It is rounded up to whole blocks.
+        """
         self._max_blocks = -(-capacity // _BLOCK) + 1
         self._blocks = KeyedState[list[bytes]]("read/", committed, encode=b"".join, decode=_split_digests)
         self._digests = {digest for block in self._blocks.entries.values() for digest in block}
@@ -34,7 +42,11 @@ class SeenArticles:
         self._drop_oldest()
 
     def add(self, article_id: str, version: int) -> bool:
-        """Remembers an article version. Returns False if it was remembered before, so that it is not analysed again."""
+        """Remembers an article version. Returns False if it is remembered already, so that it is not analysed again.
+
+        A new version is added to the newest block. A full block is followed by a new one, and the oldest block is
+        forgotten when there are too many.
+        """
         digest = _digest(article_id, version)
         if digest in self._digests:
             return False
@@ -54,7 +66,7 @@ class SeenArticles:
         return self._blocks.take_changes()
 
     def _drop_oldest(self) -> None:
-        """Forgets the oldest blocks of article digests beyond the capacity. A block is one key of the state."""
+        """Forgets the oldest blocks of article digests while there are too many. A block is one key of the state."""
         while len(self._blocks) > self._max_blocks:
             key = str(self._oldest)
             self._digests.difference_update(self._blocks[key])

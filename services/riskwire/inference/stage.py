@@ -60,6 +60,8 @@ class InferStage:
         """Prepares the stage; each partition gets a task, and all tasks share the engine and the linkers.
 
         Args:
+            engine: runs the model on sentences.
+            linker: finds the entities of mentions, with the watchlist that the process was started with.
             signal_partitions: the number of partitions of `signals`, each of which gets the marks.
         """
         self.engine = engine
@@ -112,17 +114,28 @@ class InferTask:
     """The work on one partition."""
 
     def __init__(self, stage: InferStage, partition: int, state: Mapping[str, bytes]) -> None:
+        """Restores from the committed state which article versions were seen, and the watchlist set by commands.
+
+        Args:
+            partition: the partition of `articles`; its marks name it.
+        """
         self._stage = stage
         self._partition = partition
         self._seen = SeenArticles(stage.settings.inference.remember, state)
         self._watchlist = WatchlistState(state)
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Analyses the articles of a batch that are new, and writes a mark with the newest time of the batch.
+        """Analyses the articles of a batch that are new, and adds a mark with the newest time of the batch.
+
+        A mark is a record of `signals` that tells how far this partition of `articles` has been read; each partition of
+        `signals` gets it. A batch without a readable article or tick (a record that only carries the time) has no mark.
+
+        Returns:
+            The records to publish (dead letters, analyses, signals, marks) and the changes of the state.
 
         Raises:
             DeviceError: the device failed.
-            RiskwireError: the model could not be run.
+            RiskwireError: the model could not be run, or the engine is not running.
         """
         step = Step()
         articles, newest = self._read(batch, step)
@@ -134,10 +147,14 @@ class InferTask:
         return step
 
     def _read(self, batch: Sequence[Message], step: Step) -> tuple[list[_PlacedArticle], datetime | None]:
-        """Reads a batch, applies its changes of the watchlist and adds dead letters to the step.
+        """Reads a batch and applies its changes of the watchlist. Articles and ticks set the newest time.
+
+        A record that cannot be read, or an invalid change of the watchlist, becomes a dead letter in `step.results`. An
+        article version that was seen before is only counted, in a metric.
 
         Returns:
-            The articles that are new, each with the watchlist at its place, and the newest time of the batch.
+            The articles that are new, each with the watchlist at its place in the log; and the newest `seen_at` of all
+            articles (also repeated ones) and ticks (records that only carry the time), None if the batch has neither.
         """
         articles: list[_PlacedArticle] = []
         newest: datetime | None = None
@@ -161,7 +178,8 @@ class InferTask:
     async def _analyse(self, articles: Sequence[_PlacedArticle], step: Step) -> list[Article]:
         """Adds the analyses and signals of articles to the step, in order. Returns the articles that count as news.
 
-        Backfill and articles that the model cannot read are no news.
+        Backfill (published long before it was seen) and articles that the model cannot read are no news. Counts the
+        analyses by status in a metric.
 
         Args:
             articles: articles, each with the watchlist at its place in the log.
@@ -182,7 +200,10 @@ class InferTask:
         return output.news
 
     async def _predict(self, articles: Sequence[_PlacedArticle]) -> list[DocumentPrediction | None]:
-        """Returns a prediction for each article; None for one in another language or without a sentence."""
+        """Returns a prediction for each article, in order; None for one that the model does not read.
+
+        Those are articles in a language that the model does not support, and articles without a sentence.
+        """
         documents = {
             index: TextDocument.of_article(article.title, article.text)
             for index, (article, _) in enumerate(articles)
@@ -198,15 +219,14 @@ class InferTask:
     async def _linkers(self, articles: Sequence[_PlacedArticle]) -> dict[WatchlistSnapshot, Linker]:
         """Returns the linker of each watchlist that an article of the batch was placed under.
 
-        A linker finds the entities of mentions. Building one takes a while, so it happens in a thread.
+        A linker finds the entities of mentions. While commands have set no entry, it is the base linker. Building
+        another one takes a while, so it happens in a thread.
         """
         watchlists = dict.fromkeys(watchlist for _, watchlist in articles)
         linkers = self._stage.linkers
         if not any(watchlist.entries for watchlist in watchlists):
             return dict.fromkeys(watchlists, linkers.base)
-        return await asyncio.to_thread(  # building a linker takes a while
-            lambda: {watchlist: linkers.get(watchlist.entries) for watchlist in watchlists}
-        )
+        return await asyncio.to_thread(lambda: {watchlist: linkers.get(watchlist.entries) for watchlist in watchlists})
 
     def _write(
         self,
@@ -217,8 +237,10 @@ class InferTask:
     ) -> Iterator[None]:
         """Links the mentions of articles to entities and adds their records to `output`, in order, without publishing.
 
-        An analysed article gets an analysis and a signal for each target. One without a prediction gets only an
-        analysis of status `empty` or `unsupported`. The fingerprint of title and text is the story of the article.
+        An analysed article gets an analysis and a signal for each target; if its watchlist is not empty, only watched
+        entities are targets among the entities. It counts as news unless it is backfill. An article without a
+        prediction gets only an analysis: `unsupported` because of its language, otherwise `empty`. The fingerprint of
+        title and text is the story of the article.
 
         Args:
             articles: articles, each with the watchlist at its place in the log.
@@ -266,8 +288,8 @@ class InferTask:
 
         Args:
             newest: the newest `seen_at` of the batch, the time of the mark.
-            news: the analysed articles that are no backfill. They are counted by bucket: an interval of stream time of
-                `bucket_s` seconds, named by its start in epoch seconds.
+            news: the analysed articles that are no backfill. They are counted in all (`stories`) and by bucket: an
+                interval of stream time of `bucket_s` seconds, named by its start in epoch seconds.
         """
         bucket_s = self._stage.settings.alerting.bucket_s
         buckets = Counter(int(article.seen_at.timestamp()) // bucket_s * bucket_s for article in news)
@@ -282,7 +304,10 @@ class InferTask:
 
 
 def _slices(articles: Sequence[_PlacedArticle]) -> Iterator[slice]:
-    """Yields slices of a batch that are short enough for the event loop. A long article forms a slice alone.
+    """Yields consecutive slices (ranges of indexes) that together cover a batch, in order; none for an empty batch.
+
+    A slice is short enough for the event loop: it has at most `_MAX_SLICE_ARTICLES` articles and, if it has several, at
+    most `_MAX_SLICE_CHARACTERS` characters. An article longer than `_LONG_ARTICLE` characters forms a slice alone.
 
     Args:
         articles: articles, each with the watchlist at its place in the log.
@@ -300,10 +325,10 @@ def _slices(articles: Sequence[_PlacedArticle]) -> Iterator[slice]:
 
 
 async def _run_in_turns(work: Iterator[None]) -> None:
-    """Runs work on the event loop. Other tasks get a turn at its end, and after any part that has taken long.
+    """Runs work on the event loop. Other tasks get a turn at its end, and when it has run for `_MAX_SLICE_S` seconds.
 
     Args:
-        work: yields None after each part.
+        work: yields None after each part; only there can other tasks get a turn.
     """
     started = perf_counter()
     for _ in work:

@@ -19,10 +19,16 @@ _MAX_SENTENCES = 3
 def topics_of(
     predictions: Sequence[DocumentPrediction], labels: Sequence[str], threshold: float
 ) -> list[tuple[TopicScore, ...]]:
-    """Returns the topics of each document whose probability is at least the threshold, the most probable first.
+    """Returns for each document the topics whose probability is at least the threshold, the most probable first.
 
-    The probability of a topic is its mean over the title and the first sentences, equally weighted. All documents are
-    computed in one array: document by document, this took a tenth of the time of an article.
+    The probability of a topic is its mean over the first `_MAX_SENTENCES` sentences, title included, equally
+    weighted and rounded. Of equally probable topics, the label that is first in the alphabet comes first. A document
+    without sentences or a model without topics gives no topics. All documents are computed in one array: document by
+    document, this took a tenth of the time of an article.
+
+    Args:
+        predictions: documents, each with the probability of every label by sentence.
+        labels: the topic labels, in the order of the probabilities.
     """
     topics: list[tuple[TopicScore, ...]] = [()] * len(predictions)
     shares = [

@@ -41,7 +41,11 @@ class WatchlistState:
     """
 
     def __init__(self, committed: Mapping[str, bytes]) -> None:
-        """Restores the watchlist from the committed state of a partition. Logs entries that are no longer valid."""
+        """Restores the watchlist from the committed state of a partition.
+
+        The state holds the last change of each entry (`watch/ID`) and the offset in `commands` of the newest change
+        (`watchlist-command/last`). An entry that is no longer valid is logged and ignored; its key stays.
+        """
         self._changes = KeyedState[WatchlistChange](
             "watch/", committed, encode=WatchlistChange.to_bytes, decode=WatchlistChange.model_validate_json
         )
@@ -58,7 +62,13 @@ class WatchlistState:
                 log.error("a watchlist entry of the state is invalid and ignored", error=str(error))
 
     def apply(self, change: WatchlistChange, where: str) -> None:
-        """Applies a change of the watchlist: from here on the log is read with it.
+        """Applies a change of the watchlist: it sets an entry or, if it holds none, removes the entry with its id.
+
+        Articles that are read from here on are linked with it. Removing an unknown entry only records the offset of the
+        command, which never goes back.
+
+        Args:
+            where: the place of the change in the log, for messages.
 
         Raises:
             SchemaError: the entry is invalid; nothing has changed.
@@ -76,7 +86,11 @@ class WatchlistState:
         self._snapshot = None
 
     def snapshot(self) -> WatchlistSnapshot:
-        """Returns the watchlist of now; the same object until the next change."""
+        """Returns the entries in force and the offset of the newest change (`read_with`).
+
+        The entry that was changed last is the first; entries changed at one time are in the order of their ids. It is
+        the same object until the next change.
+        """
         if self._snapshot is None:
             by_id = sorted(self._entities.items())
             newest_first = sorted(by_id, key=lambda item: self._changes[item[0]].at, reverse=True)

@@ -56,7 +56,11 @@ class Company:
 
     @property
     def display_name(self) -> str:
-        """The name as people write it: "Moodys Corp" for "MOODYS CORP /DE/"."""
+        """The name as people write it: "Moodys Corp" for "MOODYS CORP /DE/".
+
+        It has no note in slashes or brackets at its end. Except for a constituent of a large index, words in capitals
+        are written with one capital.
+        """
         name = _NOTE.sub("", self.name).strip()
         return name if self.standing == "constituent" else _CAPITALS.sub(lambda word: word[0].capitalize(), name)
 
@@ -78,7 +82,9 @@ class CompanyTable:
     def __init__(self, companies: Iterable[Company]) -> None:
         """Builds the tables of companies by name, by first words, by ticker and by initials.
 
-        A name or ticker that several companies claim finds no company. Obscure companies have no single words as names.
+        A name, ticker or initials that several companies claim find no company. First words are any shorter beginning
+        of a name. An obscure company is not found by a name of a single word. Initials count if they are also the US
+        ticker of a constituent of a large index.
         """
         self._by_key: dict[str, Company | None] = {}
         self._by_prefix: dict[tuple[str, ...], Company | None] = {}
@@ -99,7 +105,7 @@ class CompanyTable:
                     _claim(self._by_acronym, symbol, company)
 
     def _claim_key(self, key: str, company: Company) -> None:
-        """Lets a key find a company, unless two claim it. A company with an ISIN has precedence over one without.
+        """Lets a key find a company, but none when two claim it; one with an ISIN has precedence over one without.
 
         So "UBS" finds the company, not the issuer of its notes.
         """
@@ -120,10 +126,10 @@ class CompanyTable:
         return self._by_key.get(join_key(name_key(name)))
 
     def by_name(self, name: str) -> Company | None:
-        """Returns the company with a name or short name.
+        """Returns the company with a name or short name; None if there is none, or if two companies have the name.
 
-        "Ford" finds "Ford Motor Company", because no other name begins with it and the missing words only describe a
-        trade.
+        Only a constituent of a large index is found by a short name. "Ford" finds "Ford Motor Company", because no
+        other name begins with it and the missing words only describe a trade.
         """
         key = name_key(name)
         if not key:
@@ -151,7 +157,8 @@ class CompanyTable:
 def agrees(name: str, company: Company) -> bool:
     """Returns whether a name in a text can belong to a company that was found by its ticker.
 
-    Tickers pass to other companies over the years, so the ticker alone does not identify the company.
+    It can if it is like a name of the company (the same first word, or one is the beginning of the other) or has its
+    initials. Tickers pass to other companies over the years, so the ticker alone does not identify the company.
     """
     key = name_key(name)
     if any(_alike(key, known) for known in company.keys):
@@ -161,7 +168,10 @@ def agrees(name: str, company: Company) -> bool:
 
 
 def _alike(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
-    """Returns whether two names can belong to one company: equal first words, or one is the beginning of the other."""
+    """Returns whether two names can belong to one company: equal first words, or one is the beginning of the other.
+
+    A beginning must have at least four letters. Names are given as normalised words; an empty one is like none.
+    """
     if not first or not second:
         return False
     short, long = sorted((join_key(first), join_key(second)), key=len)
@@ -173,7 +183,7 @@ def _has_isin(company: Company) -> bool:
 
 
 def _claim(index: dict[Any, Company | None], key: Any, company: Company) -> None:
-    """Lets a key find a company, or none when two companies claim it."""
+    """Lets a key of `index` find a company, or none (a value of None) from when a second company claims it."""
     previous = index.setdefault(key, company)
     if previous is not None and previous is not company:
         index[key] = None
@@ -181,7 +191,11 @@ def _claim(index: dict[Any, Company | None], key: Any, company: Company) -> None
 
 @cache
 def shipped_companies() -> CompanyTable:
-    """Returns the table of the shipped SEC file and the installed pytickersymbols; builds it once, in half a second."""
+    """Returns the table of the shipped SEC file and the installed pytickersymbols; builds it once, in half a second.
+
+    Each line of the file of aliases is an alias and, after a tab, a US ticker or name. The alias finds that company; if
+    the table has none, it finds a company of that name without an id.
+    """
     from pytickersymbols import PyTickerSymbols  # noqa: PLC0415 - loads two megabytes of data
 
     sec = gzip.decompress(TABLE.read_bytes()).decode()
@@ -197,11 +211,13 @@ def shipped_companies() -> CompanyTable:
 def merged(stocks: Iterable[Mapping[str, Any]], sec: Iterable[str]) -> list[Company]:
     """Returns the companies of both sources, merged.
 
-    A row of the SEC is merged with a stock when ticker and name, or the name alone, show that they are one company.
+    A row of the SEC is merged with a stock when ticker and name, or the name alone, show that they are one company. A
+    ticker alone suffices if it is the main symbol of an American stock. A row without a stock, or whose stock has the
+    CIK of an earlier row, becomes a separate company.
 
     Args:
         stocks: stocks of pytickersymbols, which are constituents of indices.
-        sec: lines of the SEC's table.
+        sec: lines of the SEC's table: CIK, name and tickers (`EXCHANGE:TICKER`, separated by spaces), between tabs.
     """
     drafts: list[_Draft] = []
     us_stocks: dict[str, _Draft] = {}

@@ -106,7 +106,11 @@ class Linker:
         return self._companies
 
     def link(self, prediction: DocumentPrediction) -> list[LinkedMention]:
-        """Returns the mentions of a document that have an entity, in order, each with its entity and sentiment."""
+        """Returns the mentions of a document that have an entity, in order, each with its entity and sentiment.
+
+        Each name is first resolved by itself, if that is certain; then as a short form of a fuller name in the same
+        document; then by short company names or as the name itself. A mention without an entity is left out.
+        """
         mentions = self._mentions(prediction)
         for mention in mentions:
             candidate = mention.candidate
@@ -125,8 +129,8 @@ class Linker:
     def _mentions(self, prediction: DocumentPrediction) -> list[_Mention]:
         """Returns the mentions of names in an article, by sentence, without an entity yet.
 
-        They are names that the model found, and names of the watchlist and the company table. A possessive that is part
-        of a company's own name belongs to the mention, as in "McDonald's".
+        They are names that the model found, ticker marks such as "(NYSE:GM)", and names of the watchlist. A possessive
+        that is part of a company's own name belongs to the mention, as in "McDonald's".
         """
         content = prediction.document.content
         mentions: list[_Mention] = []
@@ -138,7 +142,12 @@ class Linker:
         return mentions
 
     def _resolve_short_forms(self, mentions: Sequence[_Mention]) -> None:
-        """Resolves names that are short for a fuller name of the same article, if only one entity fits."""
+        """Resolves names that are short for a fuller name of the same article, if only one entity fits.
+
+        It changes the mentions in place. Only mentions without an entity, or with a weak one (found by a single word),
+        are resolved. A fuller name that has no entity yet gets one as the last resort does. A person or place that is
+        short for an organisation becomes an organisation, too.
+        """
         full_names = [
             _FullName(name_key(mention.text), _initials(mention), mention)
             for mention in mentions
@@ -173,7 +182,10 @@ class Linker:
 
 
 def _dateline(prediction: DocumentPrediction) -> range:
-    """Returns the offsets of the dateline in the document; empty when the text has none."""
+    """Returns the offsets of the dateline ("DETROIT (Reuters) - ") in the document; empty when the text has none.
+
+    A dateline begins the first sentence that is not the title.
+    """
     for sentence in prediction.sentences:
         if not sentence.span.is_title:
             start = sentence.span.start
@@ -184,11 +196,13 @@ def _dateline(prediction: DocumentPrediction) -> range:
 def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) -> LinkedMention:
     """Returns a mention with its entity, its place in the article and the sentiment toward it.
 
-    It is `followed` if it is watched, or if it is a company, organisation or country that is neither in the dateline
-    nor the publisher. Only followed mentions become signals.
+    Only followed mentions become signals. A mention is followed if its entity is on the watchlist, or if it is a
+    target that is neither in the dateline nor a news agency. A target is a country, or a company or organisation that
+    is not a market or a label; one without an id of the tables (`name:`) must be written as a name and not be a mere
+    ticker. `speaker` says that it is mentioned only as rating or commenting on others.
 
     Args:
-        dateline: the positions of the place and date at the start of the text.
+        dateline: the offsets in the document of the place and agency at the start of the text.
     """
     sentence = prediction.sentences[mention.sentence]
     span, candidate, resolution = sentence.span, mention.candidate, mention.resolution
@@ -218,7 +232,10 @@ def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) 
 
 @lru_cache(maxsize=16_384)
 def _is_proper(text: str) -> bool:
-    """Returns whether every word except "of", "and" and the like begins with a capital or a digit."""
+    """Returns whether a text is written as a name: it has a capital or a digit, and no word in lower case.
+
+    Words such as "of" and "and" may be in lower case, and a word may have its capital inside ("eBay").
+    """
     words = text.split()
     return (
         bool(words)
@@ -232,8 +249,12 @@ def _is_proper(text: str) -> bool:
 def _is_short_for(mention: _Mention, key: tuple[str, ...], initials: str, full: _FullName) -> bool:
     """Returns whether a mention can be a short form of a fuller name.
 
+    A person is short for a person by the last name. A person or place is short for another name only if that one is
+    sure (with a ticker mark, watched, or with an ISIN): for an equal one, and a person also for one that begins with
+    its words. Any other mention is short for an organisation by its first words or its initials.
+
     Args:
-        key: the words of the mention's name.
+        key: the normalised words of the mention's name.
         initials: the mention's text when it can be initials, otherwise empty.
     """
     begins = is_prefix(key, full.key) and full.key[len(key)] != "and"
@@ -252,14 +273,18 @@ def _is_last_name(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
 
 
 def _initials(mention: _Mention) -> frozenset[str]:
-    """Returns the initials that a mention may be short for, with the symbol of its ticker mark."""
+    """Returns the initials that can be short for a mention: those of its words, and the symbol of its ticker mark."""
     mark = mention.candidate.mark
     initials = acronyms(mention.text)
     return initials | {mark.symbol} if mark is not None else initials
 
 
 def _with_own_possessive(sentence: str, candidate: Candidate, owns: Callable[[str], bool]) -> Candidate:
-    """Returns a candidate with the 's that trimming cut off, if it is part of the name: "Moody's", "Macy's"."""
+    """Returns a candidate with the 's that trimming cut off, if it is part of the name: "Moody's", "Macy's".
+
+    Args:
+        owns: whether the 's at the end of a name belongs to it; asked only for a company or an instrument.
+    """
     after = sentence[candidate.end : candidate.end + 2]
     if after not in {"'s", "’s"} or candidate.kind not in COMPANY_TYPES:
         return candidate

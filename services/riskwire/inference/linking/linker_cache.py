@@ -25,6 +25,12 @@ class LinkerCache:
     """
 
     def __init__(self, base: Linker, max_linkers: int) -> None:
+        """Begins without cached linkers.
+
+        Args:
+            base: the linker of the watchlist that the process was started with; it is never evicted.
+            max_linkers: the linkers to cache besides the base; the least recently used is evicted.
+        """
         self._base = base
         self._max_linkers = max_linkers
         self._cached: OrderedDict[tuple[WatchedEntity, ...], Linker] = OrderedDict()
@@ -37,7 +43,10 @@ class LinkerCache:
         return self._base
 
     def get(self, entries: tuple[WatchedEntity, ...]) -> Linker:
-        """Returns the linker of these entries over the base watchlist. Building one takes a while.
+        """Returns the linker of these entries over the base watchlist; without entries, the base linker.
+
+        Builds and caches it if needed, which takes a while and lets other threads wait. May evict the least recently
+        used one.
 
         Args:
             entries: the entries that commands have set; an earlier one takes precedence.

@@ -45,6 +45,9 @@ def candidates(
 ) -> list[Candidate]:
     """Returns the spans in a sentence that may name a company, person or place, in order; no two overlap.
 
+    They are names of the model, joined with the ticker marks right after them; ticker marks without a name; and names
+    of the watchlist.
+
     Args:
         names: the names that the model found.
         watched: the names of the watchlist, which are added if the model missed them.
@@ -68,7 +71,8 @@ def candidates(
 def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[TickerMark]) -> list[Candidate]:
     """Returns the names that the model found as candidates, cut where a ticker mark such as "(NYSE:F)" begins.
 
-    A name inside a mark is dropped, and so is one without a letter or with too many characters.
+    A name that begins inside a mark is dropped. So is one without a letter, of a single character, or of more than
+    `_MAX_NAME` characters.
     """
     mentions = []
     for name in names:
@@ -84,7 +88,13 @@ def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[Ti
 
 
 def _join_hyphenated(sentence: str, mentions: list[Candidate], known: Callable[[str], object]) -> list[Candidate]:
-    """Joins two names at a hyphen where the joined name is known: "Hewlett-Packard", but not "Fiat-Chrysler"."""
+    """Joins two names at a hyphen where the joined name is known: "Hewlett-Packard", but not "Fiat-Chrysler".
+
+    A joined name is a candidate of kind ORG; the other candidates are returned as they are.
+
+    Args:
+        known: returns a true value for a name of the company table or the watchlist.
+    """
     joined: list[Candidate] = []
     for mention in mentions:
         previous = joined[-1] if joined else None
@@ -100,7 +110,9 @@ def _with_tickers(
 ) -> list[Candidate]:
     """Returns the candidates with ticker marks such as "(NYSE:F)" added to the names right before them.
 
-    If the model missed the name, it is added too. A mark without a name becomes a mention of kind INSTRUMENT.
+    A name with a mark becomes ORG; of several marks in a row, the first one counts. If the model missed the name, it
+    is added and replaces the candidates that it overlaps. A mark without a name, and a cashtag ("$F") in any case,
+    becomes a mention of kind INSTRUMENT, which spans the symbol.
     """
     mentions = list(mentions)
     attached_ends: set[int] = set()  # ends of marks that belong to a name; a mark right after one belongs to it too
@@ -126,9 +138,11 @@ def _with_tickers(
 
 
 def _missed_name(sentence: str, mark: TickerMark, companies: CompanyTable) -> tuple[int, int] | None:
-    """Returns the name before a ticker mark that the model missed.
+    """Returns the span of the name before a ticker mark that the model missed, or None if there is none.
 
-    It is the longest run of words that agrees with the ticker, otherwise the run of all capitalised words.
+    It is the longest run of capitalised words right before the mark that agrees with the company of the ticker.
+    Otherwise it is the longest run that begins after a possessive and is no mere legal form, unless more than
+    `_MAX_NAME_STARTS` such runs show that the words are not a name.
     """
     spans = name_before(sentence, mark.start)
     company = companies.by_ticker(mark.market, mark.symbol)
@@ -144,10 +158,11 @@ def _missed_name(sentence: str, mark: TickerMark, companies: CompanyTable) -> tu
 
 
 def _with_watched(sentence: str, mentions: list[Candidate], watched: WatchedNames) -> list[Candidate]:
-    """Adds watchlist names, also those that the model missed.
+    """Returns the candidates with watchlist names added, also those that the model missed.
 
-    Inside a longer name, a watchlist name counts only where the other words are a legal form or a trade: in "Apple
-    Inc", but not in "Apple Records" or "Henry Ford".
+    A watchlist name replaces the candidates that it overlaps, extends to the ends of a longer one, and takes their
+    ticker mark. Inside a longer name, a watchlist name counts only where the other words are a legal form or a trade:
+    in "Apple Inc", but not in "Apple Records" or "Henry Ford".
     """
     for span in watched.find(sentence):
         overlapping = [mention for mention in mentions if mention.start < span.end and mention.end > span.start]

@@ -51,7 +51,10 @@ class NameResolver:
         self._companies = companies
 
     def owns_possessive(self, name: str) -> bool:
-        """Returns whether a final 's belongs to the name, as in Moody's and Macy's. "GM's" is not GMS Inc."""
+        """Returns whether a final 's belongs to the name, as in Moody's and Macy's. "GM's" is not GMS Inc.
+
+        That is so for a rating agency, and if the watchlist or the company table has the name written with 's.
+        """
         watched, company = self._watched.by_name(name), self._companies.exact(name)
         names = (*(watched.names if watched else ()), *(company.names if company else ()))
         return is_rater(name) or any("'s" in known.replace("’", "'").casefold() for known in names)
@@ -61,7 +64,16 @@ class NameResolver:
         return self.resolve_certain(text, Candidate(0, len(text), kind))
 
     def resolve_certain(self, text: str, candidate: Candidate) -> Resolution:
-        """Resolves a mention by its watchlist entry, its ticker or an exact name, if one of these is unambiguous."""
+        """Resolves a mention by its watchlist entry, its ticker or an exact name, if one of these is unambiguous.
+
+        A watchlist entry has precedence over a company, and a company over a country. A ticker whose company or entry
+        does not agree with the text has no effect. The result is `UNRESOLVED` if nothing is found. It is weak if a name
+        of a single word, without a ticker, led to a company without an ISIN.
+
+        Args:
+            text: the text of the mention.
+            candidate: its type, the ticker mark that belongs to it, and the watchlist entry whose name it contains.
+        """
         watched = candidate.watched
         company: Company | None = None
         if candidate.mark is not None:
@@ -88,7 +100,8 @@ class NameResolver:
     def resolve_fallback(self, text: str, kind: MentionType) -> Resolution:
         """Resolves a name that `resolve_certain` and the other names of the article leave unresolved.
 
-        It takes a short name or the initials of a company, then the normalised name itself.
+        An organisation that is no publisher, market or label may be a short name or the initials of a company. Any
+        other name becomes the entity `name:` and the normalised name; one without words stays `UNRESOLVED`.
         """
         if kind == "ORG" and not is_publisher(text) and not is_market_or_label(text):
             company = self._companies.by_name(text)
@@ -116,10 +129,11 @@ class NameResolver:
 def _fits_ticker(text: str, candidate: Candidate, watched: WatchedEntity, company: Company | None) -> bool:
     """Returns whether the text of a mention agrees with the watchlist entry that has its ticker.
 
-    Tickers pass to other companies over the years and differ between markets, so the name must not contradict it.
+    Tickers pass to other companies over the years and differ between markets, so the text must share a word with a name
+    of the entry or be its initials. A mention that is only a ticker (INSTRUMENT) always agrees.
 
     Args:
-        company: the company that the table has for the ticker; it settles the question.
+        company: the company that the table has for the ticker if it agrees with the text; then the result is True.
     """
     if candidate.kind == "INSTRUMENT" or company is not None:
         return True

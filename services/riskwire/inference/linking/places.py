@@ -35,7 +35,11 @@ _NEWSPAPER_FORMS = {
 
 @cache
 def _countries() -> dict[str, str]:
-    """Returns the usual name of each country by the keys of its names."""
+    """Returns {key: usual name} of all countries, with a key for each name of a country and each newspaper form.
+
+    A key is the normalised words of a name as one string. The usual name is that of the CLDR, except for Hong Kong and
+    Turkey.
+    """
     territories = {
         code: name for code, name in Locale("en").territories.items() if len(code) == 2 and code not in _NOT_COUNTRIES
     }
@@ -52,7 +56,10 @@ _NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO", "AQ"})
 
 @lru_cache(maxsize=16_384)
 def country(name: str) -> str | None:
-    """Returns the usual name of a country, or None for another name."""
+    """Returns the usual name of the country that a name means, with or without "the"; None if it means none.
+
+    Case, accents and punctuation do not matter.
+    """
     words = words_of_name(name)
     names = _countries()
     return names.get(join_key(words)) or (names.get(join_key(words[1:])) if words[:1] == ("the",) else None)

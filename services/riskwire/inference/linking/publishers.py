@@ -112,7 +112,9 @@ def dateline_end(sentence: str) -> int:
 def speaks_of_others(sentence: str, start: int, end: int) -> bool:
     """Returns whether a sentence names a company only as the one that rates, recommends or comments on others.
 
-    The company is the span from `start` to `end`. The sentiment of such a sentence is less about it.
+    The company is the span from `start` to `end`. The sentiment of such a sentence is less about it. That is so where a
+    recommendation or "analysts" follows the name ("X downgrades ..."), where the name follows "analyst at", and where
+    a rating agency is followed by a verb such as "cuts". "Moody" before 's is taken as the agency "Moody's".
     """
     after = sentence[end : end + _CONTEXT_AFTER]
     if _RECOMMENDS.match(after):

@@ -65,7 +65,10 @@ class TickerMark:
 
 
 def ticker_marks(sentence: str) -> list[TickerMark]:
-    """Returns the marks in a sentence, in order."""
+    """Returns the ticker marks in a sentence, in order: `$AAPL`, `(NYSE: GM)`, `(GM.N)`, `<GM.N>`, `GM.N`.
+
+    A sentence without a bracket, a `$` or a dot between capitals has none, which is checked first because it is cheap.
+    """
     bracketed = "(" in sentence or "$" in sentence or "<" in sentence
     if not bracketed and _DOTTED.search(sentence) is None:
         return []
@@ -73,7 +76,13 @@ def ticker_marks(sentence: str) -> list[TickerMark]:
 
 
 def _mark(match: re.Match[str]) -> TickerMark:
-    """Returns the ticker mark of a match of `_MARK`. The group that matched says which form the mark has."""
+    """Returns the ticker mark of a match of `_MARK`. The group that matched says which form the mark has.
+
+    The forms are `paren` for `(GM.N)`, `angle` for `<GM.N>`, `bare` for `GM.N`, `listed` for `(NYSE: GM)`, `cash` for
+    `$GM` and `cash_paren` for `($GM)`. Groups `..._at` hold the exchange code of Reuters, such as N. The market is US
+    without a code or for an unknown exchange; an unknown code is the market itself. The symbol is in capitals, with `-`
+    for a dot.
+    """
     group = match.lastgroup or ""
     kind = group.removesuffix("_at")
     symbol = match[kind]
@@ -104,7 +113,12 @@ _NOT_FIRST_WORD = frozenset({"The", "Shares", "Rival", "Its", "A", "An", "And", 
 def name_before(sentence: str, end: int) -> list[tuple[int, int]]:
     """Returns the spans right before `end` that may be the name of a ticker mark, the longest first.
 
-    They are runs of capitalised words that end at the mark.
+    They are the run of capitalised words that ends at the mark, and the same run without its first words. None begins
+    with a word such as "The" or "Shares". The list is empty if no such run ends there; only the last `_MAX_NAME`
+    characters are searched.
+
+    Args:
+        end: the offset at which the ticker mark begins.
     """
     start = max(0, end - _MAX_NAME)
     run = _CAPITALISED_RUN.search(sentence[start:end])

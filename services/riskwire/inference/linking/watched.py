@@ -42,7 +42,7 @@ class WatchedNames:
     def __init__(self, watchlist: Watchlist) -> None:
         """Prepares the search for entries: by normalised name, ticker and ISIN, and in sentences.
 
-        Tickers that are too short to be recognised alone are not searched for in sentences.
+        A ticker is searched for in sentences if it has at least `BARE_TICKER` letters; a shorter one may be a word.
         """
         self._by_key = {join_key(name_key(name)): entity for entity in watchlist.entities for name in entity.names}
         self._by_ticker = {ticker: entity for entity in watchlist.entities for ticker in entity.tickers}
@@ -89,6 +89,9 @@ class WatchedNames:
     def _complete_words(self, sentence: str, *, all_capitals: bool) -> Iterator[WatchedSpan]:
         """Yields the watched names in a sentence that begin and end at word boundaries; they may overlap.
 
+        An unusual name (of several words, or with digits, accents or inner capitals) is found in any case. Another name
+        is found only as it is written in the watchlist.
+
         Args:
             all_capitals: whether the sentence has only capitals. If it does, the case of a name is not compared.
         """
@@ -102,7 +105,10 @@ class WatchedNames:
 
 
 def _folded(text: str) -> str:
-    """Returns a text in lower case, character by character, so that offsets stay the same."""
+    """Returns a text in lower case, character by character, so that offsets stay the same.
+
+    A character whose lower case is longer than one character stays as it is.
+    """
     if text.isascii():
         return text.lower()
     return "".join(lower if len(lower := char.lower()) == 1 else char for char in text)
@@ -118,7 +124,7 @@ def _is_unusual(text: str) -> bool:
 
 
 def _is_word_boundary(sentence: str, offset: int) -> bool:
-    """Returns whether a word begins or ends at an offset of the sentence."""
+    """Returns whether an offset is not inside a word, that is not between two letters, digits or underscores."""
     if offset in (0, len(sentence)):
         return True
     return not (_in_word(sentence[offset - 1]) and _in_word(sentence[offset]))

@@ -41,11 +41,12 @@ def padded_length(tokens: int) -> int:
 def pack(lengths: Sequence[int], token_budget: int, workers: int) -> list[WindowBatch]:
     """Packs windows of equal padded length into batches within a budget, the longest first.
 
-    With several workers the batches are smaller, so that every worker has work.
+    With several workers the batches are smaller, so that every worker has work. A batch names its windows by their
+    positions in `lengths`; each window is in one batch.
 
     Args:
         lengths: the number of tokens of each window.
-        token_budget: the most padded tokens of a batch; a batch has at least one window.
+        token_budget: the most padded tokens of a batch; a window that is longer forms a batch alone.
         workers: how many batches run at the same time.
     """
     total = sum(padded_length(length) for length in lengths)
@@ -66,13 +67,16 @@ def max_tokens_per_run(session: ModelSession, token_budget: int) -> int:
 
 
 def run_batch(session: ModelSession, windows: Sequence[TokenWindow], length: int) -> list[Logits]:
-    """Runs windows together and returns the logits of each, without the padding.
+    """Runs windows together and returns the logits of each by head, in order, without the padding.
 
     The same window gives the same bits in any batch. Three things ensure that:
 
     - the padded length follows from the window alone;
     - a batch of one window gets a second row, because the runtime may choose another kernel for a single row;
-    - a dynamically quantised model reads each row alone.
+    - a dynamically quantised model (`rows_alone`) reads each window alone, without padding.
+
+    Args:
+        length: the length that all windows are padded to; none is longer.
     """
     if session.rows_alone:
         return [
@@ -87,7 +91,8 @@ def run_batch(session: ModelSession, windows: Sequence[TokenWindow], length: int
 def _padded(windows: Sequence[TokenWindow], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns token ids and attention mask of token windows, padded with zeros to (rows, length).
 
-    There are at least two rows; additional rows contain padding only.
+    The mask is 1 for a token and 0 for padding. There are at least two rows. A row without a window has the id 0 only,
+    and its mask is 1 for the first position.
     """
     rows = max(2, len(windows))
     ids = np.zeros((rows, length), dtype=np.int64)

@@ -80,7 +80,8 @@ class BundleHeads(BaseModel):
         """Returns the heads if their labels are those that riskwire can decode.
 
         Raises:
-            ValueError: sentiment labels in another order, or entity labels that are no BIO tags (B-ORG, I-ORG, ..., O).
+            ValueError: sentiment labels other than negative, neutral, positive in this order; or entity labels that are
+                not distinct BIO tags of PER, ORG, LOC and MISC with O (B-ORG, I-ORG, ..., O). I-X requires B-X.
         """
         for name in ("sentiment", "target_sentiment"):
             head: BundleHead | None = getattr(self, name)
@@ -120,7 +121,7 @@ class Bundle:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Bundle:
-        """Reads and checks a bundle.
+        """Reads and checks the manifest of a bundle, and the hash of its tokenizer. `model_path` checks a model file.
 
         Args:
             path: the folder of the bundle; None for the bundle that ships with riskwire.

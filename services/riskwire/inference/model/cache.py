@@ -24,7 +24,10 @@ class SentenceCache:
         return len(self._cached)
 
     def get(self, text: str) -> SentencePrediction | asyncio.Future[SentencePrediction] | None:
-        """Returns the cached prediction, or the future of one that is being computed, or None."""
+        """Returns the cached prediction, or the future of one that is being computed, or None.
+
+        A cached prediction becomes the most recently used one, which is evicted last.
+        """
         cached = self._cached.get(text)
         if cached is not None:
             self._cached.move_to_end(text)
@@ -38,7 +41,10 @@ class SentenceCache:
         return future
 
     def put(self, text: str, prediction: SentencePrediction) -> None:
-        """Caches the prediction of a sentence, and resolves the future that its requests await."""
+        """Caches the prediction of a sentence, and resolves the future that its requests await, if there is one.
+
+        The least recently used predictions beyond `max_entries` are evicted; with 0 nothing is cached.
+        """
         future = self._pending.pop(text, None)
         if future is not None and not future.done():
             future.set_result(prediction)
@@ -48,7 +54,7 @@ class SentenceCache:
                 self._cached.popitem(last=False)
 
     def fail(self, text: str, error: BaseException) -> None:
-        """Fails the future of a sentence."""
+        """Lets the requests that await a sentence raise `error`, and forgets its future; no effect without one."""
         future = self._pending.pop(text, None)
         if future is not None and not future.done():
             future.set_exception(error)

@@ -18,10 +18,11 @@ from riskwire.inference.model.tokens import TokenizedSentence
 def decode_sentence(
     text: str, tokenized: TokenizedSentence, logits: Sequence[Logits], heads: BundleHeads
 ) -> SentencePrediction:
-    """Returns the prediction for a sentence from the logits of its windows.
+    """Returns the prediction for a sentence from the logits of its windows: sentiment, topics and named spans.
 
-    For a sentence in several windows, sentiment and topics are the means over the windows, weighted by the number of
-    tokens that each window owns. Names are decoded over the joined windows.
+    The logits for the sentiment toward a target are handed on, without special tokens; the caller asks for a span
+    later. For a sentence in several windows, sentiment and topics are the means over the windows, weighted by the
+    number of tokens that each window owns. Names are decoded over the joined windows.
 
     Args:
         tokenized: the tokens of the sentence, in one or more overlapping windows.
@@ -41,7 +42,14 @@ def decode_sentence(
 
 
 def _joined(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str) -> NDArray[np.float32]:
-    """Returns [tokens, labels]: each token's logits from the window that owns it, without the special tokens."""
+    """Returns [tokens, labels]: each token's logits from the window that owns it, without the special tokens.
+
+    Windows of a sentence overlap, and each token is owned by one. The special token before a window has row 0.
+
+    Args:
+        logits: the outputs of the model for each window, by head.
+        head: the name of an output with logits for each token, such as `entities`.
+    """
     parts = [
         values[head][1 + window.owned_from - window.first : 1 + window.owned_to - window.first]
         for window, values in zip(tokenized.windows, logits, strict=True)
@@ -50,7 +58,7 @@ def _joined(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str) -
 
 
 def _pooled(tokenized: TokenizedSentence, logits: Sequence[Logits], head: str, temperature: float) -> Distribution:
-    """Returns the class probabilities of a sentence from the logits of one head.
+    """Returns the class probabilities of a sentence from the logits of one head, rounded, in the order of its labels.
 
     A long sentence has several overlapping windows. Their distributions are averaged, weighted by the number of tokens
     that each window owns.

@@ -86,7 +86,7 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stops the batching task and the threads; requests that are waiting fail."""
+        """Stops the batching task and the threads. Requests that are waiting fail with a `RiskwireError`."""
         task, self._loop_task = self._loop_task, None
         if task is not None:
             task.cancel()
@@ -99,6 +99,8 @@ class Engine:
         self, documents: Sequence[TextDocument], *, max_sentences: int | None = None, urgent: bool = False
     ) -> list[DocumentPrediction]:
         """Returns the predictions for documents, in order. Waits while `settings.queue` documents are in the engine.
+
+        If one part of the documents fails, the others are cancelled, and the first error is raised.
 
         Args:
             max_sentences: the most sentences of each document to read; None for `settings.max_sentences`.
@@ -123,7 +125,8 @@ class Engine:
     ) -> list[DocumentPrediction]:
         """Splits documents into sentences, requests a prediction for each sentence and returns the results by document.
 
-        Waits while too many slices (parts of a call of `predict`) are in progress.
+        Waits while too many slices (parts of a call of `predict`) are in progress. A metric has the number of documents
+        in progress.
 
         Args:
             max_sentences: the most sentences of a document that are predicted; the others are counted as skipped.
@@ -153,7 +156,8 @@ class Engine:
     def _request(self, text: str, urgent: bool) -> SentencePrediction | asyncio.Future[SentencePrediction]:
         """Returns the cached prediction for a sentence, or a future of it.
 
-        A sentence that was not requested before is queued for the next batch.
+        A sentence that is being computed already shares its future. A sentence that is neither cached nor being
+        computed is queued for the next batch. A metric counts both cases.
 
         Args:
             urgent: whether it goes to the front of the queue.
@@ -179,7 +183,8 @@ class Engine:
     async def _process_waiting(self) -> None:
         """Starts batches of the sentences in the queue until it is cancelled; the task of the engine.
 
-        It takes more sentences only when its last batches all have a slot. If it fails, all requests fail.
+        It takes up to `_MAX_TOKENIZED` sentences at a time, and more only when its last batches all have a slot. When
+        it fails or is cancelled, all requests fail.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -213,7 +218,11 @@ class Engine:
         """Runs the model on one batch, and resolves the sentences that it completes.
 
         A sentence may have several windows of tokens, in different batches; the last one completes it. An error fails
-        the requests for the sentences of the batch. Frees the slot of the batch at the end.
+        the requests for the sentences of the batch, and is not raised. Frees the slot of the batch at the end.
+
+        Args:
+            work: the sentences that were tokenized together, and the logits received so far.
+            batch: the windows of `work` to run, by position (`rows`).
         """
         loop = asyncio.get_running_loop()
         try:
@@ -262,7 +271,7 @@ class _SentenceGroup:
     """
 
     def __init__(self, texts: list[str], tokenized: list[TokenizedSentence]) -> None:
-        """Numbers the windows of the sentences as rows, of which the logits are missing at first."""
+        """Numbers the windows of the sentences as rows. `_missing` counts the rows of each sentence without logits."""
         self.texts = texts
         self.tokenized = tokenized
         self.windows = [window for sentence in tokenized for window in sentence.windows]
@@ -272,7 +281,11 @@ class _SentenceGroup:
         self._logits: list[Logits | None] = [None] * len(self.windows)
 
     def add_logits(self, batch: WindowBatch, logits: list[Logits]) -> list[int]:
-        """Stores the logits of a batch. Returns the indexes of the sentences whose windows now all have logits."""
+        """Stores the logits of a batch, one for each of its rows (windows of this group, by position).
+
+        Returns:
+            The indexes of the sentences that this batch completed: all their windows have logits now.
+        """
         complete = []
         for row, values in zip(batch.rows, logits, strict=True):
             self._logits[row] = values

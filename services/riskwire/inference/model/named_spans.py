@@ -35,7 +35,12 @@ class NamedSpan:
 
 
 def allowed_transitions(labels: Sequence[str]) -> NDArray[np.bool_]:
-    """Returns [from, to]: which tag may follow which. I-X follows only B-X or I-X."""
+    """Returns [from, to]: which tag may follow which. I-X follows only B-X or I-X; any other tag follows every tag.
+
+    Args:
+        labels: the BIO tags (B-X begins a name of kind X, I-X continues it, O is outside); their order numbers the
+            tags.
+    """
     allowed = np.ones((len(labels), len(labels)), dtype=np.bool_)
     for to, label in enumerate(labels):
         if label.startswith("I-"):
@@ -46,8 +51,12 @@ def allowed_transitions(labels: Sequence[str]) -> NDArray[np.bool_]:
 def best_tags(logits: NDArray[np.float32], labels: Sequence[str]) -> list[int]:
     """Returns the valid tag sequence with the highest sum of logits (Viterbi; of equal tags the lower index wins).
 
+    A sequence is valid when I-X follows only B-X or I-X, and no I-X is the first tag. The result has one tag a word, as
+    an index of `labels`.
+
     Args:
         logits: [words, labels].
+        labels: BIO tags: B-X begins a name of kind X, I-X continues it, O is outside.
     """
     if not len(logits):
         return []
@@ -108,12 +117,15 @@ def named_spans(
     word_ids: Sequence[int | None],
     labels: Sequence[str],
 ) -> list[NamedSpan]:
-    """Returns the names in a sentence.
+    """Returns the names in a sentence, in order, trimmed of quotes, brackets and a possessive 's at the ends.
+
+    A word takes the tag of its first token. A name of which trimming leaves nothing is dropped.
 
     Args:
         logits: [tokens, labels].
         offsets: for each token, its start and end in `text`.
         word_ids: for each token, the index of its word.
+        labels: the BIO tags, in the order of the logits.
     """
     words = words_of(word_ids)
     if not words:
@@ -128,7 +140,10 @@ def named_spans(
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Returns a span without white space, quotes, brackets and emoji at either end or a possessive 's at its end."""
+    """Returns a span without white space, quotes, brackets and emoji at either end or a possessive 's at its end.
+
+    The result is (start, end) in `text`; both are equal if nothing remains.
+    """
     while start < end and _is_edge(text[start]):
         start += 1
     while start < end:
@@ -142,7 +157,10 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_edge(char: str) -> bool:
-    """Returns whether a character does not belong to a name at its end: white space, a quote, a bracket or emoji."""
+    """Returns whether a character is cut off at the ends of a name.
+
+    That is so for white space, quotes, brackets, dashes, commas, colons, emoji and invisible characters.
+    """
     if char.isalnum():
         return False
     return char in _EDGE or char.isspace() or unicodedata.category(char) in _EDGE_CATEGORIES

@@ -33,9 +33,10 @@ class SentencePrediction:
     temperature: float = 1.0
 
     def toward(self, start: int, end: int) -> Distribution:
-        """Returns the sentiment toward a span: the mean of the target logits over the tokens that overlap it.
+        """Returns the sentiment toward a span of the sentence, as probabilities of negative, neutral and positive.
 
-        Returns the sentiment of the sentence when no token overlaps it or the bundle has no head for target sentiment.
+        They are the softmax of the mean target logits over the tokens that overlap the span, rounded. They are the
+        sentiment of the sentence when no token overlaps it or the bundle has no head for target sentiment.
         """
         if self.target_logits is None:
             return self.sentiment

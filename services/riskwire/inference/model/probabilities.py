@@ -32,7 +32,7 @@ def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
     The largest remainders are rounded up, ties by position (https://en.wikipedia.org/wiki/Quota_method).
 
     Args:
-        shares: the distribution; it need not sum to 1.
+        shares: the distribution; it need not sum to 1, and negative shares count as 0.
 
     Raises:
         ValueError: the shares sum to zero or are not finite.

@@ -46,9 +46,10 @@ class TextDocument:
         return cls(f"{title}\n{text}", len(title))
 
     def sentence_spans(self) -> Iterator[SentenceSpan]:
-        """Yields the title, then the sentences of the text in order; none is blank.
+        """Yields the title, then the sentences of the text in order, as offsets into `content`; none is blank.
 
-        A title too long for one sentence is cut, and only its first part counts as the title.
+        A blank line always ends a sentence. A title too long for one sentence is cut, and only its first part counts as
+        the title.
         """
         is_title = True
         for span in _bounded(self.content, 0, self.title_length):
@@ -71,7 +72,11 @@ class TextDocument:
 
 
 def _bounded(content: str, start: int, end: int) -> Iterator[SentenceSpan]:
-    """Yields spans of at most `MAX_SENTENCE` characters, cut at white space where there is any."""
+    """Yields the text from `start` to `end` as spans of at most `MAX_SENTENCE` characters.
+
+    A longer text is cut at the last space or line break before the limit, or at the limit if there is none. Spans have
+    no white space at their ends; blank parts are left out.
+    """
     while end - start > MAX_SENTENCE:
         limit = start + MAX_SENTENCE
         space = max(content.rfind(" ", start + 1, limit), content.rfind("\n", start + 1, limit))

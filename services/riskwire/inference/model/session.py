@@ -83,6 +83,9 @@ class ModelSession:
     def __init__(self, bundle: Bundle, *, device: Device = "cpu", precision: Precision = "auto", threads: int = 0):
         """Opens the model file of a bundle on a device; precision `auto` is int8 on a CPU and fp16 on a GPU.
 
+        Sets `workers`, how many runs may go in parallel (1 on a GPU), and `rows_alone`, whether each row must run alone
+        so that its result does not depend on other rows: a dynamically quantised model on a CPU needs that.
+
         Args:
             threads: on a CPU, the number of parallel runs; 0 for one on each core.
 
@@ -106,7 +109,7 @@ class ModelSession:
         self._check_graph(path)
 
     def _check_graph(self, path: Path) -> None:
-        """Checks that the graph has the inputs and the outputs that riskwire feeds and reads.
+        """Checks that the graph has exactly the inputs that riskwire feeds, and at least the outputs that it reads.
 
         Raises:
             BundleError: the graph at `path` has other inputs, or lacks an output.
@@ -120,7 +123,7 @@ class ModelSession:
             raise _graph_error("outputs", expected_outputs, outputs, path)
 
     def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Logits:
-        """Returns the logits of each head, in float32.
+        """Returns the logits by head, in float32: [rows, labels], or [rows, tokens, labels] for heads that tag tokens.
 
         Args:
             ids: token ids, [rows, tokens].
@@ -163,7 +166,8 @@ def _graph_error(kind: str, expected: set[str], actual: set[str], path: Path) ->
 def _contains(path: Path, needle: bytes) -> bool:
     """Returns whether a file contains a byte string, such as the name of an ONNX operator in a model file.
 
-    The file is read in blocks of 1 MiB, because models are large.
+    The file is read in blocks of 1 MiB, because models are large. The end of a block is searched again with the next
+    one, so that a match across two blocks is found.
     """
     with path.open("rb") as stream:
         tail = b""
@@ -200,7 +204,7 @@ def _open_cpu(path: Path) -> Any:
 
 
 def _open_cuda(path: Path, runtime: str) -> Any:
-    """Opens a model on a CUDA device, without a fallback to the CPU.
+    """Returns an onnxruntime session of the model on a CUDA device, without a fallback to the CPU.
 
     Args:
         runtime: the name of the installed onnxruntime package.

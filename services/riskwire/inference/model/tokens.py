@@ -67,6 +67,8 @@ class TokenEncoder:
     def __init__(self, path: Path, max_length: int) -> None:
         """Loads the tokenizer of a bundle, for windows of at most `max_length` tokens with the special tokens.
 
+        Two windows of one sentence share `_OVERLAP` tokens, or half of a window if that is less.
+
         Raises:
             BundleError: the file cannot be read.
         """
@@ -91,7 +93,8 @@ class TokenEncoder:
         """Returns a sentence as windows of tokens that fit into the model, each with the special tokens at both ends.
 
         A longer sentence gets overlapping windows. Each token is owned by one window, which predicts it: ownership
-        changes in the middle of the overlap, so that every token has context on both sides.
+        changes in the middle of the overlap, so that every token has context on both sides. The positions `first`,
+        `owned_from` and `owned_to` (exclusive) count the tokens of the sentence from 0, without the special tokens.
         """
         ids = np.array(encoding.ids, dtype=np.int64)
         count = len(ids) - _SPECIAL_TOKENS

@@ -18,7 +18,14 @@ TABLE = Path(__file__).with_name("companies.tsv.gz")
 
 
 def compact(source: dict[str, list[list[object]]]) -> str:
-    """Returns the text of the table."""
+    """Returns the text of the table: for each company, in the order of the source, its CIK, name and tickers.
+
+    The three are separated by tabs. Tickers are `EXCHANGE:TICKER` in capitals, separated by spaces, with the exchange
+    NONE where the source has none. Rows of one CIK form one line, with the name of the first row.
+
+    Args:
+        source: the SEC's JSON; each row of `data` is CIK, name, ticker and exchange.
+    """
     companies: dict[int, tuple[str, list[str]]] = {}
     for cik, name, ticker, exchange in source["data"]:
         _, tickers = companies.setdefault(int(str(cik)), (" ".join(str(name).split()), []))
