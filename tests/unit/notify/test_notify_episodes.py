@@ -26,10 +26,12 @@ def open_episodes(state: dict[str, bytes] | None = None, **changes: object) -> N
 def test_alerts_from_the_minimum_severity_upward_are_sent(
     alert: MakeAlert, severity: str, expected: NotifyDecision
 ) -> None:
+    """The minimum severity is "high". An alert below it is neither logged nor sent."""
     assert open_episodes().decide(alert(severity=severity), NOW) == expected
 
 
 def test_resolved_is_sent_if_its_episode_was_whatever_its_severity(alert: MakeAlert) -> None:
+    """The minimum severity is "high". An episode consists of the records of one alert, from firing to resolved."""
     notified = open_episodes()
     notified.decide(alert(), NOW)
     assert notified.decide(alert(status="resolved", severity="warning"), NOW) == SENT
@@ -39,6 +41,7 @@ def test_resolved_is_sent_if_its_episode_was_whatever_its_severity(alert: MakeAl
 
 
 def test_an_episode_that_reaches_the_minimum_severity_is_sent_to_its_end(alert: MakeAlert) -> None:
+    """The minimum severity is "high", which is also the severity of `alert()`."""
     episodes = open_episodes()
     assert episodes.decide(alert(severity="warning"), NOW) == BELOW
     assert episodes.decide(alert(status="escalated"), NOW) == SENT
@@ -47,6 +50,7 @@ def test_an_episode_that_reaches_the_minimum_severity_is_sent_to_its_end(alert: 
 
 @pytest.mark.parametrize("days", [-6_000, -1.01, 1.01, 1_600])
 def test_alerts_far_from_the_wall_clock_are_only_logged(alert: MakeAlert, days: float) -> None:
+    """`days` is the distance of the alert from the clock. At most one day is near enough to be sent."""
     at = NOW + timedelta(days=days)
     episodes = open_episodes()
     assert episodes.decide(alert(at=at, opened_at=at), NOW) == LOGGED
@@ -54,6 +58,7 @@ def test_alerts_far_from_the_wall_clock_are_only_logged(alert: MakeAlert, days: 
 
 
 def test_resolved_is_not_sent_for_an_episode_that_was_only_logged(alert: MakeAlert) -> None:
+    """The first record is too old to be sent; the resolved one is of the present."""
     episodes = open_episodes()
     old = NOW - timedelta(days=3)
     assert episodes.decide(alert(at=old, opened_at=old), NOW) == LOGGED
@@ -65,6 +70,7 @@ def test_without_live_even_present_alerts_are_only_logged(alert: MakeAlert) -> N
 
 
 def test_open_episodes_are_restored_from_the_state(alert: MakeAlert) -> None:
+    """Decisions after a restart are as before it, and the end of an episode deletes its entry from the state."""
     before = open_episodes()
     before.decide(alert(), NOW)
     state = {key: value for key, value in before.take_changes().items() if value is not None}
@@ -74,6 +80,7 @@ def test_open_episodes_are_restored_from_the_state(alert: MakeAlert) -> None:
 
 
 def test_the_oldest_episodes_are_forgotten_beyond_the_limit(alert: MakeAlert) -> None:
+    """A forgotten episode counts as one that was never notified, so that its end is not sent."""
     episodes = open_episodes(remember=2)
     for minutes, name in enumerate(["a", "b", "c"]):
         episodes.decide(alert(id=name, at=NOW + timedelta(minutes=minutes)), NOW)

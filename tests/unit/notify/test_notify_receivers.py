@@ -23,11 +23,11 @@ StartReceiver = Callable[[], Awaitable]  # type: ignore[type-arg]
 
 
 def webhook(url: str, secret: str | None = None, timeout_s: float = 5.0) -> WebhookReceiver:
-    return WebhookReceiver(0, url, secret, timeout_s, 2)
+    return WebhookReceiver(position=0, url=url, secret=secret, timeout_s=timeout_s, concurrency=2)
 
 
 async def attempt_error(receiver: WebhookReceiver | AppriseReceiver, alert: Alert) -> AttemptError:
-    """Returns the error of an attempt that must fail."""
+    """Returns the error of an attempt to deliver that must fail, and closes the receiver."""
     with pytest.raises(AttemptError) as caught:
         await receiver.attempt(alert, alert.to_bytes())
     await receiver.close()
@@ -61,6 +61,7 @@ async def test_a_webhook_without_a_secret_is_not_signed(start_receiver: StartRec
 
 
 async def test_a_redirect_is_not_followed(start_receiver: StartReceiver, alert: MakeAlert) -> None:
+    """The error is final: the delivery is not attempted again."""
     redirect_target, server = await start_receiver(), await start_receiver()
     server.answers, server.headers = [307], {"Location": redirect_target.url}
     error = await attempt_error(webhook(server.url), alert())
@@ -71,6 +72,7 @@ async def test_a_redirect_is_not_followed(start_receiver: StartReceiver, alert: 
 async def test_an_attempt_ends_at_its_timeout_when_the_receiver_hangs(
     start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The error is not final: the delivery may be attempted again."""
     server = await start_receiver()
     server.hang = True
     error = await attempt_error(webhook(server.url, timeout_s=0.2), alert())
@@ -79,6 +81,7 @@ async def test_an_attempt_ends_at_its_timeout_when_the_receiver_hangs(
 
 
 async def test_the_answer_is_read_up_to_a_limit(start_receiver: StartReceiver, alert: MakeAlert) -> None:
+    """The body of the answer has twenty times the bytes that are read, and the message quotes only its beginning."""
     server = await start_receiver()
     server.answers, server.body = [500], b"z" * (MAX_ANSWER * 20)
     error = await attempt_error(webhook(server.url), alert())
@@ -92,8 +95,9 @@ async def test_a_refused_connection_is_retried(alert: MakeAlert) -> None:
 
 
 async def test_an_apprise_receiver_gets_title_and_body(start_receiver: StartReceiver, alert: MakeAlert) -> None:
+    """Apprise posts JSON with title and message to a URL of the scheme `json`."""
     server = await start_receiver()
-    receiver = AppriseReceiver(0, server.url.replace("http://", "json://"), 5.0)
+    receiver = AppriseReceiver(position=0, url=server.url.replace("http://", "json://"), timeout_s=5.0)
     await receiver.attempt(alert(), b"")
     await receiver.close()
     [(_, body)] = server.requests
@@ -105,13 +109,15 @@ async def test_an_apprise_receiver_gets_title_and_body(start_receiver: StartRece
 async def test_an_apprise_receiver_that_fails_or_hangs_is_retried(
     start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """An error that is not final is one that is retried. `rto=1` ends the read of Apprise's thread after 1 s."""
     server = await start_receiver()
     server.answers = [500]
-    assert not (await attempt_error(AppriseReceiver(0, server.url.replace("http", "json"), 5.0), alert())).final
+    url = server.url.replace("http://", "json://")
+    failing = AppriseReceiver(position=0, url=url, timeout_s=5.0)
+    assert not (await attempt_error(failing, alert())).final
     server.hang = True
-    assert not (
-        await attempt_error(AppriseReceiver(0, server.url.replace("http", "json") + "?rto=1", 0.2), alert())
-    ).final
+    hanging = AppriseReceiver(position=0, url=f"{url}?rto=1", timeout_s=0.2)
+    assert not (await attempt_error(hanging, alert())).final
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ StartReceiver = Callable[[], Awaitable[Any]]
 FAST: dict[str, Any] = {"backoff_s": 0.02, "backoff_max_s": 0.1, "timeout_s": 5.0, "attempts": 4}
 
 
-def notify_stage(wall: datetime, **settings: Any) -> NotifyStage:
+def notify_stage(*, wall: datetime, **settings: Any) -> NotifyStage:
     return NotifyStage(NotifySettings(**(FAST | settings)), wall=lambda: wall)
 
 
@@ -51,6 +51,7 @@ class RunningNotify:
         self.task = task
 
     async def publish(self, *records: Alert | bytes) -> None:
+        """Publishes alert records, or raw values, one in each step."""
         async with self.bus.publisher("test") as publisher:
             for record in records:
                 value = record if isinstance(record, bytes) else record.to_bytes()
@@ -78,8 +79,12 @@ async def running(
 ) -> AsyncIterator[RunningNotify]:
     """Runs the stage. Leaving the context cancels it between two steps, as a kill would.
 
+    If the stage has ended by itself, leaving the context raises its error.
+
     Args:
-        max_bytes: the limits of `RefusingBus`; none by default.
+        data: the folder of the bus, which later runs may open again.
+        max_bytes: the largest records, by topic, and the largest state entry that the bus accepts; no limits by
+            default.
     """
     bus = await EmbeddedBus.open(data, BusSettings())
     task = asyncio.create_task(run_stage(RefusingBus(bus, max_bytes or {}), stage, batch=16, fetch_timeout_s=0.05))
@@ -94,7 +99,7 @@ async def running(
 
 
 async def run_until_it_stops(data: Path, stage: NotifyStage, max_bytes: Mapping[str, int], *alerts: Alert) -> None:
-    """Publishes alerts for a notify stage on a bus with size limits, and waits until the stage stops."""
+    """Publishes alerts for a stage on a bus with size limits, waits until the stage stops, and raises its error."""
     async with running(data, stage, max_bytes) as notify:
         await notify.publish(*alerts)
         await asyncio.wait([notify.task], timeout=20)
@@ -107,8 +112,9 @@ def statuses(receiver: Any) -> list[str]:
 async def test_every_receiver_gets_the_records_of_an_episode_in_order_and_once(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """One receiver is a webhook, the other an Apprise service, whose titles begin with the severity."""
     hook, service = await start_receiver(), await start_receiver()
-    stage = notify_stage(alert().at, webhooks=urls(hook), apprise=(json_url(service),))
+    stage = notify_stage(wall=alert().at, webhooks=urls(hook), apprise=(json_url(service),))
     async with running(tmp_path, stage) as notify:
         await notify.publish(alert(), alert(status="escalated", severity="critical"), alert(status="resolved"))
         await notify.wait_until_done()
@@ -124,7 +130,7 @@ async def test_429_and_5xx_are_retried_with_the_same_idempotency_key(
 ) -> None:
     hook = await start_receiver()
     hook.answers, hook.headers = [429, 500, 503], {"Retry-After": "0"}
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(hook))) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(hook))) as notify:
         await notify.publish(alert())
         await notify.wait_until_done()
         assert await notify.dead_letters() == []
@@ -136,10 +142,11 @@ async def test_429_and_5xx_are_retried_with_the_same_idempotency_key(
 async def test_a_delivery_that_fails_becomes_a_dead_letter(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert, answers: list[int], attempts: int
 ) -> None:
+    """An answer 404 is final. An answer 500 is retried up to four attempts, the limit of `notify_stage`."""
     hook = await start_receiver()
     hook.answers = answers
     first = answers[0]
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(hook))) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(hook))) as notify:
         await notify.publish(alert())
         await notify.wait_until_done()
         [dead_letter] = await notify.dead_letters()
@@ -153,6 +160,10 @@ async def test_a_delivery_that_fails_becomes_a_dead_letter(
 async def test_a_delivery_is_given_up_at_its_deadline(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The clock advances 20 s at each reading: when the record is accepted, and after each failed attempt.
+
+    So the fifth attempt fails 100 s after the acceptance.
+    """
     hook = await start_receiver()
     hook.answers = [500] * 100
     clock = [alert().at]
@@ -172,9 +183,10 @@ async def test_a_delivery_is_given_up_at_its_deadline(
 async def test_a_receiver_that_hangs_does_not_delay_the_others(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """A receiver gets one record after the other; a hanging one has one request and three pending deliveries."""
     good, stuck = await start_receiver(), await start_receiver()
     stuck.hang = True
-    stage = notify_stage(alert().at, webhooks=urls(stuck, good), timeout_s=60)
+    stage = notify_stage(wall=alert().at, webhooks=urls(stuck, good), timeout_s=60)
     async with running(tmp_path, stage) as notify:
         await notify.publish(alert())
         await good.wait_for_requests(1)
@@ -188,16 +200,17 @@ async def test_a_receiver_that_hangs_does_not_delay_the_others(
 async def test_only_deliveries_not_known_to_have_arrived_are_repeated_after_a_restart(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The first record arrived at both receivers, but one never answered."""
     good, stuck = await start_receiver(), await start_receiver()
     stuck.hang = True
-    before = notify_stage(alert().at, webhooks=urls(good, stuck), timeout_s=60)
+    before = notify_stage(wall=alert().at, webhooks=urls(good, stuck), timeout_s=60)
     async with running(tmp_path, before) as notify:
         await notify.publish(alert())
         await good.wait_for_requests(1)
         await stuck.wait_for_requests(1)
         await notify.wait_for_pending(1)
     stuck.hang = False
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(good, stuck))) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(good, stuck))) as notify:
         await stuck.wait_for_requests(2)
         await notify.publish(alert(status="resolved"))
         await notify.wait_until_done()
@@ -211,12 +224,13 @@ async def test_only_deliveries_not_known_to_have_arrived_are_repeated_after_a_re
 async def test_pending_deliveries_to_a_removed_receiver_become_dead_letters(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The settings after the restart name another receiver, which does not get the old delivery."""
     removed, good = await start_receiver(), await start_receiver()
     removed.hang = True
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(removed), timeout_s=60)) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(removed), timeout_s=60)) as notify:
         await notify.publish(alert())
         await removed.wait_for_requests(1)
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(good))) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(good))) as notify:
         async with asyncio.timeout(10):
             while not await notify.dead_letters():
                 await notify.bus.wait_for_change(0.05)
@@ -228,9 +242,10 @@ async def test_pending_deliveries_to_a_removed_receiver_become_dead_letters(
 async def test_a_full_receiver_costs_dead_letters_and_does_not_stop_the_others(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """One delivery may be pending for each receiver."""
     good, stuck = await start_receiver(), await start_receiver()
     stuck.hang = True
-    stage = notify_stage(alert().at, webhooks=urls(stuck, good), timeout_s=60, max_pending=1)
+    stage = notify_stage(wall=alert().at, webhooks=urls(stuck, good), timeout_s=60, max_pending=1)
     async with running(tmp_path, stage) as notify:
         await notify.publish(alert())
         await good.wait_for_requests(1)
@@ -244,8 +259,9 @@ async def test_a_full_receiver_costs_dead_letters_and_does_not_stop_the_others(
 async def test_alerts_of_a_replay_are_logged_and_not_sent(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The wall clock is 6,000 days ahead of the alerts."""
     hook = await start_receiver()
-    stage = notify_stage(alert().at + timedelta(days=6_000), webhooks=urls(hook))
+    stage = notify_stage(wall=alert().at + timedelta(days=6_000), webhooks=urls(hook))
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path, stage) as notify:
             await notify.publish(alert(), alert(status="resolved"))
@@ -261,7 +277,7 @@ async def test_a_record_that_is_not_an_alert_becomes_a_dead_letter(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
     hook = await start_receiver()
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(hook))) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(hook))) as notify:
         await notify.publish(b'{"v": 1, "id": 7}', alert())
         await notify.wait_until_done()
         [dead_letter] = await notify.dead_letters()
@@ -275,7 +291,7 @@ async def test_closing_the_bus_ends_the_stage_while_a_receiver_hangs(
     stuck = await start_receiver()
     stuck.hang = True
     bus = await EmbeddedBus.open(tmp_path, BusSettings())
-    stage = notify_stage(alert().at, webhooks=urls(stuck), timeout_s=60)
+    stage = notify_stage(wall=alert().at, webhooks=urls(stuck), timeout_s=60)
     task = asyncio.create_task(run_stage(bus, stage, batch=16, fetch_timeout_s=0.05))
     await RunningNotify(bus, stage, task).publish(alert())
     await stuck.wait_for_requests(1)
@@ -300,10 +316,11 @@ async def test_a_worker_that_fails_stops_the_stage(
 async def test_logs_do_not_reveal_secrets_of_a_url(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The first attempt is retried, the second is final; both are logged."""
     hook = await start_receiver()
     hook.answers = [500, 404]
     with structlog.testing.capture_logs() as logs:
-        stage = notify_stage(alert().at, webhooks=(SecretStr(hook.url + "?token=s3cret"),))
+        stage = notify_stage(wall=alert().at, webhooks=(SecretStr(hook.url + "?token=s3cret"),))
         async with running(tmp_path, stage) as notify:
             await notify.publish(alert())
             await notify.wait_until_done()
@@ -319,8 +336,9 @@ SMALL_STATE = {STATE: 10_000}
 async def test_an_alert_that_is_too_large_for_the_state_costs_only_its_own_deliveries(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The state accepts entries up to 10,000 bytes, so the first alert `b`, of 20,000, cannot become pending."""
     hook, service = await start_receiver(), await start_receiver()
-    stage = notify_stage(alert().at, webhooks=urls(hook), apprise=(json_url(service),))
+    stage = notify_stage(wall=alert().at, webhooks=urls(hook), apprise=(json_url(service),))
     async with running(tmp_path, stage, SMALL_STATE) as notify:
         await notify.publish(alert(id="a"), alert(id="b", **LARGE), alert(id="c"), alert(id="b", status="resolved"))
         await notify.wait_until_done()
@@ -342,11 +360,12 @@ async def test_an_alert_that_is_too_large_for_the_state_costs_only_its_own_deliv
 async def test_a_refused_alert_does_not_come_back_after_a_restart(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The state accepts entries up to 10,000 bytes; the first alert has 20,000 and becomes a dead letter."""
     hook = await start_receiver()
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(hook)), SMALL_STATE) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(hook)), SMALL_STATE) as notify:
         await notify.publish(alert(**LARGE))
         await notify.wait_until_done()
-    async with running(tmp_path, notify_stage(alert().at, webhooks=urls(hook)), SMALL_STATE) as notify:
+    async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(hook)), SMALL_STATE) as notify:
         await notify.publish(alert(status="resolved"))
         await notify.wait_until_done()
         assert len(await notify.dead_letters()) == 1
@@ -356,8 +375,9 @@ async def test_a_refused_alert_does_not_come_back_after_a_restart(
 async def test_a_refused_dead_letter_is_cut_and_the_next_alert_is_delivered(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The topic of dead letters accepts 15,000 bytes. The first record is not an alert and has 80,000."""
     hook = await start_receiver()
-    stage = notify_stage(alert().at, webhooks=urls(hook))
+    stage = notify_stage(wall=alert().at, webhooks=urls(hook))
     async with running(tmp_path, stage, {"dead-letters": 15_000}) as notify:
         await notify.publish(b"no alert" * 10_000, alert())
         await notify.wait_until_done()
@@ -369,14 +389,18 @@ async def test_a_refused_dead_letter_is_cut_and_the_next_alert_is_delivered(
 async def test_large_pending_deliveries_can_be_finished_after_the_state_limit_was_lowered(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """An alert of 20,000 bytes is pending; after a restart the state accepts 10,000.
+
+    So the arrival at one receiver cannot be committed, but it is counted as done, and the next alert is delivered.
+    """
     good, stuck = await start_receiver(), await start_receiver()
     good.hang = stuck.hang = True
-    before = notify_stage(alert().at, webhooks=urls(good, stuck), timeout_s=60)
+    before = notify_stage(wall=alert().at, webhooks=urls(good, stuck), timeout_s=60)
     async with running(tmp_path, before) as notify:
         await notify.publish(alert(**LARGE))
         await stuck.wait_for_requests(1)
     good.hang = False
-    after = notify_stage(alert().at, webhooks=urls(good, stuck), timeout_s=60)
+    after = notify_stage(wall=alert().at, webhooks=urls(good, stuck), timeout_s=60)
     async with running(tmp_path, after, SMALL_STATE) as notify:
         await notify.wait_for_pending(1)
         await notify.publish(alert(id="next"))
@@ -388,8 +412,9 @@ async def test_large_pending_deliveries_can_be_finished_after_the_state_limit_wa
 async def test_the_stage_stops_without_loss_when_every_alert_is_refused(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The state accepts entries up to 500 bytes, too few for any pending alert."""
     published = 2 * MAX_REFUSED_IN_A_ROW
-    stage = notify_stage(alert().at, webhooks=urls(await start_receiver()))
+    stage = notify_stage(wall=alert().at, webhooks=urls(await start_receiver()))
     with pytest.raises(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} records in a row.*brokers refuse"):
         await run_until_it_stops(tmp_path, stage, {STATE: 500}, *(alert(id=f"{number}") for number in range(published)))
     bus = await EmbeddedBus.open(tmp_path, BusSettings())
