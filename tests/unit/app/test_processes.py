@@ -19,11 +19,13 @@ from riskwire.store import Store
 
 @pytest.fixture
 def settings(tmp_path: Path, tiny_bundle: Path) -> Settings:
+    """Settings with the tiny model, and a data directory that does not exist yet."""
     return Settings.model_validate({"data": tmp_path / "data", "inference": {"bundle": tiny_bundle, "threads": 1}})
 
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_process_has_the_stages_of_its_service(settings: Settings, service: str) -> None:
+    """Each service opens its stages in order. Its readiness reports the bus, then the consumer group of each stage."""
     specs = stages_of(service)
     async with open_process(settings, specs, page=False, live=False) as process:
         assert tuple(stage.spec for stage in process.stages) == specs
@@ -45,6 +47,7 @@ async def test_the_store_is_opened_only_for_stages_that_need_it(
 
 
 async def test_stages_without_a_model_ignore_a_missing_bundle_and_watchlist(settings: Settings, tmp_path: Path) -> None:
+    """The alert service opens although the model bundle and the watchlist of the settings do not exist."""
     inference = settings.inference.model_copy(update={"bundle": tmp_path / "missing"})
     settings = settings.model_copy(update={"watchlist": tmp_path / "missing.yaml", "inference": inference})
     async with open_process(settings, stages_of("alert"), page=False, live=False):
@@ -57,6 +60,7 @@ async def test_stages_without_a_model_ignore_a_missing_bundle_and_watchlist(sett
 async def test_a_refused_input_leaves_no_data_directory(
     tmp_path: Path, tiny_bundle: Path, changes: dict[str, object]
 ) -> None:
+    """A watchlist or bundle that does not exist is an error, and nothing is written before."""
     base = {"data": tmp_path / "data", "inference": {"bundle": tiny_bundle}}
     settings = Settings.model_validate(base | changes)
     with pytest.raises(RiskwireError, match="missing"):
@@ -66,6 +70,7 @@ async def test_a_refused_input_leaves_no_data_directory(
 
 
 async def test_a_store_of_0_1_is_refused_before_a_bus_is_created(settings: Settings) -> None:
+    """Version 3 of the schema is the one of riskwire 0.1. The file of the store stays as it is."""
     Store.open(settings).close()
     file = settings.data / "store.sqlite"
     with closing(sqlite3.connect(file)) as raw, raw:
@@ -86,6 +91,7 @@ async def test_a_data_directory_belongs_to_one_process(settings: Settings) -> No
 
 
 async def test_live_news_does_not_follow_news_of_the_future(settings: Settings) -> None:
+    """A process that ingests refuses a store whose newest signal is 30 days ahead of the wall clock."""
     future = datetime.now(UTC) + timedelta(days=30)
     with Store.open(settings) as store:
         store.write_signals([signal("a").model_copy(update={"seen_at": future})])

@@ -31,6 +31,7 @@ BOMB = "- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 @pytest.fixture(autouse=True)
 def _working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs each test in an empty directory."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -41,6 +42,7 @@ def _working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.parametrize("reader", [read_feeds, read_watchlist, load_settings])
 def test_a_bad_file_is_refused_with_one_short_message_that_names_it(tmp_path: Path, text: str, reader: object) -> None:
+    """Each file is read as a feed list, as a watchlist and as settings."""
     file = tmp_path / "bad.yaml"
     file.write_text(text)
     with pytest.raises(SettingsError, match=r"bad\.yaml") as refusal:
@@ -49,6 +51,7 @@ def test_a_bad_file_is_refused_with_one_short_message_that_names_it(tmp_path: Pa
 
 
 def test_a_value_with_a_huge_repr_is_shortened_in_the_message() -> None:
+    """The value is 60 nested lists, each twice in the next: its repr would have 2 ** 60 items."""
     value: list[object] = ["x"]
     for _ in range(60):
         value = [value, value]
@@ -65,6 +68,12 @@ def test_an_address_with_a_surrogate_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(("what", "named"), [("", None), ("https://e.example/", "")])
 def test_an_empty_feed_id_is_refused(what: str, named: str | None) -> None:
+    """An empty id is refused as the argument of `feeds add` and as its option.
+
+    Args:
+        what: the argument: the address or the id of a feed.
+        named: the value of the option `--id`, or None.
+    """
     with pytest.raises(SettingsError, match="''"):
         FeedList({}).feed_to_put(what, url=None, feed_id=named, changes={}, allow=())
 
@@ -103,6 +112,7 @@ def test_an_unknown_environment_variable_is_refused(
     ],
 )
 def test_config_check_refuses_settings_that_a_service_cannot_use(changes: dict[str, object], message: str) -> None:
+    """The error names the setting and does not contain the password. Port 0 is any free port."""
     with pytest.raises(SettingsError, match=message) as refusal:
         check_settings(load_settings(None, {"web": {"port": 0}} | changes))
     assert "secret" not in str(refusal.value)
@@ -124,7 +134,15 @@ def data_with_entry(tmp_path: Path) -> Path:
 
 
 def run_with_output(out: object, *words: object) -> subprocess.CompletedProcess[bytes]:
-    """Runs riskwire with ASCII as the encoding of the terminal."""
+    """Runs riskwire with ASCII as the encoding of the terminal.
+
+    Args:
+        out: where its standard output goes: a file, a file descriptor, or `PIPE`.
+        words: the arguments of the command.
+
+    Returns:
+        the exit code, and standard error and (of a pipe) standard output as bytes.
+    """
     env = environment(PYTHONIOENCODING="ascii")
     return subprocess.run(
         [RISKWIRE, *map(str, words)],
@@ -133,6 +151,7 @@ def run_with_output(out: object, *words: object) -> subprocess.CompletedProcess[
 
 
 def test_an_ascii_terminal_gets_escapes_and_json_stays_utf8(data_with_entry: Path) -> None:
+    """A letter that ASCII lacks is printed as an escape in a table; JSON is UTF-8 whatever the encoding."""
     table = run_with_output(subprocess.PIPE, "watchlist", "list", "--data", data_with_entry)
     assert (table.returncode, table.stderr) == (0, b"")
     assert b"Z\\xfcrich" in table.stdout
@@ -143,6 +162,7 @@ def test_an_ascii_terminal_gets_escapes_and_json_stays_utf8(data_with_entry: Pat
 
 @pytest.mark.parametrize("words", [["list"], ["list", "--json"]], ids=["table", "json"])
 def test_a_closed_pipe_is_no_error_message(data_with_entry: Path, words: list[str]) -> None:
+    """The reader of the output is gone, as after `| head`: exit code 1 and nothing on standard error."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
@@ -153,6 +173,7 @@ def test_a_closed_pipe_is_no_error_message(data_with_entry: Path, words: list[st
 
 
 def test_an_output_that_cannot_be_written_is_an_error(data_with_entry: Path) -> None:
+    """/dev/full fails every write for lack of space: exit code 1 and one line on standard error."""
     with Path("/dev/full").open("wb") as full:
         done = run_with_output(full, "config", "show")
     assert done.returncode == 1
@@ -163,18 +184,29 @@ def test_an_output_that_cannot_be_written_is_an_error(data_with_entry: Path) -> 
 @pytest.mark.parametrize("words", [["--version"], ["status", "--json"], ["watchlist", "list"], ["config", "show"]])
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"], ids=["output closed", "all streams closed"])
 def test_a_command_with_closed_streams_succeeds_silently(data_with_entry: Path, words: list[str], closed: str) -> None:
+    """A command whose standard streams are closed exits with 0 and prints nothing.
+
+    Args:
+        words: the command.
+        closed: the redirections with which the shell closes the streams.
+    """
     data = ["--data", str(data_with_entry)] if words[0] in ("status", "watchlist") else []
     done = run_with_closed_streams(closed, *words, *data)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_a_command_with_closed_streams_writes_its_data(data_with_entry: Path) -> None:
+    """The command succeeds, and both entries, that of the fixture and the added one, are listed afterwards."""
     assert run_with_closed_streams("<&- >&- 2>&-", *ADD_B, "--data", str(data_with_entry)).returncode == 0
     rows = run_with_output(subprocess.PIPE, "watchlist", "list", "--json", "--data", data_with_entry)
     assert rows.stdout.count(b"\n") == 2
 
 
 def test_a_failure_keeps_its_exit_code_when_the_output_cannot_be_written(tmp_path: Path) -> None:
+    """A closed or full standard output changes neither the exit code 2 of a failure nor its message.
+
+    The second part runs a script whose command prints a text and then fails.
+    """
     refused = run_with_closed_streams(">&-", "status", "--data", str(tmp_path))
     assert (refused.returncode, refused.stderr.count(b"\n")) == (2, 1)
     script = (
@@ -192,7 +224,12 @@ def test_a_failure_keeps_its_exit_code_when_the_output_cannot_be_written(tmp_pat
 
 
 def run_with_closed_streams(closed: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-    """Runs riskwire from a shell that closes standard streams."""
+    """Runs riskwire from a shell that closes standard streams.
+
+    Args:
+        closed: redirections in the syntax of the shell, such as `>&-`, which closes standard output.
+        words: the arguments of the command.
+    """
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {closed}', "sh", str(RISKWIRE), *words],
         env=environment(), capture_output=True, check=False, timeout=120,

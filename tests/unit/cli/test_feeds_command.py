@@ -30,6 +30,7 @@ async def settings(tmp_path: Path) -> Settings:
 
 
 async def urls_by_id(settings: Settings) -> dict[str, str]:
+    """Returns the address of each feed on the list of a data directory, by the id of the feed."""
     bus = await EmbeddedBus.open(settings.data, settings.bus)
     feed_list = await read_feed_list(bus)
     await bus.close()
@@ -43,6 +44,7 @@ async def test_a_directory_without_data_is_refused_and_not_created(tmp_path: Pat
 
 
 async def test_add_and_remove_print_what_they_did(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second `add` changes nothing and says so. The list marks each feed as from a file or added by hand."""
     await add_feed(settings, "https://c.example/rss")
     await add_feed(settings, "https://c.example/rss")
     await remove_feed(settings, "a")
@@ -61,6 +63,11 @@ async def test_add_and_remove_print_what_they_did(settings: Settings, capsys: py
 async def test_import_changes_feeds_by_hand_and_removes_none(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The imported file has feed a unchanged, feed b with a new interval and feed c.
+
+    A second import changes nothing. Merging the file of the fixture again publishes nothing: the topic has the four
+    records of a, b, b changed, and c.
+    """
     file = tmp_path / "more.yaml"
     entries = [
         FILE_FEEDS[0].model_dump(),
@@ -82,6 +89,7 @@ async def test_import_changes_feeds_by_hand_and_removes_none(
 
 
 async def test_a_file_with_one_bad_address_changes_nothing(settings: Settings, tmp_path: Path) -> None:
+    """The first feed of the file is valid, and is not added because the second has a private address."""
     file = tmp_path / "bad.yaml"
     file.write_text(yaml.safe_dump([{"id": "c", "url": "https://c.x/"}, {"id": "inside", "url": "http://[::1]:9/"}]))
     with pytest.raises(SettingsError, match=r"bad\.yaml, feed inside: a private address .got 'http://\[::1\]:9/'"):

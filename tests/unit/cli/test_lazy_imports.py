@@ -20,6 +20,7 @@ HEAVY = {
 
 
 def test_the_command_line_imports_no_heavy_module() -> None:
+    """A fresh Python imports the command line and prints every module that it has loaded."""
     program = "import sys, riskwire.cli.main; print(*sys.modules, sep='\\n')"
     completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert not HEAVY & set(completed.stdout.splitlines())

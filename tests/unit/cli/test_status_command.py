@@ -18,11 +18,13 @@ LAGS = [Lag("infer", "articles", 1, 7), Lag("infer", "articles", 0, 0), Lag("sin
 
 
 def test_a_row_lists_partitions_with_lag_or_every_partition() -> None:
+    """A row has group, topic, total lag (unread records), and the lag of each partition as `number: lag`."""
     assert lag_rows(LAGS, every_partition=False) == [("infer", "articles", "7", "1: 7"), ("sink", "alerts", "0", "")]
     assert lag_rows(LAGS, every_partition=True)[0] == ("infer", "articles", "7", "0: 0  1: 7")
 
 
 async def test_status_prints_lag_by_group_and_partition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of five records, three are on partition 0, which `infer` has read, and two on partition 1, which it has not."""
     settings = Settings(data=tmp_path)
     bus = await EmbeddedBus.open(settings.data, settings.bus)
     assignment = await anext(bus.assignments("infer", Topic.ARTICLES))

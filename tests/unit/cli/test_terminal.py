@@ -29,12 +29,14 @@ LOOKS_LIKE_MARKUP = [
     ids=["escape sequence", "line break", "letters", "direction override"],
 )
 def test_control_characters_are_printed_as_escapes(text: str, printed: str) -> None:
+    """With `lines=True`, line breaks stay, and only they."""
     assert printable(text) == printed
     assert printable("x\n\x07", lines=True) == "x\n\\x07"
 
 
 @pytest.mark.parametrize("cell", LOOKS_LIKE_MARKUP)
 def test_a_cell_that_looks_like_markup_is_printed_literally(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The library for tables (rich) would read such text as its markup, and drop or style it."""
     print_table(("title", "more"), [(cell, "next")])
     assert capsys.readouterr().out.splitlines()[1].split("  ")[0].rstrip() == cell
 
@@ -56,6 +58,7 @@ def test_the_text_of_an_empty_table_is_printed_literally(capsys: pytest.CaptureF
 def test_an_uncut_column_keeps_its_width_in_a_narrow_terminal(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The widest place is printed whole in 80 columns and in 20; other columns are cut."""
     monkeypatch.setenv("COLUMNS", str(width))
     rows = [("11@1234567890", "infer", "articles[11]@1234567890", "SchemaError: " + "long " * 40), ("7", "a", "b", "c")]
     print_table(("place", "stage", "from", "error"), rows, uncut=("place",))
@@ -65,6 +68,7 @@ def test_an_uncut_column_keeps_its_width_in_a_narrow_terminal(
 async def test_status_names_a_bundle_whose_path_looks_like_markup(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The path of the bundle contains `[/x]`, a closing tag of the markup of rich. It is printed as it is."""
     settings = Settings.model_validate({"data": tmp_path, "inference": {"bundle": tmp_path / "[" / "x]"}})
     await (await EmbeddedBus.open(settings.data, settings.bus)).close()
     assert await show_status(settings, json=False, partitions=False) == 0

@@ -39,11 +39,13 @@ PARTITIONS = {str(topic): 2 for topic in Topic}
 
 
 def letter(**fields: object) -> DeadLetter:
+    """Returns a dead letter of the stage infer, for the record `{}` read from articles[1]@7. `fields` override it."""
     defaults = {"stage": "infer", "topic": "articles", "partition": 1, "offset": 7, "key": "k", "at": NOW}
     return DeadLetter.model_validate(defaults | {"error": "SchemaError: no", "record": "{}"} | fields)
 
 
 def stored_letter(stored_offset: int = 3, stored_partition: int = 0, **fields: object) -> StoredDeadLetter:
+    """Returns a dead letter as stored on the topic `dead-letters`, at this offset and partition; see `letter`."""
     return StoredDeadLetter(stored_partition, stored_offset, letter(**fields))
 
 
@@ -74,7 +76,7 @@ class CountingBus:
         return getattr(self.bus, name)
 
     async def read(self, *args):
-        """Reads from the bus and counts the records."""
+        """Reads from the bus, and adds the number of records to `records_read`."""
         messages = await self.bus.read(*args)
         self.records_read += len(messages)
         return messages
@@ -85,6 +87,7 @@ class CountingBus:
 
 
 async def test_the_newest_dead_letters_are_found_without_reading_all(bus: Bus, publish: Publish) -> None:
+    """Of 3,000 dead letters the newest four are returned, oldest first, by reading fewer than 100."""
     await publish([letter(offset=offset) for offset in range(3_000)])
     counting = CountingBus(bus)
     newest = await newest_dead_letters(counting, 4)
@@ -93,12 +96,17 @@ async def test_the_newest_dead_letters_are_found_without_reading_all(bus: Bus, p
 
 
 async def test_the_dead_letters_of_a_stage_are_found_far_back(bus: Bus, publish: Publish) -> None:
+    """The only dead letter of the stage is the oldest of 501. Its place is its offset, "0"."""
     await publish([letter(stage="alert", offset=1), *(letter(offset=offset) for offset in range(500))])
     matching = await newest_dead_letters(bus, 20, lambda stored: stored.letter.stage == "alert")
     assert [stored.place for stored in matching] == ["0"]
 
 
 async def test_a_dead_letter_is_found_by_its_place_or_by_the_source_of_its_record(bus: Bus, publish: Publish) -> None:
+    """A place is `offset`, `partition@offset` or `topic[partition]@offset`.
+
+    With another topic than `dead-letters` it is the source of the record, whose newest dead letter counts.
+    """
     await publish([letter(offset=1), letter(offset=2), letter(offset=2, error="the second time")])
     for place in ("1", "0@1", "dead-letters[0]@1", " 1 "):
         assert (await find_dead_letter(bus, place)).letter.error == "SchemaError: no"
@@ -120,6 +128,7 @@ async def test_a_dead_letter_is_found_by_its_place_or_by_the_source_of_its_recor
 
 
 async def test_records_that_are_not_dead_letters_are_left_out(bus: Bus, publish: Publish) -> None:
+    """The record at place 0 is no JSON; reading the newest and reading all return only the dead letter at place 1."""
     async with bus.publisher("other") as publisher:
         await publisher.publish([Outgoing(Topic.DEAD_LETTERS, None, b"\xff{", 0)], {})
     await publish([letter()])
@@ -133,6 +142,7 @@ async def test_records_that_are_not_dead_letters_are_left_out(bus: Bus, publish:
     ids=["half a record", "unusual text", "not text", "empty"],
 )
 async def test_a_record_is_put_back_unchanged_with_its_key_and_once(bus: Bus, settings: Settings, value: bytes) -> None:
+    """The second replay puts nothing back and succeeds too (exit code 0); with `again` it does put the record back."""
     source = Message("articles", 1, 7, "the-key", value)
     async with bus.publisher("stage") as publisher:
         await publisher.publish([dead_letter("infer", source, SchemaError("no"))], {})
@@ -148,6 +158,7 @@ async def test_a_record_is_put_back_unchanged_with_its_key_and_once(bus: Bus, se
 async def test_the_dead_letters_of_one_stage_are_replayed_in_order(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Of 300 dead letters, the 150 of infer (odd offsets) are replayed first, then those of alert with `--all`."""
     await publish(
         [letter(offset=offset, record=str(offset), stage="infer" if offset % 2 else "alert") for offset in range(300)]
     )
@@ -164,6 +175,7 @@ async def test_the_dead_letters_of_one_stage_are_replayed_in_order(
 async def test_a_dead_letter_that_cannot_be_replayed_names_the_obstacle_and_the_others_are_replayed(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The dead letters at places 0 and 1 have an obstacle, that at 2 has none. The exit code is 1."""
     await publish([letter(topic="archive:old.jsonl", stage="replay"), letter(cut=True), letter(record="good")])
     assert await replay_all(settings) == 1
     output = capsys.readouterr()
@@ -173,6 +185,7 @@ async def test_a_dead_letter_that_cannot_be_replayed_names_the_obstacle_and_the_
 
 
 async def test_replay_requires_a_place_or_all(settings: Settings, bus: Bus) -> None:
+    """A place or `--all` (`every`), not both; a stage only with `--all`."""
     for place, every, stage in [(None, False, None), ("1", True, None), ("1", False, "infer")]:
         with pytest.raises(SettingsError, match="--all"):
             await replay_dead_letters(settings, place, every=every, stage=stage, again=False)
@@ -201,12 +214,22 @@ async def test_replay_requires_a_place_or_all(settings: Settings, bus: Bus) -> N
     ],
 )
 def test_the_obstacle_to_a_replay_is_named(fields: dict, obstacle: str | None) -> None:
+    """Checks one dead letter without a bus.
+
+    Args:
+        fields: how it differs from the one of `letter`, which can be replayed.
+        obstacle: a part of the reason why it cannot be replayed; None if it can.
+    """
     actual = replay_obstacle(stored_letter(**fields), PARTITIONS)
     assert (actual is None) == (obstacle is None)
     assert (obstacle or "") in (actual or "")
 
 
 async def test_a_record_of_a_compacted_topic_is_not_put_back_over_a_newer_one(bus: Bus) -> None:
+    """On the compacted topic `feeds` only the newest record of a key counts.
+
+    The dead letter of the older record is refused, with the place of the newer record, unless `again` is set.
+    """
     async with bus.publisher("feeds") as publisher:
         for value in (b"old", b"new"):
             await publisher.publish([Outgoing(Topic.FEEDS, "bbc", value, 0)], {})
@@ -221,6 +244,10 @@ async def test_a_record_of_a_compacted_topic_is_not_put_back_over_a_newer_one(bu
 
 
 def test_a_record_with_dead_letters_of_two_groups_is_put_back_once() -> None:
+    """Two stages each wrote a dead letter of one record of `commands`.
+
+    Only the first puts it back; the second counts as replayed before, also in a later replay and with `again`.
+    """
     twins = [stored_letter(3, topic="commands", partition=0, stage=stage) for stage in ("watchlist", "history")]
     twins[1] = StoredDeadLetter(0, 4, twins[1].letter)
     replay = decide_replay(twins, {}, PARTITIONS, {}, NOW)
@@ -233,6 +260,10 @@ def test_a_record_with_dead_letters_of_two_groups_is_put_back_once() -> None:
 async def test_a_record_that_the_store_missed_is_written_to_it_and_not_published_again(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Place 0 has an alert that the sink could not write, place 1 a record that is no alert.
+
+    Without a store the replay fails. With one, the first is written to the store, and the second stays refused.
+    """
     record = alert()
     missed = letter(
         stage="sink-alerts", topic="alerts", record=record.to_bytes().decode(), error="OperationalError: locked"
@@ -253,6 +284,10 @@ async def test_a_record_that_the_store_missed_is_written_to_it_and_not_published
 
 
 def test_the_replay_times_of_deleted_dead_letters_are_dropped() -> None:
+    """The state of the replays has the time by place: "3" on partition 0, and "1@8", offset 8 of partition 1.
+
+    Later partition 0 begins at offset 5, so the entry of "3" is deleted; partition 1 begins at 8 and keeps its entry.
+    """
     replay = decide_replay([stored_letter(3, offset=1), stored_letter(8, 1, offset=2)], {}, PARTITIONS, {}, NOW)
     state = {key: value for key, value in replay.state.items() if value is not None}
     assert set(replay_times(state)) == {"3", "1@8"}
@@ -264,6 +299,7 @@ def test_the_replay_times_of_deleted_dead_letters_are_dropped() -> None:
 async def test_a_record_is_shown_unchanged_but_for_control_characters(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str], record: str
 ) -> None:
+    """Keys that occur twice, large numbers and broken JSON are printed as they are; ESC is printed as an escape."""
     await publish([letter(record=record)])
     assert await show_dead_letter(settings, "0", json=False) == 0
     assert capsys.readouterr().out.endswith("\n\n" + record.replace("\x1b", r"\x1b") + "\n")
@@ -272,6 +308,10 @@ async def test_a_record_is_shown_unchanged_but_for_control_characters(
 async def test_places_are_never_cut_in_the_list(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In a terminal of 80 columns, the places 999 and 1000 of the newest two dead letters are printed whole.
+
+    The message about a stage without dead letters prints its name literally, although it looks like markup.
+    """
     monkeypatch.setenv("COLUMNS", "80")
     error = "SchemaError: analyses[3]@1234567: at: Field required (and 12 more) " + "x" * 300
     long = letter(stage="sink-analyses", topic="analyses", partition=3, offset=123_456_789_012, error=error)
@@ -297,6 +337,13 @@ async def test_old_notifications_are_delivered_only_on_explicit_request(
     again: bool,
     delivered: int,
 ) -> None:
+    """Place 0 has an alert of two hours ago, place 1 one of two minutes ago; `notify.max_age_s` is an hour.
+
+    Args:
+        place: the one dead letter to replay, or None for all.
+        again: the option `--again`. It or a place makes the request for an old alert explicit.
+        delivered: the number of webhooks that the server gets.
+    """
     now = datetime.now(UTC)
     with running_webhook_server() as server:
         settings = Settings.model_validate(
@@ -328,6 +375,7 @@ async def test_old_notifications_are_delivered_only_on_explicit_request(
 async def test_many_redeliveries_are_recorded_with_few_reads_of_the_state(
     bus: Bus, publish: Publish, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The store gets 200 alerts that a sink could not write. The state is read fewer than 20 times, not 200."""
     counting = CountingBus(bus)
 
     @asynccontextmanager
@@ -344,11 +392,12 @@ async def test_many_redeliveries_are_recorded_with_few_reads_of_the_state(
 
 
 async def test_finished_redeliveries_are_recorded_when_a_replay_is_cancelled(bus: Bus, settings: Settings) -> None:
+    """The dead letters at places 0 and 1 are redelivered; during the third the replay is cancelled."""
     dead = [stored_letter(offset, stage="sink-alerts", topic="alerts") for offset in range(3)]
 
     class CancelledRedelivery:
         async def redeliver(self, stored: StoredDeadLetter) -> str | None:
-            """Delivers every dead letter except the one at place 2, where the replay is cancelled."""
+            """Delivers every dead letter (returns None) except the one at place 2, where the replay is cancelled."""
             if stored.place == "2":
                 raise asyncio.CancelledError
             return None

@@ -29,7 +29,7 @@ def article(name: str, version: int = 1, text: str = "") -> Article:
 
 
 def item(number: int, published: Article) -> Message:
-    """The origin of an article: item `number` of a document."""
+    """The origin of an article: item `number` of a document of feed e, as the message that a dead letter is made of."""
     return Message("feed:e", 1, number, published.id, published.to_bytes())
 
 
@@ -57,6 +57,7 @@ async def articles_of(bus: Bus) -> list[Article]:
 async def test_an_article_of_ingest_is_published_once_on_the_partition_of_its_id(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A second replay publishes nothing more. There are two partitions, and the id of an article chooses one."""
     articles = [article(f"{number}") for number in range(6)]
     await publish(too_large("ingest", *(item(number, original) for number, original in enumerate(articles))))
     assert await replay_all(settings) == 0
@@ -70,6 +71,7 @@ async def test_an_article_of_ingest_is_published_once_on_the_partition_of_its_id
 async def test_items_with_the_same_number_in_different_documents_are_all_published(
     bus: Bus, publish: Publish, settings: Settings
 ) -> None:
+    """Each article was item 3 of its document. Article a comes in two versions, which both count."""
     await publish(too_large("ingest", item(3, article("a")), item(3, article("b")), item(3, article("a", version=2))))
     assert await replay_all(settings) == 0
     assert sorted((published.id, published.version) for published in await articles_of(bus)) == [
@@ -82,6 +84,10 @@ async def test_items_with_the_same_number_in_different_documents_are_all_publish
 async def test_a_record_that_the_bus_refuses_costs_only_itself_and_can_be_replayed_later(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In the first replay the bus refuses articles of more than 1,000 bytes, so one of four records is not put back.
+
+    The second replay is on the bus itself, which takes it.
+    """
     large = article("large", text="x" * 5_000)
     await publish(too_large("ingest", item(1, article("a")), item(2, large), item(3, article("b"))))
     await publish(too_large("infer", Message("analyses", 0, 0, "k", b"what was read")))
@@ -105,6 +111,7 @@ async def test_a_record_that_the_bus_refuses_costs_only_itself_and_can_be_replay
 async def test_a_record_that_is_not_text_is_shown_with_its_bytes_escaped(
     bus: Bus, publish: Publish, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The record is no UTF-8 and has an ESC character; both bytes are printed as escapes."""
     await publish(too_large("replay", Message("archive:old.jsonl", 0, 7, None, b'{"title": "Z\xfcrich falls\x1b[31m')))
     assert await show_dead_letter(settings, "0", json=False) == 0
     assert capsys.readouterr().out.splitlines()[-1] == '{"title": "Z\\xfcrich falls\\x1b[31m'

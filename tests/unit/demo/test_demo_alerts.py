@@ -18,7 +18,11 @@ BUCKET_S = AlertingSettings().bucket_s
 
 @pytest.fixture(scope="module")
 def alerts() -> list[Alert]:
-    """Every alert that the alerting core raises on the demo's news, as if a perfect model had read it."""
+    """Every alert that the alerting core raises on the demo's news, as if a perfect model had read it.
+
+    An item gives a signal for each watched company whose name is in title or summary. It is negative (0.9) for the
+    companies in its field `negative_for`, else not (0.1). After each item a mark counts one story of the stream.
+    """
     watchlist = yaml.safe_load(watchlist_path().read_text(encoding="utf-8"))
     book = Book(AlertingSettings(), 1, {})
     alerts: list[Alert] = []
@@ -67,6 +71,7 @@ def test_only_the_company_in_crisis_alerts(alerts: list[Alert]) -> None:
 
 
 def test_the_alert_fires_on_the_first_day_escalates_and_resolves(alerts: list[Alert]) -> None:
+    """One episode: it fires on the day of the crisis, escalates at least once, and resolves within ten days."""
     statuses = [alert.status for alert in alerts]
     assert statuses[0] == "firing"
     assert statuses[-1] == "resolved"

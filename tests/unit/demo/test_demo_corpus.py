@@ -32,6 +32,10 @@ def published_at(item: dict[str, Any]) -> datetime:
 
 
 def about(name: str, start: datetime, days: float) -> list[dict[str, Any]]:
+    """Returns the items with this name in the title that were published in the `days` days from `start`.
+
+    Reprints are left out. The end is exclusive.
+    """
     return [
         item
         for item in ORIGINALS
@@ -66,6 +70,7 @@ def test_a_reprint_names_its_original_and_is_later_from_another_outlet() -> None
 
 
 def test_originals_are_not_near_duplicates() -> None:
+    """No two items share more than 40 % of the different words of both."""
     words = [(item["url"], set(re.findall(r"\w+", f"{item['title']} {item['summary']}".lower()))) for item in ORIGINALS]
     near_duplicates = [
         (first_url, second_url)
@@ -76,6 +81,7 @@ def test_originals_are_not_near_duplicates() -> None:
 
 
 def test_the_watchlist_has_unique_ids_tickers_and_names_and_every_company_is_in_the_news() -> None:
+    """The 20 to 25 companies are in four groups. No name, alias or ticker belongs to two, and each has eight titles."""
     assert 20 <= len(WATCHLIST) <= 25
     assert len(Counter(entry["group"] for entry in WATCHLIST)) == 4
     claims = Counter(
@@ -89,6 +95,7 @@ def test_the_watchlist_has_unique_ids_tickers_and_names_and_every_company_is_in_
 
 
 def test_every_ordinary_day_has_news_and_no_company_dominates_it() -> None:
+    """There is news on each of 49 days. In the first 28, no company has more than four titles on a day."""
     days = Counter(published_at(item).date() for item in ITEMS)
     start = min(days)
     assert set(days) == {start + timedelta(days=offset) for offset in range(49)}
@@ -99,6 +106,10 @@ def test_every_ordinary_day_has_news_and_no_company_dominates_it() -> None:
 
 
 def test_the_crisis_starts_in_many_sources_within_hours_and_ends_after_days() -> None:
+    """Norvane Motors has six titles within ten hours on day 0, and four or more on each of days 1 to 4.
+
+    There are none for almost five days from day 6 on, and at least four after day 11.
+    """
     first_day = about("Norvane Motors", CRISIS_DAY, 1)
     assert len(first_day) >= 6
     assert len({item["source"] for item in first_day}) >= 6
@@ -119,6 +130,13 @@ def test_the_crisis_starts_in_many_sources_within_hours_and_ends_after_days() ->
     ],
 )
 def test_each_trap_has_its_stories_and_reprints(name: str, day: int, stories: int, reprints: int) -> None:
+    """A trap is news that looks bad and must not alert, on one day of March 2031.
+
+    Args:
+        name: the company in the titles.
+        stories: the number of its original items of that day.
+        reprints: the number of reprints of these items.
+    """
     start = datetime(2031, 3, day, tzinfo=UTC)
     trap = about(name, start, 1)
     assert len(trap) == stories
@@ -127,6 +145,7 @@ def test_each_trap_has_its_stories_and_reprints(name: str, day: int, stories: in
 
 
 def test_bad_news_for_a_company_names_the_company() -> None:
+    """`negative_for` lists the ids of companies for which an item is bad news; their names are in title or summary."""
     names = {entry["id"]: entry["name"] for entry in WATCHLIST}
     marked = [(item, company) for item in ITEMS for company in item.get("negative_for", [])]
     assert len(marked) > 60
@@ -136,6 +155,7 @@ def test_bad_news_for_a_company_names_the_company() -> None:
 
 
 def test_some_items_are_not_in_english() -> None:
+    """Exactly three summaries have an article of German, French or Italian and no English "the"."""
     foreign = [
         item
         for item in ITEMS
@@ -146,6 +166,10 @@ def test_some_items_are_not_in_english() -> None:
 
 @pytest.mark.needs_data
 def test_no_company_of_the_demo_is_registered_with_the_sec() -> None:
+    """The first word of a fictional name is in no name of the SEC's table, and no ticker is in it.
+
+    Needs the shared data; a row of the table has the name as field 1 and the ticker as field 2.
+    """
     if not SEC_TABLE.exists():
         pytest.skip(f"{SEC_TABLE} is missing")
     table = json.loads(SEC_TABLE.read_text(encoding="utf-8"))["data"]
@@ -157,6 +181,7 @@ def test_no_company_of_the_demo_is_registered_with_the_sec() -> None:
 
 
 def test_no_company_of_the_demo_is_in_the_index_tables() -> None:
+    """The first word of a fictional name is in no name of `pytickersymbols`, and no ticker is in it."""
     from pytickersymbols import PyTickerSymbols
 
     stocks = PyTickerSymbols().get_all_stocks()

@@ -21,7 +21,7 @@ gm,"General Motors",,,,
 
 
 def write(folder: Path, text: str, name: str = "watch.yaml") -> Path:
-    """Writes a watchlist file and returns its path."""
+    """Writes a watchlist file and returns its path. The suffix of `name` decides the format: .yaml or .csv."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
@@ -68,6 +68,13 @@ def test_a_csv_watchlist_with_the_same_columns_is_read(tmp_path: Path) -> None:
 def test_the_error_of_an_invalid_watchlist_names_file_entry_and_field(
     tmp_path: Path, text: str, name: str, words: list[str]
 ) -> None:
+    """Reads an invalid watchlist file.
+
+    Args:
+        text: the content of the file.
+        name: the name of the file; its suffix decides the format.
+        words: texts that the error must have, beside the name.
+    """
     with pytest.raises(SettingsError) as caught:
         read_watchlist(write(tmp_path, text, name))
     for word in [name, *words]:
@@ -88,6 +95,7 @@ def test_an_empty_watchlist_is_falsy() -> None:
 
 @pytest.mark.parametrize("isin", ["US0378331005", "DE0007164600", "GB0005405286", "CH0012032048", "AU0000XVGZA3"])
 def test_an_isin_needs_the_right_check_digit(isin: str) -> None:
+    """An ISIN with another last digit, or in lower case, is refused."""
     assert is_isin(isin)
     assert not is_isin(isin[:-1] + str((int(isin[-1]) + 1) % 10))
     assert not is_isin(isin.lower())

@@ -13,6 +13,7 @@ def entry(name: str, **fields: object) -> WatchedEntity:
 
 
 def test_a_later_entry_with_the_same_id_is_omitted_without_a_message() -> None:
+    """Ids are compared without case. `lost` has the messages about lost names, tickers and ISINs."""
     watchlist, lost = merge_entries(
         (entry("Acme", group="new"), entry("Globex"), entry("Acme", id="ACME", group="old"))
     )
@@ -21,6 +22,7 @@ def test_a_later_entry_with_the_same_id_is_omitted_without_a_message() -> None:
 
 
 def test_a_later_entry_loses_the_claims_of_an_earlier_one_and_keeps_its_others() -> None:
+    """A claim is a name, ticker or ISIN. An entry that loses its name is named by its first remaining alias."""
     later = entry("Acme", aliases=["Acme Industries"], tickers=["ACM", "ACX"], isin="US0378331005")
     watchlist, lost = merge_entries((entry("Other", aliases=["ACME"], tickers=["acx"], isin="US0378331005"), later))
     merged = watchlist.entities[1]
@@ -58,6 +60,7 @@ _ENTRIES = st.builds(
 
 @given(st.lists(_ENTRIES, max_size=8))
 def test_merged_entries_have_no_common_claim_and_the_first_entry_keeps_all(entries: list[WatchedEntity]) -> None:
+    """A claim is a name, ticker or ISIN of an entry. No id is invented."""
     watchlist, _ = merge_entries(entries)
     Watchlist(watchlist.entities)  # raises if two entries have a common claim
     if entries:
