@@ -31,6 +31,7 @@ FIELDS = {
 
 
 def test_an_unvalidated_record_equals_a_validated_one_for_any_order_of_fields() -> None:
+    """The fields are given in another order than in the class, and some that have defaults are missing."""
     validated, unvalidated = Signal(**FIELDS), Signal.unvalidated(**FIELDS)
     assert unvalidated == validated
     assert unvalidated.to_bytes() == validated.to_bytes()
@@ -67,6 +68,7 @@ def test_an_unvalidated_record_without_a_required_field_cannot_be_encoded() -> N
     ids=["signal", "integer over 64 bits", "alias and integer keys", "nested values", "full seconds"],
 )
 def test_a_record_is_encoded_as_by_pydantic(record: Record) -> None:
+    """`to_bytes` uses a faster encoder for records that it can encode; some of the parameters it cannot."""
     assert record.to_bytes() == record.__pydantic_serializer__.to_json(record, by_alias=True)
 
 

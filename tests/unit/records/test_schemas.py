@@ -56,6 +56,7 @@ def test_the_error_of_an_invalid_record_names_field_value_and_place(raw: bytes, 
 
 @given(st.binary(max_size=200))
 def test_reading_any_bytes_raises_only_schema_errors(raw: bytes) -> None:
+    """Bytes that are no record raise an error that names their place; any other exception fails the test."""
     message = "articles[0]@7"
     try:
         read_record(ARTICLES, raw, "articles[0]@7")

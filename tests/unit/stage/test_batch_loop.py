@@ -21,15 +21,20 @@ from riskwire.stage import MAX_REFUSED_IN_A_ROW, BatchStage, Step, Task, dead_le
 
 
 class CountingStage:
-    """Copies articles to analyses with a running number, which is its state.
+    """Publishes `COUNT:VALUE` to analyses for each article, and keeps the count as its state.
 
-    Args:
-        extra: called with each record; may return a result that replaces the copy, or raise an error.
+    Attributes:
+        batches: the size of each batch that a task has processed, also of failed ones.
     """
 
     spec = StageSpec("counting", Topic.ARTICLES, (Topic.ANALYSES,), "counting", "stage")
 
     def __init__(self, extra: Callable[[Message], Outgoing | None] = lambda message: None) -> None:
+        """Prepares a stage without batches.
+
+        Args:
+            extra: called with each record; may return a result that replaces the copy, or raise an error.
+        """
         self.extra = extra
         self.batches: list[int] = []
 
@@ -43,6 +48,7 @@ class CountingTask:
         self.count = count
 
     async def process(self, batch: Sequence[Message]) -> Step:
+        """Counts each record, and publishes `COUNT:VALUE` or what `extra` returns for it instead."""
         self.stage.batches.append(len(batch))
         step = Step()
         for message in batch:
@@ -57,6 +63,8 @@ class CountingTask:
 def fails_on(
     *values: bytes, error: Callable[[], BaseException] = lambda: ValueError("cannot read this")
 ) -> Callable[[Message], None]:
+    """Returns a function that raises a new error of `error()` for each record with one of the values."""
+
     def fail(message: Message) -> None:
         if message.value in values:
             raise error()
@@ -81,6 +89,7 @@ async def publish(bus: EmbeddedBus, *records: bytes) -> None:
 
 
 async def run_until_drained(bus: Bus, stage: BatchStage, batch: int = 10) -> None:
+    """Runs a stage in steps of at most `batch` records until it has read everything, then cancels it."""
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         running = group.create_task(run_stage(bus, stage, batch=batch))
         await wait_until_drained(bus, [stage.spec.name])
@@ -105,6 +114,7 @@ async def lag_of(bus: EmbeddedBus) -> int:
 
 
 async def test_every_record_is_processed_once_and_in_order(bus: EmbeddedBus):
+    """The stage publishes `COUNT:VALUE` for each record, and keeps the count as its state."""
     await publish(bus, *numbered(0, 100))
     await run_until_drained(bus, CountingStage(), batch=7)
     assert await copies(bus) == [b"%d:%d" % (number + 1, number) for number in range(100)]
@@ -116,6 +126,12 @@ async def test_every_record_is_processed_once_and_in_order(bus: EmbeddedBus):
 async def test_a_refused_record_becomes_a_dead_letter_and_changes_nothing_else(
     bus: EmbeddedBus, refused: list[int], batch: int
 ):
+    """The stage publishes `COUNT:VALUE` for each record that it accepts, and keeps the count as its state.
+
+    Args:
+        refused: the numbers of the records on which the stage raises an error.
+        batch: the most records of one step.
+    """
     await publish(bus, *numbered(0, 10))
     await run_until_drained(bus, CountingStage(fails_on(*(b"%d" % number for number in refused))), batch=batch)
     good = [number for number in range(10) if number not in refused]
@@ -139,6 +155,7 @@ async def test_a_dead_letter_contains_error_place_and_record(bus: EmbeddedBus):
 
 @pytest.mark.parametrize("text", ["\ud800 half a character", "x" * 1_000_000], ids=["not Unicode", "endless"])
 async def test_an_error_with_any_text_can_be_written_to_a_dead_letter(bus: EmbeddedBus, text: str):
+    """The text is cut to 2,000 characters and made valid Unicode."""
     await publish(bus, b"bad", b"good")
     await run_until_drained(bus, CountingStage(fails_on(b"bad", error=lambda: ValueError(text))))
     (letter,) = await dead_letters(bus)
@@ -148,6 +165,8 @@ async def test_an_error_with_any_text_can_be_written_to_a_dead_letter(bus: Embed
 
 
 async def test_a_record_whose_result_cannot_be_published_becomes_a_dead_letter(bus: EmbeddedBus):
+    """The key of the result is half a surrogate pair, which UTF-8 cannot encode."""
+
     def extra(message: Message) -> Outgoing | None:
         return Outgoing(Topic.ANALYSES, "\ud800", b"") if message.value == b"bad" else None
 
@@ -158,6 +177,10 @@ async def test_a_record_whose_result_cannot_be_published_becomes_a_dead_letter(b
 
 
 async def test_a_stage_that_fails_on_every_record_stops_without_loss(bus: EmbeddedBus):
+    """The first ten records are accepted. The dead letters of the next 25 are not committed, because the stage stops.
+
+    A later run with a sound stage processes all of the remaining 50.
+    """
     records = numbered(0, 60)
     await publish(bus, *records)
     broken = CountingStage(fails_on(*records[10:]))
@@ -172,6 +195,7 @@ async def test_a_stage_that_fails_on_every_record_stops_without_loss(bus: Embedd
 
 @pytest.mark.parametrize("batch", [1, 10])
 async def test_refused_records_in_a_row_are_counted_over_batches(bus: EmbeddedBus, batch: int):
+    """The stage fails on each of 60 records, and stops before it has read them all."""
     records = numbered(0, 60)
     await publish(bus, *records)
     with pytest.raises(RiskwireError, match="in a row"):
@@ -183,6 +207,7 @@ async def test_refused_records_in_a_row_are_counted_over_batches(bus: EmbeddedBu
 
 
 async def test_an_accepted_record_ends_the_row_of_refused_records(bus: EmbeddedBus):
+    """Three of 60 records are accepted, so at most 19 are refused in a row: fewer than the 25 that stop the stage."""
     records = numbered(0, 60)
     refused = [value for number, value in enumerate(records) if number % 20]
     await publish(bus, *records)
@@ -197,6 +222,8 @@ async def test_an_accepted_record_ends_the_row_of_refused_records(bus: EmbeddedB
     ids=["alone", "in a group"],
 )
 async def test_a_fatal_error_stops_the_stage_and_writes_no_dead_letter(bus: EmbeddedBus, error: Exception):
+    """An error of the device is one of the stage, not of the record, also within a group of errors."""
+
     def fail() -> Exception:
         return error
 
@@ -217,10 +244,13 @@ async def test_closing_the_bus_ends_an_idle_stage(bus: EmbeddedBus):
 
 
 async def test_a_batch_interrupted_by_closing_the_bus_is_processed_after_a_restart(tmp_path: Path, bus: EmbeddedBus):
+    """The bus is closed while the task works on the batch; the step is then not committed."""
     entered, proceed = asyncio.Event(), asyncio.Event()
 
     class SlowStage(CountingStage):
         def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
+            """Returns a task that signals when it has begun a batch, and then waits for `proceed`."""
+
             class SlowTask(CountingTask):
                 async def process(self, batch: Sequence[Message]) -> Step:
                     entered.set()
@@ -245,6 +275,10 @@ async def test_a_batch_interrupted_by_closing_the_bus_is_processed_after_a_resta
 
 
 async def test_closing_the_bus_ends_a_stage_paused_by_backpressure(tmp_path: Path):
+    """Publishers wait when a group has more than one unread record, and the group `sink` never reads the results.
+
+    The test closes the bus when one result is published and the second article waits to be read.
+    """
     bus = await EmbeddedBus.open(tmp_path, BusSettings(partitions=1, backlog=1))
     await anext(bus.assignments("sink", Topic.ANALYSES))
     async with asyncio.timeout(20):
@@ -258,6 +292,7 @@ async def test_closing_the_bus_ends_a_stage_paused_by_backpressure(tmp_path: Pat
 
 
 async def test_a_new_worker_fences_the_old_one_and_no_result_is_repeated(bus: EmbeddedBus):
+    """A second worker joins the group after the first one has begun; the first then ends without an error."""
     await publish(bus, *numbered(0, 30))
     older = asyncio.create_task(run_stage(bus, CountingStage(), batch=2))
     await bus.wait_for_change(5)
@@ -277,6 +312,10 @@ async def test_a_stage_can_be_cancelled(bus: EmbeddedBus):
 
 
 async def test_a_failure_on_one_partition_ends_the_others_and_is_raised_without_a_group(tmp_path: Path):
+    """Three loops wait for records when the loop of the fourth partition fails. No task is left.
+
+    The error is raised itself, not within an ExceptionGroup.
+    """
     bus = await EmbeddedBus.open(tmp_path, BusSettings(partitions=4))
     try:
         await publish(bus, b"1")
@@ -290,6 +329,7 @@ async def test_a_failure_on_one_partition_ends_the_others_and_is_raised_without_
 
 
 async def test_a_bus_error_stops_the_stage(bus: EmbeddedBus):
+    """The table of records is dropped, so that the bus cannot read."""
     await publish(bus, b"1")
     await bus._writer.run(lambda connection: connection.execute("DROP TABLE records"))
     with pytest.raises(BusError):
@@ -298,6 +338,8 @@ async def test_a_bus_error_stops_the_stage(bus: EmbeddedBus):
 
 
 async def test_a_task_can_write_dead_letters_itself(bus: EmbeddedBus):
+    """A record of which the task makes a dead letter has not failed: the batch of three is not repeated."""
+
     def extra(message: Message) -> Outgoing | None:
         return dead_letter("counting", message, SchemaError("not a record")) if message.value == b"bad" else None
 
@@ -309,6 +351,7 @@ async def test_a_task_can_write_dead_letters_itself(bus: EmbeddedBus):
 
 
 async def test_a_refused_dead_letter_is_cut_and_later_records_are_processed(bus: EmbeddedBus):
+    """The bus accepts dead letters up to 15,000 bytes, and the second record, on which the stage fails, has 30,000."""
     large = b"bad" * 10_000
     end = 2 * MAX_REFUSED_IN_A_ROW
     await publish(bus, b"1", large, *numbered(2, end))
@@ -320,6 +363,7 @@ async def test_a_refused_dead_letter_is_cut_and_later_records_are_processed(bus:
 
 @pytest.mark.parametrize("refused", [1, 3, 9])
 async def test_a_dead_letter_that_is_never_accepted_does_not_stop_the_stage(bus: EmbeddedBus, refused: int):
+    """The bus accepts dead letters up to 10 bytes, which is too few for any."""
     await publish(bus, *numbered(0, 10))
     await run_until_drained(RefusingBus(bus, {"dead-letters": 10}), CountingStage(fails_on(b"%d" % refused)), batch=10)
     good = [number for number in range(10) if number != refused]
@@ -328,6 +372,8 @@ async def test_a_dead_letter_that_is_never_accepted_does_not_stop_the_stage(bus:
 
 
 async def test_dead_letters_of_a_task_are_cut_too(bus: EmbeddedBus):
+    """The task itself makes a dead letter of a record of 30,000 bytes and counts it; the bus accepts 15,000."""
+
     def extra(message: Message) -> Outgoing | None:
         return dead_letter("counting", message, SchemaError("no")) if message.value.startswith(b"bad") else None
 
@@ -338,6 +384,7 @@ async def test_dead_letters_of_a_task_are_cut_too(bus: EmbeddedBus):
 
 
 async def test_a_stage_stops_without_loss_when_every_step_is_refused(bus: EmbeddedBus):
+    """The bus accepts state entries of one byte at most, so that no step of the stage can be committed."""
     await publish(bus, *numbered(0, 60))
     with pytest.raises(RiskwireError, match=r"in a row.*refuse"):
         async with asyncio.timeout(20):

@@ -39,6 +39,7 @@ class EchoStage:
         self.entered = False
 
     def open(self, assignment: Assignment, state: Mapping[str, bytes]) -> EchoTask:
+        """Returns a task for an assigned partition; the context of the stage must have been entered."""
         assert self.entered
         task = EchoTask(self, assignment)
         self.tasks.append(task)
@@ -59,6 +60,11 @@ class EchoTask:
         return 60.0
 
     async def step(self, batch: Sequence[Message]) -> None:
+        """Starts an effect for each record, and commits the results of those that have ended.
+
+        The position moves past the whole batch, although its effects may still run. Raises the error of the stage, if
+        any.
+        """
         if self._stage.error is not None:
             raise self._stage.error
         self.effects |= {asyncio.create_task(self._echo(message.value)) for message in batch}
@@ -69,6 +75,7 @@ class EchoTask:
         await self._assignment.commit(position, results, {})
 
     async def close(self) -> None:
+        """Cancels the running effects and waits for their end."""
         self.closed = True
         for effect in self.effects:
             effect.cancel()
@@ -93,6 +100,7 @@ async def publish(bus: EmbeddedBus, *records: bytes) -> None:
 
 
 async def wait_for_results(bus: EmbeddedBus, count: int) -> list[bytes]:
+    """Waits until at least `count` results are published, and returns the values of all."""
     async with asyncio.timeout(20):
         while len(messages := await bus.read(Topic.ANALYSES, 0, 0, 100)) < count:
             await bus.wait_for_change(0.05)
@@ -100,6 +108,7 @@ async def wait_for_results(bus: EmbeddedBus, count: int) -> list[bytes]:
 
 
 async def test_records_are_fetched_while_an_effect_runs_and_its_end_wakes_the_loop(bus: EmbeddedBus) -> None:
+    """The effect of `slow` waits for the test. A fetch may take 60 s, so only the end of the effect wakes the loop."""
     stage = EchoStage()
     stage.release[b"slow"] = asyncio.Event()
     running = asyncio.create_task(run_stage(bus, stage, batch=1, fetch_timeout_s=60))
@@ -112,6 +121,7 @@ async def test_records_are_fetched_while_an_effect_runs_and_its_end_wakes_the_lo
 
 
 async def test_closing_the_bus_stops_the_effects_and_leaves_the_context_of_the_stage(bus: EmbeddedBus) -> None:
+    """One of two effects still runs when the bus is closed."""
     stage = EchoStage()
     stage.release[b"slow"] = asyncio.Event()
     running = asyncio.create_task(run_stage(bus, stage, batch=10, fetch_timeout_s=60))

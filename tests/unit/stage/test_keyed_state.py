@@ -16,9 +16,14 @@ def open_state(committed: dict[str, bytes]) -> KeyedState[list[int]]:
 
 
 def commit(committed: dict[str, bytes], changes: dict[str, bytes | None]) -> None:
+    """Applies the changes of a step to a committed state; None deletes an entry.
+
+    Raises:
+        KeyError: a change deletes an entry that was never committed.
+    """
     for key, value in changes.items():
         if value is None:
-            del committed[key]  # a KeyError means the deletion of an entry that was never committed
+            del committed[key]
         else:
             committed[key] = value
 
@@ -27,6 +32,11 @@ def commit(committed: dict[str, bytes], changes: dict[str, bytes | None]) -> Non
 def test_applying_the_changes_of_each_step_to_the_committed_state_yields_the_entries(
     steps: list[list[tuple[str, str, int]]],
 ) -> None:
+    """Entries are lists of numbers. `touch` reports that a list was changed in place.
+
+    Args:
+        steps: for each step, its actions: what to do, the key, and the number to set or to append.
+    """
     committed = {"other/a": b"untouched"}
     state = open_state(committed)
     for step in steps:
@@ -45,6 +55,7 @@ def test_applying_the_changes_of_each_step_to_the_committed_state_yields_the_ent
 
 
 def test_a_value_is_encoded_once_per_step() -> None:
+    """`touch` reports that a value was changed in place."""
     encoded: list[list[int]] = []
 
     def encode(value: list[int]) -> bytes:
@@ -68,6 +79,7 @@ def test_an_entry_set_and_deleted_in_one_step_is_not_a_change() -> None:
 
 
 def test_entries_are_restored_oldest_first() -> None:
+    """The age of an entry is its number; entries of equal age are ordered by key."""
     committed = {"item/b": bytes([2]), "item/c": bytes([1]), "item/a": bytes([2])}
     state: KeyedState[list[int]] = KeyedState(
         "item/", committed, encode=bytes, decode=list, oldest_first=lambda value: value[0]
