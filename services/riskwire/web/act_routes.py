@@ -47,7 +47,9 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
 
     @router.post("/analyse")
     async def post_texts(texts: Annotated[list[ScoreRequest], Body()]) -> list[ScoreResult]:
-        # Scores texts with the model, one result per text in order. A docstring would enter the API description.
+        # Scores texts with the model, one result per text in order. Answers 413 for too many texts, 422 for a text or a
+        # target span that is not valid, 503 without a model, 504 after the timeout. A docstring would enter the API
+        # description.
         if len(texts) > settings.max_texts:
             raise Problem(413, f"body: {len(texts)} texts, web.max_texts is {settings.max_texts}. Send fewer at once.")
         _check_unicode(texts)
@@ -64,7 +66,8 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
 
     @router.post("/commands", status_code=202)
     async def post_command(request: CommandRequest) -> Command:
-        # Publishes a command about an alert (such as an acknowledgement), and returns it with its time.
+        # Publishes a command about an alert (such as an acknowledgement), and returns it with its time. Answers 503 if
+        # the process cannot publish, 404 if there is no such alert, 504 after the timeout.
         if services.publish_command is None:
             raise Problem(503, "this process only reads; send the command to `riskwire run` or `riskwire serve`")
         if await store.off_loop(store.alert, request.alert) is None:

@@ -40,7 +40,7 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        """Runs the watcher of the store's changes while the app serves; ends the live streams before it."""
+        """Runs the watcher of the store's changes while the app serves; then ends the live streams and the watcher."""
         watcher = asyncio.create_task(live.watch(), name="web-live")
         try:
             yield
@@ -79,7 +79,11 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
 
 
 def create_probes(settings: Settings, ready: Callable[[], Readiness]) -> FastAPI:
-    """Returns an app with health, readiness and metrics only, for a service without the page."""
+    """Returns an app with health, readiness and metrics only, for a service without the page.
+
+    Args:
+        ready: returns the readiness of the process.
+    """
     app = FastAPI(title="riskwire", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard, settings=settings.web)
     problems.install(app)

@@ -13,10 +13,11 @@ PUBLISHER = "commands"
 
 
 def command_publisher(bus: Bus) -> Callable[[Command], Awaitable[None]]:
-    """Returns a function that publishes one command.
+    """Returns a function that publishes one command on the topic `commands`.
 
-    Concurrent calls wait for each other; between processes the retries of `update_state` let each publish in turn. A
-    command may be written twice, if the answer to the first commit was lost; the store keeps it once.
+    The key of the record is the alert or the target that the command is about, or else its kind. Concurrent calls wait
+    for each other; between processes the retries of `update_state` let each publish in turn. A command may be written
+    twice, if the answer to the first commit was lost; the store keeps it once.
 
     Raises (the returned function):
         BusError: the command cannot be written.

@@ -37,6 +37,7 @@ class Guard:
     """ASGI middleware around the whole app."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        """Wraps an app. Takes the largest body in bytes, the accepted names of this host, and the token, if any."""
         self._app = app
         self._max_body = settings.max_body
         self._hosts = {host.lower() for host in (*settings.hosts, _bracketed(settings.host))}
@@ -49,7 +50,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that is refused; passes any other on to the app. Adds the security headers to the response.
 
-        With a token configured, a request needs the token or its cookie; `/?token=TOKEN` sets the cookie.
+        With a token configured, a request needs the token or its cookie, except for `OPEN_PATHS`; it is answered with
+        401 otherwise. `/?token=TOKEN` sets the cookie.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -126,6 +128,9 @@ class Guard:
         """Calls the app, and answers 413 if the body turns out larger than `web.max_body` as it is read.
 
         So a body without a declared length is limited too.
+
+        Raises:
+            _TooLargeError: the body is too large, and the app has begun its response already.
         """
         read_bytes, started, exceeded = 0, False, False
 
@@ -145,6 +150,7 @@ class Guard:
             return message
 
         async def send_unless_exceeded(message: Message) -> None:
+            """Sends a message of the response, unless the body was too large before the response began."""
             nonlocal started
             if exceeded and not started:  # the answer is 413, whatever the app answers to a truncated body
                 return
@@ -165,6 +171,7 @@ class _TooLargeError(Exception):
 
 
 def _query_token(scope: Scope) -> str | None:
+    """Returns the first `token` of the query string, or None without one or if the query has more than 20 fields."""
     try:
         values = parse_qs(str(scope["query_string"], "latin-1"), max_num_fields=20).get("token", [])
     except ValueError:
@@ -173,6 +180,7 @@ def _query_token(scope: Scope) -> str | None:
 
 
 def _without_port(host: str) -> str:
+    """Returns a Host header without its port. The brackets of an IPv6 address stay."""
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdigit() else host
 

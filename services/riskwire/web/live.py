@@ -34,6 +34,10 @@ class Live:
     """Wakes the streams when the store changes, and ends them when the process stops."""
 
     def __init__(self, store: Store, board: StatusBoard, max_streams: int) -> None:
+        """Takes the store to watch, the source of status events, and the most streams open at the same time.
+
+        `_seq` is the newest number of the store's change sequence that `watch` has read.
+        """
         self._store = store
         self._board = board
         self._max_streams = max_streams
@@ -68,6 +72,10 @@ class Live:
 
     async def open(self, last_event_id: str | None) -> EventSourceResponse:
         """Opens a stream that continues after an event, or starts with the next change.
+
+        Args:
+            last_event_id: the id of the last event that the client received, which is a number of the store's change
+                sequence. The stream starts with the next change if it is None or not a number.
 
         Raises:
             Problem: 503 when too many streams are open, or when the process stops.
@@ -112,8 +120,11 @@ class Live:
                 await self._wait_for_change(after)
 
     async def _change_events(self, changes: Sequence[Change]) -> list[ServerSentEvent]:
-        """Returns the events of some changes. Only the last has an id, so that a client which reconnects in between
-        receives events twice rather than not at all."""
+        """Returns the events of some changes: each changed alert, the ids of changed trends and targets, the status.
+
+        The status is among them if it has changed, or if there is no other event. Only the last event has an id, so
+        that a client which reconnects in between receives events twice rather than not at all.
+        """
         bodies: list[tuple[str, object]] = []
         alert_ids = [change.key for change in changes if change.kind == "alert"]
         bodies += [("alert", row) for row in await self._store.off_loop(self._store.alerts_by_id, alert_ids)]
@@ -127,6 +138,7 @@ class Live:
         return [*events, _event(kind, body, changes[-1].seq)]
 
     async def _wait_for_change(self, after: int) -> None:
+        """Returns after a change with a number above `after`, when the process stops, or after `STATUS_INTERVAL_S`."""
         try:
             async with asyncio.timeout(STATUS_INTERVAL_S), self._changed:
                 await self._changed.wait_for(lambda: self._stopping or self._seq > after)
@@ -142,6 +154,7 @@ class _Stream(EventSourceResponse):
         self._live = live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the events until the client or the stream ends, then frees its place among the open streams."""
         try:
             await super().__call__(scope, receive, send)
         finally:

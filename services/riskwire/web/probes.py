@@ -19,6 +19,7 @@ def probe_routes(services: AppServices) -> APIRouter:
 
     @router.get("/readyz", include_in_schema=False)
     async def ready() -> JSONResponse:
+        """Answers with the state of each stage of this process; the status is 503 while one of them is not ready."""
         readiness = services.ready()
         body = {
             "ready": readiness.ready,

@@ -23,6 +23,7 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
     """An error with the status and detail of its answer."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        """Takes the HTTP status, the text that the client reads, and additional headers of the answer."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
@@ -32,7 +33,11 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
 def problem(
     status: int, detail: str, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
 ) -> JSONResponse:
-    """Returns the response for a problem: status, JSON body (RFC 9457) and headers."""
+    """Returns the response for a problem: status, JSON body (RFC 9457) and headers.
+
+    Args:
+        errors: a place and a message for each invalid field of the request; left out of the body if there are none.
+    """
     body: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
@@ -40,7 +45,11 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Registers handlers on the app, so that every error is answered with a problem as JSON."""
+    """Registers handlers on the app, so that every error is answered with a problem as JSON.
+
+    Requests that the client can correct are answered with 422, other errors of riskwire with 503, unexpected errors
+    with 500. The details of errors of the store and of unexpected errors are only in the log.
+    """
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, error: Problem) -> JSONResponse:
@@ -48,6 +57,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        """Answers 422 with the first `MAX_FAULTS` invalid fields; the detail is the first."""
         faults = [
             {"place": ".".join(str(part) for part in fault["loc"]), "message": _message(fault)}
             for fault in error.errors()[:MAX_FAULTS]
@@ -56,6 +66,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RiskwireError)
     async def on_riskwire(request: Request, error: RiskwireError) -> JSONResponse:
+        """Answers 422 if the client can correct the request, else 503, which is logged. Hides errors of the store."""
         status = 422 if isinstance(error, SettingsError | SchemaError) else 503
         if status == 503:
             log.error("request failed", path=request.url.path, error=str(error))
@@ -64,6 +75,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        """Answers an error of the framework, such as 404 or 405, as a problem with the same status and headers."""
         detail = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
         return problem(error.status_code, detail, dict(error.headers) if error.headers else None)
 

@@ -56,12 +56,14 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         limit: Limit = 100,
         before: Before = None,
     ) -> list[AlertRow]:
+        # The newest record of each alert, newest first. `before` is the cursor of the next page.
         rows = store.alerts(status=status, target=target, limit=limit, before=_cursor(before))
         _link_next(request, response, rows, limit)
         return rows
 
     @router.get("/alerts/{alert}")
     def alert_by_id(alert: str) -> AlertHistory:
+        # An alert with all its records and the commands about it.
         history = store.alert(alert)
         if history is None:
             raise Problem(404, f"there is no alert {alert[:100]!r}")
@@ -76,6 +78,7 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         order: TargetOrder = "alerts",
         spark: bool = False,
     ) -> list[TargetRow]:
+        # A page of targets. `query` is text in name, target or groups; `spark` adds the scores of the last seven days.
         return store.targets(limit=limit, offset=offset, kind=kind, query=query, order=order, spark=spark)
 
     @router.get("/targets/{target:path}/trend")
@@ -88,8 +91,9 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         ] = None,
         step_s: Annotated[int | None, Query(ge=1, description="By default chosen by the length")] = None,
     ) -> Trend:
-        # A time range of one target, cut into equal steps; by default all its data up to the newest record. A docstring
-        # here would appear in the API description.
+        # A time range of one target, cut into equal steps; by default all its data up to the newest record. Without
+        # `step_s`, the shortest of `STEPS_S` that gives at most `TARGET_POINTS` points. Answers 422 for an empty range
+        # or too many points. A docstring here would appear in the API description.
         newest = store.newest() or datetime.now(UTC)
         end = _utc(until) or newest + timedelta(milliseconds=1)
         start = _utc(since)
@@ -111,6 +115,7 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
 
     @router.get("/targets/{target:path}")
     def target_by_id(target: str, spark: bool = False) -> TargetRow:
+        # The present state of a target; `spark` adds its scores of the last seven days.
         row = store.target(target, spark=spark)
         if row is None:
             raise Problem(404, f"there is no target {target[:200]!r}")
@@ -124,6 +129,7 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         limit: Limit = 100,
         before: Before = None,
     ) -> list[StoryRow]:
+        # The stories of a target or of all targets, newest first. `before` is the cursor of the next page.
         if target is not None and store.target(target) is None:
             raise Problem(404, f"there is no target {target[:200]!r}")
         rows = store.stories(target, limit=limit, before=_cursor(before))
@@ -142,6 +148,11 @@ def _cursor(before: str | None) -> Cursor | None:
 
 
 def _utc(time: datetime | None) -> datetime | None:
+    """Returns a time of a query in UTC, or None for None. A time without a zone is UTC already.
+
+    Raises:
+        Problem: 422, the time in UTC is out of the range of `datetime`.
+    """
     if time is None:
         return None
     try:
@@ -151,6 +162,7 @@ def _utc(time: datetime | None) -> datetime | None:
 
 
 def _link_next(request: Request, response: Response, rows: list[AlertRow] | list[StoryRow], limit: int) -> None:
+    """Adds the header with the address of the next page, if this page is full. The next page may be empty."""
     if len(rows) == limit:
         query = {**dict(request.query_params), "before": str(rows[-1].cursor)}
         response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'

@@ -128,6 +128,7 @@ class _Server(uvicorn.Server):
 
 
 def _url(listener: socket.socket) -> str:
+    """Returns the URL of a listening socket. For one that listens on all addresses, it has the loopback address."""
     host, port = listener.getsockname()[:2]
     address = ipaddress.ip_address(host)
     if address.is_unspecified:

@@ -18,7 +18,7 @@ class Status(Record):
     """The state of a process.
 
     Attributes:
-        newest: time of the newest article in the store.
+        newest: time of the newest article, signal, trend point or alert in the store.
         topics: the number of records published so far, by topic.
         lag: the number of unread records, by group.
         partitions: the number of unread records, by group, topic and partition.
@@ -43,6 +43,10 @@ class StatusBoard:
     """Builds the status, and caches it for `CACHE_S` seconds for all readers."""
 
     def __init__(self, store: Store, services: AppServices) -> None:
+        """Takes what the status is read from: the store, and the services of the process (bus, readiness, model).
+
+        `_built_at` is the `time.monotonic()` at which `_status` was built.
+        """
         self._store = store
         self._services = services
         self._lock = asyncio.Lock()
@@ -50,7 +54,7 @@ class StatusBoard:
         self._status: Status | None = None
 
     async def read(self) -> Status:
-        """Returns a status that is at most `CACHE_S` seconds old."""
+        """Returns a status that is at most `CACHE_S` seconds old. Concurrent callers wait for one new status."""
         async with self._lock:
             if self._status is None or time.monotonic() - self._built_at > CACHE_S:
                 self._status = await self._build()
@@ -58,7 +62,10 @@ class StatusBoard:
             return self._status
 
     async def _build(self) -> Status:
-        """Returns the current status of the process, from the store, the bus and the readiness of the stages."""
+        """Returns the current status of the process, from the store, the bus and the readiness of the stages.
+
+        `lag` and `partitions` are numbers of records that consumer groups have not read yet.
+        """
         counts = await self._store.off_loop(self._store.counts)
         bus = await self._services.bus()
         readiness = self._services.ready()

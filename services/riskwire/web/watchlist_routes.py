@@ -60,6 +60,7 @@ def watchlist_routes(store: Store, services: AppServices, settings: WebSettings)
     router = APIRouter(prefix="/api/v1/watchlist")
 
     def editor() -> WatchlistEditor:
+        """Returns the editor of the watchlist. Raises a `Problem` with 503 if this process has none."""
         if services.watchlist is None:
             raise Problem(503, "this process only reads its store; send this to `riskwire run` or `riskwire serve`")
         return services.watchlist
@@ -75,6 +76,7 @@ def watchlist_routes(store: Store, services: AppServices, settings: WebSettings)
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
         before: Annotated[str | None, Query(max_length=300)] = None,
     ) -> list[CommandRow]:
+        # The commands that changed the watchlist, newest first. A full page has the address of the next in its header.
         rows = store.watchlist_log(limit=limit, before=Cursor.parse(before) if before else None)
         if len(rows) == limit:
             query = {**dict(request.query_params), "before": str(rows[-1].cursor)}
@@ -83,6 +85,8 @@ def watchlist_routes(store: Store, services: AppServices, settings: WebSettings)
 
     @router.put("/{entry}", status_code=202)
     async def put(entry: EntryId, request: EntryRequest) -> EditResult:
+        # Adds the entry with this id, or changes it. Answers 422 for an invalid entry, and
+        # 409 if the list refuses it, such as for a name that another entry has.
         entity = _entity(entry, request)
         try:
             edit = await _with_timeout(settings, editor().put([entity], request.by, comment=request.comment))
@@ -92,6 +96,7 @@ def watchlist_routes(store: Store, services: AppServices, settings: WebSettings)
 
     @router.delete("/{entry}", status_code=202)
     async def remove(entry: EntryId, by: By, comment: Annotated[str, Query(max_length=2_000)] = "") -> EditResult:
+        # Removes an entry that was added by a command. One of the watchlist file is unknown here, and is answered 404.
         edit = await _with_timeout(settings, editor().remove(entry, by, comment=comment))
         if edit.unknown:
             raise Problem(404, f"no entry {entry!r} was added to the watchlist by a command")
@@ -110,6 +115,7 @@ def _edit_result(edit: WatchlistEdit) -> EditResult:
 
 
 async def _with_timeout(settings: WebSettings, answer: Awaitable[_Answer]) -> _Answer:
+    """Awaits an answer of the watchlist editor, which uses the bus. Raises a `Problem` with 504 after the timeout."""
     try:
         async with asyncio.timeout(settings.timeout_s):
             return await answer
