@@ -35,7 +35,10 @@ BATCH = 256
 
 
 async def read_signals(data: Path) -> list[list[Signal | Mark]]:
-    """Returns the records of each partition of `signals`, in order."""
+    """Returns the records of each partition of `signals` on the embedded bus in `data`, in order.
+
+    A signal is the sentiment of an article toward a target; a mark says how far `articles` had been read.
+    """
     bus = await EmbeddedBus.open(data, BusSettings())
     try:
         partitions = []
@@ -52,7 +55,11 @@ async def read_signals(data: Path) -> list[list[Signal | Mark]]:
 
 
 def alerts_of(partitions: list[list[Signal | Mark]], settings: AlertingSettings) -> Iterator[Alert]:
-    """Yields every alert record that the book produces from each partition."""
+    """Yields every alert record that a book, the state of the alert stage, produces from each partition.
+
+    Args:
+        partitions: the records of each partition of `signals`, in order.
+    """
     for records in partitions:
         book = Book(settings, len(partitions), {})
         for start in range(0, len(records), BATCH):
@@ -62,7 +69,11 @@ def alerts_of(partitions: list[list[Signal | Mark]], settings: AlertingSettings)
 
 
 def main() -> None:
-    """Prints a table with a row for each budget."""
+    """Prints a row for each budget: how many notifications there are, and how many known events they catch.
+
+    A budget is how many notices (and, half as many, pages) are allowed per target and month. `--events` names a file of
+    known events; without it none is caught.
+    """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--events", type=Path)
@@ -84,8 +95,7 @@ def main() -> None:
     )  # fmt: skip
     for notice in (0.005, 0.01, 0.02, 0.05):
         settings = AlertingSettings(budget=Budget(notice=notice, page=notice / 2))
-        alerts = list(alerts_of(partitions, settings))
-        notified = [alert for alert in alerts if alert.status != "resolved"]
+        notified = [alert for alert in alerts_of(partitions, settings) if alert.status != "resolved"]
         on_companies = [alert for alert in notified if alert.target in companies]
         on_rare_targets = [alert for alert in notified if alert.target not in frequent]
         caught = [event for event in events if any(_caught(event, alert) for alert in notified)]

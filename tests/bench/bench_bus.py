@@ -28,7 +28,14 @@ RESULTS = 4
 
 
 async def bus_figures(data: Path, records: int, batch: int, value: bytes) -> tuple[float, float]:
-    """Returns the seconds that the embedded bus takes to publish the records, and to copy them in steps."""
+    """Returns the seconds that the embedded bus takes to publish the records, and to copy them in steps.
+
+    A step reads a batch, writes four results for each record, and commits them with a counter as state.
+
+    Args:
+        records: a multiple of `batch`, the records of a step.
+        value: the content of each record.
+    """
     bus = await EmbeddedBus.open(data, BusSettings(partitions=1, backlog=10_000_000, keep_processed=20_000))
     articles = [Outgoing(Topic.ARTICLES, f"article-{n}", value) for n in range(batch)]
     started = time.perf_counter()
@@ -57,7 +64,14 @@ async def bus_figures(data: Path, records: int, batch: int, value: bytes) -> tup
 
 
 def bare_figures(file: Path, records: int, batch: int, value: bytes) -> tuple[float, float]:
-    """Returns the seconds of the same inserts and reads in bare SQLite, for comparison."""
+    """Returns the seconds of the same inserts, and of the same reads and inserts, in bare SQLite, for comparison.
+
+    The second part has one transaction a batch as well, and no state.
+
+    Args:
+        records: a multiple of `batch`, the records of a transaction.
+        value: the content of each record.
+    """
     connection = schema.connect(file)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT, value BLOB NOT NULL)")
@@ -83,7 +97,7 @@ def bare_figures(file: Path, records: int, batch: int, value: bytes) -> tuple[fl
 
 
 def main() -> None:
-    """Prints the figures of the bus beside those of bare SQLite."""
+    """Prints records per second of the bus beside those of bare SQLite: for each, the best of several runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=51_200)
     parser.add_argument("--batch", type=int, default=256)

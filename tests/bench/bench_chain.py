@@ -32,14 +32,22 @@ RISKWIRE = Path(sys.executable).with_name("riskwire")
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process, in MB."""
+    """Returns the resident memory of a process in MiB, or 0 if it has just exited."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     match = re.search(r"VmRSS:\s+(\d+) kB", status)
     return int(match[1]) / 1024 if match else 0.0
 
 
 def replay(archive: Path, limit: int | None, data: Path) -> tuple[float, list[float]]:
-    """Replays an archive through all stages. Returns the seconds it took, and its memory at each sample."""
+    """Replays an archive through all stages in a process. Exits if it fails.
+
+    Args:
+        limit: the most articles that are replayed; None for all.
+        data: the data directory that the replay fills.
+
+    Returns:
+        the seconds from start to end of the process, and its resident memory in MiB about every half second.
+    """
     words = [str(RISKWIRE), "replay", str(archive), "--data", str(data)]
     words += ["--limit", str(limit)] if limit else []
     began = time.monotonic()
@@ -57,7 +65,11 @@ def replay(archive: Path, limit: int | None, data: Path) -> tuple[float, list[fl
 
 
 def score_speed(archive: Path, most: int) -> float:
-    """Returns the sentences per second of `riskwire score` on the archive's texts, start of the process included."""
+    """Returns the sentences per second of `riskwire score` on the archive's texts, start of the process included.
+
+    Args:
+        most: the most texts that are scored.
+    """
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts.jsonl"
         with texts.open("w", encoding="utf-8") as file:
@@ -72,7 +84,7 @@ def score_speed(archive: Path, most: int) -> float:
 
 
 def seconds_to_page() -> float:
-    """Returns the seconds from `make run` to the first answer of the page."""
+    """Returns the seconds from `make run` to the first answer of the page, and stops it."""
     with tempfile.TemporaryDirectory() as data:
         began = time.monotonic()
         words = ["make", "run", f"ARGS=--port 0 --data {data}"]
@@ -87,17 +99,17 @@ def seconds_to_page() -> float:
 
 
 def main() -> None:
-    """Prints the table of all measurements."""
+    """Prints the table of all measurements: a replay's speed, memory and size, the speed of `score`, and the start."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archive", type=Path, nargs="?", default=corpus_path())
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         took, memory = replay(options.archive, options.limit, Path(folder))
-        score = subprocess.run(
+        status = subprocess.run(
             [str(RISKWIRE), "status", "--json", "--data", folder], capture_output=True, text=True, check=True
         )
-        topics = json.loads(score.stdout)["topics"]
+        topics = json.loads(status.stdout)["topics"]
         size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
     quarters = [memory[min(len(memory) - 1, len(memory) * part // 4)] for part in range(1, 5)]
     table = Table("what", "figure", title=f"{options.archive.name}, {topics['analyses']} articles")

@@ -37,7 +37,7 @@ WORDS = (
 
 
 def documents_of(count: int) -> list[TextDocument]:
-    """Returns news of the Reuters stream, or synthetic news."""
+    """Returns the first `count` items of the Reuters stream, or as many synthetic ones if it is missing."""
     if STREAM.exists():
         with gzip.open(STREAM, "rt", encoding="utf-8") as lines:
             rows = [json.loads(line) for _, line in zip(range(count), lines, strict=False)]
@@ -53,7 +53,12 @@ def documents_of(count: int) -> list[TextDocument]:
 
 
 def bare_seconds(session: ModelSession, windows: list[TokenWindow], budget: int) -> float:
-    """Returns the time to run the packed batches, as many in parallel as the session has workers."""
+    """Returns the seconds to run the packed batches, as many in parallel as the session has workers.
+
+    Args:
+        windows: the tokens of sentences, which are packed into batches of similar length.
+        budget: the most tokens of a batch.
+    """
     batches = pack([len(window) for window in windows], budget, session.workers)
     started = time.perf_counter()
     with ThreadPoolExecutor(session.workers) as pool:

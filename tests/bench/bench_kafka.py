@@ -35,7 +35,7 @@ SPEED = ("", "riskwire", "bare", "ratio", "riskwire, µs", "bare, µs", "ratio")
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table unless it is empty."""
+    """Prints a table unless it has no rows. The first column is aligned left, the others right."""
     if rows:
         table = Table(title=title)
         for at, column in enumerate(columns):
@@ -46,7 +46,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
 
 async def measured(bench: Bench) -> None:
-    """Measures what the options name, and prints each table as soon as it is ready."""
+    """Measures what `--only` names, or everything, and prints each table as soon as it is ready; then the load."""
     options = bench.options
     both = f"batches of {options.batch}, {options.partitions} partitions, one process a side"
     rows = []
@@ -68,7 +68,7 @@ async def measured(bench: Bench) -> None:
 
 
 def main() -> None:
-    """Parses the options, starts a broker and measures."""
+    """Parses the options, starts a broker and measures. Exits with what is missing if no broker can be started."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--articles", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=500)

@@ -65,7 +65,13 @@ class Way:
 
 
 class Witness:
-    """Notes when things arrive."""
+    """Notes when analyses, alerts and notifications arrive for the first time, in seconds since 1970.
+
+    Attributes:
+        analysed: when the analysis of an article became visible, by the article's address.
+        decided: when an alert record became visible, by the alert's id and the record's time.
+        notified: when the notification of an alert record arrived, and the record, by the same.
+    """
 
     def __init__(self) -> None:
         self.analysed: dict[str, float] = {}
@@ -73,14 +79,18 @@ class Witness:
         self.notified: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
 
     async def webhook(self, request: web.Request) -> web.Response:
-        """Takes a notification."""
+        """Notes when an alert record arrived as a notification, unless it arrived before. Answers 200."""
         arrived = time.time()
         alert = await request.json()
         self.notified.setdefault((alert["id"], alert["at"]), (arrived, alert))
         return web.Response()
 
     async def read(self, servers: str) -> None:
-        """Reads analyses and alerts as they become visible."""
+        """Notes when analyses and alerts become visible to a client that reads committed records; runs until cancelled.
+
+        Args:
+            servers: the addresses of the brokers.
+        """
         reader = AIOKafkaConsumer(
             "analyses",
             "alerts",
@@ -92,23 +102,27 @@ class Witness:
         await reader.start()
         try:
             async for record in reader:
-                arrived, alert = time.time(), json.loads(record.value)
+                arrived, content = time.time(), json.loads(record.value)
                 if record.topic == "analyses":
-                    self.analysed.setdefault(alert["article"]["url"], arrived)
+                    self.analysed.setdefault(content["article"]["url"], arrived)
                 else:
-                    self.decided.setdefault((alert["id"], alert["at"]), arrived)
+                    self.decided.setdefault((content["id"], content["at"]), arrived)
         finally:
             await reader.stop()
 
     def ways(self) -> list[Way]:
-        """Returns the path of every alert that fired or escalated, with the times of its steps."""
-        latencies = []
+        """Returns the way of each notification of an alert that fired or escalated, with the times of its steps.
+
+        It begins when the newest story of its evidence was seen. If the analysis of this story was not noticed, it
+        counts as visible at that moment.
+        """
+        ways = []
         for key, (arrived, alert) in self.notified.items():
             if alert["status"] == "resolved" or key not in self.decided:
                 continue
             newest = max(alert["evidence"], key=lambda story: story["seen_at"])
             seen = datetime.fromisoformat(newest["seen_at"]).timestamp()
-            latencies.append(
+            ways.append(
                 Way(
                     alert["target"],
                     seen,
@@ -118,11 +132,17 @@ class Witness:
                     arrived,
                 )
             )
-        return latencies
+        return ways
 
 
 async def publish_a_calm_month(broker: Broker, now: datetime) -> None:
-    """Publishes marks (counts of other news) of a month, so that the names of this run have been quiet so far."""
+    """Publishes marks (counts of other news) of a month, so that the names of this run have been quiet so far.
+
+    Each day has one mark of every partition of `articles`, and every partition of `signals` gets each mark.
+
+    Args:
+        now: the end of the month.
+    """
     bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings())
     partitions = bus.partitions(Topic.ARTICLES)
     try:
@@ -144,7 +164,7 @@ async def publish_a_calm_month(broker: Broker, now: datetime) -> None:
 
 @asynccontextmanager
 async def served(app: web.Application) -> AsyncIterator[str]:
-    """An application on a free port of this machine."""
+    """Serves an application on a free port of this machine; yields its URL."""
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -156,7 +176,15 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 async def measured(broker: Broker, folder: Path, asked: argparse.Namespace) -> list[Way]:
-    """Runs the whole measurement once."""
+    """Runs the whole measurement once: feeds appear in real time while the services run. Exits if a service ends.
+
+    Args:
+        folder: takes the feed list, the logs and the data.
+        asked: the options of the command line.
+
+    Returns:
+        the way of each notification.
+    """
     items = script(asked.minutes * 60, asked.rate, asked.feeds, asked.troubled, asked.seed)
     feeds, witness = Feeds(items, asked.feeds), Witness()
     app = web.Application()
@@ -206,13 +234,13 @@ async def measured(broker: Broker, folder: Path, asked: argparse.Namespace) -> l
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The smallest value that `share` of all are not above."""
+    """Returns the smallest of the values that at least `share` (0 to 1) of all values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
 def main() -> None:
-    """Measures, and prints the latencies."""
+    """Measures, and prints median, 95th percentile and maximum of each step in seconds. Exits if no alert fired."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--rate", type=float, default=2_000, help="articles an hour")

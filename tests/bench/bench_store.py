@@ -28,7 +28,15 @@ from riskwire.store import Store
 def rate(
     write: Callable[[list[Any]], None], read: Callable[[Message], Any], log: Sequence[Message], batch: int
 ) -> tuple[float, float]:
-    """Returns records per second, and records per second of CPU time (the rate of an otherwise idle machine)."""
+    """Writes all records to the store, and returns how many per second, and per second of CPU time.
+
+    The second figure is the rate of an otherwise idle machine. Decoding is included.
+
+    Args:
+        write: writes a batch of decoded records.
+        read: decodes a record.
+        log: the records of a topic, of which `batch` are written at once.
+    """
     start, cpu_start = time.perf_counter(), time.process_time()
     for first in range(0, len(log), batch):
         write([read(message) for message in log[first : first + batch]])

@@ -21,7 +21,7 @@ MAX_SHOWN = 400
 
 
 def records(data: Path, topic: str) -> list[bytes]:
-    """Returns the records of a topic, sorted.
+    """Returns the records of a topic, sorted. Prints how many have been trimmed, which means deleted since.
 
     Raises:
         sqlite3.Error: the file is missing or is no embedded bus.
@@ -42,7 +42,7 @@ def records(data: Path, topic: str) -> list[bytes]:
 
 
 def main() -> int:
-    """Prints a line a topic, and the first records that differ."""
+    """Prints a line a topic, and up to two records that only one side has. Returns 1 if a topic differs, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
@@ -54,10 +54,10 @@ def main() -> int:
         differs |= not equal
         print(f"{topic:<9} {len(old):>7} {len(new):>7}  {'equal' if equal else 'DIFFERENT'}")
         if not equal:
-            gone, added = set(old) - set(new), set(new) - set(old)
-            for mark, values in (("-", gone), ("+", added)):
+            missing, added = set(old) - set(new), set(new) - set(old)
+            for sign, values in (("-", missing), ("+", added)):
                 for value in sorted(values)[:2]:
-                    print(f"  {mark} {value[:MAX_SHOWN].decode(errors='replace')}")
+                    print(f"  {sign} {value[:MAX_SHOWN].decode(errors='replace')}")
     return int(differs)
 
 

@@ -47,7 +47,16 @@ class Item:
 
 
 def script(seconds: float, an_hour: float, feeds: int, in_trouble: int, seed: int) -> list[Item]:
-    """What is published, in order: several stories of trouble for each of so many companies, calm news in between."""
+    """Returns the items that are published, by time: bad stories of some companies, calm news of the others.
+
+    Each of the companies in trouble has `STORIES` stories within two minutes, from a random moment.
+
+    Args:
+        seconds: how long items are published.
+        an_hour: the number of items an hour, of all kinds.
+        feeds: the number of feeds, of which each item gets a random one.
+        in_trouble: the number of companies in trouble.
+    """
     chance = random.Random(seed)
     names = companies()
     chance.shuffle(names)
@@ -84,11 +93,14 @@ class Feeds:
         return len(self._to_come)
 
     def begin(self, now: float) -> None:
-        """The clock starts (seconds since 1970)."""
+        """Starts the clock: `now` (seconds since 1970) is the moment from which items appear."""
         self._began = now
 
     def document(self, feed: int, now: float) -> bytes:
-        """A feed as it is at `now`."""
+        """Returns the RSS document of a feed at `now`: its last `KEPT` items that have appeared, the newest first.
+
+        Items that are due are moved into their feeds, so `now` may only grow. Before `begin` every feed is empty.
+        """
         while self._began is not None and self._to_come and self._began + self._to_come[0].after_s <= now:
             item = self._to_come.popleft()
             self._shown[item.feed].appendleft(_entry(item, self._began + item.after_s))
@@ -98,6 +110,7 @@ class Feeds:
 
 
 def _entry(item: Item, at: float) -> str:
+    """Returns the RSS element of an item, published at a time in seconds since 1970."""
     link = f"https://news.example/{item.number}"
     date = format_datetime(datetime.fromtimestamp(at, UTC), usegmt=True)
     return (

@@ -48,9 +48,13 @@ class Bare:
         return replace(self, batch=batch)
 
     async def run(self, total: int, ready: Callable[[bytes | None], Sequence[Ready]]) -> Run:
-        """Reads `total` records exactly once and sends the prepared records of each key.
+        """Reads `total` records exactly once and sends the prepared records of each key, one transaction a batch.
 
-        It keeps no state, decodes nothing and recovers from nothing. Its clients have riskwire's settings.
+        It keeps no state, decodes nothing and recovers from nothing. Its clients have riskwire's settings. It waits
+        without end if the topic holds fewer records.
+
+        Args:
+            ready: returns the records to send for a record that was read, given its key.
         """
         sources = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
         consumer = AIOKafkaConsumer(
@@ -99,7 +103,11 @@ class Bare:
 
 
 def spread(outputs: Sequence[Ready], records: int) -> Callable[[bytes | None], Sequence[Ready]]:
-    """Returns a function that spreads a stage's outputs evenly over the records it reads."""
+    """Returns a function that spreads a stage's outputs evenly over the records it reads.
+
+    Each call is for one more record, whatever its key, and returns the next outputs, often none or several. After
+    `records` calls all have been returned.
+    """
     read = 0
 
     def ready(_: bytes | None) -> Sequence[Ready]:

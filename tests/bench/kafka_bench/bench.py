@@ -81,7 +81,14 @@ class Bench:
     async def alternate(
         self, ours: Callable[[int], Awaitable[Run]], bare: Callable[[int], Awaitable[Run]]
     ) -> tuple[list[Run], list[Run]]:
-        """Runs rounds of both sides alternately; the first round of each warms up and is dropped."""
+        """Runs rounds of both sides alternately; the first round of each warms up and is dropped.
+
+        Args:
+            ours: runs a round of riskwire, given its number from 0; `bare` one of the bare loop.
+
+        Returns:
+            the measurements of the rounds of both sides, `--rounds` of each.
+        """
         settle_garbage_collector()  # as a service does at start; both sides profit
         of_ours, of_bare = [], []
         for number in range(self.options.rounds + 1):
@@ -90,7 +97,7 @@ class Bench:
         return of_ours[1:], of_bare[1:]
 
     def bytes_of(self, topic: str) -> int:
-        """Returns the bytes of a topic on the broker's disk."""
+        """Returns the bytes of a topic's records on the broker's disk; the name may be a pattern for several topics."""
         segments = (self.broker.folder / "data").glob(f"{topic}-[0-9]*/*.log")
         return sum(segment.stat().st_size for segment in segments)
 
@@ -103,7 +110,11 @@ async def publish(bus: KafkaBus, records: Sequence[Outgoing]) -> None:
 
 
 def as_sent(results: Sequence[Outgoing], prefix: str, bus: KafkaBus) -> list[Ready]:
-    """Returns results in the form that the bare loop sends."""
+    """Returns results as (topic, partition, key, value), in which the bare loop sends them.
+
+    Args:
+        prefix: put before the topics. A result without a partition gets what riskwire chooses for its key.
+    """
     return [
         (
             prefix + str(result.topic),

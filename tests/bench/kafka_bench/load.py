@@ -32,14 +32,14 @@ _WORDS = tuple(f"{a}{b}{c}" for a in _SYLLABLES for b in _SYLLABLES for c in _SY
 
 
 def companies() -> list[str]:
-    """Returns names of invented companies."""
+    """Returns the names of `COMPANIES` invented companies, the same on each call."""
     rng = random.Random(1)
     names = [f"{a}{b} {c}" for a in _FIRST for b in _SECOND for c in _TRADE]
     return rng.sample(names, COMPANIES)
 
 
 def articles(count: int) -> list[Article]:
-    """Returns articles of one title and two sentences, each a new story, at a busy day's rate."""
+    """Returns articles of a title and two sentences, each a new story, at a busy day's rate; the same on each call."""
     rng = random.Random(2)
     names = companies()
     news = []
@@ -67,6 +67,10 @@ class NoCost:
     """An engine with predictions prepared in advance: one company in the title, one topic."""
 
     def __init__(self, bundle: Bundle, news: Sequence[Article]) -> None:
+        """Prepares a prediction for each article. Every sentence of one in ten is negative, and the others are neutral.
+
+        The title of an article names an organisation, its first two words, and all its sentences have one topic.
+        """
         self.bundle = bundle
         topics = bundle.manifest.heads.topics
         assert topics is not None
@@ -95,12 +99,17 @@ class NoCost:
             )
 
     async def predict(self, documents: Sequence[TextDocument]) -> list[DocumentPrediction]:
-        """Returns the prepared predictions."""
+        """Returns the prepared predictions; fails for a text that was not prepared."""
         return [self._predictions[document.content] for document in documents]
 
 
 def infer_stage(engine: object, signal_partitions: int, group: str) -> InferStage:
-    """Returns the real stage under another group name."""
+    """Returns the real infer stage under another group name, so that it reads `articles` from the beginning.
+
+    Args:
+        engine: the model, or `NoCost`.
+        signal_partitions: the number of partitions of `signals`.
+    """
     stage = InferStage(engine, Linker(), Settings(), signal_partitions=signal_partitions)  # type: ignore[arg-type]
     stage.spec = replace(stage.spec, name=group)
     return stage
@@ -110,7 +119,9 @@ class ReadyStage:
     """A stage that looks up the prepared results and state of each article; it writes marks as infer does."""
 
     def __init__(self, name: str, ready: Mapping[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]) -> None:
-        self.spec = StageSpec(name, Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), name, "stage")
+        self.spec = StageSpec(
+            name, reads=Topic.ARTICLES, writes=(Topic.ANALYSES, Topic.SIGNALS), service=name, room="stage"
+        )
         self._ready = ready
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> ReadyStage:
@@ -118,7 +129,7 @@ class ReadyStage:
         return self
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Returns the prepared results of each message."""
+        """Returns the prepared results and changes of the state of all messages, found by their keys."""
         step = Step()
         for message in batch:
             results, state = self._ready[message.key]
@@ -130,9 +141,12 @@ class ReadyStage:
 async def prepared_results(
     news: Sequence[Article], engine: NoCost, partitions: int, batch: int
 ) -> dict[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]:
-    """Returns what the real stage writes for each article, by key.
+    """Returns what the real stage writes for each article, by key: its results, and the changes of the state.
 
     What it writes once a batch (marks, state) is added to the batch's last article.
+
+    Args:
+        partitions: the number of partitions of `signals`; all articles count as read from partition 0 of `articles`.
     """
     task = infer_stage(engine, partitions, "ready").open(0, {})
     ready: dict[str | None, tuple[list[Outgoing], dict[str, bytes | None]]] = {}
@@ -146,7 +160,7 @@ async def prepared_results(
         )
         by_article: dict[str, list[Outgoing]] = {}
         at = -1
-        for result in step.results:
+        for result in step.results:  # the analysis of each article comes before its signals
             at += result.topic == Topic.ANALYSES
             by_article.setdefault(articles_of_batch[at].id, []).append(result)
         changes = dict(step.state)

@@ -39,12 +39,14 @@ class _Timed:
         return state
 
     async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        """Fetches a batch, and counts its records; waits before until all partitions are restored."""
         await self._bus.go.wait()
         batch = await self._assignment.fetch(max_records, timeout_s)
         self._read += len(batch)
         return batch
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
+        """Commits a step, reports its records and its seconds to the bus, and records the step if asked to."""
         started = time.perf_counter()
         await self._assignment.commit(position, results, state)
         self._bus.committed(self._read, time.perf_counter() - started)
@@ -57,6 +59,12 @@ class TimedBus:
     """A bus for `run_stage` that times the stage."""
 
     def __init__(self, bus: KafkaBus, partitions: int, total: int) -> None:
+        """Wraps a bus on which a stage is about to be timed.
+
+        Args:
+            partitions: the partitions that must be restored before the clock starts.
+            total: the records after which it stops, and `done` is set.
+        """
         self._bus = bus
         self._unrestored = partitions
         self._remaining = total
@@ -77,22 +85,27 @@ class TimedBus:
             yield _Timed(assignment, self)
 
     def restored(self) -> None:
-        """Notes that one more partition is restored."""
+        """Notes that one more partition is restored. The last one starts the clock, and lets all fetch."""
         self._unrestored -= 1
         if not self._unrestored:
             self._began, self._worked = time.perf_counter(), time.process_time()
             self.go.set()
 
     def committed(self, records: int, seconds: float) -> None:
-        """Notes a committed step."""
+        """Notes a committed step. When all records have been committed, sets the measurements in `run`, and `done`.
+
+        Args:
+            records: the records that were read since the last step.
+            seconds: how long the commit took.
+        """
         self._commits.append(seconds)
         self._remaining -= records
         if self._remaining <= 0:
             self.run = Run(
-                self._total - self._remaining,
-                time.perf_counter() - self._began,
-                time.process_time() - self._worked,
-                self._commits,
+                records=self._total - self._remaining,
+                seconds=time.perf_counter() - self._began,
+                worked=time.process_time() - self._worked,
+                commits=self._commits,
             )
             self.done.set()
 
@@ -104,7 +117,14 @@ async def timed_stage(
     batch: int,
     steps: Steps | None = None,
 ) -> Run:
-    """Runs a stage over `total` records that are already published; appends its steps to `steps`."""
+    """Runs a stage over `total` records that are already published, and stops it; returns the measurements.
+
+    Raises what the stage raises.
+
+    Args:
+        batch: the most records of a step.
+        steps: takes partition, results and state of each step, if given.
+    """
     timed = TimedBus(bus, bus.partitions(stage.spec.reads), total)
     timed.steps = steps
     running = asyncio.create_task(run_stage(timed, stage, batch=batch))  # type: ignore[arg-type]

@@ -27,12 +27,16 @@ from riskwire.store import Store, sink_stages
 
 
 def infer_groups(bench: Bench, *names: str) -> dict[str, Topic]:
-    """Returns a group for each round, so that each round reads from the beginning."""
+    """Returns groups on `articles`, one a name and round: a new group reads from the beginning."""
     return {f"{name}-{n}": Topic.ARTICLES for name in names for n in range(bench.options.rounds + 1)}
 
 
 async def infer_rows(bench: Bench) -> list[Row]:
-    """Measures the bus and the loop with prepared results, and the infer stage with a model without cost."""
+    """Measures the bus and the loop with prepared results, and the infer stage with a model without cost.
+
+    Both are beside a bare loop that sends the same analyses and signals. Only the rows that the options name are
+    measured.
+    """
     options, partitions = bench.options, bench.options.partitions
     news = articles(options.articles)
     engine = NoCost(Bundle.load(None), news)
@@ -68,7 +72,7 @@ async def infer_rows(bench: Bench) -> list[Row]:
 
 
 async def signals_of(bench: Bench, news: Sequence[Article]) -> tuple[list[Outgoing], list[Outgoing]]:
-    """Returns the analyses, and the signals with marks, of all news on one partition of `articles`."""
+    """Returns the analyses, and the signals with marks, that infer writes for all news, as from one partition."""
     ready = await prepared_results(news, NoCost(Bundle.load(None), news), bench.options.partitions, bench.options.batch)
     results = [result for article in news for result in ready[article.id][0]]
     analyses = [result for result in results if result.topic == Topic.ANALYSES]
@@ -76,7 +80,11 @@ async def signals_of(bench: Bench, news: Sequence[Article]) -> tuple[list[Outgoi
 
 
 async def alert_and_sink_rows(bench: Bench) -> list[Row]:
-    """Measures the alert stage, and the sinks on SQLite beside a bare loop that only reads."""
+    """Measures the alert stage, and the sinks on SQLite beside a bare loop that only reads.
+
+    Only the rows that the options name are measured, with a quarter of the articles. The bare loop beside the alert
+    stage sends what this has written in a first run, its state included, spread over the signals.
+    """
     options, partitions = bench.options, bench.options.partitions
     news = articles(options.articles // 4)
     analyses, signals = await signals_of(bench, news)
@@ -90,16 +98,17 @@ async def alert_and_sink_rows(bench: Bench) -> list[Row]:
             steps_of_alert: Steps = []
 
             async def alert(number: int) -> Run:
+                """Runs the alert stage as a new group; the first run fills `steps_of_alert`."""
                 stage = AlertStage(AlertingSettings(), article_partitions=1)
                 stage.spec = replace(stage.spec, name=f"alert-{number}")
                 return await timed_stage(
                     bus, stage, len(signals), options.batch, None if steps_of_alert else steps_of_alert
                 )
 
-            await alert(0)
+            await alert(0)  # it is also the round that warms up
             outputs = [output for _, results, _ in steps_of_alert for output in as_sent(results, "bare-s-", bus)]
             outputs += [
-                (f"bare-s-alert-{0}-state", partition, key.encode(), value)
+                ("bare-s-alert-0-state", partition, key.encode(), value)
                 for partition, _, state in steps_of_alert
                 for key, value in state.items()
             ]
@@ -110,10 +119,10 @@ async def alert_and_sink_rows(bench: Bench) -> list[Row]:
                 ),
             )
             name = f"alert ({len(outputs) / len(news):.1f} records an article, state included)"
-            rows.append(Row(name, *runs, len(signals) / len(news)))
+            rows.append(Row(name, *runs, records_an_article=len(signals) / len(news)))
         for topic, records in ((Topic.ANALYSES, analyses), (Topic.SIGNALS, signals)):
             if bench.wants("sink"):
-                rows.append(await _sink_row(bench, bus, topic, len(records), len(news)))
+                rows.append(await _sink_row(bench, bus, topic, records=len(records), news=len(news)))
     return rows
 
 
@@ -129,6 +138,7 @@ async def _sink_row(bench: Bench, bus: object, topic: Topic, records: int, news:
     """
 
     async def sink(number: int) -> Run:
+        """Runs the sink of the topic as a new group, with an empty store."""
         with TemporaryDirectory() as folder, Store.open(Settings(data=Path(folder))) as store:
             stage = next(stage for stage in sink_stages(store) if stage.spec.reads == topic)
             stage.spec = replace(stage.spec, name=f"sink-{topic}-{number}")  # type: ignore[misc]
@@ -140,22 +150,26 @@ async def _sink_row(bench: Bench, bus: object, topic: Topic, records: int, news:
         )
 
     runs = await bench.alternate(sink, bare)
-    return Row(f"sink-{topic}, SQLite beside reading only", *runs, records / news)
+    return Row(f"sink-{topic}, SQLite beside reading only", *runs, records_an_article=records / news)
 
 
 async def real_model_row(bench: Bench) -> tuple[list[tuple[str, ...]], list[tuple[str, str]]]:
-    """Measures infer with the shipped model beside the engine alone, and the bytes an article takes on disk."""
+    """Measures infer with the shipped model beside the engine alone, and the bytes an article takes on disk.
+
+    Returns:
+        the row as cells, and pairs of topic and bytes an article, of one round.
+    """
     options, partitions = bench.options, bench.options.partitions
     documents = real_documents(options.read)
-    outputs_of = articles(len(documents))
+    templates = articles(len(documents))
     news = [
-        article.model_copy(
+        template.model_copy(
             update={
                 "title": document.content[: document.title_length],
                 "text": document.content[document.title_length + 1 :],
             }
         )
-        for article, document in zip(outputs_of, documents, strict=True)
+        for template, document in zip(templates, documents, strict=True)
     ]
     bundle, settings = Bundle.load(None), InferenceSettings(cache=0)
     groups = infer_groups(bench, "infer")
@@ -168,6 +182,7 @@ async def real_model_row(bench: Bench) -> tuple[list[tuple[str, ...]], list[tupl
                 return await timed_stage(bus, stage, len(news), options.batch)
 
         async def engine_alone(_: int) -> Run:
+            """Lets the engine predict all texts at once, without bus and stage."""
             async with Engine(bundle, settings) as engine:
                 began, worked = time.perf_counter(), time.process_time()
                 await engine.predict([TextDocument.of_article(article.title, article.text) for article in news])
