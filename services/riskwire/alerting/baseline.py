@@ -85,7 +85,8 @@ class Baseline:
         """Adds counts as of `at_ms`, after decaying the present ones to that time.
 
         The counts come from a slot that has left the longest window, from backfill (which has no events), or from
-        history (decayed by the caller from the time of each story).
+        history (decayed by the caller from the time of each story). If `at_ms` is before the time of the present
+        counts, nothing is decayed.
 
         Args:
             stories, negative: the stories, and the negative ones among them.
@@ -101,7 +102,7 @@ class Baseline:
         self.at = max(self.at, at_ms)
 
     def as_of(self, now_ms: int, half_life_ms: float) -> Baseline:
-        """Returns these counts decayed to `now_ms`, halved once per `half_life_ms`."""
+        """Returns these counts decayed to `now_ms`, halved once per `half_life_ms`; undecayed for an earlier time."""
         weight = decay(now_ms - self.at, half_life_ms)
         return Baseline(
             self.stories * weight, self.negative * weight, self.score * weight, self.events * weight,

@@ -89,7 +89,10 @@ class Book:
     def take(self, record: Signal | Mark) -> None:
         """Takes a record of `signals`. It has no effect on trends and alerts before `close`.
 
-        A mark states how far a partition of `articles` has been read, and how many stories it had in each bucket.
+        A mark states how far a partition of `articles` has been read, and how many stories it had in each bucket. A
+        signal waits in the bucket of its time; if that has closed, it is late and waits in the oldest open one. Late
+        signals are counted, except history (the past of a newly watched target). A repeated signal replaces the waiting
+        one.
         """
         seen_ms = _ms(record)
         if isinstance(record, Mark):
@@ -109,6 +112,7 @@ class Book:
     def close(self) -> BookStep:
         """Closes, in order, every bucket that no partition can still add to, and returns the output.
 
+        The output is trends of ended minutes, alerts, counts, and the changes of the state since the last call.
         Episodes (running alerts) that have been calm long enough are resolved between the buckets, at their own time.
         """
         step = BookStep(late_signals=self._late_signals)
@@ -162,7 +166,10 @@ class Book:
                 step.alerts.append(alert)
 
     def _take_pending(self, bucket: int) -> list[Signal]:
-        """Removes the pending signals of a bucket and returns them in the canonical order."""
+        """Removes the pending signals of a bucket and returns them by target, time, article and version.
+
+        This order does not depend on the order of arrival. The result is empty for a bucket without signals.
+        """
         keys = self._pending_by_bucket.pop(bucket, {})
         signals = sorted([self._pending[key] for key in keys], key=_CANONICAL_ORDER)
         for key in keys:
@@ -170,7 +177,10 @@ class Book:
         return signals
 
     def _minute(self, target: str, at_ms: int) -> TrendMinute:
-        """Returns the trend sums of a target for the minute of `at_ms`. The caller adds to them."""
+        """Returns the trend sums of a target for the minute of `at_ms`, empty ones at first. The caller adds to them.
+
+        The minute is marked as changed for the state.
+        """
         start_ms = at_ms // TREND_MS * TREND_MS
         key = minute_key(target, start_ms)
         minute = self._minutes.get(key)
@@ -184,7 +194,8 @@ class Book:
     def _resolve_due(self, until_ms: int, step: BookStep) -> None:
         """Resolves the episodes (running alerts) whose calm ends by `until_ms`, each at its own time, in order.
 
-        The alerts of status `resolved` are added to `step`. They are `blind` if the stream had no stories of late.
+        The alerts of status `resolved` are added to `step`. They are `blind` if the whole stream had no stories in the
+        last `blind_after_s` seconds, so that the calm proves nothing.
         """
         due = sorted(
             (at_ms, name)
@@ -216,9 +227,11 @@ class Book:
         return Target(name, self._settings, self._thresholds, self._parts)
 
     def _drop_targets(self, now_ms: int, step: BookStep) -> None:
-        """Drops idle targets once a day of stream time, and the quietest targets whenever there are too many.
+        """Drops idle targets once a day of stream time, and the longest silent ones whenever there are too many.
 
-        The day is that of the bucket, so that every run drops targets at the same place of the log.
+        An idle target has no stories, no episode and a faded baseline. A target with a running episode is never
+        dropped. Targets dropped for their number are counted in `step`. The day is that of the bucket, so that every
+        run drops targets at the same place of the log.
         """
         day_ms = now_ms // DAY_MS * DAY_MS
         if day_ms > self._swept_ms:

@@ -29,8 +29,9 @@ class BucketClock:
     def closable_until_ms(self) -> int:
         """Returns the end of the last bucket that may close now; never before `closed_until_ms`.
 
-        A bucket (an interval of stream time) may close when every partition of `articles` has a mark past its end and
-        the allowed lateness.
+        A bucket (an interval of stream time) may close when every partition of `articles` has a mark, the time up to
+        which it was read, past the end of the bucket plus the allowed lateness. While a partition has no
+        mark, no further bucket closes.
         """
         if len(self.marks) < self.partitions:
             return self.closed_until_ms

@@ -36,7 +36,7 @@ class Thresholds:
     page: float
 
     def tier(self, surprise: float) -> str | None:
-        """Returns the tier that a surprise reaches, or None."""
+        """Returns the tier that a surprise reaches: `page`, `notice`, or None below both thresholds."""
         if surprise >= self.page:
             return "page"
         return "notice" if surprise >= self.notice else None
@@ -89,7 +89,8 @@ def decide(
     """Returns whether a target that just had a new negative story fires, escalates or does nothing, and why.
 
     Without an episode (a running alert) it can fire. With one it can escalate: for new stories that are surprising in
-    themselves, or when a notice becomes a page.
+    themselves, or when a notice becomes a page. A page stays one. Only windows that are `worse` than the target's past
+    in share or score can notify.
 
     Args:
         verdicts: a verdict for each window, on all its stories.
@@ -114,7 +115,10 @@ def decide(
 
 
 def _strongest(verdicts: Sequence[WindowVerdict], min_stories: int) -> WindowVerdict | None:
-    """Returns the most surprising verdict that may notify; the shortest window among equals."""
+    """Returns the most surprising verdict that may notify; the shortest window among equals; None if none may.
+
+    One may notify if its window has at least `min_stories` negative stories and is worse than the target's past.
+    """
     eligible = [verdict for verdict in verdicts if verdict.worse and verdict.negative >= min_stories]
     return max(eligible, key=lambda verdict: (verdict.surprise, -verdict.window_s), default=None)
 

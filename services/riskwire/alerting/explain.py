@@ -9,7 +9,7 @@ from riskwire.records import AlertEvidence
 
 
 def duration(seconds: int) -> str:
-    """Returns a length of time in words.
+    """Returns a length of time in words, in the largest unit of which it is a multiple.
 
     >>> duration(21_600), duration(86_400), duration(900)
     ('6 hours', '1 day', '15 minutes')
@@ -64,9 +64,10 @@ def would_not_fire(verdict: WindowVerdict, limit: float, min_stories: int) -> st
 
 
 def _usual(verdict: WindowVerdict, limit: float) -> float | None:
-    """Returns the expected number of stories from which the counted ones would not surprise, found by bisection.
+    """Returns the least expected number of stories for which the counted ones stay below `limit`, by bisection.
 
-    Surprise is -log10 of the chance of at least that many stories. None if no expected number up to the count suffices.
+    Surprise is -log10 of the chance of at least that many stories. None if even an expected number equal to the count
+    does not suffice, or if the count does not exceed what is expected.
 
     Args:
         limit: the surprise from which an alert fires.
@@ -84,7 +85,12 @@ def _usual(verdict: WindowVerdict, limit: float) -> float | None:
 
 
 def resolved(name: str, calm_s: int, blind: bool) -> str:
-    """Returns why an episode ended."""
+    """Returns in a sentence why an episode (a running alert) ended.
+
+    Args:
+        calm_s: how long it has been calm.
+        blind: whether the stream had too little news for the calm to mean anything.
+    """
     if blind:
         return f"{name}: nothing more for {duration(calm_s)}, but there was hardly any news to see: blind, not calm."
     return f"{name}: no surprise for {duration(calm_s)}."

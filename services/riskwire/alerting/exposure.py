@@ -94,7 +94,8 @@ class Exposure:
     def within(self, now_ms: int, window_ms: int) -> int:
         """Returns the number of stories of the whole stream in the last `window_ms`.
 
-        They are counted by whole slots, each a quarter of an hour.
+        They are counted by whole slots (quarters of an hour), from the slot in which the window begins. Stories of open
+        buckets are not included.
         """
         since = (now_ms - window_ms) // self._slot_ms * self._slot_ms
         stories = self._within.get((since, now_ms))
@@ -109,7 +110,7 @@ class Exposure:
         return self._past * decay(now_ms - self._past_at_ms, self._half_life_ms)
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """Returns the changes of the state since the last call."""
+        """Returns the changes of the state since the last call; open buckets and the past are always included."""
         values = {
             "open": {str(bucket): stories for bucket, stories in self.open_buckets.items()},
             "past": self._past,

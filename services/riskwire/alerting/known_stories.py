@@ -19,8 +19,8 @@ class KnownStories:
     def find(self, article: str, fingerprint: str) -> TargetStory | None:
         """Returns the story of an earlier version of the article, else the earliest similar story, else None.
 
-        Among similar stories that were first seen at one time the fingerprint decides, so that the order of arrival
-        has no effect.
+        Stories are similar if their fingerprints (hashes of title and text) are nearly equal. Among similar stories
+        that were first seen at one time the fingerprint decides, so that the order of arrival has no effect.
         """
         story = self._by_article.get(article)
         if story is not None:
@@ -35,7 +35,7 @@ class KnownStories:
         self._index.add(story)
 
     def add_article(self, story: TargetStory, article: str) -> bool:
-        """Adds an article to a known story; returns False when the story already has `MAX_ARTICLES`."""
+        """Adds an article to a known story. Returns False, and adds nothing, when it already has `MAX_ARTICLES`."""
         if len(story.articles) >= MAX_ARTICLES:
             return False
         story.articles.add(article)

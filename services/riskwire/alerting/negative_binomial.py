@@ -31,7 +31,9 @@ _MAX_BLOCK = 65_536
 
 
 def tail(count: int, mean: float, shape: float) -> float:
-    """Returns P(X >= count); 1 for a count of 0.
+    """Returns P(X >= count) for a negative binomial X; 1 for a count of 0, and otherwise 0 for a mean of 0.
+
+    The smaller the shape, the more X varies: its variance is mean + mean² / shape.
 
     >>> round(tail(1, 1.0, 1.0), 6)
     0.5

@@ -60,7 +60,10 @@ class Prediction:
         return Prediction(tuple((weight, mean * factor, shape) for weight, mean, shape in self.parts), self.burst)
 
     def tail(self, count: int) -> float:
-        """Returns P(X >= count)."""
+        """Returns P(X >= count): the mean over the mixture, weighted.
+
+        The shape of each part is limited to `mean / burst` and to `MAX_SHAPE`, because news comes in bursts.
+        """
         return math.fsum(
             [weight * tail(count, mean, min(shape, mean / self.burst, MAX_SHAPE)) for weight, mean, shape in self.parts]
         )
@@ -72,7 +75,9 @@ class Prediction:
 
 
 def threshold(budget: float, windows_s: tuple[int, ...]) -> float:
-    """Returns the surprise that is exceeded by chance `budget` times per target and month.
+    """Returns the surprise (-log10 of a chance) that is exceeded by chance `budget` times per target and month.
+
+    Each window counts as one independent look per window length. A month has 30 days.
 
     >>> round(threshold(0.02, (21_600, 86_400)), 2)
     3.88

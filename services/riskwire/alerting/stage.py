@@ -74,7 +74,7 @@ class AlertTask:
         return step
 
     def _report(self, closed: BookStep) -> None:
-        """Updates the metrics and logs each alert."""
+        """Adds late signals, dropped targets, targets and alerts of a step to the metrics, and logs each alert."""
         metrics.LATE_SIGNALS.inc(closed.late_signals)
         metrics.DROPPED_TARGETS.inc(closed.dropped_targets)
         self._targets.set(len(self._book.targets))
@@ -84,7 +84,7 @@ class AlertTask:
 
 
 def _published(closed: BookStep) -> list[Outgoing]:
-    """Returns the trends and alerts of closed buckets as records to publish, by target."""
+    """Returns the trends, then the alerts of closed buckets as records to publish; the key of each is its target."""
     trends = [Outgoing(Topic.TRENDS, point.target, point.to_bytes()) for point in closed.trends]
     alerts = [Outgoing(Topic.ALERTS, alert.target, alert.to_bytes()) for alert in closed.alerts]
     return trends + alerts

@@ -82,9 +82,17 @@ class StoryWindow:
         evidence_per_slot: int,
         max_stories: int,
     ) -> None:
-        """Begins a window without stories; the arguments are those of the class.
+        """Begins a window without stories.
 
-        A slot is a quarter of an hour. A story counts for `horizon_ms` and is remembered for `memory_ms`.
+        Args:
+            target: the id of the target.
+            stored_parts: the parts (groups of stories of one slot) of all targets, as the state of the stage holds
+                them.
+            slot_ms: the length of a slot (a quarter of an hour), by which stories expire together.
+            horizon_ms: how long a story counts.
+            memory_ms: how long a story is remembered, at least `horizon_ms`, so that a reprint is no news.
+            evidence_per_slot: how many stories of a slot keep the evidence that an alert shows.
+            max_stories: the number of stories beyond which the oldest slots are dropped early.
         """
         self.learned_until_ms = 0
         """The baseline has learned every slot that begins before this time."""
@@ -110,7 +118,7 @@ class StoryWindow:
         return self._story_count
 
     def load(self, part: StoryPart) -> None:
-        """Adds a part from the committed state. Parts may come in any order."""
+        """Adds a part (some stories of one slot) from the committed state. Parts may come in any order."""
         self._slots.setdefault(part.slot_ms, {})[part.number] = part
         self._due_ms = 0
         for story in part.stories:
@@ -123,7 +131,10 @@ class StoryWindow:
                 self._stored_parts.delete(part.key)
 
     def add(self, signal: Signal, at_ms: int, negative_from: float) -> WindowChange:
-        """Adds a signal.
+        """Adds a signal: as a new story, or as an article or a new version of a known story (a reprint, for instance).
+
+        A story turns negative at most once, by the first article that is negative. Articles and sources of one story
+        are kept up to a limit. Changed stories are marked for the state.
 
         Args:
             at_ms: the time of the signal, or the start of the bucket that took a late one.
@@ -156,6 +167,7 @@ class StoryWindow:
 
         Args:
             seen_ms: the time of the signal.
+            now_ms: the present, for whether the story is too old.
             negative_from: the negative weight from which a story is negative.
 
         Returns:
@@ -176,9 +188,11 @@ class StoryWindow:
         return True
 
     def roll(self, now_ms: int) -> Iterator[ExpiredSlot]:
-        """Yields the slots that have left the horizon, in order, and drops those that have left the memory.
+        """Yields the sums of slots that left the horizon since the last call, and drops slots that left the memory.
 
-        A window with more than `max_stories` also expires and drops its oldest slots.
+        Slots come in order, and each is yielded once, for the baseline to learn. Their stories count no longer. While
+        there are more than `max_stories`, the oldest slots expire early and are dropped, but never the last one. The
+        caller must exhaust the iterator.
         """
         if now_ms >= self._due_ms:
             yield from self._roll_slots(now_ms)
@@ -221,7 +235,7 @@ class StoryWindow:
         return len(self._negative_times) - bisect_right(self._negative_times, since_ms)
 
     def stories(self, since_ms: int) -> Iterator[TargetStory]:
-        """Yields the stories that count from after `since_ms`, by slot."""
+        """Yields the stories that count from after `since_ms`, by slot; those from history do not count."""
         first = self._slot_of(since_ms)
         for slot in sorted(slot for slot in self._slots if slot >= first):
             yield from (story for story in self._in(slot) if story.at_ms > since_ms and not story.from_history)
@@ -233,9 +247,10 @@ class StoryWindow:
             yield from (story for story in self._negative_by_slot[slot] if story.at_ms > since_ms)
 
     def count_sources(self, since_ms: int, limit: int) -> int:
-        """Returns the number of sources that first reported the negative stories after `since_ms`, up to `limit`.
+        """Returns the number of sources of the negative stories after `since_ms`, at most `limit`.
 
-        Stories without stored evidence are left out.
+        The source of a story is that of the article by which it turned negative. Stories without stored evidence are
+        left out.
         """
         first = self._slot_of(since_ms)
         sources: set[str] = set()
@@ -285,7 +300,8 @@ class StoryWindow:
     def _register(self, story: TargetStory) -> None:
         """Enters a story into the indexes: of known stories, and of the times of all and of negative stories.
 
-        A story from history is known, so that a reprint is no news, but is not counted.
+        A negative story may cost a less negative one of its slot the evidence, of which each slot keeps a limited
+        number. A story from history is known, so that a reprint is no news, but is not counted.
         """
         self._story_count += 1
         self._known.add(story)
@@ -299,7 +315,10 @@ class StoryWindow:
             self._bound_evidence(negative)
 
     def _turn_negative(self, story: TargetStory, signal: Signal, at_ms: int) -> None:
-        """Makes a story count as negative from now, by the article that made it so."""
+        """Makes a story count as negative from `at_ms`, with weights and evidence of the article that made it so.
+
+        It moves to the slot of that time. A story from history counts from then on, too.
+        """
         self._take_out(story)
         story.from_history = False
         story.negative_ms = at_ms
@@ -326,6 +345,8 @@ class StoryWindow:
     def _expired(self, slot: int, at_ms: int) -> ExpiredSlot:
         """Returns the sums of a slot, for the baseline to learn; stories from history are not counted.
 
+        They are the number of stories, of negative ones, and the sum of positive minus negative over all stories.
+
         Args:
             at_ms: the time at which the slot left the horizon.
         """
@@ -339,7 +360,7 @@ class StoryWindow:
         del self._negative_times[: bisect_right(self._negative_times, until_ms)]
 
     def _reduce_to_memory(self, slot: int) -> None:
-        """Drops what only judging needs of the stories of a slot."""
+        """Drops evidence and sources of the stories of a slot. Their fingerprints and articles find reprints still."""
         for part in self._slots[slot].values():
             for story in part.stories:
                 story.evidence = None
@@ -356,7 +377,10 @@ class StoryWindow:
         self._negative_by_slot.pop(slot, None)
 
     def _bound_evidence(self, stories: Iterable[TargetStory]) -> None:
-        """Keeps the evidence of only the most negative stories of a slot."""
+        """Drops the evidence of all but the most negative of these stories of a slot, and marks them as changed.
+
+        At most `_evidence_per_slot` stories keep theirs; of equally negative ones, the earlier.
+        """
         with_evidence = [story for story in stories if story.evidence is not None]
         if len(with_evidence) > self._evidence_per_slot:
             with_evidence.sort(key=lambda story: (-story.weights[0], story.at_ms, story.fingerprint))
@@ -366,7 +390,7 @@ class StoryWindow:
 
 
 def _remove_sorted(times: list[int], time_ms: int) -> None:
-    """Removes a time from a sorted list, if it is in it."""
+    """Removes a time from a sorted list in place, once; no effect if the list does not have it."""
     index = bisect_right(times, time_ms) - 1
     if index >= 0 and times[index] == time_ms:
         del times[index]

@@ -82,9 +82,11 @@ class Target:
         self._half_life_ms = half_life_ms(settings)
 
     def add(self, signal: Signal, at_ms: int) -> WindowChange:
-        """Adds a signal of news and returns what changed. Backfill teaches the baseline, and never enters the window.
+        """Adds a signal and returns what changed: a new article, a new story, a story that turned negative.
 
-        Backfill counts as a new article and story, and never as turned negative, so that it never fires.
+        Backfill (published long before it was seen) never enters the window. It teaches the baseline the share and the
+        score of stories, and not their rate. It always counts as a new article and story, and never as turned negative,
+        so that it never fires.
 
         Args:
             at_ms: the time of the signal, or the start of the bucket that took a late one.
@@ -99,8 +101,12 @@ class Target:
     def remember(self, signal: Signal, now_ms: int) -> None:
         """Learns a story of the target's history, once, with the weight that it would have if learned at its time.
 
-        The window remembers the story without counting it, so that a reprint is no news. The story of a signal that was
-        backfill when its article arrived does not count for the rate.
+        The window remembers the story without counting it, so that a reprint is no news. The baseline learns nothing
+        from a story that the window knows already. The story of a signal that was backfill when its article arrived
+        does not count for the rate.
+
+        Args:
+            now_ms: the end of the bucket that is closed; a later time of the signal counts as this time.
         """
         self._take_description_from(signal, now_ms)
         seen_ms = min(round(signal.seen_at.timestamp() * 1000), now_ms)
@@ -126,7 +132,9 @@ class Target:
     def judge(self, now_ms: int, exposure: Exposure, *, may_notify: bool) -> Alert | None:
         """Sets `surprise` as of `now_ms`, and returns the alert if the episode fires or escalates, else None.
 
-        Surprise is -log10 of the chance of at least as many negative stories, given the target's own past.
+        Surprise is -log10 of the chance of at least as many negative stories, given the target's own past; that of the
+        most surprising window counts. An alert begins the episode or updates it. Without an alert, an episode may still
+        be marked as hot at `now_ms`, which prolongs it.
 
         Args:
             exposure: the number of stories of the whole stream.
@@ -223,6 +231,9 @@ class Target:
     def _verdicts(self, now_ms: int, exposure: Exposure, since_ms: int, notified: int) -> list[WindowVerdict]:
         """Returns how surprising each window of the settings is, counting only stories after `since_ms`.
 
+        The number of sources is considered from `min_stories` negative stories on. Share and mean score of a window are
+        computed only if its surprise reaches the threshold of a notice.
+
         Args:
             exposure: the number of stories of the whole stream.
             since_ms: the time of the last notification, or 0.
@@ -254,7 +265,11 @@ class Target:
         return past.rates(self._prior, exposure.before_horizon(now_ms), notified)
 
     def _with_mood(self, verdict: WindowVerdict, start_ms: int, baseline_share: float) -> WindowVerdict:
-        """Adds the share and the mean score of the window, which matter only once the rate is surprising."""
+        """Returns a verdict with the number of all stories from after `start_ms`, their mean score, and `worse`.
+
+        A window is worse than the baseline if the share of negative stories is larger, or if the mean score is lower by
+        more than `WORSE_SCORE`. These matter only once the rate is surprising.
+        """
         stories = self.window.count(start_ms)
         balance = sum(story.balance for story in self.window.stories(start_ms))
         score = balance / MILLION / max(stories, 1)
@@ -304,7 +319,10 @@ class Target:
         )
 
     def _evidence(self, start_ms: int) -> Sequence[AlertEvidence]:
-        """Returns the evidence of the most negative stories of the window."""
+        """Returns the evidence of stories that turned negative after `start_ms`, the most negative first.
+
+        At most `max_evidence` of the settings are returned. Stories without stored evidence are left out.
+        """
         negative = self.window.negative_stories(start_ms)
         evidence = [story.evidence for story in negative if story.evidence is not None]
         evidence.sort(key=lambda item: (-item.negative, item.seen_at, item.story, item.url))

@@ -52,7 +52,7 @@ class TargetStory:
         return self.weights[2] - self.weights[0]
 
     def encoded(self) -> list[Any]:
-        """Returns the story as JSON values."""
+        """Returns the story as a list of JSON values; equal stories give equal lists. `decoded` reverses it."""
         return [
             self.fingerprint,
             self.first_ms,
@@ -66,7 +66,7 @@ class TargetStory:
 
     @classmethod
     def decoded(cls, values: list[Any]) -> TargetStory:
-        """Returns the story that `encoded` gave."""
+        """Returns the story from the values of `encoded`; the caller sets its `part`."""
         fingerprint, first_ms, negative_ms, weights, articles, sources, evidence, from_history = values
         return cls(
             fingerprint=fingerprint,
@@ -104,7 +104,7 @@ class StoryPart:
 
     @classmethod
     def decoded(cls, raw: bytes) -> StoryPart:
-        """Returns the part that `encoded` gave."""
+        """Returns the part from the bytes of `encoded`, with its stories, each of which refers to the part."""
         target, slot_ms, number, stories = orjson.loads(raw)
         part = cls(target, slot_ms, number, [TargetStory.decoded(story) for story in stories])
         for story in part.stories:
