@@ -19,11 +19,14 @@ def admit(
     *,
     first: bool = False,
 ) -> list[Article]:
-    """Returns articles for the items that are new or have new content. `published_at` is never later than `seen_at`.
+    """Returns articles for the items that are new or have new content, in the order of the items.
+
+    `published_at` is never later than `seen_at`, and equal to it for an item without a date.
 
     Args:
         source: the feed or archive source of the items.
-        memory: the items that were published before; the new ones are added.
+        memory: the items that were published before; the new ones are added, and all are marked as seen.
+        seen_at: when the items were read.
         backfill_after_s: an article published longer than this before `seen_at` is backfill.
         first: whether the items are from the first document ever read of a feed. The age of an item without a date
             is unknown in such a document, so it is backfill.

@@ -60,10 +60,14 @@ class ArticleIsolation:
         self._isolation.accepted()
 
     async def publish_each(self, parts: Sequence[P], publish: Publish[P]) -> None:
-        """Publishes each part in a separate step.
+        """Publishes each part in a separate step. A part is an article and what must be committed with it.
 
-        After the bus has refused an article for its size, later articles of these parts that are at least as large are
-        shortened before they are published.
+        An article that is too large is shortened until it is accepted. After the bus has refused an article for its
+        size, later articles of these parts that are at least as large are shortened before they are published. A
+        refused article becomes a dead letter, which is published with the next accepted part, or at the end.
+
+        Args:
+            publish: publishes one step of accepted parts (first argument) and of refused parts with their dead letters.
 
         Raises:
             RiskwireError: so many articles in a row were refused that the articles cannot be the cause.
@@ -135,7 +139,7 @@ class ArticleIsolation:
 
 
 def shortened(article: Article) -> Article:
-    """Returns an article with half of its text, or with no text when little would be left; marked as `cut`."""
+    """Returns an article with half of its text, marked as `cut`; with no text if half is less than `MIN_TEXT`."""
     max_length = len(article.text) // 2
     text = cut(article.text, max_length) if max_length >= MIN_TEXT else ""
     return article.model_copy(update={"text": text, "cut": True})

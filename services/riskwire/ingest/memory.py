@@ -39,6 +39,8 @@ class ItemMemory:
     def __init__(self, state: Mapping[str, bytes], limit: int) -> None:
         """Restores the memory of published items from the committed state.
 
+        The turn of an item is a number that grows with each publication, so that items can be ordered by age.
+
         Args:
             limit: the most items remembered.
         """
@@ -57,6 +59,9 @@ class ItemMemory:
 
     def version_of(self, item_id: str, content: str) -> int | None:
         """Returns the version under which to publish an item, or None when this content has been published before.
+
+        A new item has version 1, each new content the next one. The item is remembered as published with this content,
+        with at most `MAX_CONTENTS` contents. Beyond the limit of items, those not seen for longest are forgotten.
 
         Args:
             content: the hash of the item's content.

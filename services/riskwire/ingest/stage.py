@@ -60,6 +60,12 @@ class IngestStage:
     spec = INGEST
 
     def __init__(self, settings: Settings, article_partitions: int, *, clock: Callable[[], datetime] = utc_now) -> None:
+        """Prepares the fetcher and the parser process, which start when the context of the stage is entered.
+
+        Args:
+            article_partitions: the number of partitions of `articles`, each of which gets ticks.
+            clock: returns the time of day in UTC.
+        """
         self._settings = settings
         self._article_partitions = article_partitions
         self._clock = IngestClock(clock)
@@ -107,7 +113,9 @@ class IngestTask:
         """Restores the feeds, the published items and the clock of a partition from its committed state.
 
         Args:
+            assignment: the partition of `feeds`; steps are committed through it.
             article_partitions: the number of partitions of `articles`, each of which gets ticks.
+            fetcher: shared with the tasks of other partitions, like `parser` and `clock`.
         """
         self._assignment = assignment
         self._settings = settings
@@ -129,12 +137,18 @@ class IngestTask:
         return self._polls
 
     def max_wait_s(self) -> float:
-        """Returns the time until the next feed or tick is due, within bounds."""
+        """Returns the seconds until a feed is due, at most a quarter of `tick_s` so that ticks are on time."""
         next_poll_s = self._roster.next_due_at() - time.monotonic()
         return min(max(next_poll_s, _MIN_WAIT_S), self._settings.ingest.tick_s / 4, _MAX_WAIT_S)
 
     async def step(self, batch: Sequence[Message]) -> None:
-        """Takes feed records, publishes the documents of finished polls, and publishes a tick when one is due."""
+        """Takes feed records, publishes the items of finished polls, and publishes a tick when one is due.
+
+        A tick is a record that tells the other stages the time; any of the committed steps may carry it.
+
+        Args:
+            batch: records of the topic `feeds`; each adds, changes or disables a feed.
+        """
         await self._take(batch)
         for poll in [poll for poll in self._polls if poll.done()]:
             self._polls.discard(poll)
@@ -148,7 +162,10 @@ class IngestTask:
         await asyncio.gather(*self._polls, return_exceptions=True)
 
     def _start_polls(self) -> None:
-        """Starts a poll of each feed that is due, as far as the fetcher has a free connection for its host."""
+        """Starts a poll of each feed that is due, as far as the fetcher has a free connection for its host.
+
+        The connection is freed when the poll ends. A feed without one stays due.
+        """
         for feed in self._roster.due_feeds(time.monotonic()):
             if self._fetcher.acquire(feed.url):
                 self._roster.start_poll(feed)
@@ -162,7 +179,9 @@ class IngestTask:
         The document is not parsed if its hash equals that of the last poll.
 
         Args:
-            state: the outcome of the last poll of the feed: validators for HTTP and the hash of the document.
+            state: the outcome of the last poll of the feed: HTTP validators, which make the request conditional, and
+            the
+                hash of the document.
         """
         try:
             fetched = await self._fetcher.fetch(feed.url, state.validators)
@@ -216,7 +235,8 @@ class IngestTask:
         If the bus refuses a step, its articles are published one by one, and a refused article becomes a dead letter.
 
         Args:
-            first: whether the feed has not been polled before, so that old items are its past and no news.
+            first: whether this is the first document read of the feed. An item without a date is then marked as
+                backfill, because it may be old.
         """
         max_batch = self._settings.bus.batch
         for start in range(0, len(items), max_batch):
@@ -247,6 +267,8 @@ class IngestTask:
         Refused articles are remembered as well, so that the next poll does not try them again.
 
         Args:
+            new: articles with the changes of the item memory, which remembers what was published.
+            refused: articles that the bus refused, each with its dead letter.
             tick: whether the step may carry a tick, the record that tells later stages the time.
 
         Raises:
@@ -262,7 +284,11 @@ class IngestTask:
             metrics.ARTICLES.labels(kind="new" if article.version == 1 else "revised").inc()
 
     def _origin(self, feed: Feed, ordinal: int, article: Article) -> Message:
-        """Returns an article's origin: its feed, and as offset the number of its item in the document, from 1."""
+        """Returns an article's origin as a message, from which a dead letter of the article can be made.
+
+        Args:
+            ordinal: the number of the item in its document, from 1; it becomes the offset.
+        """
         return Message(f"feed:{feed.id}", self._assignment.partition, ordinal, article.id, article.to_bytes())
 
     async def _commit(
@@ -275,7 +301,8 @@ class IngestTask:
     ) -> None:
         """Commits one atomic step, with a tick when one is due. A step without any content is not committed.
 
-        A tick is a record that tells the other stages the time while no article arrives.
+        A tick is a record that tells the other stages the time while no article arrives; every partition of `articles`
+        gets it. The state of each step has the time of the clock.
 
         Args:
             results: records to publish.

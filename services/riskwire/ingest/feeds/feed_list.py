@@ -82,7 +82,8 @@ class FeedList:
     def merge_file(self, file_feeds: Iterable[Feed]) -> FeedListUpdate:
         """Returns the update that applies the changes of a file since it was last merged.
 
-        A feed that is no longer in the file is removed, unless it was changed by hand.
+        A feed whose entry in the file is new or changed gets the values of the entry, whatever was changed by hand. A
+        feed that is no longer in the file is removed, unless it was changed by hand. All other feeds stay.
         """
         entries = {feed.id: feed for feed in file_feeds}
         feeds = dict(self.feeds)
@@ -100,7 +101,7 @@ class FeedList:
         return self._update_to(feeds, entry_changes, overridden)
 
     def put(self, feeds: Iterable[Feed]) -> FeedListUpdate:
-        """Returns the update that adds or changes feeds by hand.
+        """Returns the update that adds feeds, or replaces those with the same ids, by hand.
 
         Raises:
             SettingsError: the list would have more than `MAX_FEEDS` feeds.
@@ -115,8 +116,8 @@ class FeedList:
     def remove(self, feed_id: str) -> FeedListUpdate:
         """Returns the update that removes a feed by hand.
 
-        The update publishes the feed once more as disabled, so that ingesters stop polling it, and notes that a file
-        must not add it again.
+        The update publishes the feed once more as disabled, so that ingesters stop polling it. A file that lists the
+        feed adds it again only after its entry has changed.
 
         Raises:
             SettingsError: the feed is not on the list.
@@ -136,7 +137,8 @@ class FeedList:
     ) -> Feed:
         """Returns the feed that `riskwire feeds add` adds or changes. Fields without a new value keep their value.
 
-        A feed that was removed by hand comes back with the values of its entry in the file.
+        It is enabled, unless `changes` says otherwise. A feed that was removed by hand comes back with the values of
+        its entry in the file.
 
         Args:
             url_or_id: the address of a feed, or the id of a feed.
@@ -163,7 +165,16 @@ class FeedList:
         return parse_feed(fields | dict(changes), "feeds add")
 
     def _id_for(self, address: str, feed_id: str | None) -> str:
-        """Returns the id of the feed with an address, so that no address is polled under two ids."""
+        """Returns the id for the feed with an address, so that no address is polled under two ids.
+
+        Without `feed_id` it is the id of the enabled feed that has the address, or a new one.
+
+        Args:
+            feed_id: the id that the user wants, or None.
+
+        Raises:
+            SettingsError: the user wants an id, and an enabled feed with another id has the address.
+        """
         same = sorted(feed.id for feed in self.feeds.values() if feed.enabled and _is_same_url(feed.url, address))
         if not same or feed_id in same:
             return feed_id if feed_id is not None else self._new_id(address)
@@ -186,7 +197,15 @@ class FeedList:
         entry_changes: Mapping[str, bytes | None] | None = None,
         overridden: Iterable[str] = (),
     ) -> FeedListUpdate:
-        """Returns the update after which the list has exactly the given feeds: the records to publish and the state."""
+        """Returns the update after which the list has exactly the given feeds: the records to publish and the state.
+
+        A feed that is removed is published as disabled, so that ingesters stop polling it.
+
+        Args:
+            feeds: the new list, by id.
+            entry_changes: changes of the state that remember which entries of the file were merged.
+            overridden: ids of feeds that differ from the file, for the report.
+        """
         results: list[Outgoing] = []
         state: dict[str, bytes | None] = dict(entry_changes or {})
         changed = [feed_id for feed_id, feed in feeds.items() if self.feeds.get(feed_id) != feed]
@@ -277,6 +296,8 @@ def parse_feed(fields: Mapping[str, object], where: str) -> Feed:
 def id_of(url: str) -> str:
     """Returns an id derived from an address: host, path and query, in the characters that an id may have.
 
+    It has at most `_MAX_ID` characters, no `www.` and no file extension, and is `feed` if nothing remains.
+
     >>> id_of("https://www.news.example/business/rss.xml?lang=en")
     'news.example-business-rss-lang-en'
     """
@@ -301,7 +322,7 @@ def _is_same_url(first: str, second: str) -> bool:
 
 
 def _decode(state: Mapping[str, bytes], prefix: str) -> dict[str, Feed]:
-    """Returns the feeds that a state holds under a prefix, by the remainder of the key."""
+    """Returns the feeds that a state holds under a prefix, by id: the remainder of the key."""
     return {
         key.removeprefix(prefix): Feed.model_validate_json(value)
         for key, value in state.items()

@@ -51,7 +51,10 @@ async def publish_feeds(bus: Bus, feeds: Sequence[Feed]) -> int:
         feeds: the feeds of the file.
 
     Returns:
-        The number of records published.
+        The number of records published: one for each feed that was added, changed or removed.
+
+    Raises:
+        BusError: the records could not be published.
     """
     update = await change_feed_list(bus, lambda feed_list: feed_list.merge_file(feeds))
     if update.results or update.overridden:

@@ -51,7 +51,11 @@ class Roster:
     def put(self, feed: Feed, monotonic: float) -> None:
         """Takes a feed record: adds or changes the feed, or removes it if it is disabled.
 
-        A new address makes the feed due at once and resets the state of its polls.
+        A new feed or a new address makes the feed due at once and resets the state of its polls. Other changes leave
+        the state; the feed is then due after its interval (`every_s`) at the latest, unless its poll is running.
+
+        Args:
+            monotonic: the present time of a clock that never jumps, in seconds.
         """
         known = self._feeds.get(feed.id)
         if not feed.enabled:
@@ -77,7 +81,7 @@ class Roster:
         return self._polls.get(feed.id) or PollState(url=feed.url)
 
     def due_feeds(self, monotonic: float) -> Iterator[Feed]:
-        """Yields the feeds that are due, the longest overdue first."""
+        """Yields the feeds that are due, the longest overdue first, without those that a server declared gone (410)."""
         due = sorted((due_at, feed_id) for feed_id, due_at in self._due_at.items() if due_at <= monotonic)
         return (self._feeds[feed_id] for _, feed_id in due if not self._is_gone(feed_id))
 
@@ -90,7 +94,7 @@ class Roster:
         self._due_at[feed.id] = _RUNNING
 
     def finish_poll(self, feed: Feed, poll: PollState, wait_s: float, now: datetime, monotonic: float) -> None:
-        """Records the state after a poll. The next poll is due in `wait_s` seconds."""
+        """Records the state after a poll. The next poll is due in `wait_s` seconds from `now` (`monotonic`)."""
         self._polls.set(feed.id, poll.model_copy(update={"next_at": now + timedelta(seconds=wait_s)}))
         self._due_at[feed.id] = monotonic + wait_s
 

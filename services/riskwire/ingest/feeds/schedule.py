@@ -89,7 +89,10 @@ class PollResult:
 
     @property
     def outcome(self) -> str:
-        """The outcome of the poll as metrics and logs name it, such as `document`, `same` or `failed`."""
+        """The outcome of the poll as metrics and logs name it.
+
+        `document` was parsed, `same` is the document of the last poll, and `unmodified` is the answer 304.
+        """
         if isinstance(self.error, RefusedError):
             return "refused"
         if isinstance(self.error, FeedError):
@@ -107,7 +110,8 @@ def after_poll(
 ) -> tuple[PollState, float]:
     """Returns the state after a poll, and the seconds until the next poll.
 
-    A failure leaves the validators of the last success in place, so that the next poll is conditional.
+    A failure leaves the validators of the last success in place, so that the next poll is conditional. A feed that is
+    gone (HTTP 410) is marked as such and not polled any more; it does not count as a failure in a row.
 
     Args:
         backoff_max_s: the longest wait after failures.
@@ -144,6 +148,8 @@ def after_poll(
 def wait_after_success(feed: Feed, state: PollState, fresh_s: float, backoff_max_s: float) -> float:
     """Returns the seconds until the next poll: the feed's interval, or longer if the publisher asks for it.
 
+    Up to a tenth is added, by feed and poll, so that the polls of many feeds spread.
+
     Args:
         fresh_s: how long the publisher says that the document stays fresh; at most `backoff_max_s` of it counts.
     """
@@ -154,11 +160,13 @@ def wait_after_success(feed: Feed, state: PollState, fresh_s: float, backoff_max
 def wait_after_failure(feed: Feed, state: PollState, retry_after_s: float, backoff_max_s: float) -> float:
     """Returns the seconds until the next poll: doubled with each failure in a row, up to `backoff_max_s`.
 
-    The wait is never shorter than `retry_after_s`, of which at most a day counts.
+    Up to a fifth is taken off, so that the polls of many feeds spread. The wait is never shorter than `retry_after_s`,
+    of which at most a day counts.
 
     Args:
-        feed: the feed, whose interval is the shortest wait.
+        feed: the feed, whose interval is the shortest wait, also if it is longer than `backoff_max_s`.
         state: the state that already counts this failure.
+        retry_after_s: the wait that the server asked for; 0 if it asked for none.
     """
     max_wait_s = max(backoff_max_s, feed.every_s)
     backoff_s: float = min(max_wait_s, feed.every_s * 2.0 ** min(state.failures, _MAX_DOUBLINGS))

@@ -57,7 +57,7 @@ class FeedStatus:
 
 
 async def read_polls(bus: Bus) -> dict[str, PollState]:
-    """Returns the committed states of polls, by feed id.
+    """Returns the committed states of polls, by feed id. A state that this version cannot read is left out.
 
     Raises:
         BusError: the bus cannot be read.
@@ -75,7 +75,8 @@ def feed_statuses(feeds: Iterable[Feed], polls: dict[str, PollState] | None) -> 
     """Returns the status of each feed, in the order of their ids.
 
     Args:
-        polls: the states of polls by feed id; None if they could not be read. The state of another address is ignored.
+        polls: the states of polls by feed id; None if they could not be read. A state without a poll or of another
+            address than the feed's is ignored, as if the feed had not been polled.
     """
 
     def poll_of(feed: Feed) -> PollState | None:

@@ -57,6 +57,8 @@ def _embedded_addresses(address: IpAddress) -> Iterator[IpAddress]:
 def parse_url(url: str) -> URL:
     """Parses the address of a feed: http or https, with a host, without user name and password.
 
+    Whether the host is public is not checked.
+
     Raises:
         RefusedError: the address does not have this form.
     """
@@ -78,7 +80,7 @@ def parse_url(url: str) -> URL:
 
 
 def parse_permitted_url(url: str, allow: Collection[str]) -> URL:
-    """Parses the address of a feed, and refuses literal private addresses.
+    """Parses the address of a feed, and refuses literal private addresses. A host name is not resolved here.
 
     Args:
         allow: private hosts that are permitted, as `host_of` returns them.
@@ -127,10 +129,11 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Returns the addresses of a host that may be connected to.
+        """Returns the addresses of a host that may be connected to: the public ones, or all of an allowed host.
 
         Raises:
             RefusedError: the host has only private addresses.
+            OSError: the host cannot be resolved.
         """
         results = await self._resolver.resolve(host, port, family)
         if host.rstrip(".").lower() in self._allow:

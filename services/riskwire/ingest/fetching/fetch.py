@@ -93,6 +93,7 @@ class Fetcher:
     """Fetches feed documents over a bounded pool of connections; an async context manager."""
 
     def __init__(self, settings: IngestSettings) -> None:
+        """Prepares a fetcher with no fetches reserved; its context opens the HTTP session."""
         self._settings = settings
         self._allow = frozenset(host.strip("[]").rstrip(".").lower() for host in settings.allow_private_hosts)
         self._session: aiohttp.ClientSession | None = None
@@ -123,7 +124,10 @@ class Fetcher:
         await self._session.close()
 
     def acquire(self, url: str) -> bool:
-        """Reserves a fetch; returns False if `per_host` or `concurrency` fetches are reserved already."""
+        """Reserves a fetch from the host of a URL.
+
+        Returns False, and reserves nothing, if `per_host` fetches from this host or `concurrency` in all are reserved.
+        """
         host = _host_of_text(url)
         fetches = self._fetches_by_host
         if fetches[host] >= self._settings.per_host or fetches.total() >= self._settings.concurrency:
@@ -137,7 +141,9 @@ class Fetcher:
         self._fetches_by_host += Counter()  # drops hosts without fetches, so that the counter stays small
 
     async def fetch(self, url: str, validators: Validators = Validators()) -> FetchResult:
-        """Fetches a document, conditionally if there are validators.
+        """Fetches a document, conditionally if there are validators. `timeout_s` bounds all redirects and the body.
+
+        The answers 304, 410, 429 and 503 are results, not errors.
 
         Raises:
             RefusedError: an address, redirect or size is not permitted.

@@ -65,7 +65,11 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|(?<=[。！？])|\n")
 
 
 def clean_text(raw: str, limit: int) -> str:
-    """Returns the plain text of HTML or plain text, at most `limit` characters. Block elements become lines."""
+    """Returns the plain text of HTML or plain text, at most `limit` characters. Block elements become lines.
+
+    Entities are decoded, mojibake is repaired, invisible characters are removed, and white space is collapsed. Markup
+    is removed up to `MAX_PASSES` times, since it may be escaped. Of a huge text only the beginning is examined.
+    """
     text = raw[: limit * _MAX_MARKUP_FACTOR]
     for _ in range(MAX_PASSES):
         if _MARKUP.search(text):
@@ -81,7 +85,13 @@ def clean_text(raw: str, limit: int) -> str:
 
 
 def clean_title(raw: str, outlet: str = "") -> str:
-    """Returns a title as one line of plain text, without the name of the outlet that aggregators append."""
+    """Returns a title as one line of plain text, without the name of the outlet that aggregators append.
+
+    Args:
+        outlet: the name of the publisher; it is removed from the end, after a dash or a bar, unless the title is
+        nothing
+            else.
+    """
     title = clean_text(raw, MAX_TITLE).replace("\n", " ")
     name = clean_text(outlet, MAX_TITLE).replace("\n", " ")
     if name:
@@ -93,7 +103,10 @@ def clean_title(raw: str, outlet: str = "") -> str:
 
 
 def without_title(text: str, title: str, outlet: str = "") -> str:
-    """Returns a text, or an empty string if it only repeats the title, with or without the name of the outlet."""
+    """Returns a text, or an empty string if it only repeats the title, with or without the name of the outlet.
+
+    Only letters and digits are compared, without case.
+    """
     if len(text) > 2 * len(title + outlet) + 20:  # much too long to be a repetition
         return text
     return "" if _letters(text) in {_letters(title), _letters(title + outlet)} else text
@@ -102,7 +115,8 @@ def without_title(text: str, title: str, outlet: str = "") -> str:
 def title_from(text: str) -> tuple[str, str]:
     """Derives a title for a text without one. Returns the title and the text that follows it.
 
-    The title is the first sentence. If that is too long, the title is its beginning, and the whole text is returned.
+    The title is the first sentence or line. If that is too long, the title is its beginning with an ellipsis, and the
+    whole text is returned.
     """
     end = _SENTENCE_END.search(text)
     sentence, remainder = (text[: end.end()].strip(), text[end.end() :].strip()) if end else (text, "")
@@ -112,7 +126,10 @@ def title_from(text: str) -> tuple[str, str]:
 
 
 def cut(text: str, limit: int) -> str:
-    """Returns at most `limit` characters of a text, cut after a word if one ends in the last fifth."""
+    """Returns at most `limit` characters of a text, cut after a word if one ends in the last fifth of the limit.
+
+    A shorter text is returned unchanged; otherwise white space at the end is removed.
+    """
     if len(text) <= limit:
         return text
     earliest = limit - limit // 5
@@ -134,6 +151,6 @@ def _text_of_html(markup: str) -> str:
 
 
 def _letters(text: str) -> str:
-    """Returns the letters and digits of a text in a form for comparison."""
+    """Returns the letters and digits of a text, normalised (NFKC) and without case, for comparison."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in folded if character.isalnum())

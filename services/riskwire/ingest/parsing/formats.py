@@ -38,13 +38,15 @@ class Limits:
 def parse(
     body: bytes, content_type: str, url: str, feed_format: str = "auto", limits: Limits = Limits()
 ) -> FeedDocument:
-    """Returns the entries of a document. If the document is truncated, returns the entries before the end.
+    """Returns the entries of a document of any format: JSON feed, news sitemap, RSS or Atom, also as a gzip file.
+
+    If the document is truncated, returns the entries before the end.
 
     Args:
-        feed_format: the `format` of the feed record; a document of another format is an error.
+        feed_format: the `format` of the feed record; a document of another format is an error. `auto` accepts any.
 
     Raises:
-        FeedError: the document is not a feed, or not of `feed_format`.
+        FeedError: the document is empty, not a feed, not of `feed_format`, or a damaged or too large gzip file.
     """
     body = _decompressed(body, url, limits.bytes)
     if not body.strip():
@@ -68,7 +70,11 @@ def parse(
 
 
 def _decompressed(body: bytes, url: str, max_bytes: int) -> bytes:
-    """Returns the content of a document that is a gzip file (`sitemap.xml.gz`), or the document itself."""
+    """Returns the content of a document that is a gzip file (`sitemap.xml.gz`), or the document itself.
+
+    Raises:
+        FeedError: the gzip file is damaged, or its content has more than `max_bytes`.
+    """
     if not body.startswith(_GZIP):
         return body
     try:
@@ -81,7 +87,10 @@ def _decompressed(body: bytes, url: str, max_bytes: int) -> bytes:
 
 
 def _detect_root(body: bytes) -> str:
-    """Returns the kind of a document: the name of its root element in lower case, `json`, or an empty string."""
+    """Returns the kind of a document: the name of its root element in lower case, `json`, or an empty string.
+
+    The root element is the first of a few known names in the beginning of the document.
+    """
     beginning = body[:_DETECTED_BYTES]
     if beginning.startswith(_UTF16):
         text = beginning.decode("utf-16", "replace")

@@ -62,7 +62,11 @@ def _is_page(address: str) -> bool:
 
 
 def canonical(url: str) -> str:
-    """Returns the form that all addresses of one page share: https, without `www.`, tracking parameters, fragment."""
+    """Returns the form that all addresses of one page share: https, without `www.`, tracking parameters, fragment.
+
+    The usual ports and a slash at the end are left out as well, and the parameters are sorted. An address that cannot
+    be parsed is returned almost unchanged.
+    """
     cleaned = clean_url(url) or url.strip()
     try:
         parts = urlsplit(cleaned)
@@ -78,7 +82,10 @@ def canonical(url: str) -> str:
 
 
 def identify(entries: Sequence[FeedEntry], source: str, texts: Sequence[str], home: str = "") -> list[str]:
-    """Returns the ids of the entries of one document.
+    """Returns the ids of the entries of one document, in their order.
+
+    The address of its page identifies an entry, unless it is a home page or entries with different guids share it. Then
+    the guid identifies it, or without one the title and text together with the source.
 
     Args:
         source: the feed or archive source.

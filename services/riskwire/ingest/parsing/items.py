@@ -70,10 +70,14 @@ def parse_document(
 
 
 def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence: float) -> ParseResult:
-    """Cleans and identifies the items of a parsed document. An item that occurs twice is kept once.
+    """Cleans and identifies the items of a parsed document.
+
+    `skipped` of the result counts entries without an item: `unread` by the parser, `empty` of title and text, or
+    `repeated` (an item that occurs twice is kept once).
 
     Args:
-        source: the feed or archive source.
+        source: the feed or archive source, which is part of some ids.
+        limits: `text` is the most characters of an item's text.
         min_confidence: the least probability of a language; below it the language is unknown.
     """
     texts = [clean_entry(entry, limits.text) for entry in document.entries]
@@ -107,7 +111,11 @@ def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence
 
 
 def clean_entry(entry: FeedEntry, max_text: int) -> tuple[str, str]:
-    """Returns the clean title and text of an entry; the title is empty only if the entry has no text either."""
+    """Returns the clean title and text of an entry; the title is empty only if the entry has no text either.
+
+    The text is the longest body. A missing title is made from the beginning of the text. A text that is missing or only
+    repeats the title is replaced by the title with the tickers; without tickers it is empty.
+    """
     title = clean_title(entry.title, entry.outlet)
     text = max((clean_text(body, max_text) for body in entry.bodies), key=len, default="")
     if not title:

@@ -59,7 +59,7 @@ class _Feed(BaseModel):
 
 
 def parse(body: bytes, url: str, max_entries: int) -> FeedDocument:
-    """Returns the entries of a JSON Feed. Items that cannot be parsed are counted as dropped.
+    """Returns the entries of a JSON Feed. Items that cannot be parsed or exceed `max_entries` are counted as dropped.
 
     Raises:
         FeedError: the document is not JSON, or not a JSON Feed.

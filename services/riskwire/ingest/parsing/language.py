@@ -26,6 +26,9 @@ _MAX_SAMPLE = 500
 def detect(title: str, text: str, *, declared: str = "", min_confidence: float = 0.5) -> str | None:
     """Returns the ISO 639-1 code of the most likely language, or None if its probability is below `min_confidence`.
 
+    The probabilities of the language model are weighted: by how frequent a language is in financial news, and by the
+    declared language. A text without letters has no language.
+
     Args:
         declared: the language that the feed declares (`en-US`, `de`). It only adds weight, because many feeds declare a
             wrong one.

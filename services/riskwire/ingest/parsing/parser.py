@@ -47,10 +47,16 @@ class DocumentParser:
         await self._kill()
 
     async def parse(self, feed: Feed, document: FetchedDocument) -> ParseResult:
-        """Returns the items of a document.
+        """Returns the items of a document, which is parsed in the parser process, one document at a time.
+
+        The process is killed after a timeout, an error or a cancellation; the next document starts a new one.
+
+        Args:
+            feed: the feed of the document; its id and format are part of the request.
 
         Raises:
-            FeedError: the document is not a feed, or needs more time or memory than the settings allow.
+            FeedError: the document is not a feed, or needs more time or memory than the settings allow; or the parser
+                process does not start.
         """
         request = ParseRequest(
             source=feed.id,
@@ -83,7 +89,7 @@ class DocumentParser:
         return await asyncio.to_thread(parse_answer, answer, document.url)
 
     async def _running_process(self) -> asyncio.subprocess.Process:
-        """Returns the parser process, and starts it if it does not run.
+        """Returns the parser process. Starts it if it does not run, and waits until it is ready.
 
         It is separate from riskwire, because parsing the document of a stranger may take too much memory or time. It
         gets only the environment variables that it needs.

@@ -47,7 +47,11 @@ class ParseFailure(Record):
 
 
 def answer(request: ParseRequest, body: bytes) -> bytes:
-    """Returns the answer to a request: a `ParseResult` as JSON, or `!` and a `ParseFailure`."""
+    """Returns the answer to a request: a `ParseResult` as JSON, or `!` and a `ParseFailure` for any error.
+
+    Args:
+        body: the bytes of the document.
+    """
     limits = Limits(request.max_entries, request.max_text, request.max_bytes)
     try:
         result = parse_document(
@@ -93,7 +97,10 @@ def to_message(content: bytes) -> bytes:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers requests until their stream ends."""
+    """Answers requests until their stream ends.
+
+    A request is two messages: the `ParseRequest` as JSON and the bytes of the document. The answer is one message.
+    """
     while (header := _read_message(requests)) is not None:
         body = _read_message(requests)
         if body is None:
@@ -102,7 +109,10 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _read_message(stream: BinaryIO) -> bytes | None:
-    """Returns the next message of a stream, which has its length in four bytes before it; None at the end of input."""
+    """Returns the next message of a stream, which has its length in four bytes before it.
+
+    Returns None at the end of input, also in the middle of a message.
+    """
     length = stream.read(4)
     if len(length) < 4:
         return None
@@ -116,7 +126,11 @@ def _write_message(stream: BinaryIO, content: bytes) -> None:
 
 
 def _limit_resources(megabytes: int) -> None:
-    """Limits the memory of this process to `megabytes`, and forbids it to write files and core dumps."""
+    """Limits the memory (address space) of this process, and forbids it to write files and core dumps.
+
+    Args:
+        megabytes: the limit in units of 1,000,000 bytes.
+    """
     for limit, value in (
         (resource.RLIMIT_AS, megabytes * 1_000_000),
         (resource.RLIMIT_FSIZE, 0),
@@ -127,7 +141,10 @@ def _limit_resources(megabytes: int) -> None:
 
 
 def main() -> None:
-    """Runs the parser process: answers requests on standard input with results on standard output, until input ends."""
+    """Runs the parser process: answers requests on standard input with results on standard output, until input ends.
+
+    Its first message says that it is ready. The argument of the command is its limit of memory in megabytes.
+    """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the output of a stray print must not get between the answers
     detect("ready", "")  # loads the language model before the memory is limited

@@ -21,9 +21,11 @@ _MEDIA_TYPES = ("image/", "audio/")
 
 
 def parse(body: bytes, content_type: str, url: str, max_entries: int, *, is_html: bool) -> FeedDocument:
-    """Returns the entries of a document.
+    """Returns the entries of an RSS or Atom document, and what it says of itself.
 
     Args:
+        content_type: the header `Content-Type`, which may name the charset.
+        max_entries: the most entries that are returned; the others are counted as dropped.
         is_html: whether the document looks like HTML, for the error message.
 
     Raises:
@@ -53,7 +55,11 @@ def parse(body: bytes, content_type: str, url: str, max_entries: int, *, is_html
 
 
 def _fault(parsed: Any) -> str:
-    """Returns the parser's complaint, or an empty string; a wrong declaration of the charset or type is harmless."""
+    """Returns the parser's complaint, or an empty string; a wrong declaration of the charset or type is harmless.
+
+    Args:
+        parsed: the result of feedparser, which sets `bozo` if a document is not well-formed.
+    """
     error = parsed.get("bozo_exception")
     if not parsed.get("bozo") or isinstance(error, feedparser.CharacterEncodingOverride | feedparser.NonXMLContentType):
         return ""
@@ -61,7 +67,7 @@ def _fault(parsed: Any) -> str:
 
 
 def _entry(entry: Any) -> FeedEntry:
-    """Returns an RSS or Atom item, as feedparser parsed it, as an entry.
+    """Returns an RSS or Atom item, as feedparser parsed it, as an entry. Missing texts are empty.
 
     A missing publication time is replaced by that of the last change, or else of the creation.
     """
@@ -104,7 +110,10 @@ def _text(record: Any, key: str) -> str:
 
 
 def _time(entry: Any, key: str) -> datetime | None:
-    """Returns the time of a field in UTC, such as `published`; None if it is missing or cannot be parsed."""
+    """Returns the time of a field in UTC, such as `published`; None if it is missing or cannot be parsed.
+
+    feedparser's own result is used first, then the text of the field. A leap second becomes second 59.
+    """
     # `dict.get`: feedparser's own `get` returns `published` for a missing `updated`, with a warning.
     parts = dict.get(entry, f"{key}_parsed")
     if isinstance(parts, struct_time):

@@ -64,7 +64,10 @@ class _SitemapHandler:
             self._text.append(text)
 
     def end_element(self, name: str) -> None:
-        """Ends an element of a news sitemap: stores its text if it is a field, and adds the entry if it is a `url`."""
+        """Ends an element of a news sitemap: stores its text if it is a field, and adds the entry if it is a `url`.
+
+        Of a field that occurs twice in an entry, the first text is kept.
+        """
         field = self._open_fields.pop() if self._open_fields else ""
         if field:
             self._fields.setdefault(field, "".join(self._text).strip()[:_MAX_FIELD])
@@ -102,7 +105,10 @@ def _refuse_entity(*_: Any) -> None:
 
 
 def parse(body: bytes, url: str, max_entries: int) -> FeedDocument:
-    """Returns the entries of a sitemap. `url` elements without news are counted as dropped.
+    """Returns the entries of a news sitemap. `url` elements without news are counted as dropped.
+
+    Parsing ends at `max_entries` entries or at the first error; the entries before it are returned, and `fault` says
+    why it ended.
 
     Raises:
         FeedError: the sitemap is malformed before its first entry, has no news, or declares entities.

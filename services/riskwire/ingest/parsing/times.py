@@ -9,7 +9,10 @@ _MAX_TEXT = 64
 
 
 def parse_time(text: str) -> datetime | None:
-    """Returns the UTC time that a text gives in ISO 8601 or RFC 822, or None. Without a zone the time is UTC."""
+    """Returns the UTC time that a text gives in ISO 8601 or RFC 822, or None. Without a zone the time is UTC.
+
+    Only the first `_MAX_TEXT` characters count.
+    """
     text = text.strip()[:_MAX_TEXT]
     if not text:
         return None

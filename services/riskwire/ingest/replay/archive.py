@@ -91,7 +91,7 @@ class Archive:
         """Yields the lines that are not blank, in order.
 
         Args:
-            max_line: the most bytes of a line; of a longer line only the beginning is returned.
+            max_line: the most bytes of a line; of a longer line only the beginning is returned, as not `complete`.
 
         Raises:
             RiskwireError: the archive is damaged or truncated.
@@ -113,7 +113,7 @@ class Archive:
 
 
 def open_archive(path: Path) -> Archive:
-    """Checks a file, and returns it as an archive.
+    """Checks a file, and returns it as an archive: its size, and an identity that is a hash of the beginning.
 
     Raises:
         RiskwireError: the file is missing, cannot be read, or is not an archive.
@@ -195,11 +195,13 @@ def _check_compression(magic: bytes, path: Path) -> None:
 def _check_json_lines(beginning: bytes, path: Path) -> None:
     """Checks that a file starts like JSON lines; a single bad line does not matter, since it becomes a dead letter.
 
+    A file without any lines passes.
+
     Args:
         beginning: the first bytes of the content.
 
     Raises:
-        RiskwireError: there is no JSON object in these lines.
+        RiskwireError: none of the first `_CHECKED_LINES` lines begins like a JSON object, or the content is binary.
     """
     lines = [line for line in beginning.split(b"\n") if line.strip()][:_CHECKED_LINES]
     has_json = any(line.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") for line in lines)

@@ -97,7 +97,8 @@ class LineConverter:
     def convert(self, parsed: ParsedLine) -> None:
         """Converts a line of an archive into records, which `take_pending` returns, and advances position and clock.
 
-        The records are a tick if one is due, and the article if its item is new; or a dead letter for a bad line.
+        The records are a tick if one is due, and the article if its item is new; or a dead letter for a bad line. The
+        article is seen at its time of publication, or at the time of the clock if that is later: time never goes back.
         """
         line = parsed.line
         self.position = self.position.model_copy(
@@ -122,7 +123,9 @@ class LineConverter:
         self._add(articles[0] if articles else None, origin, ticks)
 
     def close(self, after_s: float) -> None:
-        """Adds the closing tick, which lets the alerting stage close its last buckets.
+        """Adds the closing tick, which lets the alerting stage close its last buckets (short spans of signals).
+
+        Does nothing if it was added after the last line, or if there has been no article.
 
         Args:
             after_s: seconds from the last article to the tick.

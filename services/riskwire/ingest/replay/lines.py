@@ -34,7 +34,7 @@ class ParsedLine:
 def parse_lines(
     lines: Sequence[ArchiveLine], name: str, settings: IngestSettings, latest: datetime | None = None
 ) -> list[ParsedLine]:
-    """Returns the items of lines.
+    """Returns each line with its cleaned item, or with the error that makes it unusable.
 
     Args:
         name: the name of the archive.

@@ -148,7 +148,10 @@ class _Pace:
     _start: tuple[datetime, float] | None = None
 
     def wait_s(self, moment: datetime) -> float:
-        """Returns the seconds until an item of the given time is due; negative if it is overdue."""
+        """Returns the seconds until an item of the given time is due; negative if it is overdue; 0 without a speed.
+
+        The first item is due at once, and its time is the start from which the others are counted.
+        """
         if self.speed is None:
             return 0.0
         if self._start is None:
@@ -209,7 +212,10 @@ class _Replay:
         return parse_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest, self.latest)
 
     async def _keep_pace(self, parsed: ParsedLine) -> None:
-        """Waits until a line is due at the speed of the replay; publishes the pending lines before a long wait."""
+        """Waits until a line is due at the speed of the replay; publishes the pending lines before the wait.
+
+        A bad line is not waited for, nor is a line that is due within `_MIN_PAUSE_S`.
+        """
         if parsed.item is None or parsed.item.published_at is None:
             return
         wait_s = self.pace.wait_s(parsed.item.published_at)
@@ -259,7 +265,11 @@ class _Replay:
     async def _publish_parts(
         self, accepted: Sequence[ConvertedLine], refused: Sequence[tuple[ConvertedLine, Outgoing]]
     ) -> None:
-        """Publishes accepted lines and the dead letters of refused lines in one step, and counts both."""
+        """Publishes accepted lines and the dead letters of refused lines in one step, and counts both.
+
+        Args:
+            refused: lines whose article the bus refused, each with the dead letter.
+        """
         await publish_with_dead_letters(self.publisher, *self._step(accepted, refused))
         self.refused += len(refused)
         _count_articles(accepted)
@@ -270,7 +280,7 @@ class _Replay:
         """Returns the records and the changed state of a step. A dead letter replaces each refused article.
 
         Args:
-            accepted: converted lines, at least one if `refused` is empty.
+            accepted: converted lines, at least one if `refused` is empty. The state has the position after the last.
             refused: lines whose article the bus refused, each with the dead letter.
         """
         results = [record for line, letter in refused for record in (*line.records, letter)]
