@@ -67,6 +67,7 @@ class Redelivery:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Closes the receivers, and the store if it was opened; an error of the context passes on."""
         await self._notify.__aexit__(kind, error, trace)
         if self._store is not None:
             self._store.close()

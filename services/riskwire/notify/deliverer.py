@@ -57,6 +57,7 @@ class Deliverer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Closes the connections of every receiver; an error of the context passes on."""
         for receiver in self.receivers.values():
             await receiver.close()
 

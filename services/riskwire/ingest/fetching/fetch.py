@@ -120,6 +120,7 @@ class Fetcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Closes the HTTP session; an error of the context passes on."""
         assert self._session is not None
         await self._session.close()
 
