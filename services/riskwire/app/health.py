@@ -44,8 +44,11 @@ class HealthLimits:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> HealthLimits:
-        """Returns the limits for the bus of the settings. Only on Kafka can another process take the work over, so
-        only there does a process give up."""
+        """Returns the limits for the bus of the settings.
+
+        Only on Kafka can another process take the work over, so only there does a process give up. It is not ready from
+        a quarter of that time on, or from `_UNREADY_AFTER_S` if that is shorter.
+        """
         if settings.bus.url == "embedded":
             return cls("bus")
         stuck_after_s = settings.kafka.stuck_after_s
@@ -58,7 +61,7 @@ class HealthLimits:
 
     @property
     def check_interval_s(self) -> float:
-        """Time between two checks."""
+        """Time between two checks in seconds: at most 5, and at most a tenth of the time that they check."""
         limit_s = self.unready_after_s if self.give_up_after_s is None else self.give_up_after_s
         return min(_CHECK_INTERVAL_S, limit_s / 10)
 
@@ -82,6 +85,10 @@ class Health:
     """
 
     def __init__(self, bus: Bus, groups: Sequence[str], limits: HealthLimits) -> None:
+        """Takes the consumer groups to watch. Registers the progress metric of each, which is computed when it is read.
+
+        `_answered_at` is when the bus last answered (`time.monotonic()`); `_bus_failure` is its present error, if any.
+        """
         self._bus = bus
         self._groups = tuple(groups)
         self._limits = limits
@@ -95,9 +102,10 @@ class Health:
         return Readiness(stages=(self._bus_state(), *(self._stage_state(group) for group in self._groups)))
 
     async def watch(self) -> None:
-        """Checks the bus and the stages every few seconds, until it gives up.
+        """Checks the bus and the stages every few seconds, until it gives up or is cancelled.
 
-        An event loop that hangs cannot check: a watchdog thread of the interpreter then ends the process.
+        An event loop that hangs cannot check: a watchdog thread of the interpreter then ends the process. After the
+        checks, the watchdog leaves the process `exit_within_s` to end. There is no watchdog if it never gives up.
 
         Raises:
             RiskwireError: the bus has not answered, or a partition has made no progress, for too long.
@@ -190,9 +198,9 @@ class Health:
         return StageState(name=group, ok=True, detail=f"{count} partitions" if count else "on standby")
 
     def _idle(self, group: str) -> _Idle:
-        """Returns how long the partition of a group has been idle that is idle longest, and which one it is.
+        """Returns which partition of a group has been idle longest, and how long; 0 s for a member without partitions.
 
-        Returns the time outside the group, without a partition, if this process is not a member.
+        If this process is not a member of the group, returns how long it has not been one, and no partition.
         """
         now = time.monotonic()
         membership = self._bus.membership(group)

@@ -70,6 +70,7 @@ class Process:
     """
 
     def __init__(self, settings: Settings, bus: Bus, stages: Sequence[Stage], page: _Page | None) -> None:
+        """Takes the opened bus and stages. `page` has the needs of the page, or is None if there are only probes."""
         self.settings = settings
         self.bus = bus
         self.stages = tuple(stages)
@@ -83,6 +84,10 @@ class Process:
 
     async def run(self, listener: socket.socket, on_started: Callable[[str], None]) -> None:
         """Runs the stages and serves, until cancelled.
+
+        Args:
+            listener: the bound socket of the page or the probes.
+            on_started: called with the URL as soon as requests are answered.
 
         Raises:
             ExceptionGroup: of RiskwireError, when a stage cannot continue, when other workers own every partition, or
@@ -125,7 +130,10 @@ class Process:
         raise RiskwireError(f"{', '.join(self.groups)}: nothing left to do, because other workers own the partitions")
 
     def _app(self, page: _Page) -> FastAPI:
-        """Returns the web app of the page. It scores texts, publishes commands and shows the state of this process."""
+        """Returns the web app of the page. It scores texts, publishes commands and shows the state of this process.
+
+        Texts are scored with the linker of `page.follower`, which follows changes of the watchlist.
+        """
 
         async def answer(requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
             return await score(requests, page.model.engine, page.follower.linker)
@@ -192,6 +200,8 @@ def _stages(
 ) -> list[Stage]:
     """Returns the stages of the given specs, in their order.
 
+    It makes every stage for which it has what the stage needs, and leaves out those that no spec names.
+
     Args:
         model: None if no spec needs a model; likewise `store` and `notify`.
     """
@@ -216,7 +226,11 @@ def _stages(
 def _refuse_news_of_the_future(store: Store, data: Path) -> None:
     """Raises a `StoreError` if the store has news of the future, such as from a demo or a replay.
 
-    Stages decide by the newest record, so they would wait until live news reaches that time.
+    Stages decide by the newest record, so they would wait until live news reaches that time. News up to `_MAX_AHEAD`
+    ahead of the wall clock is accepted.
+
+    Args:
+        data: the data directory, for the error.
     """
     newest = store.newest()
     if newest is not None and newest > datetime.now(UTC) + _MAX_AHEAD:

@@ -20,7 +20,7 @@ from riskwire.web import bind
 
 
 async def run_monitor(settings: Settings) -> int:
-    """Runs every stage and serves the page, until stopped.
+    """Runs every stage and serves the page, until stopped. Returns exit code 0.
 
     Raises:
         RiskwireError: the process cannot start or cannot continue.
@@ -34,7 +34,9 @@ async def run_monitor(settings: Settings) -> int:
 
 
 async def run_service(settings: Settings, name: str) -> int:
-    """Runs one service on Kafka until it is stopped.
+    """Runs one service on Kafka until it is stopped. Returns exit code 0.
+
+    The service `serve` has the page and the API; the others have only probes.
 
     Args:
         name: one of `pipeline.SERVICES`.
@@ -58,9 +60,11 @@ async def run_service(settings: Settings, name: str) -> int:
 async def _run_until_stopped(
     settings: Settings, specs: Collection[StageSpec], *, page: bool, greeting: Callable[[str, int], str]
 ) -> int:
-    """Opens a process, publishes the feed list if it polls feeds, and runs it.
+    """Opens a process, publishes the feed list if it polls feeds, and runs it until it is stopped. Returns exit code 0.
 
     Args:
+        specs: the stages of the process.
+        page: whether it serves the page and the API, or only the probes.
         greeting: returns what to print when requests are answered, given the URL and the number of feeds polled.
     """
     configure_logging(settings.log)

@@ -27,6 +27,8 @@ def check(config: ConfigFile = None) -> None:
 def check_settings(settings: Settings) -> None:
     """Checks feed list, port, watchlist, bus, store, receivers and bundle, without opening bus or store.
 
+    Each call reads or makes one of these and discards it; the port is bound for a moment.
+
     Raises:
         RiskwireError: one of these inputs cannot be used.
     """

@@ -79,9 +79,12 @@ def replay(
 async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *, json: bool) -> int:
     """Prints the newest dead letters (records that a stage could not process), newest last. Returns exit code 0.
 
+    The column `replayed` has the time at which the record was put back or delivered again; it is empty if it was not.
+
     Args:
         stage: only the dead letters of this stage; None for all.
         limit: the most dead letters.
+        json: prints JSON lines rather than a table.
     """
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import print_json_lines, print_table
@@ -158,11 +161,14 @@ async def show_dead_letter(settings: Settings, place: str, *, json: bool) -> int
 async def replay_dead_letters(
     settings: Settings, place: str | None, *, every: bool, stage: str | None, again: bool
 ) -> int:
-    """Puts records back onto their topics, or repeats the work of a sink or of notify.
+    """Puts records back onto their topics, or repeats the work of a sink or of notify. Prints each result.
 
     Args:
+        place: where the dead letter is, or where its record was read; None with `every`.
         every: replays all dead letters, or all of `stage`. Notifications older than `notify.max_age_s` are then
             delivered only with `again`.
+        stage: with `every`, only the dead letters of this stage; None for all.
+        again: replays also those that were replayed before, or whose record a newer one has replaced.
 
     Returns:
         1 if a dead letter could not be replayed, else 0.
@@ -227,7 +233,7 @@ def _of_stage(stage: str | None) -> Callable[[StoredDeadLetter], bool]:
 
 
 def _record_text(stored: StoredDeadLetter) -> str:
-    """Returns the record as text, with escapes for bytes that are not UTF-8."""
+    """Returns the record as text, with escapes for bytes that are not UTF-8. Returns invalid base64 as it is."""
     try:
         return stored.payload().decode("utf-8", "backslashreplace")
     except ValueError:
@@ -238,7 +244,7 @@ def _json_fields(stored: StoredDeadLetter, replayed: Mapping[str, str], *, with_
     """Returns a dead letter as `dead-letters list --json` and `show --json` print it.
 
     Args:
-        replayed: the time at which each dead letter was replayed, by its place.
+        replayed: the time at which each dead letter was replayed, by its place. Null is printed for one that was not.
         with_record: whether to add the record; otherwise only its size in characters.
     """
     fields = stored.letter.model_dump(mode="json")

@@ -31,7 +31,9 @@ def demo(
 
 
 async def run_demo(settings: Settings, *, temporary: bool, speed: float | None, once: bool) -> int:
-    """Replays the story, then serves until stopped.
+    """Replays the story through all stages but ingest, prints its alerts, then serves until stopped.
+
+    Notifications are only logged. Returns exit code 0.
 
     Args:
         temporary: keeps the data in a temporary directory, which is deleted at the end.
@@ -74,7 +76,10 @@ async def run_demo(settings: Settings, *, temporary: bool, speed: float | None, 
 
 
 def _print_alerts(settings: Settings) -> None:
-    """Prints every record of every alert, oldest alert first."""
+    """Prints every record of every alert in the store, to standard output.
+
+    The alert whose newest record is oldest comes first; the records of an alert are oldest first.
+    """
     from riskwire.cli.data import open_existing_store
     from riskwire.cli.terminal import printable
 

@@ -88,11 +88,16 @@ async def add_feed(
     every_s: int | None = None,
     format_: str | None = None,
 ) -> int:
-    """Adds a feed to the list, or changes it.
+    """Adds a feed to the list, or changes it, and prints which. Returns exit code 0.
 
     Args:
+        url_or_id: the address of a feed, or the id of one.
         url: the address, if `url_or_id` is an id.
         feed_id: the id, if `url_or_id` is an address.
+        every_s: seconds between polls; None keeps the value, or takes the default. Likewise `format_`.
+
+    Raises:
+        RiskwireError: the arguments do not make a valid feed, or the bus cannot be opened or written.
     """
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import printable
@@ -132,7 +137,7 @@ async def remove_feed(settings: Settings, feed_id: str) -> int:
 
 
 async def import_feeds(settings: Settings, file: Path) -> int:
-    """Adds or changes every feed of a file, as one step; other feeds stay on the list.
+    """Adds or changes every feed of a file, as one step; other feeds stay on the list. Returns exit code 0.
 
     Raises:
         SettingsError: the file, or an address in it, cannot be used; the list is unchanged.
@@ -229,7 +234,11 @@ def _json_fields(status: FeedStatus, feed_list: FeedList) -> dict[str, object]:
 
 
 def _problems(status: FeedStatus) -> Iterator[str]:
-    """Yields a line of text for each problem of a feed that may make riskwire miss news; none for a healthy feed."""
+    """Yields a line of text for each problem of a feed that may make riskwire miss news; none for a healthy feed.
+
+    A problem is a state (failing, gone, or "in part": the last document was damaged) or a permanent move. Yields
+    nothing if the feed was not polled, or if the state of its polls cannot be read.
+    """
     feed, poll = status.feed, status.poll
     if poll is None or not status.may_miss_news:
         return

@@ -94,7 +94,7 @@ def _open_closed_streams() -> None:
 
 
 def _exit_code() -> int | str | None:
-    """Runs the command, and returns its exit code."""
+    """Runs the command, and returns its exit code. It may be None (for 0) or a message, as `sys.exit` accepts it."""
     try:
         _run_command()
     except SystemExit as exit_request:

@@ -84,7 +84,10 @@ def run_to_end(main: Coroutine[Any, Any, int], *, serves: bool = False) -> None:
 
     Args:
         serves: the command runs until it is stopped, so a signal ends it with code 0. Any other command that a signal
-            ends was interrupted.
+            ends was interrupted: it says so, and ends with 128 plus the number of the signal.
+
+    Raises:
+        typer.Exit: always, with the exit code.
     """
     import uvloop
 

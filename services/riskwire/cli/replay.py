@@ -42,11 +42,14 @@ def replay(
 async def replay_archive(
     settings: Settings, archive: Path, *, speed: float | None, limit: int | None, publish_only: bool
 ) -> int:
-    """Publishes an archive and waits until every stage has read everything.
+    """Publishes an archive and waits until every stage has read everything. Prints the counts. Returns exit code 0.
+
+    Ingest does not run, and notifications are only logged.
 
     Args:
         speed: archive seconds per real second; None for as fast as possible.
-        publish_only: runs no stage.
+        limit: the most stories to publish; None for all.
+        publish_only: runs no stage, so it only publishes.
     """
     from riskwire.app.garbage_collection import settle_garbage_collector
     from riskwire.app.processes import open_process
@@ -77,6 +80,8 @@ async def _replay_through_stages(
 ) -> ReplayReport:
     """Publishes an archive while the stages run, and closes the bus when the stages have read everything.
 
+    Closing the bus ends the stages.
+
     Args:
         speed: seconds of the archive per real second; None for as fast as the stages read.
         limit: the most stories to publish; None for all.
@@ -103,14 +108,14 @@ class ReplayBar:
         self._task = progress.add_task("replay", total=limit, at="", stories=0)
 
     def show(self, replayed: ReplayProgress) -> None:
-        """Shows how much of the archive is published."""
+        """Shows how much of the archive is published: in stories if there is a limit, else in bytes of the file."""
         completed = replayed.stories if self._limit else replayed.read_bytes
         total = self._limit or replayed.size_bytes
         at = f"{replayed.seen_at:%Y-%m-%d %H:%M}" if replayed.seen_at else ""
         self._progress.update(self._task, completed=completed, total=total, at=at, stories=replayed.stories)
 
     async def wait_until_drained(self, process: Process) -> None:
-        """Waits until the stages have read everything, and shows their lag."""
+        """Waits until the stages have read every record, and shows meanwhile how many are left."""
         async with asyncio.TaskGroup() as group:
             lag_task = group.create_task(self._show_lag(process))
             await process.wait_until_drained()
@@ -156,7 +161,10 @@ def replay_bar(limit: int | None) -> Iterator[ReplayBar]:
 
 
 def _print_report(report: ReplayReport) -> None:
-    """Prints the counts of a finished replay, to standard error."""
+    """Prints the counts of a finished replay, to standard error.
+
+    A replay continues where an earlier one of the archive ended, after line `resumed_at`, and counts from there.
+    """
     if report.nothing_new:
         print("Nothing new: this archive has been replayed here before.", file=sys.stderr)
         return

@@ -29,8 +29,10 @@ def score(
 async def score_file(settings: Settings, file: Path | None) -> int:
     """Scores each line of a file, or of standard input, and writes the results to standard output.
 
+    A bad line is reported on standard error. None or `-` is standard input.
+
     Returns:
-        the exit code: 1 if any line is bad, else 0.
+        the exit code: 1 if any line is bad, or if the reader of the output has gone, else 0.
 
     Raises:
         SettingsError: the file, the watchlist or the bundle cannot be read.

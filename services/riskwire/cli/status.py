@@ -29,7 +29,9 @@ def status(
 
 
 async def show_status(settings: Settings, *, json: bool, partitions: bool) -> int:
-    """Prints the status.
+    """Prints the records of each topic, how many each group has not read, model bundle and version.
+
+    A bundle that cannot be loaded is shown with the error. Returns exit code 0.
 
     Args:
         partitions: shows every partition, not only those with unread records.
@@ -72,9 +74,10 @@ async def show_status(settings: Settings, *, json: bool, partitions: bool) -> in
 
 
 def lag_rows(lags: Sequence[Lag], *, every_partition: bool) -> list[tuple[str, str, str, str]]:
-    """Returns a row for each group and topic, with the total lag and the lag of its partitions.
+    """Returns a row for each group and topic: group, topic, total lag, and the lag of each partition as `0: 12  1: 3`.
 
     Args:
+        lags: the number of records that a group has not read of a partition.
         every_partition: lists every partition, not only those with unread records.
     """
     from riskwire.bus import lag_by_partition

@@ -30,9 +30,10 @@ def printable(text: str, *, lines: bool = False) -> str:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "", uncut: Collection[str] = ()
 ) -> None:
-    """Prints a table.
+    """Prints a table of texts to standard output. Escapes characters that control a terminal.
 
     Args:
+        columns: the headings.
         empty: printed if there are no rows.
         uncut: columns that keep their width in a narrow terminal; the other columns shrink.
     """

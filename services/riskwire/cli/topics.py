@@ -26,7 +26,14 @@ def check(config: ConfigFile = None) -> None:
 
 
 async def create_missing_topics(settings: Settings) -> int:
-    """Creates missing topics and prints their names, then prints how existing topics differ. Returns the exit code."""
+    """Creates missing topics and prints their names, then prints how topics differ from what riskwire needs.
+
+    Returns:
+        the exit code: 1 if any topic differs, else 0.
+
+    Raises:
+        SettingsError: the bus is not Kafka.
+    """
     _require_kafka_bus(settings)
     from riskwire.bus.kafka.topics import create_topics
 
@@ -39,7 +46,11 @@ async def create_missing_topics(settings: Settings) -> int:
 
 
 async def check_topics(settings: Settings) -> int:
-    """Prints how topics differ from what riskwire needs. Returns the exit code: 1 if any topic differs."""
+    """Prints how topics differ from what riskwire needs. Returns the exit code: 1 if any topic differs, else 0.
+
+    Raises:
+        SettingsError: the bus is not Kafka.
+    """
     _require_kafka_bus(settings)
     code = await _print_differences(settings)
     if not code:

@@ -90,7 +90,15 @@ def log(json: Json = False, limit: Limit = 1_000, data: Data = None, config: Con
 
 
 async def add_entry(settings: Settings, fields: Mapping[str, Any], by: str) -> int:
-    """Adds an entry to the watchlist, or changes it, and prints which. Returns exit code 0."""
+    """Adds an entry to the watchlist, or changes it, and prints whether that changed the list. Returns exit code 0.
+
+    Args:
+        fields: the fields of the entry by name; those without a value are left out.
+        by: who adds it, for the log of changes.
+
+    Raises:
+        SettingsError: the entry is not valid, or has a name or id of another entry.
+    """
     from riskwire.cli.terminal import printable
     from riskwire.entities.watchlist import read_entry
 
@@ -136,9 +144,10 @@ async def remove_entry(settings: Settings, entry: str, by: str) -> int:
 
 
 async def import_entries(settings: Settings, file: Path, by: str, *, replace: bool) -> int:
-    """Adds or changes every entry of a file, as one step.
+    """Adds or changes every entry of a file, as one step, and prints the counts. Returns exit code 0.
 
     Args:
+        by: who changes the list, for the log of changes.
         replace: removes the entries that earlier commands added and that are not in the file.
     """
     from riskwire.entities.watchlist import read_watchlist
@@ -199,7 +208,12 @@ def list_changes(settings: Settings, *, json: bool, limit: int) -> None:
 
 
 async def _put(settings: Settings, entities: Sequence[WatchedEntity], by: str, *, replace: bool) -> WatchlistEdit:
-    """Adds or changes entries of the watchlist in one step. Returns what has changed."""
+    """Adds or changes entries of the watchlist in one step. Returns what has changed.
+
+    Args:
+        by: who changes the list, for the log of changes.
+        replace: removes the entries that earlier commands added and that are not among `entities`.
+    """
     from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_bus
     from riskwire.watching import WatchlistEditor

@@ -25,6 +25,7 @@ def command_publisher(bus: Bus) -> Callable[[Command], Awaitable[None]]:
     lock = asyncio.Lock()
 
     async def publish(command: Command) -> None:
+        """Publishes a command as the publisher `commands`, which has no state. Waits for calls that came before."""
         key = command.alert or command.target or command.kind
         record = Outgoing(Topic.COMMANDS, key, command.to_bytes())
         async with lock:
