@@ -26,6 +26,10 @@ def test_each_stored_topic_has_one_sink(store: Store) -> None:
 
 
 async def test_records_of_every_topic_are_written_to_the_store(store: Store, news: ModuleType) -> None:
+    """The sink stages write to the store alone: they publish nothing and have no state.
+
+    The fictional news has three alerts, of which one is resolved.
+    """
     records = news.records_by_topic(days=3)
     for stage in sink_stages(store):
         if stage.spec.reads in records:
@@ -55,6 +59,7 @@ async def test_a_repeated_batch_changes_nothing(store: Store, news: ModuleType) 
 async def test_an_unreadable_record_becomes_a_dead_letter_and_the_others_are_written(
     store: Store, news: ModuleType
 ) -> None:
+    """The batch has a signal, a record that is no signal, and a mark, which is read but not stored."""
     (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.SIGNALS]
     good = news.messages(Topic.SIGNALS, [news.signal("a1"), Mark(from_=0, seen_at=news.NOON)])
     bad = Message(Topic.SIGNALS, 3, 1712, "k", b'{"kind":"signal","target":7}')
@@ -70,12 +75,14 @@ async def test_an_unreadable_record_becomes_a_dead_letter_and_the_others_are_wri
 
 
 async def test_an_unreadable_dead_letter_is_dropped(store: Store) -> None:
+    """The sink of dead letters writes no dead letter about a dead letter."""
     (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.DEAD_LETTERS]
     step = await stage.open(0, {}).process([Message(Topic.DEAD_LETTERS, 0, 0, None, b"\xff")])
     assert step.results == []
 
 
 async def test_a_failing_store_raises_from_the_sink(settings: Settings, news: ModuleType) -> None:
+    """The store is open for reading only, so that the write fails."""
     Store.open(settings).close()
     with Store.open(settings, read_only=True) as store:
         (stage,) = [stage for stage in sink_stages(store) if stage.spec.reads is Topic.ALERTS]

@@ -32,6 +32,7 @@ OTHER_VERSIONS = pytest.mark.parametrize(
 
 
 def store_of_version(settings: Settings, version: int) -> Path:
+    """Creates an empty store, writes another version of the schema into it, and returns its file."""
     Store.open(settings).close()
     file = settings.data / "store.sqlite"
     with sqlite3.connect(file) as raw:
@@ -112,6 +113,7 @@ def test_a_read_only_store_cannot_be_written(settings: Settings, news: ModuleTyp
 
 
 def test_reads_do_not_wait_for_a_writing_process(settings: Settings, news: ModuleType) -> None:
+    """Another connection holds the write lock of the database during the read."""
     with Store.open(settings) as store:
         store.write_alerts([news.alert()])
         writer = sqlite3.connect(settings.data / "store.sqlite", isolation_level=None)

@@ -29,6 +29,7 @@ def test_alerts_lists_the_newest_record_of_each_alert_newest_first(store: Store,
 
 
 def test_pages_of_alerts_have_no_gap_or_repeat_even_for_equal_times(store: Store, news: ModuleType) -> None:
+    """All alerts have the same time. The cursor of the last row of a page begins the next page."""
     store.write_alerts(news.alert(str(number)) for number in range(11))
     seen: list[str] = []
     before = None
@@ -40,6 +41,7 @@ def test_pages_of_alerts_have_no_gap_or_repeat_even_for_equal_times(store: Store
 
 
 def test_pages_of_stories_have_no_gap_or_repeat_even_for_equal_times(store: Store, news: ModuleType) -> None:
+    """All stories have the same time. The cursor of the last row of a page, as text, begins the next page."""
     store.write_signals(news.signal(f"a{number}") for number in range(11))
     seen: list[str] = []
     before = None
@@ -51,6 +53,7 @@ def test_pages_of_stories_have_no_gap_or_repeat_even_for_equal_times(store: Stor
 
 
 def test_an_alert_history_has_records_in_order_and_the_commands(store: Store, news: ModuleType) -> None:
+    """The records are written in another order; the last two have the same time."""
     later = news.NOON + timedelta(hours=1)
     fired = news.alert()
     store.write_alerts([news.alert(status="resolved", at=later), news.alert(status="escalated", at=later), fired])
@@ -65,6 +68,10 @@ def test_an_alert_history_has_records_in_order_and_the_commands(store: Store, ne
 
 
 def test_a_trend_is_summed_by_step_and_keeps_the_largest_surprise(store: Store, news: ModuleType) -> None:
+    """The 90 trend points are a minute long, and each has 2 stories, 3 articles and a rising surprise.
+
+    The first step is an hour long and sums 60 points; the second has the other 30.
+    """
     store.write_trends(
         news.trend(news.NOON + timedelta(minutes=number), surprise=float(number)) for number in range(90)
     )
@@ -82,6 +89,10 @@ def test_a_trend_is_summed_by_step_and_keeps_the_largest_surprise(store: Store, 
 
 
 def test_a_surprise_older_than_the_longest_window_counts_as_zero(store: Store, news: ModuleType) -> None:
+    """The longest window of alerting is a day, which ends with the newest data.
+
+    A surprise says how unusual the news of a target is. Without alerts, the order by alerts is that by surprise.
+    """
     longest = timedelta(days=1)
     store.write_trends(
         [
@@ -100,6 +111,7 @@ def test_a_surprise_older_than_the_longest_window_counts_as_zero(store: Store, n
 
 
 def test_targets_are_filtered_by_name_id_group_and_kind(store: Store, news: ModuleType) -> None:
+    """A query is plain text, so that "%" matches nothing. Pages follow each other by `offset`."""
     store.write_signals([news.signal("a", target=target) for target in news.NAMES])
     store.write_trends([news.trend(target="market", name="Market")])
 
@@ -114,6 +126,7 @@ def test_targets_are_filtered_by_name_id_group_and_kind(store: Store, news: Modu
 
 
 def test_a_spark_has_steps_of_six_hours_over_seven_days_up_to_the_newest_data(store: Store, news: ModuleType) -> None:
+    """A spark is a list of 28 scores; None is a step without data. A point of 30 days ago is not part of it."""
     store.write_trends(
         [news.trend(news.NOON), news.trend(news.NOON - timedelta(days=6)), news.trend(news.NOON - timedelta(days=30))]
     )
@@ -127,6 +140,7 @@ def test_a_spark_has_steps_of_six_hours_over_seven_days_up_to_the_newest_data(st
 
 
 def test_changes_lists_each_key_once_in_ascending_order(store: Store, news: ModuleType) -> None:
+    """Each write gives the keys that it changes new numbers (`seq`). A key is listed with its newest number."""
     store.write_signals([news.signal("a1")])
     store.write_signals([news.signal("a2"), news.signal("a2", target="entity:osmark")])
     store.write_alerts([news.alert()])
@@ -143,6 +157,7 @@ def test_changes_lists_each_key_once_in_ascending_order(store: Store, news: Modu
 
 
 def test_the_newest_stories_include_articles_in_unsupported_languages(store: Store, news: ModuleType) -> None:
+    """Two articles share a story. The French article has no story and no sentiment, and is a row for itself."""
     store.write_analyses(
         [
             news.analysis("a1"),
@@ -156,6 +171,7 @@ def test_the_newest_stories_include_articles_in_unsupported_languages(store: Sto
 
 
 def test_reprints_with_another_lead_are_merged_into_one_story(store: Store, news: ModuleType) -> None:
+    """The reprints have different fingerprints, which resemble each other because their title is the same."""
     title = "Veldara hid toxic leak from inspectors, regulator says"
     leads = (
         "The regulator fined the chemicals maker on Monday over a leak.",

@@ -16,11 +16,17 @@ from riskwire.store import Store
 
 
 def kept_versions(settings: Settings) -> list[tuple[Any, ...]]:
+    """Returns (version, read_with, body) of each replaced version in the database; `read_with` -1 means None."""
     with closing(sqlite3.connect(settings.data / "store.sqlite")) as raw:
         return raw.execute("select version, read_with, body from replaced_versions order by read_with").fetchall()
 
 
 def versions(news: ModuleType, *read_with: int | None) -> list[Any]:
+    """Returns the analyses of the versions 1, 2, … of one article.
+
+    Args:
+        read_with: for each version the offset of the newest watchlist command before it; None if there was none.
+    """
     return [
         news.analysis("a1", version=version).model_copy(update={"read_with": command})
         for version, command in enumerate(read_with, 1)
@@ -55,6 +61,12 @@ def test_the_last_version_read_with_each_earlier_watchlist_is_kept(
     read_with: tuple[int | None, ...],
     expected: list[tuple[int, int]],
 ) -> None:
+    """Each version is written twice, which changes nothing.
+
+    Args:
+        read_with: for each version the offset of the newest watchlist command before it; None if there was none.
+        expected: version and `read_with` of each replaced version that is kept, with -1 for None.
+    """
     for analysis in versions(news, *read_with):
         store.write_analyses([analysis])
         store.write_analyses([analysis])
@@ -62,6 +74,7 @@ def test_the_last_version_read_with_each_earlier_watchlist_is_kept(
 
 
 def test_the_kept_versions_do_not_depend_on_order_or_batches(settings: Settings, news: ModuleType) -> None:
+    """Two versions were read before any watchlist command and one after it, so that version 2 is kept."""
     results = []
     for index, order in enumerate(permutations(versions(news, None, None, 4))):
         for one_batch in (False, True):
@@ -75,6 +88,7 @@ def test_the_kept_versions_do_not_depend_on_order_or_batches(settings: Settings,
 
 
 def test_a_kept_version_is_deleted_with_its_article(settings: Settings, news: ModuleType) -> None:
+    """Data is kept for 10 days before the newest. The article `a1` is 30 days older than `new`, written last."""
     short = settings.model_copy(update={"store": StoreSettings(keep_days=10)})
     old = news.NOON - timedelta(days=30)
     with Store.open(short) as store:

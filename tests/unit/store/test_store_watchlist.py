@@ -18,6 +18,13 @@ TITLE = "Acme Corp falls"
 
 
 def mention(text: str, start: int, sentence: int, score: float, news: ModuleType, entity: str = "name:acme") -> Mention:
+    """Returns a mention of an organisation.
+
+    Args:
+        text: the words of the mention, at `start` of the article.
+        sentence: the number of the sentence; 0 is the title.
+        score: positive - negative of the sentiment toward the entity.
+    """
     return Mention(
         start=start,
         end=start + len(text),
@@ -31,6 +38,7 @@ def mention(text: str, start: int, sentence: int, score: float, news: ModuleType
 
 
 def analysis(news: ModuleType, article: str = "a1", mentions: tuple[Mention, ...] = (), **fields: Any) -> Any:
+    """Returns an analysis of an article that has a title and three sentences; `fields` override its fields."""
     spans = [(0, len(TITLE)), (16, 40), (41, 60), (61, 80)]
     sentences = tuple(SentenceAnalysis(start=start, end=end, sentiment=news.mood(0.0)) for start, end in spans)
     return news.analysis(article, title=TITLE, mentions=mentions, sentences=sentences, **fields)
@@ -49,6 +57,11 @@ def command(kind: str, name: str, at: datetime, by: str = "ada") -> Command:
 def test_mentions_of_one_name_are_summarised_with_the_weights_of_inference(
     store: Store, settings: Settings, news: ModuleType
 ) -> None:
+    """The title weighs 1, the sentences after it 0.5, 0.5 * 0.85, 0.5 * 0.85² and so on.
+
+    A row sums the weights of the sentences that mention its name. Its position is -1 if the first mention is not in the
+    title. The analysis is written twice, which changes nothing.
+    """
     analysed = analysis(
         news,
         mentions=(
@@ -74,6 +87,7 @@ def test_mentions_of_one_name_are_summarised_with_the_weights_of_inference(
 def test_a_later_version_replaces_the_mentions_and_an_earlier_version_does_not(
     store: Store, settings: Settings, news: ModuleType
 ) -> None:
+    """Version 1 is written before and again after version 2."""
     first, second = (mention(name, 0, 0, 0.1, news, entity=f"name:{name}") for name in ("one", "two"))
     store.write_analyses([analysis(news, mentions=(first,))])
     store.write_analyses([analysis(news, mentions=(second,), version=2)])
@@ -82,6 +96,7 @@ def test_a_later_version_replaces_the_mentions_and_an_earlier_version_does_not(
 
 
 def test_the_names_with_the_largest_weights_are_kept_up_to_the_limit(settings: Settings, news: ModuleType) -> None:
+    """Two names of an article are kept: the earlier the sentence of a mention, the larger its weight."""
     few = settings.model_copy(update={"store": StoreSettings(keep_mentions=2)})
     names = tuple(
         mention(f"name{number}", number, min(number, 3), 0.1, news, entity=f"name:name{number}") for number in range(6)
@@ -92,6 +107,7 @@ def test_the_names_with_the_largest_weights_are_kept_up_to_the_limit(settings: S
 
 
 def test_mentions_are_deleted_with_their_article(settings: Settings, news: ModuleType) -> None:
+    """Data is kept for 10 days before the newest; the old article is 30 days older."""
     short = settings.model_copy(update={"store": StoreSettings(keep_days=10)})
     with Store.open(short) as store:
         store.write_analyses(
@@ -102,6 +118,10 @@ def test_mentions_are_deleted_with_their_article(settings: Settings, news: Modul
 
 
 def test_retention_keeps_only_the_commands_about_entries_on_the_watchlist(settings: Settings, news: ModuleType) -> None:
+    """Data is kept for 10 days before the newest. `kept` is still on the list, and all its commands are kept.
+
+    `gone` was removed long ago, and `late` just now, so that only its removal is recent enough.
+    """
     short = settings.model_copy(update={"store": StoreSettings(keep_days=10)})
     old = news.NOON - timedelta(days=100)
     with Store.open(short) as store:
@@ -132,6 +152,7 @@ def test_retention_keeps_only_the_commands_about_entries_on_the_watchlist(settin
 def test_pages_of_the_watchlist_log_are_complete_even_for_commands_of_the_same_time(
     store: Store, news: ModuleType
 ) -> None:
+    """The cursor of the last row of a page, as text, begins the next page."""
     store.write_commands(command("watchlist_set", f"name{number}", news.NOON) for number in range(25))
     seen, before = [], None
     while page := store.watchlist_log(limit=10, before=before):

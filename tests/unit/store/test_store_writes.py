@@ -89,6 +89,7 @@ def some_records(news: ModuleType) -> list[Any]:
 @given(data=st.data())
 @hypothesis_settings(max_examples=20, deadline=None)
 def test_order_repeats_and_batches_do_not_change_the_content(data: st.DataObject, news: ModuleType) -> None:
+    """One store gets the records once, in order; the other in any order and batches, and some twice."""
     records = some_records(news)
     repeats = data.draw(st.lists(st.sampled_from(records), max_size=12), label="repeats")
     order = data.draw(st.permutations(records + repeats), label="order")
@@ -105,6 +106,7 @@ def test_order_repeats_and_batches_do_not_change_the_content(data: st.DataObject
 
 
 def test_writing_records_again_changes_nothing(store: Store, news: ModuleType) -> None:
+    """Neither the content nor the change sequence, which tells the page what to read again, is different."""
     write(store, some_records(news))
     before, seq = content(store), store.last_change()
 
@@ -128,6 +130,7 @@ def test_reprints_count_as_one_story_and_several_articles(store: Store, news: Mo
 
 
 def test_a_later_version_supersedes_the_earlier_one_and_both_are_kept(store: Store, news: ModuleType) -> None:
+    """Version 1 is written before and again after version 2. The target has the story of version 2 alone."""
     store.write_signals([news.signal("a1", story="old")])
     store.write_signals([news.signal("a1", version=2, story="new", score=0.4)])
     store.write_signals([news.signal("a1", story="old")])
@@ -154,6 +157,10 @@ def test_the_score_is_the_mean_over_the_stories_of_the_last_seven_days(store: St
 
 
 def test_a_target_is_blind_since_its_last_source_fell_silent(store: Store, news: ModuleType) -> None:
+    """A target is blind if no source that reported on it has published for a while: here for three days.
+
+    The source of the other target has just published.
+    """
     long_ago = news.NOON - timedelta(days=3)
     store.write_analyses([news.analysis("a1", at=long_ago), news.analysis("a2", at=news.NOON, source=news.SOURCES[1])])
     store.write_signals([news.signal("a1", at=long_ago)])
@@ -168,6 +175,7 @@ def test_a_target_is_blind_since_its_last_source_fell_silent(store: Store, news:
 
 
 def test_all_dead_letters_are_counted_and_the_newest_kept(news: ModuleType, tmp_path: Path) -> None:
+    """The store keeps 10,000 dead letters and 10,000 characters of each error. Repeated ones count once."""
     keep = 10_000
     settings = Settings(data=tmp_path, store=StoreSettings(keep_dead_letters=keep))
 
@@ -188,6 +196,10 @@ def test_all_dead_letters_are_counted_and_the_newest_kept(news: ModuleType, tmp_
 
 
 def test_data_older_than_keep_days_before_the_newest_data_is_deleted(tmp_path: Path, news: ModuleType) -> None:
+    """Data is kept for 30 days; the old records are 40 days older than the newest.
+
+    One story has an old and a new article: it stays, with the new one.
+    """
     settings = Settings(data=tmp_path, store=StoreSettings(keep_days=30))
     old = news.NOON - timedelta(days=40)
     with Store.open(settings) as store:

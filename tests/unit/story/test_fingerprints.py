@@ -35,6 +35,7 @@ def test_fingerprints_of_a_batch_equal_those_of_single_articles(articles: list[t
 
 @given(TEXT, st.integers(1, 30))
 def test_words_are_runs_of_letters_and_digits_without_possessives_and_stop_words(text: str, limit: int) -> None:
+    """The words of the fast implementation are the first `limit` words of the plain one in this file."""
     assert minhash._words(text, limit) == words_of(text)[:limit]
 
 

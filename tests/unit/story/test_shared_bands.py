@@ -27,6 +27,14 @@ def differing_at(sketch: bytes, places: set[int]) -> bytes:
 def test_two_fingerprints_that_match_by_title_or_lead_share_enough_bands(
     title: bytes, lead: bytes, unlike: bytes, places: set[int], data: st.DataObject
 ) -> None:
+    """A fingerprint is a sketch of the title and one of the lead, of 16 values each. A band is a pair of such values.
+
+    Args:
+        title: the sketch of the first title.
+        lead: the sketch of the first lead.
+        unlike: the other sketch of the second fingerprint.
+        places: the values at which the sketches that may match differ.
+    """
     by_title = data.draw(st.booleans())
     near = differing_at(title if by_title else lead, places)
     a = (title + lead).hex()
@@ -37,6 +45,7 @@ def test_two_fingerprints_that_match_by_title_or_lead_share_enough_bands(
 
 
 def test_matching_titles_may_share_only_four_bands_and_matching_leads_only_two() -> None:
+    """A sketch has 16 values in 8 bands of two. Each value that differs here lies in another band."""
     title, lead, unlike = bytes(range(1, 17)), bytes(range(101, 117)), bytes(range(201, 217))
     a, b = (title + lead).hex(), (differing_at(title, {0, 2, 4, 6}) + unlike).hex()
     assert same_story(a, b)

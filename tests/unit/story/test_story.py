@@ -31,6 +31,10 @@ LEAD = (
     ],
 )
 def test_a_reprint_is_the_same_story_and_shares_a_band(title: str, lead: str) -> None:
+    """The parameters are the title and the lead of a reprint of one wire item: cut, without one of both, or reworded.
+
+    A band is a part of a fingerprint by which an index finds similar ones.
+    """
     original, reprint = fingerprint(TITLE, LEAD), fingerprint(title, lead)
     assert same_story(original, reprint)
     assert set(bands(original)) & set(bands(reprint))
@@ -70,6 +74,7 @@ LEADS = st.text(max_size=400)
 def test_same_story_is_reflexive_and_symmetric_and_implies_a_shared_band(
     title_a: str, lead_a: str, title_b: str, lead_b: str
 ) -> None:
+    """A band is a part of a fingerprint by which an index finds similar ones."""
     a, b = fingerprint(title_a, lead_a), fingerprint(title_b, lead_b)
     assert is_fingerprint(a)
     assert same_story(a, a)

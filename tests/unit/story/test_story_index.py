@@ -31,6 +31,7 @@ def indexed(titles: list[str]) -> tuple[StoryIndex[IndexedStory], list[IndexedSt
 
 @given(st.lists(TITLES, max_size=12), TITLES)
 def test_similar_stories_are_those_that_compare_as_the_same_story(titles: list[str], title: str) -> None:
+    """The index is filled with the stories of `titles`; the story of `title` is sought."""
     index, stories = indexed(titles)
     sought = fingerprint(title, "")
     assert set(index.similar(sought)) == {story for story in stories if same_story(story.fingerprint, sought)}
@@ -38,6 +39,7 @@ def test_similar_stories_are_those_that_compare_as_the_same_story(titles: list[s
 
 @given(st.lists(TITLES, min_size=1, max_size=6))
 def test_a_removed_story_is_not_found_and_equal_ones_are(titles: list[str]) -> None:
+    """The first story is in the index twice, as two objects with equal fingerprints; one of the objects is removed."""
     index, stories = indexed([*titles, titles[0]])
     index.remove(stories[0])
     similar = index.similar(stories[0].fingerprint)
