@@ -32,7 +32,7 @@ LEVELS = [
     {"app"},
     {"cli"},
 ]
-"""The rooms from the ground up. A room imports rooms of lower levels and, unless `BESIDE` forbids it, of its own."""
+"""The rooms from the ground up. A room imports rooms of lower levels; on the ground, also rooms of the same level."""
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 BESIDE = {
@@ -112,7 +112,7 @@ def public_classes(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def texts() -> Iterator[tuple[Path, str]]:
-    """Yields every text file of a clone, without build outputs."""
+    """Yields every text file of a clone, without build outputs: its path in the repository, and its content."""
     for folder, dirs, files in os.walk(ROOT):
         dirs[:] = [d for d in dirs if (d in KEPT_DOT_DIRS or not d.startswith(".")) and d not in SKIPPED_DIRS]
         for name in files:
@@ -124,6 +124,10 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.parametrize("path", sources(SERVICES), ids=lambda path: str(path.relative_to(SERVICES)))
 def test_imports_point_one_way(path: Path) -> None:
+    """A room imports rooms of lower levels, and of the same level only what `BESIDE` lists.
+
+    The rooms of the ground level may import each other.
+    """
     room = room_of_file(path)
     assert room in LEVEL_OF, f"{room} is a new room: add it to LEVELS in this test"
     allowed = {other for other in LEVEL_OF if LEVEL_OF[other] < LEVEL_OF[room] or (room, other) in BESIDE}
@@ -133,6 +137,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 def test_no_modules_import_each_other_in_a_cycle() -> None:
+    """Imports within functions and for type checking do not count. A failure prints the cycle."""
     known = {module_name(path): path for path in sources(SERVICES)}
     graph: dict[str, set[str]] = defaultdict(set)
     for name, path in known.items():
@@ -148,6 +153,7 @@ def test_no_modules_import_each_other_in_a_cycle() -> None:
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_the_room_of_a_stage_holds_its_class(stage) -> None:
+    """A stage is declared in `pipeline.py` with its room; a file of the room must use the declaration."""
     spec = "SINKS" if stage.room == "store" else stage.name.upper()
     uses = [path for path in sources(SERVICES / stage.room) if re.search(rf"\b{spec}\b", path.read_text("utf-8"))]
     assert uses, f"riskwire/{stage.room} does not use pipeline.{spec}"
@@ -160,6 +166,7 @@ def test_the_running_system_never_imports_a_training_library() -> None:
 
 
 def test_only_a_command_loads_the_model_package_and_only_when_asked() -> None:
+    """Only `app` and `cli` import `riskwire_models`, and only within functions."""
     for path in sources(SERVICES):
         for module, at_import in imported(path):
             if module.partition(".")[0] == "riskwire_models":
@@ -168,6 +175,7 @@ def test_only_a_command_loads_the_model_package_and_only_when_asked() -> None:
 
 
 def test_no_file_names_a_package_registry_or_a_path_of_one_machine() -> None:
+    """The hosts are written in two parts, so that this file does not contain them."""
     hosts = ["py" + "pi.org", "python" + "hosted.org", "registry." + "npmjs"]
     forbidden = re.compile("|".join([*map(re.escape, hosts), r"(?<![\w.~:/-])/(?:work|root|home)/\w"]))
     matches = [f"{path}: {match.group()}" for path, text in texts() for match in forbidden.finditer(text)]

@@ -14,6 +14,7 @@ def log_record(at: float, node: int = 1, message: str = "Unable to reach node %s
 
 
 def test_a_repeated_message_passes_once_in_an_interval_with_the_number_of_suppressed_ones():
+    """A message is logged ten times a second for 70 s. Its arguments vary, which makes it no other message."""
     passed = []
     repeat_filter = RepeatFilter(every_s=30)
     for tenth in range(700):

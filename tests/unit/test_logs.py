@@ -18,6 +18,7 @@ from riskwire.settings import LogSettings
 
 @pytest.fixture(autouse=True)
 def _restored_logging() -> Iterator[None]:
+    """Restores the configuration of logging after each test."""
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     config = structlog.get_config()
@@ -31,6 +32,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> list[dict]:
 
 
 def test_a_library_logs_the_same_json_objects_as_riskwire(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line comes from a library through the standard logging, the other from riskwire through structlog."""
     configure_logging(LogSettings(format="json"))
     logging.getLogger("aiokafka.conn").warning("broker %s is\naway", "b-1")
     structlog.get_logger("riskwire.bus").warning("step failed", topic="articles")
@@ -63,6 +65,7 @@ def test_a_traceback_of_a_library_is_part_of_its_json_object(capsys: pytest.Capt
 def test_aiokafka_logs_an_unreachable_broker_without_a_traceback(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """aiokafka logs such errors again and again; the same error of another library keeps its traceback."""
     configure_logging(LogSettings(format="json"))
     for name in ("aiokafka.producer.sender", "another.library"):
         try:
@@ -97,6 +100,7 @@ def test_a_password_in_a_url_is_masked(capsys: pytest.CaptureFixture[str]) -> No
 
 
 async def test_an_unretrieved_exception_of_aiokafka_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """asyncio reports an exception that was never retrieved when its future is collected."""
     errors = pytest.importorskip("aiokafka.errors")
     configure_logging(LogSettings(format="json"))
     loop = asyncio.get_running_loop()

@@ -36,6 +36,12 @@ def test_known():
 
 
 def outcome(folder: Path, required: str, sample: str = SAMPLE) -> tuple[int, str]:
+    """Runs pytest on a test file with the project's conftest.py. Returns the exit code and the last line printed.
+
+    Args:
+        required: the value of RISKWIRE_REQUIRE, which names resources.
+        sample: the source of the test file.
+    """
     shutil.copy(TESTS / "conftest.py", folder / "conftest.py")
     (folder / "test_sample.py").write_text(sample)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs_data\n    needs_kafka\n    needs_browser\n")
@@ -63,12 +69,20 @@ def outcome(folder: Path, required: str, sample: str = SAMPLE) -> tuple[int, str
 def test_a_skipped_test_fails_if_its_resource_is_required(
     tmp_path: Path, required: str, code: int, summary: str
 ) -> None:
+    """The sample has three skipped tests, which need data, Kafka and nothing, and one that is expected to fail.
+
+    Args:
+        required: the value of RISKWIRE_REQUIRE.
+        code: the exit code of pytest.
+        summary: what its last line contains.
+    """
     returned, last = outcome(tmp_path, required)
     assert summary in last
     assert returned == code
 
 
 def test_a_whole_file_may_not_be_skipped(tmp_path: Path) -> None:
+    """The file skips itself as a whole, while RISKWIRE_REQUIRE names a resource."""
     returned, last = outcome(tmp_path, "data", "import pytest\npytest.skip('all', allow_module_level=True)\n")
     assert returned != 0
     assert "1 error" in last

@@ -146,6 +146,12 @@ SECRET = "hunter2"
 def test_an_error_about_the_file_explains_the_fault_and_shows_no_possible_secret(
     tmp_path: Path, text: str, message: str
 ) -> None:
+    """The secret is `hunter2`, in each text at another wrong place.
+
+    Args:
+        text: the content of the settings file.
+        message: what the error says about it; `.*` matches any text, all else is literal.
+    """
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(SettingsError) as caught:
@@ -171,6 +177,12 @@ def test_an_error_about_the_file_explains_the_fault_and_shows_no_possible_secret
 def test_an_error_about_a_variable_explains_the_fault_and_shows_no_possible_secret(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
+    """The secret is `hunter2`, also in the valid URL of the store.
+
+    Args:
+        variable: the environment variable, without `RISKWIRE_`.
+        message: what the error says, as a regular expression.
+    """
     monkeypatch.setenv("RISKWIRE_STORE__URL", "postgresql://u:hunter2@h/db")
     monkeypatch.setenv(f"RISKWIRE_{variable}", value)
     with pytest.raises(SettingsError) as caught:
@@ -193,7 +205,10 @@ def test_the_error_names_a_wrong_list_item_and_the_source_of_the_list(
 
 
 def test_every_setting_has_a_description() -> None:
+    """Pydantic takes the descriptions from the docstrings below the fields."""
+
     def undescribed(section: type[BaseModel]) -> list[str]:
+        """Returns the fields without a description, as `Section.field`, of a section and its sub-sections."""
         names = []
         for name, field in section.model_fields.items():
             if not field.description:
