@@ -15,6 +15,9 @@ class BackpressureContract:
     """The suite. Each bus has a subclass of it."""
 
     async def test_a_publisher_waits_while_a_topic_is_full_and_continues_when_it_is_read(self, bus_factory: BusFactory):
+        """`backlog` is the most unread records of a topic, over its partitions. `commit(n, …)` reads a partition up to
+        n.
+        """
         bus = await bus_factory(backlog=10)
         first, second = await join_group(bus, "infer", Topic.ARTICLES)
         async with bus.publisher("replay") as publisher:
@@ -27,6 +30,7 @@ class BackpressureContract:
         assert sum(lag.records for lag in await bus.lag()) == 10
 
     async def test_the_slowest_group_decides_whether_a_topic_is_full(self, bus_factory: BusFactory):
+        """Two groups read the topic; four records fill it. The group `fast` has read them all, `slow` none at first."""
         bus = await bus_factory(backlog=4)
         fast = (await join_group(bus, "fast", Topic.ARTICLES))[0]
         slow = (await join_group(bus, "slow", Topic.ARTICLES))[0]
@@ -39,6 +43,10 @@ class BackpressureContract:
             await soon(waiting)
 
     async def test_a_step_waits_for_the_topic_it_writes_to(self, bus_factory: BusFactory):
+        """A step of `infer` writes to `analyses`, which is full until `sink` has read two records.
+
+        While the step waits, neither its results nor its position are visible. (On Kafka only publishers wait.)
+        """
         bus = await bus_factory(backlog=2)
         infer = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         sink = (await join_group(bus, "sink", Topic.ANALYSES))[0]
@@ -52,6 +60,7 @@ class BackpressureContract:
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"0", b"1", b"2", b"3"]
 
     async def test_a_topic_without_unread_records_takes_a_batch_larger_than_the_backlog(self, bus_factory: BusFactory):
+        """The second batch of 20 waits until the last record of the first one is read."""
         bus = await bus_factory(backlog=3)
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         async with bus.publisher("replay") as publisher:
@@ -63,6 +72,10 @@ class BackpressureContract:
             await soon(waiting)
 
     async def test_a_step_never_waits_for_its_own_group(self, bus_factory: BusFactory):
+        """The group `sink` reads `dead-letters`, which is full, and writes to it in a step on `analyses`.
+
+        Only the group itself could make room, so waiting would never end.
+        """
         bus = await bus_factory(backlog=1)
         await join_group(bus, "sink", Topic.DEAD_LETTERS)
         assignment = (await join_group(bus, "sink", Topic.ANALYSES))[0]
@@ -71,12 +84,14 @@ class BackpressureContract:
         await soon(assignment.commit(1, numbered(Topic.DEAD_LETTERS, 1), {}))
 
     async def test_a_topic_that_no_group_reads_causes_no_backpressure(self, bus_factory: BusFactory):
+        """No group has joined `trends`, so 15 records go beyond the backlog of 2 without a wait."""
         bus = await bus_factory(backlog=2)
         for _ in range(3):
             await publish(bus, numbered(Topic.TRENDS, 5))
         assert len(await read_all(bus, Topic.TRENDS)) == 15
 
     async def test_commands_cause_no_backpressure(self, bus_factory: BusFactory):
+        """The topic `commands` never makes a publisher wait, although the group `slow` does not read it."""
         bus = await bus_factory(backlog=2)
         await join_group(bus, "slow", Topic.COMMANDS)
         commands = [Outgoing(Topic.COMMANDS, f"entity:{n}", b"%d" % n) for n in range(6)]
@@ -87,6 +102,9 @@ class BackpressureContract:
         assert len(await read_all(bus, Topic.COMMANDS)) == 12
 
     async def test_a_publish_cancelled_while_it_waits_has_no_effect(self, bus_factory: BusFactory):
+        """After the cancellation neither the record nor the state of the publisher has changed, and it can publish
+        again.
+        """
         bus = await bus_factory(backlog=2)
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         async with bus.publisher("replay") as publisher:

@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 async def open_embedded(tmp_path: Path) -> AsyncIterator:
-    """`open_embedded(**settings)`: opens the embedded bus of the test; closes it at the end."""
+    """`open_embedded(**settings)`: opens the embedded bus of the test; closes it at the end.
+
+    Each call opens another bus on the same file, as another process would.
+    """
     opened: list[EmbeddedBus] = []
 
     async def open_bus(**settings: object) -> EmbeddedBus:

@@ -25,29 +25,32 @@ TIMEOUT_S = 2 * FETCH_S
 
 
 async def soon(awaitable: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
-    """Awaits something that must end, with a generous deadline."""
+    """Awaits something that must end; raises `TimeoutError` after `TIMEOUT_S`."""
     async with asyncio.timeout(TIMEOUT_S):
         return await awaitable
 
 
 async def join_group(bus: Bus, group: str, topic: Topic) -> list[Assignment]:
-    """Joins a group, and returns its assignments ordered by partition."""
+    """Joins a group, and returns its assignments ordered by partition. This fences an earlier worker of the group."""
     joined = bus.assignments(group, topic)
     assignments = [await soon(anext(joined)) for _ in range(bus.partitions(topic))]
     return sorted(assignments, key=lambda assignment: assignment.partition)
 
 
 async def publish(bus: Bus, results: Sequence[Outgoing], name: str = "source") -> None:
+    """Publishes records as one step of the publisher `name`, without a change of its state."""
     async with bus.publisher(name) as publisher:
         await soon(publisher.publish(results, {}))
 
 
 async def read_all(bus: Bus, topic: Topic, partition: int | None = None) -> list[Message]:
+    """Returns every record of a topic, or of one partition of it, in order; partition by partition."""
     partitions = range(bus.partitions(topic)) if partition is None else [partition]
     return [message for p in partitions for message in await bus.read(topic, p, 0, 100_000)]
 
 
 def numbered(topic: Topic, count: int, partition: int = 0, start: int = 0) -> list[Outgoing]:
+    """Returns `count` records for a partition, without keys, whose values are numbers from `start`: b"0", …"""
     return [Outgoing(topic, None, b"%d" % n, partition) for n in range(start, start + count)]
 
 
@@ -59,6 +62,7 @@ class BusContract:
     """The suite. Each bus has a subclass of it."""
 
     async def test_records_of_a_partition_are_read_in_the_order_they_were_published(self, bus_factory: BusFactory):
+        """Fetches up to 7 records at a time until all 100 are read; their offsets ascend."""
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 50))
         await publish(bus, numbered(Topic.ARTICLES, 50, start=50))
@@ -70,6 +74,7 @@ class BusContract:
         assert [message.offset for message in read] == sorted({message.offset for message in read})
 
     async def test_fetch_returns_at_most_max_records_and_none_after_its_timeout(self, bus_factory: BusFactory):
+        """`fetch(max_records, timeout_s)`: the first partition has ten records, the second has none."""
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 10))
         first, second = await join_group(bus, "infer", Topic.ARTICLES)
@@ -77,6 +82,7 @@ class BusContract:
         assert len(await soon(second.fetch(4, 0.05))) == 0
 
     async def test_a_new_record_wakes_a_waiting_fetch(self, bus_factory: BusFactory):
+        """A fetch that may wait for 60 s returns as soon as a record is published."""
         bus = await bus_factory()
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(assignment.fetch(10, 60))
@@ -84,6 +90,7 @@ class BusContract:
         assert values(await soon(waiting)) == [b"0"]
 
     async def test_a_key_always_goes_to_its_partition(self, bus_factory: BusFactory):
+        """A record without a partition goes to the one of its key, and the order within a partition is kept."""
         bus = await bus_factory()
         keys = [f"article-{n}" for n in range(40)]
         await publish(bus, [Outgoing(Topic.ARTICLES, key, key.encode()) for key in keys])
@@ -98,12 +105,17 @@ class BusContract:
             assert values(await read_all(bus, Topic.ARTICLES, partition)) == [b"tick"]
 
     async def test_keys_and_values_are_read_as_they_were_published(self, bus_factory: BusFactory):
+        """Empty, unusual and missing (None) keys, and values of any bytes and of 300 kB, are unchanged."""
         bus = await bus_factory()
         records = [("", b""), ("Zürich\n\x00€", bytes(range(256))), (None, b"x" * 300_000)]
         await publish(bus, [Outgoing(Topic.TRENDS, key, value, 1) for key, value in records])
         assert [(m.key, m.value) for m in await read_all(bus, Topic.TRENDS, 1)] == records
 
     async def test_results_state_and_position_become_visible_together(self, bus_factory: BusFactory):
+        """`commit(position, results, state)` is one step: afterwards all three have changed.
+
+        The position is the offset of the next record, so the next fetch begins with the record 2.
+        """
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -126,6 +138,10 @@ class BusContract:
         ids=["topic", "partition", "negative partition", "key", "key with partition", "neither key nor partition"],
     )
     async def test_a_step_with_an_invalid_result_has_no_effect(self, bus_factory: BusFactory, invalid: Outgoing):
+        """One invalid result makes `commit` raise, and neither results, state nor position change.
+
+        The assignment stays usable: a valid step follows.
+        """
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -138,6 +154,7 @@ class BusContract:
         await assignment.commit(3, [Outgoing(Topic.ANALYSES, "a", b"result")], {})
 
     async def test_a_step_with_an_invalid_state_key_has_no_effect(self, bus_factory: BusFactory):
+        """A lone surrogate cannot be encoded, so it is no key, neither to set nor to delete (None)."""
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -149,6 +166,7 @@ class BusContract:
         assert len(await soon(assignment.fetch(10, FETCH_S))) == 3
 
     async def test_a_step_changes_single_keys_of_the_state_and_none_deletes_a_key(self, bus_factory: BusFactory):
+        """Keys that a step does not name stay. Deleting an unknown key is no error."""
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -157,6 +175,10 @@ class BusContract:
         assert await assignment.restore() == {"unchanged": b"1", "changed": b"2"}
 
     async def test_state_belongs_to_one_group_topic_and_partition(self, bus_factory: BusFactory):
+        """The state of `infer` on partition 0 is seen by no other partition, group or topic.
+
+        A publisher that has the name of the group has a separate state, too.
+        """
         bus = await bus_factory()
         infer, alert = await join_group(bus, "infer", Topic.ARTICLES), await join_group(bus, "alert", Topic.SIGNALS)
         second_infer = await join_group(bus, "other", Topic.ARTICLES)
@@ -168,6 +190,7 @@ class BusContract:
         assert states == [{"mine": b"infer 0"}, {}, {}, {}, {}, {}]
 
     async def test_restore_resets_the_read_position_to_the_last_step(self, bus_factory: BusFactory):
+        """Records that were fetched and not committed are fetched again after `restore`."""
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 6))
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -177,6 +200,9 @@ class BusContract:
         assert values(await soon(assignment.fetch(1, FETCH_S))) == [b"2"]
 
     async def test_steps_within_a_batch_move_the_read_position_after_a_restore(self, bus_factory: BusFactory):
+        """After three records were fetched and `restore` was called, each is committed in a step; the next fetch is
+        after them.
+        """
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 4))
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -187,6 +213,10 @@ class BusContract:
         assert values(await soon(assignment.fetch(3, FETCH_S))) == [b"3"]
 
     async def test_everything_committed_is_read_after_reopening(self, bus_factory: BusFactory):
+        """Records, results, the states of a group and of a publisher, and the position survive closing the bus.
+
+        Reading the state of a publisher by `publisher_state` does not fence the publisher.
+        """
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 5))
         assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -205,6 +235,11 @@ class BusContract:
             await publisher.publish([], {"seen": None})  # reading its state has not fenced it
 
     async def test_the_state_of_a_group_can_be_read_without_joining_it(self, bus_factory: BusFactory):
+        """`group_state` merges the keys with a prefix over the partitions of a topic, literally and with the newest
+        values.
+
+        The characters % and _ have no special meaning in a prefix or key. Other groups and keys are left out.
+        """
         bus = await bus_factory()
         assert await bus.group_state("infer", Topic.ARTICLES, "seen:") == {}
         first, second = await join_group(bus, "infer", Topic.ARTICLES)
@@ -220,6 +255,10 @@ class BusContract:
         assert await bus.group_state("infer", Topic.ARTICLES, "seen:a") == {"seen:a": b"4"}
 
     async def test_a_stale_assignment_can_neither_fetch_nor_commit(self, bus_factory: BusFactory):
+        """A second join of the group makes the first assignment stale: `revoked` is set, and its step has no effect.
+
+        The fresh assignment reads all records again, because nothing was committed.
+        """
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
         stale = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -237,6 +276,7 @@ class BusContract:
         assert values(await read_all(bus, Topic.ANALYSES)) == [b"fresh"]
 
     async def test_a_waiting_fetch_ends_when_its_assignment_is_taken_over(self, bus_factory: BusFactory):
+        """It returns no records as soon as the group is joined again, long before its timeout of 60 s."""
         bus = await bus_factory()
         stale = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(stale.fetch(3, 60))
@@ -244,6 +284,9 @@ class BusContract:
         assert list(await soon(waiting)) == []
 
     async def test_a_stale_publisher_cannot_publish(self, bus_factory: BusFactory):
+        """A second publisher of a name fences the first, which then raises. A publisher of another name is not
+        affected.
+        """
         bus = await bus_factory()
         async with bus.publisher("ingest") as stale:
             await stale.publish(numbered(Topic.ARTICLES, 1), {"seen": b"1"})
@@ -256,6 +299,9 @@ class BusContract:
         assert values(await read_all(bus, Topic.ARTICLES, 0)) == [b"0", b"2", b"3"]
 
     async def test_two_groups_read_independently(self, bus_factory: BusFactory):
+        """Each group has its own position and lag (unread records) on each partition, also on partitions without
+        records.
+        """
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ANALYSES, 4))
         sink = (await join_group(bus, "sink", Topic.ANALYSES))[0]
@@ -275,6 +321,7 @@ class BusContract:
         assert positions == {("sink", 0): 3, ("sink", 1): 0, ("audit", 0): 0, ("audit", 1): 0}
 
     async def test_records_counts_all_records_ever_published(self, bus_factory: BusFactory):
+        """`records` returns the count by topic, over all partitions; 0 for a topic without records."""
         bus = await bus_factory()
         await publish(bus, [*numbered(Topic.ARTICLES, 3), *numbered(Topic.ARTICLES, 2, 1), *numbered(Topic.FEEDS, 1)])
         counts = await bus.records()
@@ -285,6 +332,7 @@ class BusContract:
         }
 
     async def test_the_next_record_of_a_partition_gets_its_end_offset(self, bus_factory: BusFactory):
+        """`ends` returns the end offset by partition. Reading from there returns only what is published later."""
         bus = await bus_factory()
         await publish(bus, [*numbered(Topic.ARTICLES, 3), *numbered(Topic.ARTICLES, 1, 1)])
         first, second = await bus.ends(Topic.ARTICLES)
@@ -293,6 +341,10 @@ class BusContract:
         assert list(await bus.read(Topic.ARTICLES, 1, second, 10)) == []
 
     async def test_a_cancelled_step_happens_wholly_or_not_at_all(self, bus_factory: BusFactory):
+        """Steps of three records and a state are cancelled after 0 to 3 turns of the event loop.
+
+        Afterwards either all three records and the state are there, or none.
+        """
         bus = await bus_factory()
         async with bus.publisher("replay") as publisher:
             for turn in range(40):
@@ -307,6 +359,11 @@ class BusContract:
                 assert (grown, state.get("turn") == b"%d" % turn) in {(0, False), (3, True)}
 
     async def test_closing_ends_iterators_fetches_and_waits(self, bus_factory: BusFactory):
+        """Closing the bus ends an iterator of assignments, a waiting fetch (no records) and a waiting publisher (an
+        error).
+
+        Afterwards assignments are revoked, and closing again has no effect.
+        """
         bus = await bus_factory(backlog=1)
         joined = bus.assignments("infer", Topic.ARTICLES)
         assignment, *_ = [await soon(anext(joined)) for _ in range(bus.partitions(Topic.ARTICLES))]
@@ -329,6 +386,7 @@ class BusContract:
         await soon(bus.close())
 
     async def test_wait_until_drained_returns_when_no_group_has_lag(self, bus_factory: BusFactory):
+        """The wait covers what a step has published: it ends after `sink` has read the results of `infer`."""
         bus = await bus_factory()
         infer = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         sink = (await join_group(bus, "sink", Topic.ANALYSES))[0]
@@ -341,6 +399,7 @@ class BusContract:
         await soon(waiting)
 
     async def test_wait_until_drained_waits_for_a_group_that_has_not_joined(self, bus_factory: BusFactory):
+        """Nothing was published, but the group `sink` is named and has not joined."""
         bus = await bus_factory()
         await join_group(bus, "infer", Topic.ARTICLES)
         waiting = asyncio.create_task(wait_until_drained(bus, ["infer", "sink"]))
@@ -349,6 +408,9 @@ class BusContract:
         await soon(waiting)
 
     async def test_membership_reports_the_partitions_of_a_group_and_their_activity(self, bus_factory: BusFactory):
+        """`outside_since` is None once the group is joined. Fetching and committing renew `active_at` of their
+        partition.
+        """
         bus = await bus_factory()
         opened = bus.membership("infer")
         assert opened.outside_since is not None, "the group was never joined"
@@ -365,6 +427,10 @@ class BusContract:
         assert after.partitions[1] == before.partitions[1], "nothing happened on the second partition"
 
     async def test_reading_the_lag_of_a_waiting_stage_counts_as_its_activity(self, bus_factory: BusFactory):
+        """`lag_of_waiting_stage` returns what `lag` does, and renews `active_at` of every partition of the group.
+
+        It raises if this process has no partition of the group.
+        """
         bus = await bus_factory()
         await join_group(bus, "infer", Topic.ARTICLES)
         before = bus.membership("infer")

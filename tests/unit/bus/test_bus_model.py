@@ -40,7 +40,18 @@ results_of = st.lists(keyed | placed, max_size=6)
 
 
 class EmbeddedBusAndModel(RuleBasedStateMachine):
-    """Two groups read articles; they and two publishers write, also to what they read."""
+    """Two groups read articles; they and two publishers write, also to what they read.
+
+    The model is made of dictionaries. Owner of a state is (group, partition), or (name, -1) for a publisher.
+
+    Attributes:
+        assigned: the current assignments of each group, by partition.
+        stale: assignments that a later join of their group has fenced.
+        log: the key and value of each record, by topic and partition.
+        position: the committed position by group and partition.
+        next: the offset of the next record to fetch, by group and partition.
+        state: the committed state by owner.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,6 +66,8 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
         self.open()
 
     def run(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine to its end on the event loop of this machine, for at most 20 s, and returns its result."""
+
         async def in_time() -> T:
             async with asyncio.timeout(20):
                 return await operation
@@ -70,6 +83,7 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
         shutil.rmtree(self.data)
 
     def published(self, results: list[Outgoing], owner: tuple[str, int], state: dict[str, bytes | None]) -> None:
+        """Applies a step to the model: appends the results to the log, and changes the state of `owner`."""
         for result in results:
             place = result.partition if result.partition is not None else partition_of(result.key or "", PARTITIONS)
             self.log[result.topic, place].append((result.key, result.value))
@@ -80,6 +94,8 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
 
     @rule(name=names, results=results_of, state=states)
     def publish(self, name: str, results: list[Outgoing], state: dict[str, bytes | None]) -> None:
+        """Publishes a step by a publisher of this name, and checks the state that it restores afterwards."""
+
         async def act() -> dict[str, bytes]:
             async with self.bus.publisher(name) as publisher:
                 await publisher.publish(results, state)
@@ -91,6 +107,8 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
 
     @rule(group=groups)
     def join(self, group: str) -> None:
+        """Joins a group again. Its earlier assignments become stale, and it reads on from its committed position."""
+
         async def act() -> list[Assignment]:
             joined = self.bus.assignments(group, Topic.ARTICLES)
             return [await anext(joined) for _ in range(PARTITIONS)]
@@ -103,6 +121,7 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
 
     @rule(group=groups, partition=partitions, most=st.integers(1, 5))
     def fetch(self, group: str, partition: int, most: int) -> None:
+        """Fetches at most `most` records, and checks that they are the next ones of the log. Skipped before a join."""
         if group not in self.assigned:
             return
         start = self.next[group, partition]
@@ -116,6 +135,11 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
     def commit(
         self, group: str, partition: int, results: list[Outgoing], state: dict[str, bytes | None], back: int
     ) -> None:
+        """Commits a step: results, state, and a position.
+
+        The position is `back` records before the next to fetch, but not before the committed one. Skipped before a
+        join.
+        """
         if group not in self.assigned:
             return
         place = (group, partition)
@@ -128,6 +152,7 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
     def commit_an_unpublishable_result(
         self, group: str, partition: int, results: list[Outgoing], state: dict[str, bytes | None]
     ) -> None:
+        """Checks that a step with an invalid key (a lone surrogate) raises; the model stays as it is."""
         if group not in self.assigned:
             return
         results = [*results, Outgoing(Topic.TRENDS, "\ud800", b"")]
@@ -136,18 +161,21 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
 
     @rule(results=results_of, state=states, random=st.randoms(use_true_random=False))
     def commit_stale(self, results: list[Outgoing], state: dict[str, bytes | None], random: Any) -> None:
+        """Checks that a step of a random stale assignment raises; the model stays as it is."""
         if self.stale:
             with pytest.raises(BusError):
                 self.run(random.choice(self.stale).commit(0, results, state))
 
     @rule(group=groups, partition=partitions)
     def restore(self, group: str, partition: int) -> None:
+        """Checks the restored state of a partition, after which it is read again from its committed position."""
         if group in self.assigned:
             assert self.run(self.assigned[group][partition].restore()) == self.state[group, partition]
             self.next[group, partition] = self.position[group, partition]
 
     @rule()
     def reopen(self) -> None:
+        """Closes the bus and opens it again on its file. No group is joined then; all that was committed remains."""
         self.run(self.bus.close())
         self.assigned.clear()
         self.stale.clear()
@@ -158,6 +186,9 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
         """Checks that records, counts and lags of the bus equal those of the model, a few dictionaries."""
 
         async def look() -> tuple[dict[tuple[str, int], list[tuple[str | None, bytes]]], dict[str, int], Any]:
+            """Returns the records by topic and partition, the number of records by topic, and the lags, as the bus has
+            them.
+            """
             logs = {
                 (topic, p): [(m.key, m.value) for m in await self.bus.read(topic, p, 0, 10_000)]
                 for topic in (Topic.ARTICLES, Topic.TRENDS)

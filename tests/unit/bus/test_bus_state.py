@@ -13,9 +13,12 @@ from riskwire.pipeline import Topic
 
 
 async def test_concurrent_updates_are_each_applied_once(open_embedded) -> None:
+    """Four buses on one file each add 1 to a total in the state of the publisher `list`, and publish a record."""
     buses = [await open_embedded() for _ in range(4)]
 
     async def add(bus, name: str) -> None:
+        """Adds 1 to the total, an entry under its name, and a record."""
+
         def decide(state) -> StateUpdate:
             total = int(state.get("total", b"0")) + 1
             return StateUpdate([Outgoing(Topic.FEEDS, name, b"x")], {name: b"1", "total": b"%d" % total})
@@ -31,6 +34,7 @@ async def test_concurrent_updates_are_each_applied_once(open_embedded) -> None:
 
 
 async def test_an_empty_update_does_not_fence_the_publisher(open_embedded) -> None:
+    """The publisher that is open during the empty update can still publish."""
     bus = await open_embedded()
     async with bus.publisher("list") as publisher:
         await update_state(bus, "list", lambda state: StateUpdate())
@@ -39,6 +43,7 @@ async def test_an_empty_update_does_not_fence_the_publisher(open_embedded) -> No
 
 
 async def test_an_error_of_the_decision_is_raised_and_nothing_is_written(open_embedded) -> None:
+    """The function that decides on the update raises; `update_state` passes the error on."""
     bus = await open_embedded()
 
     def refuse(state) -> StateUpdate:
@@ -52,6 +57,7 @@ async def test_an_error_of_the_decision_is_raised_and_nothing_is_written(open_em
 async def test_a_writer_that_is_fenced_in_every_attempt_raises_fenced_error(
     open_embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A rival opens the same publisher in each attempt. After `ATTEMPTS` attempts nothing has been written."""
     monkeypatch.setattr("riskwire.bus.state._RETRY_WAIT_S", 0.0)
     bus, rival_bus = await open_embedded(), await open_embedded()
     attempts = 0
@@ -79,6 +85,7 @@ class _FencedPublisher:
         self._context, self._rival_bus, self._name = bus.publisher(name), rival_bus, name
 
     async def __aenter__(self):
+        """Returns the first publisher, which the second one has fenced."""
         publisher = await self._context.__aenter__()
         async with self._rival_bus.publisher(self._name):
             pass

@@ -42,11 +42,16 @@ class TestEmbeddedBus(BusContract, BackpressureContract):
 
     @pytest.fixture(autouse=True)
     def _without_polling(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Lets the bus look only once an hour for changes by other processes and for running readers."""
         monkeypatch.setattr(embedded, "POLL_S", 3_600)
         monkeypatch.setattr(steps, "_CHECK_READERS_S", 3_600)
 
 
 async def test_the_file_keeps_the_partitions_it_was_created_with(open_embedded):
+    """The setting has 5 partitions at the second opening, the file 3: a warning is logged.
+
+    The topics `commands` and `dead-letters` always have one partition.
+    """
     bus = await open_embedded(partitions=3)
     await bus.close()
     with capture_logs() as logs:
@@ -56,6 +61,10 @@ async def test_the_file_keeps_the_partitions_it_was_created_with(open_embedded):
 
 
 async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(open_embedded):
+    """Trimming deletes the oldest records that every group has read, down to `keep_processed`, in chunks.
+
+    `records` and the metric count them. A group that joins later reads only the remaining ones.
+    """
     bus = await open_embedded(keep_processed=100, backlog=100_000, partitions=1)
     assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     trimmed = metrics.TRIMMED_RECORDS.labels(topic="articles")._value.get()
@@ -72,6 +81,10 @@ async def test_processed_records_beyond_the_limit_are_trimmed_and_still_counted(
 
 
 async def test_unread_records_of_a_group_are_kept_until_the_group_is_forgotten(open_embedded):
+    """`forget` removes a group with its position: its assignment is fenced, and its unread records may be trimmed.
+
+    With `keep_processed=0`, the steps of the other group then trim all but less than a chunk.
+    """
     bus = await open_embedded(keep_processed=0, backlog=100_000, partitions=1)
     fast = (await join_group(bus, "fast", Topic.ARTICLES))[0]
     slow = (await join_group(bus, "slow", Topic.ARTICLES))[0]
@@ -88,6 +101,7 @@ async def test_unread_records_of_a_group_are_kept_until_the_group_is_forgotten(o
 
 
 async def test_a_topic_without_readers_is_trimmed(open_embedded):
+    """All records count as read. At most a chunk and one batch of 300 remain beyond `keep_processed`."""
     bus = await open_embedded(keep_processed=10, partitions=1)
     for start in range(0, 3_000, 300):
         await publish(bus, numbered(Topic.TRENDS, 300, start=start))
@@ -95,12 +109,17 @@ async def test_a_topic_without_readers_is_trimmed(open_embedded):
 
 
 async def test_the_file_stays_small_after_many_records(open_embedded, file: Path):
+    """After 20,000 records (20 MB) were trimmed, the file shrinks below 5 MB and stops growing.
+
+    The write-ahead log (`bus.sqlite-wal`) stays bounded, too.
+    """
     bus = await open_embedded(keep_processed=50, backlog=100_000, partitions=1)
     assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     article = b"x" * 1_000
     end = 0
 
     async def publish_and_read(records: int) -> None:
+        """Publishes records of 1,000 bytes and reads them all, 250 in a step."""
         nonlocal end
         await publish(bus, [Outgoing(Topic.ARTICLES, None, article, 0)] * records)
         for _ in range(0, records, 250):
@@ -119,6 +138,10 @@ async def test_the_file_stays_small_after_many_records(open_embedded, file: Path
 
 
 async def test_a_long_reader_does_not_block_steps(open_embedded, file: Path):
+    """While another connection holds a read transaction, steps succeed and the write-ahead log grows.
+
+    It becomes small again after the transaction has ended.
+    """
     bus = await open_embedded(partitions=1)
     await publish(bus, numbered(Topic.TRENDS, 1))
     reader = sqlite3.connect(file)
@@ -163,6 +186,12 @@ def _pages(file: Path) -> int:
 async def test_a_bus_of_another_version_is_refused_and_not_changed(
     open_embedded, file: Path, version: int, message: str
 ):
+    """`user_version` of the file is the version of its schema. Each file of the directory keeps its bytes.
+
+    Args:
+        version: the version that is written into the file.
+        message: what the error says.
+    """
     await (await open_embedded()).close()
     with sqlite3.connect(file) as connection:
         connection.execute(f"PRAGMA user_version={version}")
@@ -193,6 +222,7 @@ async def test_a_database_of_another_program_is_refused_and_not_changed(open_emb
 
 
 async def test_a_file_damaged_in_the_middle_is_a_bus_error(open_embedded, file: Path):
+    """All but the first three pages of the file are overwritten. Opening the bus or publishing raises."""
     bus = await open_embedded(partitions=1)
     await publish(bus, [Outgoing(Topic.ARTICLES, None, b"x" * 500, 0)] * 2_000)
     await bus.close()
@@ -203,6 +233,7 @@ async def test_a_file_damaged_in_the_middle_is_a_bus_error(open_embedded, file: 
 
 
 async def test_a_data_directory_that_cannot_be_created_is_a_bus_error(tmp_path: Path):
+    """In one case a parent of the directory is a file, in the other `bus.sqlite` is a directory."""
     (tmp_path / "file").touch()
     with pytest.raises(BusError, match="file"):
         await EmbeddedBus.open(tmp_path / "file" / "data", BusSettings())
@@ -212,6 +243,10 @@ async def test_a_data_directory_that_cannot_be_created_is_a_bus_error(tmp_path: 
 
 
 async def test_a_full_disk_fails_the_whole_step_and_the_bus_continues_once_there_is_space(open_embedded):
+    """A limit of the pages of the database plays the full disk. The failed step changes neither results nor state.
+
+    The record is fetched again, and the same step succeeds once the limit is lifted.
+    """
     bus = await open_embedded(backlog=100_000)
     assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
     await publish(bus, numbered(Topic.ARTICLES, 1))
@@ -237,6 +272,7 @@ async def test_a_read_only_bus_reports_that_it_cannot_be_written(open_embedded):
 
 @pytest.mark.parametrize("position", [-1, 1, 4])
 async def test_a_position_before_the_committed_one_or_beyond_the_end_is_refused(open_embedded, position: int):
+    """Three records were published, and the committed position is 2: only 2 and 3 would be accepted."""
     bus = await open_embedded()
     await publish(bus, numbered(Topic.ARTICLES, 3))
     assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -247,6 +283,7 @@ async def test_a_position_before_the_committed_one_or_beyond_the_end_is_refused(
 
 
 async def test_the_assignments_of_a_replaced_worker_end(open_embedded):
+    """The iterator of the first worker, which waits for another partition, ends when a second worker joins."""
     bus = await open_embedded()
     joined = bus.assignments("infer", Topic.ARTICLES)
     for _ in range(bus.partitions(Topic.ARTICLES)):
@@ -258,6 +295,12 @@ async def test_the_assignments_of_a_replaced_worker_end(open_embedded):
 
 @pytest.mark.parametrize(("taken_over", "expected"), [(False, [b"2"]), (True, [])])
 async def test_a_batch_in_flight_is_dropped_when_the_position_moves(open_embedded, taken_over, expected):
+    """A fetch waits for the reader thread, which the test blocks, while the position moves.
+
+    Args:
+        taken_over: whether another worker joins meanwhile; otherwise the same worker commits position 2.
+        expected: the values that the fetch returns: what follows the position, or nothing after a takeover.
+    """
     bus = await open_embedded()
     await publish(bus, numbered(Topic.ARTICLES, 3))
     assignment = (await join_group(bus, "infer", Topic.ARTICLES))[0]
@@ -279,6 +322,7 @@ async def test_a_batch_in_flight_is_dropped_when_the_position_moves(open_embedde
 
 
 async def test_two_buses_opened_at_once_share_one_file(open_embedded):
+    """Both create the file at the same time, and a record of each is in it."""
     first, second = await asyncio.gather(open_embedded(), open_embedded())
     await asyncio.gather(publish(first, numbered(Topic.FEEDS, 1)), publish(second, numbered(Topic.FEEDS, 1), "second"))
     assert (await first.records())[Topic.FEEDS] == 2
@@ -288,6 +332,7 @@ class TestBetweenProcesses:
     """Two buses on one file share no memory, like two processes."""
 
     async def test_a_record_of_another_process_wakes_a_fetch(self, open_embedded):
+        """A fetch that may wait for 60 s returns soon after the other bus has published."""
         local, remote = await open_embedded(), await open_embedded()
         assignment = (await join_group(local, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(assignment.fetch(1, 60))
@@ -295,6 +340,7 @@ class TestBetweenProcesses:
         assert values(await soon(waiting)) == [b"0"]
 
     async def test_a_worker_of_another_process_fences_this_one(self, open_embedded):
+        """The stale worker cannot commit, and its result is not published; the fresh one can."""
         local, remote = await open_embedded(), await open_embedded()
         await publish(local, numbered(Topic.ARTICLES, 1))
         stale = (await join_group(local, "infer", Topic.ARTICLES))[0]
@@ -305,6 +351,7 @@ class TestBetweenProcesses:
         assert (await local.records())[Topic.ANALYSES] == 0
 
     async def test_an_idle_worker_notices_that_another_process_has_taken_over(self, open_embedded):
+        """A waiting fetch ends without records, and the assignment is revoked."""
         local, remote = await open_embedded(), await open_embedded()
         stale = (await join_group(local, "infer", Topic.ARTICLES))[0]
         waiting = asyncio.create_task(stale.fetch(1, 60))
@@ -313,6 +360,7 @@ class TestBetweenProcesses:
         assert stale.revoked
 
     async def test_a_publisher_of_another_process_fences_this_one(self, open_embedded):
+        """The publisher that was opened last may publish; the other raises."""
         local, remote = await open_embedded(), await open_embedded()
         async with local.publisher("ingest") as stale, remote.publisher("ingest") as fresh:
             with pytest.raises(BusError, match="taken over"):
@@ -320,6 +368,7 @@ class TestBetweenProcesses:
             await fresh.publish(numbered(Topic.ARTICLES, 1), {})
 
     async def test_a_writer_waits_for_readers_of_a_process_that_holds_the_directory(self, open_embedded, tmp_path):
+        """The lock of the directory shows that a process runs stages. The metric counts the seconds of waiting."""
         local, remote = await open_embedded(backlog=2), await open_embedded(backlog=2)
         with lock_data_dir(tmp_path / "data"):
             reader = (await join_group(remote, "infer", Topic.ARTICLES))[0]
@@ -333,6 +382,7 @@ class TestBetweenProcesses:
             assert metrics.BACKPRESSURE_SECONDS.labels(topic="articles")._value.get() - waited > 0.4
 
     async def test_a_writer_does_not_wait_when_no_process_runs_the_readers(self, open_embedded, tmp_path):
+        """The group has unread records, but its process has ended: the writer exceeds the backlog and logs it once."""
         remote = await open_embedded(backlog=2)
         await join_group(remote, "infer", Topic.ARTICLES)
         await remote.close()
@@ -344,6 +394,7 @@ class TestBetweenProcesses:
         assert [entry["event"] for entry in logs] == ["no process runs the stages: writing beyond bus.backlog"]
 
     async def test_a_waiting_writer_continues_when_the_reading_process_ends(self, open_embedded, tmp_path):
+        """The lock of the directory is released before the group has read: waiting for it would never end."""
         local, remote = await open_embedded(backlog=2), await open_embedded(backlog=2)
         await join_group(remote, "infer", Topic.ARTICLES)
         async with local.publisher("replay") as publisher:
@@ -356,6 +407,10 @@ class TestBetweenProcesses:
 
 class TestLock:
     def test_a_locked_directory_is_refused_and_the_error_names_the_process(self, tmp_path: Path):
+        """A child process holds the lock until it is killed; afterwards this process can take it.
+
+        `stages_run` returns whether the lock is held. A second lock in the same process is refused as well.
+        """
         child = subprocess.Popen(
             [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -376,6 +431,7 @@ class TestLock:
         assert not stages_run(tmp_path)
 
     def test_a_missing_directory_is_created(self, tmp_path: Path):
+        """`lock_data_dir` creates the directory and its parents; `stages_run` is False for a missing one."""
         assert not stages_run(tmp_path / "new")
         with lock_data_dir(tmp_path / "new" / "data"):
             assert stages_run(tmp_path / "new" / "data")
@@ -398,6 +454,7 @@ with lock_data_dir(Path(sys.argv[1])):
 
 class TestOpenBus:
     async def test_embedded_is_the_bus_of_the_data_directory(self, tmp_path: Path):
+        """Without a URL in the settings, `open_bus` creates `bus.sqlite` in the data directory."""
         bus = await open_bus(Settings(data=tmp_path / "data", bus=BusSettings(partitions=4)))
         try:
             assert bus.partitions(Topic.ARTICLES) == 4

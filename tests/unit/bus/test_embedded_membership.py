@@ -13,6 +13,7 @@ from riskwire.pipeline import Topic
 
 
 async def test_a_group_that_another_process_took_over_is_outside_from_then_on(open_embedded) -> None:
+    """Two buses on one file: after the second has joined, the first has no partition and knows since when."""
     first, second = await open_embedded(partitions=1), await open_embedded(partitions=1)
     assignments = first.assignments("infer", Topic.ARTICLES)
     await anext(assignments)
@@ -27,6 +28,7 @@ async def test_a_group_that_another_process_took_over_is_outside_from_then_on(op
 
 
 async def test_a_waiting_stage_whose_group_was_taken_over_gets_a_bus_error(open_embedded) -> None:
+    """The fetch of the stale assignment makes the first bus notice that the second has joined."""
     first, second = await open_embedded(partitions=1), await open_embedded(partitions=1)
     stale = await anext(first.assignments("history", Topic.COMMANDS))
     await anext(second.assignments("history", Topic.COMMANDS))
@@ -36,6 +38,7 @@ async def test_a_waiting_stage_whose_group_was_taken_over_gets_a_bus_error(open_
 
 
 async def test_reach_raises_within_its_timeout_while_the_reader_is_blocked(open_embedded) -> None:
+    """The thread that reads the file is blocked: `reach(0.1)` raises at once, and works again afterwards."""
     bus = await open_embedded()
     unblock = threading.Event()
     blocked = asyncio.create_task(bus._reader.run(lambda connection: unblock.wait(30)))

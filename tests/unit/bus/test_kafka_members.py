@@ -33,6 +33,8 @@ class _FakeConsumer:
 
 class _MemberWithoutCluster(KafkaMember):
     def __init__(self) -> None:
+        """A member of the group `alert` on `signals`. It may join, and gets no assignment of any partition."""
+
         async def join(_: KafkaMember) -> bool:
             return True
 
@@ -50,7 +52,10 @@ class _MemberWithoutCluster(KafkaMember):
 
 @pytest.fixture
 async def member(monkeypatch: pytest.MonkeyPatch):
-    """A member that asks to join its group, without a Kafka cluster, and ends after the test."""
+    """A member that asks to join its group, without a Kafka cluster, and ends after the test.
+
+    It is outside the group neither before it asks nor after its end.
+    """
 
     async def start_consumer(*_: object) -> None:
         pass
@@ -90,6 +95,7 @@ async def test_a_member_is_outside_from_the_beginning_of_a_rebalance_until_its_e
 
 
 async def test_a_fenced_member_is_outside_until_it_has_joined_again(member: _MemberWithoutCluster) -> None:
+    """`fence` plays an assignment that finds another worker on its partition: the member joins the group again."""
     await member.on_assigned(())
     member.fence()
     await asyncio.sleep(0.05)

@@ -41,7 +41,7 @@ class _LagReader:
 
 @pytest.fixture
 def bus() -> KafkaBus:
-    """A bus without a cluster."""
+    """A bus without a cluster, whose lag is always `LAGS`. The tests set its members by group and topic."""
     cluster = Cluster("kafka://broker:9092", KafkaSettings())
     bus = KafkaBus(cluster, None, None, BusSettings(url="kafka://broker:9092"))
     bus._lag = _LagReader()

@@ -31,6 +31,12 @@ class FakeKafka:
     """The changelog and the position of one group, and the first offset of its topic.
 
     Replaces the log, the metadata and the transactions of an assignment.
+
+    Attributes:
+        committed: the committed position of the group `alert` on `signals`, partition 0; None if Kafka has none.
+        beginning: the offset of the oldest record of `signals` that is still stored.
+        changelog: the records that hold the state of the group.
+        seeks: the offsets at which the assignment began to read, in order.
     """
 
     committed: int | None = None
@@ -57,12 +63,14 @@ class FakeKafka:
     async def commit_step(
         self, name: str, records: Sequence[KafkaRecord], group: str, offsets: Mapping[TopicPartition, Any]
     ) -> None:
+        """Appends the state records of a step to the changelog, and sets the position. Other records are dropped."""
         self.changelog += [
             _StoredRecord(record.key, record.value) for record in records if record.topic == "alert-state"
         ]
         self.committed = offsets[SOURCE].offset
 
     def assignment(self) -> KafkaAssignment:
+        """Returns a new assignment of the group on this cluster, as after a restart."""
         cluster = Cluster("kafka://broker:9092", KafkaSettings(), {"signals": 1})
         assignment = KafkaAssignment(cluster, self, self, "alert", "signals", 0, lambda: None)
         assignment._transactions = self
@@ -101,6 +109,7 @@ async def commit_two_steps(kafka: FakeKafka) -> None:
 
 
 async def test_a_group_that_never_read_begins_at_the_oldest_record(kafka: FakeKafka) -> None:
+    """The position of the oldest record, 3, is also committed, so that the group has a lag from now on."""
     kafka.beginning = 3
     assignment = kafka.assignment()
     assert await assignment.restore() == {}
@@ -108,6 +117,7 @@ async def test_a_group_that_never_read_begins_at_the_oldest_record(kafka: FakeKa
 
 
 async def test_a_group_without_a_position_continues_at_the_position_of_its_state(kafka: FakeKafka, capsys) -> None:
+    """Kafka forgets the position of a group that is away for long; the changelog still has it (7). This is logged."""
     await commit_two_steps(kafka)
     kafka.committed = None
     assignment = kafka.assignment()
@@ -118,6 +128,7 @@ async def test_a_group_without_a_position_continues_at_the_position_of_its_state
 
 @pytest.mark.parametrize("position", [2, 9])
 async def test_a_position_that_an_operator_set_takes_precedence(kafka: FakeKafka, position: int) -> None:
+    """The position in Kafka, before or after the position of the state (7), is used."""
     await commit_two_steps(kafka)
     kafka.committed = position
     assignment = kafka.assignment()
@@ -128,6 +139,7 @@ async def test_a_position_that_an_operator_set_takes_precedence(kafka: FakeKafka
 async def test_a_group_whose_next_records_were_deleted_continues_at_the_oldest_and_logs_it(
     kafka: FakeKafka, capsys
 ) -> None:
+    """The state was written at position 7, and the oldest stored record is 10: three records are lost."""
     await commit_two_steps(kafka)
     kafka.committed, kafka.beginning = None, 10
     assignment = kafka.assignment()
@@ -137,6 +149,7 @@ async def test_a_group_whose_next_records_were_deleted_continues_at_the_oldest_a
 
 
 async def test_a_step_that_changes_no_state_writes_nothing_to_the_changelog(kafka: FakeKafka) -> None:
+    """Only the position is committed."""
     assignment = kafka.assignment()
     await assignment.restore()
     await assignment.commit(4, [], {})

@@ -74,6 +74,7 @@ async def test_stopping_a_consumer_closes_its_coordinator_fetcher_and_client_and
 
 
 async def test_a_producer_marked_as_closed_sends_nothing_when_it_is_stopped(producer: AIOKafkaProducer) -> None:
+    """With `_closed` set, `stop` returns without closing the client, which the test replaces by a part that counts."""
     assert producer._closed is False
     client, producer.client = producer.client, ClosablePart()
     producer._closed = True
@@ -83,6 +84,7 @@ async def test_a_producer_marked_as_closed_sends_nothing_when_it_is_stopped(prod
 
 
 async def test_the_sender_of_a_producer_exposes_its_task(producer: AIOKafkaProducer) -> None:
+    """`sender_task` is the task that sends records in the background."""
     assert isinstance(producer._sender, Sender)
     assert producer._sender.sender_task is None, "until the producer is started"
     task = asyncio.create_task(asyncio.sleep(0))
@@ -107,6 +109,10 @@ async def test_a_transaction_ended_by_the_sender_keeps_the_error_in_its_future(p
 async def test_a_commit_after_the_sender_failed_lacks_the_reason_which_transaction_failure_returns(
     producer: AIOKafkaProducer,
 ) -> None:
+    """`commit_transaction` raises an `AssertionError` after the producer was fenced.
+
+    `transaction_failure` finds the fencing error, which the transaction manager of the producer has.
+    """
     producer._txn_manager.set_pid_and_epoch(1, 0)
     producer._txn_manager.begin_transaction()
     producer._txn_manager.fatal_error(ProducerFenced())

@@ -19,7 +19,12 @@ from riskwire.settings import KafkaSettings
 
 
 class FakeProducer:
-    """A producer that loses its connection in one call: `begin`, `commit` or none."""
+    """A producer that loses its connection in one call: `begin`, `commit` or, with an empty `lost_in`, none.
+
+    Args:
+        lost_in: the call that fails with `KafkaConnectionError`.
+        on_loss: awaited before that.
+    """
 
     def __init__(self, lost_in: str, on_loss: Callable[[], Awaitable[None]]) -> None:
         self._lost_in, self._on_loss = lost_in, on_loss
@@ -47,12 +52,17 @@ class FakeProducer:
 class LossyTransactions(Transactions):
     """Transactions whose first producer loses its connection in the call `lost_in`.
 
+    With `close_on_loss`, they are closed at that moment.
+
     Args:
+        lost_in: `begin`, `commit`, or empty for no loss.
         brokers_return: whether another producer can be started after that.
         last_step: the last committed step that it then reads.
     """
 
     def __init__(self, lost_in: str, *, brokers_return: bool = False, last_step: str | None = None) -> None:
+        """Prepares transactions with a deadline of one second; see the class for the arguments."""
+
         async def read_last_step() -> str | None:
             return last_step
 
@@ -63,6 +73,11 @@ class LossyTransactions(Transactions):
         self._lost_in = lost_in
 
     async def _start_producer(self) -> FakeProducer:
+        """Returns a producer: the first one loses its connection, later ones do not.
+
+        Raises:
+            KafkaConnectionError: it is not the first one, and the brokers have not returned.
+        """
         self._check_open()
         if not self._first and not self._brokers_return:
             raise KafkaConnectionError("no broker")
@@ -74,7 +89,7 @@ class LossyTransactions(Transactions):
 
 
 async def error_of_step(transactions: LossyTransactions) -> BusError:
-    """The error of the first step."""
+    """Commits a step named `step`, without records, and returns the error that it raises."""
     await transactions.open()
     transactions.set_last_step(None)
     with pytest.raises(BusError) as failed:
@@ -84,6 +99,7 @@ async def error_of_step(transactions: LossyTransactions) -> BusError:
 
 
 async def test_a_step_that_fails_before_its_commit_had_no_effect() -> None:
+    """The connection is lost at the beginning of the transaction, and the bus is closed, so there is no retry."""
     transactions = LossyTransactions("begin")
     transactions.close_on_loss = True
     assert "it had no effect" in str(await error_of_step(transactions))
@@ -97,6 +113,7 @@ class _TransactionsThatAlwaysFail(LossyTransactions):
 
 
 async def test_a_step_that_fails_until_the_deadline_raises_the_reason_the_place_and_a_remedy() -> None:
+    """Each new producer fails to begin a transaction, until the deadline of one second."""
     message = str(await error_of_step(_TransactionsThatAlwaysFail("")))
     assert message.startswith("kafka://broker:9092: a step could not be committed; it had no effect")
     assert "connection lost" in message
@@ -104,12 +121,14 @@ async def test_a_step_that_fails_until_the_deadline_raises_the_reason_the_place_
 
 
 async def test_a_step_with_an_unknown_outcome_may_have_happened() -> None:
+    """The connection is lost in the commit, and no broker answers afterwards."""
     error = await error_of_step(LossyTransactions("commit"))
     assert "it may have happened" in str(error)
     assert "no effect" not in str(error)
 
 
 async def test_a_step_may_have_happened_if_the_bus_was_closed_during_its_commit() -> None:
+    """The connection is lost in the commit, and the bus is closed at that moment."""
     transactions = LossyTransactions("commit")
     transactions.close_on_loss = True
     error = await error_of_step(transactions)
@@ -118,6 +137,7 @@ async def test_a_step_may_have_happened_if_the_bus_was_closed_during_its_commit(
 
 
 async def test_a_step_whose_answer_was_lost_succeeds_if_it_is_the_last_committed_step() -> None:
+    """The connection is lost in the commit. The next producer reads that the last committed step is this one."""
     transactions = LossyTransactions("commit", brokers_return=True, last_step="step")
     await transactions.open()
     transactions.set_last_step(None)
@@ -125,12 +145,16 @@ async def test_a_step_whose_answer_was_lost_succeeds_if_it_is_the_last_committed
 
 
 async def test_a_step_whose_answer_was_lost_raises_fenced_error_if_another_owner_has_committed() -> None:
+    """The connection is lost in the commit. The next producer reads the step of another owner."""
     transactions = LossyTransactions("commit", brokers_return=True, last_step="step of another owner")
     assert isinstance(await error_of_step(transactions), FencedError)
 
 
 class ProducerFailingBetweenCalls(FakeProducer):
-    """Fails after `begin_transaction` and before the next call, as the sender task of aiokafka does."""
+    """Fails after `begin_transaction` and before the next call, as the sender task of aiokafka does.
+
+    Its transaction manager is the real one, which keeps `failure`. Later calls raise what aiokafka raises then.
+    """
 
     def __init__(self, failure: KafkaError) -> None:
         super().__init__("", _do_nothing)
@@ -169,6 +193,11 @@ noticed_by = pytest.mark.parametrize(
 
 @noticed_by
 async def test_a_producer_fenced_between_two_calls_raises_fenced_error(records: list[KafkaRecord]) -> None:
+    """The step is not retried, and the caller gets the reason, not the later error of the client.
+
+    Args:
+        records: the records of the step. Without any, the commit is the next call; with one, `send_batch`.
+    """
     transactions = LossyTransactions("")
     transactions._producer = ProducerFailingBetweenCalls(ProducerFenced())
     transactions.set_last_step(None)
@@ -178,6 +207,11 @@ async def test_a_producer_fenced_between_two_calls_raises_fenced_error(records: 
 
 @noticed_by
 async def test_a_step_that_failed_between_two_calls_is_retried_by_a_new_producer(records: list[KafkaRecord]) -> None:
+    """A failure that is not a fencing is retried, and the step succeeds.
+
+    Args:
+        records: the records of the step. Without any, the commit is the next call; with one, `send_batch`.
+    """
     transactions = LossyTransactions("", brokers_return=True, last_step="step")
     transactions._producer = ProducerFailingBetweenCalls(KafkaError("Unexpected error during batch delivery"))
     transactions.set_last_step(None)
