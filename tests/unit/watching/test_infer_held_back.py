@@ -104,7 +104,10 @@ async def published_signals(folder: Path, world: PastWorld, *, infer_late: bool,
     """Publishes the news and two new watchlist entries, runs all stages and returns the signals.
 
     Args:
-        infer_late: whether infer starts only after everything else is published.
+        infer_late: whether infer starts only after everything else is published. Otherwise each part of the news is
+            stored
+        before the next is published.
+        partitions: the number of partitions of each topic that has several.
     """
     async with open_chain(folder, world, partitions) as (chain, group):
         without_infer = [name for name in chain.stages if name != "infer"]
@@ -130,6 +133,7 @@ async def published_signals(folder: Path, world: PastWorld, *, infer_late: bool,
 async def test_the_same_log_gives_the_same_signals_when_infer_reads_it_late(
     world: PastWorld, tmp_path: Path, partitions: int
 ) -> None:
+    """Acme is set after the first part of the news, and Globex after the second. `signal.history` marks the past."""
     at_once = await published_signals(tmp_path / "at-once", world, infer_late=False, partitions=partitions)
     late = await published_signals(tmp_path / "late", world, infer_late=True, partitions=partitions)
     assert late == at_once

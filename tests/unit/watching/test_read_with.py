@@ -37,6 +37,10 @@ def committed(state: Mapping[str, bytes | None]) -> dict[str, bytes]:
 
 
 async def test_read_with_is_the_newest_change_before_the_article(world: PastWorld) -> None:
+    """The second argument of a change is the offset of its command; change 5 comes after 7 and does not count.
+
+    The whole log is read in one batch, and then record by record, each by a new task with the committed state.
+    """
     log = [
         article("a1", TITLE),
         set_change(ACME, 4),
@@ -70,6 +74,7 @@ async def test_read_with_is_the_newest_change_before_the_article(world: PastWorl
 async def test_a_change_without_an_offset_or_with_an_invalid_entry_is_ignored(
     world: PastWorld, ignored: WatchlistChange
 ) -> None:
+    """`read_with` of an article is the offset of the newest valid change before it, or None."""
     log = [article("a1", TITLE), ignored, article("a2", TITLE), set_change(ACME, 3), ignored, article("a3", TITLE)]
     step = await stage(world).open(0, {}).process(messages(log))
     assert read_with(step.results) == {"a1": None, "a2": None, "a3": 3}

@@ -113,6 +113,7 @@ def test_the_first_entry_explains_its_effect_and_is_signed_with_the_login_name(w
 
 
 def test_an_import_publishes_only_the_entries_that_differ(watchlist: RunWatchlist, data: Path, tmp_path: Path) -> None:
+    """The first file sets acme and globex, the second globex and initech. `--replace` removes all other entries."""
     file = tmp_path / "list.yaml"
     file.write_text(ENTRIES)
     assert watchlist("import", file).stdout == "2 set, 0 removed, 0 unchanged\n"
@@ -126,6 +127,7 @@ def test_an_import_publishes_only_the_entries_that_differ(watchlist: RunWatchlis
 
 
 def test_an_import_with_a_conflicting_entry_has_no_effect(watchlist: RunWatchlist, data: Path, tmp_path: Path) -> None:
+    """Two entries may not have the same name: first an entry on the list and one of the file, then two of the file."""
     watchlist("add", "held", "--name", "Globex Corp")
     file = tmp_path / "list.yaml"
     file.write_text(ENTRIES)
@@ -138,6 +140,7 @@ def test_an_import_with_a_conflicting_entry_has_no_effect(watchlist: RunWatchlis
 def test_an_entry_is_removed_unless_it_comes_from_the_file_which_the_error_names(
     watchlist: RunWatchlist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The list has entries set by command, and those of the file that RISKWIRE_WATCHLIST names."""
     watchlist("add", "acme", "--name", "Acme")
     result = watchlist("remove", "acme")
     assert result.stdout == "removed acme\n"
@@ -172,6 +175,7 @@ def test_an_entry_is_removed_unless_it_comes_from_the_file_which_the_error_names
 def test_an_invalid_entry_is_refused_with_the_field_in_the_message(
     watchlist: RunWatchlist, data: Path, arguments: tuple[str, ...], message: str
 ) -> None:
+    """No command is published. "-x" is refused as an unknown option, and a missing file with its name."""
     result = watchlist(*arguments)
     assert result.exit_code != 0
     assert message in result.stderr + str(result.exception)

@@ -49,6 +49,7 @@ async def test_an_entry_is_set_listed_with_its_author_and_removed(bus: EmbeddedB
 
 
 async def test_an_unchanged_entry_is_not_published_again(bus: EmbeddedBus, editor: WatchlistEditor) -> None:
+    """The second edit changes only globex, and the third nothing, so that acme keeps its author."""
     await editor.put([entry("acme"), entry("globex")], "ada")
     edit = await editor.put([entry("acme"), entry("globex", group="makers")], "bob")
     assert (edit.set, edit.first) == (("globex",), False)
@@ -69,6 +70,7 @@ async def test_an_unchanged_entry_is_not_published_again(bus: EmbeddedBus, edito
 async def test_a_clash_is_refused_and_nothing_is_published(
     bus: EmbeddedBus, editor: WatchlistEditor, new: WatchedEntity, message: str
 ) -> None:
+    """The entry `fine` of the same edit is not published either."""
     await editor.put([entry("acme", tickers=["ACM"], isin="US0378331005")], "ada")
     with pytest.raises(SettingsError, match="the watchlist: ") as refused:
         await editor.put([entry("fine"), new], "bob")
@@ -86,6 +88,7 @@ async def test_the_name_of_the_author_must_be_unicode(bus: EmbeddedBus, editor: 
 async def test_replacing_removes_the_other_entries_and_frees_their_names(
     bus: EmbeddedBus, editor: WatchlistEditor
 ) -> None:
+    """The new entry takes the name of the removed one in the same edit."""
     await editor.put([entry("acme"), entry("globex")], "ada")
     edit = await editor.put([entry("new", name="Acme"), entry("globex")], "bob", replace=True)
     assert (edit.set, edit.removed) == (("new",), ("acme",))
@@ -107,6 +110,10 @@ async def test_an_entry_that_is_not_on_the_list_cannot_be_removed(bus: EmbeddedB
 
 
 async def test_the_base_is_listed_unless_overridden_and_counts_as_entries(bus: EmbeddedBus) -> None:
+    """The base is the watchlist of a file. Ids are compared without case, so that acme overrides Acme.
+
+    `first` tells that an edit put the first entry on an empty list, which this one is not.
+    """
     editor = WatchlistEditor(bus, Watchlist((entry("Acme", name="Old"), entry("globex"))))
     assert not (await editor.put([entry("acme")], "ada")).first
     assert [(row.id, row.name, row.by) for row in await editor.entries()] == [
@@ -116,6 +123,10 @@ async def test_the_base_is_listed_unless_overridden_and_counts_as_entries(bus: E
 
 
 async def test_concurrent_edits_are_all_kept(tmp_path: Path, bus: EmbeddedBus) -> None:
+    """Four editors on three buses of one folder make three edits each, all at once.
+
+    Only one edit, whichever comes first, puts the first entry on the empty list.
+    """
     more_buses = [await EmbeddedBus.open(tmp_path, BusSettings()) for _ in range(2)]
     try:
         editors = [WatchlistEditor(writer_bus, Watchlist()) for writer_bus in (bus, bus, *more_buses)]
@@ -165,6 +176,7 @@ async def test_a_field_of_a_newer_riskwire_is_ignored(bus: EmbeddedBus, editor: 
 async def test_an_unreadable_entry_is_named_in_the_error_and_can_be_removed(
     bus: EmbeddedBus, editor: WatchlistEditor
 ) -> None:
+    """The kind of its command is unknown. Reads and other edits fail until the entry is removed."""
     await write_entry(bus, "acme", kind="watchlist_pause")
     with pytest.raises(SettingsError, match=r"the watchlist: acme: kind: .*riskwire watchlist remove acme"):
         await editor.entries()
@@ -179,6 +191,7 @@ async def test_an_unreadable_entry_is_named_in_the_error_and_can_be_removed(
 async def test_a_follower_replaces_its_linker_when_there_are_new_commands(
     bus: EmbeddedBus, editor: WatchlistEditor
 ) -> None:
+    """A linker finds the entities of mentions. Without entries set by command it is the base itself."""
     base = Linker(Watchlist((entry("globex"),)))
     follower = Follower(bus, base)
     await follower.poll()
@@ -195,6 +208,7 @@ async def test_a_follower_replaces_its_linker_when_there_are_new_commands(
 
 
 async def test_the_author_and_the_comment_may_not_contain_terminal_control_characters(editor: WatchlistEditor) -> None:
+    """Line breaks and tabs are allowed in the comment, but not in the author's name."""
     for by, comment in [("eve\x1b[2J", ""), ("e\nve", ""), ("eve", "why\x9b"), ("eve", "why\u2028")]:
         with pytest.raises(SettingsError, match="has a control character"):
             await editor.put([entry("acme")], by, comment=comment)

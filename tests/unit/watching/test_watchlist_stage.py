@@ -21,6 +21,7 @@ AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
 def put(name: str, **fields: object) -> Command:
+    """Returns a command of ada that sets the entry `name`, with further fields of the entry."""
     value = {"id": name, "name": name.title(), **fields}
     return Command(kind="watchlist_set", target=f"entity:{name}", by="ada", at=AT, value=value)
 
@@ -54,6 +55,7 @@ def committed(state: dict[str, bytes], changes: Mapping[str, bytes | None]) -> d
 
 
 async def test_each_change_goes_to_every_partition_in_order() -> None:
+    """The topic `articles` has three partitions. The state keeps the entries that are on the list at the end."""
     step = await WatchlistStage(3).open(0, {}).process(messages(put("a"), put("b"), remove("a")))
     order = [("a", True), ("b", True), ("a", False)]
     assert changes_by_partition(step.results) == {0: order, 1: order, 2: order}
@@ -84,6 +86,7 @@ async def test_other_commands_have_no_effect() -> None:
     ],
 )
 async def test_an_invalid_command_becomes_a_dead_letter(command: Command | bytes, message: str) -> None:
+    """The valid command after it takes effect."""
     step = await WatchlistStage(1).open(0, {}).process(messages(command, put("fine")))
     dead_letters = [result for result in step.results if result.topic == Topic.DEAD_LETTERS]
     (dead_letter,) = [DeadLetter.model_validate_json(result.value) for result in dead_letters]
@@ -99,6 +102,7 @@ async def test_a_field_of_a_newer_riskwire_is_ignored_and_the_command_takes_effe
 
 
 async def test_the_first_step_sends_the_whole_list_to_new_partitions() -> None:
+    """`articles` grows from two to four partitions between two runs of the stage. Known partitions get nothing."""
     step = await WatchlistStage(2).open(0, {}).process(messages(put("a"), put("b"), remove("b")))
     state = committed({}, step.state)
     assert changes_by_partition((await WatchlistStage(2).open(0, state).first_step()).results) == {}
@@ -109,6 +113,7 @@ async def test_the_first_step_sends_the_whole_list_to_new_partitions() -> None:
 
 
 async def test_partitions_that_a_worker_does_not_know_get_the_list_from_a_later_worker() -> None:
+    """A worker knows four partitions, then another only two, and then one four again."""
     state = committed({}, (await WatchlistStage(4).open(0, {}).process(messages(put("a")))).state)
     older = WatchlistStage(2).open(0, state)
     state = committed(state, (await older.first_step()).state)

@@ -39,6 +39,10 @@ def articles_of(signals: list[Signal]) -> set[str]:
 
 
 async def test_records_that_are_stored_later_do_not_change_the_past(world: PastWorld) -> None:
+    """Infer reads four articles about Acme, then the change that sets Acme, then the news of `AFTER`.
+
+    The results of `AFTER` are stored one by one, and the past of Acme and its group stays the same.
+    """
     log: list[Article | WatchlistChange] = [*BEFORE, set_change(ACME), *AFTER]
     results = await world.infer(log)
     await world.sink(await world.infer(BEFORE))
@@ -46,7 +50,7 @@ async def test_records_that_are_stored_later_do_not_change_the_past(world: PastW
     assert versions(first) == sorted(
         (target, f"a{number}", 1) for target in ("entity:acme", "group:makers") for number in (1, 2, 3, 4)
     )
-    start = len(await world.infer(BEFORE)) - 1
+    start = len(await world.infer(BEFORE)) - 1  # without its mark; the whole log has one mark, at its end
     for result in results[start:]:  # One record a step: the two sinks do not wait for each other.
         await world.sink([result])
         assert await world.past_of(ACME) == first, result
@@ -59,6 +63,11 @@ async def test_records_that_are_stored_later_do_not_change_the_past(world: PastW
 async def test_each_article_is_published_once_when_only_its_signals_or_only_its_analysis_is_stored(
     world: PastWorld, stored_topic: Topic
 ) -> None:
+    """Acme is set between the articles of `BEFORE` and `AFTER`. Of the results of the whole log one topic is stored.
+
+    The articles read before the change are its past, in their versions of that time; the later ones had signals at
+    once.
+    """
     results = await world.infer([*BEFORE, set_change(ACME), *AFTER])
     await world.sink(await world.infer(BEFORE))
     await world.sink([result for result in results if result.topic == stored_topic])
@@ -72,6 +81,10 @@ async def test_each_article_is_published_once_when_only_its_signals_or_only_its_
 
 
 async def test_an_article_is_published_in_its_version_before_the_command(world: PastWorld) -> None:
+    """The store has later versions of the past articles, read after the change that set the entry.
+
+    The past equals the signals that the entry would have had, except for the sentence that they quote.
+    """
     await world.sink(await world.infer([*BEFORE, set_change(ACME), *AFTER]))
     history = await world.past_of(ACME)
     news = signals_in(await world.infer(BEFORE, ACME), "entity:acme", "group:makers")
@@ -82,6 +95,11 @@ async def test_an_article_is_published_in_its_version_before_the_command(world: 
 async def test_the_order_in_which_two_versions_are_stored_does_not_change_the_past(
     world: PastWorld, order: str
 ) -> None:
+    """An article is read before the change that sets Acme, and its second version after it.
+
+    Args:
+        order: how the analyses of both versions are written to the store.
+    """
     results = await world.infer([BEFORE[3], set_change(ACME), AFTER[1]])
     earlier, later = (result for result in results if result.topic == Topic.ANALYSES)
     steps = {
@@ -101,6 +119,10 @@ async def test_the_order_in_which_two_versions_are_stored_does_not_change_the_pa
 async def test_a_target_that_was_watched_before_gets_only_the_articles_between(
     world: PastWorld,
 ) -> None:
+    """Acme is set after a1, removed after a2 and set again after a3.
+
+    The second command publishes only a3: the store has signals of a1 from history, and of a2 from infer.
+    """
     a1, a2, a3, a4 = BEFORE
     log = [a1, set_change(ACME, 1), a2, removal_change(ACME, 2), a3, set_change(ACME, 3), a4]
     await world.sink(await world.infer(log))
@@ -111,12 +133,14 @@ async def test_a_target_that_was_watched_before_gets_only_the_articles_between(
 
 
 async def test_a_reprint_after_the_command_does_not_hide_the_article_before_it(world: PastWorld) -> None:
+    """Two articles have the same title and so are one story. The first was read before Acme was set."""
     first, reprint = BEFORE[2], AFTER[3]
     await world.sink(await world.infer([first, set_change(ACME), reprint]))
     assert articles_of(await world.past_of(ACME)) == {"a3"}
 
 
 async def test_each_command_gets_the_past_before_its_own_place_in_the_log(world: PastWorld) -> None:
+    """Both entries are in one group. Its signal of a3 came from infer, because Acme was watched when a3 was read."""
     a1, a2, a3, a4 = BEFORE
     await world.sink(await world.infer([a1, set_change(ACME, 1), a2, a3, set_change(GLOBEX, 2), a4]))
     history = await world.history([set_command(ACME, 1), set_command(GLOBEX, 2)])

@@ -57,7 +57,7 @@ class SteppedGroups:
                 await self.join(stage)
 
     async def read(self, stage: StageSpec, partition: int = 0, results: Sequence[Outgoing] = ()) -> None:
-        """Reads all records of a partition, and publishes results in the same step."""
+        """Reads all records of a partition, up to 100, and publishes results in the same step."""
         assignment = self._assignments[stage.name, partition]
         batch = await assignment.fetch(100, 1.0)
         await assignment.commit(batch[-1].offset + 1, results, {})
@@ -78,7 +78,7 @@ class ObservedPositions:
         return await self._bus.ends(topic)
 
     async def lag_of_waiting_stage(self, group: str) -> list[Lag]:
-        """Returns the lag of all groups, and notifies the test that a wait has read it."""
+        """Returns the lag of all groups, and notifies the test that a wait has read it. Ignores `group`."""
         self._started += 1
         number = self._started
         lags = await self._bus.lag()
@@ -112,7 +112,7 @@ def positions(bus: EmbeddedBus) -> ObservedPositions:
 
 @asynccontextmanager
 async def waiting(positions: ObservedPositions) -> AsyncIterator[asyncio.Task[int]]:
-    """Starts a wait for the store; cancels it at the end."""
+    """Starts a wait for the store as a task, whose result is the end of the commands; cancels it at the end."""
     wait = StoreWait(positions, superseded=lambda: False)
     task = asyncio.create_task(wait.wait_until_stored())
     try:
@@ -142,6 +142,10 @@ def waited_s(stage: StageSpec) -> float:
 async def test_the_wait_follows_the_hops_and_ignores_later_records(
     bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions
 ) -> None:
+    """The hops are the stages from a command to the store: watchlist, then infer, then the sinks.
+
+    Each hop waits for what its topics held when the previous hop had read enough. There are two partitions.
+    """
     await groups.join_all()
     await publish(bus, record(Topic.COMMANDS), *(record(Topic.ARTICLES, partition) for partition in range(2)))
     async with waiting(positions) as task:
@@ -171,6 +175,7 @@ async def test_the_wait_follows_the_hops_and_ignores_later_records(
 async def test_a_long_wait_logs_the_group_and_counts_as_progress(
     bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A warning is due at once here. The metric of progress shows that the stage is not stuck."""
     monkeypatch.setattr(store_wait, "_WARN_EVERY_S", 0.0)
     await groups.join(WATCHLIST)
     await publish(bus, *(record(Topic.COMMANDS) for _ in range(3)))
@@ -186,6 +191,7 @@ async def test_a_long_wait_logs_the_group_and_counts_as_progress(
 async def test_a_metric_shows_how_long_history_has_waited_for_each_group(
     bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions
 ) -> None:
+    """The metric of a group is 0 unless a wait for this group is under way."""
     await groups.join_all()
     await publish(bus, record(Topic.COMMANDS), record(Topic.ARTICLES))
     await groups.read(WATCHLIST)
@@ -209,6 +215,7 @@ async def test_a_metric_shows_how_long_history_has_waited_for_each_group(
 async def test_the_wait_includes_a_group_that_has_never_joined(
     bus: EmbeddedBus, groups: SteppedGroups, positions: ObservedPositions
 ) -> None:
+    """Infer joins its group only after the wait has begun. The wait returns the end of the commands."""
     await groups.join(WATCHLIST)
     await publish(bus, record(Topic.COMMANDS), record(Topic.ARTICLES))
     async with waiting(positions) as task:
@@ -224,6 +231,7 @@ async def test_the_wait_includes_a_group_that_has_never_joined(
 async def test_a_task_stops_waiting_when_another_task_has_taken_over(
     bus: EmbeddedBus, world: PastWorld, positions: ObservedPositions
 ) -> None:
+    """The stage opens a second task of the partition while the first waits for a command to be read."""
     await publish(bus, record(Topic.COMMANDS))
     stage = HistoryStage(world.store, positions, StoreSettings())
     processing = asyncio.create_task(stage.open(0, {}).process([set_command(entry("acme"))]))
@@ -238,6 +246,7 @@ async def test_a_task_stops_waiting_when_another_task_has_taken_over(
 async def test_commands_that_exist_when_a_wait_begins_share_it_and_a_later_one_waits_again(
     bus: EmbeddedBus, groups: SteppedGroups, world: PastWorld, positions: ObservedPositions
 ) -> None:
+    """A wait begins with a request for the end of the commands, so that these requests count the waits."""
     await groups.join(WATCHLIST)
     await publish(bus, *(record(Topic.COMMANDS) for _ in range(3)))
     await groups.read(WATCHLIST)
@@ -255,6 +264,11 @@ async def test_commands_that_exist_when_a_wait_begins_share_it_and_a_later_one_w
 async def test_history_waits_for_its_own_signals_before_it_publishes_for_the_same_target_again(
     bus: EmbeddedBus, groups: SteppedGroups, world: PastWorld, positions: ObservedPositions, restarted: bool
 ) -> None:
+    """The second command sets the same entry. All that it finds are articles whose signals history has just published.
+
+    Args:
+        restarted: whether a new task, which remembers no signals, takes the second command.
+    """
     await groups.join_all()
     articles = [article("a1", "Acme Corp plunges on fraud probe"), article("a2", "Acme Corp loss")]
     await world.sink(await world.infer(articles))
@@ -287,6 +301,7 @@ async def _published_count(task: HistoryTask, command: Message) -> int:
 async def test_history_waits_when_it_has_published_as_many_signals_as_it_remembers(
     store: Store, world: PastWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The limit is two signals. A wait begins with a request for the end of the commands."""
     await world.sink(await world.infer([article("a1", "Acme Corp loss"), article("a2", "Globex Inc loss")]))
     monkeypatch.setattr(history_stage_module, "_MAX_UNSTORED", 2)
     positions = StoredPositions(commands=9)
@@ -304,6 +319,13 @@ async def test_history_waits_when_it_has_published_as_many_signals_as_it_remembe
 def test_a_partition_is_read_if_the_position_has_reached_the_end_or_no_record_is_left(
     ends: list[int], positions: list[int], records: list[int]
 ) -> None:
+    """Lags of other stages or topics do not count. Without a lag, only a partition whose end is 0 is read.
+
+    Args:
+        ends: for each partition the offset to be reached.
+        positions: for each partition the offset that the group reads next.
+        records: for each partition the number of unread records.
+    """
     lags = [Lag(INFER.name, INFER.reads, partition, records[partition], positions[partition]) for partition in range(4)]
     unrelated = [Lag(ALERT.name, INFER.reads, 0, 9, 0), Lag(INFER.name, INGEST.reads, 0, 9, 0)]
     expected = all(

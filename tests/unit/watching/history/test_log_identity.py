@@ -32,7 +32,10 @@ class LogWithState(StoredPositions):
         self.state: dict[str, bytes] = {}
 
     async def history(self, store: Store, *commands: Message) -> list[Signal]:
-        """Starts history from its state, and returns the signals that it publishes for commands."""
+        """Starts history from its state, and returns the signals that it publishes for commands.
+
+        The first step of the task, which checks that the store belongs to this log, may change the state.
+        """
         task = HistoryStage(store, self, StoreSettings()).open(0, self.state)
         step = await task.first_step()
         assert not step.results
@@ -42,7 +45,10 @@ class LogWithState(StoredPositions):
 
 
 def stored_offsets(folder: Path) -> tuple[list[int | None], int]:
-    """Returns `read_with` of each article, and the number of replaced versions, in the store."""
+    """Returns `read_with` of each article, by id, and the number of replaced versions, in the store.
+
+    `read_with` is the offset of the newest watchlist command that infer knew when it read the article, or None.
+    """
     with closing(sqlite3.connect(folder / "store.sqlite")) as database:
         rows = database.execute("select read_with from articles order by id").fetchall()
         (replaced,) = database.execute("select count(*) from replaced_versions").fetchone()
@@ -54,12 +60,19 @@ def articles_of(signals: list[Signal]) -> set[tuple[str, int]]:
 
 
 async def fill_store(world: PastWorld, log: LogWithState) -> None:
-    """Stores `a1`, read before command 3 of a log, and a later version of `a1` and `a2`, read after it."""
+    """Stores `a1`, read before command 3 of a log, and a later version of `a1` and `a2`, read after it.
+
+    The store then belongs to the log.
+    """
     await log.history(world.store)
     await world.sink(await world.infer([A1, set_change(GLOBEX, 3), A1_LATER, A2]))
 
 
 async def test_the_same_log_keeps_the_offsets_of_the_store(world: PastWorld, tmp_path: Path) -> None:
+    """`fill_store` writes two articles read with command 3, and one replaced version, read before it.
+
+    Command 2 gets only that version as the past of Acme. A second start of history changes nothing.
+    """
     log = LogWithState(4)
     await fill_store(world, log)
     assert stored_offsets(tmp_path) == ([3, 3], 1)
@@ -74,6 +87,10 @@ async def test_the_same_log_keeps_the_offsets_of_the_store(world: PastWorld, tmp
 async def test_under_a_new_log_everything_read_under_the_old_one_is_past(
     world: PastWorld, tmp_path: Path, commands: int
 ) -> None:
+    """`fill_store` wrote offsets of another log. They mean nothing here, and are deleted with the replaced version.
+
+    The newest version of a1 no longer mentions Acme, so that only a2 is the past.
+    """
     await fill_store(world, LogWithState(4))
     with capture_logs() as events:
         signals = await LogWithState(commands).history(world.store, set_command(ACME, 0))
@@ -87,6 +104,7 @@ async def test_under_a_new_log_everything_read_under_the_old_one_is_past(
 
 
 async def test_articles_read_under_the_new_log_have_its_offsets(world: PastWorld, tmp_path: Path) -> None:
+    """The offsets of the store from the old log are forgotten; a3 is then read with command 0 of the new log."""
     await fill_store(world, LogWithState(4))
     log = LogWithState(1)
     await log.history(world.store)
@@ -100,6 +118,7 @@ async def test_articles_read_under_the_new_log_have_its_offsets(world: PastWorld
 async def test_topics_that_were_created_again_are_another_log_even_if_the_state_remained(
     world: PastWorld, tmp_path: Path
 ) -> None:
+    """The log ends at 1 now, and the store has an offset of 3, which this log cannot have given."""
     log = LogWithState(4)
     await fill_store(world, log)
     log.commands = 1
@@ -110,6 +129,7 @@ async def test_topics_that_were_created_again_are_another_log_even_if_the_state_
 async def test_a_store_that_was_used_with_another_log_in_between_does_not_belong_to_the_first(
     world: PastWorld, tmp_path: Path
 ) -> None:
+    """The store forgets its offsets at each change of the log: first of a1 and a2, then of a3."""
     first, second = LogWithState(4), LogWithState(9)
     await fill_store(world, first)
     await second.history(world.store)
@@ -121,6 +141,7 @@ async def test_a_store_that_was_used_with_another_log_in_between_does_not_belong
 async def test_a_store_without_a_number_belongs_to_the_first_log_that_has_its_offsets(
     world: PastWorld, tmp_path: Path
 ) -> None:
+    """Each log has a random number, which history writes to its state and to the store. Here the sink wrote first."""
     await world.sink(await world.infer([A1, set_change(GLOBEX, 3), A2]))
     log = LogWithState(4)
     await log.history(world.store)
@@ -131,6 +152,7 @@ async def test_a_store_without_a_number_belongs_to_the_first_log_that_has_its_of
 
 
 async def test_a_new_store_belongs_to_the_existing_log(world: PastWorld, tmp_path: Path) -> None:
+    """The log keeps its random number, and the new store keeps the offset that was written under it."""
     log = LogWithState(4)
     await log.history(world.store)
     number = log.state["log"]
@@ -158,5 +180,6 @@ class GrowingLog(LogWithState):
 
 
 async def test_offsets_that_the_sink_writes_during_the_check_are_kept(world: PastWorld, tmp_path: Path) -> None:
+    """While history reads the end of the commands, a second command is published and the sink stores its effect."""
     await GrowingLog(1, world).history(world.store)
     assert stored_offsets(tmp_path) == ([1], 0)

@@ -24,14 +24,46 @@ TIMES = st.integers(0, 20).map(lambda days: AT + timedelta(days=days))
 
 
 def past_article(number: int, story: str, at: datetime) -> PastArticle:
-    mention = MentionSummary("name:acme", "acme", "Acme", 0, (0, 4), 1.0, 1.0, 0.8, 0.1, 0.1)
-    return PastArticle(f"a{number}", 1, "Acme falls", "u", "s", at, at, False, "b", story, (mention,), ())
+    """Returns an article whose title mentions Acme, and which has no signals."""
+    mention = MentionSummary(
+        entity="name:acme",
+        key="acme",
+        text="Acme",
+        sentence=0,
+        span=(0, 4),
+        weight=1.0,
+        relevance=1.0,
+        negative=0.8,
+        neutral=0.1,
+        positive=0.1,
+    )
+    return PastArticle(
+        id=f"a{number}",
+        version=1,
+        title="Acme falls",
+        url="u",
+        source="s",
+        published_at=at,
+        seen_at=at,
+        backfill=False,
+        bundle="b",
+        story=story,
+        mentions=(mention,),
+        signals=(),
+    )
 
 
 @given(articles=st.lists(st.tuples(STORIES, TIMES), max_size=5), stories=st.dictionaries(STORIES, TIMES))
 def test_the_past_is_the_same_as_with_all_known_stories(
     articles: list[tuple[str, datetime]], stories: dict[str, datetime]
 ) -> None:
+    """`past_signals` considers only the known stories that an article may repeat; with all stories the result is equal.
+
+    Args:
+        articles: the fingerprint and the time of each past article.
+        stories: the time of each story that target and group have received, by fingerprint.
+    """
+
     def signals() -> list[Signal]:
         """Returns the signals of the past of an entry whose target and group know these stories."""
         past_articles = [past_article(number, story, at) for number, (story, at) in enumerate(articles)]
@@ -48,6 +80,7 @@ def test_the_past_is_the_same_as_with_all_known_stories(
 
 
 def test_a_story_of_another_time_is_out_of_reach_unless_an_article_has_its_fingerprint() -> None:
+    """A story is in reach of an article within three days, or at any time if the fingerprints are equal."""
     article = past_article(0, BASE, AT)
     later = AT + timedelta(days=4)
     stories = [(FAR, later), (NEAR, AT + timedelta(days=3)), (BASE, later)]

@@ -33,6 +33,12 @@ NEWS = [
 async def test_the_past_has_the_signals_of_a_target_that_was_watched_from_the_start(
     world: PastWorld, new: WatchedEntity, articles: set[str]
 ) -> None:
+    """The signals differ only in the marks of history.
+
+    Args:
+        new: the entry that is put on the watchlist after the news was stored.
+        articles: the ids of the articles in `NEWS` that mention it.
+    """
     await world.sink(await world.infer(NEWS))
     history = await world.past_of(new)
     expected = signals_in(await world.infer(NEWS, new), new.target, f"group:{new.group}")
@@ -44,6 +50,10 @@ async def test_the_past_has_the_signals_of_a_target_that_was_watched_from_the_st
 async def test_without_a_signal_of_its_own_a_target_is_found_by_its_mentions_and_the_title_is_the_evidence(
     world: PastWorld,
 ) -> None:
+    """Only Globex was watched when the news was read, so the articles about Acme have no signal of that name.
+
+    The evidence is a passage and the span in it that names Acme; the span may be empty.
+    """
     watched, new = entry("globex"), entry("acme", group="makers")
     news = [*NEWS, article("a7", "Irish shares", "Fraud losses and default: a crisis at Acme Corp.")]
     await world.sink(await world.infer(news, watched))
@@ -72,6 +82,7 @@ async def test_without_a_signal_of_its_own_a_target_is_found_by_its_mentions_and
 async def test_short_forms_and_company_tables_find_mentions_while_only_others_were_watched(
     world: PastWorld, new: WatchedEntity
 ) -> None:
+    """The news names the companies by short forms ("Ford", "GM"). The quoted evidence may differ."""
     await world.sink(await world.infer(NEWS, entry("globex")))
     history = await world.past_of(new)
     assert history
@@ -80,6 +91,7 @@ async def test_short_forms_and_company_tables_find_mentions_while_only_others_we
 
 
 async def test_articles_that_the_store_has_signals_of_are_not_published_again(world: PastWorld) -> None:
+    """Acme was watched when the first article was read, not for the others. A second run publishes nothing."""
     new = entry("acme", group="makers")
     await world.sink(await world.infer(NEWS[:1], new))
     await world.sink(await world.infer(NEWS[1:]))
@@ -91,6 +103,7 @@ async def test_articles_that_the_store_has_signals_of_are_not_published_again(wo
 
 
 async def test_the_group_gets_only_articles_that_mention_no_other_member(world: PastWorld) -> None:
+    """Globex, a member, was watched already. The group received the articles that mention Globex."""
     await world.sink(await world.infer(NEWS, entry("globex", group="makers")))
     history = await world.past_of(entry("acme", group="makers"))
     assert {signal.article for signal in history if signal.target == "entity:acme"} == {"a1", "a2", "a3"}
@@ -100,6 +113,7 @@ async def test_the_group_gets_only_articles_that_mention_no_other_member(world: 
 async def test_the_group_gets_an_article_once_when_a_later_version_mentions_another_member(
     world: PastWorld,
 ) -> None:
+    """The group received the first version of the article for Globex; the second mentions only Acme."""
     watched, new = entry("globex", group="makers"), entry("acme", group="makers")
     await world.sink(await world.infer([article("a1", "Globex Inc loss in Dublin: shares, growth, record")], watched))
     await world.sink(await world.infer([article("a1", "Acme Corp gains on profit", version=2)], watched))
@@ -107,6 +121,7 @@ async def test_the_group_gets_an_article_once_when_a_later_version_mentions_anot
 
 
 async def test_a_reprint_is_published_once_and_a_repetition_after_days_is_a_new_story(world: PastWorld) -> None:
+    """Articles of equal title are one story while each follows within three days. The number of an id is the hour."""
     title = "Acme Corp plunges on fraud probe in Dublin and Paris"
     reprints = [article(f"a{hour}", title) for hour in (1, 2, 40, 200)]
     await world.sink(await world.infer(reprints))
@@ -115,6 +130,7 @@ async def test_a_reprint_is_published_once_and_a_repetition_after_days_is_a_new_
 
 
 async def test_a_reprint_of_an_article_that_the_target_received_is_not_published(world: PastWorld) -> None:
+    """Acme was watched when the first article was read, and not when the second was, which has the same title."""
     new, title = entry("acme"), "Acme Corp plunges on fraud probe in Dublin and Paris"
     await world.sink(await world.infer([article("a1", title)], new))
     await world.sink(await world.infer([article("a2", title)]))
@@ -122,6 +138,7 @@ async def test_a_reprint_of_an_article_that_the_target_received_is_not_published
 
 
 async def test_the_newest_stories_are_published_up_to_the_limit(world: PastWorld) -> None:
+    """There are five stories, a0 to a4, oldest first. A limit of 0 switches history off."""
     words = ["loss", "fraud", "recall", "default", "collapse"]
     await world.sink(
         await world.infer(
@@ -139,6 +156,7 @@ async def test_the_newest_stories_are_published_up_to_the_limit(world: PastWorld
 
 
 async def test_a_signal_keeps_whether_its_article_was_backfill(world: PastWorld) -> None:
+    """Backfill is an article that was published long before it was seen. All history counts as backfill."""
     await world.sink(
         await world.infer([article("a1", "Acme Corp loss", backfill=True), article("a2", "Acme Corp gains")])
     )
@@ -150,6 +168,7 @@ async def test_a_signal_keeps_whether_its_article_was_backfill(world: PastWorld)
 
 
 async def test_the_newest_version_of_an_article_is_published(world: PastWorld) -> None:
+    """The third version does not mention Acme any more."""
     await world.sink(await world.infer([article("a1", "Acme Corp loss")]))
     await world.sink(await world.infer([article("a1", "Acme Corp gains on growth", version=2)]))
     (signal,) = await world.past_of(entry("acme"))
@@ -159,6 +178,7 @@ async def test_the_newest_version_of_an_article_is_published(world: PastWorld) -
 
 
 async def test_unreadable_records_and_commands_that_set_no_entry_are_skipped(world: PastWorld) -> None:
+    """The watchlist stage writes the dead letters of unreadable commands."""
     await world.sink(await world.infer(NEWS))
     remove = Command(kind="watchlist_remove", target="entity:acme", by="ada", at=AT)
     acknowledge = Command(kind="acknowledge", alert="x", by="ada", at=AT)
@@ -174,6 +194,7 @@ async def test_unreadable_records_and_commands_that_set_no_entry_are_skipped(wor
 async def test_two_new_members_of_a_group_give_it_an_article_once_before_the_signal_is_stored(
     world: PastWorld,
 ) -> None:
+    """One task takes both commands. Two articles mention both members."""
     await world.sink(await world.infer(NEWS))
     history = await world.past_of(entry("acme", group="makers"), entry("globex", group="makers"))
     of_group = [signal.article for signal in history if signal.target == "group:makers"]
