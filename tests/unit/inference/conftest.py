@@ -22,8 +22,8 @@ def marked_prediction(
     """Returns the prediction for a document.
 
     Args:
-        lines: the sentences, with names marked as in `[ORG Acme Corp] fell`.
-        sentiments: the sentiment of each sentence; neutral when there are none.
+        lines: the sentences, with names marked by their kind as in `[ORG Acme Corp] fell`.
+        sentiments: the probabilities of each sentence: negative, neutral, positive. Neutral when there are none.
         titled: whether the first sentence is the title.
     """
     sentences = []
@@ -45,7 +45,7 @@ def marked_prediction(
 
 
 def _unmarked(line: str) -> tuple[str, tuple[NamedSpan, ...]]:
-    """Returns a line without its marks, and the names that were marked."""
+    """Returns a line without its marks, and the names that were marked, with offsets into that line."""
     text = ""
     names = []
     end = 0

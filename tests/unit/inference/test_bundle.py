@@ -21,7 +21,7 @@ def bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 def with_fields(folder: Path, **fields: object) -> Path:
-    """Changes fields of a bundle's manifest, and returns its folder."""
+    """Replaces fields of a bundle's manifest (bundle.json) in the file, and returns the folder of the bundle."""
     file = folder / "bundle.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
     return folder
@@ -40,6 +40,7 @@ def test_the_error_for_a_missing_bundle_says_where_and_what_to_do(tmp_path: Path
 
 @pytest.mark.parametrize("file", ["tokenizer.json", "model.int8.onnx"])
 def test_a_changed_file_is_refused_and_the_error_shows_the_expected_hash(bundle_copy: Path, file: str) -> None:
+    """A byte is added to the file. The manifest has the SHA-256 hash of the original."""
     expected = json.loads((bundle_copy / "bundle.json").read_text())
     expected = expected["tokenizer"] if file == "tokenizer.json" else expected["files"]["int8"]
     (bundle_copy / file).write_bytes((bundle_copy / file).read_bytes() + b" ")
@@ -82,6 +83,12 @@ def test_the_error_for_a_missing_precision_lists_the_available_ones(tiny_bundle:
 def test_the_error_for_an_invalid_manifest_names_the_field(
     bundle_copy: Path, fields: dict[str, object], message: str
 ) -> None:
+    """Loads a bundle whose manifest is invalid.
+
+    Args:
+        fields: the fields of the manifest that are replaced.
+        message: what the error says.
+    """
     with pytest.raises(BundleError, match=message) as caught:
         Bundle.load(with_fields(bundle_copy, **fields))
     assert "bundle.json" in str(caught.value)
@@ -94,6 +101,7 @@ def test_a_manifest_that_is_not_json_is_refused(bundle_copy: Path) -> None:
 
 
 def test_a_model_that_is_not_onnx_is_refused(bundle_copy: Path) -> None:
+    """The manifest has the right hash of the file, so only loading it as a model fails."""
     (bundle_copy / "model.int8.onnx").write_bytes(b"not a model")
     files = {"int8": {"path": "model.int8.onnx", "sha256": sha256(b"not a model").hexdigest()}}
     with pytest.raises(BundleError, match="cannot be loaded"):
@@ -101,6 +109,7 @@ def test_a_model_that_is_not_onnx_is_refused(bundle_copy: Path) -> None:
 
 
 def test_cuda_without_a_cuda_runtime_is_an_error_not_a_silent_fallback(tiny_bundle: Path) -> None:
+    """Skipped where the installed onnxruntime supports CUDA."""
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("the installed onnxruntime supports CUDA")
     with pytest.raises(DeviceError, match=r"cuda was requested.*riskwire\[gpu\]"):
@@ -108,6 +117,10 @@ def test_cuda_without_a_cuda_runtime_is_an_error_not_a_silent_fallback(tiny_bund
 
 
 def test_installing_both_runtimes_or_neither_is_an_error_that_says_what_to_do() -> None:
+    """The argument of `installed_runtime` says whether a package of this name is installed.
+
+    With exactly one of `onnxruntime` and `onnxruntime-gpu` it returns the name of that one.
+    """
     with pytest.raises(DeviceError, match=r"both.*pip uninstall onnxruntime onnxruntime-gpu"):
         installed_runtime(lambda name: True)
     with pytest.raises(DeviceError, match=r"neither.*riskwire\[cpu\]"):

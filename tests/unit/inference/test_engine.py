@@ -51,6 +51,8 @@ async def predict(bundle: Path, documents: list[TextDocument], **settings: objec
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 async def test_a_prediction_has_the_same_bits_in_any_batch(tiny_bundle: Path, precision: str) -> None:
+    """All documents together, in reverse order, and each alone give equal predictions, without the cache."""
+
     async def predicted(documents: list[TextDocument], **settings: object) -> list[list[tuple[object, ...]]]:
         predictions = await predict(tiny_bundle, documents, precision=precision, cache=0, **settings)
         return [bits(prediction) for prediction in predictions]
@@ -63,7 +65,10 @@ async def test_a_prediction_has_the_same_bits_in_any_batch(tiny_bundle: Path, pr
 
 
 async def test_a_row_of_a_dynamically_quantised_model_depends_on_the_other_rows(tiny_bundle: Path) -> None:
-    """That is why the rows of such a model run alone."""
+    """That is why the rows of such a model (int8) run alone: `rows_alone`. Those of the fp16 model need not.
+
+    Runs the same sentence beside another one and alone; the logits differ.
+    """
     bundle = Bundle.load(tiny_bundle)
     session = ModelSession(bundle)
     assert session.rows_alone
@@ -80,6 +85,7 @@ async def test_a_row_of_a_dynamically_quantised_model_depends_on_the_other_rows(
 
 
 async def test_predictions_are_in_document_order_and_identical_sentences_are_computed_once(tiny_bundle: Path) -> None:
+    """300 documents have six different sentences. The metric counts the sentences that the model ran on."""
     documents = [TextDocument(TEXTS[number % len(TEXTS)]) for number in range(300)]
     computed = metrics.SENTENCES.labels(result="computed")._value
     before = computed.get()
@@ -89,6 +95,7 @@ async def test_predictions_are_in_document_order_and_identical_sentences_are_com
 
 
 async def test_concurrent_requests_each_get_their_own_predictions(tiny_bundle: Path) -> None:
+    """Each of 40 requests has one negative and one positive document. Sentiment is negative, neutral, positive."""
     async with Engine(Bundle.load(tiny_bundle), InferenceSettings(queue=4, token_budget=128)) as engine:
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -105,6 +112,7 @@ async def test_concurrent_requests_each_get_their_own_predictions(tiny_bundle: P
 
 
 async def test_a_cancelled_request_does_not_cancel_another_for_the_same_sentence(tiny_bundle: Path) -> None:
+    """Both requests wait for one computation, which goes on for the second request."""
     async with Engine(Bundle.load(tiny_bundle)) as engine:
         document = TextDocument("Acme Corp fraud")
         cancelled = asyncio.create_task(engine.predict([document]))
@@ -117,6 +125,7 @@ async def test_a_cancelled_request_does_not_cancel_another_for_the_same_sentence
 
 
 async def test_a_closed_engine_refuses_requests(tiny_bundle: Path) -> None:
+    """The engine was closed by leaving its context."""
     async with Engine(Bundle.load(tiny_bundle)) as engine:
         pass
     with pytest.raises(RiskwireError, match="not running"):
@@ -124,6 +133,7 @@ async def test_a_closed_engine_refuses_requests(tiny_bundle: Path) -> None:
 
 
 async def test_every_name_is_found_in_a_sentence_longer_than_the_model(tiny_bundle: Path) -> None:
+    """One sentence of 160 words is read in windows of at most 32 tokens; all 60 names are found, in order."""
     text = " ".join(["Acme Corp and Jane Doe of Ireland said"] * 20)
     (prediction,) = await predict(tiny_bundle, [TextDocument(text)])
     (sentence,) = prediction.sentences
@@ -132,12 +142,17 @@ async def test_every_name_is_found_in_a_sentence_longer_than_the_model(tiny_bund
 
 
 async def test_sentences_beyond_the_limit_are_counted_as_skipped(tiny_bundle: Path) -> None:
+    """With `max_sentences=4`, the other six of ten sentences are not predicted."""
     text = "\n\n".join(f"Acme Corp loss number {number}." for number in range(10))
     (prediction,) = await predict(tiny_bundle, [TextDocument(text)], max_sentences=4)
     assert (len(prediction.sentences), prediction.skipped) == (4, 6)
 
 
 def test_batches_contain_each_window_once_with_one_padded_length_within_the_budget() -> None:
+    """`pack(lengths, token_budget, workers)` packs windows of tokens; here the budget is 512 padded tokens.
+
+    A length is padded to a multiple of `PADDING_STEP`. Only a batch of one window may exceed the budget.
+    """
     lengths = [3, 16, 17, 40, 128, 2, 31, 32, 33] * 30
     batches = pack(lengths, 512, 2)
     assert sorted(row for batch in batches for row in batch.rows) == list(range(len(lengths)))
@@ -148,10 +163,12 @@ def test_batches_contain_each_window_once_with_one_padded_length_within_the_budg
 
 
 async def test_an_urgent_request_goes_ahead_of_waiting_sentences(tiny_bundle: Path) -> None:
+    """A thousand sentences are waiting when the urgent request comes, and it finishes first."""
     finished: list[str] = []
     async with Engine(Bundle.load(tiny_bundle), InferenceSettings(threads=1)) as engine:
 
         async def request(name: str, documents: list[TextDocument], *, urgent: bool) -> None:
+            """Asks for predictions, and notes the name of the request when it has them."""
             await engine.predict(documents, urgent=urgent)
             finished.append(name)
 

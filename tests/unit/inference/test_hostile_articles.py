@@ -34,7 +34,7 @@ def tickered_names(count: int) -> str:
 
 
 def prediction(text: str, names: list[tuple[int, int]] | None = None) -> DocumentPrediction:
-    """Returns a prediction without names, or with persons at these offsets."""
+    """Returns a prediction without names, or with persons at these offsets of the text (start, end)."""
     document = TextDocument(text)
     nameless = SentencePrediction((0.0, 1.0, 0.0), (), (), np.zeros((0, 2), np.int32), None)
     sentences = []
@@ -76,7 +76,7 @@ async def stage(tiny_bundle: Path) -> AsyncIterator[InferStage]:
 
 
 def counted(function: Callable[..., bool], calls: list[object]) -> Callable[..., bool]:
-    """Returns the function, with each call recorded."""
+    """Returns a function that does the same, and appends an entry to `calls` each time that it is called."""
 
     def call(*args: object) -> bool:
         calls.append(None)
@@ -86,6 +86,10 @@ def counted(function: Callable[..., bool], calls: list[object]) -> Callable[...,
 
 
 def test_the_number_of_comparisons_does_not_grow_with_the_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first `_MAX_COMPARED` names of an article are compared with each other, as short forms of each other.
+
+    An article of 2,500 names takes as many comparisons as one of 5,000.
+    """
     comparisons: list[object] = []
     monkeypatch.setattr(linker_module, "_is_short_for", counted(linker_module._is_short_for, comparisons))
     linker = Linker()
@@ -101,6 +105,12 @@ def test_the_number_of_comparisons_does_not_grow_with_the_number_of_names(monkey
     [pytest.param(0, "name:bob-quux", id="among the first"), pytest.param(400, "name:quux", id="after many others")],
 )
 def test_a_short_form_is_resolved_only_among_the_first_names_of_an_article(names_before: int, entity: str) -> None:
+    """ "Quux" is short for "Bob Quux" in the same article, unless 400 names stand before both.
+
+    Args:
+        names_before: the number of names before them.
+        entity: the entity of "Quux": that of the full name, or one that has only the short name.
+    """
     text = tickered_names(names_before) + "Bob Quux met Quux today, " + tickered_names(400)
     full = text.index("Bob Quux")
     full_end = full + len("Bob Quux")
@@ -110,13 +120,15 @@ def test_a_short_form_is_resolved_only_among_the_first_names_of_an_article(names
 
 
 async def test_other_tasks_get_turns_while_a_long_article_is_linked(stage: InferStage) -> None:
-    """On the event loop it would be one turn before the article and one after it."""
+    """A long article is linked in a thread. On the event loop, other tasks would get two turns: before and after it."""
     assert await count_other_turns(stage, messages(1, tickered_names(8_000))) >= 10
 
 
 async def test_other_tasks_get_turns_between_short_articles_that_take_long(
     stage: InferStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ten articles are one slice, and each takes longer than the limit of a slice."""
+    """Ten short articles form one slice of work. As each takes longer than the limit of a slice (0 s here), the stage
+    lets other tasks run after each.
+    """
     monkeypatch.setattr(stage_module, "_MAX_SLICE_S", 0.0)
     assert await count_other_turns(stage, messages(10, tickered_names(50))) >= 10

@@ -82,6 +82,11 @@ async def stage(tiny_bundle: Path) -> AsyncIterator[InferStage]:
 
 
 async def test_an_article_becomes_an_analysis_signals_and_a_mark_on_every_partition(stage: InferStage) -> None:
+    """The article has bad news of Acme in the title and good news of Globex in the last sentence.
+
+    Without a watchlist, companies and countries get signals, and so does the market. The place and the agency of the
+    dateline "DETROIT (Reuters) -" do not. Offsets are into title, line break and text.
+    """
     step = await stage.open(1, {}).process(messages(article()))
     (analysis,) = analyses(step.results)
     assert (analysis.status, analysis.bundle) == ("ok", "tiny@1.0.0")
@@ -102,6 +107,10 @@ async def test_an_article_becomes_an_analysis_signals_and_a_mark_on_every_partit
 
 
 async def test_a_mark_counts_the_news_and_comes_after_the_signals(stage: InferStage) -> None:
+    """A mark (with a fixed partition) has the number of news articles in all and by bucket, a time span of 15 s.
+
+    `from_` is the partition of `articles`.
+    """
     step = await stage.open(1, {}).process(messages(article()))
     assert [partition for partition, _ in marks(step.results)] == list(range(PARTITIONS))
     mark = marks(step.results)[0][1]
@@ -112,6 +121,7 @@ async def test_a_mark_counts_the_news_and_comes_after_the_signals(stage: InferSt
 
 
 async def test_the_key_of_a_signal_is_its_target_and_the_key_of_an_analysis_its_article(stage: InferStage) -> None:
+    """A mark has no key."""
     step = await stage.open(0, {}).process(messages(article("x")))
     for outgoing in on_topic(step.results, Topic.SIGNALS):
         record = SIGNALS.validate_json(outgoing.value)
@@ -120,6 +130,7 @@ async def test_the_key_of_a_signal_is_its_target_and_the_key_of_an_analysis_its_
 
 
 async def test_the_results_of_articles_do_not_depend_on_batches(stage: InferStage) -> None:
+    """Ten articles, one being a repeat, give the same records in batches of 1, 3 and all."""
     records = [article(str(number), title=f"Acme Corp loss {number % 4}") for number in range(9)]
     records.insert(4, article("2", title="Acme Corp loss 2"))
 
@@ -135,6 +146,7 @@ async def test_the_results_of_articles_do_not_depend_on_batches(stage: InferStag
 
 
 async def test_a_repeated_version_is_dropped_even_after_a_restart_but_not_a_new_version(stage: InferStage) -> None:
+    """The state has the versions that were read, in blocks (`read/0`). The mark does not count a repeated one."""
     state: dict[str, bytes] = {}
     step = await stage.open(0, state).process(messages(article("a"), article("a"), article("b")))
     assert [analysis.article.id for analysis in analyses(step.results)] == ["a", "b"]
@@ -146,6 +158,7 @@ async def test_a_repeated_version_is_dropped_even_after_a_restart_but_not_a_new_
 
 
 async def test_articles_in_other_languages_and_empty_ones_get_no_sentiment_and_no_signals(stage: InferStage) -> None:
+    """They get an analysis with a status that says why, and do not count as news in the mark."""
     batch = messages(
         article("german", language="de"), article("unknown", language=None), article("empty", title=" ", text="\n")
     )
@@ -160,12 +173,14 @@ async def test_articles_in_other_languages_and_empty_ones_get_no_sentiment_and_n
 
 
 async def test_backfill_is_analysed_but_does_not_count_as_news(stage: InferStage) -> None:
+    """Backfill was published long before it was seen. Its signals say so, and the mark counts 0 stories."""
     step = await stage.open(0, {}).process(messages(article("old", backfill=True)))
     assert all(signal.backfill for signal in signals(step.results))
     assert (marks(step.results)[0][1].stories, marks(step.results)[0][1].buckets) == (0, {})
 
 
 async def test_ticks_alone_move_the_mark_and_a_batch_without_a_time_writes_none(stage: InferStage) -> None:
+    """A tick carries only the time. The mark, one per partition of `signals`, has the newest time of the batch."""
     task = stage.open(0, {})
     step = await task.process(messages(tick(5), tick(9), tick(7)))
     assert {mark.seen_at for _, mark in marks(step.results)} == {tick(9).seen_at}
@@ -176,6 +191,7 @@ async def test_ticks_alone_move_the_mark_and_a_batch_without_a_time_writes_none(
 
 
 async def test_a_bad_record_becomes_a_dead_letter_and_the_others_are_analysed(stage: InferStage) -> None:
+    """The record at offset 1 has no valid article."""
     step = await stage.open(0, {}).process(messages(article("a"), b'{"kind":"article"}', article("b")))
     (outgoing,) = on_topic(step.results, Topic.DEAD_LETTERS)
     letter = DeadLetter.model_validate_json(outgoing.value)
@@ -185,6 +201,7 @@ async def test_a_bad_record_becomes_a_dead_letter_and_the_others_are_analysed(st
 
 
 async def test_with_a_watchlist_only_its_entities_get_signals_and_a_group_takes_its_worst(tiny_bundle: Path) -> None:
+    """Both companies are in one group, whose signal has the sentiment of Acme, the one with bad news."""
     entries = ({"id": "acme", "name": "Acme", "group": "makers"}, {"id": "globex", "name": "Globex", "group": "makers"})
     watchlist = Watchlist(tuple(WatchedEntity.model_validate(entry) for entry in entries))
     async with Engine(Bundle.load(tiny_bundle)) as engine:
@@ -204,17 +221,20 @@ async def test_other_tasks_get_turns_during_a_long_batch(stage: InferStage) -> N
 
 
 def targets_of(prediction: DocumentPrediction) -> list[TargetSentiment]:
+    """Returns the sentiment toward each target of a document: entities by mention, topics (none here), the market."""
     (summary,) = summarise([prediction], (), 0.5)
     return target_sentiments(prediction, Linker().link(prediction), summary, watched_only=False)
 
 
 def test_the_evidence_of_a_long_sentence_is_cut_around_the_span(marked: Callable[..., DocumentPrediction]) -> None:
+    """Evidence is the sentence with the mention, in at most 600 characters, and the offsets of the mention in it."""
     evidence = targets_of(marked("x " * 400 + "[ORG Acme Corp] fell" + " y" * 400))[0].evidence
     assert len(evidence.text) <= 600
     assert evidence.text[evidence.start : evidence.end] == "Acme Corp"
 
 
 def test_a_mention_as_a_speaker_has_a_fifth_of_the_weight(marked: Callable[..., DocumentPrediction]) -> None:
+    """Moody's only rates Acme, so the sentence is hardly about Moody's: its relevance is 0.2."""
     targets = targets_of(marked("[ORG Moody's] cuts [ORG Acme Corp]", sentiments=[(0.9, 0.1, 0.0)]))
     relevance = {target.name: target.relevance for target in targets}
     assert relevance["Acme Corp"] == 1.0

@@ -49,13 +49,19 @@ def article(article_id: str, title: str = "Acme Corp plunges on fraud, Globex In
 
 
 def watch(entry_id: str, second: int = 0, *, command: int | None = None, **fields: object) -> WatchlistChange:
-    """Returns the change that sets an entry."""
+    """Returns the change that sets an entry of the watchlist, `second` seconds after `AT`.
+
+    Args:
+        entry_id: the id, and in title case the default name.
+        command: the offset of the command in `commands`.
+        fields: further fields of the entry, or another name.
+    """
     entry = {"id": entry_id, "name": entry_id.title(), **fields}
     return WatchlistChange(id=entry_id, entry=entry, at=AT + timedelta(seconds=second), command=command)
 
 
 def unwatch(entry_id: str, *, command: int | None = None) -> WatchlistChange:
-    """Returns the change that removes an entry."""
+    """Returns the change that removes an entry. `command` is the offset of the command in `commands`."""
     return WatchlistChange(id=entry_id, entry=None, at=AT, command=command)
 
 
@@ -67,7 +73,7 @@ def messages(records: Sequence[Record], first_offset: int = 0) -> list[Message]:
 
 
 def entities(results: Sequence[Outgoing]) -> dict[str, set[str]]:
-    """Returns for each article the entities and groups that got a signal."""
+    """Returns, for each article with signals, the ids of the entities and groups that got one."""
     targets: dict[str, set[str]] = {}
     for outgoing in results:
         if outgoing.topic == Topic.SIGNALS:
@@ -92,6 +98,7 @@ def infer_stage(engine: Engine, watchlist: Watchlist | None = None) -> InferStag
 
 
 async def test_articles_of_one_batch_are_linked_with_the_watchlist_at_their_place(engine: Engine) -> None:
+    """While something is watched, only watched entities and their groups get signals; before and after, all do."""
     records = [article("a"), watch("acme", group="makers"), article("b"), unwatch("acme"), article("c")]
     step = await infer_stage(engine).open(0, {}).process(messages(records))
     assert entities(step.results) == {
@@ -102,6 +109,7 @@ async def test_articles_of_one_batch_are_linked_with_the_watchlist_at_their_plac
 
 
 async def test_a_change_survives_a_restart_in_the_state_of_the_stage(engine: Engine) -> None:
+    """The state has one key for each entry that is set; removing the entry deletes its key."""
     changes = [watch("acme"), watch("globex"), unwatch("globex")]
     step = await infer_stage(engine).open(0, {}).process(messages(changes))
     state: dict[str, bytes] = {}
@@ -115,6 +123,7 @@ async def test_a_change_survives_a_restart_in_the_state_of_the_stage(engine: Eng
 
 
 async def test_the_time_of_a_watchlist_change_does_not_move_the_mark(engine: Engine) -> None:
+    """The change is of a time far ahead, and the mark has the time of the tick."""
     late = watch("acme", second=10**8)
     step = await infer_stage(engine).open(0, {}).process(messages([Tick(seen_at=AT), late]))
     marks = [SIGNALS.validate_json(outgoing.value) for outgoing in step.results]
@@ -122,6 +131,10 @@ async def test_the_time_of_a_watchlist_change_does_not_move_the_mark(engine: Eng
 
 
 async def test_an_entry_set_by_a_command_takes_precedence_over_the_file_which_loses_the_name(engine: Engine) -> None:
+    """The file has Acme with the alias Globex. A command sets Globex, another renames Acme, and both are removed again.
+
+    Each article between the changes names both companies.
+    """
     base = watchlist_file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})
     records = [
         article("a"),
@@ -143,6 +156,7 @@ async def test_an_entry_set_by_a_command_takes_precedence_over_the_file_which_lo
 
 
 async def test_of_two_commands_that_claim_one_name_the_later_gets_it(engine: Engine) -> None:
+    """The time of a change counts, not its place in the log."""
     earlier, later = watch("one", 1, name="Acme"), watch("two", 2, name="Acme")
     for records in ([earlier, later], [later, earlier]):
         step = await infer_stage(engine).open(0, {}).process(messages([*records, article("a")]))
@@ -160,6 +174,7 @@ async def test_of_two_commands_that_claim_one_name_the_later_gets_it(engine: Eng
 async def test_an_invalid_change_becomes_a_dead_letter_and_changes_nothing(
     engine: Engine, entry: dict[str, object]
 ) -> None:
+    """The article after it is linked as without a watchlist."""
     change = WatchlistChange(id="acme", entry=entry, at=AT)
     step = await infer_stage(engine).open(0, {}).process(messages([change, article("a")]))
     (letter,) = [
@@ -180,7 +195,7 @@ async def test_an_unknown_field_of_an_entry_is_ignored(engine: Engine) -> None:
 
 
 def random_log(rng: random.Random) -> list[Record]:
-    """Returns articles and watchlist changes in random order."""
+    """Returns 60 articles and watchlist changes in random order."""
     records: list[Record] = []
     for number in range(60):
         entry_id = rng.choice(["acme", "globex", "initech"])
@@ -202,6 +217,7 @@ def random_log(rng: random.Random) -> list[Record]:
 async def test_results_do_not_depend_on_batches_restarts_or_the_number_of_cached_linkers(
     engine: Engine, seed: int
 ) -> None:
+    """A random log is read in one batch, and in small batches with restarts and a cache of one linker."""
     rng = random.Random(seed)
     records = random_log(rng)
     base = watchlist_file({"id": "initech", "name": "Initech", "group": "makers"})
@@ -236,6 +252,10 @@ async def test_results_do_not_depend_on_batches_restarts_or_the_number_of_cached
 async def test_a_thousand_changes_in_a_row_build_one_linker_which_partitions_share(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A linker is built for the watchlist of an article, not for each change.
+
+    Two watchlists have articles, so two linkers are built, which the tasks of all three partitions use.
+    """
     built = []
 
     class CountedLinker(Linker):
@@ -254,6 +274,10 @@ async def test_a_thousand_changes_in_a_row_build_one_linker_which_partitions_sha
 
 
 def test_the_cache_returns_the_base_without_entries_and_evicts_the_least_recently_used_linker() -> None:
+    """The cache holds two linkers besides the base, so the third one evicts the first, which is then built again.
+
+    A linker has the entries of commands before those of the base.
+    """
     cache = LinkerCache(Linker(watchlist_file({"id": "acme", "name": "Acme"})), 2)
     entry_lists = [(WatchedEntity(id=name, name=name),) for name in ("x1", "x2", "x3")]
     first, second, _ = [cache.get(entries) for entries in entry_lists]
@@ -264,7 +288,10 @@ def test_the_cache_returns_the_base_without_entries_and_evicts_the_least_recentl
 
 
 def test_an_evicted_linker_is_freed_without_garbage_collection(marked: Callable[..., DocumentPrediction]) -> None:
-    """A running stage almost never collects cycles (`app/garbage_collection.py`), so a linker must not be in one."""
+    """A running stage almost never collects cycles (`app/garbage_collection.py`), so a linker must not be in one.
+
+    Of eight linkers, only the last two, which the cache holds, still exist; weak references show it.
+    """
     cache = LinkerCache(Linker(watchlist_file({"id": "acme", "name": "Acme"})), 2)
     linkers: list[weakref.ref[Linker]] = []
     gc.disable()
@@ -281,6 +308,7 @@ def test_an_evicted_linker_is_freed_without_garbage_collection(marked: Callable[
 
 
 def test_a_name_that_the_file_loses_to_a_command_is_logged_once() -> None:
+    """Three linkers are built, and in each Acme of the file loses the alias Globex to the entry of a command."""
     cache = LinkerCache(Linker(watchlist_file({"id": "acme", "name": "Acme", "aliases": ["Globex"]})), 1)
     with capture_logs() as logs:
         for group in ("one", "two", "three"):
@@ -291,6 +319,7 @@ def test_a_name_that_the_file_loses_to_a_command_is_logged_once() -> None:
 
 
 async def test_an_entry_of_the_state_that_has_become_invalid_is_ignored(engine: Engine) -> None:
+    """The name "..." has no letter. Its entry is not watched, and a later change can still remove it."""
     state = {f"watch/{change.id}": change.to_bytes() for change in (watch("acme"), watch("bad", name="..."))}
     task = infer_stage(engine).open(0, state)
     step = await task.process(messages([article("a"), unwatch("bad")]))
@@ -299,6 +328,7 @@ async def test_an_entry_of_the_state_that_has_become_invalid_is_ignored(engine: 
 
 
 def test_the_newest_command_is_kept_when_it_removed_its_entry_and_after_a_restart() -> None:
+    """`read_with` is the greatest offset in `commands` of the applied changes: 7, at which acme was removed."""
     watchlist = WatchlistState({})
     assert watchlist.snapshot().read_with is None
     for change in (watch("acme", command=4), watch("globex", command=3), unwatch("acme", command=7)):

@@ -25,12 +25,12 @@ def linker() -> Linker:
 
 
 def linker_with(*entries: dict[str, object]) -> Linker:
-    """Returns a linker with these entries on its watchlist."""
+    """Returns a linker with these entries on its watchlist; each is given by its fields."""
     return Linker(Watchlist(tuple(WatchedEntity.model_validate(entry) for entry in entries)))
 
 
 def entities(linker: Linker, prediction: DocumentPrediction) -> list[tuple[str, str]]:
-    """Returns the text and the entity of each mention."""
+    """Returns the text and the entity (its id) of each mention."""
     return [(mention.text, mention.entity) for mention in linker.link(prediction)]
 
 
@@ -39,6 +39,7 @@ def followed(linker: Linker, prediction: DocumentPrediction) -> list[str]:
 
 
 def test_all_names_of_a_company_in_an_article_are_one_entity(linker: Linker, marked: Marked) -> None:
+    """The entity is the ISIN of General Motors, for short names, the full name, initials and the ticker."""
     prediction = marked(
         "[ORG GM] to cut jobs",
         "DETROIT (Reuters) - [ORG General Motors Corp] ( GM.N ) said so; [ORG General Motors] and [ORG G.M.] declined.",
@@ -70,10 +71,12 @@ def test_all_names_of_a_company_in_an_article_are_one_entity(linker: Linker, mar
 def test_names_resolve_through_the_tables_and_ambiguous_ones_remain_names(
     linker: Linker, marked: Marked, name: str, entity: str
 ) -> None:
+    """The id of an entity is `isin:…` or `cik:…` from the tables of companies, else `name:` and the name as a slug."""
     assert entities(linker, marked(f"[ORG {name}] fell")) == [(name, entity)]
 
 
 def test_a_common_word_is_a_company_only_by_the_model_or_a_ticker(linker: Linker, marked: Marked) -> None:
+    """ "Target" is a mention if the model marks it as ORG, or if a ticker follows."""
     assert entities(linker, marked("Target of apple growers: a gap in visa rules, all for it")) == []
     assert entities(linker, marked("[ORG Target] cuts jobs")) == [("Target", "isin:US87612E1064")]
     assert entities(linker, marked("Target (NYSE: TGT) cuts jobs")) == [("Target", "isin:US87612E1064")]
@@ -94,6 +97,7 @@ def test_a_common_word_is_a_company_only_by_the_model_or_a_ticker(linker: Linker
     ],
 )
 def test_ticker_marks_are_recognised_in_every_form(text: str, symbols: list[tuple[str, str]]) -> None:
+    """A mark has a symbol and the market on which it is listed; initials and prices are no marks."""
     assert [(mark.symbol, mark.market) for mark in ticker_marks(text)] == symbols
 
 
@@ -103,12 +107,14 @@ def test_a_ticker_reveals_a_name_that_the_model_missed(linker: Linker, marked: M
 
 
 def test_a_ticker_that_has_passed_to_another_company_does_not_change_the_entity(linker: Linker, marked: Marked) -> None:
+    """Today the symbol S belongs to a company whose name does not agree with "Sprint Nextel"."""
     assert entities(linker, marked("[ORG Sprint Nextel Corp] ( S.N ) lost users")) == [
         ("Sprint Nextel Corp", "name:sprint-nextel")
     ]
 
 
 def test_a_short_form_of_two_names_in_the_article_resolves_to_neither(linker: Linker, marked: Marked) -> None:
+    """ "Zorg" may be short for Zorg Steel or Zorg Foods, so its entity has only its own name."""
     prediction = marked("[ORG Zorg] wins", "[ORG Zorg Steel] sued [ORG Zorg Foods].")
     assert entities(linker, prediction)[0] == ("Zorg", "name:zorg")
 
@@ -119,6 +125,7 @@ def test_a_last_name_resolves_to_the_person_with_the_full_name(linker: Linker, m
 
 
 def test_countries_are_followed_under_one_name_but_datelines_and_cities_are_not(linker: Linker, marked: Marked) -> None:
+    """A mention that is followed may become a signal. `country` returns the usual name of a country, else None."""
     prediction = marked(
         "[LOC Ireland] seeks aid", "[LOC LONDON] (Reuters) - [LOC U.S.] and [LOC British] banks left [LOC Dublin]."
     )
@@ -149,6 +156,7 @@ def test_a_sentence_with_dashes_has_no_dateline() -> None:
 
 
 def test_a_news_agency_is_followed_only_on_the_watchlist(marked: Marked) -> None:
+    """A mention that is followed may become a signal. Agencies are named as sources, unless they are watched."""
     prediction = marked("[ORG Acme] told [ORG Reuters]", "NEW YORK ([ORG Reuters]) - [ORG Bloomberg News] said so.")
     assert followed(Linker(), prediction) == ["Acme"]
     assert followed(linker_with({"id": "r", "name": "Reuters"}), prediction) == ["Acme", "Reuters", "Reuters"]
@@ -172,6 +180,12 @@ def test_indices_and_labels_are_not_followed(linker: Linker, marked: Marked) -> 
     ],
 )
 def test_a_company_that_rates_others_is_distinguished_from_its_subject(text: str, name: str, speaks: bool) -> None:
+    """A rating agency or broker that comments on another company is not what the sentence is about.
+
+    Args:
+        name: the company in the text.
+        speaks: whether it is mentioned only as rating or commenting.
+    """
     start = text.index(name)
     assert speaks_of_others(text, start, start + len(name)) is speaks
 
@@ -200,11 +214,19 @@ BANK = {"id": "boa", "name": "Bank of America", "tickers": ["BAC"], "group": "ba
     ],
 )
 def test_watched_names_match_complete_words_in_their_case(marked: Marked, text: str, names: list[str]) -> None:
+    """Apple and Bank of America are watched. A name of several words matches in any case.
+
+    "Apple" matches as it is written, or in a headline of capitals. It does not match within a longer name of the model.
+
+    Args:
+        names: the texts of the mentions that are of a watched entity.
+    """
     linker = linker_with(APPLE, BANK)
     assert [mention.text for mention in linker.link(marked(text)) if mention.watched] == names
 
 
 def test_a_watched_entity_keeps_its_id_under_every_name(marked: Marked) -> None:
+    """Initials, the full name and tickers of General Motors give the id of the watchlist entry."""
     linker = linker_with({"id": "the-general", "name": "General Motors", "tickers": ["GM"]})
     prediction = marked("[ORG GM] falls", "[ORG General Motors Corp] ( GM.N ) fell. $GM")
     assert {mention.entity for mention in linker.link(prediction)} == {"the-general"}
@@ -222,6 +244,7 @@ def test_an_alias_that_ends_inside_a_word_does_not_hide_a_shorter_one(marked: Ma
 
 
 def test_mentions_do_not_overlap_and_have_the_text_at_their_offsets(marked: Marked) -> None:
+    """Names of the model, tickers and watched names overlap in this text. Mentions are in order."""
     linker = linker_with(APPLE, BANK)
     prediction = marked(
         "[ORG Bank of] America Corp ( BAC.N ) and [ORG Apple Inc ( AAPL.O] ) and $AAPL",
@@ -238,6 +261,7 @@ def test_mentions_do_not_overlap_and_have_the_text_at_their_offsets(marked: Mark
 
 
 def test_names_are_compared_without_case_accents_punctuation_and_legal_form() -> None:
+    """`name_key` returns the words by which names are compared, `slug` the part of an id, `acronyms` the initials."""
     assert name_key("The Coca-Cola Company") == name_key("COCA COLA CO") == ("coca", "cola")
     assert name_key("L'Oréal S.A.") == name_key("Loreal") == ("loreal",)
     assert name_key("JPMorgan Chase & Co.") == ("jpmorgan", "chase")
@@ -249,7 +273,13 @@ def test_names_are_compared_without_case_accents_punctuation_and_legal_form() ->
 
 
 def test_a_company_gets_an_isin_only_when_it_is_certainly_its_own() -> None:
+    """Of several ISINs, the one of the home country counts, if it is the only one, valid and of no other company.
+
+    The company with two such ISINs gets an id from the SEC's table instead (CIK 7); the others get none.
+    """
+
     def stock(name: str, isins: list[str], country: str) -> dict[str, object]:
+        """Returns a stock as pytickersymbols lists it, without tickers."""
         return {"name": name, "isins": isins, "country": country, "symbols": [], "symbol": ""}
 
     stocks = [
@@ -272,6 +302,8 @@ def test_a_company_gets_an_isin_only_when_it_is_certainly_its_own() -> None:
 
 
 def test_a_name_of_two_companies_finds_neither() -> None:
+    """Zorg Inc and Zorg Corp differ only in their legal form, so "Zorg" is ambiguous; "Delos" is not."""
+
     def company(entity: str, name: str) -> Company:
         return Company(entity, name, (name_key(name),), ())
 
@@ -282,6 +314,7 @@ def test_a_name_of_two_companies_finds_neither() -> None:
 
 
 def test_the_shipped_table_has_tickers_and_names() -> None:
+    """Looks up Apple by its US ticker and Moody's by its name."""
     table = shipped_companies()
     assert (apple := table.by_ticker("US", "AAPL")) is not None
     assert apple.entity == "isin:US0378331005"
@@ -307,6 +340,7 @@ def test_linking_an_article_twice_gives_the_same_mentions(linker: Linker, marked
 def test_the_name_before_a_ticker_is_found_without_the_model(
     linker: Linker, marked: Marked, text: str, expected: list[tuple[str, str]]
 ) -> None:
+    """The model marks no name here. `expected` has the text and the entity of each mention."""
     assert entities(linker, marked(text)) == expected
 
 
@@ -315,5 +349,6 @@ def test_a_ticker_that_no_table_lists_is_not_followed(linker: Linker, marked: Ma
 
 
 def test_a_possessive_is_part_of_a_name_only_where_the_tables_write_it(linker: Linker, marked: Marked) -> None:
+    """The 's belongs to the name of Macy's, and not to that of GM."""
     assert entities(linker, marked("[ORG Macy]'s falls")) == [("Macy's", "cik:0000794367")]
     assert entities(linker, marked("[ORG GM]'s sales fall")) == [("GM", GM)]

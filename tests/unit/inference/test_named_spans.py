@@ -16,6 +16,7 @@ LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "
 
 
 def test_an_inside_tag_follows_only_a_tag_of_its_kind() -> None:
+    """I-X may follow B-X and I-X only; every other tag may follow any. `allowed` is indexed by [previous, tag]."""
     allowed = allowed_transitions(LABELS)
     for previous_tag, previous in enumerate(LABELS):
         for tag, label in enumerate(LABELS):
@@ -30,6 +31,10 @@ logits = st.integers(0, 12).flatmap(
 
 @given(logits)
 def test_the_best_tags_are_valid_and_no_valid_sequence_of_three_scores_higher(rows: list[list[float]]) -> None:
+    """A row has the logits of a word for the nine labels; the score of a sequence is the sum of its logits.
+
+    For three words, every valid sequence is compared.
+    """
     scores = np.array(rows, dtype=np.float32).reshape(-1, 9)
     tags = best_tags(scores, LABELS)
     allowed = allowed_transitions(LABELS)
@@ -44,11 +49,13 @@ def test_the_best_tags_are_valid_and_no_valid_sequence_of_three_scores_higher(ro
 
 
 def test_a_name_ends_where_another_of_the_same_kind_begins() -> None:
+    """A run is (first word, last word + 1, kind)."""
     tags = [LABELS.index(tag) for tag in ("B-ORG", "I-ORG", "B-ORG", "O", "B-PER")]
     assert tag_runs(tags, LABELS) == [(0, 2, "ORG"), (2, 3, "ORG"), (4, 5, "PER")]
 
 
 def test_a_word_is_never_cut_for_any_logits_of_its_later_tokens() -> None:
+    """The word "Acmeville" has two tokens. The first says B-ORG and the second O, and the first decides."""
     text = "Acmeville fell"
     offsets = [(0, 4), (4, 9), (10, 14)]
     scores = np.zeros((3, 9), dtype=np.float32)
@@ -61,6 +68,7 @@ def test_a_word_is_never_cut_for_any_logits_of_its_later_tokens() -> None:
 @settings(max_examples=200)
 @given(st.text(alphabet="Aa b'’\"s.,()é\u00a0", max_size=20), st.data())
 def test_a_trimmed_span_is_inside_the_span_without_space_or_quote_at_either_end(text: str, data: st.DataObject) -> None:
+    """`trimmed` returns a smaller span of the text, perhaps empty. Trimming that again does not change it."""
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     first, last = trimmed(text, start, end)
@@ -99,6 +107,7 @@ def test_possessives_and_punctuation_are_trimmed_from_a_name(text: str, name: st
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=30).filter(lambda values: sum(values) > 1e-6))
 def test_a_rounded_distribution_sums_to_one_in_units_of_0_0001(values: list[float]) -> None:
+    """Each share differs from its exact one by at most a unit, and rounding again changes nothing."""
     shares = rounded(values)
     units = [round(share * 10_000) for share in shares]
     assert sum(units) == 10_000
@@ -119,6 +128,7 @@ def test_the_mean_is_weighted() -> None:
 
 
 def test_a_higher_temperature_flattens_the_distribution() -> None:
+    """The first of two probabilities is the logistic function of the difference of logits at temperature 1."""
     sharp, flat = (softmax(np.array([2.0, 0.0], dtype=np.float32), temperature)[0] for temperature in (1.0, 2.0))
     assert sharp == pytest.approx(1 / (1 + np.exp(-2)))
     assert 0.5 < flat < sharp

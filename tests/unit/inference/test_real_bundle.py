@@ -42,7 +42,7 @@ def bundle() -> Bundle:
 
 
 def bits(prediction: DocumentPrediction) -> list[object]:
-    """Returns everything that a prediction contains, to the last bit."""
+    """Returns everything that a prediction contains, to the last bit; sentences without target logits are left out."""
     predictions = [sentence.prediction for sentence in prediction.sentences]
     return [
         (sentence.sentiment, sentence.topics, sentence.names, sentence.target_logits.tobytes())
@@ -60,6 +60,7 @@ async def predict(bundle: Bundle, documents: list[TextDocument], **settings: obj
 
 
 async def test_other_sentences_order_batches_and_threads_do_not_change_a_prediction(bundle: Bundle) -> None:
+    """Compares all sentences together, in random order among other sentences, and each alone."""
     documents = [TextDocument(text) for text in SENTENCES]
     together = await predict(bundle, documents, threads=2)
     assert all(predicted and predicted[0] for predicted in together)

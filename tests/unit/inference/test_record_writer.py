@@ -41,7 +41,13 @@ def article(**fields: object) -> Article:
 
 
 def assert_written_as(raw: bytes, model: type[Record], **fields: object) -> None:
-    """Checks that pydantic writes the same bytes for the record: no field is missing, wrong or out of order."""
+    """Checks that pydantic writes the same bytes for the record: no field is missing, wrong or out of order.
+
+    Args:
+        raw: the bytes that were written.
+        model: the class of the record.
+        fields: values that the record must have.
+    """
     record = model.model_validate_json(raw)
     assert record.__pydantic_serializer__.to_json(record, by_alias=True) == raw
     assert record.model_fields_set == set(model.model_fields)
@@ -69,6 +75,10 @@ def prediction(marked: Callable[..., DocumentPrediction]) -> DocumentPrediction:
 def test_an_analysis_and_its_signals_have_the_bytes_of_their_records(
     news: Article, prediction: DocumentPrediction
 ) -> None:
+    """The watchlist has Acme in the group makers, so targets are Acme, its group and the market.
+
+    The last argument of `write_analysis`, 7, is `read_with`: the offset of the newest watchlist command.
+    """
     linker = Linker(Watchlist((WatchedEntity.model_validate(ENTRY),)))
     mentions = linker.link(prediction)
     (summary,) = summarise([prediction], (), 0.5)
@@ -99,5 +109,6 @@ def test_an_analysis_and_its_signals_have_the_bytes_of_their_records(
 
 @pytest.mark.parametrize("status", ["unsupported", "empty"])
 def test_the_analysis_of_an_unread_article_has_the_bytes_of_its_record(status: Literal["unsupported", "empty"]) -> None:
+    """An article in another language, or without text, has an analysis with a status and without results."""
     raw = write_unread_analysis(article(), status, BUNDLE, None).value
     assert_written_as(raw, Analysis, status=status, sentiment=None, story=None, sentences=(), read_with=None)

@@ -34,6 +34,7 @@ async def run(engine: Engine, *lines: object) -> tuple[int, list[dict[str, objec
 
 
 async def test_results_come_in_order_with_offsets_into_the_text(engine: Engine) -> None:
+    """Scores 700 lines, more than one request to the model takes."""
     lines = [{"id": number, "text": f"Acme Corp loss {number}. Globex Inc wins."} for number in range(700)]
     status, results, err = await run(engine, *lines)
     assert (status, err) == (0, "")
@@ -50,6 +51,7 @@ async def test_results_come_in_order_with_offsets_into_the_text(engine: Engine) 
 
 
 async def test_targets_get_the_sentiment_toward_them(engine: Engine) -> None:
+    """The targets are the spans of Acme (bad news), of Globex (good news), and the whole text, which is mixed."""
     text = "Acme Corp plunges. Globex Inc wins."
     spans = [{"start": 0, "end": 9}, {"start": 19, "end": 29}, {"start": 0, "end": len(text)}]
     _, (result,), _ = await run(engine, {"id": "x", "text": text, "targets": spans})
@@ -61,6 +63,10 @@ async def test_targets_get_the_sentiment_toward_them(engine: Engine) -> None:
 
 
 async def test_bad_lines_are_reported_with_their_number_and_the_others_are_scored(engine: Engine) -> None:
+    """Lines 2 (no JSON), 4 (no text), 5 (a target outside the text) and 6 (too long) are bad.
+
+    The empty line 3 is skipped without a message. The exit status is 1.
+    """
     status, results, err = await run(
         engine,
         {"id": 1, "text": "Acme wins"},
@@ -79,6 +85,7 @@ async def test_bad_lines_are_reported_with_their_number_and_the_others_are_score
 
 
 async def test_a_text_without_a_word_is_neutral(engine: Engine) -> None:
+    """An empty or blank text is no error."""
     status, results, _ = await run(engine, {"id": 1, "text": ""}, {"id": 2, "text": " \n "})
     assert status == 0
     for result in results:
@@ -93,6 +100,7 @@ async def test_a_long_text_is_read_to_its_end(engine: Engine) -> None:
 
 
 async def test_a_line_is_answered_before_the_next_arrives(engine: Engine) -> None:
+    """Writes each line into a pipe only after the answer to the line before has been read."""
     read_in, write_in = os.pipe()
     read_out, write_out = os.pipe()
     with (
@@ -111,6 +119,7 @@ async def test_a_line_is_answered_before_the_next_arrives(engine: Engine) -> Non
 
 
 async def test_a_full_disk_is_reported_in_one_message(engine: Engine) -> None:
+    """/dev/full fails every write for lack of space."""
     lines = io.BytesIO(b'{"id": 1, "text": "Acme wins"}\n')
     out = os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb")
     with pytest.raises(RiskwireError) as raised:
@@ -121,6 +130,7 @@ async def test_a_full_disk_is_reported_in_one_message(engine: Engine) -> None:
 
 
 async def test_it_ends_without_a_message_when_the_reader_of_the_results_has_closed_them(engine: Engine) -> None:
+    """As with `| head`: the pipe of the results has no reader. The exit status is 1, and the input may stay open."""
     read_in, write_in = os.pipe()
     read_out, write_out = os.pipe()
     os.close(read_out)

@@ -24,6 +24,10 @@ def remembered(state: Mapping[str, bytes], capacity: int, count: int) -> list[in
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1_000])
 def test_the_last_versions_are_remembered_and_older_ones_forgotten_for_every_batch_size(batch_size: int) -> None:
+    """Of 500 versions with a capacity of 100, at least the last 100 are remembered, in blocks of 64.
+
+    The object is restored from the state for each batch. `add` returns whether a version is new.
+    """
     state: dict[str, bytes] = {}
     for start in range(0, 500, batch_size):
         seen = SeenArticles(100, state)
@@ -36,6 +40,9 @@ def test_the_last_versions_are_remembered_and_older_ones_forgotten_for_every_bat
 
 
 def test_a_step_writes_one_key_for_64_versions_and_deletes_forgotten_blocks() -> None:
+    """A block of 64 versions is one key, `read/NUMBER`, and None deletes it. 1,200 versions exceed the capacity of
+    1,000.
+    """
     seen = SeenArticles(1_000, {})
     for number in range(500):
         seen.add(str(number), 1)
@@ -50,6 +57,7 @@ def test_a_step_writes_one_key_for_64_versions_and_deletes_forgotten_blocks() ->
 
 
 def test_versions_and_ids_are_distinguished_and_a_long_id_takes_no_more_room() -> None:
+    """Ids and versions that look alike when joined are different. Each version takes 16 bytes of the state."""
     seen = SeenArticles(1_000, {})
     versions = [("a", 1), ("a", 11), ("a1", 1), ("a\0001", 1), ("a", 1)]
     assert [seen.add(article_id, version) for article_id, version in versions] == [True] * 4 + [False]
@@ -58,6 +66,10 @@ def test_versions_and_ids_are_distinguished_and_a_long_id_takes_no_more_room() -
 
 
 def test_a_smaller_capacity_forgets_and_a_larger_one_remembers_the_committed_versions() -> None:
+    """The state of 500 versions (eight blocks of 64) is restored with another capacity.
+
+    With a capacity of 64, two blocks are kept: versions 384 to 499.
+    """
     seen = SeenArticles(1_000, {})
     for version in range(500):
         seen.add("a", version)
@@ -71,6 +83,7 @@ def test_a_smaller_capacity_forgets_and_a_larger_one_remembers_the_committed_ver
 
 
 def test_blocks_are_restored_in_any_order() -> None:
+    """The keys of the state in reverse order give the same versions."""
     seen = SeenArticles(1_000, {})
     for version in range(1_000):
         seen.add("a", version)

@@ -28,6 +28,7 @@ def test_newswire_is_cut_only_where_sentences_end(sentences: list[str]) -> None:
 
 
 def test_a_title_too_long_for_a_sentence_is_cut_and_its_first_part_is_the_title() -> None:
+    """The title has 5,000 characters and is cut into three parts; the fourth sentence is the text."""
     document = TextDocument.of_article("word " * 1_000, "It fell.")
     spans = list(document.sentence_spans())
     assert [span.is_title for span in spans] == [True, False, False, False]
@@ -36,6 +37,7 @@ def test_a_title_too_long_for_a_sentence_is_cut_and_its_first_part_is_the_title(
 
 
 def test_the_title_is_sentence_zero_and_offsets_are_into_title_newline_text() -> None:
+    """A title needs no full stop, and a blank line ends a sentence."""
     document = TextDocument.of_article("Acme falls", "It fell.\n\nIt fell again.")
     spans = list(document.sentence_spans())
     assert [span.is_title for span in spans] == [True, False, False]
@@ -63,6 +65,7 @@ def test_sentences_are_in_order_do_not_overlap_and_cover_all_but_white_space(tit
 
 
 def test_a_text_without_full_stops_is_cut_at_white_space_into_bounded_sentences() -> None:
+    """A text without white space is cut at the limit, `MAX_SENTENCE` characters."""
     sentences = sentences_of("word " * 3_000)
     assert max(map(len, sentences)) <= MAX_SENTENCE
     assert " ".join(sentences) == ("word " * 3_000).strip()

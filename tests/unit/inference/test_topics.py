@@ -43,7 +43,10 @@ def test_rounded_rows_equal_each_row_rounded_to_the_bit(rows: list[list[float]])
 
 
 def test_distributions_are_equal_on_a_python_with_compensated_sums(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From Python 3.12 on, `sum` of floats is as exact as `fsum` in these cases, which would round differently."""
+    """From Python 3.12 on, `sum` of floats is as exact as `fsum` in these cases, which would round differently.
+
+    The test gives the module such a `sum`; results must be as before.
+    """
     shares, parts = [0.2, 0.05, 0.05], [(0.3, (0.1, 0.35, 0.1)), (0.7, (0.1, 0.1, 0.1))]
 
     def compensated_sum(values: Iterable[float]) -> float:
@@ -66,6 +69,10 @@ def test_a_row_that_is_not_a_distribution_is_refused(value: float) -> None:
 def test_topics_come_from_the_first_three_sentences_with_the_most_probable_first(
     documents: list[list[list[float]]], threshold: float
 ) -> None:
+    """Computes the topics of each document plainly: the mean over those of its first three sentences that have topics.
+
+    Those with at least the threshold count, by falling probability, then by label.
+    """
     expected = []
     for sentences in documents:
         with_topics = [shares for shares in sentences[:3] if shares]
