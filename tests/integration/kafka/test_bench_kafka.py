@@ -17,6 +17,7 @@ TINY = ["--articles", "80", "--rounds", "1", "--batch", "20", "--partitions", "2
 
 
 def test_the_benchmark_prints_a_row_for_each_stage() -> None:
+    """Runs the benchmark in a process. The row of the real model and that of a transaction are left out."""
     missing = missing_prerequisite()
     if missing is not None:
         pytest.skip(missing)

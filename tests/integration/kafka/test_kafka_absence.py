@@ -51,7 +51,13 @@ def own_broker(kafka_here: None, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def setup_topics(broker: Broker, prefix: str, bundle: Path, **kafka: object) -> tuple[dict[str, str], KafkaSettings]:
-    """Creates topics; returns the environment of a service and the settings of a publisher."""
+    """Creates topics; returns the environment of a service and the settings of a publisher.
+
+    Args:
+        prefix: the prefix of the topics, so that tests do not share them.
+        kafka: settings of the section `kafka`: a service waits `deadline_s` for an answer, and exits `stuck_after_s`
+            after the last progress.
+    """
     env = on_kafka(broker, prefix, bundle, partitions=2, session_timeout_s=3, **kafka)
     completed = riskwire("topics", "create", env=env)
     assert completed.returncode == 0, completed.stderr
@@ -67,6 +73,7 @@ def wait_until_analysed(broker: Broker, prefix: str, count: int) -> None:
 def test_an_outage_shorter_than_the_deadline_makes_a_service_unready_without_a_restart(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
+    """The broker is killed while infer has 40 unread articles, and started again within the deadline of 120 s."""
     env, kafka = setup_topics(own_broker, "short-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
     publish(own_broker, kafka, article_records(range(40)))
     with running_service("infer", env, tmp_path / "infer.log") as infer:
@@ -89,6 +96,10 @@ def test_an_outage_shorter_than_the_deadline_makes_a_service_unready_without_a_r
 def test_a_worker_waits_for_a_broker_that_is_killed_during_its_restore(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
+    """The broker is killed after the worker got its two partitions and before it has restored the state of both.
+
+    If the kill came too late, the test tries again with a new worker.
+    """
     env, kafka = setup_topics(
         own_broker, "restoring-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S
     )
@@ -112,6 +123,10 @@ def test_a_worker_waits_for_a_broker_that_is_killed_during_its_restore(
 def test_an_outage_longer_than_the_deadline_makes_a_service_exit_and_the_next_one_continues(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
+    """The deadline is 5 s. A service that is started during the outage exits as well, with 2.
+
+    Once the broker is back, the next service reads what is left: each article is analysed once.
+    """
     env, kafka = setup_topics(own_broker, "long-", tiny_bundle, deadline_s=5, stuck_after_s=8)
     publish(own_broker, kafka, article_records(range(40)))
     log = tmp_path / "infer.log"
@@ -134,6 +149,7 @@ def test_an_outage_longer_than_the_deadline_makes_a_service_exit_and_the_next_on
 
 
 async def test_a_bus_closed_during_an_outage_leaves_no_task_running(own_broker: Broker) -> None:
+    """Closing the bus makes waiting steps fail and waiting fetches return nothing, without the broker."""
     kafka = KafkaSettings(prefix="closed-", partitions=2, session_timeout_s=3, deadline_s=120)
     settings = BusSettings(url=own_broker.url)
     await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
@@ -198,6 +214,7 @@ def titles(broker: Broker, prefix: str) -> Counter[str]:
 def test_items_that_appear_during_an_outage_are_published_once_the_broker_is_back(
     own_broker: Broker, tiny_bundle: Path, tmp_path: Path, wire: http.server.ThreadingHTTPServer
 ) -> None:
+    """Ingest polls a feed of five items, which has nine when the broker is away. Each becomes one article."""
     env, _ = setup_topics(own_broker, "feeds-", tiny_bundle, deadline_s=DEADLINE_S, stuck_after_s=2 * DEADLINE_S)
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text(

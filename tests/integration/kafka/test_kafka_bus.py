@@ -36,6 +36,7 @@ async def bus_factory(kafka_broker) -> AsyncIterator:
     opened: list[KafkaBus] = []
 
     async def open_bus(**settings: object) -> KafkaBus:
+        """Opens a bus with these settings of `bus`; the first call creates the topics."""
         bus = BusSettings.model_validate({"url": kafka_broker.url, **settings})
         if not opened:
             await create_topics(bus, kafka, GROUPS)
@@ -54,6 +55,7 @@ class TestKafkaBus(BusContract, BackpressureContract):
     test_a_step_waits_for_the_topic_it_writes_to = None
 
     async def test_records_also_counts_the_markers_of_transactions(self, bus_factory):
+        """Two steps publish five records. Kafka ends each of the two transactions with a marker in the partition."""
         bus = await bus_factory()
         await publish(bus, numbered(Topic.ARTICLES, 3))
         await publish(bus, numbered(Topic.ARTICLES, 2, 1))
@@ -61,6 +63,7 @@ class TestKafkaBus(BusContract, BackpressureContract):
         assert await bus.records() == {**dict.fromkeys(Topic, 0), Topic.ARTICLES: 7}
 
     async def test_a_step_never_waits_for_backpressure(self, bus_factory):
+        """The sink reads none of the analyses and the backlog is 1, but a stage commits 50 analyses at once."""
         bus = await bus_factory(backlog=1)
         infer = (await join_group(bus, "infer", Topic.ARTICLES))[0]
         await join_group(bus, "sink", Topic.ANALYSES)

@@ -48,6 +48,7 @@ async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
     buses: list[KafkaBus] = []
 
     async def open_bus(**changed: object) -> KafkaBus:
+        """Opens one more bus; the first call creates the topics."""
         kafka = KafkaSettings.model_validate(
             {"prefix": prefix, "partitions": 1, "session_timeout_s": 10, "deadline_s": 30} | changed
         )
@@ -75,6 +76,10 @@ def copies(batch: list[Message] | Any) -> list[Outgoing]:
 async def test_a_step_whose_answer_is_lost_happens_once(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch, arrived: bool
 ) -> None:
+    """The call that commits the transaction raises TimeoutError, either after or without reaching the broker.
+
+    The worker finds out whether the step happened, and repeats it if not: there is one result, and the state is set.
+    """
     bus = await opened()
     await publish(bus, 2)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
@@ -84,6 +89,7 @@ async def test_a_step_whose_answer_is_lost_happens_once(
     lost = 0
 
     async def commit_and_lose_the_answer() -> None:
+        """Commits the transaction only if `arrived`; fails in any case."""
         nonlocal lost
         lost += 1
         if arrived:
@@ -102,6 +108,10 @@ async def test_a_step_whose_answer_is_lost_happens_once(
 async def test_a_publishers_step_whose_answer_is_lost_happens_once(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch, restored: bool
 ) -> None:
+    """The commit reaches the broker, but raises TimeoutError. The publisher must not publish the record again.
+
+    That holds whether or not it has restored its state before. The next step works as well.
+    """
     bus = await opened()
     async with bus.publisher("source") as publisher:
         if restored:
@@ -124,6 +134,7 @@ async def test_a_publishers_step_whose_answer_is_lost_happens_once(
 async def test_a_failed_step_is_retried_within_the_deadline(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two attempts fail as one of their batches is sent, the third succeeds. The result is written once."""
     bus = await opened()
     await publish(bus, 1)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
@@ -139,6 +150,7 @@ async def test_a_failed_step_is_retried_within_the_deadline(
 async def test_a_step_that_fails_until_the_deadline_has_no_effect(
     kafka_broker: Broker, opened: Open, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Every attempt fails for 5 s. Then the commit raises, and state, position and results are as before the step."""
     bus = await opened(deadline_s=5)
     await publish(bus, 1)
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
@@ -163,6 +175,7 @@ def fail_second_batches(monkeypatch: pytest.MonkeyPatch, times: int) -> Iterator
     failures = itertools.count()
 
     async def send_or_fail(producer: AIOKafkaProducer, *args: Any, **named: Any) -> Any:
+        """Sends a batch, unless it is the producer's second one and not enough have failed."""
         sent[producer] += 1
         if sent[producer] != 2 or next(failures) >= times:
             return await send(producer, *args, **named)
@@ -204,6 +217,11 @@ async def no_last_step() -> None:
 async def test_a_fenced_worker_joins_the_group_again_and_continues(
     opened: Open, kafka_broker: Broker, prefix: str
 ) -> None:
+    """A rival opens a producer with the worker's transactional id, which fences the worker (makes Kafka refuse it).
+
+    The worker's step fails and its assignment is revoked. It gets the partition again, with the state before the step,
+    and continues.
+    """
     bus = await opened()
     await publish(bus, 2)
     joined = bus.assignments("copy", Topic.ARTICLES)
@@ -227,7 +245,10 @@ async def test_a_fenced_worker_joins_the_group_again_and_continues(
 async def test_a_step_of_many_topics_raises_fenced_error_wherever_the_fencing_is_noticed(
     opened: Open, prefix: str
 ) -> None:
-    """The sender task of aiokafka may notice the fencing while the step waits for the metadata of a topic."""
+    """The sender task of aiokafka may notice the fencing while the step waits for the metadata of a topic.
+
+    Each of five rounds has a new pair of producers, of which the second fences the first.
+    """
     cluster = (await opened())._cluster
     records = [
         cluster.to_record(Outgoing(topic, None, b"1", 0)) for topic in (Topic.ANALYSES, Topic.SIGNALS, Topic.TRENDS)
@@ -252,6 +273,7 @@ def own_broker(kafka_here: None, tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.mark.slow
 async def test_a_worker_copies_each_record_once_although_the_broker_is_killed(own_broker: Broker) -> None:
+    """`_copy_during_a_kill` kills the broker and checks records and state."""
     kafka = KafkaSettings(partitions=1, session_timeout_s=6)
     settings = BusSettings(url=own_broker.url)
     await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
@@ -271,6 +293,7 @@ async def _copy_during_a_kill(bus: KafkaBus, broker: Broker) -> None:
     state = 0
 
     async def copy() -> None:
+        """Copies the partition until all records are copied, also when it is revoked and assigned again."""
         async for assignment in bus.assignments("copy", Topic.ARTICLES):
             try:
                 await copy_partition(assignment)
@@ -281,6 +304,7 @@ async def _copy_during_a_kill(bus: KafkaBus, broker: Broker) -> None:
                 return
 
     async def copy_partition(assignment: Assignment) -> None:
+        """Restores the count, then copies batches until the assignment is revoked or all records are copied."""
         nonlocal state
         state = int((await assignment.restore()).get("count", b"0"))
         while not assignment.revoked and state < count:
@@ -306,6 +330,7 @@ async def _copy_during_a_kill(bus: KafkaBus, broker: Broker) -> None:
 
 
 async def test_the_state_of_50000_targets_is_restored_in_seconds(opened: Open) -> None:
+    """The state is written in five steps, and restored from the changelog in less than 20 s."""
     bus = await opened()
     assignment = await anext(bus.assignments("copy", Topic.ARTICLES))
     for start in range(0, 50_000, 10_000):

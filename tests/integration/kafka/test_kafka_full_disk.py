@@ -65,7 +65,7 @@ def broker(kafka_here: None, small_disk: Path) -> Iterator[Broker]:
 
 
 def fill_disk(folder: Path) -> Path:
-    """Fills the disk to the last byte. Returns the file that does so."""
+    """Fills the disk to the last byte. Returns the file that does so; deleting it makes space again."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as out:
         try:
@@ -79,6 +79,7 @@ class ArticleFlow(threading.Thread):
     """Publishes articles in small steps until `stop` is set or a step fails."""
 
     def __init__(self, broker: Broker, kafka: KafkaSettings) -> None:
+        """Prepares the thread, which `start` runs. `failure` will hold the error that ended it, if there was one."""
         super().__init__(daemon=True)
         self._broker = broker
         self._kafka = kafka
@@ -90,6 +91,7 @@ class ArticleFlow(threading.Thread):
         asyncio.run(self._publish())
 
     async def _publish(self) -> None:
+        """Publishes articles 0, 1, 2, … in steps of five. A step that fails is not counted, and ends the flow."""
         bus = await KafkaBus.open(BusSettings(url=self._broker.url), self._kafka)
         try:
             async with bus.publisher("test") as publisher:
@@ -105,6 +107,10 @@ class ArticleFlow(threading.Thread):
 def test_nothing_is_lost_or_doubled_after_a_full_disk_made_broker_and_services_exit(
     broker: Broker, small_disk: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
+    """Articles flow through infer until the disk is full. Then infer exits with 2, the flow fails and the broker exits.
+
+    After the disk was freed and both were started again, each article has exactly one analysis.
+    """
     prefix = "full-"
     env = on_kafka(broker, prefix, tiny_bundle, partitions=2, session_timeout_s=3, deadline_s=5, stuck_after_s=20)
     created = riskwire("topics", "create", env=env)

@@ -41,7 +41,11 @@ def prefix() -> str:
 
 
 def grow(broker: Broker, counts: dict[str, int]) -> None:
-    """Adds partitions, as an operator or another tool does."""
+    """Adds partitions, as an operator or another tool does.
+
+    Args:
+        counts: the new number of partitions, by topic.
+    """
     admin = AdminClient(broker.client)
     for future in admin.create_partitions([NewPartitions(name, count) for name, count in counts.items()]).values():
         future.result(timeout=30)
@@ -63,6 +67,11 @@ def delete(broker: Broker, names: list[str]) -> None:
 def test_partitions_added_under_running_workers_stay_unused_also_after_a_restart(
     kafka_broker: Broker, tiny_bundle: Path, tmp_path: Path, prefix: str
 ) -> None:
+    """All topics grow from two partitions to five while infer runs; two more infer services start afterwards.
+
+    Each article is still analysed once although it is published again, no record is on an added partition, and the
+    signals of a target stay on one partition. Services and `topics check` warn of the unused partitions.
+    """
     env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=IN_USE, session_timeout_s=3)
     assert riskwire("topics", "create", env=env).returncode == 0
     kafka = KafkaSettings(prefix=prefix)
@@ -113,6 +122,7 @@ def test_partitions_added_under_running_workers_stay_unused_also_after_a_restart
 async def test_kafka_partitions_has_no_effect_after_the_topics_were_created_and_check_reports_it(
     kafka_broker: Broker, prefix: str
 ) -> None:
+    """The topics are created with two partitions, and later the setting is four. `commands` always has one."""
     settings = BusSettings(url=kafka_broker.url)
     await create_topics(settings, KafkaSettings(prefix=prefix, partitions=2))
     later = KafkaSettings(prefix=prefix, partitions=4)
@@ -131,6 +141,11 @@ async def test_kafka_partitions_has_no_effect_after_the_topics_were_created_and_
 
 
 def test_topics_create_adds_the_topics_that_a_newer_version_needs(kafka_broker: Broker, prefix: str) -> None:
+    """An older version had no changelogs of watchlist and history, and no `layout`.
+
+    `layout` holds the number of partitions in use, here two. Without it `create` finds the number from all topics,
+    although an operator has added partitions to one.
+    """
     env = on_kafka(kafka_broker, prefix, partitions=IN_USE)
     assert riskwire("topics", "create", env=env).returncode == 0
     new = [f"{prefix}history-state", f"{prefix}layout", f"{prefix}watchlist-state"]
@@ -150,6 +165,7 @@ def test_topics_create_adds_the_topics_that_a_newer_version_needs(kafka_broker: 
 async def test_joining_a_group_without_its_changelog_raises_an_error_that_names_the_command(
     kafka_broker: Broker, prefix: str
 ) -> None:
+    """The changelog is the topic of a group's state."""
     settings, kafka = BusSettings(url=kafka_broker.url), KafkaSettings(prefix=prefix, partitions=1)
     await create_topics(settings, kafka)
     delete(kafka_broker, [f"{prefix}history-state"])
@@ -162,6 +178,7 @@ async def test_joining_a_group_without_its_changelog_raises_an_error_that_names_
 
 
 async def test_a_topic_with_fewer_partitions_than_are_in_use_is_refused(kafka_broker: Broker, prefix: str) -> None:
+    """Three are in use. One topic is deleted and created again with two."""
     settings, kafka = BusSettings(url=kafka_broker.url), KafkaSettings(prefix=prefix, partitions=3)
     await create_topics(settings, kafka)
     delete(kafka_broker, [f"{prefix}signals"])

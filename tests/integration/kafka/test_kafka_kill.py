@@ -38,6 +38,11 @@ async def _publish_numbers(bus: KafkaBus, stop: asyncio.Event) -> int:
 
 
 async def test_each_record_is_copied_once_although_workers_are_killed_and_suspended(kafka_broker, tmp_path: Path):
+    """Two workers copy numbers from `articles` to `analyses`, and count them in their state; faults hit them meanwhile.
+
+    At the end each number was copied once, in the order of its partition. The state is the exact count of each
+    partition, and the position in the changelog is the group's position in Kafka.
+    """
     rng = seeded_random()
     prefix = "kill-"
     kafka = KafkaSettings(prefix=prefix, partitions=PARTITIONS, deadline_s=60)
@@ -57,7 +62,7 @@ async def test_each_record_is_copied_once_although_workers_are_killed_and_suspen
         first = await anext(bus.assignments("watch", Topic.ANALYSES))
         assert await first.fetch(1, TIMEOUT_S), "the workers copy records"
         for _ in range(FAULTS):
-            await asyncio.to_thread(workers.work_for_a_while, 0.2, 1.4)
+            await asyncio.to_thread(workers.work_for_a_while, min_s=0.2, max_s=1.4)
             await asyncio.to_thread(workers.inject_fault)
         stop.set()
         published = await publishing

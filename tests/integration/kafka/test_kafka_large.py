@@ -39,7 +39,7 @@ ESCAPED = b"\x01"
 class InflatingStage:
     """Copies articles to analyses and counts them in its state. The key of a record names what becomes too large."""
 
-    spec = StageSpec("copy", Topic.ARTICLES, (Topic.ANALYSES,), "copy", "stage")
+    spec = StageSpec("copy", reads=Topic.ARTICLES, writes=(Topic.ANALYSES,), service="copy", room="stage")
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> Task:
         return InflatingTask(int(state.get("count", b"0")))
@@ -50,7 +50,11 @@ class InflatingTask:
         self.count = count
 
     async def process(self, batch: Sequence[Message]) -> Step:
-        """Writes one result for each record, which its key can make too large; so can it the state. Key "bad" fails."""
+        """Copies each record to analyses, unless its key asks for something else, and counts it in the state.
+
+        The key "result" makes the copy too large for the settings, "refused" large but within them, and "state" makes
+        the state too large. The key "bad" fails.
+        """
         step = Step()
         for message in batch:
             self.count += 1
@@ -75,7 +79,10 @@ def prefix() -> str:
 
 @pytest.fixture
 async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Callable[[], object]]:
-    """`opened()`: a bus with one partition for each topic and a small limit for records."""
+    """A function that opens a bus with one partition for each topic and a small limit for records.
+
+    Its buses share topics, and are closed after the test.
+    """
     settings = BusSettings(url=kafka_broker.url)
     kafka = KafkaSettings(prefix=prefix, partitions=1, session_timeout_s=10, max_record_bytes=MAX_BYTES)
     await create_topics(settings, kafka, {"copy": Topic.ARTICLES})
@@ -91,6 +98,7 @@ async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Callable[[]
 
 
 async def copy(bus: KafkaBus, records: Sequence[tuple[str, bytes]]) -> None:
+    """Publishes records, given as (key, value), and runs `InflatingStage` until it has read them."""
     async with bus.publisher("source") as publisher:
         await publisher.publish([Outgoing(Topic.ARTICLES, key, value, 0) for key, value in records], {})
     async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
@@ -100,7 +108,7 @@ async def copy(bus: KafkaBus, records: Sequence[tuple[str, bytes]]) -> None:
 
 
 async def read_results(broker: Broker, prefix: str) -> tuple[list[bytes], list[DeadLetter], int]:
-    """Returns the copies, the dead letters, and the size of the largest dead-letter record."""
+    """Returns the copies, the dead letters, and the size in bytes of the largest dead-letter record (0 without any)."""
     copies = await asyncio.to_thread(committed_records, broker.client, f"{prefix}analyses")
     letters = await asyncio.to_thread(committed_records, broker.client, f"{prefix}dead-letters")
     sizes = [len(record.value or b"") + len(record.key or b"") for record in letters]
@@ -112,7 +120,7 @@ async def read_results(broker: Broker, prefix: str) -> tuple[list[bytes], list[D
 
 
 def limit_record_size(broker: Broker, topic: str) -> None:
-    """Makes the brokers refuse records on a topic that the settings allow."""
+    """Makes the brokers refuse records of more than 20,000 bytes on a topic, which the settings still allow."""
     altered = ConfigResource(
         ResourceType.TOPIC,
         topic,
@@ -126,6 +134,10 @@ def limit_record_size(broker: Broker, topic: str) -> None:
 async def test_only_the_record_whose_result_or_state_is_too_large_becomes_a_dead_letter(
     kafka_broker: Broker, opened: Callable, prefix: str, too_large: str
 ) -> None:
+    """The key of the third record makes its result, or the state, larger than `kafka.max_record_bytes`.
+
+    The other records are copied, and the state counts only these.
+    """
     bus = await opened()
     await copy(bus, [("a", b"1"), ("a", b"2"), (too_large, b"the record"), ("a", b"3"), ("a", b"4")])
     copies, letters, _ = await read_results(kafka_broker, prefix)
@@ -138,6 +150,7 @@ async def test_only_the_record_whose_result_or_state_is_too_large_becomes_a_dead
 async def test_a_record_that_the_brokers_refuse_for_its_size_becomes_a_dead_letter(
     kafka_broker: Broker, opened: Callable, prefix: str
 ) -> None:
+    """The second record has a result of 50,000 bytes, which only the brokers refuse."""
     limit_record_size(kafka_broker, f"{prefix}analyses")
     await copy(await opened(), [("a", b"1"), ("refused", b"large"), ("a", b"2")])
     copies, letters, _ = await read_results(kafka_broker, prefix)
@@ -152,6 +165,7 @@ async def test_a_record_that_the_brokers_refuse_for_its_size_becomes_a_dead_lett
 async def test_a_dead_letter_is_cut_to_the_maximum_record_size(
     kafka_broker: Broker, opened: Callable, prefix: str, record: bytes
 ) -> None:
+    """The stage fails on a record near the limit. Escaped as JSON or base64, it makes a dead letter above the limit."""
     await copy(await opened(), [("a", b"1"), ("bad", record), ("a", b"2")])
     copies, letters, largest = await read_results(kafka_broker, prefix)
     assert copies == [b"1", b"2"]
@@ -164,6 +178,7 @@ async def test_a_dead_letter_is_cut_to_the_maximum_record_size(
 async def test_a_dead_letter_that_the_brokers_refuse_is_cut_and_the_next_records_are_processed(
     kafka_broker: Broker, opened: Callable, prefix: str
 ) -> None:
+    """The brokers allow less for dead letters than the settings do. The record is in base64, cut to its beginning."""
     limit_record_size(kafka_broker, f"{prefix}dead-letters")
     record = os.urandom(50_000)
     await copy(await opened(), [("a", b"1"), ("bad", record), *(("a", b"%d" % n) for n in range(2, 40))])
@@ -182,6 +197,11 @@ def test_the_longest_article_is_far_below_the_maximum_record_size() -> None:
 async def test_records_deleted_before_they_were_read_are_logged_and_counted_and_reading_continues(
     kafka_broker: Broker, opened: Callable, prefix: str
 ) -> None:
+    """Retention deletes records 5 to 11 before the group at position 5 reads them, and later records 15 to 19.
+
+    Reading continues at the first record that is left. An error in the log and a metric tell how many were missed: 7,
+    then 5. The state is kept.
+    """
     bus = await opened()
 
     def delete_to(offset: int) -> None:  # as retention does if a group is away for too long
@@ -223,6 +243,7 @@ async def test_records_deleted_before_they_were_read_are_logged_and_counted_and_
 
 @pytest.fixture
 async def default_bus(kafka_broker):
+    """A bus with the default limits, and two partitions for each topic."""
     kafka = KafkaSettings(prefix="batches-", partitions=2)
     settings = BusSettings(url=kafka_broker.url)
     await create_topics(settings, kafka)
@@ -232,6 +253,10 @@ async def default_bus(kafka_broker):
 
 
 async def test_a_step_of_many_batches_keeps_the_order_of_each_partition(kafka_broker, default_bus):
+    """One step publishes 600 records on two partitions, which need many batches of Kafka, and state.
+
+    A key of the state that a later step deletes is not in the changelog.
+    """
     large = os.urandom(3 * BATCH_BYTES)  # fills a batch alone, because random bytes cannot be compressed
     values = [large if n % 97 == 0 else b"%05d" % n + os.urandom(2_000) for n in range(600)]
     async with default_bus.publisher("source") as publisher:

@@ -50,6 +50,7 @@ async def opened(kafka_broker: Broker, prefix: str) -> AsyncIterator[Open]:
 async def test_records_in_the_state_are_not_read_again_after_the_position_was_deleted(
     opened: Open, prefix: str, kafka_broker: Broker
 ) -> None:
+    """The group has read three of five records when its position is deleted. It continues with the fourth."""
     bus = await opened()
     async with bus.publisher("test") as publisher:
         await publisher.publish([Outgoing(Topic.SIGNALS, None, b"%d" % n, 0) for n in range(5)], {})

@@ -57,6 +57,7 @@ def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"])
 async def test_a_step_is_committed_over_tls_with_each_sasl_mechanism(secured: Broker, mechanism: str) -> None:
+    """A publisher writes a record and its state, and a group with two partitions reads the record."""
     kafka, bus_settings = (
         settings_for(secured, mechanism=mechanism, prefix=f"{mechanism.lower()}-"),
         BusSettings(url=secured.url),
@@ -90,6 +91,7 @@ async def test_a_step_is_committed_over_tls_with_each_sasl_mechanism(secured: Br
 async def test_a_refused_client_gets_an_error_without_a_secret(
     secured: Broker, changed: dict[str, str | None], message: str
 ) -> None:
+    """Each case changes a setting that the broker accepts: the login, or the authority that the client trusts."""
     with pytest.raises(BusError, match=message) as refused:
         await KafkaBus.open(BusSettings(url=secured.url), settings_for(secured, **changed))
     text = f"{refused.value}{refused.value.__cause__!r}"
@@ -98,6 +100,7 @@ async def test_a_refused_client_gets_an_error_without_a_secret(
 
 
 def test_a_command_reads_the_password_from_a_file_and_never_prints_it(secured: Broker, tmp_path: Path) -> None:
+    """Commands that succeed do not print the password, even at the log level debug, nor does one that is refused."""
     file = tmp_path / "password"
     file.write_text(SECRET + "\n")
     env = environment(

@@ -46,6 +46,7 @@ def processed(service: Service, stage: str) -> float:
 def test_alerts_are_delivered_while_the_sink_is_suspended_and_stored_when_it_resumes(
     kafka_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
+    """A suspended sink (SIGSTOP) stops neither infer nor notify. `status` shows its lag, which is 0 after SIGCONT."""
     prefix = "slow-sink-"
     env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=1, session_timeout_s=3)
     assert riskwire("topics", "create", env=env).returncode == 0
@@ -76,6 +77,10 @@ def test_alerts_are_delivered_while_the_sink_is_suspended_and_stored_when_it_res
 def test_a_replay_waits_at_the_backlog_while_infer_is_suspended(
     kafka_broker: Broker, tiny_bundle: Path, tmp_path: Path
 ) -> None:
+    """Infer has read one article when it is suspended. A replay of 600 then waits, at `BACKLOG` unread ones or fewer.
+
+    After infer resumes, the replay ends, and each of the 601 articles has one analysis.
+    """
     prefix = "slow-infer-"
     env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=1, session_timeout_s=3)
     env |= {"RISKWIRE_BUS__BACKLOG": str(BACKLOG)}

@@ -43,6 +43,7 @@ def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
 
 
 async def test_a_step_is_committed_with_a_client_certificate_and_no_password(mutual: Broker) -> None:
+    """Creating topics, publishing a record with state, and reading both work over TLS."""
     kafka, bus_settings = settings_for(mutual), BusSettings(url=mutual.url)
     await create_topics(bus_settings, kafka)
     assert await topic_differences(bus_settings, kafka) == []
@@ -69,6 +70,10 @@ async def test_a_step_is_committed_with_a_client_certificate_and_no_password(mut
 async def test_a_client_without_an_accepted_certificate_gets_an_error_that_names_the_settings(
     mutual: Broker, changed: dict
 ) -> None:
+    """The broker requires a certificate of the authority `ca.pem`; `stranger.pem` and `impostor.pem` are of another.
+
+    The error comes within 30 s, and names `cert_file` and the address of the broker.
+    """
     started = time.monotonic()
     with pytest.raises(BusError, match=r"cert_file") as refused:
         await KafkaBus.open(BusSettings(url=mutual.url), settings_for(mutual, **changed))
@@ -89,11 +94,16 @@ async def test_a_client_without_an_accepted_certificate_gets_an_error_that_names
 async def test_an_unusable_certificate_raises_settings_error_instead_of_asking_for_a_passphrase(
     mutual: Broker, changed: dict, message: str
 ) -> None:
+    """The files are in the folder of the broker's certificates: `locked.key` is encrypted, `impostor.key` another's."""
     with pytest.raises(SettingsError, match=message):
         await KafkaBus.open(BusSettings(url=mutual.url), settings_for(mutual, **changed))
 
 
 def test_a_service_over_tls_logs_only_json_objects_and_no_secret(mutual: Broker, tmp_path: Path) -> None:
+    """The broker is away for a while, so that the Kafka client logs errors, at the level debug.
+
+    Only the line with the address of the service is no JSON. Secrets are the key store's password and the private key.
+    """
     tls = mutual.folder / "tls"
     files = {"ca_file": tls / "ca.pem", "cert_file": tls / "client.pem", "key_file": tls / "client.key"}
     env = on_kafka(mutual, "tls-", security="ssl", partitions=1, session_timeout_s=2, **files)

@@ -47,6 +47,10 @@ def env(kafka_broker: Broker) -> dict[str, str]:
 async def test_create_creates_every_topic_once_and_check_then_reports_no_difference(
     kafka_broker: Broker, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """`check` returns exit code 1 while topics are missing: `Topic`, a changelog for each stage, and two more.
+
+    `create` returns 0 both times, and creates nothing the second time.
+    """
     prefix = env["RISKWIRE_KAFKA__PREFIX"]
     settings = Settings(bus=BusSettings(url=kafka_broker.url), kafka=KafkaSettings(prefix=prefix, partitions=3))
     assert await check_topics(settings) == 1
@@ -64,6 +68,7 @@ async def test_create_creates_every_topic_once_and_check_then_reports_no_differe
 
 
 def test_check_reports_exactly_the_differences(kafka_broker: Broker, env: dict[str, str]) -> None:
+    """Another tool has added partitions to one topic, and changed the retention of another."""
     assert riskwire("topics", "create", env=env).returncode == 0
     prefix = env["RISKWIRE_KAFKA__PREFIX"]
     admin = AdminClient(kafka_broker.client)
@@ -90,6 +95,7 @@ def test_more_replicas_than_brokers_are_an_error(env: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("words", [["infer", "--port", "0"], ["status"]])
 def test_missing_topics_are_named_with_the_command_that_creates_them(env: dict[str, str], words: list[str]) -> None:
+    """A service and a command exit with 2 if no topic of their prefix exists."""
     refused = riskwire(*words, env=env)
     assert refused.returncode == 2
     assert f"topics are missing: {env['RISKWIRE_KAFKA__PREFIX']}articles," in refused.stderr
@@ -100,12 +106,14 @@ def test_missing_topics_are_named_with_the_command_that_creates_them(env: dict[s
 async def test_a_single_service_on_the_embedded_bus_is_an_error_that_names_riskwire_run(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The embedded bus is the default. One process uses it alone, so `riskwire run` runs all stages in one."""
     monkeypatch.setattr("riskwire.app.serving.configure_logging", lambda settings: None)
     with pytest.raises(SettingsError, match="riskwire run"):
         await run_service(Settings(), name)
 
 
 def test_a_refused_connection_is_reported_within_the_deadline() -> None:
+    """Nothing listens on the port."""
     (port,) = free_ports(1)
     url = f"kafka://127.0.0.1:{port}"
     started = time.monotonic()
@@ -116,6 +124,7 @@ def test_a_refused_connection_is_reported_within_the_deadline() -> None:
 
 
 async def test_a_broker_that_never_answers_is_reported_within_the_deadline() -> None:
+    """The port accepts connections, and nothing reads from them."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -137,6 +146,7 @@ async def test_an_invalid_url_is_an_error_without_its_password(url: str) -> None
 async def test_a_missing_kafka_extra_is_an_error_that_names_the_command_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The extra `kafka` installs aiokafka, which is not found here."""
     monkeypatch.setattr("riskwire.bus.open.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r'pip install "riskwire\[kafka\]"'):
         await open_bus(Settings(bus=BusSettings(url="kafka://127.0.0.1:9092")))
@@ -145,6 +155,7 @@ async def test_a_missing_kafka_extra_is_an_error_that_names_the_command_to_insta
 async def test_a_record_larger_than_max_record_bytes_is_refused_and_a_smaller_one_published(
     kafka_broker: Broker, env: dict[str, str]
 ) -> None:
+    """The limit includes the key and the overhead of a record, for which 2,000 bytes are left."""
     assert riskwire("topics", "create", env=env).returncode == 0
     kafka = KafkaSettings(prefix=env["RISKWIRE_KAFKA__PREFIX"])
     bus = await KafkaBus.open(BusSettings(url=kafka_broker.url), kafka)
@@ -161,6 +172,7 @@ async def test_a_record_larger_than_max_record_bytes_is_refused_and_a_smaller_on
 
 @pytest.mark.slow
 def test_a_service_exits_with_an_error_if_its_broker_stays_away(kafka_here: None, tmp_path: Path) -> None:
+    """The broker is killed after the service has printed its address. The last line says why the service exits."""
     with Broker(tmp_path / "kafka").running() as broker:
         env = environment(
             RISKWIRE_BUS__URL=broker.url,

@@ -33,6 +33,7 @@ def _environment_of_copied_bundle(tiny: Path, folder: Path) -> dict[str, str]:
 def test_a_bad_line_of_an_archive_becomes_a_dead_letter_with_its_number(
     archive: Path, tmp_path: Path, tiny_bundle: Path
 ) -> None:
+    """The replay counts the line and succeeds; the four good lines are analysed."""
     env = environment(RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle))
     completed = riskwire("replay", archive, "--data", tmp_path / "data", env=env)
     assert completed.returncode == 0, completed.stderr
@@ -68,6 +69,7 @@ def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
 
 
 def test_two_entities_with_the_same_alias_are_both_named(tmp_path: Path) -> None:
+    """The alias of the first entity is also a name of the second, whose "Corp" may be left out."""
     watchlist = tmp_path / "watchlist.yaml"
     watchlist.write_text("- {id: a, name: Acme, aliases: [Zenith]}\n- {id: b, name: Zenith Corp}\n")
     completed = riskwire("replay", corpus_path(), "--watchlist", watchlist, "--data", tmp_path / "data")
@@ -105,6 +107,10 @@ def test_a_bad_feed_list_is_named(tmp_path: Path, text: str) -> None:
 def test_a_database_of_another_version_is_refused_and_unchanged(
     tmp_path: Path, tiny_bundle: Path, archive: Path, file: str, change: str, message: str
 ) -> None:
+    """The data directory is made by this version, and then the version in one of its databases is changed.
+
+    The message names the file, the version, and `--data`, with which another directory can be used.
+    """
     env = environment(RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle))
     data = tmp_path / "data"
     assert riskwire("replay", archive, "--data", data, env=env).returncode == 0
@@ -129,6 +135,7 @@ def test_a_port_in_use_is_refused_before_anything_is_written(tmp_path: Path) -> 
 
 
 def test_listening_beyond_loopback_needs_a_token(tmp_path: Path) -> None:
+    """The page is to listen on all addresses of the machine."""
     env = environment(RISKWIRE_WEB__HOST="0.0.0.0")
     completed = riskwire("run", "--port", 0, "--data", tmp_path / "data", env=env)
     assert completed.returncode == 2
@@ -154,6 +161,7 @@ def test_cuda_on_a_machine_without_it_is_an_error(tiny_bundle: Path) -> None:
 
 
 def test_score_continues_after_a_bad_line(tiny_bundle: Path) -> None:
+    """Line 2 is no JSON. The other lines are scored, the error names line 2, and the exit code is 1."""
     env = environment(RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle))
     text = '{"id": 1, "text": "Acme Corp profit rises."}\nnonsense\n{"id": 3, "text": "Fraud at Acme."}\n'
     completed = riskwire("score", env=env, input=text)

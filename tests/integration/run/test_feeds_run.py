@@ -18,6 +18,7 @@ from services_on_kafka import TIMEOUT_S, wait_until
 
 @pytest.fixture
 def publisher() -> Iterator[FeedServer]:
+    """A server of the feeds "file", "hand" and "doomed", with two items each."""
     with serve_feeds() as publisher:
         for name in ("file", "hand", "doomed"):
             publisher.publish(name, 1, 2)
@@ -26,6 +27,7 @@ def publisher() -> Iterator[FeedServer]:
 
 @pytest.fixture
 def env(tiny_bundle: Path) -> dict[str, str]:
+    """Settings with the tiny model, which may poll feeds on this machine."""
     return environment(
         RISKWIRE_INFERENCE__BUNDLE=str(tiny_bundle), RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS='["127.0.0.1"]'
     )
@@ -52,6 +54,11 @@ def running_monitor(feeds: Path, data: Path, env: dict[str, str]) -> Iterator[st
 def test_feeds_can_be_changed_while_they_are_polled_and_stay_changed_after_a_restart(
     publisher: FeedServer, env: dict[str, str], tmp_path: Path
 ) -> None:
+    """A feed list file has the feeds "file" and "doomed". Commands add "hand" and "nowhere", which answers 404.
+
+    `feeds list` shows that "nowhere" fails. It and "doomed" are then removed, and the file does not add "doomed" again
+    after a restart.
+    """
     file, data = tmp_path / "feeds.yaml", tmp_path / "data"
     entries = [{"id": name, "url": publisher.url(name), "every_s": 10} for name in ("file", "doomed")]
     file.write_text(yaml.safe_dump(entries))

@@ -79,6 +79,7 @@ def terminate(process: subprocess.Popen[str]) -> int:
 def test_every_saved_feed_document_is_stored_and_only_english_is_analysed(
     documents: tuple[str, list[Path]], tmp_path: Path, tiny_bundle: Path
 ) -> None:
+    """Every feed with items must have a stored article. An analysis is "unsupported" if the language is not English."""
     url, files = documents
     entries = {file.stem: len(feedparser.parse(io.BytesIO(file.read_bytes())).entries) for file in files}
     feeds = tmp_path / "feeds.yaml"
@@ -122,6 +123,7 @@ def _wait_until_stored(data: Path, sources: set[str], min_articles: int) -> list
 
 
 def test_run_serves_health_readiness_and_metrics(tmp_path: Path) -> None:
+    """The only feed cannot be reached, which does not make the monitor unready."""
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text("- {id: nobody, url: 'http://127.0.0.1:9/', every_s: 3600}\n")
     process = start_riskwire("run", "--feeds", feeds, "--data", tmp_path / "data", "--port", "0")
@@ -137,6 +139,7 @@ def test_run_serves_health_readiness_and_metrics(tmp_path: Path) -> None:
 
 
 def _becomes_ready(url: str) -> bool:
+    """Returns whether `/readyz` answers 200 within `TIMEOUT_S`; until then it must answer 503."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         try:
@@ -165,6 +168,10 @@ def page() -> Iterator[Page]:
 
 @pytest.mark.needs_browser
 def test_the_demo_shows_its_alert_with_evidence_until_it_resolves(tmp_path: Path, page: Page) -> None:
+    """The demo replays a crisis of Norvane Motors, here at 200,000 times the real speed.
+
+    The alert's detail has three or more stories as evidence, which mark the name, and its course.
+    """
     process = start_riskwire("demo", "--speed", "200000", "--port", "0", "--data", tmp_path)
     try:
         page.goto(url_of(process))

@@ -42,6 +42,7 @@ class RunningMonitor:
     url: str
 
     def publish(self, folder: Path, name: str, stories: Sequence[dict[str, str]]) -> None:
+        """Writes stories to an archive NAME.jsonl in a folder, and replays it into the running monitor."""
         archive = folder / f"{name}.jsonl"
         archive.write_text("".join(json.dumps(story) + "\n" for story in stories), encoding="utf-8")
         completed = riskwire("replay", archive, "--publish-only", "--data", self.data, env=self.env)
@@ -103,6 +104,11 @@ def run(tmp_path: Path, tiny_bundle: Path) -> Iterator[RunningMonitor]:
 
 
 def test_a_change_of_the_watchlist_applies_to_the_news_after_it(run: RunningMonitor, tmp_path: Path) -> None:
+    """Without a watchlist every name is followed (`entity:name:acme`), with one only its entities (`entity:acme`).
+
+    An added entity and its group get the stories from before as their past, which fires no alert; a removed one gets no
+    further stories. Two entities cannot claim one name. The log shows who changed what, the newest change first.
+    """
     past = [story(1, hour, "Acme Corp", word) for hour, word in enumerate(WORDS[:8])]
     run.publish(tmp_path, "past", [*past, story(1, 9, "Globex Inc", "slump")])
     before = run.wait_until(lambda stories: (stories.get("entity:name:acme"), stories.get("market")) == (8, 9))

@@ -25,6 +25,11 @@ class HangingTask:
         self._task = task
 
     async def process(self, batch: Sequence[Message]) -> Step:
+        """Processes a batch as the real task does, but first hangs on the hanging partition.
+
+        It waits for an event that never comes ("await"), for a sleeping thread ("thread"), or blocks the event loop
+        ("loop").
+        """
         if self._how == "await":
             await asyncio.Event().wait()
         elif self._how == "thread":
@@ -35,6 +40,7 @@ class HangingTask:
 
 
 def main() -> None:
+    """Runs `riskwire` with an alert stage whose tasks are `HangingTask`s; the first argument says how they hang."""
     how = sys.argv.pop(1)
     open_task = AlertStage.open
 

@@ -66,12 +66,14 @@ class IngestWorkers:
 
 @pytest.fixture
 def workers(kafka_broker: Broker, log: Path) -> Iterator[IngestWorkers]:
+    """Ingest workers on the topics with the prefix "feeds-", none of which runs yet; all are killed at the end."""
     workers = IngestWorkers(ingest_env(kafka_broker.url, "feeds-"), log)
     yield workers
     workers.kill_all()
 
 
 def ingest_env(url: str, prefix: str) -> dict[str, str]:
+    """Returns the environment of an ingest worker with eight partitions, which may poll feeds on this machine."""
     return environment(
         RISKWIRE_BUS__URL=url,
         RISKWIRE_KAFKA__PREFIX=prefix,
@@ -90,6 +92,7 @@ def create_topics(env: dict[str, str]) -> None:
 
 
 def write_feed_file(tmp_path: Path, feed_server: FeedServer, names: Iterable[str]) -> Path:
+    """Writes a feed list with these feeds of the server, polled every `EVERY_S` seconds; returns its path."""
     path = tmp_path / "feeds.yaml"
     feeds = [{"id": name, "url": feed_server.url(name), "every_s": EVERY_S} for name in names]
     path.write_text(yaml.safe_dump(feeds))
@@ -111,7 +114,10 @@ def has_polled_every_feed(worker: str, requests: list[FeedRequest]) -> bool:
 def stable_owners(requests: list[FeedRequest], since: float) -> dict[str, str]:
     """Returns the worker of each feed once no feed has changed its worker for longer than a polling interval.
 
-    Until then, returns an empty dict.
+    Until then, and until each feed was polled since the last change, returns an empty dict.
+
+    Args:
+        requests: the requests since `since`, a time of `time.monotonic()`, in order.
     """
     owner: dict[str, str] = {}
     last_move = since
@@ -127,6 +133,11 @@ def stable_owners(requests: list[FeedRequest], since: float) -> dict[str, str]:
 def test_feeds_move_to_a_worker_that_joins_and_away_from_one_that_is_killed(
     kafka_broker: Broker, feed_server: FeedServer, workers: IngestWorkers, tmp_path: Path
 ) -> None:
+    """One worker polls all twelve feeds, then two share them, then the second is killed and the first polls all again.
+
+    A new owner knows the validators (ETags) of the feeds it takes over, so it does not publish old items again: each
+    item becomes one article, of version 1, under one id.
+    """
     env = ingest_env(kafka_broker.url, "feeds-")
     create_topics(env)
     for feed in FEEDS:
@@ -138,6 +149,7 @@ def test_feeds_move_to_a_worker_that_joins_and_away_from_one_that_is_killed(
         return [record for record in records if record["kind"] == "article"]
 
     def wait_for_every_item() -> None:
+        """Waits until each item that the server has published has an article."""
         wait_until(
             lambda: {article["url"] for article in articles()} == feed_server.item_urls(),
             why=lambda: "an article is missing",
@@ -196,6 +208,10 @@ def test_feeds_move_to_a_worker_that_joins_and_away_from_one_that_is_killed(
 def test_concurrent_changes_of_the_feed_list_take_effect_without_a_restart(
     kafka_broker: Broker, feed_server: FeedServer, log: Path, tmp_path: Path
 ) -> None:
+    """Three commands at once add feeds to those of a file, and a fourth removes a feed of the file.
+
+    All succeed, a running worker polls the added feeds, and `feeds list` and the topic of feeds hold the same feeds.
+    """
     env = ingest_env(kafka_broker.url, "hand-") | {"RISKWIRE_KAFKA__PARTITIONS": "2"}
     create_topics(env)
     file_feeds, added_feeds = ["file-0", "file-1"], ["hand-0", "hand-1", "hand-2"]

@@ -18,6 +18,10 @@ DEFAULT_DEADLINE_S = 60
 
 
 def test_an_open_transaction_hides_the_states_and_not_the_list(kafka_broker: Broker) -> None:
+    """The states of feeds are on a topic with an open transaction, for whose end the command does not wait.
+
+    `feeds list` then shows each state as unknown, says why, and exits with 0. `--failing` exits with 1.
+    """
     settings = {"BUS__URL": kafka_broker.url, "KAFKA__PREFIX": PREFIX, "KAFKA__PARTITIONS": "2"}
     env = environment(**{f"RISKWIRE_{key}": value for key, value in settings.items()})
     for words in (["topics", "create"], ["feeds", "add", "https://a.example/rss", "--id", "a"]):

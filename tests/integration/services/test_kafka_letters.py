@@ -54,7 +54,7 @@ def article(name: str) -> Article:
 
 
 def newer(record: Record, **fields: object) -> bytes:
-    """A record of a later version: with a higher `v` and unknown fields."""
+    """Returns a record as a later version writes it: with a higher `v`, unknown fields, and `fields`."""
     changed = json.loads(record.to_bytes()) | {"v": 7, "mood": {"of": "the day"}, "seen_by": ["a", 1, None]} | fields
     return json.dumps(changed).encode()
 
@@ -63,6 +63,12 @@ class KafkaPipeline:
     """A bus on one prefix of the broker, stages that run on it, and the environment of commands."""
 
     def __init__(self, url: str, prefix: str, tmp_path: Path, bundle: Path) -> None:
+        """Prepares settings and environment; `create` then creates the topics.
+
+        Args:
+            tmp_path: the data directory, with the store.
+            bundle: the model bundle.
+        """
         self.prefix = prefix
         self.settings = Settings.model_validate(
             {
@@ -80,6 +86,7 @@ class KafkaPipeline:
         await create_topics(self.settings.bus, self.settings.kafka)
 
     async def publish(self, *records: Outgoing) -> None:
+        """Publishes records as one step."""
         bus = await KafkaBus.open(self.settings.bus, self.settings.kafka)
         async with bus.publisher("source") as publisher:
             await publisher.publish(records, {})
@@ -87,10 +94,10 @@ class KafkaPipeline:
 
     @asynccontextmanager
     async def run(self, wrap=lambda stage: stage) -> AsyncIterator[None]:
-        """Runs infer, alert and the sinks until they have read everything.
+        """Runs infer, alert and the sinks until they have read everything; stops them when the block ends.
 
         Args:
-            wrap: replaces the infer stage.
+            wrap: returns the stage that runs instead of the infer stage, given this.
         """
         bus = await KafkaBus.open(self.settings.bus, self.settings.kafka)
         engine = Engine(Bundle.load(self.settings.inference.bundle), self.settings.inference)
@@ -113,12 +120,14 @@ class KafkaPipeline:
 
 @pytest.fixture
 async def pipeline(kafka_broker, request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) -> KafkaPipeline:
+    """A pipeline on topics whose prefix is a part of the test's name."""
     pipeline = KafkaPipeline(kafka_broker.url, f"{request.node.name[5:25]}-", tmp_path, tiny_bundle)
     await pipeline.create()
     return pipeline
 
 
 async def test_newer_records_pass_through_infer_alert_and_sink(pipeline: KafkaPipeline, kafka_broker) -> None:
+    """A newer version adds fields to an article, a signal, a tick and a mark, which the stages ignore."""
     old, new = article("one"), article("two")
     newer_signal = signal("three", target=VELDARA, at=NOON)
     evidence = json.loads(newer_signal.evidence.model_dump_json()) | {"x": 1}
@@ -167,12 +176,18 @@ class OldInferTask:
         self._task = task
 
     async def process(self, batch: Sequence[Message]) -> Step:
+        """Processes a batch as the real task does, but raises KeyError if it has a bulletin."""
         if any(b'"bulletin"' in message.value for message in batch):
             raise KeyError("bulletin")
         return await self._task.process(batch)
 
 
 async def test_dead_letters_replayed_after_a_fix_are_processed_once(pipeline: KafkaPipeline, kafka_broker) -> None:
+    """An older infer stage fails on six articles (bulletins), and every version on a record that is no JSON.
+
+    The seven dead letters are listed and shown. Two commands that replay all at once put each record back once, and
+    later ones none. The current infer stage then analyses the bulletins; the other record is a dead letter again.
+    """
     client = kafka_broker.client
     bulletins = [article(f"b{number}") for number in range(6)]
     articles = [article(f"p{number}") for number in range(6)]

@@ -31,7 +31,11 @@ def webhooks():
 
 
 def notify_environment(broker: Broker, prefix: str, webhooks: WebhookServer, **notify: object) -> dict[str, str]:
-    """Creates the topics, and returns the environment of a notify service that delivers to a server."""
+    """Creates the topics, and returns the environment of a notify service that delivers to a server.
+
+    Args:
+        notify: settings of the section `notify`.
+    """
     env = on_kafka(broker, prefix, partitions=2, session_timeout_s=2)
     assert riskwire("topics", "create", env=env).returncode == 0
     env["RISKWIRE_NOTIFY__WEBHOOKS"] = f'["{webhooks.url}"]'
@@ -39,7 +43,7 @@ def notify_environment(broker: Broker, prefix: str, webhooks: WebhookServer, **n
 
 
 def publish_alerts(broker: Broker, prefix: str, *ids: str) -> list[Alert]:
-    """Publishes alerts of the present, and returns them as their readers decode them."""
+    """Publishes an alert with the present time for each id, and returns them as their readers decode them."""
     alerts = [alert(id=alert_id, target=f"entity:{alert_id}", at=datetime.now(UTC)) for alert_id in ids]
     outgoing = [Outgoing(Topic.ALERTS, record.target, record.to_bytes()) for record in alerts]
     publish(broker, KafkaSettings(prefix=prefix, partitions=2), outgoing)
@@ -47,6 +51,8 @@ def publish_alerts(broker: Broker, prefix: str, *ids: str) -> list[Alert]:
 
 
 def wait_until_read(broker: Broker, prefix: str) -> None:
+    """Waits until notify has read every alert; raises TimeoutError after `TIMEOUT_S`."""
+
     async def wait() -> None:
         bus = await KafkaBus.open(BusSettings(url=broker.url), KafkaSettings(prefix=prefix, partitions=2))
         try:
@@ -61,6 +67,10 @@ def wait_until_read(broker: Broker, prefix: str) -> None:
 def test_a_delivery_interrupted_by_a_kill_is_repeated_with_the_same_idempotency_key(
     kafka_broker: Broker, webhooks: WebhookServer, tmp_path: Path
 ) -> None:
+    """The webhook does not answer while `open` is cleared; notify is killed when a request has arrived.
+
+    The next service repeats all deliveries that were not answered, and a third one none of those that were.
+    """
     env = notify_environment(kafka_broker, "notify-", webhooks, timeout_s=60)
     webhooks.open.clear()
     with running_service("notify", env, tmp_path / "first.log") as first:
@@ -92,6 +102,11 @@ def test_a_delivery_interrupted_by_a_kill_is_repeated_with_the_same_idempotency_
 def test_a_notification_that_was_given_up_is_delivered_once_by_a_replay_of_its_dead_letter(
     kafka_broker: Broker, webhooks: WebhookServer, tmp_path: Path
 ) -> None:
+    """With `attempts=1` a notification is given up, and becomes a dead letter, when the webhook answers 500 once.
+
+    A replay fails while the webhook still answers 500, or is not in the settings. Later the first replay delivers the
+    record, and the second says that this was done.
+    """
     env = notify_environment(kafka_broker, "given-up-", webhooks, attempts=1)
     webhooks.status = 500
     with running_service("notify", env, tmp_path / "notify.log") as service:

@@ -36,7 +36,7 @@ LARGE = 2
 
 
 def incompressible_text(rng: random.Random) -> str:
-    """Returns random words, which hardly compress."""
+    """Returns random letters with single spaces, several times `MAX_BYTES` in all, which hardly compress."""
     return " ".join("".join(rng.choices(string.ascii_letters + " ", k=3 * MAX_BYTES)).split())
 
 
@@ -53,6 +53,7 @@ class LongItemPublisher(FeedServer):
 
 @pytest.fixture
 async def opened(kafka_broker: Broker, tmp_path: Path) -> AsyncIterator[tuple[KafkaBus, Settings]]:
+    """A bus on topics that take records of up to `MAX_BYTES`, and settings whose own limits are far above."""
     kafka = KafkaSettings(prefix=f"oversized{next(_NUMBERS)}-", partitions=1, max_record_bytes=MAX_BYTES)
     bus_settings = BusSettings(url=kafka_broker.url)
     await create_topics(bus_settings, kafka)
@@ -69,6 +70,7 @@ async def published_articles(bus: KafkaBus) -> list[Article]:
 
 
 def assert_only_the_large_one_is_cut(articles: list[Article], long_text: str) -> None:
+    """Checks that the article of `LARGE`, and no other, is marked as cut and has the beginning of its text."""
     assert [article.cut for article in articles] == [article.url.endswith(f"/{LARGE}") for article in articles]
     (cut,) = [article for article in articles if article.cut]
     assert long_text.startswith(cut.text)
@@ -76,6 +78,7 @@ def assert_only_the_large_one_is_cut(articles: list[Article], long_text: str) ->
 
 
 async def test_a_large_item_of_a_feed_is_published_shortened(opened: tuple[KafkaBus, Settings]) -> None:
+    """The feed has four items, one of which is too large. Ingest publishes all, and writes no dead letter."""
     bus, settings = opened
     with serve_feeds(LongItemPublisher) as publisher:
         publisher.long_text = incompressible_text(seeded_random())
@@ -98,6 +101,7 @@ async def test_a_large_item_of_a_feed_is_published_shortened(opened: tuple[Kafka
 async def test_a_large_line_of_an_archive_is_published_shortened(
     opened: tuple[KafkaBus, Settings], tmp_path: Path
 ) -> None:
+    """The archive has six lines, one of which is too large. The replay publishes all, and nothing when repeated."""
     bus, settings = opened
     long_text = incompressible_text(seeded_random())
     start = datetime(2009, 1, 1, tzinfo=UTC)

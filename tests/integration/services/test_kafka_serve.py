@@ -24,7 +24,14 @@ PREFIX = "serve-"
 
 
 def request(service: Service, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Returns the answer of the API, or the text of a page."""
+    """Returns the answer of the API as parsed JSON, or the text of a page.
+
+    Args:
+        body: sent as JSON with POST; without it the request is a GET.
+
+    Raises:
+        HTTPError: the service answers with an error.
+    """
     call = Request(f"http://127.0.0.1:{service.port}{path}")
     if body is not None:
         call.data = json.dumps(body).encode()
@@ -37,6 +44,11 @@ def request(service: Service, path: str, body: dict[str, Any] | None = None) -> 
 def test_serve_answers_from_the_store_that_the_sink_fills(
     kafka_broker: Broker, tmp_path: Path, tiny_bundle: Path
 ) -> None:
+    """The sink writes a signal and an alert to the store; `serve` shows the page, alerts, status and readiness from it.
+
+    It takes a command (an acknowledgement), which reaches the alert through Kafka and the sink. Both exit with 0 on
+    SIGTERM.
+    """
     env = on_kafka(kafka_broker, PREFIX, tiny_bundle, partitions=2, session_timeout_s=2)
     assert riskwire("topics", "create", env=env).returncode == 0
     stored_signal, stored_alert = signal("one"), alert()

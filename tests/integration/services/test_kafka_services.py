@@ -31,7 +31,13 @@ SPEED = 400_000
 
 
 def service_environment(url: str, prefix: str, **variables: str) -> dict[str, str]:
-    """Returns the environment of a service."""
+    """Returns the environment of a service.
+
+    Args:
+        url: the address of the broker.
+        prefix: the prefix of the topics.
+        variables: further environment variables.
+    """
     return environment(
         RISKWIRE_BUS__URL=url,
         RISKWIRE_KAFKA__PREFIX=prefix,
@@ -42,7 +48,7 @@ def service_environment(url: str, prefix: str, **variables: str) -> dict[str, st
 
 
 def read_downstream_on_kafka(client: dict[str, str], prefix: str) -> DownstreamRecords:
-    """Reads the records downstream of `articles` with an independent client."""
+    """Counts each record downstream of `articles`, read by an independent client; marks of time are left out."""
     topics = ("analyses", "signals", "trends", "alerts")
     values = {
         topic: Counter(record.value.decode() for record in committed_records(client, prefix + topic))
@@ -53,6 +59,7 @@ def read_downstream_on_kafka(client: dict[str, str], prefix: str) -> DownstreamR
 
 
 async def wait_until_read(url: str, prefix: str, groups: list[str]) -> None:
+    """Waits until the groups have no lag; raises TimeoutError after `TIMEOUT_S`."""
     bus = await KafkaBus.open(BusSettings(url=url), KafkaSettings(prefix=prefix))
     try:
         async with asyncio.timeout(TIMEOUT_S):
@@ -73,6 +80,11 @@ def log(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 def test_services_under_faults_publish_the_records_of_an_undisturbed_process(
     kafka_broker, tmp_path: Path, log: Path
 ) -> None:
+    """Two workers of infer and two of alert are killed or suspended while a replayed archive is published.
+
+    A replay in one process, without Kafka and faults, must have written the same analyses, signals, trends and alerts,
+    byte for byte and as often. Nothing is repeated, and the groups have no lag.
+    """
     undisturbed = tmp_path / "undisturbed"
     completed = riskwire("replay", corpus_path(), "--watchlist", watchlist_path(), "--data", undisturbed)
     assert completed.returncode == 0, completed.stderr
@@ -87,7 +99,7 @@ def test_services_under_faults_publish_the_records_of_an_undisturbed_process(
     try:
         replaying = start_riskwire("replay", corpus_path(), "--publish-only", "--speed", SPEED, env=env)
         for _ in range(FAULTS):
-            workers.work_for_a_while(0.5, 2.5)
+            workers.work_for_a_while(min_s=0.5, max_s=2.5)
             workers.inject_fault()
         assert wait_for_exit(replaying) == 0
         reading = wait_until_read(kafka_broker.url, "demo-", ["infer", "alert", "watchlist"])
@@ -111,6 +123,7 @@ def test_services_under_faults_publish_the_records_of_an_undisturbed_process(
 
 
 def test_a_sink_is_ready_fills_the_store_and_stops_on_sigterm(kafka_broker, tmp_path: Path, log: Path) -> None:
+    """It lists Kafka and its stages in `/readyz`, serves metrics, logs its address, and exits with 0."""
     env = service_environment(kafka_broker.url, "sink-", RISKWIRE_KAFKA__PARTITIONS="1")
     assert riskwire("topics", "create", env=env).returncode == 0
     record = alert()
@@ -129,6 +142,7 @@ def test_a_sink_is_ready_fills_the_store_and_stops_on_sigterm(kafka_broker, tmp_
 
 
 async def publish(url: str, prefix: str, *records: Outgoing) -> None:
+    """Publishes records as one step, on topics with a prefix."""
     bus = await KafkaBus.open(BusSettings(url=url), KafkaSettings(prefix=prefix))
     try:
         async with bus.publisher("source") as publisher:

@@ -54,6 +54,11 @@ class HangingAlertService(Service):
 def test_a_stage_that_hangs_on_one_partition_is_unready_and_exits(
     kafka_broker: Broker, tmp_path: Path, how: str, code: int, log_text: str
 ) -> None:
+    """Partition 0 hangs, at `await`, in a thread, or so that it blocks the event loop; partition 1 works.
+
+    The service exits with a reason (2) if it can still stop its stages, and else is ended by a watchdog (1). The next
+    service, without the bug, reads both partitions.
+    """
     prefix = f"stuck{next(_NUMBERS)}-"
     env = on_kafka(kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=4, stuck_after_s=STUCK_S)
     assert riskwire("topics", "create", env=env).returncode == 0
@@ -99,6 +104,7 @@ def committed_offsets(broker: Broker, prefix: str) -> list[int]:
 
 
 def test_a_worker_without_a_partition_is_on_standby_and_ready(kafka_broker: Broker, tmp_path: Path) -> None:
+    """Two workers share a single partition: one owns it, the other waits for it, and both are ready."""
     prefix = f"stuck{next(_NUMBERS)}-"
     env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3)
     assert riskwire("topics", "create", env=env).returncode == 0
@@ -116,6 +122,7 @@ def test_a_worker_without_a_partition_is_on_standby_and_ready(kafka_broker: Brok
 
 
 def test_a_worker_that_cannot_join_its_group_is_unready_and_exits(kafka_here: None, tmp_path: Path) -> None:
+    """It exits with 2 after `stuck_after_s`, so that an orchestrator starts it again."""
     # The topic of consumer groups cannot be created, so there is no coordinator; everything else works.
     with Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"}).running() as broker:
         env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
@@ -134,6 +141,10 @@ def test_a_worker_that_cannot_join_its_group_is_unready_and_exits(kafka_here: No
 
 
 def test_a_stage_that_waits_for_the_store_does_not_exit(kafka_broker: Broker, tmp_path: Path) -> None:
+    """History, which runs in the sink, waits until infer has read three articles, for longer than the stuck limit.
+
+    No infer runs. The waiting counts as progress, as the metric of the time of the last progress shows.
+    """
     prefix = f"stuck{next(_NUMBERS)}-"
     env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=8, stuck_after_s=STUCK_S)
     assert riskwire("topics", "create", env=env).returncode == 0

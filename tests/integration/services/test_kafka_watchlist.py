@@ -51,7 +51,11 @@ def unique_story(number: int) -> Outgoing:
 
 
 def publish_news(broker: Broker, kafka: KafkaSettings, numbers: Iterable[int]) -> set[str]:
-    """Publishes a story for each number, then the tick that follows the last; returns the ids of the articles."""
+    """Publishes a story on Acme Corp for each number (minutes), and the tick, a record with the time, after the last.
+
+    Returns:
+        the ids of the articles.
+    """
     stories = [unique_story(number) for number in numbers]
     publish(broker, kafka, [*stories, *tick_records(max(numbers) + 3, PARTITIONS)])
     return {str(story.key) for story in stories}
@@ -86,9 +90,13 @@ def unread_records(broker: Broker, kafka: KafkaSettings, *groups: str) -> dict[s
 
 
 def run_watchlist_stage(broker: Broker, kafka: KafkaSettings) -> None:
-    """Runs the watchlist stage until it has read every command. Usually it runs in an infer service."""
+    """Runs the watchlist stage until it has read every command. Usually it runs in an infer service.
+
+    It writes each change of the watchlist into the topic articles, so that infer applies it at that place.
+    """
 
     async def run(bus: KafkaBus) -> None:
+        """Runs the stage until its group has no lag, then closes the bus, which ends the stage."""
         stage = asyncio.create_task(run_stage(bus, WatchlistStage(PARTITIONS), batch=10))
         async with asyncio.timeout(TIMEOUT_S):
             await wait_until_drained(bus, ["watchlist"])
@@ -168,6 +176,11 @@ def test_a_command_reaches_every_infer_service_and_the_past_of_a_new_target_fire
 def test_articles_that_infer_had_not_read_when_a_target_was_added_belong_to_its_past(
     kafka_broker: Broker, tmp_path: Path, tiny_bundle: Path
 ) -> None:
+    """History writes the signals of a new target's past, after infer has read all articles before the change.
+
+    Articles before the change, read or unread, give signals with `history`. Those after it, and a later version of an
+    article before it, give normal ones. Both services are killed meanwhile, which loses and repeats no signal.
+    """
     prefix = "late-watch-"
     env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=PARTITIONS, session_timeout_s=6)
     kafka = KafkaSettings(prefix=prefix, partitions=PARTITIONS)

@@ -29,6 +29,7 @@ def collected(hash_seed: int) -> list[str]:
 
 @pytest.mark.slow
 def test_two_processes_seconds_apart_collect_the_same_tests_in_the_same_order() -> None:
+    """A hash seed changes the order of sets, which a test id or the order of tests may depend on by mistake."""
     # One collection takes several seconds. So a test id that holds a time, such as the header of gzip data, differs.
     first = collected(hash_seed=1)
     second = collected(hash_seed=2)
