@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.fixture
 def shared() -> Path:
-    """The folder of shared data, which is not part of the repository."""
+    """The folder of shared data, which is not part of the repository. Skips the test where it is missing."""
     root = Path(os.environ.get("RISKWIRE_SHARED", REPOSITORY.parent / "shared"))
     if not (root / "data").is_dir():
         pytest.skip("../shared/data does not exist")

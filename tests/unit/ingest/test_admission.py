@@ -39,6 +39,13 @@ def test_alternating_contents_of_one_item_make_two_versions_only() -> None:
 def test_a_memory_restored_from_its_changes_behaves_like_the_original(
     steps: list[tuple[str, str]], stop: int, limit: int
 ) -> None:
+    """Each step asks for the version of an item (key, content); None means that nothing new is to be published.
+
+    Args:
+        steps: the items, in order.
+        stop: after so many steps the memory is restored from its state.
+        limit: the most items that it remembers.
+    """
     uninterrupted, first = ItemMemory({}, limit), ItemMemory({}, limit)
     expected = [uninterrupted.version_of(*step) for step in steps]
     state: dict[str, bytes] = {}
@@ -54,6 +61,10 @@ def test_a_memory_restored_from_its_changes_behaves_like_the_original(
 
 
 def test_the_item_unseen_for_longest_is_forgotten_beyond_the_limit() -> None:
+    """The memory holds three items. `mark_seen` renews a, so the new item d replaces b; None deletes its key.
+
+    Of one item, only the last `MAX_CONTENTS` hashes are remembered, so that its entry stays small.
+    """
     memory = ItemMemory({}, 3)
     for key in "abc":
         memory.version_of(key, "1")
@@ -70,6 +81,7 @@ def test_the_item_unseen_for_longest_is_forgotten_beyond_the_limit() -> None:
 
 
 def test_published_at_is_never_later_than_seen_at_and_defaults_to_it() -> None:
+    """The items are seen at noon: one is dated nine days later, the other has no date."""
     memory = ItemMemory({}, 1_000)
     future, undated = admit(
         [item("a", published_at=NOON + timedelta(days=9)), item("b", published_at=None)], "s", memory, NOON, 60
@@ -79,6 +91,7 @@ def test_published_at_is_never_later_than_seen_at_and_defaults_to_it() -> None:
 
 
 def test_an_item_older_than_the_limit_is_published_as_backfill() -> None:
+    """The limit is 21,600 s before `seen_at`; an item of exactly this age is still news."""
     memory = ItemMemory({}, 1_000)
     ages = {"at": 21_600, "over": 21_601, "ancient": 40 * 365 * 86_400}
     articles = admit(
@@ -92,6 +105,7 @@ def test_an_item_older_than_the_limit_is_published_as_backfill() -> None:
 
 
 def test_an_undated_item_of_the_first_document_of_a_feed_is_backfill() -> None:
+    """`first` marks the first document ever read of a feed, where an item without a date may be old."""
     undated, dated = item("a", published_at=None), item("b")
     first = admit([undated, dated], "feed", ItemMemory({}, 1_000), NOON, 21_600, first=True)
     later = admit([undated, dated], "feed", ItemMemory({}, 1_000), NOON, 21_600)

@@ -33,6 +33,7 @@ def part(published: Article | None) -> ArticlePart:
 
 @given(st.text(max_size=5_000))
 def test_a_shortened_article_keeps_at_most_the_first_half_of_its_text(text: str) -> None:
+    """Nothing else changes, except that `cut` is set."""
     original = article(text)
     half = shortened(original)
     assert half.cut
@@ -42,6 +43,7 @@ def test_a_shortened_article_keeps_at_most_the_first_half_of_its_text(text: str)
 
 
 def test_repeated_shortening_ends_without_text_rather_than_with_a_few_words() -> None:
+    """A text of 26,000 characters is gone after at most eight halvings. None leaves much less than `MIN_TEXT`."""
     current, lengths = article("much is said " * 2_000), []
     while current.text:
         current = shortened(current)
@@ -51,6 +53,7 @@ def test_repeated_shortening_ends_without_text_rather_than_with_a_few_words() ->
 
 
 def test_the_cut_dead_letter_of_a_refused_article_cannot_be_replayed() -> None:
+    """The article has no text, and its record is a byte larger than a dead letter may keep."""
     bare = article("").model_copy(update={"title": "Globex falls " * 100})
     outgoing = dead_letter("ingest", Message("feed:e", 0, 1, "a", bare.to_bytes()), TooLargeError("no"))
     letter = cut_to_size(DeadLetter.model_validate_json(outgoing.value), max_bytes=len(bare.to_bytes()) - 1)
@@ -59,7 +62,15 @@ def test_the_cut_dead_letter_of_a_refused_article_cannot_be_replayed() -> None:
 
 
 class SizeLimit:
-    """Publishes steps, and refuses those with an article whose record is larger than `max_bytes`."""
+    """Publishes steps, and refuses those with an article whose record is larger than `max_bytes`.
+
+    Attributes:
+        error: the class of the error that a refused step raises.
+        steps: the number of steps, refused ones included.
+        published: the articles of the accepted steps, in order.
+        refused_sizes: the sizes of the articles that were too large, in order.
+        dead_letters: the number of dead letters of the accepted steps.
+    """
 
     def __init__(self, max_bytes: int, error: type[SchemaError] = TooLargeError) -> None:
         self.max_bytes = max_bytes
@@ -70,7 +81,12 @@ class SizeLimit:
         self.dead_letters = 0
 
     async def publish(self, parts: Sequence[ArticlePart], refused: Sequence[tuple[ArticlePart, Outgoing]]) -> None:
-        """Publishes a step, or fails when an article is larger than `max_bytes`, as the bus does."""
+        """Publishes a step, or fails when an article is larger than `max_bytes`, as the bus does.
+
+        Args:
+            parts: the articles to publish.
+            refused: earlier parts that were refused, each with its dead letter.
+        """
         self.steps += 1
         articles = [part.article for part in parts if part.article is not None]
         too_large = [len(article.to_bytes()) for article in articles if len(article.to_bytes()) > self.max_bytes]
@@ -90,6 +106,12 @@ BARE = len(article("", "00").to_bytes())
 async def test_every_article_is_published_in_order_and_only_those_too_large_are_cut(
     sizes: list[int], max_bytes: int
 ) -> None:
+    """A cut article keeps at least about half of the text that would fit, or has no text if that would be little.
+
+    Args:
+        sizes: the number of characters of each text.
+        max_bytes: the largest record; every article fits without its text.
+    """
     limit = SizeLimit(max_bytes)
     articles = [article("x" * size, f"{number:02}") for number, size in enumerate(sizes)]
     await ArticleIsolation("ingest").publish_each([part(original) for original in articles], limit.publish)
@@ -107,6 +129,11 @@ async def test_every_article_is_published_in_order_and_only_those_too_large_are_
 
 
 async def test_an_article_refused_for_another_reason_becomes_a_dead_letter_and_is_not_shortened() -> None:
+    """The error of the step is a `SchemaError`, which says nothing about sizes. Of three articles the second is
+    refused.
+
+    The third step publishes the third article with the dead letter of the second.
+    """
     limit = SizeLimit(BARE + 100, SchemaError)
     parts = [part(article("x" * size, f"{size}")) for size in (50, 500, 60)]
     await ArticleIsolation("ingest").publish_each(parts, limit.publish)

@@ -49,6 +49,7 @@ class FakeSource:
     """Fetcher, parser and clock: every feed has the same document.
 
     Args:
+        items: the items of the document.
         read_s: how long parsing a document takes, on this clock.
         step_s: how far the clock moves each time it is read.
     """
@@ -106,7 +107,11 @@ class PollAssignment(RefusingAssignment):
         self.polled = asyncio.Event()
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Commits a step; sets `polled` when it contains the result of the feed's poll."""
+        """Commits a step; sets `polled` when it contains the result of the feed's poll.
+
+        Raises:
+            TooLargeError: a record is larger than the limit of its topic.
+        """
         await super().commit(position, results, state)
         if state.get("poll:globex"):
             self.polled.set()
@@ -123,7 +128,20 @@ class FeedBus:
     async def poll(
         self, items: Sequence[FeedItem], max_bytes: Mapping[str, int], read_s: float = 0, step_s: float = 0
     ) -> PollAssignment:
-        """Starts the stage with a feed that is due, and stops it when the feed's document has been published."""
+        """Starts the stage with a feed that is due, and stops it when the feed's document has been published.
+
+        Args:
+            items: the items of the document.
+            max_bytes: the largest record by topic; larger ones are refused.
+            read_s: how long parsing takes, on the clock of the stage.
+            step_s: how far that clock moves each time it is read.
+
+        Returns:
+            the assignment of the stage, which counts refused steps.
+
+        Raises:
+            RiskwireError: the stage stopped with this error.
+        """
         self.polls += 1
         await publish_feeds(self.bus, [Feed(id="globex", url=f"http://news.example/{self.polls}")])
         assignment = PollAssignment(await anext(self.bus.assignments("ingest", Topic.FEEDS)), max_bytes)
@@ -175,6 +193,10 @@ def shortened_articles() -> float:
 
 @pytest.mark.parametrize("large", [[0], [1], [3], [0, 1], [2, 3], [0, 1, 2, 3]])
 async def test_only_articles_that_are_too_large_are_shortened(feed_bus: FeedBus, large: list[int]) -> None:
+    """Of four articles, those in `large` have 52,000 characters, and the bus takes records of 10,000 bytes.
+
+    Articles stay in order. Each shortened one is logged with its full length, and counted in the metric.
+    """
     before = shortened_articles()
     items = [item(f"{number}", LONG if number in large else f"text {number}") for number in range(4)]
     with capture_logs() as logs:
@@ -196,6 +218,7 @@ async def test_only_articles_that_are_too_large_are_shortened(feed_bus: FeedBus,
 
 
 async def test_a_size_that_was_refused_is_not_tried_again_in_the_same_document(feed_bus: FeedBus) -> None:
+    """Each of 20 equal articles must be halved three times, but only the first one tries each size."""
     assignment = await feed_bus.poll([item(f"{number}", LONG) for number in range(20)], SMALL_ARTICLES)
     assert len(await feed_bus.articles()) == 20
     assert assignment.refused <= 1 + 3, "the whole document, and three sizes"
@@ -211,6 +234,10 @@ async def test_an_article_that_fits_only_without_text_is_published_without_text(
 async def test_an_article_that_is_too_large_without_text_becomes_a_dead_letter(
     feed_bus: FeedBus, refused: list[int]
 ) -> None:
+    """Of four articles, those in `refused` have a title that is too large. The others are published in order.
+
+    `offset` of a dead letter is the number of the item in the document, from 1.
+    """
     items = [item_with_long_title(f"{number}") if number in refused else item(f"{number}") for number in range(4)]
     await feed_bus.poll(items, SMALL_ARTICLES)
     assert await feed_bus.article_ids() == [f"{number}" for number in range(4) if number not in refused]
@@ -224,6 +251,7 @@ async def test_an_article_that_is_too_large_without_text_becomes_a_dead_letter(
 
 
 async def test_neither_refused_nor_shortened_articles_come_back_with_the_next_poll(feed_bus: FeedBus) -> None:
+    """The first poll is complete: its ETag is in the state. The second poll, without a limit, publishes only item 3."""
     document = [item("1"), item_with_long_title("refused"), item("large", LONG), item("2")]
     await feed_bus.poll(document, SMALL_ARTICLES)
     assert PollState.model_validate_json((await feed_bus.state())["poll:globex"]).etag == "etag"
@@ -233,6 +261,7 @@ async def test_neither_refused_nor_shortened_articles_come_back_with_the_next_po
 
 
 async def test_a_refused_dead_letter_is_cut_and_later_articles_are_published(feed_bus: FeedBus) -> None:
+    """The dead letter of the first article is larger than the bus takes, so only a part of its record is kept."""
     names = [f"{number}" for number in range(2 * MAX_REFUSED_IN_A_ROW)]
     document = [item_with_long_title("refused"), *map(item, names)]
     await feed_bus.poll(document, SMALL_ARTICLES | {"dead-letters": 15_000})
@@ -241,6 +270,10 @@ async def test_a_refused_dead_letter_is_cut_and_later_articles_are_published(fee
 
 
 async def test_the_stage_stops_without_loss_when_every_article_is_refused(feed_bus: FeedBus) -> None:
+    """After `MAX_REFUSED_IN_A_ROW` refused articles the cause cannot be the articles: nothing becomes a dead letter.
+
+    A later poll publishes all.
+    """
     document = [item(f"{number}", "some text" * 100) for number in range(MAX_REFUSED_IN_A_ROW)]
     with pytest.raises(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} records in a row.*brokers refuse"):
         await feed_bus.poll(document, {"articles": 150})
@@ -250,11 +283,16 @@ async def test_the_stage_stops_without_loss_when_every_article_is_refused(feed_b
 
 
 async def test_the_tick_of_a_refused_step_is_published_after_its_articles(feed_bus: FeedBus) -> None:
+    """A tick (the time, for later stages) is due every hour, and parsing takes longer, 4,000 s.
+
+    Its step is refused, and its articles are published one by one without a tick.
+    """
     await feed_bus.poll([item("large", LONG)], SMALL_ARTICLES, read_s=4_000)
     assert await feed_bus.ticks() == 2, "one at the start, one with the document"
 
 
 async def test_no_article_is_older_than_a_tick_before_it(feed_bus: FeedBus) -> None:
+    """The clock moves 1,000 s each time it is read, so a tick is due while articles are published one by one."""
     document = [item("0"), item("1", LONG), item_with_long_title("2"), *(item(f"{number}") for number in range(3, 6))]
     await feed_bus.poll(document, SMALL_ARTICLES, step_s=1_000)
     newest = AT

@@ -80,6 +80,7 @@ def test_id_and_url_are_the_only_required_fields(tmp_path: Path) -> None:
     ],
 )
 def test_an_error_names_file_entry_field_and_value(tmp_path: Path, text: str, message: str) -> None:
+    """The error never has the password of an address."""
     path = write_list(tmp_path, text)
     with pytest.raises(SettingsError, match=message) as caught:
         read_feeds(path)
@@ -105,6 +106,7 @@ def test_an_unknown_field_is_logged(tmp_path: Path) -> None:
 
 
 def test_the_default_list_is_valid_states_that_it_is_not_verified_and_disables_the_sec() -> None:
+    """Feeds of the SEC are disabled, because it asks for a contact: their note names the setting."""
     feeds = {feed.id: feed for feed in read_feeds(DEFAULT_FEEDS)}
     assert 15 <= len(feeds) <= 25
     assert "NOT VERIFIED" in DEFAULT_FEEDS.read_text(encoding="utf-8")

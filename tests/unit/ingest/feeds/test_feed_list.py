@@ -32,7 +32,10 @@ class CommittedFeeds:
         return {feed.id: feed.url for feed in self.topic.values() if feed.enabled}
 
     def commit(self, update: FeedListUpdate) -> FeedListUpdate:
-        """Applies an update to the state and the topic, as the bus does, and returns it."""
+        """Applies an update to the state and the topic, as the bus does, and returns it.
+
+        Each record must have the id of its feed as key.
+        """
         for key, value in update.state.items():
             if value is None:
                 self.state.pop(key, None)
@@ -51,7 +54,17 @@ class CommittedFeeds:
     def add(
         self, url_or_id: str, *, url: str | None = None, feed_id: str | None = None, **changes: object
     ) -> FeedListUpdate:
-        """Adds a feed as `riskwire feeds add` does, commits the update and returns it."""
+        """Adds a feed as `riskwire feeds add` does, commits the update and returns it.
+
+        Args:
+            url_or_id: the argument of the command, an address or an id.
+            url: its option `--url`.
+            feed_id: its option `--id`.
+            changes: new values of fields, such as `every_s`.
+
+        Raises:
+            SettingsError: an argument is invalid.
+        """
         feed = self.feed_list.feed_to_put(url_or_id, url=url, feed_id=feed_id, changes=changes, allow=("127.0.0.1",))
         return self.commit(self.feed_list.put([feed]))
 
@@ -72,6 +85,7 @@ A, B, C = feed("a"), feed("b"), feed("c")
 
 
 def test_a_feed_added_by_hand_stays_when_a_file_without_it_is_merged(committed: CommittedFeeds) -> None:
+    """`overridden` has the ids on which list and file differ because of changes by hand."""
     committed.merge(A)
     committed.add("https://hand.example/rss", feed_id="hand")
     update = committed.merge(A, B)
@@ -81,6 +95,7 @@ def test_a_feed_added_by_hand_stays_when_a_file_without_it_is_merged(committed: 
 
 
 def test_a_feed_removed_by_hand_stays_removed_until_its_entry_changes(committed: CommittedFeeds) -> None:
+    """The entry of b in the file gets another interval, which puts b on the list again."""
     committed.merge(A, B)
     committed.remove("b")
     assert set(committed.polled) == {"a"}
@@ -92,6 +107,7 @@ def test_a_feed_removed_by_hand_stays_removed_until_its_entry_changes(committed:
 
 
 def test_a_feed_changed_by_hand_stays_changed_until_its_entry_changes(committed: CommittedFeeds) -> None:
+    """The interval is set to 60 s by hand, and later to 120 s in the file, which counts then."""
     committed.merge(A)
     committed.add("a", every_s=60)
     committed.merge(A)
@@ -103,6 +119,7 @@ def test_a_feed_changed_by_hand_stays_changed_until_its_entry_changes(committed:
 def test_a_feed_that_is_no_longer_in_the_file_is_removed_unless_it_was_changed_by_hand(
     committed: CommittedFeeds,
 ) -> None:
+    """Of three feeds, a stays in the file, b is removed, and c was changed by hand and stays."""
     committed.merge(A, B, C)
     committed.add("c", every_s=60)
     assert committed.merge(A).removed == ("b",)
@@ -110,6 +127,7 @@ def test_a_feed_that_is_no_longer_in_the_file_is_removed_unless_it_was_changed_b
 
 
 def test_adding_a_removed_feed_by_its_id_restores_its_entry_of_the_file(committed: CommittedFeeds) -> None:
+    """The feed has the interval of the file again, and counts as a feed of the file."""
     committed.merge(feed("a", every_s=900))
     committed.remove("a")
     assert committed.add("a").added == ("a",)
@@ -173,6 +191,7 @@ def test_an_address_is_not_polled_under_two_ids(committed: CommittedFeeds) -> No
 def test_an_invalid_argument_is_refused_with_its_value(
     committed: CommittedFeeds, arguments: dict, message: str
 ) -> None:
+    """The list has the feed a. The error never has the password of an address."""
     committed.merge(A)
     with pytest.raises(SettingsError, match=message) as caught:
         committed.add(**arguments)
@@ -191,12 +210,14 @@ def test_removing_an_unknown_feed_suggests_a_similar_id(committed: CommittedFeed
 
 
 def test_the_list_is_bounded(committed: CommittedFeeds) -> None:
+    """Adds a feed to a list of `MAX_FEEDS` feeds."""
     committed.commit(committed.feed_list.put(feed(f"f{number}") for number in range(MAX_FEEDS)))
     with pytest.raises(SettingsError, match=f"more than {MAX_FEEDS} feeds"):
         committed.add("https://one.example/more")
 
 
 def test_state_under_other_keys_is_not_changed(committed: CommittedFeeds) -> None:
+    """A merge adds feed a, and a merge of an empty file removes it and all that was stored about it."""
     committed.state["something"] = b"else"
     committed.merge(A)
     committed.merge()
@@ -246,6 +267,13 @@ def apply(committed: CommittedFeeds, edit: tuple) -> None:
 def test_merging_a_file_again_keeps_every_change_made_by_hand_since(
     edits_before: list, file: dict[str, int], edits_since: list
 ) -> None:
+    """The second merge of the same file changes nothing. `overridden` has the ids on which list and file differ.
+
+    Args:
+        edits_before: edits before the first merge: merges of other files, puts and removes by hand.
+        file: the interval of each feed of the file.
+        edits_since: puts and removes by hand between the two merges.
+    """
     committed = CommittedFeeds()
     for edit in edits_before:
         apply(committed, edit)

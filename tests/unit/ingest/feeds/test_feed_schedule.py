@@ -27,6 +27,7 @@ def state_and_wait(poll: PollResult, state: PollState | None = None) -> tuple[Po
 
 
 def test_a_feed_is_polled_at_its_interval_with_a_small_jitter() -> None:
+    """The interval is 300 s, and up to a tenth is added. A poll that finds nothing new waits as long."""
     state, wait_s = state_and_wait(PollResult(FEED, DOCUMENT, PARSED, "hash"))
     assert 300 <= wait_s <= 330
     assert (state.etag, state.document_hash, state.failures) == ('"1"', "hash", 0)
@@ -34,6 +35,7 @@ def test_a_feed_is_polled_at_its_interval_with_a_small_jitter() -> None:
 
 
 def test_failures_double_the_wait_up_to_a_bound_and_a_success_resets_it() -> None:
+    """The bound is 3,600 s, of which jitter takes up to a fifth. Failures keep the validators of the last success."""
     state = PollState(url=FEED.url, etag='"1"', document_hash="hash")
     waits = []
     for _ in range(12):
@@ -50,6 +52,7 @@ def test_failures_double_the_wait_up_to_a_bound_and_a_success_resets_it() -> Non
 
 @given(st.integers(min_value=0, max_value=10**9))
 def test_retry_after_is_respected_up_to_a_day(retry_after_s: int) -> None:
+    """The server answers 429 with the seconds to wait."""
     _, wait_s = state_and_wait(PollResult(FEED, Busy(429, retry_after_s)))
     assert wait_s >= min(retry_after_s, DAY_S)
     assert wait_s <= max(DAY_S, 3_600)
@@ -57,6 +60,12 @@ def test_retry_after_is_respected_up_to_a_day(retry_after_s: int) -> None:
 
 @given(st.integers(min_value=0, max_value=10**9), st.integers(min_value=0, max_value=86_400))
 def test_a_longer_freshness_slows_polling_down_within_a_bound(max_age_s: int, ttl_s: int) -> None:
+    """The longer one counts, up to 3,600 s, and up to a tenth is added.
+
+    Args:
+        max_age_s: how long the document stays fresh by the header of the response.
+        ttl_s: the same by the document itself.
+    """
     document = FetchedDocument(b"", "", FEED.url, Validators(), fresh_s=max_age_s)
     _, wait_s = state_and_wait(PollResult(FEED, document, PARSED.model_copy(update={"fresh_s": ttl_s})))
     fresh_s = min(max(max_age_s, ttl_s), 3_600)
@@ -64,6 +73,7 @@ def test_a_longer_freshness_slows_polling_down_within_a_bound(max_age_s: int, tt
 
 
 def test_a_feed_that_is_gone_is_not_polled_again_until_its_address_changes() -> None:
+    """The server has answered 410. A `Roster` has the feeds of a partition; numbers are its time in seconds."""
     roster = Roster({}, NOW, 0.0)
     roster.put(FEED, 0.0)
     state, wait_s = state_and_wait(PollResult(FEED, Gone()))
@@ -96,6 +106,11 @@ def committed_state(changes: dict[str, bytes | None]) -> dict[str, bytes]:
 
 
 def test_a_restored_roster_has_the_feeds_validators_and_due_times_of_before() -> None:
+    """A feed is not due while its poll runs. The next poll is due 100 s after the first.
+
+    Restored 40 s later, the roster waits the remaining 60 s on its own clock, which reads 7 s then. If the wall clock
+    was set back by more than a year, it waits a day at most.
+    """
     roster = Roster({}, NOW, 0.0)
     roster.put(FEED, 0.0)
     changes = roster.take_changes()
@@ -112,6 +127,7 @@ def test_a_restored_roster_has_the_feeds_validators_and_due_times_of_before() ->
 
 
 def test_a_feed_with_a_new_interval_keeps_its_validators() -> None:
+    """The next poll was due in 5,000 s, and is due 60 s after the change at 10 s."""
     roster = Roster({}, NOW, 0.0)
     roster.put(FEED, 0.0)
     roster.finish_poll(FEED, PollState(url=FEED.url, etag='"1"'), 5_000.0, NOW, 0.0)
@@ -125,6 +141,7 @@ def test_a_feed_with_a_new_interval_keeps_its_validators() -> None:
 
 
 def test_a_disabled_feed_is_removed_from_the_state() -> None:
+    """The state has the feed and the state of its polls under its id; None deletes a key."""
     roster = Roster({}, NOW, 0.0)
     roster.put(FEED, 0.0)
     roster.finish_poll(FEED, PollState(url=FEED.url), 5_000.0, NOW, 0.0)
@@ -136,6 +153,7 @@ def test_a_disabled_feed_is_removed_from_the_state() -> None:
 
 
 def test_a_new_address_resets_the_state_of_the_polls() -> None:
+    """The result of a poll of the old address no longer counts: `has` is False for it."""
     roster = Roster({}, NOW, 0.0)
     roster.put(FEED, 0.0)
     roster.finish_poll(FEED, PollState(url=FEED.url, etag='"1"'), 5_000.0, NOW, 0.0)

@@ -30,7 +30,10 @@ INCOMPLETE = ParseResult(version="rss20", items=(), fault="broke off")
 
 
 def state_after(*outcomes: FetchResult | RiskwireError | ParseResult) -> PollState:
-    """Returns the state after polls with these outcomes, ten minutes apart."""
+    """Returns the state after polls with these outcomes, ten minutes apart, each by another worker.
+
+    An outcome is an error, a parsed document, or the answer of the server (as if its document was not parsed).
+    """
     state = PollState(url=FEED.url)
     for number, outcome in enumerate(outcomes):
         if isinstance(outcome, RiskwireError):
@@ -71,12 +74,14 @@ def state_after(*outcomes: FetchResult | RiskwireError | ParseResult) -> PollSta
 def test_the_state_of_a_feed_follows_from_its_polls(
     outcomes: Sequence[FetchResult | RiskwireError | ParseResult], state: str
 ) -> None:
+    """A feed may miss news if it fails, is gone or could be parsed only in part."""
     (status,) = feed_statuses([FEED], {"a": state_after(*outcomes)})
     assert status.state == state
     assert status.may_miss_news == (state in {"failing", "gone", "in part"})
 
 
 def test_the_state_has_the_last_success_the_last_failure_and_the_process() -> None:
+    """`failures` counts failures in a row. A success sets it to 0 and keeps the text and time of the last failure."""
     state = state_after(DOCUMENT, FetchError("the name does not resolve", where=FEED.url), Busy(429, 60))
     assert (state.read_at, state.failed_at, state.failures) == (NOW, NOW + timedelta(minutes=20), 2)
     assert state.error == "the server is busy: HTTP 429, retry after 60 s"
@@ -88,6 +93,7 @@ def test_the_state_has_the_last_success_the_last_failure_and_the_process() -> No
 
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=2_000))
 def test_an_error_text_is_bounded_and_survives_serialisation(text: str) -> None:
+    """The text may have any characters, lone surrogates included."""
     state = state_after(FetchError(text))
     assert len(state.error) <= 300
     assert PollState.model_validate_json(state.to_bytes()).error == state.error
@@ -105,7 +111,10 @@ def test_a_disabled_feed_is_off_and_misses_no_news() -> None:
 
 @pytest.fixture
 async def settings(tmp_path: Path) -> Settings:
-    """Returns settings of a bus with the feeds a to d; d was never polled."""
+    """Returns settings of a bus with the feeds a to d.
+
+    The last poll of a has succeeded, three polls of b have failed, c has moved permanently, and d was never polled.
+    """
     settings = Settings(data=tmp_path / "data")
     bus = await EmbeddedBus.open(settings.data, settings.bus)
     feeds = [FEED.model_copy(update={"id": name}) for name in "abcd"]
@@ -124,6 +133,7 @@ async def settings(tmp_path: Path) -> Settings:
 async def test_the_list_shows_the_problems_and_no_terminal_control_codes(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The error of b has an escape sequence, and the new address of c has shell syntax, which is printed in quotes."""
     monkeypatch.setenv("COLUMNS", "200")
     await list_feeds(settings, json=False)
     output = capsys.readouterr().out
@@ -138,12 +148,14 @@ async def test_the_list_shows_the_problems_and_no_terminal_control_codes(
 
 
 async def test_the_list_can_be_limited_to_failing_feeds(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Feed b fails, and c has moved; the others are left out."""
     await list_feeds(settings, json=False, failing=True)
     output = capsys.readouterr().out
     assert [line.split()[0] for line in output.splitlines()[1:3]] == ["b", "c"]
 
 
 async def test_a_poll_state_that_cannot_be_read_is_left_out(settings: Settings) -> None:
+    """The state of the polls of a is replaced by JSON with other fields."""
     bus = await EmbeddedBus.open(settings.data, settings.bus)
     assignment = await anext(bus.assignments("ingest", Topic.FEEDS))
     await assignment.commit(0, [], {"poll:a": b'{"entirely": "different"}'})

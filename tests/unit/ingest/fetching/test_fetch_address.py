@@ -66,6 +66,7 @@ def test_public_addresses_are_public(address: str) -> None:
 
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_is_judged_the_same_in_every_ipv6_form(address: ipaddress.IPv4Address) -> None:
+    """The forms are mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96) and 6to4 (2002::/16)."""
     number = int(address)
     forms = (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80)
     assert {is_public(ipaddress.IPv6Address(form)) for form in forms} == {is_public(address)}
@@ -97,6 +98,7 @@ def test_private_addresses_unusual_forms_and_other_schemes_are_refused(url: str)
 
 
 def test_only_the_private_hosts_in_the_settings_are_permitted() -> None:
+    """The second argument has the hosts of `ingest.allow_private_hosts`."""
     assert parse_permitted_url("http://127.0.0.1:8000/x", {"127.0.0.1"}).port == 8000
     with pytest.raises(RefusedError, match=r"allow_private_hosts"):
         parse_permitted_url("http://127.0.0.2/x", {"127.0.0.1"})

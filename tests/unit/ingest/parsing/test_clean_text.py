@@ -46,6 +46,7 @@ HTML = st.lists(
 
 @given(HTML)
 def test_control_characters_bidirectional_characters_and_runs_of_spaces_are_removed(raw: str) -> None:
+    """Line breaks stay, single and without spaces around them. The content of a script is removed with its tags."""
     text = clean_text(raw, 1_000)
     assert all(character == "\n" or unicodedata.category(character) not in {"Cc", "Cs"} for character in text)
     assert not set(text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff\u00ad")
@@ -112,6 +113,12 @@ def test_a_title_is_one_line(raw: str) -> None:
     ],
 )
 def test_markup_entities_and_mojibake_are_cleaned(raw: str, text: str) -> None:
+    """Cleans one text.
+
+    Args:
+        raw: text or HTML from a feed.
+        text: the same as plain text, with block elements as lines.
+    """
     assert clean_text(raw, 1_000) == text
 
 
@@ -128,16 +135,25 @@ def test_markup_entities_and_mojibake_are_cleaned(raw: str, text: str) -> None:
     ],
 )
 def test_an_outlet_after_the_title_is_removed_only_if_the_feed_names_it(raw: str, outlet: str, title: str) -> None:
+    """Aggregators append the name of the publisher to a title.
+
+    Args:
+        raw: the title in the feed.
+        outlet: the publisher that the feed names; empty for none.
+        title: the clean title.
+    """
     assert clean_title(raw, outlet) == title
 
 
 def test_a_text_that_only_repeats_the_title_is_dropped() -> None:
+    """Punctuation does not count, and the third argument is the outlet, which may follow the title."""
     assert without_title("Chips fall. ", "Chips fall") == ""
     assert without_title("“Chips” fall Reuters", "Chips fall", "Reuters") == ""
     assert without_title("Chips fall further", "Chips fall") == "Chips fall further"
 
 
 def test_a_missing_title_is_derived_from_the_first_sentence_or_the_beginning() -> None:
+    """`title_from` returns the title and the remaining text. A long first sentence is cut, and the text stays whole."""
     assert title_from("Globex fell. It was bad.") == ("Globex fell.", "It was bad.")
     assert title_from("利上げを決定。市場は下落。") == ("利上げを決定。", "市場は下落。")
     assert title_from("") == ("", "")
@@ -153,6 +169,7 @@ def test_a_text_is_cut_after_a_word_if_one_ends_near_the_limit() -> None:
 
 
 def test_very_deep_and_very_long_markup_is_cleaned() -> None:
+    """Of a huge text only the beginning is examined, so the word in 20,000 nested elements may be lost."""
     assert clean_text("<div>" * 20_000 + "x" + "</div>" * 20_000, 100) in {"x", ""}
     assert clean_text("<" * 200_000, 100) == "<" * 100
     assert len(clean_text("&" * 200_000, 100)) == 100

@@ -21,7 +21,14 @@ URL = "https://feeds.example/feed"
 def result_of(
     body: bytes, content_type: str = "", feed_format: str = "auto", limits: Limits | None = None, url: str = URL
 ) -> ParseResult:
-    """Parses a document as the ingest stage does, with defaults for all but its content."""
+    """Parses a document as the ingest stage does, with defaults for all but its content.
+
+    Args:
+        feed_format: the format that the feed list gives; "auto" for any.
+
+    Raises:
+        FeedError: the document is not a feed, or not one of this format.
+    """
     return parse_document(
         body,
         content_type,
@@ -35,6 +42,7 @@ def result_of(
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
 def test_a_document_of_each_format_is_parsed_as_its_golden_file_says(path: Path) -> None:
+    """Compares version, counts of skipped items, and five fields of each item with FILE.expected.json."""
     result = result_of(path.read_bytes(), url=f"https://feeds.example/{path.name}")
     expected = json.loads((path.parent / f"{path.name}.expected.json").read_text(encoding="utf-8"))
     items = json.loads(result.model_dump_json(include={"items"}))["items"]
@@ -93,6 +101,7 @@ def test_a_document_that_is_not_a_feed_is_refused_with_its_kind(body: bytes, con
 
 
 def test_a_document_does_not_make_the_parser_open_a_file(tmp_path: Path) -> None:
+    """Neither a document that is a path nor an external XML entity makes the parser read the file."""
     secret = tmp_path / "secret.xml"
     secret.write_bytes(RSS % b"<item><title>Secret</title></item>")
     with pytest.raises(FeedError):
@@ -104,6 +113,10 @@ def test_a_document_does_not_make_the_parser_open_a_file(tmp_path: Path) -> None
 
 
 def test_nested_entities_are_not_expanded() -> None:
+    """The entities would expand to a thousand million words ("billion laughs").
+
+    RSS is parsed without them. A sitemap that declares entities is refused.
+    """
     entities = b"".join(b'<!ENTITY a%d "%s">' % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 10))
     doctype = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "lol">' + entities + b"]>"
     items = b"<item><title>Fine</title></item><item><title>&a9;</title></item>"
@@ -131,6 +144,7 @@ def sitemap_of_ten_items() -> bytes:
 
 @pytest.mark.parametrize("document", [rss_of_ten_items(), sitemap_of_ten_items()], ids=["RSS", "sitemap"])
 def test_the_entries_of_a_truncated_document_are_kept(document: bytes) -> None:
+    """The document ends within item 5: `fault` says so, and items 0 to 4 are complete."""
     result = result_of(document[: document.index(b"Item 5")])
     assert [item.title for item in result.items[:5]] == [f"Item {n} is here" for n in range(5)]
     assert len(result.items) <= 6
@@ -152,6 +166,7 @@ def test_a_document_of_another_format_than_the_feed_list_says_is_refused() -> No
 
 
 def test_the_charset_of_the_response_and_of_the_document_are_used() -> None:
+    """The charset is that of the header, of the byte order mark, or of the XML declaration."""
     body = '<rss version="2.0"><channel><item><title>Börse fällt</title></item></channel></rss>'
     by_response = result_of(body.encode("latin-1"), "application/rss+xml; charset=iso-8859-1")
     assert by_response.items[0].title == "Börse fällt"
@@ -161,6 +176,7 @@ def test_the_charset_of_the_response_and_of_the_document_are_used() -> None:
 
 
 def test_a_gzip_file_is_decompressed_up_to_the_size_limit() -> None:
+    """The second file would decompress to 5 MB; the limit is 1 MB."""
     body = gzip.compress((DOCUMENTS / "news_sitemap.xml").read_bytes())
     assert len(result_of(body, "application/gzip").items) == 2
     bomb = gzip.compress(b" " * 5_000_000)
@@ -169,12 +185,14 @@ def test_a_gzip_file_is_decompressed_up_to_the_size_limit() -> None:
 
 
 def test_ttl_is_converted_to_seconds_and_bounded() -> None:
+    """A `ttl` of RSS has minutes. A day is the most, and 0 replaces an invalid one."""
     assert result_of(RSS % b"<ttl>15</ttl>").fresh_s == 900
     assert result_of(RSS % b"<ttl>999999</ttl>").fresh_s == 86_400
     assert result_of(RSS % b"<ttl>soon</ttl>").fresh_s == 0
 
 
 def test_an_item_that_occurs_twice_in_a_document_is_kept_once() -> None:
+    """The second item has the address of the first with a tracking parameter."""
     item = b"<item><title>Twice</title><link>https://e.example/%s</link></item>"
     result = result_of(RSS % (item % b"1" + item % b"1?utm_source=x" + item % b"2"))
     assert (len(result.items), result.skipped) == (2, {"repeated": 1})
@@ -182,6 +200,10 @@ def test_an_item_that_occurs_twice_in_a_document_is_kept_once() -> None:
 
 @pytest.mark.parametrize("surrogates", [rb"\ud800", rb"\udc00", rb"\uD83D\ud83d"], ids=["high", "low", "two high"])
 def test_a_lone_surrogate_in_a_json_feed_is_replaced(surrogates: bytes) -> None:
+    """Each lone surrogate (an escape of six characters) becomes U+FFFD.
+
+    A valid pair, and a backslash that is escaped, stay as they are. A truncated document is still refused.
+    """
     items = [
         {"id": "1", "url": "https://e.example/1", "title": "Acme LONE rises", "content_text": "Shares of Acme rose."},
         {"id": "2", "url": "https://e.example/2", "title": "Globex \U0001f600 falls", "content_text": "Globex fell."},

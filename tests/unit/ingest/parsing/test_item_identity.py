@@ -56,12 +56,14 @@ def test_tracking_parameters_of_publishers_are_removed(url: str) -> None:
 
 
 def test_an_item_in_two_feeds_of_one_publisher_has_one_id() -> None:
+    """Guids and titles differ. The links differ only in scheme, "www." and a tracking parameter."""
     first = FeedEntry(guid="guid_106035283", link="https://www.cnbc.com/2019/07/23/x.html", title="X")
     second = FeedEntry(guid="106035283", link="http://cnbc.com/2019/07/23/x.html?__source=xml", title="X again")
     assert ids(first, source="a") == ids(second, source="b")
 
 
 def test_a_page_has_one_id_as_link_as_guid_and_behind_feedburner() -> None:
+    """A link to a feed host only redirects to the page; the original link or a guid that is an address replaces it."""
     page = "https://e.example/story/1"
     entries = [
         FeedEntry(link=page),
@@ -74,12 +76,14 @@ def test_a_page_has_one_id_as_link_as_guid_and_behind_feedburner() -> None:
 
 
 def test_guids_that_are_versions_of_one_address_are_one_item() -> None:
+    """The guids are the address of the page with a fragment, #0 and #1."""
     first = FeedEntry(guid="https://e.example/1#0", link="https://e.example/1")
     second = FeedEntry(guid="https://e.example/1#1", link="https://e.example/1")
     assert len(set(ids(first, second))) == 1
 
 
 def test_items_that_share_an_address_are_distinguished_by_their_guids() -> None:
+    """Three items have the same page, in the second case the home page of the site."""
     halts = [FeedEntry(guid=f"halt-{number}", link="https://e.example/halts", title="Halt") for number in range(3)]
     assert len(set(ids(*halts))) == 3
     notes = [
@@ -89,12 +93,14 @@ def test_items_that_share_an_address_are_distinguished_by_their_guids() -> None:
 
 
 def test_items_of_two_documents_with_the_address_of_the_feed_are_distinguished_by_their_guids() -> None:
+    """`home` is the address of the page of the feed, here with and without a slash at its end."""
     first = ids(FeedEntry(guid="a", link="https://e.example/blog"), home="https://e.example/blog/")
     second = ids(FeedEntry(guid="b", link="https://e.example/blog"), home="https://e.example/blog")
     assert first != second
 
 
 def test_only_globally_unique_guids_identify_an_item_across_feeds() -> None:
+    """The guid "1" counts only within its source."""
     for guid in ("urn:uuid:1", "tag:e.example,2026:1"):
         assert ids(FeedEntry(guid=guid), source="a") == ids(FeedEntry(guid=guid), source="b")
     assert ids(FeedEntry(guid="1"), source="a") != ids(FeedEntry(guid="1"), source="b")

@@ -45,6 +45,7 @@ def test_a_title_without_letters_has_no_language(title: str) -> None:
 
 
 def test_the_declared_language_decides_only_if_the_words_do_not() -> None:
+    """`declared` is the language that the feed gives. A short title follows it, an English sentence does not."""
     assert detect("EZB", "", min_confidence=0.5) != "de"
     assert detect("Dow Jones fällt", "", declared="de-DE") == "de"
     assert detect("The bank said on Monday it would cut 3,000 jobs after a loss.", "", declared="de") == "en"
@@ -57,6 +58,10 @@ def test_a_language_below_the_least_confidence_is_unknown() -> None:
 
 @pytest.mark.needs_data
 def test_at_least_1990_of_2000_reuters_stories_are_english(shared: Path) -> None:
+    """With summaries at least 1,990 of 2,000 random stories are detected as English, by titles alone at least 1,980.
+
+    Needs the shared data.
+    """
     with gzip.open(shared / "data/streams/reuters_2009_2010.jsonl.gz", "rt") as lines:
         stories = random.Random(20_10).sample([json.loads(line) for line in lines], 2_000)
     with_summaries = Counter(detect(story["title"], story.get("summary") or "") for story in stories)
@@ -70,6 +75,10 @@ LANGUAGES = {"20minutos": "es", "derbrutkasten": "de", "faz": "de", "orf": "de",
 
 @pytest.mark.needs_data
 def test_the_items_of_recorded_feeds_are_in_the_language_of_their_publisher(shared: Path) -> None:
+    """In each recorded feed, at least 97 % of the items have the language of the publisher.
+
+    Needs the shared data. The name of a file begins with that of the publisher, English unless in `LANGUAGES`.
+    """
     wrong_languages = {}
     for path in sorted((shared / "data/feeds").glob("*.xml")):
         name = path.stem.split("_")[0]

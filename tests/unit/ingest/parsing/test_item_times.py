@@ -52,6 +52,10 @@ def test_time_zones_and_variants_found_in_feeds_are_parsed(text: str, expected: 
 
 @given(st.lists(st.floats(min_value=-86_400, max_value=86_400), min_size=1, max_size=20))
 def test_the_clock_advances_however_the_wall_clock_jumps(jumps: list[float]) -> None:
+    """Each time, 10 s pass on the monotonic clock, and the wall clock jumps by `jump` seconds besides.
+
+    While the wall clock is behind, the clock goes on at half speed; otherwise it follows, in whole milliseconds.
+    """
     wall, monotonic = NOON, 0.0
     clock = IngestClock(lambda: wall, lambda: monotonic)
     last = clock.now()
@@ -67,6 +71,7 @@ def test_the_clock_advances_however_the_wall_clock_jumps(jumps: list[float]) -> 
 
 
 def test_the_wall_clock_catches_up_with_a_clock_that_is_ahead() -> None:
+    """The clock begins 60 s ahead and runs at half speed, so it is level with the wall clock after 120 s."""
     wall, monotonic = NOON, 0.0
     clock = IngestClock(lambda: wall, lambda: monotonic)
     clock.not_before(NOON + timedelta(seconds=60))

@@ -36,11 +36,13 @@ async def title_of(parser: DocumentParser, body: bytes) -> str:
 
 @pytest.fixture
 async def parser() -> AsyncIterator[DocumentParser]:
+    """A parser with default limits; its process is started with the first document."""
     async with DocumentParser(IngestSettings()) as parser:
         yield parser
 
 
 async def test_concurrent_documents_get_their_own_results(parser: DocumentParser) -> None:
+    """Five documents with different links are parsed by one process."""
     bodies = [GOOD.replace(b"1<", b"%d<" % number) for number in range(5)]
     results = await asyncio.gather(*(parser.parse(FEED, document(body)) for body in bodies))
     assert [result.items[0].url for result in results] == [f"https://a.example/{number}" for number in range(5)]
@@ -55,6 +57,7 @@ async def test_an_error_of_the_parser_process_is_raised_and_the_next_document_is
 
 
 async def test_a_document_that_takes_too_long_fails_and_the_next_is_parsed() -> None:
+    """The limit is one second; the parser process is killed and started again."""
     async with DocumentParser(IngestSettings(read_timeout_s=1.0)) as parser:
         await title_of(parser, GOOD)
         started = time.monotonic()
@@ -65,6 +68,7 @@ async def test_a_document_that_takes_too_long_fails_and_the_next_is_parsed() -> 
 
 
 async def test_a_document_that_needs_too_much_memory_fails_and_the_next_is_parsed() -> None:
+    """The limit is 512 MB. The parser reports the lack of memory, or dies of it."""
     async with DocumentParser(IngestSettings(read_memory_mb=512)) as parser:
         with pytest.raises(FeedError, match=r"memory|parser process died"):
             await parser.parse(FEED, document(LARGE))
@@ -72,6 +76,7 @@ async def test_a_document_that_needs_too_much_memory_fails_and_the_next_is_parse
 
 
 async def test_repeated_entities_stay_within_the_limits() -> None:
+    """An entity of 500,000 characters is used 90 times. Refusing the document and a bounded result are both right."""
     body = b'<!DOCTYPE r [<!ENTITY a "' + b"x" * 500_000 + b'">]>' + RSS % (b"&a;" * 90)
     async with DocumentParser(IngestSettings(read_memory_mb=512)) as parser:
         try:
@@ -82,6 +87,7 @@ async def test_repeated_entities_stay_within_the_limits() -> None:
 
 
 async def test_the_answer_of_a_cancelled_request_is_not_returned_to_the_next(parser: DocumentParser) -> None:
+    """The first request is cancelled while the process parses its slow document."""
     await title_of(parser, GOOD)
     slow = asyncio.create_task(parser.parse(FEED, document(SLOW)))
     await asyncio.wait({slow}, timeout=0.2)

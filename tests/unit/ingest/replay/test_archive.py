@@ -25,6 +25,7 @@ def write_archive(tmp_path: Path, content: bytes, suffix: str) -> Path:
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"], ids=["uncompressed", "gz", "zst"])
 def test_an_archive_has_the_same_lines_and_identity_however_it_is_compressed(tmp_path: Path, suffix: str) -> None:
+    """Blank lines are left out and counted. `identity` is a hash of the beginning of the content."""
     content = GOOD + b"\n  \n" + GOOD.replace(b"GM gets", b"Ford gets") + GOOD.rstrip()
     archive = open_archive(write_archive(tmp_path, content, suffix))
     lines = list(archive.lines(1_000))
@@ -41,6 +42,7 @@ def test_archives_with_different_content_have_different_identities(tmp_path: Pat
 
 
 def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_read(tmp_path: Path) -> None:
+    """The limit is 1,000 bytes. One byte more is kept, and the line is not `complete`, which `parse_line` refuses."""
     content = GOOD + b'{"title": "' + b"x" * 50_000 + b'"}\n' + GOOD
     first, long, last = open_archive(write_archive(tmp_path, content, ".gz")).lines(1_000)
     assert (long.number, long.complete, len(long.raw)) == (2, False, 1_001)
@@ -75,6 +77,7 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_read(tmp_path: Path
     ],
 )
 def test_the_error_of_a_bad_line_names_its_number_and_field(raw: bytes, message: str) -> None:
+    """An `ArchiveLine` has number, bytes, whether it is complete, and the bytes of the file read so far."""
     with pytest.raises(SchemaError, match=message):
         parse_line(ArchiveLine(7, raw, True, 0), "x")
 
@@ -123,6 +126,7 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_error_of_a_truncated_archive_names_the_last_line(tmp_path: Path) -> None:
+    """Of a compressed file with 2,000 random lines, the last 20,000 bytes are missing. The lines before are yielded."""
     noise = random.Random(1)
     lines = [GOOD.replace(b"loan", b"%d" % noise.getrandbits(256)) for _ in range(2_000)]
     path = tmp_path / "a.jsonl.gz"

@@ -94,7 +94,11 @@ async def dead_letters_of(bus: Bus) -> list[DeadLetter]:
 
 
 async def run(settings: Settings, path: Path, **options: object) -> tuple[ReplayReport, Records]:
-    """Replays an archive onto a bus; returns the report and the records of each partition."""
+    """Replays an archive onto a bus; returns the report and the records of each partition.
+
+    Args:
+        options: the keyword arguments of `replay`.
+    """
     async with opened(settings) as bus:
         report = await replay(bus, path, settings, **options)  # type: ignore[arg-type]
         return report, await records_of(bus)
@@ -103,7 +107,11 @@ async def run(settings: Settings, path: Path, **options: object) -> tuple[Replay
 async def run_on_refusing_bus(
     settings: Settings, path: Path, max_article: int, max_letter: int = UNLIMITED
 ) -> tuple[ReplayReport, Records, list[DeadLetter]]:
-    """Replays an archive onto a bus that refuses larger articles and dead letters than these, in bytes."""
+    """Replays an archive onto a bus that refuses larger articles and dead letters than these, in bytes.
+
+    Returns:
+        the report, the records of each partition of `articles`, and the dead letters.
+    """
     async with opened(settings) as bus:
         refusing = RefusingBus(bus, {"articles": max_article, "dead-letters": max_letter})
         report = await replay(refusing, path, settings)  # type: ignore[arg-type]
@@ -130,6 +138,10 @@ def assert_in_order_of_time(records: Records) -> None:
 async def test_seen_at_is_published_at_and_ticks_follow_the_time_of_the_archive(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """Six stories, at these seconds after `START`. Each partition gets a tick at most every 5 s, the first at 0.
+
+    A closing tick after the last story lets every bucket and minute of the alert stage end.
+    """
     report, records = await run(settings, write_archive(tmp_path, [0, 1, 4, 5, 9, 100_000]))
     assert (report.stories, report.published, report.bad) == (6, 6, 0)
     for article in articles_of(records):
@@ -143,6 +155,10 @@ async def test_seen_at_is_published_at_and_ticks_follow_the_time_of_the_archive(
 
 
 async def test_time_does_not_go_back_and_a_much_older_story_is_backfill(settings: Settings, tmp_path: Path) -> None:
+    """A story that is older than an earlier line is seen at the time already reached.
+
+    More than 21,600 s (six hours) older, it is backfill.
+    """
     _, records = await run(settings, write_archive(tmp_path, [50_000, 49_000, 50_000 - 21_601, 50_001]))
     articles = sorted(articles_of(records), key=lambda article: article.url)
     assert [(article.seen_at - START).total_seconds() for article in articles] == [50_000, 50_000, 50_000, 50_001]
@@ -154,6 +170,7 @@ async def test_time_does_not_go_back_and_a_much_older_story_is_backfill(settings
 async def test_a_bad_line_becomes_a_dead_letter_and_the_other_lines_are_published(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """The offset of a dead letter is the number of its line, from 1."""
     path = write_archive(tmp_path, [0, 1, 2, 3], lines={1: '{"title": "no time"}', 2: "broken {"})
     async with opened(settings) as bus:
         report = await replay(bus, path, settings)
@@ -168,6 +185,7 @@ async def test_a_bad_line_becomes_a_dead_letter_and_the_other_lines_are_publishe
 
 
 async def test_a_repeated_story_is_published_again_only_if_its_text_changed(settings: Settings, tmp_path: Path) -> None:
+    """Story 1 is repeated. Story 0 comes again with another text (version 2), then with its first text."""
     path = write_archive(tmp_path, [0, 1, 2])
     lines = path.read_text(encoding="utf-8").splitlines()
     changed = lines[0].replace("was lost", "burnt down")
@@ -181,6 +199,7 @@ async def test_a_repeated_story_is_published_again_only_if_its_text_changed(sett
 async def test_a_limit_counts_from_the_beginning_and_a_repeated_run_publishes_nothing(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """A run continues where an earlier run of the same archive has ended: after 120 of 250 stories."""
     path = write_archive(tmp_path, [number * 60.0 for number in range(250)])
     report, records = await run(settings, path, limit=120)
     assert (report.stories, report.published, report.nothing_new) == (120, 120, False)
@@ -206,6 +225,11 @@ def kill(progress: ReplayProgress) -> None:
 async def test_a_killed_replay_leaves_the_same_records_as_an_undisturbed_one(
     settings: Settings, tmp_path: Path, kills: int
 ) -> None:
+    """A step has 100 lines, and each killed run commits one. Two of the lines are bad.
+
+    Args:
+        kills: the number of runs that are killed.
+    """
     offsets_s = [number * 7.0 % 1_000 + number for number in range(350)]
     path = write_archive(tmp_path, offsets_s, lines={17: "bad", 205: "{}"})
     _, expected = await run(settings.model_copy(update={"data": tmp_path / "undisturbed"}), path)
@@ -218,6 +242,7 @@ async def test_a_killed_replay_leaves_the_same_records_as_an_undisturbed_one(
 
 
 async def test_a_different_salt_distributes_the_same_articles_differently(settings: Settings, tmp_path: Path) -> None:
+    """The articles are on other partitions; the ticks of each partition are the same."""
     path = write_archive(tmp_path, [float(number) for number in range(60)])
     _, unsalted = await run(settings, path)
     _, salted = await run(settings.model_copy(update={"data": tmp_path / "salted"}), path, partition_salt=1)
@@ -227,12 +252,14 @@ async def test_a_different_salt_distributes_the_same_articles_differently(settin
 
 
 async def test_an_older_archive_does_not_turn_time_back(settings: Settings, tmp_path: Path) -> None:
+    """The second archive is 100,000 s older than the first, and its articles are not seen earlier."""
     await run(settings, write_archive(tmp_path, [100_000], "late.jsonl"))
     _, records = await run(settings, write_archive(tmp_path, [0.0, 10.0], "early.jsonl", {0: story_line(0)}))
     assert_in_order_of_time(records)
 
 
 async def test_speed_is_archive_seconds_per_real_second(settings: Settings, tmp_path: Path) -> None:
+    """120 s of the archive at speed 300 take at least 0.4 s."""
     started = time.monotonic()
     report, _ = await run(settings, write_archive(tmp_path, [0, 60, 120]), speed=300.0)
     assert 0.4 <= time.monotonic() - started < 20
@@ -240,6 +267,7 @@ async def test_speed_is_archive_seconds_per_real_second(settings: Settings, tmp_
 
 
 async def test_progress_is_reported_after_each_step(settings: Settings, tmp_path: Path) -> None:
+    """A step has 100 lines. The last report is of the closing tick."""
     reports: list[ReplayProgress] = []
     offsets_s = [float(number) for number in range(250)]
     await run(settings, write_archive(tmp_path, offsets_s), progress=reports.append)
@@ -250,6 +278,7 @@ async def test_progress_is_reported_after_each_step(settings: Settings, tmp_path
 async def test_a_file_that_is_not_an_archive_is_refused_before_anything_is_written(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """The file has the suffix .gz and is not compressed."""
     path = tmp_path / "news.jsonl.gz"
     path.write_text("{}", encoding="utf-8")
     async with opened(settings) as bus:
@@ -259,6 +288,7 @@ async def test_a_file_that_is_not_an_archive_is_refused_before_anything_is_writt
 
 
 async def test_an_empty_archive_publishes_nothing(settings: Settings, tmp_path: Path) -> None:
+    """Both partitions are empty, and there is no closing tick."""
     path = tmp_path / "empty.jsonl"
     path.write_bytes(b"")
     report, records = await run(settings, path)
@@ -272,6 +302,7 @@ def offset_40_days_ahead() -> float:
 async def test_a_single_date_in_the_future_is_a_bad_line_and_does_not_advance_the_clock(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """The third of four stories is dated 40 days after the present; the others are of one day in 2009."""
     report, _ = await run(settings, write_archive(tmp_path, [0, 60, offset_40_days_ahead(), 120]))
     assert (report.published, report.bad) == (3, 1)
     assert report.seen_at is not None
@@ -279,6 +310,7 @@ async def test_a_single_date_in_the_future_is_a_bad_line_and_does_not_advance_th
 
 
 async def test_an_archive_that_begins_in_the_future_is_published(settings: Settings, tmp_path: Path) -> None:
+    """The first story is dated 40 days after the present, as in a made-up archive, so no date is too late."""
     start_s = offset_40_days_ahead()
     report, _ = await run(settings, write_archive(tmp_path, [start_s, start_s + 60]))
     assert (report.published, report.bad) == (2, 0)
@@ -287,6 +319,10 @@ async def test_an_archive_that_begins_in_the_future_is_published(settings: Setti
 async def test_an_article_that_is_too_large_is_shortened_and_other_articles_are_not(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """Story 7 has a text of 15,000 characters, and the bus takes articles of 4,000 bytes.
+
+    All other records are as on a bus without a limit.
+    """
     long_text = "Much was said. " * 1_000
     path = write_archive(tmp_path, [float(number) for number in range(150)], lines={7: story_line(7, long_text)})
     report, records, letters = await run_on_refusing_bus(settings, path, 4_000)
@@ -308,6 +344,10 @@ async def test_an_article_that_is_too_large_is_shortened_and_other_articles_are_
 async def test_a_refused_article_becomes_a_dead_letter_and_is_not_published_again(
     settings: Settings, tmp_path: Path, refused: list[int]
 ) -> None:
+    """The stories in `refused` have an address that makes their records larger than the limit of 900 bytes.
+
+    Ticks come every 5 s of the archive as if nothing was refused. A second run finds nothing new.
+    """
     lines = {number: line_with_long_url(number) for number in refused}
     path = write_archive(tmp_path, [float(number) for number in range(150)], lines=lines)
     report, records, letters = await run_on_refusing_bus(settings, path, 900)
@@ -325,6 +365,7 @@ async def test_a_refused_article_becomes_a_dead_letter_and_is_not_published_agai
 
 
 async def test_a_refused_dead_letter_is_cut_and_the_replay_continues(settings: Settings, tmp_path: Path) -> None:
+    """The line at index 20 is bad and has 50,000 characters; the bus takes dead letters of 15,000 bytes."""
     path = write_archive(tmp_path, [float(number) for number in range(50)], lines={20: "broken {" + "x" * 50_000})
     report, records, letters = await run_on_refusing_bus(settings, path, UNLIMITED, max_letter=15_000)
     assert (report.published, report.bad, len(articles_of(records))) == (49, 1, 49)
@@ -332,6 +373,7 @@ async def test_a_refused_dead_letter_is_cut_and_the_replay_continues(settings: S
 
 
 async def test_a_replay_stops_without_loss_when_every_article_is_refused(settings: Settings, tmp_path: Path) -> None:
+    """The limit of 150 bytes is below every article. A later run without a limit publishes all 60."""
     path = write_archive(tmp_path, [float(number) for number in range(60)])
     with pytest.raises(RiskwireError, match=rf"{MAX_REFUSED_IN_A_ROW} records in a row.*refuse a record"):
         await run_on_refusing_bus(settings, path, 150)
@@ -341,6 +383,11 @@ async def test_a_replay_stops_without_loss_when_every_article_is_refused(setting
 
 @pytest.mark.parametrize("kills", [1, 2])
 async def test_a_killed_replay_counts_refused_articles_once(settings: Settings, tmp_path: Path, kills: int) -> None:
+    """Four of 250 stories are larger than the limit of 900 bytes, at the ends and in the middle of steps of 100 lines.
+
+    Args:
+        kills: the number of runs that are killed after a step.
+    """
     lines = {number: line_with_long_url(number) for number in (3, 99, 100, 204)}
     path = write_archive(tmp_path, [float(number) for number in range(250)], lines=lines)
     for _ in range(kills):
