@@ -88,9 +88,8 @@ def clean_title(raw: str, outlet: str = "") -> str:
     """Returns a title as one line of plain text, without the name of the outlet that aggregators append.
 
     Args:
-        outlet: the name of the publisher; it is removed from the end, after a dash or a bar, unless the title is
-        nothing
-            else.
+        outlet: the name of the publisher; it is removed from the end, after a dash or a bar, unless nothing else would
+            remain of the title.
     """
     title = clean_text(raw, MAX_TITLE).replace("\n", " ")
     name = clean_text(outlet, MAX_TITLE).replace("\n", " ")
