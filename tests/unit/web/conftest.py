@@ -36,12 +36,19 @@ def process(store: Store) -> FakeProcess:
 
 @pytest.fixture
 def serving(store: Store, process: FakeProcess) -> Serving:
-    """A function that serves the store with given web settings, and yields a client with the base URL of the server."""
+    """Returns a function that serves the store with given web settings, as a context with an HTTP client."""
 
     @asynccontextmanager
     async def start(
         *, headers: dict[str, str] | None = None, services: AppServices | None = None, **web: object
     ) -> AsyncIterator[aiohttp.ClientSession]:
+        """Serves the store until the context ends, and yields a client with the base URL of the server.
+
+        Args:
+            headers: what the client sends with every request.
+            services: the rest of the process; by default the fake one of the fixture `process`.
+            web: the settings of the section `web`; the port is a free one unless it is given.
+        """
         settings = Settings(web=WebSettings(**({"port": 0} | web)))
         async with (
             running_server(settings, store, services or process.services()) as url,

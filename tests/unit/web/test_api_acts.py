@@ -14,6 +14,7 @@ from riskwire.web import AppServices, Readiness, StageState
 
 
 async def post(client: aiohttp.ClientSession, path: str, body: Any, status: int) -> Any:
+    """Posts a body as JSON, and returns the JSON of the answer, which must have the given status."""
     async with client.post(path, json=body) as response:
         assert response.status == status, await response.text()
         return await response.json(content_type=None)
@@ -43,11 +44,13 @@ async def test_texts_are_scored_in_order(client: aiohttp.ClientSession) -> None:
 async def test_an_invalid_text_is_refused_and_its_field_named(
     client: aiohttp.ClientSession, body: Any, field: str
 ) -> None:
+    """A target is a span of the text; its end may not be beyond the text, and lone surrogates are no Unicode."""
     problem = await post(client, "/api/v1/analyse", body, 422)
     assert problem["detail"].startswith(f"{field}:")
 
 
 async def test_spans_count_code_points_not_utf16(client: aiohttp.ClientSession) -> None:
+    """The text has nine code points. Each of its two emojis is one code point, and two units of UTF-16."""
     text = "\U0001f4c9\U0001f4c9 Osmark"
     await post(client, "/api/v1/analyse", [{"id": 1, "text": text, "targets": [{"start": 3, "end": 9}]}], 200)
     await post(client, "/api/v1/analyse", [{"id": 1, "text": text, "targets": [{"start": 3, "end": 10}]}], 422)
@@ -62,6 +65,8 @@ async def test_too_many_texts_and_too_large_bodies_are_refused(serving: Any) -> 
 
 
 async def test_a_body_without_a_declared_length_is_limited(serving: Any) -> None:
+    """The client sends 5,000 bytes in chunks, and the limit is 2,000."""
+
     async def endless() -> AsyncIterator[bytes]:
         yield b'[{"id": 1, "text": "'
         for _ in range(50):
@@ -81,6 +86,8 @@ async def test_invalid_json_is_refused(client: aiohttp.ClientSession) -> None:
 
 
 async def test_an_error_of_the_engine_is_passed_on(serving: Any) -> None:
+    """The scoring of the process raises an error about the text."""
+
     async def refuse(_: Any) -> Any:
         raise SchemaError("text: too long", value="x", where="item 3")
 
@@ -90,6 +97,7 @@ async def test_an_error_of_the_engine_is_passed_on(serving: Any) -> None:
 
 
 async def test_a_process_without_model_or_bus_answers_503(serving: Any, filled: ModuleType) -> None:
+    """Without a model no text can be scored, and without a bus no command can be published."""
     async with serving(services=AppServices()) as client:
         assert "no model" in (await post(client, "/api/v1/analyse", [{"id": 1, "text": "x"}], 503))["detail"]
         command = {"kind": "acknowledge", "alert": filled.alert("veldara").id, "by": "ada"}
@@ -97,6 +105,7 @@ async def test_a_process_without_model_or_bus_answers_503(serving: Any, filled: 
 
 
 async def test_scoring_has_a_timeout(serving: Any) -> None:
+    """The scoring of the process never ends."""
     import asyncio
 
     async def hang(_: Any) -> Any:
@@ -109,6 +118,7 @@ async def test_scoring_has_a_timeout(serving: Any) -> None:
 async def test_an_acknowledgement_is_published_and_shown_with_the_alert(
     client: aiohttp.ClientSession, filled: ModuleType, process: Any
 ) -> None:
+    """The fake process writes a published command to the store at once."""
     alert = filled.alert("veldara").id
     await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": alert, "by": "ada"}, 202)
     async with client.get(f"/api/v1/alerts/{alert}") as response:
@@ -136,6 +146,7 @@ async def test_an_acknowledgement_is_published_and_shown_with_the_alert(
 async def test_an_invalid_command_is_refused_and_its_field_named(
     client: aiohttp.ClientSession, filled: ModuleType, process: Any, change: dict[str, str], message: str
 ) -> None:
+    """`change` makes a valid acknowledgement of an alert invalid. Watchlist commands have other routes."""
     command = {"kind": "acknowledge", "alert": filled.alert("veldara").id, "by": "ada"} | change
     problem = await post(client, "/api/v1/commands", command, 422)
     assert message in problem["detail"]
@@ -149,6 +160,7 @@ async def test_a_command_about_an_unknown_alert_is_a_404(client: aiohttp.ClientS
 
 
 async def test_readiness_names_the_stage_that_makes_no_progress(client: aiohttp.ClientSession, process: Any) -> None:
+    """`/readyz` then answers 503; `/healthz` answers 200 as long as the process is alive."""
     async with client.get("/readyz") as response:
         assert response.status == 200
     process.readiness = Readiness(

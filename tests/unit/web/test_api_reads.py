@@ -13,6 +13,7 @@ from riskwire.store import Store
 
 
 async def get(client: aiohttp.ClientSession, path: str, expect: int = 200, **query: Any) -> Any:
+    """Returns the JSON of a GET request, which must have the status `expect`. `query` are its parameters."""
     async with client.get(path, params={key: str(value) for key, value in query.items()}) as response:
         assert response.status == expect, await response.text()
         return await response.json(content_type=None)
@@ -23,6 +24,7 @@ def _span(evidence: dict[str, Any]) -> str:
 
 
 async def test_alerts_are_listed_newest_first(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+    """The fictional news has three alerts; each is listed with the status of its newest record."""
     rows = await get(client, "/api/v1/alerts")
     assert [(row["name"], row["status"]) for row in rows] == [
         ("Veldara Chemicals", "escalated"),
@@ -37,6 +39,7 @@ async def test_alerts_are_listed_newest_first(client: aiohttp.ClientSession, fil
 
 
 async def test_an_alert_has_its_records_and_evidence(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+    """The span of the evidence is the name of the target."""
     history = await get(client, f"/api/v1/alerts/{filled.alert('veldara').id}")
     assert [record["status"] for record in history["records"]] == ["firing", "escalated"]
     assert _span(history["evidence"][0]) == history["name"]
@@ -45,6 +48,7 @@ async def test_an_alert_has_its_records_and_evidence(client: aiohttp.ClientSessi
 async def test_the_next_links_lead_through_every_row(
     client: aiohttp.ClientSession, filled: ModuleType, store: Store
 ) -> None:
+    """A page has seven rows, and a `Link` header with the address of the next page unless it is the last."""
     path: str | None = "/api/v1/stories?target=market&limit=7"
     fingerprints = []
     while path is not None:
@@ -76,6 +80,7 @@ async def test_a_target_with_slashes_colons_and_spaces_can_be_read(
 
 
 async def test_a_trend_ends_at_the_newest_data(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+    """The newest data is of noon on 2 March. `last_s` is the length of the trend; without it, the trend is longer."""
     trend = await get(client, "/api/v1/targets/market/trend", last_s=86_400)
     assert trend["until"].startswith("2026-03-02T12:00:00")
     assert trend["since"].startswith("2026-03-01T12:00:00")
@@ -88,6 +93,7 @@ async def test_a_trend_ends_at_the_newest_data(client: aiohttp.ClientSession, fi
 async def test_targets_can_be_searched_ordered_and_have_sparklines(
     client: aiohttp.ClientSession, filled: ModuleType
 ) -> None:
+    """The target of the worst alert comes first. A sparkline has 28 scores."""
     rows = await get(client, "/api/v1/targets", kind="entity", spark="true", limit=3)
     assert [row["kind"] for row in rows] == ["entity"] * 3
     assert rows[0]["target"] == filled.VELDARA
@@ -98,6 +104,7 @@ async def test_targets_can_be_searched_ordered_and_have_sparklines(
 async def test_status_has_topics_lag_bundle_version_and_blind_targets(
     client: aiohttp.ClientSession, filled: ModuleType
 ) -> None:
+    """The records by topic, the lag by group and the bundle are those of the fake process."""
     status = await get(client, "/api/v1/status")
     assert status["topics"] == {"articles": 12}
     assert status["lag"] == {"infer": 3}

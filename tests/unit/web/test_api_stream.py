@@ -45,6 +45,11 @@ class Events:
 
 @asynccontextmanager
 async def stream(client: aiohttp.ClientSession, last: str | None = None) -> AsyncIterator[Events]:
+    """Opens the live stream, and yields its events.
+
+    Args:
+        last: the id of the last event that the client has received, after which the stream resumes.
+    """
     headers = {"Last-Event-ID": last} if last else {}
     async with client.get("/api/v1/stream", headers=headers) as response:
         assert response.status == 200
@@ -69,6 +74,7 @@ async def test_a_new_alert_is_sent(client: aiohttp.ClientSession, store: Store, 
 async def test_changed_targets_and_trends_are_named(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:
+    """The events contain no data but the targets, whose data the page then reads again."""
     async with stream(client) as events:
         await events.next("status")
         await store.write_off_loop(store.write_signals, [news.signal("a"), news.signal("a", target="market")])
@@ -80,6 +86,7 @@ async def test_changed_targets_and_trends_are_named(
 async def test_a_client_that_reconnects_receives_the_events_it_missed(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:
+    """The client sends the id of its last event; the second alert is written between the two streams."""
     async with stream(client) as events:
         await events.next("status")
         await store.write_off_loop(store.write_alerts, [news.alert("first")])
@@ -92,6 +99,7 @@ async def test_a_client_that_reconnects_receives_the_events_it_missed(
 async def test_an_unknown_event_id_starts_with_the_next_change(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:
+    """The id is larger than any that the store has given."""
     async with stream(client, "99999999") as events:
         await events.next("status")
         await store.write_off_loop(store.write_alerts, [news.alert()])
@@ -99,6 +107,7 @@ async def test_an_unknown_event_id_starts_with_the_next_change(
 
 
 async def test_streams_are_limited_and_an_ended_stream_frees_its_place(serving: Any) -> None:
+    """One stream is allowed. After it has ended, the test tries again until a stream is accepted."""
     async with serving(max_streams=1) as client:
         async with stream(client) as events:
             await events.next("status")
@@ -115,6 +124,7 @@ async def test_streams_are_limited_and_an_ended_stream_frees_its_place(serving: 
 async def test_the_server_stops_promptly_with_streams_open(
     store: Store, process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The server would wait 40 s for requests under way; it must stop in less than 20 s."""
     monkeypatch.setattr("riskwire.web.server.STOP_TIMEOUT_S", 40)
     settings = Settings(web=WebSettings(port=0))
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()

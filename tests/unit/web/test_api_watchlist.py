@@ -33,12 +33,14 @@ async def bus(tmp_path: Path) -> AsyncIterator[EmbeddedBus]:
 
 @pytest.fixture
 async def client(serving: Any, bus: EmbeddedBus) -> AsyncIterator[aiohttp.ClientSession]:
+    """Yields a client of a server whose watchlist has one entry of a file, `filed`, and is edited on the bus."""
     base = Watchlist((WatchedEntity(id="filed", name="Filed Inc"),))
     async with serving(services=AppServices(watchlist=WatchlistEditor(bus, base))) as session:
         yield session
 
 
 async def send(client: aiohttp.ClientSession, method: str, path: str, status: int, **options: Any) -> Any:
+    """Returns the JSON of the answer to a request, which must have the given status."""
     async with client.request(method, path, **options) as response:
         assert response.status == status, await response.text()
         return await response.json(content_type=None)
@@ -49,6 +51,7 @@ def entry(**fields: object) -> dict[str, object]:
 
 
 async def test_an_entry_can_be_put_listed_and_deleted(client: aiohttp.ClientSession, bus: EmbeddedBus) -> None:
+    """Tickers and ISIN are normalised. A repeated PUT sets nothing. `filed` is an entry of the configured file."""
     body = entry(aliases=["Acme"], tickers=["$acm"], isin="us0378331005", group="makers", comment="new position")
     result = await send(client, "PUT", f"{URL}/acme", 202, json=body)
     assert result == {"set": ["acme"], "removed": [], "first": False, "emptied": False}
@@ -92,6 +95,7 @@ async def test_an_entry_can_be_put_listed_and_deleted(client: aiohttp.ClientSess
 async def test_an_invalid_entry_is_refused_and_its_field_named(
     client: aiohttp.ClientSession, bus: EmbeddedBus, path: str, body: dict[str, object], message: str
 ) -> None:
+    """`path` is the id of the entry in the address. No command is published."""
     problem = await send(client, "PUT", f"{URL}/{path}", 422, json=body)
     assert message in problem["detail"]
     assert (await bus.records())[Topic.COMMANDS] == 0
@@ -104,6 +108,7 @@ async def test_a_name_of_another_entry_is_a_409_that_names_both(client: aiohttp.
 
 
 async def test_only_entries_added_by_command_can_be_deleted(client: aiohttp.ClientSession) -> None:
+    """`filed` comes from the file. A deletion must name who deletes, in the parameter `by`."""
     for path in ("unknown", "filed"):
         problem = await send(client, "DELETE", f"{URL}/{path}", 404, params={"by": "ada"})
         assert path in problem["detail"]
@@ -111,6 +116,7 @@ async def test_only_entries_added_by_command_can_be_deleted(client: aiohttp.Clie
 
 
 async def test_a_process_without_a_bus_answers_503(serving: Any) -> None:
+    """Such a process cannot read or edit the list, since the list is the state of a publisher on the bus."""
     async with serving(services=AppServices()) as client:
         for method, path in (("GET", URL), ("DELETE", f"{URL}/acme?by=ada")):
             assert "only reads" in (await send(client, method, path, 503))["detail"]
@@ -118,6 +124,7 @@ async def test_a_process_without_a_bus_answers_503(serving: Any) -> None:
 
 
 async def test_changes_need_the_token(serving: Any, bus: EmbeddedBus) -> None:
+    """The requests have no token: the answers are 401, also for reads, and no command is published."""
     services = AppServices(watchlist=WatchlistEditor(bus, Watchlist()))
     async with serving(services=services, token="secret") as client:
         await send(client, "PUT", f"{URL}/acme", 401, json=entry())
@@ -129,6 +136,7 @@ async def test_changes_need_the_token(serving: Any, bus: EmbeddedBus) -> None:
 async def test_requests_to_the_bus_have_a_timeout(
     serving: Any, bus: EmbeddedBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The read of the list never ends, and an edit begins with it."""
     import asyncio
 
     async def hang(_: str) -> dict[str, bytes]:
@@ -142,6 +150,7 @@ async def test_requests_to_the_bus_have_a_timeout(
 
 
 async def test_the_log_lists_changes_newest_first_in_pages(client: aiohttp.ClientSession, store: Store) -> None:
+    """The `Link` header of a page has the address of the next. Commands about alerts are not part of the log."""
     at = datetime(2026, 1, 5, 10, tzinfo=UTC)
     store.write_commands(
         Command(

@@ -63,6 +63,7 @@ async def test_the_api_accepts_a_bearer_token(serving: Any) -> None:
 
 
 async def test_the_page_accepts_the_token_once_and_then_a_cookie_without_it(serving: Any) -> None:
+    """The token is a parameter of the address. The cookie then opens the API and does not contain the token."""
     async with serving(token=SecretStr(TOKEN)) as client:
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(client._base_url, cookie_jar=jar) as browser:
@@ -80,6 +81,7 @@ async def test_the_page_accepts_the_token_once_and_then_a_cookie_without_it(serv
 
 
 async def test_a_post_from_another_site_is_refused(client: aiohttp.ClientSession) -> None:
+    """The header `Origin` names the site of the page that sends the request."""
     async with client.post("/api/v1/analyse", json=[], headers={"Origin": "http://evil.example"}) as response:
         assert response.status == 403
     own_origin = str(client._base_url).rstrip("/")
@@ -88,6 +90,7 @@ async def test_a_post_from_another_site_is_refused(client: aiohttp.ClientSession
 
 
 async def test_a_post_of_a_form_is_refused(client: aiohttp.ClientSession) -> None:
+    """Any site can send `text/plain` without a preflight request, so the API accepts JSON only."""
     async with client.post(
         "/api/v1/analyse", data='[{"id":1,"text":"x"}]', headers={"Content-Type": "text/plain"}
     ) as response:
@@ -123,6 +126,7 @@ async def test_port_0_chooses_a_free_port(serving: Any) -> None:
 
 
 async def test_a_stopped_server_leaves_no_task(serving: Any) -> None:
+    """The tasks of the server have names that begin with `web-`."""
     before = asyncio.all_tasks()
     async with serving() as client, client.get("/healthz"):
         pass

@@ -16,6 +16,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 async def test_every_command_is_published_when_two_processes_publish_at_once(tmp_path: Path) -> None:
+    """Two buses on one folder are two processes. Their publishers have one name, so each may fence the other."""
     first_bus, second_bus = [await EmbeddedBus.open(tmp_path, BusSettings()) for _ in range(2)]
     try:
         publishers = [command_publisher(first_bus), command_publisher(second_bus)]
