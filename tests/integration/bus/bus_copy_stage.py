@@ -19,6 +19,12 @@ from riskwire.stage import run_stage
 
 
 async def main(data: Path, until_drained: bool) -> None:
+    """Runs the copy stage on the bus in a data directory; prints `open` when the bus is open.
+
+    Args:
+        until_drained: whether to close the bus once all articles are read, which ends the stage. Otherwise it runs, in
+        smaller steps, until the process is killed.
+    """
     bus = await EmbeddedBus.open(data, BusSettings(keep_processed=1_000_000))
     print("open", flush=True)
     running = asyncio.create_task(run_stage(bus, CopyStage(), batch=64 if until_drained else 4))

@@ -23,12 +23,14 @@ SETTINGS = BusSettings(keep_processed=1_000_000)
 
 
 def _child(data: Path, mode: str) -> subprocess.Popen[bytes]:
+    """Starts the program that copies articles: until it is killed (`run`), or until all are copied (`drain`)."""
     program = Path(__file__).with_name("bus_copy_stage.py")
     command = [sys.executable, str(program), str(data), mode]
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=program_environment())
 
 
 async def _publish_records(data: Path) -> None:
+    """Publishes `RECORDS` numbers from 0 as articles: even ones to partition 0, odd ones to partition 1."""
     bus = await EmbeddedBus.open(data, SETTINGS)
     async with bus.publisher("source") as publisher:
         for start in range(0, RECORDS, 2_000):
@@ -38,7 +40,11 @@ async def _publish_records(data: Path) -> None:
 
 
 def _kill_at_random_moments(data: Path, moment: Callable[[], float]) -> None:
-    """Runs a process that steps on the bus in `data`, and kills it after `moment()` seconds, `KILLS` times."""
+    """Starts a process that copies articles on the bus in `data`, and kills it; does so `KILLS` times.
+
+    Args:
+        moment: returns after how many seconds the process is killed, counted from when its bus is open.
+    """
     for _ in range(KILLS):
         child = _child(data, "run")
         try:
@@ -56,6 +62,11 @@ def _kill_at_random_moments(data: Path, moment: Callable[[], float]) -> None:
 
 @pytest.mark.slow
 async def test_each_record_is_copied_once_and_in_order_under_kills(tmp_path: Path):
+    """A process copies 40,000 articles to analyses and is killed 20 times; another one copies the rest.
+
+    The articles are numbers, even ones on partition 0 and odd ones on partition 1. The state counts those of a
+    partition.
+    """
     seed = int(os.environ.get("RISKWIRE_TEST_SEED", "0")) or random.randrange(1, 1_000_000)
     print(f"RISKWIRE_TEST_SEED={seed}")
     rng = random.Random(seed)

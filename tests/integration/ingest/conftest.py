@@ -11,7 +11,7 @@ from feeds.website import Website
 
 @pytest.fixture
 async def website() -> AsyncIterator[Website]:
-    """A website on a free port of this machine; a test sets what each of its `pages` answers."""
+    """Yields a website on a free port of this machine; a test sets what each of its `pages` answers."""
     site = Website()
     app = web.Application()
     app.router.add_get("/{path:.*}", site.respond)

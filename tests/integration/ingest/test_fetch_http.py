@@ -27,6 +27,7 @@ from riskwire.ingest.fetching.fetch import (
 
 
 async def fetch(url: str, validators: Validators = Validators(), **changes: object) -> FetchResult:  # noqa: B008
+    """Fetches a URL once, with a new fetcher. `changes` are settings of the section `ingest`."""
     async with Fetcher(local_ingest_settings(**changes)) as fetcher:
         return await fetcher.fetch(url, validators)
 
@@ -41,6 +42,8 @@ def answer(status: int, **headers: str) -> PageHandler:
 
 
 async def test_a_second_request_is_conditional(website: Website) -> None:
+    """The validators (ETag and Last-Modified) of the first answer are sent with the second request."""
+
     async def feed_with_validators(request: web.Request) -> web.StreamResponse:
         """Answers 304 to a request with both validators, else 200. Each answer is fresh for another time."""
         if request.headers.get("If-None-Match") == '"v1"' and "If-Modified-Since" in request.headers:
@@ -61,6 +64,8 @@ async def test_a_second_request_is_conditional(website: Website) -> None:
 
 
 async def test_requests_have_a_user_agent_with_contact_and_no_cookies(website: Website) -> None:
+    """The server sets a cookie in its first answer, which the second request does not contain."""
+
     async def page(request: web.Request) -> web.StreamResponse:
         response = web.Response(body=rss(1))
         response.set_cookie("id", "42")
@@ -97,6 +102,7 @@ async def test_the_sec_is_not_requested_without_a_contact_address(host: str) -> 
     ],
 )
 async def test_a_redirect_to_a_private_address_or_another_scheme_is_refused(website: Website, location: str) -> None:
+    """The settings permit only the private host 127.0.0.1. The error names the URL that redirects."""
     website.pages |= {"feed": answer(302, Location=location.format(port=website.port)), "secret": rss(1)}
     with pytest.raises(RefusedError) as caught:
         await fetch(website.url("feed"))
@@ -105,6 +111,7 @@ async def test_a_redirect_to_a_private_address_or_another_scheme_is_refused(webs
 
 
 async def test_a_name_that_resolves_to_loopback_is_refused_unless_the_settings_permit_it(website: Website) -> None:
+    """The settings permit 127.0.0.1, but not the name `localhost`."""
     website.pages["feed"] = rss(1)
     url = website.url("feed", "localhost")
     with pytest.raises(RefusedError, match="allow_private_hosts"):
@@ -114,6 +121,7 @@ async def test_a_name_that_resolves_to_loopback_is_refused_unless_the_settings_p
 
 
 async def test_redirects_are_followed_up_to_a_limit_and_permanent_ones_are_reported(website: Website) -> None:
+    """301 and 308 are permanent, 302 is not; a moved feed has only permanent redirects on its way."""
     website.pages |= {
         "permanent": answer(301, Location="/also-permanent"),
         "also-permanent": answer(308, Location="feed"),
@@ -134,6 +142,7 @@ async def test_redirects_are_followed_up_to_a_limit_and_permanent_ones_are_repor
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 async def test_the_size_is_limited_while_a_body_is_decompressed(website: Website, encoding: str) -> None:
+    """The body has 300 MB of spaces and is refused at 1 MB; a metric shows that most of it was never decompressed."""
     compressor = zlib.compressobj(9, wbits=31 if encoding == "gzip" else 15)
     bomb = b"".join(compressor.compress(b" " * 1_000_000) for _ in range(300)) + compressor.flush()
 
@@ -149,6 +158,7 @@ async def test_the_size_is_limited_while_a_body_is_decompressed(website: Website
 
 @pytest.mark.parametrize("has_length", [True, False], ids=["with Content-Length", "without Content-Length"])
 async def test_a_body_of_100_megabytes_is_not_received(website: Website, has_length: bool) -> None:
+    """The limit is 1 MB. Less than half of the body is sent, whether or not its length is declared."""
     sent = 0
 
     async def page(request: web.Request) -> web.StreamResponse:
@@ -192,6 +202,10 @@ async def redirect_slowly(request: web.Request) -> web.StreamResponse:
 
 @pytest.mark.parametrize("page", [send_one_byte_at_a_time, send_nothing, redirect_slowly])
 async def test_one_deadline_covers_the_whole_fetch(website: Website, page: PageHandler) -> None:
+    """The pages send a byte every 50 ms, send nothing, or redirect after 0.3 s to themselves.
+
+    The deadline is 0.6 s. A timeout for each read would end only the second page.
+    """
     website.pages["feed"] = page
     started = time.monotonic()
     with pytest.raises(FetchError, match=r"no complete answer within 0\.6 s"):
@@ -200,6 +214,8 @@ async def test_one_deadline_covers_the_whole_fetch(website: Website, page: PageH
 
 
 async def test_a_connection_that_is_closed_in_the_body_is_an_error(website: Website) -> None:
+    """The body is declared as 10,000 bytes, of which 80 are sent."""
+
     async def page(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         response.content_length = 10_000
@@ -222,6 +238,7 @@ async def test_a_connection_that_is_closed_in_the_body_is_an_error(website: Webs
 async def test_a_busy_server_says_when_to_retry(
     website: Website, status: int, retry_after: str | None, retry_after_s: int
 ) -> None:
+    """A missing or invalid header `Retry-After` counts as 0 s."""
     headers = {"Retry-After": retry_after} if retry_after else {}
     website.pages["feed"] = answer(status, **headers)
     assert await fetch(website.url("feed")) == Busy(status, retry_after_s)
@@ -237,6 +254,7 @@ async def test_a_busy_server_may_say_when_to_retry_as_a_date(website: Website) -
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 401, 403, 404, 500, 502])
 async def test_other_statuses_are_errors(website: Website, status: int) -> None:
+    """304 is an error here, because the request was not conditional."""
     website.pages["feed"] = answer(status)
     with pytest.raises(FetchError, match=f"the server answered {status}"):
         await fetch(website.url("feed"))
@@ -248,6 +266,8 @@ async def test_status_410_means_gone(website: Website) -> None:
 
 
 async def test_a_server_that_does_not_speak_http_or_does_not_listen_is_an_error() -> None:
+    """The server greets like a mail server, and is then closed."""
+
     async def greet_as_mail_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example ESMTP\r\n" * 10)
         writer.close()
@@ -262,6 +282,7 @@ async def test_a_server_that_does_not_speak_http_or_does_not_listen_is_an_error(
 
 
 async def test_concurrent_fetches_are_limited_per_host_and_in_total() -> None:
+    """`acquire` reserves a fetch: at most two for each host, and three in all; `release` ends one."""
     async with Fetcher(local_ingest_settings(per_host=2, concurrency=3)) as fetcher:
         urls = ["http://a/1", "http://a/2", "http://a/3", "http://b/1", "http://c/1"]
         assert [fetcher.acquire(url) for url in urls] == [True, True, False, True, False]

@@ -44,7 +44,7 @@ def start_ingest(bus: Bus, settings: Settings) -> asyncio.Task[None]:
 
 @asynccontextmanager
 async def running_ingest(settings: Settings) -> AsyncIterator[Bus]:
-    """Runs the stage on an embedded bus. The stage must end when the bus is closed."""
+    """Runs the stage on an embedded bus. The stage must not end before the bus is closed, and must end then."""
     bus = await open_bus(settings)
     stage = start_ingest(bus, settings)
     try:
@@ -68,7 +68,11 @@ async def articles_of(bus: Bus) -> list[Article]:
 
 
 async def wait_for(bus: Bus, condition: Callable[[], Awaitable[bool]], timeout_s: float = TIMEOUT_S) -> None:
-    """Waits until a condition holds; it is examined after each change of the bus."""
+    """Waits until a condition holds; it is examined after each change of the bus.
+
+    Raises:
+        TimeoutError: it does not within `timeout_s`.
+    """
     assert isinstance(bus, EmbeddedBus)
     async with asyncio.timeout(timeout_s):
         while not await condition():
@@ -76,6 +80,8 @@ async def wait_for(bus: Bus, condition: Callable[[], Awaitable[bool]], timeout_s
 
 
 async def wait_for_articles(bus: Bus, count: int) -> list[Article]:
+    """Waits until at least `count` articles are published, and returns all."""
+
     async def are_published() -> bool:
         return len(await articles_of(bus)) >= count
 
@@ -88,6 +94,7 @@ def fetches(outcome: str) -> float:
 
 
 async def test_each_item_of_the_feeds_becomes_one_article(website: Website, settings: Settings) -> None:
+    """The feeds have one item in common, under different ids and with the same link. The items have no date."""
     website.pages |= {"a": rss(1, 2, 3), "b": rss(3, 4, guid_prefix="other-")}
     async with running_ingest(settings) as bus:
         started_at = datetime.now(UTC)
@@ -106,6 +113,7 @@ async def test_each_item_of_the_feeds_becomes_one_article(website: Website, sett
 async def test_ticks_are_published_on_every_partition_although_no_feed_answers(
     website: Website, settings: Settings
 ) -> None:
+    """A tick carries the time, every 0.2 s here. The only feed is a page that does not exist."""
     async with running_ingest(settings) as bus:
         await publish_feeds(bus, [Feed(id="missing", url=website.url("missing"))])
 
@@ -122,6 +130,8 @@ async def test_ticks_are_published_on_every_partition_although_no_feed_answers(
 async def test_a_failing_feed_does_not_affect_other_feeds_and_is_logged_once(
     website: Website, settings: Settings
 ) -> None:
+    """Five feeds fail, each in another way. A truncated document is read in part."""
+
     async def send_too_much(request: web.Request) -> web.StreamResponse:
         return web.Response(body=b"x" * 20_000_000)
 
@@ -167,6 +177,7 @@ async def test_a_failing_feed_does_not_affect_other_feeds_and_is_logged_once(
 async def test_after_a_restart_only_changed_items_are_published_as_new_versions(
     website: Website, settings: Settings
 ) -> None:
+    """The feed moves to another page between the runs, where item 2 has another title and item 3 is new."""
     website.pages |= {"before": rss(1, 2), "after": rss(1, 2, 3).replace(b"number 2", b"number two")}
     async with running_ingest(settings) as bus:
         await publish_feeds(bus, [Feed(id="feed", url=website.url("before"))])
@@ -182,6 +193,7 @@ async def test_after_a_restart_only_changed_items_are_published_as_new_versions(
 
 
 async def test_a_stage_killed_within_a_document_publishes_each_item_once(website: Website, settings: Settings) -> None:
+    """A step takes at most 10 of the 200 items, so that the stage is cancelled between two steps of the document."""
     settings = settings.model_copy(update={"bus": settings.bus.model_copy(update={"batch": 10})})
     website.pages["feed"] = rss(*range(200))
     bus = await open_bus(settings)
@@ -200,6 +212,7 @@ async def test_a_stage_killed_within_a_document_publishes_each_item_once(website
 async def test_a_feed_list_is_published_once_and_removed_feeds_are_disabled(
     website: Website, settings: Settings
 ) -> None:
+    """`publish_feeds` returns the number of records that it has published: feeds that are new, changed or removed."""
     website.pages |= {"a": rss(1), "b": rss(2), "c": rss(3)}
     a, b, c = (Feed(id=name, url=website.url(name)) for name in "abc")
     async with running_ingest(settings) as bus:
@@ -215,6 +228,7 @@ async def test_a_feed_list_is_published_once_and_removed_feeds_are_disabled(
 
 
 async def test_a_malformed_feed_record_becomes_a_dead_letter(website: Website, settings: Settings) -> None:
+    """The record has no URL. The feed after it is polled."""
     website.pages["a"] = rss(1)
     async with running_ingest(settings) as bus:
         async with bus.publisher("malformed") as publisher:
@@ -229,6 +243,7 @@ async def test_a_malformed_feed_record_becomes_a_dead_letter(website: Website, s
 
 
 async def test_concurrent_requests_to_one_host_are_limited(website: Website, settings: Settings) -> None:
+    """Twelve feeds are on one host, of which two may be requested at a time."""
     settings = settings.model_copy(update={"ingest": local_ingest_settings(per_host=2)})
     concurrent, max_concurrent = 0, 0
 
@@ -250,6 +265,7 @@ async def test_concurrent_requests_to_one_host_are_limited(website: Website, set
 
 @pytest.mark.slow
 async def test_the_next_poll_is_conditional_and_new_items_are_published(website: Website, settings: Settings) -> None:
+    """The page has one item and the entity tag "1" at first. The second poll sends that tag."""
     validators: list[str | None] = []
 
     async def page(request: web.Request) -> web.StreamResponse:
@@ -279,6 +295,7 @@ def recorded_feeds() -> dict[str, bytes]:
 async def test_the_entries_of_every_recorded_feed_become_articles(
     website: Website, settings: Settings, recorded_feeds: dict[str, bytes]
 ) -> None:
+    """Each feed must have at least as many articles as feedparser finds different entries, and at least one."""
     entries_by_feed: dict[str, int] = {}
     for name, body in recorded_feeds.items():
         website.pages[name] = gzip_page(body)
@@ -308,6 +325,7 @@ async def test_the_entries_of_every_recorded_feed_become_articles(
 
 
 def gzip_page(body: bytes) -> PageHandler:
+    """Returns a page that answers with a compressed document."""
     compressed = gzip.compress(body)
 
     async def page(request: web.Request) -> web.StreamResponse:

@@ -43,6 +43,7 @@ HOSTILE_TEXT = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
+    """Yields a Chromium without a window, for all tests of this file; skips them if none is installed."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get update && apt-get install -y chromium")
     async with async_playwright() as driver:
@@ -66,7 +67,14 @@ class OpenPage:
 async def open_page(
     browser: Browser, data: Path, *, days: int = 3, width: int = 1440, scheme: str = "light", token: str | None = None
 ) -> AsyncIterator[OpenPage]:
-    """Serves a store with fictional news, and opens the page."""
+    """Serves a store with fictional news, and opens the page; waits until it shows that it is live.
+
+    Args:
+        days: the length of the news.
+        width: the width of the window, in pixels.
+        scheme: the colours that the browser prefers, `light` or `dark`.
+        token: the token of the server, which is part of the first address; None for no token.
+    """
     with Store.open(Settings(data=data)) as store:
         await write_with_sink(store, fictional.records_by_topic(days=days))
         process = FakeProcess(store)
@@ -92,6 +100,7 @@ async def open_page(
 
 
 async def test_the_page_shows_mood_alerts_targets_and_status(browser: Browser, tmp_path: Path) -> None:
+    """The fictional news has three alerts, the worst about Veldara, and ends on 2 March. The console has no errors."""
     async with open_page(browser, tmp_path) as opened:
         page = opened.page
         await expect(page.get_by_test_id("alert-row")).to_have_count(3)
@@ -106,6 +115,7 @@ async def test_the_page_shows_mood_alerts_targets_and_status(browser: Browser, t
 
 
 async def test_an_alert_opens_with_its_evidence_and_marked_spans(browser: Browser, tmp_path: Path) -> None:
+    """The first alert has six stories as evidence. Escape closes it, and its row has the focus again."""
     async with open_page(browser, tmp_path) as opened:
         page = opened.page
         await page.get_by_test_id("alert-row").first.click()
@@ -137,6 +147,7 @@ async def test_a_target_opens_with_its_trend_and_stories(browser: Browser, tmp_p
 
 
 async def test_a_new_alert_appears_without_a_reload(browser: Browser, tmp_path: Path) -> None:
+    """A variable of the window, which a reload would delete, is still set. Then the alert is resolved."""
     async with open_page(browser, tmp_path) as opened:
         page = opened.page
         await expect(page.get_by_test_id("alert-row")).to_have_count(3)
@@ -157,6 +168,7 @@ async def test_a_new_alert_appears_without_a_reload(browser: Browser, tmp_path: 
 
 
 async def test_an_open_alert_shows_new_records_of_its_episode(browser: Browser, tmp_path: Path) -> None:
+    """The alert has one record when it is opened; a second is written to the store meanwhile."""
     async with open_page(browser, tmp_path) as opened:
         page = opened.page
         await page.get_by_test_id("alert-row").filter(has_text="Osmark").click()
@@ -169,6 +181,7 @@ async def test_an_open_alert_shows_new_records_of_its_episode(browser: Browser, 
 
 
 async def test_hostile_news_is_shown_as_text_without_links(browser: Browser, tmp_path: Path) -> None:
+    """Names, titles and texts contain markup that would set `window.hurt`, and links are scripts."""
     async with open_page(browser, tmp_path) as opened:
         page = opened.page
         start = len(HOSTILE_TEXT) - len("Veldara")
@@ -221,6 +234,7 @@ async def test_an_alert_can_be_acknowledged(browser: Browser, tmp_path: Path) ->
 
 
 async def test_targets_can_be_searched_and_sorted_from_the_keyboard(browser: Browser, tmp_path: Path) -> None:
+    """A search matches names and groups: two companies are in the group of banks."""
     async with open_page(browser, tmp_path) as opened:
         page = opened.page
         rows = page.get_by_test_id("target-row")
@@ -257,6 +271,7 @@ async def test_a_token_in_the_address_opens_the_page_and_then_the_cookie_does(br
 @pytest.mark.parametrize("width", [1440, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_text_has_contrast_and_fits_the_width(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    """`LOW_CONTRAST_TEXTS` returns the visible texts whose contrast with their background is below 4.5."""
     async with open_page(browser, tmp_path, width=width, scheme=scheme) as opened:
         page = opened.page
         await expect(page.get_by_test_id("target-row")).to_have_count(len(fictional.NAMES))

@@ -18,12 +18,17 @@ SERVICES = ("ingest", "infer", "alert", "sink", "notify", "serve")
 
 
 def _commands() -> list[list[str]]:
+    """Returns the words of each command after the line that sets the bus, in the README's block for a broker."""
     found = re.search(r"^```sh\nexport RISKWIRE_BUS__URL=kafka://127\.0\.0\.1:9092\n(.*?)^```", DEPLOY, re.M | re.S)
     assert found is not None
     return [line.split() for line in found[1].splitlines()]
 
 
 def test_the_commands_of_deploy_readme_succeed(kafka_broker: Broker, tmp_path: Path) -> None:
+    """A command that runs a service starts it on a free port, and does not end.
+
+    Each other command is run once all services before it are ready. At the end every service stops when asked to.
+    """
     feeds = tmp_path / "feeds.yaml"
     feeds.write_text("- {id: unreachable, url: https://news.example/rss.xml}\n")
     env = on_kafka(kafka_broker, "readme-") | {
@@ -55,5 +60,6 @@ def test_the_commands_of_deploy_readme_succeed(kafka_broker: Broker, tmp_path: P
 
 
 def test_each_service_has_its_own_port() -> None:
+    """All services but one are given a port, each a different one."""
     ports = [words[words.index("--port") + 1] for words in _commands() if "--port" in words]
     assert len(set(ports)) == len(ports) == len(SERVICES) - 1

@@ -39,7 +39,7 @@ ENDING = [line for line in COMMANDS if line not in {*SERVING, ACTIVATE, MAKE_TES
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository without anything that is ignored, where `make venv` has run once."""
+    """Returns a copy of the repository without anything that is ignored, where `make venv` has run once."""
     checkout = tmp_path_factory.mktemp("readme") / "riskwire"
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -57,7 +57,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(checkout: Path) -> Path:
-    """The checkout with the files that the README describes, and a data directory that holds some news."""
+    """Returns the checkout with the files that the README describes, and a data directory that holds some news."""
     yaml = blocks("yaml")
     (checkout / "feeds.yaml").write_text(next(block for block in yaml if "fed-press" in block))
     (checkout / "watchlist.yaml").write_text(next(block for block in yaml if "isin" in block))
@@ -81,7 +81,7 @@ def _environment() -> dict[str, str]:
 
 
 def _shell(command: str, checkout: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a command in a new shell, after the README's own activation line."""
+    """Runs a command in a new shell in the checkout, after the README's activation line. Any exit code is returned."""
     return subprocess.run(
         ["bash", "-c", f"set -e\n{ACTIVATE}\n{command}"],
         cwd=checkout,
@@ -106,6 +106,7 @@ def test_the_drawing_is_that_of_the_pipeline() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ENDING)
 def test_a_command_succeeds_in_an_environment_made_from_nothing(folder: Path, command: str) -> None:
+    """The commands are those of the README that end by themselves. Only `riskwire alerts --json` may print nothing."""
     completed = _shell(command, folder)
     assert completed.returncode == 0, completed.stderr
     assert (completed.stdout + completed.stderr).strip() or command.startswith("riskwire alerts --json")
@@ -120,7 +121,10 @@ def test_make_test_runs_tests_in_an_environment_made_from_nothing(checkout: Path
 
 @pytest.fixture
 def serving(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
-    """A serving command on a free port, stopped at the end."""
+    """Yields a command of the README that serves, changed to a free port; stops it and its children at the end.
+
+    The test gives the command as the parameter of this fixture.
+    """
     command: str = request.param
     if command.startswith("make"):
         data = f" --data {tmp_path / 'data'}" if "run" in command else ""
@@ -145,6 +149,7 @@ def serving(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
 @pytest.mark.slow
 @pytest.mark.parametrize("serving", SERVING, indirect=True)
 def test_a_serving_command_serves_the_page(serving: subprocess.Popen[str]) -> None:
+    """The command prints its address. The page and the status are read there."""
     assert serving.stderr is not None
     address = next(match for line in serving.stderr if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
     with urllib.request.urlopen(address[0] + "/", timeout=120) as page:
@@ -155,6 +160,7 @@ def test_a_serving_command_serves_the_page(serving: subprocess.Popen[str]) -> No
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_links_and_pictures_of_a_paper_exist(paper: str) -> None:
+    """Links to web addresses and to headings are not checked."""
     path = ROOT / paper
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target

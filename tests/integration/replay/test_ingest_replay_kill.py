@@ -40,6 +40,10 @@ asyncio.run(main())
 
 
 def write_archive(path: Path, stories: int) -> None:
+    """Writes an archive of news as JSON lines, whose times are not in order.
+
+    The last 50 titles repeat the first. Line 0 and each 97th after it are not JSON.
+    """
     start = datetime(2009, 1, 1, tzinfo=UTC)
     with path.open("w", encoding="utf-8") as file:
         for number in range(stories):
@@ -67,6 +71,10 @@ async def published_records(settings: Settings) -> list[list[bytes]]:
 
 
 async def test_a_killed_replay_publishes_what_an_undisturbed_one_does(tmp_path: Path) -> None:
+    """A replay is killed twice, shortly after 2 and 4 steps, and then run to its end.
+
+    The process waits after each step until the test sends it a line. A step has 100 lines of the archive.
+    """
     rng = seeded_random()
     archive = tmp_path / "news.jsonl"
     write_archive(archive, STORIES)

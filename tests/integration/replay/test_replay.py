@@ -24,7 +24,7 @@ REUTERS = "streams/reuters_2009_2010.jsonl.gz"
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data directory of an undisturbed replay."""
+    """Returns the data directory of a finished replay of the demo archive, whose news is dated 2031."""
     data = tmp_path_factory.mktemp("undisturbed")
     completed = riskwire("replay", corpus_path(), "--watchlist", watchlist_path(), "--data", data)
     assert completed.returncode == 0, completed.stderr
@@ -32,6 +32,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_only_the_target_in_crisis_alerts_and_its_alert_fires_escalates_and_resolves(undisturbed: Path) -> None:
+    """The statuses are cut out of the JSON of the alert records."""
     alerts = json_lines("alerts", "--data", undisturbed)
     assert {alert["target"] for alert in alerts} == {CRISIS}
     statuses = [record.split('"status":"')[1].split('"')[0] for record in read_downstream(undisturbed).alerts]
@@ -51,6 +52,7 @@ def test_an_alert_has_everything_that_explains_it(undisturbed: Path) -> None:
 
 
 def test_every_article_is_analysed_once(undisturbed: Path) -> None:
+    """Every group has read everything. Several articles may be one story, so there are fewer stories than articles."""
     assert read_downstream(undisturbed).repeated() == []
     status = json_lines("status", "--data", undisturbed)[0]
     articles = sum(1 for line in corpus_path().read_text().splitlines() if line.strip())
@@ -71,7 +73,14 @@ def test_a_repeated_replay_does_not_change_the_records(undisturbed: Path) -> Non
 
 
 def _kill_and_restart(data: Path, words: list[object], kills: int, seed: int) -> None:
-    """Kills a replay at random moments and restarts it each time; the last one runs to its end."""
+    """Starts a replay `kills` times and kills it at a random moment; then runs it to its end.
+
+    A replay that ends before its moment is not killed.
+
+    Args:
+        words: the arguments of `riskwire replay`.
+        seed: the seed of the moments.
+    """
     rng = random.Random(seed)
     for _ in range(kills):
         process = start_riskwire("replay", *words, "--data", data)
@@ -85,6 +94,11 @@ def _kill_and_restart(data: Path, words: list[object], kills: int, seed: int) ->
 
 
 def _assert_equal(records: DownstreamRecords, expected: DownstreamRecords, seed: int) -> None:
+    """Checks that no record occurs twice and that the records of each topic are the expected ones, in any order.
+
+    Args:
+        seed: what a failure prints, so that the run can be repeated.
+    """
     assert records.repeated() == [], f"seed {seed}"
     assert records.analyses == expected.analyses, f"seed {seed}"
     assert records.signals == expected.signals, f"seed {seed}"
@@ -117,6 +131,12 @@ def test_sigkill_does_not_change_the_records_of_real_stories(shared_data: Path, 
 def test_the_distribution_over_partitions_does_not_change_the_records(
     undisturbed: Path, tmp_path: Path, partitions: int, salt: int
 ) -> None:
+    """The undisturbed replay has two partitions.
+
+    Args:
+        partitions: the number of partitions of each topic that has several.
+        salt: another salt distributes the articles over them in another way.
+    """
     settings = load_settings(
         overrides={"data": tmp_path, "watchlist": watchlist_path(), "bus": {"partitions": partitions}}
     )
@@ -134,6 +154,7 @@ def test_the_distribution_over_partitions_does_not_change_the_records(
 
 
 def test_a_replay_continues_from_articles_that_were_only_published(undisturbed: Path, tmp_path: Path) -> None:
+    """The first run publishes articles without running any stage; the second runs the stages."""
     words = [corpus_path(), "--watchlist", watchlist_path(), "--data", tmp_path]
     completed = riskwire("replay", *words, "--publish-only")
     assert completed.returncode == 0, completed.stderr
@@ -144,6 +165,7 @@ def test_a_replay_continues_from_articles_that_were_only_published(undisturbed: 
 
 
 def test_a_second_process_on_the_same_data_directory_is_refused(tmp_path: Path) -> None:
+    """The demo runs when a replay starts; the error names its directory and its process."""
     first = start_riskwire("demo", "--port", "0", "--data", tmp_path, env=environment())
     try:
         assert first.stderr is not None
@@ -158,6 +180,7 @@ def test_a_second_process_on_the_same_data_directory_is_refused(tmp_path: Path) 
 
 
 def test_an_interrupted_replay_exits_with_an_error(tmp_path: Path) -> None:
+    """The replay is slow enough to be still running when its bus file exists and SIGTERM is sent."""
     process = start_riskwire("replay", corpus_path(), "--speed", "1000", "--data", tmp_path)
     deadline = time.monotonic() + 120
     while not (tmp_path / "bus.sqlite").exists():
@@ -170,7 +193,7 @@ def test_an_interrupted_replay_exits_with_an_error(tmp_path: Path) -> None:
 
 
 def test_run_refuses_a_data_directory_with_news_of_the_future(undisturbed: Path) -> None:
-    # `undisturbed` is the data directory of a finished replay of the demo, whose news is dated 2031.
+    """The directory holds a finished replay of the demo, whose news is dated 2031."""
     completed = riskwire("run", "--port", "0", "--data", undisturbed)
     assert completed.returncode == 2
     assert "news of the future" in completed.stderr
