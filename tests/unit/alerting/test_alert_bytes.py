@@ -25,6 +25,7 @@ class TaskWithOutput:
     """An alert task, its committed state (`state`), and the bytes that it has written so far, by topic (`results`)."""
 
     def __init__(self) -> None:
+        """Opens a task of a stage with default settings, without state; one partition of `articles` sends marks."""
         self.stage = AlertStage(AlertingSettings(), article_partitions=1)
         self.results: dict[str, list[bytes]] = {Topic.TRENDS: [], Topic.ALERTS: []}
         self.state: dict[str, bytes] = {}

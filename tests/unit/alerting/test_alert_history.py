@@ -72,6 +72,7 @@ def test_a_target_that_is_added_during_a_crisis_does_not_fire_on_the_earlier_sto
 
 
 def test_history_adds_no_trend_point(added: Timeline) -> None:
+    """A trend point counts the stories of a minute; history is of the past and is in none."""
     added.trends.clear()
     added.feed(*as_history(daily_bad_news(ADDED)))
     added.quiet(ADDED + 1, ADDED + 2)
@@ -79,6 +80,7 @@ def test_history_adds_no_trend_point(added: Timeline) -> None:
 
 
 def test_a_burst_fires_after_a_history_of_calm(added: Timeline) -> None:
+    """The history has a neutral story every second day. Eight negative stories within four hours follow."""
     calm = [signal(day * DAY, NAME, negative=0.1) for day in range(0, 40, 2)]
     added.feed(*as_history(calm))
     for index in range(8):
@@ -135,6 +137,7 @@ def test_a_reprint_of_a_story_of_the_history_is_not_counted(added: Timeline) -> 
 
 
 def test_a_later_version_that_turns_a_story_of_the_history_negative_is_counted(added: Timeline) -> None:
+    """Version 1 of the article is neutral and comes as history, version 2 is negative news."""
     added.feed(signal(ADDED - 5, NAME, negative=0.1, article="x", history=True))
     added.feed(signal(ADDED + 1, NAME, negative=0.9, article="x", version=2), mark(ADDED + 1, (ADDED + 1,)))
     added.quiet(ADDED + 2, ADDED + 3)
@@ -143,6 +146,12 @@ def test_a_later_version_that_turns_a_story_of_the_history_negative_is_counted(a
 
 @pytest.mark.parametrize("history_first", [False, True])
 def test_an_article_that_comes_as_news_and_as_history_counts_once(added: Timeline, history_first: bool) -> None:
+    """It counts in the window as news. Days later it has left the window, and the baseline has it once, slightly
+    decayed.
+
+    Args:
+        history_first: whether the signal of the history comes before that of the news, in the same batch.
+    """
     news = signal(ADDED + 1, NAME, article="x")
     both = [news, *as_history([news])]
     added.feed(*(both[::-1] if history_first else both), mark(ADDED + 1, (ADDED + 1,)))
@@ -197,6 +206,7 @@ def _run_with_history(cuts: random.Random, *, restarts: bool) -> Timeline:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_batches_restarts_and_the_order_of_history_have_no_effect_on_results(seed: int) -> None:
+    """The seed decides order, batches and restarts of the second run; alerts and trend points are as in the first."""
     undisturbed = _run_with_history(random.Random(1), restarts=False)
     disturbed = _run_with_history(random.Random(seed), restarts=True)
     assert undisturbed.alerts, "the crisis must fire"

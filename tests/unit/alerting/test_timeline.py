@@ -54,6 +54,7 @@ def test_a_story_that_forty_sites_reprint_counts_once(warm: Timeline) -> None:
 
 
 def test_a_reprint_two_days_later_is_not_counted(warm: Timeline) -> None:
+    """A story id that was seen within three days is known, so its signal counts in no trend point."""
     story = "b" * 32
     warm.feed(signal(721, story=story), mark(721, (721,)))
     warm.quiet(722, 768)
@@ -76,6 +77,7 @@ def test_a_later_version_counts_only_if_it_turns_the_story_negative(warm: Timeli
 
 
 def test_neutral_news_never_fires(warm: Timeline) -> None:
+    """Sixty stories within six hours, each negative with probability 0.2, which is below the limit of 0.5."""
     for index in range(60):
         hour = 721 + index / 10
         warm.feed(signal(hour, negative=0.2, source=f"s{index}"), mark(hour, (hour,)))
@@ -141,6 +143,7 @@ def test_a_second_burst_escalates_and_one_more_story_does_not(warm: Timeline) ->
 
 
 def test_a_target_can_fire_again_after_its_episode_resolved(warm: Timeline) -> None:
+    """A week lies between two bursts. The second alert has another id."""
     warm.feed(*burst(721, 6))
     warm.quiet(725, 900)
     warm.feed(*burst(901, 8))
@@ -308,6 +311,7 @@ def test_targets_that_are_dropped_because_there_are_too_many_are_counted() -> No
 
 
 def test_an_alert_shows_every_story_that_it_counts(warm: Timeline) -> None:
+    """Each alert has evidence of all its stories, up to `max_evidence`. Each story is of another source."""
     warm.feed(*burst(721, 12, step_h=0.3))
     warm.quiet(726, 727)
     statuses = [alert.status for alert in warm.alerts]
@@ -337,6 +341,8 @@ def _feed_one_day(timeline: Timeline, stories: int, sources: int) -> None:
 
 
 def test_stories_of_many_sources_fire_earlier_than_stories_of_one() -> None:
+    """Compares after how many stories of one day the alert fires: stories of five sources, and stories of one."""
+
     def stories_to_fire(sources: int) -> int:
         """Returns the number of stories of one bad day after which the alert fires."""
         timeline = Timeline()
@@ -348,6 +354,7 @@ def test_stories_of_many_sources_fire_earlier_than_stories_of_one() -> None:
 
 
 def test_eight_negative_stories_of_three_sources_in_a_day_fire(warm: Timeline) -> None:
+    """The one alert fires with the sixth story or earlier."""
     _feed_one_day(warm, stories=8, sources=3)
     fired = [alert for alert in warm.alerts if alert.status == "firing"]
     assert len(fired) == 1
@@ -355,6 +362,8 @@ def test_eight_negative_stories_of_three_sources_in_a_day_fire(warm: Timeline) -
 
 
 def test_reprints_by_other_sites_have_no_effect_on_the_surprise() -> None:
+    """Surprise is -log10 of the chance of so many negative stories; a reprint has the id of its story."""
+
     def surprises(sites: int) -> list[float]:
         """Returns the surprise of each alert about twelve bad stories of a wire, each reprinted by so many sites."""
         timeline = Timeline()

@@ -54,6 +54,7 @@ class EmbeddedBusAndModel(RuleBasedStateMachine):
     """
 
     def __init__(self) -> None:
+        """Opens a bus on a new temporary directory, and begins with an empty model; see the class for its parts."""
         super().__init__()
         self.runner = asyncio.Runner()
         self.data = Path(tempfile.mkdtemp())

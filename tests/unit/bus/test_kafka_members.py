@@ -74,6 +74,7 @@ async def member(monkeypatch: pytest.MonkeyPatch):
 async def test_a_member_is_outside_from_its_request_to_join_until_the_group_answers(
     member: _MemberWithoutCluster,
 ) -> None:
+    """`outside_since` is the time at which it began to wait. The answer of the group is `on_assigned` (partitions)."""
     assert member.outside_since is not None
     assert member.outside_since <= time.monotonic()
     await member.on_assigned(())
@@ -83,6 +84,7 @@ async def test_a_member_is_outside_from_its_request_to_join_until_the_group_answ
 async def test_a_member_is_outside_from_the_beginning_of_a_rebalance_until_its_end(
     member: _MemberWithoutCluster,
 ) -> None:
+    """A rebalance begins with `on_revoked` and ends with `on_assigned`, which gives the member its partitions."""
     await member.on_assigned(())
     await member.on_revoked()
     since = member.outside_since

@@ -62,6 +62,7 @@ def test_every_part_of_a_consumer_has_an_asynchronous_close_without_arguments(pa
 
 
 async def test_stopping_a_consumer_closes_its_coordinator_fetcher_and_client_and_nothing_else() -> None:
+    """The three private parts are replaced by parts that count; `stop` closes each once."""
     consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
     assert isinstance(consumer._client, AIOKafkaClient)
     assert consumer._coordinator is None, "until the consumer is started"
@@ -94,6 +95,10 @@ async def test_the_sender_of_a_producer_exposes_its_task(producer: AIOKafkaProdu
 
 
 async def test_a_transaction_ended_by_the_sender_keeps_the_error_in_its_future(producer: AIOKafkaProducer) -> None:
+    """The transaction manager of a producer returns a future that ends with the transaction.
+
+    The sender task ends the transaction with a fatal error, which is then the exception of the future.
+    """
     manager = producer._txn_manager
     assert isinstance(manager, TransactionManager)
     assert manager.wait_for_transaction_end() is None, "until the first transaction begins"

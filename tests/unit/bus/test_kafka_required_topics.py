@@ -24,6 +24,7 @@ def topics() -> dict[str, RequiredTopic]:
 def test_there_is_a_topic_for_each_of_the_pipeline_a_changelog_for_each_stage_and_two_more(
     topics: dict[str, RequiredTopic],
 ) -> None:
+    """The two are the states of publishers and the layout; "p-" is the prefix of the settings."""
     changelogs = [f"p-{stage.name}-state" for stage in STAGES]
     assert sorted(topics) == sorted([*(f"p-{topic}" for topic in Topic), *changelogs, "p-publishers-state", "p-layout"])
 
@@ -34,6 +35,7 @@ def test_there_is_a_topic_for_each_of_the_pipeline_a_changelog_for_each_stage_an
 def test_a_topic_with_a_retention_is_deleted_after_it(
     topics: dict[str, RequiredTopic], name: str, retention_ms: str
 ) -> None:
+    """Retention is how long Kafka keeps a record. A `RequiredTopic` has name, partitions and configuration."""
     config = MAX_BYTES | {"cleanup.policy": "delete", "retention.ms": retention_ms}
     assert topics[f"p-{name}"] == RequiredTopic(f"p-{name}", 5, config)
 

@@ -27,6 +27,7 @@ class FakeProducer:
     """
 
     def __init__(self, lost_in: str, on_loss: Callable[[], Awaitable[None]]) -> None:
+        """Prepares the producer, which is its client, too, and has no sender task; see the class for the arguments."""
         self._lost_in, self._on_loss = lost_in, on_loss
         self.client = self
         self._sender = type("Sender", (), {"sender_task": None})

@@ -52,6 +52,7 @@ def test_an_article_without_a_title_begins_with_its_text() -> None:
 
 @given(st.text(max_size=300), st.text(max_size=600))
 def test_sentences_are_in_order_do_not_overlap_and_cover_all_but_white_space(title: str, text: str) -> None:
+    """Holds for any title and text; no sentence begins or ends with white space."""
     document = TextDocument.of_article(title, text)
     covered = set()
     end = 0

@@ -73,6 +73,7 @@ class SizeLimit:
     """
 
     def __init__(self, max_bytes: int, error: type[SchemaError] = TooLargeError) -> None:
+        """Begins without steps; `error` is the class of the error that a refused step raises."""
         self.max_bytes = max_bytes
         self.error = error
         self.steps = 0
@@ -143,6 +144,8 @@ async def test_an_article_refused_for_another_reason_becomes_a_dead_letter_and_i
 
 
 async def test_a_refused_part_without_an_article_raises_its_error() -> None:
+    """Such a part cannot be shortened or become a dead letter, so `publish_each` passes the error on."""
+
     async def refuse(parts: Sequence[ArticlePart], refused: Sequence[tuple[ArticlePart, Outgoing]]) -> None:
         raise TooLargeError("no")
 

@@ -55,6 +55,7 @@ class FakeSource:
     """
 
     def __init__(self, items: Sequence[FeedItem], read_s: float, step_s: float) -> None:
+        """Sets the clock to `AT`; see the class for the arguments."""
         self.items = tuple(items)
         self._now = AT
         self._read_s = read_s

@@ -136,6 +136,7 @@ def test_adding_a_removed_feed_by_its_id_restores_its_entry_of_the_file(committe
 
 
 def test_adding_a_disabled_feed_enables_it_and_adding_it_again_changes_nothing(committed: CommittedFeeds) -> None:
+    """The second `add` gives the address of the feed; its update has no record and no change of the state."""
     committed.merge(feed("a", enabled=False))
     assert committed.polled == {}
     assert committed.add("a").changed == ("a",)
