@@ -35,12 +35,17 @@ class EmbeddedBus:
     def __init__(
         self, path: Path, settings: BusSettings, layout: schema.Layout, writer: Connection, reader: Connection
     ) -> None:
+        """Makes a bus on two connections that are open already. `open` calls it, and starts the poller.
+
+        Args:
+            layout: the slot of each partition of each topic: its number in the file.
+        """
         self._layout = layout
         self._writer = writer
         self._reader = reader
         self._file_state = FileState(path)
         self._steps = Steps(writer, layout, settings, self._file_state)
-        self._positions = -1
+        self._positions = -1  # the sum of all positions in the file at the last poll
         self._joined: dict[tuple[str, str], EmbeddedAssignments] = {}
         self._publishers: dict[str, EmbeddedPublisher] = {}
         self._poller: asyncio.Task[None] | None = None
@@ -51,7 +56,8 @@ class EmbeddedBus:
     async def open(cls, data_dir: Path, settings: BusSettings) -> EmbeddedBus:
         """Opens the bus in the file of a data directory. Creates the directory and the file if they are missing.
 
-        Loads the end offsets and starts the task that polls the file for writes of other processes.
+        Loads the end offsets and starts the task that polls the file for writes of other processes. The setting
+        `bus.partitions` has an effect on a new file only.
 
         Returns:
             the open bus; the caller must `close` it.
@@ -84,11 +90,12 @@ class EmbeddedBus:
         return EmbeddedAssignments(group, str(topic), self._file_state, self._join)
 
     def publisher(self, name: str) -> AbstractAsyncContextManager[EmbeddedPublisher]:
-        """Opens a publisher of that name; a second one of the same name fences the first.
+        """Returns a context that opens the publisher of a name; a second one of the same name fences the first.
 
-        It waits for space only while a reader runs: a stage of this bus, or another process that holds the data
-        directory (`lock_data_dir`). Without a reader no space would ever come. Then it writes beyond `bus.backlog`
-        and logs a warning; the disk is the limit.
+        A topic has no space while its unread records and the new ones exceed `bus.backlog`. The publisher waits for
+        space only while a reader runs: a stage of this bus, or another process that holds the data directory
+        (`lock_data_dir`). Without a reader no space would ever come. Then it writes beyond `bus.backlog` and logs a
+        warning; the disk is the limit.
         """
         return self._publisher(name)
 
@@ -138,7 +145,7 @@ class EmbeddedBus:
             BusError: it cannot, or not within `timeout_s`.
         """
         request = asyncio.create_task(self._reader.run(ledger.data_version), name="bus-reach")
-        self._unanswered.add(request)
+        self._unanswered.add(request)  # the event loop alone would not keep the task alive
         request.add_done_callback(self._unanswered.discard)
         # A cancelled request waits for the reader thread. So it is cancelled and not awaited: the thread may hang.
         try:
@@ -152,7 +159,13 @@ class EmbeddedBus:
         await request
 
     async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
-        """Returns records of a partition from offset `start` on, outside any group; trimmed records are skipped."""
+        """Returns records of a partition from offset `start` on, outside any group, at most `max_records`.
+
+        Trimmed records are skipped. Does not wait for new records.
+
+        Raises:
+            BusError: there is no such topic or partition, or the file cannot be read.
+        """
         slots = self._layout.of(topic)
         if not 0 <= partition < len(slots):
             raise BusError(f"{topic} has partitions 0 to {len(slots) - 1}", value=partition)
@@ -185,9 +198,13 @@ class EmbeddedBus:
         """Makes this process the owner of every partition of the topic, for the group.
 
         Fences the previous owners in other processes, and ends the iterator that owned the partitions in this process.
+        Wakes every waiting task of this process, to look again.
 
         Returns:
             one assignment for each partition, in order.
+
+        Raises:
+            BusError: the bus is closed, or the file cannot be read or written.
         """
         owners = await self._writer.run(ledger.join, joined.group, self._layout.of(joined.topic))
         self._file_state.check()
@@ -203,8 +220,11 @@ class EmbeddedBus:
 
     @asynccontextmanager
     async def _publisher(self, name: str) -> AsyncIterator[EmbeddedPublisher]:
-        """Yields the publisher of a name. Revokes the publisher that had the name, and revokes this one at the end."""
-        (owner,) = await self._writer.run(ledger.join, name, (0,))
+        """Yields the publisher of a name. Revokes the publisher that had the name, and revokes this one at the end.
+
+        A previous publisher in another process is fenced by the join: its next step fails.
+        """
+        (owner,) = await self._writer.run(ledger.join, name, (0,))  # publishers have slot 0
         publisher = EmbeddedPublisher(owner, self._steps, self._reader, self._file_state, self._is_read)
         previous = self._publishers.get(name)
         if previous is not None:
@@ -224,7 +244,8 @@ class EmbeddedBus:
     def _outside_since(self, group: str) -> float | None:
         """Returns since when this process has not been a member of a group (`time.monotonic()`), or None if it is one.
 
-        A group that was never joined counts from when the bus was opened.
+        A group that was never joined counts from when the bus was opened. If other workers took over several topics of
+        the group, the earliest time counts. After `close` the result is None.
         """
         if self._file_state.closed:
             return None
@@ -237,8 +258,11 @@ class EmbeddedBus:
         return any(joined.topic == topic and not joined.ended for joined in self._joined.values())
 
     async def _poll(self) -> None:
-        """Polls the file for writes of other processes, until cancelled. An error wakes every waiting task."""
-        seen = -1
+        """Polls the file for writes of other processes, until cancelled.
+
+        An error wakes every waiting task and is kept as `failure` until a poll succeeds; only the first is logged.
+        """
+        seen = -1  # the version of the file at the last poll: it changes when another connection has written
         while True:
             await asyncio.sleep(POLL_S)
             try:
@@ -258,6 +282,7 @@ class EmbeddedBus:
         """Applies what the file holds now: wakes the readers of topics that grew, and ends owners that were fenced.
 
         An owner is fenced if the file holds a larger epoch for it: an epoch counts how often an owner was replaced.
+        If a topic grew or a position moved, also wakes the writers that wait for space and the waits for any write.
         """
         # The snapshot may be older than the last step of this process, so only increases count.
         grew = self._file_state.note_ends(snapshot.ends)

@@ -21,6 +21,13 @@ class EmbeddedPublisher:
     def __init__(
         self, owner: Owner, steps: Steps, reader: Connection, file_state: FileState, is_read: Callable[[str], bool]
     ) -> None:
+        """Makes a publisher that has joined already.
+
+        Args:
+            owner: its name and epoch in the file.
+            steps: commits its steps.
+            is_read: whether a stage of this process reads a topic.
+        """
         self.owner = owner
         self.revoked = False
         self._steps = steps
@@ -34,17 +41,20 @@ class EmbeddedPublisher:
         self._file_state.space.wake_all()
 
     async def restore(self) -> dict[str, bytes]:
-        """Returns the state of the last step.
+        """Returns the state of the last committed step: value by key.
 
         Raises:
             FencedError: a newer publisher has this name.
-            BusError: the bus is closed.
+            BusError: the bus is closed, or the file cannot be read.
         """
         _, state = await self._reader.run(ledger.restore, self.owner)
         return state
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
         """Publishes and changes the state in one atomic step; waits for space first (`EmbeddedBus.publisher`).
+
+        Args:
+            state: the new value of each changed key; None deletes the key.
 
         Raises:
             BusError: fenced, closed or failed; the step had no effect.
@@ -59,6 +69,12 @@ class EmbeddedAssignment:
     def __init__(
         self, topic: str, partition: int, owner: Owner, steps: Steps, reader: Connection, file_state: FileState
     ) -> None:
+        """Makes an assignment of a partition that this process has taken over; reads nothing yet.
+
+        Args:
+            owner: the group on this partition, its epoch, and the number of the partition in the file (slot).
+            steps: commits its steps.
+        """
         self.topic = topic
         self.partition = partition
         self.owner = owner
@@ -67,6 +83,7 @@ class EmbeddedAssignment:
         self._reader = reader
         self._file_state = file_state
         self._next: int | None = None
+        """The offset that `fetch` reads next; None before `restore` or the first `fetch`."""
         self.position: int | None = None
         """The committed position; None before `restore` or the first `fetch`."""
         self.active_at = time.monotonic()
@@ -78,7 +95,7 @@ class EmbeddedAssignment:
         return self._revoked or self._file_state.closed
 
     def revoke(self) -> None:
-        """Gives up the partition and wakes the tasks that wait on it."""
+        """Gives up the partition. Wakes the tasks that wait for its records, or for space to write."""
         self._revoked = True
         self._file_state.arrivals.wake(self.owner.slot)
         self._file_state.space.wake_all()
@@ -88,10 +105,11 @@ class EmbeddedAssignment:
         self.active_at = time.monotonic()
 
     async def restore(self) -> dict[str, bytes]:
-        """Returns the state of the last committed step, and moves the read position back to that step.
+        """Returns the state of the last committed step (value by key), and moves the read position back to that step.
 
         Raises:
-            BusError: the assignment was revoked, or the bus is closed.
+            FencedError: another worker has taken over; the assignment is revoked.
+            BusError: the bus is closed, or the file cannot be read.
         """
         try:
             self._next, state = await self._reader.run(ledger.restore, self.owner)
@@ -103,7 +121,7 @@ class EmbeddedAssignment:
         return state
 
     async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
-        """Returns the next records in order, at most `max_records`.
+        """Returns the next records in order, at most `max_records`. The first call reads the committed position.
 
         Returns nothing when no record came within `timeout_s`, or the assignment was revoked.
 
@@ -123,7 +141,7 @@ class EmbeddedAssignment:
                     batch = await self._reader.run(
                         ledger.fetch, self.topic, self.partition, self.owner.slot, start, max_records
                     )
-                    if start == self._next and not self.revoked:
+                    if start == self._next and not self.revoked:  # else `restore` or `commit` moved it meanwhile
                         return self._read(start, batch)
                 elif self._file_state.failure is not None:
                     self._file_state.check()
@@ -149,9 +167,13 @@ class EmbeddedAssignment:
         return batch
 
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Commits one atomic step; waits for space first.
+        """Publishes results, changes the state and moves the position in one atomic step; waits for space first.
 
         The next `fetch` reads from `position`, or from where it has already read on.
+
+        Args:
+            position: the offset of the next record to read.
+            state: the new value of each changed key; None deletes the key.
 
         Raises:
             BusError: revoked, closed or failed; the step had no effect.
@@ -176,6 +198,11 @@ class EmbeddedAssignments:
         file_state: FileState,
         join: Callable[[EmbeddedAssignments], Awaitable[list[EmbeddedAssignment]]],
     ) -> None:
+        """Makes the iterator; the group is joined when the first partition is asked for.
+
+        Args:
+            join: joins the group for this iterator. Returns one assignment for each partition of the topic.
+        """
         self.group = group
         self.topic = topic
         self.assigned: list[EmbeddedAssignment] = []
@@ -198,7 +225,7 @@ class EmbeddedAssignments:
     async def __anext__(self) -> EmbeddedAssignment:
         """Returns the next partition that this process owns. Joins the group on the first call.
 
-        After the last partition, waits until the iterator ends.
+        After the last partition, waits until the iterator ends. Then leaves out those not returned yet.
 
         Raises:
             StopAsyncIteration: the bus is closed, or another worker has taken over.
@@ -219,7 +246,7 @@ class EmbeddedAssignments:
         return self._pending.pop(0)
 
     def end(self) -> None:
-        """Gives up every partition: the bus is closed or another worker has joined."""
+        """Gives up every partition: the bus is closed or another worker has joined. `ended_at` is set only once."""
         self._ended.set()
         self.ended_at = self.ended_at or time.monotonic()
         for assignment in self.assigned:

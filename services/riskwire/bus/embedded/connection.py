@@ -20,12 +20,21 @@ class Connection:
     """A SQLite connection on its own thread; calls run in the order in which they are made."""
 
     def __init__(self, path: Path, name: str) -> None:
+        """Prepares a thread; `open` starts it and opens the connection.
+
+        Args:
+            path: the file, for the messages of errors.
+            name: the name of the thread.
+        """
         self._path = path
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._connection: sqlite3.Connection | None = None
 
     async def open(self, opener: Callable[[], tuple[sqlite3.Connection, T]]) -> T:
         """Opens the connection on its thread.
+
+        Args:
+            opener: runs on the thread. Returns the connection and a value, which `open` returns.
 
         Raises:
             BusError: the file cannot be opened; the thread has ended.
@@ -45,7 +54,7 @@ class Connection:
     async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **named: P.kwargs) -> T:
         """Runs `work(connection, …)` on the thread and returns its result.
 
-        A cancelled call waits for work that has begun. So the work has either not run or finished when it returns.
+        A cancelled call waits for work that has begun, then raises CancelledError. Work that has not begun never runs.
 
         Raises:
             BusError: SQLite failed, or the connection is closed.
@@ -61,7 +70,7 @@ class Connection:
         return await self._run_on_thread(on_thread)
 
     async def close(self) -> None:
-        """Finishes the calls under way, closes the connection and ends the thread."""
+        """Finishes the calls under way, closes the connection and ends the thread. A second call has no effect."""
 
         def on_thread() -> None:
             connection, self._connection = self._connection, None
@@ -77,7 +86,8 @@ class Connection:
     async def _run_on_thread(self, work: Callable[[], T]) -> T:
         """Runs `work` on the thread of the connection and returns its result.
 
-        If the caller is cancelled, work that has started is finished first, so that no transaction is torn.
+        If the caller is cancelled, work that has started is finished first, so that no transaction is torn. Work that
+        has not started is dropped.
 
         Raises:
             BusError: the connection is closed.

@@ -16,6 +16,11 @@ class FileState:
     """
 
     def __init__(self, path: Path) -> None:
+        """Knows no end offsets yet.
+
+        Args:
+            path: the bus file. A *slot* is the number of one partition of one topic in it.
+        """
         self.path = path
         self.closed = False
         self.failure: BusError | None = None
@@ -27,6 +32,7 @@ class FileState:
         self.writes: Wakeups[None] = Wakeups()
         """Any write."""
         self._ends: dict[int, int] = {}
+        """By slot: the last known end offset."""
 
     def end(self, slot: int) -> int:
         """Returns the last known end offset of a partition."""
@@ -49,12 +55,12 @@ class FileState:
         return grew
 
     def note_position_moved(self, topic: str) -> None:
-        """Wakes the writers that wait for space on a topic, since a group has read on."""
+        """Wakes the writers that wait for space on a topic, since a group has read on, and all waits for any write."""
         self.space.wake(topic)
         self.writes.wake(None)
 
     def wake_all(self) -> None:
-        """Wakes every waiting task, to look again."""
+        """Wakes every task that waits for records, for space or for any write, so that it looks again."""
         self.arrivals.wake_all()
         self.space.wake_all()
         self.writes.wake_all()

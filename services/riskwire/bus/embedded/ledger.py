@@ -88,7 +88,7 @@ def join(connection: sqlite3.Connection, name: str, slots: Sequence[int]) -> lis
 
 
 def forget(connection: sqlite3.Connection, name: str) -> None:
-    """Deletes the positions and the state of a group on every topic."""
+    """Deletes the positions and the state of a group on every topic. A publisher of that name (slot 0) stays."""
     with transaction(connection):
         connection.execute(
             "DELETE FROM state WHERE owner IN (SELECT id FROM owners WHERE name = ? AND slot != 0)", (name,)
@@ -97,7 +97,7 @@ def forget(connection: sqlite3.Connection, name: str) -> None:
 
 
 def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str, bytes]]:
-    """Returns position and state of the owner's last step, read in one transaction.
+    """Returns the position (next offset to read) and the state (value by key) of the owner's last step, consistently.
 
     Raises:
         FencedError: a newer owner has taken over.
@@ -112,7 +112,7 @@ def restore(connection: sqlite3.Connection, owner: Owner) -> tuple[int, dict[str
 
 
 def publisher_state(connection: sqlite3.Connection, publisher: str) -> dict[str, bytes]:
-    """Returns the committed state of a publisher."""
+    """Returns the committed state of a publisher, value by key; empty if there is none. Publishers have slot 0."""
     return dict(
         connection.execute(
             "SELECT key, value FROM state JOIN owners ON owner = owners.id WHERE name = ? AND slot = 0", (publisher,)
@@ -123,7 +123,7 @@ def publisher_state(connection: sqlite3.Connection, publisher: str) -> dict[str,
 def group_state(connection: sqlite3.Connection, group: str, slots: Sequence[int], prefix: str) -> dict[str, bytes]:
     """Returns the committed state of a group under keys that start with `prefix`, merged over all these slots.
 
-    A slot is the number of one partition of one topic in the file.
+    A slot is the number of one partition of one topic in the file. The slots of a topic are consecutive.
     """
     return dict(
         connection.execute(
@@ -146,11 +146,18 @@ def step(
 ) -> Applied | Full:
     """Publishes results, changes the state and moves the position atomically; does nothing if a topic has no space.
 
+    Also trims: deletes old records that every group has read, in the partitions that the step wrote or read.
+
     Args:
+        layout: the slot of each partition of each topic: its number in the file.
+        owner: a group on one partition, or a publisher.
         position: the offset of the next record to read; None for a publisher.
         backlog: most unread records that a topic may hold after this step, except those in `WITHOUT_BACKPRESSURE`;
             None for no bound. A topic without unread records takes any step.
         keep: records kept per partition after every group has read them.
+
+    Returns:
+        the new ends and the numbers of trimmed records; or, if nothing was done, the topic without space.
 
     Raises:
         FencedError: a newer owner has taken over.
@@ -219,7 +226,7 @@ def _slot(layout: Layout, result: Outgoing) -> int:
             if not 0 <= result.partition < len(slots):
                 raise SchemaError(f"{result.topic} has partitions 0 to {len(slots) - 1}", value=result.partition)
             if result.key is not None:
-                result.key.encode()
+                result.key.encode()  # only to check that it is valid Unicode
             return slots[result.partition]
         if result.key is None:
             raise SchemaError("a result needs a key or a partition", where=str(result.topic))
@@ -233,7 +240,8 @@ def _full(
 ) -> Full | None:
     """Returns the topic's shortage if a step must wait for space on it, else None.
 
-    A step never waits for a topic that its own group reads, since it would wait for itself.
+    Unread records are counted, per partition, for the group that has read least. A topic that no group reads has none.
+    A stage never waits for a topic that its own group reads, since it would wait for itself.
 
     Args:
         new: records that the step would write to the topic.
@@ -259,7 +267,7 @@ def _full(
 
 
 def _append(connection: sqlite3.Connection, routed: Sequence[tuple[int, Outgoing]]) -> dict[int, int]:
-    """Inserts results at the ends of their partitions. Returns the new end offset of each slot written.
+    """Inserts results at the ends of their partitions; a record's id joins slot and offset. Returns new ends by slot.
 
     Args:
         routed: each result with the slot of its partition (the number of a partition in the file).
@@ -300,9 +308,9 @@ def _change_state(connection: sqlite3.Connection, owner: Owner, state: Mapping[s
 
 
 def _trim(connection: sqlite3.Connection, slot: int, keep: int, grown: int) -> int:
-    """Deletes records that every group has read, except the newest `keep`; returns how many were deleted.
+    """Deletes records that every group has read, except the newest `keep` such records; returns how many it deleted.
 
-    One step deletes at most a few times as many records as it wrote or read, so that no step takes long.
+    Fewer than `TRIM_CHUNK` stay for later. One call deletes at most 4 chunks plus 2 * `grown`: it is short.
 
     Args:
         grown: records that the step wrote to the slot or read from it.
@@ -323,7 +331,7 @@ def _trim(connection: sqlite3.Connection, slot: int, keep: int, grown: int) -> i
 
 
 def _vacuum(connection: sqlite3.Connection) -> None:
-    """Returns free pages to the file system, a few at a time, when a quarter of the file is free."""
+    """Gives up to 128 free pages back to the file system, if over 512 pages and over a quarter of the file are free."""
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if free > _VACUUM_FROM_PAGES and free * 4 > pages:

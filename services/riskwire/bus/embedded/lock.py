@@ -17,10 +17,12 @@ _WAIT_S = 0.5
 
 @contextmanager
 def lock_data_dir(path: Path) -> Iterator[None]:
-    """Holds the lock of a data directory. Readers and publishers without stages need no lock.
+    """Holds the lock of a data directory while the body runs. Readers and publishers without stages need no lock.
+
+    Creates the directory if it is missing, and writes the process id to the lock file.
 
     Raises:
-        InUseError: another process holds it; the message names the process.
+        InUseError: another process holds it for longer than `_WAIT_S`; the message names the process.
         BusError: the directory cannot be created or written.
     """
     try:
@@ -66,7 +68,10 @@ def _take(lock: int, path: Path) -> None:
 
 
 def stages_run(path: Path) -> bool:
-    """Returns whether any process, including this one, holds the lock of the data directory."""
+    """Returns whether any process, including this one, holds the lock of the data directory.
+
+    Finds out by taking a shared lock for a moment. Returns False if the lock file is missing or cannot be read.
+    """
     try:
         lock = os.open(path / _FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -70,7 +70,7 @@ class Layout:
 
 
 def check(path: Path) -> None:
-    """Checks, without changing it, that a file is a bus this riskwire can use; a missing file is accepted.
+    """Checks, without changing it, that a file is a bus this riskwire can use; a missing or empty file is accepted.
 
     Raises:
         BusVersionError: written by another version of riskwire.
@@ -88,14 +88,17 @@ def check(path: Path) -> None:
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise _not_a_bus(path)
     # The header first, so that a newer file is not even opened. Then SQLite, since the WAL may hold a newer version.
-    version, application = struct.unpack(">i4xi", header[60:72])
+    version, application = struct.unpack(">i4xi", header[60:72])  # user_version, application_id of SQLite's header
     _check_same_version(path, version, application)
     with closing_as_bus_error(path, sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         _check_version(path, *_version(connection), empty=not _count_tables(connection))
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Returns a connection to the file; transactions on it are begun explicitly.
+    """Returns a connection to the file, which is created if it is missing; transactions on it are begun explicitly.
+
+    Args:
+        read_only: statements that write raise an error.
 
     Raises:
         sqlite3.Error: see `as_bus_error`.
@@ -117,6 +120,9 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
     """Opens the file for writing; creates it and missing topics. An existing file keeps its number of partitions.
 
+    Args:
+        partitions: the number of partitions of each topic in a new file, except of topics that always have one.
+
     Returns:
         the connection, and the slot of each partition of each topic.
 
@@ -137,7 +143,9 @@ def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Sets the pragmas that need no transaction; auto_vacuum has an effect only before the first table.
+    """Sets the pragmas that must run outside a transaction; auto_vacuum has an effect only before the first table.
+
+    Retries for up to `BUSY_S` while another process holds the file, then raises SQLite's error.
 
     Raises:
         BusError: the file system cannot hold a write-ahead log.
@@ -215,6 +223,7 @@ def _check_version(path: Path, version: int, application: int, *, empty: bool) -
 
     Args:
         version: the number in the header of the file; `application` likewise the id of the application that wrote it.
+        empty: the file has no tables.
 
     Raises:
         BusVersionError: written by another version of riskwire.

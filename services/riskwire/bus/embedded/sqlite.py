@@ -56,7 +56,11 @@ class WriteAheadLog:
         self._next_at = _CHECKPOINT_BYTES
 
     def keep_small(self, connection: sqlite3.Connection) -> None:
-        """Copies the log into the file once it is long; errors are only logged, since commits are safe in the log."""
+        """Copies the log into the file and empties it, once it has grown by 4 MB since the last attempt.
+
+        Waits at most 100 ms for other processes; if they still use the log, it stays as it is. Errors are only logged,
+        since commits are safe in the log.
+        """
         try:
             if self._size() < self._next_at:
                 return
@@ -69,7 +73,7 @@ class WriteAheadLog:
             log.warning(
                 "checkpoint failed: the write-ahead log of the bus stays long", file=str(self._file), error=str(error)
             )
-        # After a failure, for example a reader or a full disk, do not retry at every step.
+        # After a failure, for example because of a reader or a full disk, do not retry at every step.
         self._next_at = self._size() + _CHECKPOINT_BYTES
 
     def _size(self) -> int:
@@ -86,7 +90,7 @@ def as_bus_error(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code within an extended one
         what, do = _MESSAGES.get(code, ("the bus failed", ""))
         raise BusError(what, where=str(path), do=do) from error
     except OSError as error:
@@ -95,7 +99,7 @@ def as_bus_error(path: Path) -> Iterator[None]:
 
 @contextmanager
 def closing_as_bus_error(path: Path, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Yields a connection and closes it at the end; errors become `BusError`."""
+    """Yields a connection and closes it at the end; errors of SQLite and the file system become `BusError`."""
     try:
         with as_bus_error(path):
             yield connection

@@ -47,6 +47,13 @@ class Steps:
     """Commits the steps of every assignment and publisher of one bus."""
 
     def __init__(self, writer: Connection, layout: Layout, settings: BusSettings, file_state: FileState) -> None:
+        """Needs a running event loop, whose tasks are woken after each step.
+
+        Args:
+            writer: the connection that writes the bus file, on its own thread.
+            layout: the slot of each partition of each topic: its number in the file.
+            file_state: holds the wakeups.
+        """
         self._writer = writer
         self._layout = layout
         self._settings = settings
@@ -63,10 +70,13 @@ class Steps:
         state: Mapping[str, bytes | None],
         is_read: Callable[[str], bool] | None = None,
     ) -> None:
-        """Commits one atomic step; waits until its topics have space.
+        """Commits one atomic step; waits until its topics have space: at most `bus.backlog` unread records.
 
         Args:
+            client: the assignment or publisher that takes the step. It is revoked if another has taken over.
             position: the offset of the next record to read; None for a publisher.
+            results: the records to publish.
+            state: the new value of each changed key; None deletes the key.
             is_read: whether a stage of this process reads a topic; only for a publisher. If no stage reads it, here
                 or in the process that holds the data directory, no space will come: the step exceeds the bound.
 
@@ -81,6 +91,7 @@ class Steps:
             self._file_state.check()
             if client.revoked:
                 raise ledger.fenced(client.owner.name)
+            # Before the attempt, so that space which comes during it is not missed.
             wakeups = {str(result.topic): self._file_state.space.subscribe(str(result.topic)) for result in results}
             try:
                 outcome = await self._writer.run(self._attempt, client.owner, position, results, state, bound)
@@ -108,9 +119,12 @@ class Steps:
         state: Mapping[str, bytes | None],
         bound: int | None,
     ) -> Applied | Full:
-        """Runs a step on the writer thread.
+        """Runs a step on the writer thread. Returns `Full`, and changes nothing, if a topic has no space.
 
         The thread itself notifies the event loop. So waiting tasks are woken even if the step's caller was cancelled.
+
+        Args:
+            bound: most unread records that a topic may hold after the step; None for no bound.
         """
         keep = self._settings.keep_processed
         outcome = ledger.step(connection, self._layout, owner, position, results, state, bound, keep)
@@ -122,6 +136,8 @@ class Steps:
 
     def _notify(self, applied: Applied, moved: int | None) -> None:
         """Wakes the tasks that a committed step concerns: readers of its topics, and writers that wait for space.
+
+        Also counts the records that the step trimmed in a metric.
 
         Args:
             moved: the slot (the number of a partition in the file) whose position moved; None for a publisher.
@@ -142,10 +158,12 @@ class _SpaceWait:
         self._logged = False
 
     async def wait(self, full: Full, wakeup: Wakeup) -> None:
-        """Waits until a group may have read on, for at most `_CHECK_READERS_S`; measures and logs long waits.
+        """Waits until a group may have read on, for at most `_CHECK_READERS_S` (1 s); the caller then tries again.
+
+        Adds the time to the metric of backpressure. Logs one warning when the waits of this step exceed 30 s in all.
 
         Args:
-            full: the topic without space.
+            full: the topic without space, its number of unread records and its slowest group.
             wakeup: comes when a group has read on.
         """
         started = time.perf_counter()
