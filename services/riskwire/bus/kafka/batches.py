@@ -21,6 +21,11 @@ COMPRESSION = "zstd"
 async def send_batches(producer: Any, records: Sequence[KafkaRecord]) -> list[Future[Any]]:
     """Passes records to a producer that is in a transaction. The records of a partition stay in order.
 
+    Every record gets the current time. A partition has several batches if its records do not fit into one.
+
+    Args:
+        producer: a connected producer of aiokafka.
+
     Returns:
         a future for each batch. The caller must await them all before the commit, because a batch that fails does not
         stop the commit.

@@ -33,6 +33,14 @@ class KafkaBus:
     """The `Bus` of protocol.py; `open` creates it, inside a running event loop."""
 
     def __init__(self, cluster: Cluster, log: Log, metadata: ClusterMetadata, settings: BusSettings) -> None:
+        """Makes a bus on connections that are open already; `open` calls it.
+
+        Members are kept by (group, topic), publishers by name.
+
+        Args:
+            log: reads records and offsets outside any group.
+            metadata: reads topics and committed positions.
+        """
         self._cluster = cluster
         self._log = log
         self._metadata = metadata
@@ -45,7 +53,7 @@ class KafkaBus:
 
     @classmethod
     async def open(cls, settings: BusSettings, kafka: KafkaSettings) -> KafkaBus:
-        """Opens the bus of the cluster that `bus.url` names.
+        """Opens the bus of the cluster that `bus.url` names. Creates no topics; warns of partitions not in use.
 
         Raises:
             SettingsError: the URL or the security settings are not valid.
@@ -59,7 +67,7 @@ class KafkaBus:
             await log.open(min(_OPEN_S, kafka.deadline_s))
             await metadata.open()
             existing = await metadata.topics()
-            used = [*(str(topic) for topic in TOPICS), f"{PUBLISHERS}-state"]
+            used = [*(str(topic) for topic in TOPICS), f"{PUBLISHERS}-state"]  # the last keeps the state of publishers
             missing = [cluster.name(topic) for topic in (*used, LAYOUT) if cluster.name(topic) not in existing]
             if missing:
                 raise BusError(f"topics are missing: {', '.join(missing)}", where=settings.url, do=CREATE)
@@ -77,7 +85,14 @@ class KafkaBus:
         return self._cluster.partitions_of(str(topic))
 
     def assignments(self, group: str, topic: str) -> AsyncIterator[KafkaAssignment]:
-        """Yields each partition when the group assigns it to this worker. A partition that is taken away is revoked."""
+        """Yields each partition when the group assigns it to this worker. A partition that is taken away is revoked.
+
+        Joins the group when the first partition is asked for. Partitions that Kafka has but that are not in use are
+        left out.
+
+        Raises:
+            BusError: there is no such topic; raised by the call itself.
+        """
         self.partitions(topic)
 
         def assign(partition: int, on_fenced: Callable[[], None]) -> KafkaAssignment | None:
@@ -98,9 +113,13 @@ class KafkaBus:
         return state
 
     async def group_state(self, group: str, topic: str, prefix: str) -> dict[str, bytes]:
-        """Returns the committed state of a group's tasks under keys with a prefix, over all partitions of the topic.
+        """Returns the committed state of a group under keys that start with `prefix`: value by key, prefix included.
 
-        Reads the whole changelog of the group.
+        Merges the states of all partitions of `topic`, an input of the group. Reads the whole changelog of the group,
+        which is the topic that keeps its state.
+
+        Raises:
+            BusError: the bus is closed, there is no such topic, or the changelog cannot be read.
         """
         self._check_open()
         changelogs = [TopicPartition(self._cluster.changelog(group), p) for p in range(self.partitions(topic))]
@@ -132,7 +151,8 @@ class KafkaBus:
     async def lag(self) -> list[Lag]:
         """Returns the lag of every group that has a changelog and a position.
 
-        A large lag also counts the markers of transactions (`EXACT_WITHIN`).
+        The changelog is the topic that keeps the state of a group. A lag above `EXACT_WITHIN` (256) offsets also counts
+        the markers of transactions; a smaller one counts records only.
         """
         self._check_open()
         return await self._lag.lag()
@@ -159,7 +179,7 @@ class KafkaBus:
         """Returns if the cluster answers a request for its metadata.
 
         Raises:
-            BusError: it does not answer within `timeout_s`.
+            BusError: it does not answer within `timeout_s` or refuses the request, or the bus is closed.
         """
         self._check_open()
         try:
@@ -169,7 +189,13 @@ class KafkaBus:
             raise BusError(f"Kafka does not answer within {timeout_s:g} s", where=self._cluster.url) from error
 
     async def read(self, topic: str, partition: int, start: int, max_records: int) -> Sequence[Message]:
-        """Returns records of a partition from offset `start` on, outside any group; waits for steps under way."""
+        """Returns records of a partition from offset `start` on, outside any group, at most `max_records`.
+
+        Waits for the steps that were under way when it was called, but not for new records.
+
+        Raises:
+            BusError: there is no such topic or partition, it cannot be read, or the bus is closed.
+        """
         self._check_open()
         count = self.partitions(topic)
         if not 0 <= partition < count:
@@ -195,7 +221,9 @@ class KafkaBus:
         await self._log.close()
 
     async def _join(self, member: KafkaMember) -> bool:
-        """Makes an older member of the same group in this process leave, before `member` joins.
+        """Makes an older member of the same group and topic in this process leave, before `member` joins.
+
+        Keeps `member` as the one of its group and topic. It joins by itself when this function has returned True.
 
         Returns:
             False if the bus is closed, else True.
@@ -250,7 +278,8 @@ class KafkaBus:
     def _outside_since(self, group: str) -> float | None:
         """Returns since when this process has not been a member of a group (`time.monotonic()`), or None if it is one.
 
-        A group that was never joined counts from when the bus was opened.
+        A group that was never joined counts from when the bus was opened. If this process waits for several topics of
+        the group, the earliest time counts. After `close` the result is None.
         """
         if self._closed:
             return None

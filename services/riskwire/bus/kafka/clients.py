@@ -45,14 +45,17 @@ async def start_consumer(consumer: Any, cluster: Cluster, check: Callable[[], No
 
 
 async def stop_consumer(consumer: Any) -> None:
-    """Stops a consumer within a few seconds."""
+    """Stops a consumer within a few seconds. If its own `stop` ends early, closes its parts one by one."""
     if not await _finish(consumer.stop()):
         for part in (consumer._coordinator, consumer._fetcher, consumer._client):
             await _close(part)
 
 
 async def stop_producer(producer: Any) -> None:
-    """Stops a producer within a few seconds. Records that it has not sent yet are dropped."""
+    """Stops a producer within a few seconds. Records that it has not sent yet are dropped.
+
+    Bypasses the producer's own `stop`: marks it as closed, cancels the task that sends, and closes the connections.
+    """
     producer._closed = True  # the producer's own `stop` would first wait until every record is sent
     if (sender := producer._sender.sender_task) is not None:
         await cancel(sender)
@@ -60,7 +63,7 @@ async def stop_producer(producer: Any) -> None:
 
 
 def transaction_failure(producer: Any, error: BaseException) -> BaseException:
-    """Returns the reason why a call in a transaction failed.
+    """Returns the reason why a call in a transaction failed: `error` itself, unless another error caused it.
 
     The sender task of a producer may fail between two calls, for example because it was fenced or a coordinator refused
     a request. The next call then raises an error that only says that the producer is in no transaction. The reason is
@@ -74,7 +77,10 @@ def transaction_failure(producer: Any, error: BaseException) -> BaseException:
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
-    """Cancels a task until it is done. Some tasks of aiokafka catch a cancellation and begin another wait."""
+    """Cancels a task until it is done. Some tasks of aiokafka catch a cancellation and begin another wait.
+
+    Gives up after `_ATTEMPTS` cancellations and about 2 s in all. Does not raise the error of the task.
+    """
     for _ in range(_ATTEMPTS):
         if task.done():
             return
@@ -89,10 +95,11 @@ async def _close(part: Any) -> None:
 
 
 async def _finish(closing: Coroutine[Any, Any, Any]) -> bool:
-    """Runs a coroutine that closes a part of a client, for `_STOP_S` at most.
+    """Runs a coroutine that closes a part of a client, for `_STOP_S` at most; then cancels it.
 
     Returns:
         False if it ended early, by an exception or by a cancellation from inside aiokafka. Then it must be repeated.
+        True if it ended normally, and also if it took too long: repeating it would take as long again.
     """
     task = asyncio.create_task(closing, name="kafka-client-close")
     try:

@@ -79,7 +79,7 @@ class Cluster:
         options: dict[str, Any] = {
             "bootstrap_servers": parse_servers(self.url),
             "client_id": "riskwire",
-            "request_timeout_ms": int(min(settings.deadline_s, 40) * 1000),
+            "request_timeout_ms": int(min(settings.deadline_s, 40) * 1000),  # 40 s is aiokafka's default
             "security_protocol": settings.security.upper(),
         }
         if settings.security in ("ssl", "sasl_ssl"):
@@ -98,10 +98,10 @@ class Cluster:
         return options
 
     def to_record(self, outgoing: Outgoing) -> KafkaRecord:
-        """Returns a result as the record to send.
+        """Returns a result as the record to send. Without a partition, the hash of the key decides.
 
         Raises:
-            SchemaError: the topic, partition or key is not valid, or the record is too large.
+            SchemaError: the topic, partition or key is not valid, or the record is too large (`TooLargeError`).
         """
         topic = str(outgoing.topic)
         count = self.partitions.get(topic)
@@ -120,8 +120,13 @@ class Cluster:
     def to_state_record(self, owner: str, partition: int, prefix: str, key: str, value: bytes | None) -> KafkaRecord:
         """Returns a change of state as the record to send to the changelog of `owner`.
 
+        Args:
+            owner: a group, or `PUBLISHERS`.
+            prefix: stands before `key` in the record, and keeps states apart that share a partition.
+            value: None deletes the key.
+
         Raises:
-            SchemaError: the key is not valid Unicode, or the record is too large.
+            SchemaError: the key is not valid Unicode, or the record is too large (`TooLargeError`).
         """
         return self._check_size(KafkaRecord(self.changelog(owner), partition, encode_key(prefix + key), value))
 
@@ -130,7 +135,9 @@ class Cluster:
         return self.settings.max_record_bytes - _OVERHEAD
 
     def _check_size(self, record: KafkaRecord) -> KafkaRecord:
-        """Returns the record if key and value together have no more bytes than Kafka accepts.
+        """Returns the record if key and value together have at most `_max_bytes`.
+
+        That is `kafka.max_record_bytes` less a reserve for what Kafka adds to a record.
 
         Raises:
             TooLargeError: the record is larger.
@@ -161,7 +168,7 @@ def parse_servers(url: str) -> list[str]:
     """Returns the `host:port` of each broker in a `kafka://host:port[,host:port]`.
 
     Raises:
-        SettingsError: the URL has another form.
+        SettingsError: the URL has another form. The message does not show a URL with `@`, which may hold a password.
     """
     servers = [server.strip() for server in url.removeprefix(SCHEME).rstrip("/").split(",")]
     for server in servers:

@@ -50,15 +50,27 @@ class LagReader:
         metadata: ClusterMetadata,
         local_positions: Callable[[], Iterable[LocalPosition]],
     ) -> None:
+        """Keeps its sources; asks nothing yet.
+
+        Args:
+            cluster: gives the partitions in use and the names on Kafka.
+            log_: reads records and end offsets.
+            metadata: reads topics and committed positions.
+            local_positions: returns the positions of the partitions that this process owns.
+        """
         self._cluster = cluster
         self._log = log_
         self._metadata = metadata
         self._local_positions = local_positions
 
     async def lag(self, topics: Iterable[str] | None = None) -> list[Lag]:
-        """Returns the lag of every group on some topics; None for all.
+        """Returns the lag (unread records) of every group on some topics; None for all.
 
         Positions are read before end offsets. So if no group has lag, no step was under way when they were read.
+        A gap of up to `EXACT_WITHIN` offsets is read and its records are counted, without markers of transactions.
+
+        Raises:
+            BusError: the cluster does not answer within the deadline, or the bus is closed.
         """
         wanted = set(self._cluster.partitions if topics is None else map(str, topics))
         positions = {owned: position for owned, position in (await self._positions()).items() if owned[1] in wanted}
@@ -80,12 +92,16 @@ class LagReader:
         ]
 
     async def slowest(self, topic: str) -> tuple[int, str]:
-        """Returns the largest lag of a group on a topic in records, and the name of that group."""
+        """Returns the largest lag of a group on a topic in records, and that group; 0 and "" if no group reads it."""
         lags = lag_by_group(await self.lag([topic]))
         return max(((records, group) for group, records in lags.items()), default=(0, ""))
 
     async def _positions(self) -> dict[tuple[str, str, int], int]:
-        """Returns the committed position of each (group, topic, partition): the offset of its next record to read."""
+        """Returns the committed position of each (group, topic, partition): the offset of its next record to read.
+
+        A group counts if it has a changelog (`<group>-state`). Names are without the prefix. For a partition that this
+        process owns, the local position counts if it is larger than Kafka's; partitions not in use are left out.
+        """
         prefix = self._cluster.settings.prefix
         names = [name.removeprefix(prefix) for name in await self._metadata.topics() if name.startswith(prefix)]
         groups = sorted({name.removesuffix("-state") for name in names if name.endswith("-state")} - {PUBLISHERS})
@@ -113,7 +129,7 @@ def _unread(
     Args:
         position: the offset of the group's next record.
         ends: the end offset of each partition.
-        offsets: the offsets of the newest records of each partition, by its label.
+        offsets: the offsets of the records near the end of each partition, by `topic-partition`.
     """
     gap = max(0, ends[source] - position)
     if gap > EXACT_WITHIN:
@@ -125,6 +141,12 @@ class Backpressure:
     """Makes a publisher wait while a group has more than `bus.backlog` unread records on a topic it writes to."""
 
     def __init__(self, lag: LagReader, backlog: int, check_open: Callable[[], None]) -> None:
+        """Keeps the limit; knows no lag yet.
+
+        Args:
+            backlog: most unread records of a topic, for its slowest group.
+            check_open: raises a `BusError` if the bus is closed.
+        """
         self._lag = lag
         self._backlog = backlog
         self._check_open = check_open
@@ -133,6 +155,12 @@ class Backpressure:
 
     async def wait(self, counts: Mapping[str, int], check: Callable[[], None]) -> None:
         """Returns once each topic can take `counts` more records. A topic without unread records takes any number.
+
+        Adds the time to the metric of backpressure, and logs one warning for a topic after 30 s.
+
+        Args:
+            counts: how many records the publisher wants to write, by topic.
+            check: raises if the publisher may not write any more.
 
         Raises:
             BusError: the bus was closed during the wait, or `check` raised it.
@@ -162,14 +190,20 @@ class Backpressure:
             check()
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Counts the records that were published to each topic."""
+        """Adds published records, by topic, to the lags last read, so that `wait` need not read them again at once.
+
+        Topics whose lag was not read are left out.
+        """
         for topic, records in counts.items():
             if topic in self._unread:
                 read_at, unread = self._unread[topic]
                 self._unread[topic] = (read_at, unread + records)
 
     def _fits(self, topic: str, records: int) -> bool:
-        """Returns whether a topic certainly has space for this many records more, without asking the brokers."""
+        """Returns whether a topic certainly has space for this many records more, without asking the brokers.
+
+        False if its lag was not read within the last `_STALE_S`: then the caller must read it.
+        """
         read_at, unread = self._unread.get(topic, (float("-inf"), 0))
         if time.monotonic() - read_at > _STALE_S:
             return False

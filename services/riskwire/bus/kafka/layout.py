@@ -27,11 +27,12 @@ LAYOUT = "layout"
 
 
 def partitions_in_use(topic: str, cluster: Cluster, layout: Mapping[str, int], existing: Mapping[str, int]) -> int:
-    """Returns how many partitions of a topic are in use.
+    """Returns how many partitions of a topic are in use: the number written when it was created.
 
     Args:
+        topic: riskwire's name of a topic that exists.
         layout: the numbers that were written, by riskwire's names.
-        existing: the numbers of partitions that Kafka has, by Kafka's names.
+        existing: the numbers of partitions that Kafka has, by Kafka's names (with the prefix).
 
     Raises:
         BusError: no number was written, or the topic has fewer partitions.
@@ -64,7 +65,7 @@ def warn_of_unused_partitions(cluster: Cluster, existing: Mapping[str, int]) -> 
 
 
 async def read_layout(cluster: Cluster, log_: Log) -> dict[str, int]:
-    """Returns the numbers that were written, by riskwire's topic names.
+    """Returns the numbers of partitions in use that were written, by riskwire's topic names (without prefix).
 
     Raises:
         BusError: the topic cannot be read, or a record on it has another form.
@@ -79,10 +80,15 @@ async def read_layout(cluster: Cluster, log_: Log) -> dict[str, int]:
 
 
 async def write_layout(cluster: Cluster, partitions: Mapping[str, int]) -> None:
-    """Writes how many partitions are in use. Has no effect for a topic that has a number already.
+    """Writes how many partitions are in use, as one record of the layout topic.
+
+    Readers ignore the number of a topic that has an earlier one.
+
+    Args:
+        partitions: the numbers by riskwire's topic names (without prefix).
 
     Raises:
-        BusError: the record cannot be written.
+        BusError: no broker answers, or the record cannot be written.
     """
     producer = AIOKafkaProducer(**cluster.client_options(), acks="all", enable_idempotence=True)
     value = orjson.dumps({"v": 1, "partitions": dict(partitions)})

@@ -29,17 +29,21 @@ class Log:
     """The records of the cluster, for a process that reads them outside its groups. Keeps a few consumers for reuse."""
 
     def __init__(self, cluster: Cluster) -> None:
+        """Connects to nothing; `open` does."""
         self._cluster = cluster
         self._offset_reader: Any = None
+        """The client that asks for first and end offsets; None before `open`."""
         self._idle_readers: list[Any] = []
+        """Connected clients that read committed records, for the next reads."""
         self._closed = False
 
     async def open(self, timeout_s: float) -> None:
-        """Connects to the cluster.
+        """Connects to the cluster, with the client that asks for offsets.
 
         Raises:
             BusError: no broker answers within `timeout_s`, or the broker refuses the connection.
         """
+        # Uncommitted, so that an end offset also counts the records of steps under way.
         self._offset_reader = AIOKafkaConsumer(**self._cluster.client_options(), isolation_level="read_uncommitted")
         try:
             with first_connection(self._cluster.url):
@@ -60,13 +64,14 @@ class Log:
     async def scan(
         self, partition: TopicPartition, start: int, end: int | None = None
     ) -> AsyncGenerator[list[Any], None]:
-        """Yields the committed records from `start` on, in order and in chunks.
+        """Yields the committed records from `start` on, in order and in chunks. Yields nothing if `start` >= `end`.
 
         Args:
-            end: where to stop; None for the current end of the partition.
+            end: the offset to stop before; None for the current end of the partition.
 
         Raises:
-            BusError: no record became readable within the deadline; an open transaction may block the reader.
+            BusError: no record became readable within the deadline; an open transaction may block the reader. Or the
+                brokers do not answer, or the bus is closed.
         """
         if end is None:
             end = (await self.ends([partition]))[partition]
@@ -100,7 +105,10 @@ class Log:
     async def latest(self, changelogs: Iterable[TopicPartition], namespace: str, prefix: str) -> dict[str, bytes]:
         """Returns the newest value of each key that starts with `namespace + prefix`, unless the key was deleted.
 
-        The keys of the result do not contain the namespace.
+        The keys of the result do not contain the namespace, but still the prefix.
+
+        Args:
+            changelogs: partitions whose records are changes of state; a record without a value deletes its key.
 
         Raises:
             BusError: as `scan`.
@@ -124,10 +132,14 @@ class Log:
     ) -> dict[str, list[int]]:
         """Returns the offsets of the committed records in each span, by `topic-partition`.
 
-        The offsets that could not be read within `timeout_s` count as records.
+        Markers of transactions and aborted records have offsets too, but are left out. The offsets that could not be
+        read within `timeout_s` count as records.
 
         Args:
-            spans: first and end offset by partition.
+            spans: first offset and end offset (exclusive) by partition.
+
+        Raises:
+            BusError: the brokers do not answer, or the bus is closed.
         """
         offsets: dict[str, list[int]] = {label(partition): [] for partition in spans}
         wanted = {partition: span for partition, span in spans.items() if span[0] < span[1]}
@@ -155,7 +167,7 @@ class Log:
         return offsets
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Closes the idle connections and refuses new reads. A read under way closes its own connection at its end."""
         self._closed = True
         readers, self._idle_readers = [self._offset_reader, *self._idle_readers], []
         await asyncio.gather(*(stop_consumer(reader) for reader in readers if reader is not None))
@@ -187,7 +199,14 @@ class Log:
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[Any]:
-        """Yields a Kafka client without subscription, an idle one or a new one. Keeps it for reuse unless it failed."""
+        """Yields a Kafka client that reads no partition yet: an idle one or a new one.
+
+        Keeps it for reuse afterwards. Stops it instead if the body failed or was left early, if the bus was closed, or
+        if `_MAX_IDLE_READERS` are kept already.
+
+        Raises:
+            BusError: the bus is closed, or no broker answers.
+        """
         self._check_open()
         reader = self._idle_readers.pop() if self._idle_readers else await self._new_reader()
         try:

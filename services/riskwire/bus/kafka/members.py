@@ -31,9 +31,6 @@ class KafkaMember:
     """A member of a consumer group: yields each partition when it is assigned to this worker.
 
     It is an iterator and not a generator, because a generator that is dropped unfinished would give up its partitions.
-
-    Args:
-        join: called before the group is joined; returns False if the bus is closed.
     """
 
     def __init__(
@@ -44,6 +41,14 @@ class KafkaMember:
         assign: Assign,
         join: Callable[[KafkaMember], Awaitable[bool]],
     ) -> None:
+        """Makes the member; it joins the group when the first partition is asked for.
+
+        Args:
+            group, topic: riskwire's names (without prefix) of the consumer group and of the topic it reads.
+            assign: returns a new assignment of a partition, or None if the partition is not in use. Its second
+                argument is called when the assignment is fenced.
+            join: called before the group is joined; returns False if the bus is closed.
+        """
         self.group = group
         self.topic = topic
         self.outside_since: float | None = None
@@ -76,9 +81,11 @@ class KafkaMember:
     async def __anext__(self) -> KafkaAssignment:
         """Returns the next partition that the group assigns to this worker. Joins the group on the first call.
 
+        Waits while there is none. Skips a partition that was revoked before it could be returned.
+
         Raises:
             StopAsyncIteration: the bus is closed, or a newer worker of this process has taken over.
-            BusError: the membership has failed.
+            BusError: the group cannot be joined, or the membership has failed.
         """
         if self._ended:
             raise StopAsyncIteration
@@ -99,7 +106,7 @@ class KafkaMember:
             await self._changed.wait()
 
     async def end(self) -> None:
-        """Leaves the group and gives up every partition, after the steps under way."""
+        """Leaves the group and gives up every partition, after the steps under way. Ends the iteration."""
         self._ended = True
         self.outside_since = None
         self._changed.set()
@@ -161,7 +168,11 @@ class KafkaMember:
                     await self._fenced.wait()
 
     def _new_consumer(self) -> Any:
-        """Returns a Kafka client for the membership alone: it owns partitions, and each assignment reads its own."""
+        """Returns a Kafka client for the membership alone: it owns partitions, and each assignment reads its own.
+
+        A rebalance waits for a member as long as a step may last. A member without heartbeats is dropped after
+        `kafka.session_timeout_s`. The interval of polls is no limit in practice.
+        """
         settings = self._cluster.settings
         session_ms = int(settings.session_timeout_s * 1000)
         return AIOKafkaConsumer(
@@ -178,7 +189,11 @@ class KafkaMember:
         )
 
     async def on_assigned(self, partitions: Iterable[int]) -> None:
-        """Takes the partitions that the group has assigned to this worker."""
+        """Makes an assignment of each partition that the group has given to this worker, for `__anext__` to return.
+
+        Leaves out partitions that are not in use. From now on this worker is a member, even without a partition. Has no
+        effect once the member has ended.
+        """
         if self._ended:
             return
         self.outside_since = None

@@ -54,9 +54,9 @@ class ClusterMetadata:
         return await request(self._cluster, "the topics cannot be listed", describe)
 
     async def positions(self, group: str) -> dict[tuple[str, int], CommittedPosition]:
-        """Returns the committed positions of a group by topic and partition, by riskwire's names.
+        """Returns the committed positions of a group by (topic, partition); topics by riskwire's names.
 
-        The result is empty for a group that never committed.
+        Partitions without a committed position are left out. The result is empty for a group that never committed.
 
         Raises:
             BusError: the cluster does not answer within the deadline.
@@ -78,7 +78,7 @@ class ClusterMetadata:
         return await request(self._cluster, f"the position of {group} cannot be read", list_offsets)
 
     async def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connection, within `_CLOSE_S`. Errors of Kafka and the network are ignored."""
         self._closed = True
         if self._admin is not None:
             with suppress(KafkaError, TimeoutError, OSError):

@@ -38,10 +38,6 @@ class KafkaAssignment:
     """The `Assignment` of protocol.py.
 
     Its first use opens it: it fences the previous owner of the partition first, and then reads the committed position.
-
-    Args:
-        group, topic: by riskwire's names.
-        on_fenced: called when another worker has taken over.
     """
 
     def __init__(
@@ -54,6 +50,14 @@ class KafkaAssignment:
         partition: int,
         on_fenced: Callable[[], None],
     ) -> None:
+        """Makes an assignment that connects at its first use.
+
+        Args:
+            log_: reads the changelog, which is the topic that keeps the group's state, and offsets.
+            metadata: reads the committed position.
+            group, topic: by riskwire's names (without prefix).
+            on_fenced: called when another worker has taken over.
+        """
         self.topic = topic
         self.partition = partition
         self.group = group
@@ -92,7 +96,7 @@ class KafkaAssignment:
         self._revoked.set()
 
     async def release(self) -> None:
-        """Ends the step under way, aborts what is not committed, and closes every connection."""
+        """Revokes the assignment, ends the step under way, aborts what is not committed, and closes the connections."""
         self.revoke()
         await self._transactions.close()
         async with self._open_lock:
@@ -101,7 +105,10 @@ class KafkaAssignment:
             await stop_consumer(consumer)
 
     async def restore(self) -> dict[str, bytes]:
-        """Returns the state of the last committed step, and resets the read position to that step.
+        """Returns the state of the last committed step (value by key), and resets the read position to that step.
+
+        Reads this partition of the group's changelog from its beginning: a later record of a key replaces an earlier
+        one, and a record without a value deletes the key. Records the duration in a metric and a log line.
 
         Raises:
             BusError: the assignment was revoked, or the cluster does not answer.
@@ -136,8 +143,10 @@ class KafkaAssignment:
     async def fetch(self, max_records: int, timeout_s: float) -> Sequence[Message]:
         """Returns the next records in order; none if none arrived within `timeout_s` or the partition was revoked.
 
+        The first call opens the assignment, and so fences the previous owner. Returns at most `max_records`.
+
         Raises:
-            BusError: the partition cannot be read.
+            BusError: the partition cannot be opened or read.
         """
         deadline = time.monotonic() + timeout_s
         try:
@@ -156,7 +165,12 @@ class KafkaAssignment:
     async def commit(self, position: int, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
         """Publishes results, changes the state and moves the position in one atomic step.
 
-        Never waits for backpressure: Kafka stores what the next stage has not read, and only publishers wait.
+        Never waits for backpressure: Kafka stores what the next stage has not read, and only publishers wait. The next
+        `fetch` reads from `position`, or from where it has already read on. The position never goes backward.
+
+        Args:
+            position: the offset of the next record to read.
+            state: the new value of each changed key; None deletes the key.
 
         Raises:
             BusError: revoked, closed or failed. The step had no effect, unless the message says that it may have.
@@ -172,7 +186,7 @@ class KafkaAssignment:
         # If only markers of transactions follow the last record read, the position skips these markers: lag becomes 0.
         new_position = max(self._read[1] if position == self._read[0] else position, self.position or 0)
         if state:
-            # Kafka deletes the position of a group that is away for a week, but not its changelog.
+            # Kafka deletes the position of a group that is away for a week, but not its changelog: keep it there too.
             value = b"%d" % new_position
             records.append(
                 self._cluster.to_state_record(self.group, self.partition, self._position_prefix, _POSITION, value)
@@ -208,9 +222,10 @@ class KafkaAssignment:
         self.note_activity()
 
     async def _poll(self, max_records: int, timeout_s: float) -> Sequence[Message]:
-        """Returns the next records, at most `max_records`; none after `timeout_s` or once revoked.
+        """Returns the next records, at most `max_records`; none after `timeout_s`, or once revoked or released.
 
-        Records below the read position are left out. If the next records were deleted, skips to the oldest stored one.
+        Records below the read position are left out. If the next records were deleted, skips to the oldest stored one
+        and returns none this time.
 
         Raises:
             BusError: the partition cannot be read.
@@ -232,7 +247,7 @@ class KafkaAssignment:
         records = [record for record in batches.get(self._source, ()) if record.offset >= self._next]
         if records:
             self._next = records[-1].offset + 1
-        if position >= self._next:
+        if position >= self._next:  # larger if only markers of transactions follow; `commit` skips them
             self._read = (self._next, position)
         return [to_message(self.topic, self.partition, record) for record in records]
 
@@ -241,6 +256,9 @@ class KafkaAssignment:
 
         Returns:
             the committed position: the offset of the next record to read.
+
+        Raises:
+            BusError: the assignment was revoked, or the brokers do not answer within the deadline.
         """
         async with self._open_lock:
             self._check_owned()
@@ -266,7 +284,8 @@ class KafkaAssignment:
     async def _first_position(self) -> int:
         """Returns the offset to begin at, and commits it if the group has no valid position.
 
-        It is the offset after the last step of the previous owner, who is fenced by now, or the oldest stored record.
+        It is the offset after the last step of the previous owner, who is fenced by now, or the oldest stored record if
+        there is none. If retention deleted unread records, they are reported, and it is the oldest stored record too.
         """
         committed = await self._committed_position()
         self._transactions.set_last_step(None if committed is None else committed.step)
@@ -291,7 +310,10 @@ class KafkaAssignment:
         return (await self._log.beginnings([self._source]))[self._source]
 
     async def _position_of_state(self) -> int | None:
-        """Returns the read position of the last step that changed the state, or None if there is no state."""
+        """Returns the read position of the last step that changed the state, or None if there is no state.
+
+        Each such step writes it to the changelog of the group, beside the state.
+        """
         key = f"{self._position_prefix}{_POSITION}".encode()
         position: int | None = None
         async for records in self._scan_changelog():
@@ -308,7 +330,13 @@ class KafkaAssignment:
             yield records
 
     async def _skip_deleted_records(self) -> None:
-        """Continues at the oldest stored record, after the next ones were deleted before they were read."""
+        """Continues at the oldest stored record, after the next ones were deleted before they were read.
+
+        Reports their number and commits the new position.
+
+        Raises:
+            BusError: the read position is beyond the end of the partition, or the brokers do not answer.
+        """
         beginning = await self._beginning()
         if beginning > self._next:
             self._report_deleted_records(beginning - self._next)
@@ -325,7 +353,7 @@ class KafkaAssignment:
         self._consumer.seek(self._source, self._next)
 
     def _report_deleted_records(self, count: int) -> None:
-        """Counts and logs records that retention deleted before they were read."""
+        """Counts in a metric and logs as an error how many records retention deleted before they were read."""
         metrics.MISSED_RECORDS.labels(group=self.group, topic=self.topic).inc(count)
         log.error(
             "records were deleted before they were read: continuing at the oldest stored record",

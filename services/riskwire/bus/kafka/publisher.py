@@ -23,6 +23,12 @@ class KafkaPublisher:
     """The `Publisher` of protocol.py."""
 
     def __init__(self, cluster: Cluster, log_: Log, backpressure: Backpressure, name: str) -> None:
+        """Makes a publisher; `open` connects it.
+
+        Args:
+            log_: reads the changelog, which is the topic that keeps the state of all publishers.
+            backpressure: makes `publish` wait for slow groups.
+        """
         self.revoked = False
         self._cluster = cluster
         self._log = log_
@@ -40,17 +46,25 @@ class KafkaPublisher:
         self.revoked = True
 
     async def restore(self) -> dict[str, bytes]:
-        """Returns the state of the last committed step."""
+        """Returns the state of the last committed step: value by key.
+
+        Raises:
+            FencedError: another publisher has the name, or this one is closed.
+            BusError: the state cannot be read.
+        """
         self._check_owned()
         state, step = await read_publisher(self._cluster, self._log, self._name)
         self._transactions.set_last_step(step)
         return state
 
     async def publish(self, results: Sequence[Outgoing], state: Mapping[str, bytes | None]) -> None:
-        """Publishes results and changes the state in one atomic step.
+        """Publishes results and changes the state in one atomic step. Without results and changes, writes nothing.
 
-        Waits first until every topic of `results` has at most `bus.backlog` records that its slowest group has not
-        read, unless the topic is in `WITHOUT_BACKPRESSURE`.
+        Waits first until every topic of `results` has space: what its slowest group has not read and the new records
+        are at most `bus.backlog`, or that group has read everything. Topics in `WITHOUT_BACKPRESSURE` have no limit.
+
+        Args:
+            state: the new value of each changed key; None deletes the key.
 
         Raises:
             BusError: fenced, closed or failed. The step had no effect, unless the message says that it may have.
@@ -94,7 +108,9 @@ class KafkaPublisher:
 
 
 async def read_publisher(cluster: Cluster, log_: Log, name: str) -> tuple[dict[str, bytes], str | None]:
-    """Returns the committed state of a publisher, and the name of its last step or None.
+    """Returns the committed state of a publisher (value by key), and the random name of its last step or None.
+
+    Reads them from the topic that keeps the state of all publishers.
 
     Raises:
         BusError: the changelog cannot be read.

@@ -61,7 +61,7 @@ def is_too_large(error: BaseException) -> bool:
 
 
 def backoff() -> Iterator[float]:
-    """Yields how many seconds to wait before each retry: doubling, up to a limit."""
+    """Yields how many seconds to wait before each retry: 0.1 s, doubling, up to 2 s. Never ends."""
     wait_s = _FIRST_BACKOFF_S
     while True:
         yield wait_s
@@ -71,7 +71,9 @@ def backoff() -> Iterator[float]:
 async def request(
     cluster: Cluster, failure: str, send: Callable[[], Awaitable[T]], *, timeout_s: float | None = None
 ) -> T:
-    """Returns the answer to a request; repeats the request until it is answered.
+    """Returns the answer to a request; repeats the request until it is answered, with growing pauses.
+
+    Repeats after an error of Kafka or the network, unless it is a refusal that would come again.
 
     Args:
         failure: the message of the error if no answer comes.

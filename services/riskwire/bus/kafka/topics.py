@@ -81,7 +81,11 @@ def required_topics(settings: KafkaSettings, groups: Groups = _GROUPS) -> list[R
 
 
 def _cleanup(spec: TopicSpec) -> dict[str, str]:
-    """Returns Kafka's settings for how long the records of a topic are kept."""
+    """Returns Kafka's settings for how long the records of a topic are kept.
+
+    With `retention`, records are deleted after that time. Else the topic is compacted: the newest record of each key
+    stays, and replaced ones stay readable for `compaction_delay` at least.
+    """
     if spec.retention is not None:
         return {"cleanup.policy": "delete", "retention.ms": _milliseconds(spec.retention)}
     if spec.compaction_delay:
@@ -119,6 +123,8 @@ async def create_topics(bus: BusSettings, kafka: KafkaSettings, groups: Groups =
 
 async def _create(admin: Any, cluster: Cluster, missing: Sequence[RequiredTopic]) -> list[str]:
     """Creates the missing topics and waits until the broker lists them.
+
+    A write needs 2 copies in sync, or 1 if topics have only 1.
 
     Returns:
         Kafka's names of the topics that this call created. A topic that another process creates meanwhile is no error.
@@ -178,6 +184,8 @@ async def _read_layout(cluster: Cluster) -> dict[str, int]:
 
 async def topic_differences(bus: BusSettings, kafka: KafkaSettings, groups: Groups = _GROUPS) -> list[TopicDifference]:
     """Returns how the topics differ from what riskwire needs: missing ones, partitions, replication, configuration.
+
+    Partitions are compared with the recorded number in use (the layout), or with the settings if none is recorded.
 
     Raises:
         BusError: no broker answers, or the topics cannot be read.
@@ -258,7 +266,8 @@ async def _admin(bus: BusSettings, kafka: KafkaSettings) -> AsyncIterator[tuple[
     """Yields a connected Kafka admin client and the cluster. The body must finish within `kafka.deadline_s`.
 
     Raises:
-        BusError: no broker answers, or a request of the body fails.
+        SettingsError: `bus.url` is no address of a Kafka cluster, or the security settings are not valid.
+        BusError: no broker answers, a request of the body fails, or the body takes too long.
     """
     parse_servers(bus.url)
     cluster = Cluster(bus.url, kafka)
@@ -311,7 +320,10 @@ async def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]
 
 
 async def _wait_until_listed(admin: Any, names: set[str]) -> None:
-    """Waits until the broker that answers lists the topics with partitions; it learns of new topics with a delay."""
+    """Waits until the broker that answers lists the topics with partitions; it learns of new topics with a delay.
+
+    Has no deadline.
+    """
     while True:
         existing = await _existing_topics(admin)
         if names <= {name for name, topic in existing.items() if topic.partitions}:

@@ -39,12 +39,15 @@ class Transactions:
     Each time a new producer takes over the id, the last committed step is read. It shows whether a step happened whose
     answer was lost. If it is neither that step nor the last known one, another owner has committed since, and this
     owner is the fenced one.
-
-    Args:
-        last_step: returns the name of the last committed step of this id, or None.
     """
 
     def __init__(self, cluster: Cluster, transactional_id: str, last_step: Callable[[], Awaitable[str | None]]) -> None:
+        """Connects to nothing; `open` or the first step does.
+
+        Args:
+            transactional_id: Kafka's name of the writer: of two producers with one id, the older one is fenced.
+            last_step: reads and returns the name of the last committed step of this id, or None.
+        """
         self._cluster = cluster
         self._id = transactional_id
         self._read_last_step = last_step
@@ -56,10 +59,11 @@ class Transactions:
         self._closed = False
 
     async def open(self) -> None:
-        """Takes over the id. Has no effect if it is open.
+        """Takes over the transactional id, and so fences its previous owner. Has no effect if it is open.
 
         Raises:
-            BusError: the brokers cannot be reached within the deadline.
+            FencedError: another owner has committed since the last step that this one knows.
+            BusError: the brokers cannot be reached within the deadline, or this object is closed.
         """
         async with self._lock:
             await self._open_producer()
@@ -71,14 +75,15 @@ class Transactions:
     async def commit_step(
         self, name: str, records: Sequence[KafkaRecord], group: str = "", offsets: Offsets | None = None
     ) -> None:
-        """Commits one step.
+        """Publishes the records and moves the positions as one transaction: wholly or not at all.
 
         A step that has begun runs to its end even if the caller is cancelled, for `_FINISH_S` at most. After that it is
         aborted, or the next owner finds out whether it happened.
 
         Args:
             name: what `last_step` returns after the step was committed.
-            offsets: the new positions of `group`.
+            group: the consumer group by Kafka's name.
+            offsets: the new positions of `group`; None or empty if no position moves.
 
         Raises:
             FencedError: another owner has the id. If the answer to a commit was lost, the step may have happened.
@@ -100,14 +105,14 @@ class Transactions:
             raise
 
     async def close(self) -> None:
-        """Ends the step under way and stops the producer."""
+        """Waits for the step under way, cancels it after `_FINISH_S`, and stops the producer. Later steps fail."""
         self._closed = True
         await self._finish_running_step()
         async with self._lock:
             await self._drop_producer()
 
     async def _finish_running_step(self) -> None:
-        """Waits for the step under way, if any, and cancels it after `_FINISH_S`."""
+        """Waits for the step under way, if any, and cancels it after `_FINISH_S`. Does not raise the step's error."""
         step = self._running_step
         if step is None:
             return
@@ -124,12 +129,15 @@ class Transactions:
 
         If the answer to a commit is lost, reads first whether the step happened, so that no step happens twice.
 
+        Gives up at once if the brokers refuse the step or this object is closed.
+
         Args:
             name: the random id of the step.
 
         Raises:
             FencedError: another worker has taken over the transactional id.
-            BusError: the step could not be committed.
+            TooLargeError: the brokers refuse a record for its size.
+            BusError: the step could not be committed, or its outcome cannot be read.
         """
         async with self._lock:
             deadline = time.monotonic() + self._cluster.settings.deadline_s
@@ -152,16 +160,19 @@ class Transactions:
     async def _try_commit(
         self, name: str, records: Sequence[KafkaRecord], group: str, offsets: Offsets, deadline: float
     ) -> tuple[BaseException | None, bool]:
-        """Makes one attempt to commit the step.
+        """Makes one attempt to commit the step, until `deadline` (`time.monotonic()`).
+
+        Aborts the transaction if the attempt fails before the commit was requested.
 
         Returns:
             the error or None, and whether the commit was requested, so that the step may have happened.
 
         Raises:
             FencedError: another owner has the id.
+            BusError: the id cannot be taken over. A cancellation is raised too; errors of requests are returned.
         """
         producer = await self._open_producer(name, max(0.0, deadline - time.monotonic()))
-        if self._last_step == name:
+        if self._last_step == name:  # an earlier attempt succeeded, though its answer was lost
             return None, True
         requested = False
         try:
@@ -187,10 +198,17 @@ class Transactions:
         return None, requested
 
     async def _open_producer(self, step: str | None = None, timeout_s: float | None = None) -> Any:
-        """Returns the producer that has the id.
+        """Returns the producer that has the transactional id. If there is none, starts one, which takes over the id.
+
+        A new producer also reads the last committed step, unless no step is known or under way.
 
         Args:
-            step: the step under way, which may have happened.
+            step: the name of the step under way, which may have happened.
+            timeout_s: how long to try; None for `kafka.deadline_s`.
+
+        Raises:
+            FencedError: another owner has committed since the last known step.
+            BusError: the id cannot be taken over, or this object is closed.
         """
         self._check_open()
         if self._producer is None:
@@ -208,7 +226,14 @@ class Transactions:
     async def _check_outcome(self, name: str, failure: BaseException) -> None:
         """Takes over the transactional id again, and reads whether a step happened whose commit was requested.
 
-        The result is in `_last_step`, the id of the last committed step.
+        The result is in `_last_step`, the id of the last committed step: it equals `name` if the step happened.
+
+        Args:
+            failure: why the commit was not answered, for the message of an error.
+
+        Raises:
+            FencedError: another owner has committed since.
+            BusError: the outcome cannot be read; the step may have happened.
         """
         try:
             await self._open_producer(name)
@@ -223,7 +248,14 @@ class Transactions:
             ) from error
 
     async def _check_last_step(self, step: str | None) -> None:
-        """Reads the last committed step; raises if another owner has committed since the last known one."""
+        """Reads the last committed step into `_last_step`.
+
+        Args:
+            step: the name of the step under way, which may have happened; None if there is none.
+
+        Raises:
+            FencedError: it is neither `step` nor the last known one, so another owner has committed since.
+        """
         last_step = await self._read_last_step()
         if self._last_step_known and last_step not in (self._last_step, step):
             raise FencedError(f"another owner has worked as {self._id}", value=last_step, where=self._cluster.url)
@@ -254,7 +286,10 @@ class Transactions:
             raise BusError("the bus is closed, or another worker owns the partition", where=self._cluster.url)
 
     async def _abort(self, producer: Any, requested: bool) -> None:
-        """Aborts an open transaction: otherwise readers would wait until the transaction times out."""
+        """Aborts an open transaction: otherwise readers would wait until the transaction times out.
+
+        Does not abort once the commit was `requested`, since it may have happened. Stops the producer in any case.
+        """
         if not requested:
             with suppress(*REQUEST_ERRORS, AssertionError):
                 async with asyncio.timeout(_ABORT_S):
@@ -268,7 +303,12 @@ class Transactions:
 
 
 def _raise(failure: BaseException, where: str) -> NoReturn:
-    """Raises a failed commit as a `TooLargeError`, if brokers refuse the size of a record, else as a `BusError`."""
+    """Always raises: a `TooLargeError` if brokers refuse the size of a record, else a `BusError`.
+
+    Args:
+        failure: the error of the commit, which becomes the cause.
+        where: the address of the cluster, for the message.
+    """
     if is_too_large(failure):
         raise TooLargeError(
             "the brokers refuse a record for its size",
