@@ -32,6 +32,7 @@ class WebhookServer:
     """
 
     def __init__(self, port: int) -> None:
+        """Prepares answers of status 200. `running_webhook_server` listens on `port` and passes requests on."""
         self.url = f"http://127.0.0.1:{port}/hook/a-secret-path"
         self.status = 200
         self.open = threading.Event()

@@ -162,6 +162,7 @@ async def test_a_body_of_100_megabytes_is_not_received(website: Website, has_len
     sent = 0
 
     async def page(request: web.Request) -> web.StreamResponse:
+        """Sends 100 MB in chunks until the client breaks the connection, and counts the bytes sent."""
         nonlocal sent
         response = web.StreamResponse()
         if has_length:
@@ -217,6 +218,7 @@ async def test_a_connection_that_is_closed_in_the_body_is_an_error(website: Webs
     """The body is declared as 10,000 bytes, of which 80 are sent."""
 
     async def page(request: web.Request) -> web.StreamResponse:
+        """Declares a body of 10,000 bytes, sends 80 and closes the connection."""
         response = web.StreamResponse()
         response.content_length = 10_000
         await response.prepare(request)

@@ -118,6 +118,7 @@ async def test_ticks_are_published_on_every_partition_although_no_feed_answers(
         await publish_feeds(bus, [Feed(id="missing", url=website.url("missing"))])
 
         async def ticks_are_published() -> bool:
+            """Returns whether each partition has at least four records, over at least 0.8 s."""
             for partition in range(bus.partitions(Topic.ARTICLES)):
                 times = [record.seen_at for record in await records_of(bus, partition)]
                 if len(times) < 4 or times[-1] - times[0] < timedelta(seconds=0.8):
@@ -248,6 +249,7 @@ async def test_concurrent_requests_to_one_host_are_limited(website: Website, set
     concurrent, max_concurrent = 0, 0
 
     async def page(request: web.Request) -> web.StreamResponse:
+        """Answers after 50 ms with the item whose number is in the path, and counts the requests under way."""
         nonlocal concurrent, max_concurrent
         concurrent += 1
         max_concurrent = max(max_concurrent, concurrent)

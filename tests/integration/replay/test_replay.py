@@ -65,6 +65,7 @@ def test_every_article_is_analysed_once(undisturbed: Path) -> None:
 
 
 def test_a_repeated_replay_does_not_change_the_records(undisturbed: Path) -> None:
+    """The archive was replayed to its end on this data directory before."""
     before = read_downstream(undisturbed)
     completed = riskwire("replay", corpus_path(), "--watchlist", watchlist_path(), "--data", undisturbed)
     assert completed.returncode == 0, completed.stderr
@@ -107,6 +108,7 @@ def _assert_equal(records: DownstreamRecords, expected: DownstreamRecords, seed:
 
 
 def test_sigkill_at_any_moment_does_not_change_the_records(undisturbed: Path, tmp_path: Path) -> None:
+    """A replay that is killed four times leaves the records of the undisturbed one, and the same output of commands."""
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     _kill_and_restart(tmp_path, [corpus_path(), "--watchlist", watchlist_path()], kills=4, seed=seed)
@@ -118,6 +120,7 @@ def test_sigkill_at_any_moment_does_not_change_the_records(undisturbed: Path, tm
 @pytest.mark.needs_data
 @pytest.mark.slow
 def test_sigkill_does_not_change_the_records_of_real_stories(shared_data: Path, tmp_path: Path) -> None:
+    """Replays the first 150 stories of the Reuters archive without a break, and once more with three kills."""
     seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     words: list[object] = [shared_data / REUTERS, "--limit", 150]
@@ -142,6 +145,7 @@ def test_the_distribution_over_partitions_does_not_change_the_records(
     )
 
     async def run() -> None:
+        """Replays the demo archive while all stages but ingest run, and closes the bus once everything is read."""
         specs = [spec for spec in STAGES if spec is not INGEST]
         async with open_process(settings, specs, page=False, live=False) as process, asyncio.TaskGroup() as group:
             group.create_task(process.run_stages())

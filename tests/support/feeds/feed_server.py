@@ -34,6 +34,7 @@ class FeedServer:
     """The feeds by name, each a list of item numbers, and the requests so far."""
 
     def __init__(self, port: int) -> None:
+        """Prepares a server without feeds. `serve_feeds` listens on `port` and passes requests on."""
         self.port = port
         self.requests: list[FeedRequest] = []
         self._items: dict[str, list[int]] = {}

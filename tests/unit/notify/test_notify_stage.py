@@ -128,6 +128,7 @@ async def test_every_receiver_gets_the_records_of_an_episode_in_order_and_once(
 async def test_429_and_5xx_are_retried_with_the_same_idempotency_key(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
+    """The server refuses three attempts, each to be retried at once, and accepts the fourth."""
     hook = await start_receiver()
     hook.answers, hook.headers = [429, 500, 503], {"Retry-After": "0"}
     async with running(tmp_path, notify_stage(wall=alert().at, webhooks=urls(hook))) as notify:

@@ -67,6 +67,7 @@ class ObservedPositions:
     """The positions of a bus. A test can wait until history has read them again."""
 
     def __init__(self, bus: EmbeddedBus) -> None:
+        """Counts the polls of the lag of `bus` that were started, and the number of the poll that ended last."""
         self.end_requests: list[str] = []
         self._bus = bus
         self._read = asyncio.Condition()
