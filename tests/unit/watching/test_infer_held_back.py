@@ -46,7 +46,7 @@ class _Chain:
     """A bus and the stages from commands and articles to the store, each of which is started by name."""
 
     def __init__(self, bus: EmbeddedBus, store: Store, world: PastWorld) -> None:
-        """Creates the infer, watchlist, history and sink stages around a bus and a store, and starts none of them."""
+        """Creates the infer, watchlist, history and sink stages around a bus and a store, without starting any."""
         self._bus = bus
         infer = InferStage(world.engine, Linker(None), Settings(), signal_partitions=bus.partitions(Topic.SIGNALS))
         stages: list[BatchStage] = [
