@@ -61,7 +61,7 @@ def alerts_of(partitions: list[list[Signal | Mark]], settings: AlertingSettings)
         partitions: the records of each partition of `signals`, in order.
     """
     for records in partitions:
-        book = Book(settings, len(partitions), {})
+        book = Book(settings, article_partitions=len(partitions), state={})
         for start in range(0, len(records), BATCH):
             for record in records[start : start + BATCH]:
                 book.take(record)

@@ -145,7 +145,7 @@ async def test_unreadable_topics_are_read_again_until_they_can_be_read() -> None
 
 
 async def test_waiting_for_an_unreadable_topic_ends_with_the_deadline_of_the_run() -> None:
-    """The wait itself has no limit: every reading fails, until the timeout around it."""
+    """The wait itself has no limit: every reading fails, and is repeated, until the timeout around it."""
 
     class UnreadableLiveNews(LiveNews):
         async def _records(self, topic: str) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ async def test_an_error_during_the_cancellation_of_a_task_is_reported() -> None:
     started = asyncio.Event()
 
     async def fails_when_cancelled() -> None:
+        """Waits until it is cancelled, and then fails instead of ending."""
         try:
             started.set()
             await asyncio.Event().wait()

@@ -30,10 +30,13 @@ async def transaction_rows(bench: Bench) -> list[tuple[str, ...]]:
     rows = []
     for size, steps in ((1, 40), (100, 20), (500, 10)):
         news = articles(size * steps)
-        ready = await prepared_results(news, NoCost(Bundle.load(None), news), 8, size)
+        ready = await prepared_results(news, NoCost(Bundle.load(None), news), partitions=8, batch=size)
         prefix = f"t{size}-"
         groups = {f"ready-{n}": Topic.ARTICLES for n in range(2)}
-        async with bench.bus(prefix, groups, 1) as bus, bench.bus(f"bare-{prefix}", {}, 1):
+        async with (
+            bench.bus(prefix, groups, partitions=1) as bus,
+            bench.bus(f"bare-{prefix}", groups={}, partitions=1),
+        ):
             await publish(bus, [Outgoing(Topic.ARTICLES, article.id, article.to_bytes()) for article in news])
             one_partition = {
                 key: ([_on_partition_0(result) for result in results if result.partition in (None, 0)], state)
@@ -63,7 +66,7 @@ def state_of(targets: int) -> dict[str, bytes]:
 
     The mark five minutes later closes their bucket, which takes them from the pending signals into the targets.
     """
-    book = Book(AlertingSettings(max_targets=targets), 1, {})
+    book = Book(AlertingSettings(max_targets=targets), article_partitions=1, state={})
     for number in range(targets):
         title = f"Company {number} cuts its forecast after a strike at plant {number % 97}"
         book.take(
@@ -95,18 +98,19 @@ async def restore_rows(bench: Bench) -> list[tuple[str, str]]:
     The state of `--targets` targets is written before. A row holds a description and a figure.
     """
     state = state_of(bench.options.targets)
-    async with bench.bus("r-", {"alert": Topic.SIGNALS}, 1) as bus:
+    groups = {"alert": Topic.SIGNALS}
+    async with bench.bus("r-", groups, partitions=1) as bus:
         assignment = await anext(aiter(bus.assignments("alert", Topic.SIGNALS)))
         await assignment.restore()
         items = list(state.items())
         for start in range(0, len(items), 5_000):
             await assignment.commit(0, [], dict(items[start : start + 5_000]))
-    async with bench.bus("r-", {"alert": Topic.SIGNALS}, 1) as bus:
+    async with bench.bus("r-", groups, partitions=1) as bus:
         assignment = await anext(aiter(bus.assignments("alert", Topic.SIGNALS)))
         began = time.perf_counter()
         restored = await assignment.restore()
         read = time.perf_counter()
-        AlertStage(AlertingSettings(), 1).open(0, restored)
+        AlertStage(AlertingSettings(), article_partitions=1).open(0, restored)
         opened = time.perf_counter()
         assert restored == state
     return [

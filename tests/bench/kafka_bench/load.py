@@ -119,6 +119,7 @@ class ReadyStage:
     """A stage that looks up the prepared results and state of each article; it writes marks as infer does."""
 
     def __init__(self, name: str, ready: Mapping[str | None, tuple[list[Outgoing], dict[str, bytes | None]]]) -> None:
+        """Creates a stage and group of a name. `ready` holds results and state changes, by the article's key."""
         self.spec = StageSpec(
             name, reads=Topic.ARTICLES, writes=(Topic.ANALYSES, Topic.SIGNALS), service=name, room="stage"
         )

@@ -20,9 +20,11 @@ class _Timed:
     """An assignment whose first fetch waits until all are restored, and that times its commits."""
 
     def __init__(self, assignment: Assignment, bus: TimedBus) -> None:
+        """Wraps an assignment of a timed bus, which collects the times of all partitions."""
         self._assignment = assignment
         self._bus = bus
         self._read = 0
+        """Records that were fetched since the last commit."""
         self.topic, self.partition = assignment.topic, assignment.partition
 
     @property

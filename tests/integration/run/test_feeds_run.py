@@ -35,7 +35,7 @@ def env(tiny_bundle: Path) -> dict[str, str]:
 
 @contextmanager
 def running_monitor(feeds: Path, data: Path, env: dict[str, str]) -> Iterator[str]:
-    """Runs `riskwire run`, and yields the line it prints when it serves."""
+    """Runs `riskwire run`, and yields the line that it prints when it serves. SIGTERM must then end it with 0."""
     process: subprocess.Popen[str] = start_riskwire("run", "--feeds", feeds, "--data", data, "--port", "0", env=env)
     try:
         assert process.stderr is not None

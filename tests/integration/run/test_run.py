@@ -59,7 +59,10 @@ class _SilentHandler(http.server.SimpleHTTPRequestHandler):
 
 
 def url_of(process: subprocess.Popen[str]) -> str:
-    """Returns the URL that a command prints when it serves."""
+    """Returns the URL that a command prints when it serves; fails if the command exits without one.
+
+    A thread reads what it prints later, so that it does not block.
+    """
     assert process.stderr is not None
     for line in process.stderr:
         if match := re.search(r"http://127\.0\.0\.1:\d+", line):

@@ -34,7 +34,7 @@ def notify_environment(broker: Broker, prefix: str, webhooks: WebhookServer, **n
     """Creates the topics, and returns the environment of a notify service that delivers to a server.
 
     Args:
-        notify: settings of the section `notify`.
+        notify: settings of the section `notify`, such as `attempts`.
     """
     env = on_kafka(broker, prefix, partitions=2, session_timeout_s=2)
     assert riskwire("topics", "create", env=env).returncode == 0
