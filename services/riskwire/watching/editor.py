@@ -252,6 +252,7 @@ def _check_text(field: str, text: str, min_length: int, max_length: int, *, allo
     """Refuses a text that a person wrote if its length is out of bounds or if it could harm a terminal.
 
     Args:
+        field: name of the field that holds the text, which begins the message.
         min_length: the least number of characters without outer white space; `max_length` counts all.
         allowed: control characters that the text may contain.
 

@@ -198,7 +198,7 @@ def _check_json_lines(beginning: bytes, path: Path) -> None:
     A file without any lines passes.
 
     Args:
-        beginning: the first bytes of the content.
+        beginning: the first bytes of the content, decompressed.
 
     Raises:
         RiskwireError: none of the first `_CHECKED_LINES` lines begins like a JSON object, or the content is binary.
