@@ -225,7 +225,9 @@ def kill(progress: ReplayProgress) -> None:
 async def test_a_killed_replay_leaves_the_same_records_as_an_undisturbed_one(
     settings: Settings, tmp_path: Path, kills: int
 ) -> None:
-    """A step has 100 lines, and each killed run commits one. Two of the lines are bad. The records of the topic articles are compared.
+    """A step has 100 lines, and each killed run commits one. Two of the lines are bad.
+
+    The records of the topic `articles` are compared.
 
     Args:
         kills: the number of runs that are killed.
