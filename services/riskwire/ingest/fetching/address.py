@@ -67,12 +67,12 @@ def parse_url(url: str) -> URL:
     try:
         url.encode()
         parsed = URL(url)
-        port = parsed.port
+        host, port = parsed.host, parsed.port  # a host such as `xn--`, which cannot be decoded, is an error too
     except ValueError as error:
         raise RefusedError(f"not an address: {error}", value=url) from None
     if parsed.scheme not in {"http", "https"}:
         raise RefusedError("only http and https are fetched", value=url)
-    if not parsed.host or port == 0:
+    if not host or port == 0:
         raise RefusedError("the address has no valid host or port", value=url)
     if parsed.user is not None or parsed.password is not None:
         raise RefusedError("an address with a user name or password", value=str(parsed.with_user(None)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from riskwire.records import Record, Utc, content_id, schema_error
 _BEGINNING = 65_536
 """Bytes of the decompressed content that identify an archive."""
 _CHECKED_LINES = 20
+_BLANK_LINES = 4_096
+"""After so many blank lines, or parts of a line that is too long, a reader looks whether it is to stop."""
 _MAX_VALUE = 80
 """Bytes of a line in an error."""
 _MAX_WINDOW = 2**27
@@ -87,11 +89,13 @@ class Archive:
     identity: str
     size: int
 
-    def lines(self, max_line: int) -> Iterator[ArchiveLine]:
+    def lines(self, max_line: int, stopped: Callable[[], bool] = lambda: False) -> Iterator[ArchiveLine]:
         """Yields the lines that are not blank, in order.
 
         Args:
             max_line: the most bytes of a line; of a longer line only the beginning is returned, as not `complete`.
+            stopped: whether to end early. It is asked while blank lines or the rest of a long line are skipped, since
+                a small compressed file can hold billions of them.
 
         Raises:
             RiskwireError: the archive is damaged or truncated.
@@ -103,9 +107,11 @@ class Archive:
                     number += 1
                     complete = len(raw) <= max_line or raw.endswith(b"\n")
                     if not complete:
-                        _skip_line(content, max_line)
+                        _skip_line(content, max_line, stopped)
                     if stripped := raw.strip():
                         yield ArchiveLine(number, stripped, complete, file.tell())
+                    elif number % _BLANK_LINES == 0 and stopped():
+                        return
         except (OSError, *_DAMAGE_ERRORS) as error:
             raise RiskwireError(
                 f"the archive is damaged or truncated after line {number}", where=str(self.path)
@@ -169,10 +175,11 @@ def _read_up_to(content: io.BufferedReader, max_bytes: int) -> bytes:
     return data
 
 
-def _skip_line(content: io.BufferedReader, chunk_size: int) -> None:
-    """Reads to the end of the line, in chunks, so that a huge line takes little memory."""
+def _skip_line(content: io.BufferedReader, chunk_size: int, stopped: Callable[[], bool]) -> None:
+    """Reads to the end of the line, in chunks, so that a huge line takes little memory; less when it is to stop."""
     while (chunk := content.readline(chunk_size)) and not chunk.endswith(b"\n"):
-        pass
+        if stopped():
+            return
 
 
 def _check_compression(magic: bytes, path: Path) -> None:

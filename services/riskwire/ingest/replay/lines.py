@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -43,14 +43,19 @@ def parse_lines(
     return [_parse(line, name, settings, latest) for line in lines]
 
 
-def latest_valid_time(archive: Archive, settings: IngestSettings, now: datetime) -> datetime | None:
+def latest_valid_time(
+    archive: Archive, settings: IngestSettings, now: datetime, stopped: Callable[[], bool] = lambda: False
+) -> datetime | None:
     """Returns the latest publication time that the items of an archive may have: a day after `now`.
 
     One wrong date would advance the clock of every stage past all other news. An archive whose first valid line is in
     the future, such as that of the demo, has no bound; then the result is None.
+
+    Args:
+        stopped: whether the replay ends, so that the result is not needed any more.
     """
     latest = now + _MAX_FUTURE
-    for line in islice(archive.lines(settings.max_line), _CHECKED_LINES):
+    for line in islice(archive.lines(settings.max_line, stopped), _CHECKED_LINES):
         try:
             return None if parse_line(line, archive.path.name).published_at > latest else latest
         except SchemaError:

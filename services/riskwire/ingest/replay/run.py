@@ -9,13 +9,14 @@ published one by one (`article_isolation.py`).
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -44,6 +45,8 @@ _MIN_PAUSE_S = 0.05
 _CLOSING_MARGIN_S = 61.0
 
 R = TypeVar("R", bound=Record)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,10 @@ async def replay(
             salt=partition_salt,
         )
         start = converter.position
-        latest = await asyncio.to_thread(latest_valid_time, opened, settings.ingest, datetime.now(UTC))
-        await _Replay(opened, publisher, converter, position_key, settings, _Pace(speed), progress, latest).run(limit)
+        reader = _Reader()
+        latest = await reader.run(latest_valid_time, opened, settings.ingest, datetime.now(UTC), reader.stopped)
+        pace = _Pace(speed)
+        await _Replay(opened, publisher, converter, position_key, settings, pace, progress, latest, reader).run(limit)
         return ReplayReport(
             stories=converter.position.stories - start.stories,
             published=converter.position.published - start.published,
@@ -160,6 +165,28 @@ class _Pace:
         return started_at + (moment - first_moment).total_seconds() / self.speed - time.monotonic()
 
 
+class _Reader:
+    """Reads an archive in a thread, which a cancellation stops at the next blank lines that it skips.
+
+    Without this a file of a million blank lines would keep the process from ending.
+    """
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+
+    def stopped(self) -> bool:
+        """Returns whether the replay was cancelled."""
+        return self._stop.is_set()
+
+    async def run(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls a function in a thread and returns its result."""
+        try:
+            return await asyncio.to_thread(read, *args, **kwargs)
+        except asyncio.CancelledError:
+            self._stop.set()
+            raise
+
+
 @dataclass(slots=True)
 class _Replay:
     """One run of a replay of an archive.
@@ -168,6 +195,7 @@ class _Replay:
         converter: converts lines to articles and ticks, and knows the position in the archive.
         position_key: the key of the position in the state of the publisher.
         latest: the latest valid publication time; None for no bound.
+        reader: reads the archive in a thread.
         isolation: publishes the lines of a refused step one by one, and stops after too many refusals in a row.
     """
 
@@ -179,6 +207,7 @@ class _Replay:
     pace: _Pace
     progress: Callable[[ReplayProgress], None] | None
     latest: datetime | None
+    reader: _Reader
     isolation: ArticleIsolation = field(default_factory=lambda: ArticleIsolation(STAGE))
     refused: int = 0
     """Articles of the batch that is being published one by one that have become dead letters."""
@@ -193,7 +222,7 @@ class _Replay:
         """
         max_stories = None if limit is None else max(0, limit - self.converter.position.stories)
         lines = islice(self._new_lines(), max_stories)
-        while batch := await asyncio.to_thread(self._parse_batch, lines):
+        while batch := await self.reader.run(self._parse_batch, lines):
             for parsed in batch:
                 await self._keep_pace(parsed)
                 self.converter.convert(parsed)
@@ -205,7 +234,8 @@ class _Replay:
     def _new_lines(self) -> Iterator[ArchiveLine]:
         """Returns the lines of the archive that no earlier replay on this bus has published."""
         start = self.converter.position.line
-        return (line for line in self.archive.lines(self.settings.ingest.max_line) if line.number > start)
+        lines = self.archive.lines(self.settings.ingest.max_line, self.reader.stopped)
+        return (line for line in lines if line.number > start)
 
     def _parse_batch(self, lines: Iterator[ArchiveLine]) -> list[ParsedLine]:
         """Returns the next lines of an archive as items; empty at its end."""
