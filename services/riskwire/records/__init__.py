@@ -22,6 +22,8 @@ from riskwire.records.article import (
     WatchlistChange,
 )
 from riskwire.records.codec import (
+    EARLIEST,
+    LATEST,
     Probability,
     Record,
     Utc,
@@ -65,6 +67,8 @@ from riskwire.records.trend import (
 
 __all__ = [
     "ARTICLES",
+    "EARLIEST",
+    "LATEST",
     "SIGNALS",
     "Alert",
     "AlertEvidence",

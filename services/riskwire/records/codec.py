@@ -17,9 +17,24 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from riskwire.errors import SchemaError
 
+EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
+LATEST = datetime(9998, 12, 31, tzinfo=UTC)
+"""The range of times in records. It ends a year before the calendar of `datetime` does, so that windows and time zones
+can be added to any time."""
+
 
 def _to_utc_milliseconds(value: datetime) -> datetime:
-    value = value.astimezone(UTC)
+    """Returns a time in UTC and in whole milliseconds, rounded down.
+
+    Raises:
+        ValueError: the time is outside `EARLIEST` to `LATEST`. Pydantic reports it as a fault of the field.
+    """
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time at the end of the calendar") from None
+    if not EARLIEST <= value <= LATEST:
+        raise ValueError("a time at the end of the calendar")
     remainder = value.microsecond % 1000
     return value.replace(microsecond=value.microsecond - remainder) if remainder else value
 
