@@ -23,6 +23,7 @@ from riskwire.inference.linking import Linker, LinkerCache
 from riskwire.inference.model.engine import Engine
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.sentences import TextDocument
+from riskwire.inference.model.vocabulary import Vocabulary
 from riskwire.inference.record_writer import write_analysis, write_signals, write_unread_analysis
 from riskwire.inference.seen_articles import SeenArticles
 from riskwire.inference.watchlist_state import WatchlistSnapshot, WatchlistState
@@ -65,6 +66,7 @@ class InferStage:
             signal_partitions: the number of partitions of `signals`, each of which gets the marks.
         """
         self.engine = engine
+        self.vocabulary = Vocabulary.load(engine.bundle.tokenizer_path)
         self.linkers = LinkerCache(linker, settings.inference.watchlists)
         self.settings = settings
         self.signal_partitions = signal_partitions
@@ -74,9 +76,14 @@ class InferStage:
         compete for the GIL lose a sixth of their time. Only a long article runs in a thread, because it cannot be cut
         into short slices."""
 
-    def supports(self, language: str | None) -> bool:
-        """Returns whether the model supports the language of an article, such as `en-GB`; False for None."""
-        return (language or "").partition("-")[0].casefold() in self.engine.bundle.languages
+    def reads(self, article: Article) -> bool:
+        """Returns whether the model reads the language of an article, such as `en-GB`.
+
+        A short article of unknown language is read if its words are the bundle's (decision 26).
+        """
+        if article.language is None:
+            return self.vocabulary.reads(f"{article.title}\n{article.text}")
+        return article.language.partition("-")[0].casefold() in self.engine.bundle.languages
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> InferTask:
         """Returns a task for a partition, continuing from the committed state."""
@@ -207,7 +214,7 @@ class InferTask:
         documents = {
             index: TextDocument.of_article(article.title, article.text)
             for index, (article, _) in enumerate(articles)
-            if self._stage.supports(article.language) and (article.title.strip() or article.text.strip())
+            if self._stage.reads(article) and (article.title.strip() or article.text.strip())
         }
         predictions: list[DocumentPrediction | None] = [None] * len(articles)
         predicted = await self._stage.engine.predict([*documents.values()])
@@ -266,7 +273,7 @@ class InferTask:
         )
         for (article, watchlist), prediction in zip(articles, predictions, strict=True):
             if prediction is None:
-                status: Literal["empty", "unsupported"] = "empty" if stage.supports(article.language) else "unsupported"
+                status: Literal["empty", "unsupported"] = "empty" if stage.reads(article) else "unsupported"
                 output.statuses[status] += 1
                 output.results.append(write_unread_analysis(article, status, label, watchlist.read_with))
                 yield

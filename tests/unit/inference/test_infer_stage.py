@@ -160,7 +160,9 @@ async def test_a_repeated_version_is_dropped_even_after_a_restart_but_not_a_new_
 async def test_articles_in_other_languages_and_empty_ones_get_no_sentiment_and_no_signals(stage: InferStage) -> None:
     """They get an analysis with a status that says why, and do not count as news in the mark."""
     batch = messages(
-        article("german", language="de"), article("unknown", language=None), article("empty", title=" ", text="\n")
+        article("german", language="de"),
+        article("unknown", language=None, title="Acme Corp streicht 1.000 Stellen", text=""),
+        article("empty", title=" ", text="\n"),
     )
     step = await stage.open(0, {}).process(batch)
     assert [(analysis.status, analysis.sentiment, analysis.story) for analysis in analyses(step.results)] == [
@@ -170,6 +172,14 @@ async def test_articles_in_other_languages_and_empty_ones_get_no_sentiment_and_n
     ]
     assert signals(step.results) == []
     assert marks(step.results)[0][1].stories == 0
+
+
+async def test_a_short_article_of_unknown_language_is_read_if_its_words_are_the_bundles(stage: InferStage) -> None:
+    """The bundle knows the word "plunges" of a headline whose names are in another language."""
+    batch = messages(article("a", language=None, title="Société Générale plunges", text=""))
+    step = await stage.open(0, {}).process(batch)
+    assert [(analysis.status, analysis.article.language) for analysis in analyses(step.results)] == [("ok", None)]
+    assert marks(step.results)[0][1].stories == 1
 
 
 async def test_backfill_is_analysed_but_does_not_count_as_news(stage: InferStage) -> None:

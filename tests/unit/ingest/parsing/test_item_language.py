@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,62 @@ def test_the_language_of_a_headline_is_detected(title: str, language: str) -> No
     assert detect(title, "") == language
 
 
+WITH_FOREIGN_NAMES = [
+    "Société Générale sued over Zürich unit",
+    "Crédit Agricole profit falls",
+    "Compagnie Financière Richemont sales slump",
+    "Intesa Sanpaolo fined",
+    "Lloyds fined",
+    "Münchener Rück issues profit warning",
+    "Petróleo Brasileiro shares slump",
+    "Banca Monte dei Paschi di Siena misses estimates",
+    "Caisse des Dépôts raided by prosecutors",
+    "Cassa Depositi e Prestiti delays bond payment",
+    "Skandinaviska Enskilda Banken under investigation",
+    "Powszechna Kasa Oszczędności swings to loss",
+    "Türkiye İş Bankası hit by fraud claims",
+    "Österreichische Post cuts outlook",
+    "Koninklijke Vopak told to pay damages",
+]
+"""English headlines that consist mostly of names in other languages."""
+
+
+@pytest.mark.parametrize("declared", ["", "en-us"], ids=["undeclared", "declared"])
+@pytest.mark.parametrize("write", [str, str.title, str.upper], ids=["usual-case", "title-case", "capitals"])
+@pytest.mark.parametrize("title", WITH_FOREIGN_NAMES)
+def test_foreign_names_do_not_decide_the_language_of_an_english_headline(
+    title: str, write: Callable[[str], str], declared: str
+) -> None:
+    """The headline is English however it is written. Undeclared and without case, a short one may stay unknown."""
+    language = detect(write(title), "", declared=declared)
+    assert language == "en" or (language is None and write is not str and not declared)
+
+
+@pytest.mark.parametrize("declared", ["", "en", "de"], ids=["undeclared", "wrongly-declared", "german-declared"])
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Société Générale suspend son dividende",
+        "Deutsche Bank streicht 1.000 Stellen",
+        "Fresenius Medical Care schreibt rote Zahlen",
+        "OTP Bank recorta previsiones",
+        "Intesa Sanpaolo taglia le stime",
+        "Banco do Brasil sob investigação",
+        "Royal Dutch Shell verlaagt verwachting",
+        "Danske Bank sænker forventningerne",
+        "International Airlines Group pierde un 8% en bolsa",
+        "General Electric va supprimer 1.000 postes",
+    ],
+)
+def test_english_names_do_not_make_a_foreign_headline_english(title: str, declared: str) -> None:
+    """The names of these headlines have English words. A feed that declares English by mistake does not change it."""
+    assert detect(title, "", declared=declared) != "en"
+
+
+def test_a_headline_in_another_script_is_not_english_for_its_latin_names() -> None:
+    assert detect("Continuum Green 创始人希望通过 2 亿美元贷款实现投资者退出", "", declared="en") != "en"
+
+
 @pytest.mark.parametrize(
     "title", ["", "   ", "12345", "+3,4 %", "—"], ids=["empty", "spaces", "digits", "percentage", "dash"]
 )
@@ -50,6 +107,7 @@ def test_the_declared_language_decides_only_if_the_words_do_not() -> None:
     assert detect("Dow Jones fällt", "", declared="de-DE") == "de"
     assert detect("The bank said on Monday it would cut 3,000 jobs after a loss.", "", declared="de") == "en"
     assert detect("The bank said on Monday it would cut 3,000 jobs.", "", declared="英文") == "en"
+    assert detect("Crédit Agricole : forte hausse", "", declared="en") != "en"
 
 
 def test_a_language_below_the_least_confidence_is_unknown() -> None:
