@@ -24,7 +24,19 @@ TESTS = ROOT / "tests"
 
 STAGE_ROOMS = {stage.room for stage in STAGES} - {"store"}
 LEVELS = [
-    {"", "entities", "errors", "logs", "metrics", "pipeline", "records", "settings", "story", "weights"},
+    {
+        "",
+        "entities",
+        "errors",
+        "logs",
+        "metrics",
+        "pipeline",
+        "records",
+        "settings",
+        "story",
+        "weights",
+        "worst_mention",
+    },
     {"bus"},
     {"stage"},
     {"store"},

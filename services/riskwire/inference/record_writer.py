@@ -58,6 +58,7 @@ def write_analysis(
                     "start": sentence.span.start,
                     "end": sentence.span.end,
                     "sentiment": _sentiment_fields(sentence.prediction.sentiment),
+                    "events": None,
                 }
                 for sentence in prediction.sentences
             ],
@@ -72,10 +73,14 @@ def write_analysis(
                     "entity": mention.entity,
                     "name": mention.name,
                     "sentiment": _sentiment_fields(mention.sentiment),
+                    "level": None,
+                    "adverse": None,
+                    "events": None,
                 }
                 for mention in mentions
             ],
             "story": story,
+            "adverse_from": None,
             "read_with": read_with,
         },
     )
@@ -103,6 +108,7 @@ def write_unread_analysis(
             "skipped_sentences": 0,
             "mentions": (),
             "story": None,
+            "adverse_from": None,
             "read_with": read_with,
         },
     )
@@ -153,6 +159,10 @@ def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: 
                     "history": False,
                     "was_backfill": False,
                     "sentiment": _sentiment_fields(target.sentiment),
+                    "level": None,
+                    "adverse": None,
+                    "events": None,
+                    "adverse_from": None,
                     "relevance": target.relevance,
                     "evidence": {
                         "text": target.evidence.text,

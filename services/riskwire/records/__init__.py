@@ -44,6 +44,14 @@ from riskwire.records.dead_letter import (
 from riskwire.records.feed import (
     Feed,
 )
+from riskwire.records.risk import (
+    ADVERSE_FROM,
+    EVENT_TYPES,
+    MAX_EVENTS,
+    EventScore,
+    Level,
+    LevelLabel,
+)
 from riskwire.records.score import (
     ScoreMention,
     ScoreRequest,
@@ -66,9 +74,12 @@ from riskwire.records.trend import (
 )
 
 __all__ = [
+    "ADVERSE_FROM",
     "ARTICLES",
     "EARLIEST",
+    "EVENT_TYPES",
     "LATEST",
+    "MAX_EVENTS",
     "SIGNALS",
     "Alert",
     "AlertEvidence",
@@ -80,8 +91,11 @@ __all__ = [
     "Command",
     "CommandKind",
     "DeadLetter",
+    "EventScore",
     "Evidence",
     "Feed",
+    "Level",
+    "LevelLabel",
     "Mark",
     "Mention",
     "MentionType",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from riskwire.records.codec import Probability, Record, Utc
+from riskwire.records.risk import EventScore, Level
 
 
 class AlertEvidence(Record):
-    """One story of an alert, with the article and the sentence that mention the target."""
+    """One story of an alert, with the article and the sentence that mention the target.
+
+    `level`, `adverse`, `events` and `adverse_from` are those of the signal.
+    """
 
     story: str
     title: str
@@ -19,6 +23,10 @@ class AlertEvidence(Record):
     start: int
     end: int
     negative: Probability
+    level: Level | None = None
+    adverse: Probability | None = None
+    events: tuple[EventScore, ...] | None = None
+    adverse_from: Probability | None = None
 
 
 AlertStatus = Literal["firing", "escalated", "resolved"]

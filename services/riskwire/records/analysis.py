@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from riskwire.records.codec import Probability, Record, Utc
+from riskwire.records.risk import EventScore, Level
 from riskwire.records.sentiment import Sentiment
 
 
@@ -30,18 +31,31 @@ class TopicScore(Record):
 
 
 class SentenceAnalysis(Record):
-    """The sentiment of one sentence, with its offsets into `title + "\\n" + text` (in `ScoreResult`: into the text)."""
+    """The sentiment of one sentence, with its offsets into `title + "\\n" + text` (in `ScoreResult`: into the text).
+
+    Attributes:
+        events: the event types of the sentence that belong to no named party, the most probable first; None if the
+            bundle does not predict them.
+    """
 
     start: int
     end: int
     sentiment: Sentiment
+    events: tuple[EventScore, ...] | None = None
 
 
 MentionType = Literal["PER", "ORG", "LOC", "MISC", "INSTRUMENT"]
 
 
 class Mention(Record):
-    """A span that names an entity, the entity, and the sentiment toward it."""
+    """A span that names an entity, the entity, and what the text says of it.
+
+    Attributes:
+        level: how bad it is for the entity; None if the bundle does not predict it. So is `adverse`.
+        adverse: the probability that it is adverse: `level.mild + level.material`.
+        events: what happened to the entity, at most `MAX_EVENTS` event types, the most probable first; None if the
+            bundle does not predict them.
+    """
 
     start: int
     end: int
@@ -51,6 +65,9 @@ class Mention(Record):
     entity: str
     name: str
     sentiment: Sentiment
+    level: Level | None = None
+    adverse: Probability | None = None
+    events: tuple[EventScore, ...] | None = None
 
 
 class Analysis(Record):
@@ -67,5 +84,7 @@ class Analysis(Record):
     skipped_sentences: int = 0
     mentions: tuple[Mention, ...] = ()
     story: str | None = None
+    adverse_from: Probability | None = None
+    """The `adverse` from which the bundle counts a mention as adverse; None if it does not predict levels."""
     read_with: int | None = None
     """`WatchlistChange.command` of the last change of the watchlist before the article on its partition, or None."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from riskwire.records.analysis import MentionType, SentenceAnalysis, TopicScore
-from riskwire.records.codec import Record
+from riskwire.records.codec import Probability, Record
+from riskwire.records.risk import EventScore, Level
 from riskwire.records.sentiment import Sentiment
 
 
@@ -17,7 +18,7 @@ class TargetSpan(Record):
 
 
 class ScoreRequest(Record):
-    """A text to score, with the spans whose sentiment is requested."""
+    """A text to score, with the spans whose sentiment, level and event types are requested."""
 
     id: str | int
     text: str
@@ -25,7 +26,7 @@ class ScoreRequest(Record):
 
 
 class ScoreMention(Record):
-    """A mention in a scored text."""
+    """A mention in a scored text. `level`, `adverse` and `events` are as in `Mention`."""
 
     start: int
     end: int
@@ -33,14 +34,20 @@ class ScoreMention(Record):
     type: MentionType
     entity: str
     sentiment: Sentiment
+    level: Level | None = None
+    adverse: Probability | None = None
+    events: tuple[EventScore, ...] | None = None
 
 
 class ScoreTarget(Record):
-    """A requested span and the sentiment toward it."""
+    """A requested span, and what the text says of it. `level`, `adverse` and `events` are as in `Mention`."""
 
     start: int
     end: int
     sentiment: Sentiment
+    level: Level | None = None
+    adverse: Probability | None = None
+    events: tuple[EventScore, ...] | None = None
 
 
 class ScoreResult(Record):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from riskwire.records.codec import Probability, Record, Utc
+from riskwire.records.risk import EventScore, Level
 from riskwire.records.sentiment import Sentiment
 
 
@@ -19,7 +20,18 @@ class Evidence(Record):
 
 
 class Signal(Record):
-    """The sentiment of one article toward one target."""
+    """What one article says of one target: sentiment, level and event types.
+
+    The level is that of the worst mention of the target; see `riskwire.worst_mention`. Topics and the market get that
+    of the worst mention of the article.
+
+    Attributes:
+        level: None if the bundle does not predict it, or the article mentions nothing. So is `adverse`.
+        adverse: `level.mild + level.material`.
+        events: at most `MAX_EVENTS` event types, the most probable first; None if the bundle does not predict them.
+        adverse_from: the `adverse` from which the bundle counts a mention as adverse; None if it does not predict
+            levels.
+    """
 
     v: int = 1
     kind: Literal["signal"] = "signal"
@@ -41,6 +53,10 @@ class Signal(Record):
     was_backfill: bool = False
     """For history, whether the article was backfill when it was seen. It then does not count in the amount of news."""
     sentiment: Sentiment
+    level: Level | None = None
+    adverse: Probability | None = None
+    events: tuple[EventScore, ...] | None = None
+    adverse_from: Probability | None = None
     relevance: Probability
     evidence: Evidence
     bundle: str = ""

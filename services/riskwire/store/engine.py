@@ -18,6 +18,8 @@ from riskwire.store import tables
 
 BUSY_S = 15.0
 """How long a transaction waits while another process writes."""
+_LAST_VERSION_OF_0_1 = 3
+"""The schema version of the last stores that riskwire 0.1 wrote."""
 _CREATION_LOCK = int.from_bytes(b"riskwire")
 """The PostgreSQL advisory lock that a process holds while it creates the tables."""
 
@@ -201,8 +203,9 @@ def _stored_version(connection: Connection, where: str) -> int | None:
             do=f"Upgrade riskwire, or name {_another(connection)}.",
         )
     if version < tables.SCHEMA_VERSION:
+        writer = "riskwire 0.1" if version <= _LAST_VERSION_OF_0_1 else "an unreleased riskwire 0.2"
         raise StoreVersionError(
-            f"the store was written by riskwire 0.1 (version {version}; this one reads only {tables.SCHEMA_VERSION})",
+            f"the store was written by {writer} (version {version}; this one reads only {tables.SCHEMA_VERSION})",
             where=where,
             do=f"Name {_another(connection)}, or replay an archive into a new one; this one is left as it is.",
         )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from riskwire.errors import SettingsError
-from riskwire.records import Alert, AlertStatus, Command, Evidence, Record, Sentiment, Utc
+from riskwire.records import Alert, AlertStatus, Command, EventScore, Evidence, Level, Record, Sentiment, Utc
 
 StatusFilter = AlertStatus | Literal["open"]
 """`open` is every status but `resolved`."""
@@ -144,7 +144,14 @@ class Trend(Record):
 
 
 class StoryRow(Record):
-    """A story, shown by its newest article. `articles` is the number of its articles."""
+    """A story, shown by its newest article. `articles` is the number of its articles.
+
+    Attributes:
+        level: that of the worst mention of the target or, without a target, of the article; None if it is unknown.
+        adverse: the probability of mild or material; None without a level.
+        events: what happened, the most probable event type first; None if it is unknown.
+        adverse_from: the `adverse` from which the bundle counts a mention as adverse; None without levels.
+    """
 
     story: str
     article: str
@@ -158,6 +165,10 @@ class StoryRow(Record):
     language: str | None = None
     backfill: bool = False
     topics: tuple[str, ...] = ()
+    level: Level | None = None
+    adverse: float | None = None
+    events: tuple[EventScore, ...] | None = None
+    adverse_from: float | None = None
     sentiment: Sentiment | None = None
     score: float | None = None
     relevance: float | None = None

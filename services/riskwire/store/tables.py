@@ -23,8 +23,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 4
-"""riskwire 0.1 wrote versions 1 to 3; they are refused."""
+from riskwire.store.risk_columns import risk_columns
+
+SCHEMA_VERSION = 5
+"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release version 4; they are refused."""
 
 metadata = MetaData()
 
@@ -63,11 +65,16 @@ articles = Table(
     Column("negative", Float),
     Column("neutral", Float),
     Column("positive", Float),
+    *risk_columns(),
+    Column("adverse_from", Float),
     Column("read_with", BigInteger),
     Index("articles_seen", "seen_ms", "id"),
     Index("articles_status", "status"),
 )
-"""The newest analysis of each article. `read_with`: see `Analysis.read_with`."""
+"""The newest analysis of each article. `read_with` and `adverse_from`: see `Analysis`.
+
+The level is that of the worst mention, and the event types are with those of sentences that belong to no party.
+"""
 
 replaced_versions = Table(
     "replaced_versions",
@@ -101,6 +108,7 @@ mentions = Table(
     Column("negative", Float, nullable=False),
     Column("neutral", Float, nullable=False),
     Column("positive", Float, nullable=False),
+    *risk_columns(),
     Column("seen_ms", BigInteger, nullable=False),
     Index("mentions_key", "key", "seen_ms"),
     Index("mentions_entity", "entity", "seen_ms"),
@@ -136,6 +144,8 @@ signals = Table(
     Column("neutral", Float, nullable=False),
     Column("positive", Float, nullable=False),
     Column("score_1e4", Integer, nullable=False),
+    *risk_columns(),
+    Column("adverse_from", Float),
     Column("relevance", Float, nullable=False),
     Column("text", Text, nullable=False),
     Column("start", Integer, nullable=False),

@@ -25,9 +25,10 @@ OTHER_VERSIONS = pytest.mark.parametrize(
     [
         (1, r"store\.sqlite.*riskwire 0\.1 \(version 1;.*another directory with --data.*replay an archive"),
         (3, r"store\.sqlite.*riskwire 0\.1 \(version 3;.*another directory with --data.*replay an archive"),
+        (4, r"store\.sqlite.*unreleased riskwire 0\.2 \(version 4;.*another directory with --data.*replay an archive"),
         (99, r"store\.sqlite.*newer riskwire \(version 99;.*Upgrade riskwire"),
     ],
-    ids=["first version of 0.1", "last version of 0.1", "newer"],
+    ids=["first version of 0.1", "last version of 0.1", "before levels", "newer"],
 )
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
-from riskwire.records import Evidence, Sentiment, from_ms, to_ms
+from riskwire.records import EventScore, Evidence, Level, Sentiment, from_ms, to_ms
 from riskwire.store import tables
+from riskwire.store.risk_columns import events_of, level_of
 from riskwire.store.upsert import Row, chunks
 
 
@@ -24,6 +25,8 @@ class MentionSummary:
         text: the first mention.
         sentence: the sentence of the first mention.
         span: start and end of the first mention in the title, or None if it is in the text.
+        level: that of the worst mention; None if it is unknown.
+        events: those of the worst mentions; None if they are unknown.
     """
 
     entity: str
@@ -36,6 +39,8 @@ class MentionSummary:
     negative: float
     neutral: float
     positive: float
+    level: Level | None = None
+    events: tuple[EventScore, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,19 @@ class PastSignal:
 
     target: str
     sentiment: Sentiment
+    level: Level | None
+    events: tuple[EventScore, ...] | None
     relevance: float
     evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class PastArticle:
-    """An article of the store with all its mentions, and with its signals of the requested targets."""
+    """An article of the store with all its mentions, and with its signals of the requested targets.
+
+    Attributes:
+        adverse_from: the `adverse` from which the bundle counts a mention as adverse; None without levels.
+    """
 
     id: str
     version: int
@@ -64,6 +75,7 @@ class PastArticle:
     story: str
     mentions: tuple[MentionSummary, ...]
     signals: tuple[PastSignal, ...]
+    adverse_from: float | None = None
 
 
 def past_articles(
@@ -118,6 +130,7 @@ def past_articles(
             story=row["story"] or row["id"],
             mentions=tuple(mentions[row["id"]]),
             signals=tuple(signals.get(row["id"], ())),
+            adverse_from=row["adverse_from"],
         )
         for row in newest
     ]
@@ -254,6 +267,8 @@ def _mention_summary(row: Row) -> MentionSummary:
         negative=row["negative"],
         neutral=row["neutral"],
         positive=row["positive"],
+        level=level_of(row),
+        events=events_of(row),
     )
 
 
@@ -282,6 +297,8 @@ def _last_signals(
             PastSignal(
                 target=row.target,
                 sentiment=Sentiment(negative=row.negative, neutral=row.neutral, positive=row.positive),
+                level=level_of(row._mapping),
+                events=events_of(row._mapping),
                 relevance=row.relevance,
                 evidence=Evidence(text=row.text, start=row.start, end=row.end),
             )

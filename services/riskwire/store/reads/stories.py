@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from riskwire.records import Evidence, Sentiment, from_ms, to_ms
 from riskwire.store import tables
+from riskwire.store.risk_columns import events_of, level_of
 from riskwire.store.rows import Cursor, StoryRow
 from riskwire.story import bands, is_fingerprint, same_story
 
@@ -119,6 +120,10 @@ def stories_of(connection: Connection, target: str, limit: int, before: Cursor |
                 published_at=from_ms(row.published_ms),
                 seen_at=from_ms(row.seen_ms),
                 backfill=row.backfill,
+                level=level_of(row._mapping),
+                adverse=row.adverse,
+                events=events_of(row._mapping),
+                adverse_from=row.adverse_from,
                 sentiment=Sentiment(negative=row.negative, neutral=row.neutral, positive=row.positive),
                 score=row.score_1e4 / 10_000,
                 relevance=row.relevance,
@@ -162,6 +167,10 @@ def newest_stories(connection: Connection, limit: int, before: Cursor | None) ->
                 language=row.language,
                 backfill=row.backfill,
                 topics=tuple(orjson.loads(row.topics)),
+                level=level_of(row._mapping),
+                adverse=row.adverse,
+                events=events_of(row._mapping),
+                adverse_from=row.adverse_from,
                 sentiment=Sentiment(negative=row.negative, neutral=row.neutral, positive=row.positive)
                 if analysed
                 else None,

@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from riskwire.records import Analysis, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
+from riskwire.store.risk_columns import risk_values
 from riskwire.store.upsert import upsert
 from riskwire.store.writes.mentions import mention_rows, replace_mentions
 from riskwire.store.writes.replaced_versions import keep_if_replaced, keep_replaced
+from riskwire.worst_mention import MentionRisk, strongest_events, worst_mention
 
 _MAX_TOPICS = 5
 """Most topics of an article that are kept, by score."""
@@ -65,9 +67,14 @@ def _article_row(analysis: Analysis) -> dict[str, Any]:
 
     Keeps the labels of the `_MAX_TOPICS` most probable topics, as a JSON array. The sentiment columns are None if the
     model did not read the article (empty, or in an unsupported language). `read_with` is the offset of the last command
-    that had changed the watchlist before.
+    that had changed the watchlist before. The level is that of the worst mention; the event types include those of
+    sentences that belong to no party.
     """
     article, sentiment = analysis.article, analysis.sentiment
+    risk = worst_mention(
+        [MentionRisk(mention.level, mention.events) for mention in analysis.mentions], analysis.adverse_from
+    )
+    events = strongest_events([risk.events, *(sentence.events for sentence in analysis.sentences)])
     topics = sorted(analysis.topics, key=lambda topic: -topic.score)[:_MAX_TOPICS]
     return {
         "id": article.id,
@@ -86,5 +93,7 @@ def _article_row(analysis: Analysis) -> dict[str, Any]:
         "negative": sentiment.negative if sentiment else None,
         "neutral": sentiment.neutral if sentiment else None,
         "positive": sentiment.positive if sentiment else None,
+        **risk_values(risk.level, events),
+        "adverse_from": analysis.adverse_from,
         "read_with": analysis.read_with,
     }

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, delete, insert
 from riskwire.entities.names import join_key, name_key
 from riskwire.records import Analysis, Mention, to_ms
 from riskwire.store import tables
+from riskwire.store.risk_columns import risk_values
 from riskwire.store.upsert import chunks
 from riskwire.weights import relevance, sentence_weight
+from riskwire.worst_mention import MentionRisk, worst_mention
 
 
 def replace_mentions(connection: Connection, analyses: Iterable[Analysis], limit: int) -> None:
@@ -52,7 +54,7 @@ def _unranked_rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
     "neutral" and "positive" are means over the sentences that mention it, weighted by `sentence_weight`, and sum to 1.
     "weight" is the sum of these weights, "relevance" is 1 - Π (1 - weight). "text", "sentence", "start" and "end" are
     of the first mention; the last two count characters, and are -1 if it is not in the title, which alone the store
-    has.
+    has. Level and event types are those of the worst mention of the name.
     """
     title_length = len(analysis.article.title)
     has_title = bool(analysis.sentences) and analysis.sentences[0].end <= title_length
@@ -71,6 +73,9 @@ def _unranked_rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
             sum(weights[sentence] * _mean(of_sentence, label) for sentence, of_sentence in by_sentence.items()) / total
             for label in ("negative", "neutral", "positive")
         ]
+        risk = worst_mention(
+            [MentionRisk(mention.level, mention.events) for mention in mentions], analysis.adverse_from
+        )
         first = min(mentions, key=lambda mention: mention.start)
         in_title = first.end <= title_length
         yield {
@@ -86,6 +91,7 @@ def _unranked_rows(analysis: Analysis) -> Iterable[dict[str, Any]]:
             "negative": shares[0],
             "neutral": shares[1],
             "positive": shares[2],
+            **risk_values(risk.level, risk.events),
             "seen_ms": to_ms(analysis.article.seen_at),
         }
 

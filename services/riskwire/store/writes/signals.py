@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
 from riskwire.records import Signal, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
+from riskwire.store.risk_columns import risk_values
 from riskwire.store.rows import target_kind
 from riskwire.store.upsert import chunks, insert_missing, upsert
 
@@ -107,6 +108,8 @@ def _signal_row(signal: Signal, *, superseded: bool) -> dict[str, Any]:
         "neutral": signal.sentiment.neutral,
         "positive": signal.sentiment.positive,
         "score_1e4": _score_1e4(signal),
+        **risk_values(signal.level, signal.events),
+        "adverse_from": signal.adverse_from,
         "relevance": signal.relevance,
         "text": signal.evidence.text,
         "start": signal.evidence.start,

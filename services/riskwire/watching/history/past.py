@@ -6,9 +6,9 @@ An article of the store is about the target if one of its mentions
 - was linked to the ISIN or the company of the entry, or
 - was linked to the same entity as a mention in the same article that bears the name (a short form, for example).
 
-If the article already had a signal of that very entity, the new signal copies its sentiment, relevance and evidence. If
-not, sentiment and relevance are combined from the mentions, as inference does, and the evidence is the sentence of any
-signal of the article that contains the name, else the title.
+If the article already had a signal of that very entity, the new signal copies its sentiment, level, event types,
+relevance and evidence. If not, they are combined from the mentions, as inference does, and the evidence is the sentence
+of any signal of the article that contains the name, else the title.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from riskwire.records import Evidence, Sentiment, Signal
 from riskwire.store import MentionSummary, PastArticle, PastSignal
 from riskwire.story import StoryIndex, is_fingerprint
 from riskwire.weights import relevance
+from riskwire.worst_mention import MentionRisk, worst_mention
 
 EVIDENCE_TARGETS = (MARKET,)
 """Targets whose signals may provide evidence: every article has a signal of the market, which quotes a sentence."""
@@ -128,8 +129,8 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
     """Returns the signal that a past article has of a newly watched entry; None if the article does not mention it.
 
     If all mentions of the entry are of one entity and the article has exactly one signal of that entity (under another
-    id), its sentiment and relevance are used; otherwise both are combined from the mentions. The signal is marked as
-    history and backfill.
+    id), its sentiment, level, event types and relevance are used; otherwise they are combined from the mentions. The
+    signal is marked as history and backfill.
     """
     mentions = _mentions_of_entry(terms, article.mentions)
     if not mentions:
@@ -138,8 +139,11 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
     same_entity = [signal for signal in article.signals if signal.target in targets]
     if len(same_entity) == len(targets) == 1:
         weight, sentiment = same_entity[0].relevance, same_entity[0].sentiment
+        level, events = same_entity[0].level, same_entity[0].events
     else:
         weight, sentiment = _combined(mentions)
+        risks = [MentionRisk(mention.level, mention.events) for mention in mentions]
+        level, events, _ = worst_mention(risks, article.adverse_from)
     return Signal(
         target=entry.target,
         name=entry.name,
@@ -156,6 +160,10 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
         history=True,
         was_backfill=article.backfill,
         sentiment=sentiment,
+        level=level,
+        adverse=None if level is None else level.adverse,
+        events=events,
+        adverse_from=article.adverse_from,
         relevance=weight,
         evidence=_evidence(article, mentions, same_entity),
         bundle=article.bundle,

@@ -1,0 +1,99 @@
+"""What a text says of a party: how bad it is (level), and what kind of thing happened (event types)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from riskwire.records.codec import Probability, Record
+
+EVENT_TYPES = (
+    "bankruptcy",
+    "default",
+    "distress",
+    "credit_downgrade",
+    "broker_downgrade",
+    "profit_warning",
+    "results_bad",
+    "writedown",
+    "accounting",
+    "crime",
+    "investigation",
+    "litigation",
+    "penalty",
+    "regulation",
+    "sanctions",
+    "recall",
+    "accident",
+    "cyber",
+    "layoffs",
+    "labour",
+    "management_exit",
+    "price_fall",
+    "dilution",
+    "deal_failure",
+    "operations",
+    "reputation",
+    "delisting",
+    "short_attack",
+    "macro_stress",
+    "unrest",
+    "results_good",
+    "guidance_up",
+    "upgrade",
+    "deal",
+    "contract",
+    "product",
+    "capital_return",
+    "financing",
+    "price_rise",
+    "appointment",
+    "relief",
+    "other",
+)
+"""The codes of the event types, in the order of the guide of the risk labels."""
+MAX_EVENTS = 3
+"""The most event types of a mention, a sentence or a signal."""
+ADVERSE_FROM = 0.5
+"""The `adverse` from which a mention counts as adverse when its bundle states no threshold."""
+
+LevelLabel = Literal["neutral", "mild", "material", "favourable"]
+
+
+class Level(Record):
+    """How bad a text is for a party, for someone exposed to it: calibrated probabilities that sum to 1.
+
+    Attributes:
+        mild: mildly adverse, such as a disappointing result.
+        material: materially adverse: it could change a credit or supplier decision.
+        favourable: good for the party.
+    """
+
+    neutral: Probability
+    mild: Probability
+    material: Probability
+    favourable: Probability
+
+    @property
+    def adverse(self) -> float:
+        """The probability of mild or material."""
+        return round(self.mild + self.material, 4)
+
+    def label(self, adverse_from: float | None) -> LevelLabel:
+        """Returns the level that is shown to a person.
+
+        It is the likelier one of mild and material if the mention counts as adverse, otherwise of neutral and
+        favourable. Of equal ones, material and neutral are shown.
+
+        Args:
+            adverse_from: the `adverse` from which a mention counts as adverse; None for `ADVERSE_FROM`.
+        """
+        if self.adverse >= (ADVERSE_FROM if adverse_from is None else adverse_from):
+            return "material" if self.material >= self.mild else "mild"
+        return "favourable" if self.favourable > self.neutral else "neutral"
+
+
+class EventScore(Record):
+    """One event type (of `EVENT_TYPES`) and its calibrated probability."""
+
+    label: str
+    score: Probability
