@@ -36,6 +36,18 @@ SHORTENED_ARTICLES = Counter(
     "riskwire_ingest_shortened_articles", "Articles whose text was shortened because it exceeded the size of a record"
 )
 SKIPPED_ENTRIES = Counter("riskwire_ingest_skipped_entries", "Entries of documents that became no article", ["reason"])
+UNKNOWN_DATES = Counter(
+    "riskwire_ingest_unknown_dates",
+    "New items whose time of publication is unknown, so that the time at which they were first seen counts",
+    ["reason"],
+)
+BACKFILL_ITEMS = Counter("riskwire_ingest_backfill_items", "New items that are backfill, because their date is old")
+UNDATABLE_FEEDS = Gauge(
+    "riskwire_ingest_feeds_unreadable_dates", "Feeds of which at least half the dates cannot be read", ["partition"]
+)
+LATE_FEEDS = Gauge(
+    "riskwire_ingest_feeds_all_backfill", "Feeds whose new items all come out as backfill", ["partition"]
+)
 FAULTY_DOCUMENTS = Counter("riskwire_ingest_faulty_documents", "Documents that could be read only in part")
 
 SENTENCES = Counter(

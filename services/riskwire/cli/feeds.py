@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from riskwire.ingest.feeds.status import FeedStatus
     from riskwire.records import Feed
 
-_POLL_FIELDS = {"failures", "error", "failed_at", "read_at", "polled_at", "polled_by", "next_at", "moved_to"}
+_POLL_FIELDS = {"failures", "error", "failed_at", "read_at", "polled_at", "polled_by", "next_at", "moved_to"} | {
+    "items",
+    "unreadable_dates",
+    "date_example",
+    "late_items",
+}
 """Fields of a poll state that `--json` prints; null if the state cannot be read."""
 _MAX_STATUS_WAIT_S = 5.0
 
@@ -236,9 +241,12 @@ def _json_fields(status: FeedStatus, feed_list: FeedList) -> dict[str, object]:
 def _problems(status: FeedStatus) -> Iterator[str]:
     """Yields a line of text for each problem of a feed that may make riskwire miss news; none for a healthy feed.
 
-    A problem is a state (failing, gone, or "in part": the last document was damaged) or a permanent move. Yields
-    nothing if the feed was not polled, or if the state of its polls cannot be read.
+    A problem is a state (failing, gone, or "in part": the last document was damaged), dates that cannot be read or make
+    all news backfill, or a permanent move. Yields nothing if the feed was not polled, or if the state of its polls
+    cannot be read.
     """
+    from riskwire.ingest.feeds.dating import is_late
+
     feed, poll = status.feed, status.poll
     if poll is None or not status.may_miss_news:
         return
@@ -256,6 +264,16 @@ def _problems(status: FeedStatus) -> Iterator[str]:
         )
     elif status.state == "in part":
         yield f"{feed.id} is damaged: its last document was only partly readable ({_time_text(poll.read_at)}{by})"
+    if poll.unreadable_dates and status.state != "gone":
+        yield (
+            f"{feed.id}: {poll.unreadable_dates} of {poll.items} dates cannot be read, such as {poll.date_example!r}; "
+            "these items count as published when first seen"
+        )
+    if is_late(poll):
+        yield (
+            f"{feed.id} is late: its last {poll.late_items} new items were published so long before they were seen "
+            "that they are backfill, which never fires an alert"
+        )
     if poll.moved_to is not None:
         command = shlex.join(["riskwire", "feeds", "add", feed.id, "--url", poll.moved_to])  # quotes a foreign URL
         yield f"{feed.id} has moved permanently and is read at its new address; `{command}` changes the list"

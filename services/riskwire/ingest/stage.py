@@ -29,12 +29,14 @@ from riskwire.errors import FetchError, RiskwireError, SchemaError
 from riskwire.ingest.admission import admit
 from riskwire.ingest.article_isolation import ArticleIsolation, ArticlePart
 from riskwire.ingest.clock import IngestClock, utc_now
+from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late, with_date_counts
 from riskwire.ingest.feeds.roster import Roster
 from riskwire.ingest.feeds.schedule import PollResult, PollState, after_poll
 from riskwire.ingest.fetching.fetch import FetchedDocument, Fetcher
 from riskwire.ingest.memory import ItemMemory
-from riskwire.ingest.parsing.items import FeedItem, ParseResult
+from riskwire.ingest.parsing.items import FeedItem
 from riskwire.ingest.parsing.parser import DocumentParser
+from riskwire.ingest.poll_reports import count_dates, log_changes
 from riskwire.pipeline import INGEST, Topic
 from riskwire.records import Article, Feed, Tick, Utc, read_record
 from riskwire.settings import Settings
@@ -157,6 +159,7 @@ class IngestTask:
 
     async def close(self) -> None:
         """Cancels the running polls."""
+        self._show_date_faults(partition_is_open=False)
         for poll in self._polls:
             poll.cancel()
         await asyncio.gather(*self._polls, return_exceptions=True)
@@ -224,13 +227,25 @@ class IngestTask:
             return
         before = self._roster.poll_state(feed)
         after, wait_s = after_poll(before, poll, self._settings.ingest.backoff_max_s, utc_now(), WORKER)
-        _log_changes(before, after, poll, wait_s)
-        await self._publish(feed, poll.parsed.items if poll.parsed else (), first=not before.document_hash)
+        if poll.parsed is not None:
+            items, first = poll.parsed.items, not before.document_hash
+            articles = await self._publish(feed, items, first=first)
+            after = with_date_counts(after, items, articles, self._clock.now(), first=first)
+        log_changes(before, after, poll, wait_s)
         self._roster.finish_poll(feed, after, wait_s, utc_now(), time.monotonic())
+        self._show_date_faults()
         await self._commit([], self._roster.take_changes())
 
-    async def _publish(self, feed: Feed, items: Sequence[FeedItem], *, first: bool) -> None:
+    def _show_date_faults(self, *, partition_is_open: bool = True) -> None:
+        """Sets the metrics of how many feeds have dates that mute their news or cannot be read."""
+        partition = str(self._assignment.partition)
+        for gauge, condition in ((metrics.UNDATABLE_FEEDS, has_unreadable_dates), (metrics.LATE_FEEDS, is_late)):
+            gauge.labels(partition=partition).set(self._roster.count(condition) if partition_is_open else 0)
+
+    async def _publish(self, feed: Feed, items: Sequence[FeedItem], *, first: bool) -> list[Article]:
         """Publishes the items of a document that are new or changed, in steps of at most `bus.batch` items.
+
+        Returns the articles.
 
         If the bus refuses a step, its articles are published one by one, and a refused article becomes a dead letter.
 
@@ -239,12 +254,15 @@ class IngestTask:
                 backfill, because it may be old.
         """
         max_batch = self._settings.bus.batch
+        published: list[Article] = []
         for start in range(0, len(items), max_batch):
             now = self._clock.now()
             new: list[_NewArticle] = []
             for ordinal, item in enumerate(items[start : start + max_batch], start + 1):
                 backfill_after_s = self._settings.ingest.backfill_after_s
                 articles = admit([item], feed.id, self._memory, now, backfill_after_s, first=first)
+                count_dates(item, articles, now)
+                published += articles
                 new += [
                     _NewArticle(article, self._origin(feed, ordinal, article), self._memory.take_changes())
                     for article in articles
@@ -258,6 +276,7 @@ class IngestTask:
             else:
                 if new:
                     self._isolation.accepted()
+        return published
 
     async def _publish_step(
         self, new: Sequence[_NewArticle], refused: Sequence[tuple[_NewArticle, Outgoing]] = (), *, tick: bool = True
@@ -331,35 +350,3 @@ def _release(fetcher: Fetcher, url: str, _: asyncio.Task[PollResult]) -> None:
 def _outgoing(article: Article) -> Outgoing:
     """Returns an article as a record of `articles`."""
     return Outgoing(Topic.ARTICLES, article.id, article.to_bytes())
-
-
-def _log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: float) -> None:
-    """Logs what a poll changed in the status of its feed, and counts the items that were left out.
-
-    Args:
-        before: the state of the feed's polls before the poll; `after`: the state after it.
-        wait_s: seconds until the next poll.
-    """
-    feed = poll.feed
-    if after.problem != before.problem:
-        if after.problem == "gone":
-            log.warning("feed is gone (410) and is not polled any more", feed=feed.id, url=feed.url)
-        elif after.problem:
-            wait = round(wait_s)
-            log.warning("feed fails", feed=feed.id, outcome=after.problem, error=poll.failure, again_in_s=wait)
-        else:
-            log.info("feed is back", feed=feed.id)
-    if after.moved_to and after.moved_to != before.moved_to:
-        log.warning("feed has moved permanently, change its url in the feed list", feed=feed.id, to=after.moved_to)
-    if poll.parsed is not None:
-        _count_skipped(poll.parsed)
-        if after.incomplete and not before.incomplete:
-            log.warning("feed was read in part", feed=feed.id, fault=poll.parsed.fault)
-
-
-def _count_skipped(parsed: ParseResult) -> None:
-    """Counts the entries of a document that were left out, by reason, and the documents with a fault."""
-    for reason, entries in parsed.skipped.items():
-        metrics.SKIPPED_ENTRIES.labels(reason=reason).inc(entries)
-    if parsed.fault:
-        metrics.FAULTY_DOCUMENTS.inc()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.ingest.admission import admit
+from riskwire.ingest.admission import admit, date_fault
 from riskwire.ingest.memory import MAX_CONTENTS, ItemMemory
 from riskwire.ingest.parsing.items import FeedItem
 
@@ -111,3 +112,44 @@ def test_an_undated_item_of_the_first_document_of_a_feed_is_backfill() -> None:
     later = admit([undated, dated], "feed", ItemMemory({}, 1_000), NOON, 21_600)
     assert [article.backfill for article in first] == [True, False]
     assert [article.backfill for article in later] == [False, False]
+
+
+def dated(published_at: datetime | None, stated_date: str, published_by: datetime | None = None) -> FeedItem:
+    """An item with a date as it was read (`published_at`) and as the publisher wrote it (`stated_date`)."""
+    return item().model_copy(
+        update={"published_at": published_at, "published_by": published_by, "stated_date": stated_date}
+    )
+
+
+@pytest.mark.parametrize(
+    ("dated_item", "fault"),
+    [
+        (dated(None, ""), "missing"),
+        (dated(None, "the day before yesterday"), "unreadable"),
+        (dated(NOON + timedelta(hours=24, seconds=1), "2026-11-25T12:00:01Z"), "future"),
+        (dated(datetime(9990, 1, 1, tzinfo=UTC), "9990-01-01"), "future"),
+        (dated(NOON + timedelta(hours=14), "2026-11-25T02:00:00"), None),
+        (dated(NOON - timedelta(days=9), "2026-11-15T12:00:00Z"), None),
+    ],
+)
+def test_a_date_that_is_missing_unreadable_or_beyond_tomorrow_is_unknown(
+    dated_item: FeedItem, fault: str | None
+) -> None:
+    assert date_fault(dated_item, NOON) == fault
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_item_whose_date_is_wrong_is_news_seen_now_and_not_backfill(first: bool) -> None:
+    """Also in the first document of a feed: a wrong date must not mute bad news."""
+    for wrong in (dated(None, "31/31/2026"), dated(NOON + timedelta(days=2), "2026-11-26T12:00:00Z")):
+        (article,) = admit([wrong], "feed", ItemMemory({}, 1_000), NOON, 21_600, first=first)
+        assert (article.published_at, article.backfill) == (NOON, False)
+
+
+def test_a_date_without_zone_or_clock_makes_an_item_backfill_only_if_it_is_old_in_any_case() -> None:
+    """The item is dated ten hours ago; its date may mean a time up to two hours ago, or up to eight hours ago."""
+    published_at = NOON - timedelta(hours=10)
+    for latest, backfill in ((timedelta(hours=2), False), (timedelta(hours=8), True)):
+        dated_item = dated(published_at, "2026-11-24 02:00", NOON - latest)
+        (article,) = admit([dated_item], "feed", ItemMemory({}, 1_000), NOON, 21_600)
+        assert (article.published_at, article.backfill) == (published_at, backfill)

@@ -4,6 +4,7 @@
     zones       offsets of time zones
     words       names of months and weekdays
     order       whether a document writes the day or the month first
+    entries     the dates of the entries of a document
 
 Import from the modules.
 """

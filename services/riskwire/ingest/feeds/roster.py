@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from riskwire.ingest.feeds.schedule import DAY_S, PollState
@@ -79,6 +79,10 @@ class Roster:
     def poll_state(self, feed: Feed) -> PollState:
         """Returns the state of a feed's polls; an empty one before the first poll."""
         return self._polls.get(feed.id) or PollState(url=feed.url)
+
+    def count(self, condition: Callable[[PollState], bool]) -> int:
+        """Returns the number of feeds whose polls have a state of a kind."""
+        return sum(map(condition, self._polls.entries.values()))
 
     def due_feeds(self, monotonic: float) -> Iterator[Feed]:
         """Yields the feeds that are due, the longest overdue first, without those that a server declared gone (410)."""

@@ -29,6 +29,10 @@ class PollState(Record):
         failures: failures in a row.
         problem: the outcome of the last poll if it failed, otherwise empty.
         incomplete: whether only a part of the last document could be parsed.
+        items: items of the last document that was parsed.
+        unreadable_dates: those of them with a date that cannot be read, or that lies before 1995 or beyond tomorrow.
+        date_example: such a date, as the publisher wrote it.
+        late_items: how many of the newest items in a row were backfill; those of the first document do not count.
         moved_to: the address to which the server redirects permanently.
         gone: whether the server answered 410; then the feed is not polled any more.
         polled_by: the process that polled last.
@@ -44,6 +48,10 @@ class PollState(Record):
     failures: int = 0
     problem: str = ""
     incomplete: bool = False
+    items: int = 0
+    unreadable_dates: int = 0
+    date_example: str = ""
+    late_items: int = 0
     moved_to: str | None = None
     gone: bool = False
     next_at: Utc | None = None

@@ -9,12 +9,14 @@ from typing import Literal
 from pydantic import ValidationError
 
 from riskwire.bus import Bus
+from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late
 from riskwire.ingest.feeds.roster import POLL_PREFIX
 from riskwire.ingest.feeds.schedule import PollState
 from riskwire.pipeline import INGEST
 from riskwire.records import Feed
 
-FeedHealth = Literal["ok", "in part", "failing", "gone", "not yet", "off", "unknown"]
+FeedHealth = Literal["ok", "late", "undated", "in part", "failing", "gone", "not yet", "off", "unknown"]
+"""`late`: all new items come out as backfill. `undated`: the dates cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +41,29 @@ class FeedStatus:
             return "unknown"
         if self.poll is None:
             return "not yet"
-        if self.poll.gone:
-            return "gone"
-        if self.poll.failures:
-            return "failing"
-        return "in part" if self.poll.incomplete else "ok"
+        return _poll_health(self.poll)
 
     @property
     def may_miss_news(self) -> bool:
         """Whether an operator should look at the feed, because its news may be missed now or after a move."""
-        return self.state in ("in part", "failing", "gone", "unknown") or self.moved_to is not None
+        return self.state in ("late", "undated", "in part", "failing", "gone", "unknown") or self.moved_to is not None
 
     @property
     def moved_to(self) -> str | None:
         """The new address of an enabled feed, if its server redirects permanently."""
         return self.poll.moved_to if self.poll is not None and self.feed.enabled else None
+
+
+def _poll_health(poll: PollState) -> FeedHealth:
+    """Returns the state of a feed's polls in one or two words: the worst that holds."""
+    faults: tuple[tuple[FeedHealth, bool], ...] = (
+        ("gone", poll.gone),
+        ("failing", poll.failures > 0),
+        ("in part", poll.incomplete),
+        ("undated", has_unreadable_dates(poll)),
+        ("late", is_late(poll)),
+    )
+    return next((health for health, applies in faults if applies), "ok")
 
 
 async def read_polls(bus: Bus) -> dict[str, PollState]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +11,7 @@ class FeedEntry:
 
     Attributes:
         original_link: the publisher's address, if `link` is the address of a redirector (FeedBurner).
+        dates: the texts of its dates, by preference: published, changed, created.
         bodies: summary and contents, as HTML or plain text; the longest becomes the text of the item.
         outlet: the publisher of the entry, if the feed collects entries of several.
     """
@@ -21,7 +21,7 @@ class FeedEntry:
     original_link: str = ""
     title: str = ""
     bodies: tuple[str, ...] = ()
-    published: datetime | None = None
+    dates: tuple[str, ...] = ()
     outlet: str = ""
     language: str = ""
     tickers: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import re
 
 from pydantic import Field
 
+from riskwire.ingest.dates.entries import read_dates
 from riskwire.ingest.parsing.clean import clean_text, clean_title, title_from, without_title
 from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
 from riskwire.ingest.parsing.formats import Limits, parse
@@ -24,6 +25,9 @@ class FeedItem(Record):
     Attributes:
         content: the hash of title and text; a new hash makes a new version.
         language: ISO 639-1 code, or None if it is unknown.
+        published_at: when it was published; None if it has no date that can be read.
+        published_by: the latest time that its date may mean, if that is later than `published_at`.
+        stated_date: its date as the publisher wrote it; empty without one.
     """
 
     id: str
@@ -33,6 +37,8 @@ class FeedItem(Record):
     text: str
     language: str | None
     published_at: Utc | None
+    published_by: Utc | None = None
+    stated_date: str = ""
 
 
 class ParseResult(Record):
@@ -82,9 +88,10 @@ def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence
     """
     texts = [clean_entry(entry, limits.text) for entry in document.entries]
     ids = identify(document.entries, source, ["\n".join(title_and_text) for title_and_text in texts], document.home)
+    dates = read_dates([entry.dates for entry in document.entries])
     items: dict[str, FeedItem] = {}
     skipped = {"unread": document.dropped} if document.dropped else {}
-    for entry, (title, text), item_id in zip(document.entries, texts, ids, strict=True):
+    for entry, (title, text), item_id, date in zip(document.entries, texts, ids, dates, strict=True):
         if not title:
             skipped["empty"] = skipped.get("empty", 0) + 1
             continue
@@ -99,7 +106,9 @@ def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence
             title=title,
             text=text,
             language=detect(title, text, declared=declared, min_confidence=min_confidence),
-            published_at=entry.published,
+            published_at=date.time.moment if date.time else None,
+            published_by=date.time.latest if date.time else None,
+            stated_date=date.text,
         )
     return ParseResult(
         version=document.version,

@@ -10,7 +10,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from riskwire.errors import FeedError
 from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
-from riskwire.ingest.parsing.times import parse_time
 
 _ESCAPE = re.compile(
     rb"\\(?:(?P<lone>u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})|u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -103,12 +102,12 @@ def _loads(body: bytes) -> object:
 
 
 def _entry(item: _Item) -> FeedEntry:
-    """Returns an item of a JSON feed as an entry. A missing publication time is replaced by that of the last change."""
+    """Returns an item of a JSON feed as an entry."""
     return FeedEntry(
         guid=item.id,
         link=item.url or item.external_url,
         title=item.title,
         bodies=tuple(body for body in (item.summary, item.content_html, item.content_text) if body),
-        published=parse_time(item.date_published) or parse_time(item.date_modified),
+        dates=(item.date_published, item.date_modified),
         language=item.language,
     )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from time import struct_time
 from typing import Any
 
 import feedparser
 
 from riskwire.errors import FeedError
 from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
-from riskwire.ingest.parsing.times import parse_time
 
 _MAX_TTL_S = 86_400
 _MAX_TTL_DIGITS = 6
@@ -67,10 +64,7 @@ def _fault(parsed: Any) -> str:
 
 
 def _entry(entry: Any) -> FeedEntry:
-    """Returns an RSS or Atom item, as feedparser parsed it, as an entry. Missing texts are empty.
-
-    A missing publication time is replaced by that of the last change, or else of the creation.
-    """
+    """Returns an RSS or Atom item, as feedparser parsed it, as an entry. Missing texts are empty."""
     source = entry.get("source")
     return FeedEntry(
         guid=_text(entry, "id"),
@@ -78,7 +72,7 @@ def _entry(entry: Any) -> FeedEntry:
         original_link=_text(entry, "feedburner_origlink"),
         title=_text(entry, "title"),
         bodies=tuple(text for text in (_text(entry, "summary"), *_contents(entry)) if text),
-        published=_time(entry, "published") or _time(entry, "updated") or _time(entry, "created"),
+        dates=_dates(entry),
         outlet=_text(source, "title") if isinstance(source, Mapping) else "",
         language=_language(entry),
     )
@@ -109,20 +103,11 @@ def _text(record: Any, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _time(entry: Any, key: str) -> datetime | None:
-    """Returns the time of a field in UTC, such as `published`; None if it is missing or cannot be parsed.
-
-    feedparser's own result is used first, then the text of the field. A leap second becomes second 59.
-    """
+def _dates(entry: Any) -> tuple[str, ...]:
+    """Returns the texts of the dates of an item. feedparser's reading of them is not used, because it guesses."""
     # `dict.get`: feedparser's own `get` returns `published` for a missing `updated`, with a warning.
-    parts = dict.get(entry, f"{key}_parsed")
-    if isinstance(parts, struct_time):
-        try:
-            return datetime(*parts[:5], min(parts.tm_sec, 59), tzinfo=UTC)
-        except ValueError:
-            return None
-    text = dict.get(entry, key)
-    return parse_time(text) if isinstance(text, str) else None
+    texts = (dict.get(entry, key) for key in ("published", "updated", "created"))
+    return tuple(text for text in texts if isinstance(text, str) and text)
 
 
 def _ttl_s(channel: Any) -> int:

@@ -11,7 +11,6 @@ from xml.parsers import expat
 
 from riskwire.errors import FeedError
 from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
-from riskwire.ingest.parsing.times import parse_time
 
 _NEWS_NAMESPACE = "http://www.google.com/schemas/sitemap-news/"
 _MAX_FIELD = 10_000
@@ -90,7 +89,7 @@ class _SitemapHandler:
             FeedEntry(
                 link=fields.get("loc", ""),
                 title=fields.get("title", ""),
-                published=parse_time(fields.get("publication_date", "")),
+                dates=(fields.get("publication_date", ""),),
                 outlet=fields.get("name", ""),
                 language=fields.get("language", ""),
                 tickers=tuple(ticker for ticker in tickers if ticker)[:_MAX_TICKERS],

@@ -87,12 +87,11 @@ def _parse(line: ArchiveLine, name: str, settings: IngestSettings, latest: datet
 def _clean(archive_item: ArchiveItem, source: str, settings: IngestSettings) -> tuple[FeedItem, ...]:
     """Returns the item of an archive line, cleaned like the items of feeds; empty if neither title nor text remains."""
     bodies = tuple(body for body in (archive_item.summary, archive_item.text) if body)
-    entry = FeedEntry(
-        link=archive_item.url, title=archive_item.title, bodies=bodies, published=archive_item.published_at
-    )
+    entry = FeedEntry(link=archive_item.url, title=archive_item.title, bodies=bodies)
     document = FeedDocument("archive", (entry,), language=archive_item.language)
     limits = Limits(text=settings.max_text)
-    return items_of(document, source, limits, settings.min_language_confidence).items
+    items = items_of(document, source, limits, settings.min_language_confidence).items
+    return tuple(item.model_copy(update={"published_at": archive_item.published_at}) for item in items)
 
 
 def _host(url: str) -> str:

@@ -1,0 +1,66 @@
+"""What logs and metrics say of a finished poll."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from riskwire import metrics
+from riskwire.ingest.admission import date_fault
+from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late
+from riskwire.ingest.feeds.schedule import PollResult, PollState
+from riskwire.ingest.parsing.items import FeedItem, ParseResult
+from riskwire.records import Article
+
+log = structlog.get_logger(__name__)
+
+
+def count_dates(item: FeedItem, articles: Sequence[Article], now: datetime) -> None:
+    """Counts a new item whose date is unknown, or makes it backfill.
+
+    Args:
+        articles: the article of the item if it is new or changed, otherwise empty.
+    """
+    for article in articles:
+        if article.version == 1:
+            if fault := date_fault(item, now):
+                metrics.UNKNOWN_DATES.labels(reason=fault).inc()
+            metrics.BACKFILL_ITEMS.inc(int(article.backfill))
+
+
+def log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: float) -> None:
+    """Logs what a poll changed in the status of its feed, and counts the items that were left out.
+
+    Args:
+        before: the state of the feed's polls before the poll; `after`: the state after it.
+        wait_s: seconds until the next poll.
+    """
+    feed = poll.feed
+    if after.problem != before.problem:
+        if after.problem == "gone":
+            log.warning("feed is gone (410) and is not polled any more", feed=feed.id, url=feed.url)
+        elif after.problem:
+            wait = round(wait_s)
+            log.warning("feed fails", feed=feed.id, outcome=after.problem, error=poll.failure, again_in_s=wait)
+        else:
+            log.info("feed is back", feed=feed.id)
+    if after.moved_to and after.moved_to != before.moved_to:
+        log.warning("feed has moved permanently, change its url in the feed list", feed=feed.id, to=after.moved_to)
+    if has_unreadable_dates(after) and not has_unreadable_dates(before):
+        log.warning("the dates of the feed cannot be read", feed=feed.id, example=after.date_example)
+    if is_late(after) and not is_late(before):
+        log.warning("all new items of the feed are backfill, so none can fire an alert", feed=feed.id)
+    if poll.parsed is not None:
+        _count_skipped(poll.parsed)
+        if after.incomplete and not before.incomplete:
+            log.warning("feed was read in part", feed=feed.id, fault=poll.parsed.fault)
+
+
+def _count_skipped(parsed: ParseResult) -> None:
+    """Counts the entries of a document that were left out, by reason, and the documents with a fault."""
+    for reason, entries in parsed.skipped.items():
+        metrics.SKIPPED_ENTRIES.labels(reason=reason).inc(entries)
+    if parsed.fault:
+        metrics.FAULTY_DOCUMENTS.inc()
