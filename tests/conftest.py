@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from riskwire.records import EVENT_TYPES
+
 NEGATIVE = [
     "fraud",
     "loss",
@@ -50,9 +52,29 @@ NAMES = {
     "B-MISC": ["irish"],
 }
 SENTIMENTS = ("negative", "neutral", "positive")
+LEVELS = ("neutral", "mild", "material", "favourable")
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 TOPICS = ("Earnings", "Legal | Regulation", "Macro")
 TOPIC_WORDS = {"profit": 0, "loss": 0, "losses": 0, "fraud": 1, "sues": 1, "probe": 1, "growth": 2}
+MILD = ["loss", "losses", "cuts"]
+"""The words of `NEGATIVE` that are mildly adverse; the others are materially adverse."""
+EVENT_WORDS = {
+    "fraud": "crime",
+    "loss": "results_bad",
+    "losses": "results_bad",
+    "bankruptcy": "bankruptcy",
+    "plunges": "price_fall",
+    "sues": "litigation",
+    "probe": "investigation",
+    "default": "default",
+    "recall": "recall",
+    "profit": "results_good",
+    "upgrade": "upgrade",
+}
+"""The event type of a party that each word shows."""
+SENTENCE_EVENT_WORDS = {"crisis": "macro_stress", "collapse": "unrest"}
+"""The event type that each word shows and that belongs to no party."""
+LEVEL_THRESHOLD, EVENTS_THRESHOLD = 0.45, 0.4
 PLAIN = [
     "the",
     "of",
@@ -108,17 +130,19 @@ def _tokenizer(vocabulary: dict[str, int]) -> str:
     return tokenizer.to_str()
 
 
-def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
+def _graph(vocabulary: dict[str, int], *, dynamic: bool, risk: bool) -> bytes:
     """Returns an ONNX model whose logits are fixed weights of the words in the lists of this file.
 
     For sentiment and topics the weights of all tokens are summed, and neutral gets 1 more. Each token has its own
-    logits of entity tags. The sentiment toward a target is that of the whole text times 1.5, at every token.
+    logits of entity tags. The sentiment toward a target is that of the whole text times 1.5, at every token. The level
+    and the event types are those of the whole text, at every token, plus a part that depends on the token. Event types
+    that belong to no party are only at position 0, and the others only at the other positions.
 
     Args:
         vocabulary: the id of each token.
-        dynamic: whether the logits of sentiment are rounded by a scale over the whole batch, as dynamic quantisation
-            does.
-        A row then depends on the other rows of its batch.
+        dynamic: whether the logits of sentiment, level and events are rounded by a scale over the whole batch, as
+            dynamic quantisation does. A row then depends on the other rows of its batch.
+        risk: whether the model has the heads `level` and `events`.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -175,6 +199,28 @@ def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
         helper.make_tensor_value_info("target_sentiment", TensorProto.FLOAT, ["batch", "length", 3]),
         helper.make_tensor_value_info("topics", TensorProto.FLOAT, ["batch", len(TOPICS)]),
     ]
+    if risk:
+        for head, (weights, token_weights, bias) in _risk_weights(vocabulary).items():
+            constants |= {f"{head}_weights": weights, f"{head}_token_weights": token_weights, f"{head}_bias": bias}
+            nodes += [
+                node("Gather", [f"{head}_weights", "input_ids"], [f"{head}1"]),
+                node("Mul", [f"{head}1", "mask3"], [f"{head}2"]),
+                node("ReduceSum", [f"{head}2", "tokens"], [f"{head}3"], keepdims=1),
+                node("Add", [f"{head}3", f"{head}_bias"], [f"{head}4"]),
+                *(
+                    [
+                        node("DynamicQuantizeLinear", [f"{head}4"], [f"{head}_q", f"{head}_scale", f"{head}_zero"]),
+                        node("DequantizeLinear", [f"{head}_q", f"{head}_scale", f"{head}_zero"], [f"{head}5"]),
+                    ]
+                    if dynamic
+                    else [node("Identity", [f"{head}4"], [f"{head}5"])]
+                ),
+                node("Gather", [f"{head}_token_weights", "input_ids"], [f"{head}6"]),
+                node("Add", [f"{head}5", f"{head}6"], [head]),
+            ]
+            outputs.append(
+                helper.make_tensor_value_info(head, TensorProto.FLOAT, ["batch", "length", weights.shape[1]])
+            )
     graph = helper.make_graph(
         nodes, "tiny", ids, outputs, [numpy_helper.from_array(value, name) for name, value in constants.items()]
     )
@@ -182,18 +228,46 @@ def _graph(vocabulary: dict[str, int], *, dynamic: bool) -> bytes:
     return model.SerializeToString()
 
 
-def build_tiny_bundle(folder: Path) -> Path:
+def _risk_weights(vocabulary: dict[str, int]) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Returns the weights of the heads `level` and `events`, by head.
+
+    They are the weights that are summed over the tokens of a text, those of each token by itself, and those of any
+    text.
+    """
+    level = np.zeros((len(vocabulary), 4), dtype=np.float32)
+    for word in NEGATIVE:
+        level[vocabulary[word], 1 if word in MILD else 2] = 4.1
+    level[[vocabulary[word] for word in POSITIVE], 3] = 4.1
+    level_tokens = np.zeros_like(level)
+    level_tokens[:, 0] = [0.01 * (number % 7) for number in range(len(vocabulary))]
+    events = np.zeros((len(vocabulary), len(EVENT_TYPES)), dtype=np.float32)
+    for word, code in (EVENT_WORDS | SENTENCE_EVENT_WORDS).items():
+        events[vocabulary[word], EVENT_TYPES.index(code)] = 6.0
+    of_no_party = np.isin(EVENT_TYPES, [*SENTENCE_EVENT_WORDS.values()])
+    event_tokens = np.where(of_no_party, -20.0, 0.0).astype(np.float32)[None].repeat(len(vocabulary), axis=0)
+    event_tokens[vocabulary["[CLS]"]] = np.where(of_no_party, 0.0, -20.0)
+    event_tokens += np.array([[0.01 * (number % 5)] for number in range(len(vocabulary))], dtype=np.float32)
+    return {
+        "level": (level, level_tokens, np.array([2.0, 0.0, 0.0, 0.0], dtype=np.float32)),
+        "events": (events, event_tokens, np.full(len(EVENT_TYPES), -4.0, dtype=np.float32)),
+    }
+
+
+def build_tiny_bundle(folder: Path, *, risk: bool = True) -> Path:
     """Writes the bundle `tiny@1.0.0` into a folder, which is created if needed, and returns the folder.
 
     Its model knows only the words of the lists in this file. Its int8 file rounds as dynamic quantisation does, so a
     row depends on its batch. Its fp16 file, in fact float32, does not round.
+
+    Args:
+        risk: whether the bundle has the heads `level` and `events`; bundles of riskwire 0.1 have neither.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _vocabulary()
     files = {
         "tokenizer.json": _tokenizer(vocabulary).encode(),
-        "model.int8.onnx": _graph(vocabulary, dynamic=True),
-        "model.fp16.onnx": _graph(vocabulary, dynamic=False),
+        "model.int8.onnx": _graph(vocabulary, dynamic=True, risk=risk),
+        "model.fp16.onnx": _graph(vocabulary, dynamic=False, risk=risk),
     }
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
@@ -217,6 +291,11 @@ def build_tiny_bundle(folder: Path) -> Path:
             "fp16": {**entry["model.fp16.onnx"], "device": "cuda"},
         },
     }
+    if risk:
+        manifest["heads"] |= {
+            "level": {"labels": LEVELS, "temperature": 1.2, "threshold": LEVEL_THRESHOLD},
+            "events": {"labels": EVENT_TYPES, "temperature": 0.9, "threshold": EVENTS_THRESHOLD},
+        }
     (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
 
@@ -225,6 +304,12 @@ def build_tiny_bundle(folder: Path) -> Path:
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a bundle that reads a few words (`NEGATIVE`, `POSITIVE`, `NAMES` in tests/conftest.py)."""
     return build_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def four_head_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the same bundle without the heads `level` and `events`, as riskwire 0.1 wrote it."""
+    return build_tiny_bundle(tmp_path_factory.mktemp("bundle") / "four-heads", risk=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Derives the sentiment of a document, and the sentiment toward each of its targets, from predictions. Pure."""
+"""Derives the sentiment of a document, and what it says of each of its targets, from predictions. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from riskwire.inference.linking import LinkedMention
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution, mean
 from riskwire.inference.topics import topics_of
-from riskwire.records import TopicScore
+from riskwire.records import EventScore, Level, TopicScore
 from riskwire.weights import SPEAKER_FACTOR, evidence_weights, relevance, sentence_weights
+from riskwire.worst_mention import MentionRisk, PartyRisk, strongest_events, worst_mention
 
 MARKET = "market"
 _MAX_EXCERPT = 600
@@ -76,23 +77,37 @@ class Excerpt(NamedTuple):
 
 
 class TargetSentiment(NamedTuple):
-    """The sentiment of an article toward one target, from which a signal is made."""
+    """What an article says of one target, from which a signal is made.
+
+    Attributes:
+        level: how bad it is for the target; None if the bundle does not predict levels or the article has no mention.
+        events: what happened to the target, the most probable event type first; None if the bundle does not predict
+            them.
+    """
 
     target: str
     name: str
     groups: tuple[str, ...]
     sentiment: Distribution
+    level: Level | None
+    events: tuple[EventScore, ...] | None
     relevance: float
     evidence: Excerpt
 
 
 def target_sentiments(
-    prediction: DocumentPrediction, mentions: Sequence[LinkedMention], summary: DocumentSummary, *, watched_only: bool
+    prediction: DocumentPrediction,
+    mentions: Sequence[LinkedMention],
+    summary: DocumentSummary,
+    *,
+    watched_only: bool,
+    adverse_from: float | None = None,
 ) -> list[TargetSentiment]:
-    """Returns the sentiment toward each target of an article.
+    """Returns what an article says of each of its targets.
 
     The targets are: entities in order of mention, watchlist groups, topics, and `market`. Topics and `market` get the
-    sentiment of the entire article; the relevance of a topic is its probability, that of `market` is 1.
+    sentiment of the entire article, the level of its worst mention, and also the event types of sentences that belong
+    to no named party. The relevance of a topic is its probability, that of `market` is 1.
 
     Args:
         prediction: the predictions for the sentences; there is at least one.
@@ -100,28 +115,55 @@ def target_sentiments(
         mentions: the mentions of the document, linked to entities.
         watched_only: leave out entities that are not on the watchlist. Mentions that are not `followed`, such as an
             unwatched person or a name in the dateline, are left out anyway.
+        adverse_from: the probability of a mild or material level from which a mention counts as adverse.
     """
     followed = [mention for mention in mentions if mention.followed and (mention.watched or not watched_only)]
-    entities = list(_entity_sentiments(prediction, followed))
+    entities = list(_entity_sentiments(prediction, followed, adverse_from))
     sentiment = summary.sentiment
-    evidence = _clearest_sentence(prediction, sentiment)
+    risk = _risk_of_article(prediction, mentions, adverse_from)
+    if risk.decisive is None:
+        evidence = _clearest_sentence(prediction, sentiment)
+    else:
+        evidence = _sentence_excerpt(prediction, mentions[risk.decisive].sentence)
     return [
         *entities,
         *_group_sentiments(entities),
         *[
-            TargetSentiment(topic_target(topic.label), topic.label, (), sentiment, topic.score, evidence)
+            TargetSentiment(
+                topic_target(topic.label), topic.label, (), sentiment, risk.level, risk.events, topic.score, evidence
+            )
             for topic in summary.topics
         ],
-        TargetSentiment(MARKET, "Market", (), sentiment, 1.0, evidence),
+        TargetSentiment(MARKET, "Market", (), sentiment, risk.level, risk.events, 1.0, evidence),
     ]
 
 
-def _entity_sentiments(prediction: DocumentPrediction, mentions: Sequence[LinkedMention]) -> Iterable[TargetSentiment]:
-    """Yields the sentiment toward each entity of an article, in the order of their first mentions.
+def _risk_of_article(
+    prediction: DocumentPrediction, mentions: Sequence[LinkedMention], adverse_from: float | None
+) -> PartyRisk:
+    """Returns the level of the worst mention of an article, and its event types with those that belong to no party."""
+    risk = worst_mention([_risk_of(mention) for mention in mentions], adverse_from)
+    of_no_party = [sentence.prediction.events_of_no_party for sentence in prediction.sentences]
+    return risk._replace(events=strongest_events([risk.events, *of_no_party]))
 
-    The sentiment is the mean over the sentences that mention the entity, by the weight of each sentence. The excerpt
-    shows the mention with the clearest sentiment. A mention as a speaker about others has less weight. The relevance
-    follows from the weights of these sentences. The name is that of the watchlist entry, otherwise the longest one.
+
+def _risk_of(mention: LinkedMention) -> MentionRisk:
+    return MentionRisk(mention.level, mention.events, mention.speaker)
+
+
+def _entity_sentiments(
+    prediction: DocumentPrediction, mentions: Sequence[LinkedMention], adverse_from: float | None
+) -> Iterable[TargetSentiment]:
+    """Yields what an article says of each entity, in the order of their first mentions.
+
+    The sentiment is the mean over the sentences that mention the entity, by the weight of each sentence. Level and
+    event types are those of its worst mention (`riskwire.worst_mention`), which the excerpt shows. Without levels, the
+    excerpt shows the mention with the clearest sentiment. A mention as a speaker about others has less weight. The
+    relevance follows from the weights of these sentences. The name is that of the watchlist entry, otherwise the
+    longest one.
+
+    Args:
+        adverse_from: the probability of a mild or material level from which a mention counts as adverse.
     """
     weights = sentence_weights(len(prediction.sentences), titled=prediction.titled)
     by_entity: dict[str, list[LinkedMention]] = {}
@@ -131,19 +173,22 @@ def _entity_sentiments(prediction: DocumentPrediction, mentions: Sequence[Linked
         if len(entity_mentions) == 1:  # as for most entities; this way costs less
             mention = entity_mentions[0]
             weight = weights[mention.sentence]
-            sentiment = mention.sentiment
+            sentiment, level, events = mention.sentiment, mention.level, mention.events
             sentence_shares = [weight * SPEAKER_FACTOR if mention.speaker else weight]
         else:
             parts = _sentiment_by_sentence(entity_mentions, weights)
             sentiment = _mean(parts)
             sentence_shares = [weight for weight, _ in parts]
-            mention = _clearest_mention(entity_mentions, sentiment)
+            level, events, decisive = worst_mention([_risk_of(mention) for mention in entity_mentions], adverse_from)
+            mention = _clearest_mention(entity_mentions, sentiment) if decisive is None else entity_mentions[decisive]
         watched = entity_mentions[0].watched
         yield TargetSentiment(
             f"entity:{mention.entity}",
             watched.name if watched else max([mention.name for mention in entity_mentions], key=len),
             (watched.group,) if watched and watched.group else (),
             sentiment,
+            level,
+            events,
             relevance(sentence_shares),
             _excerpt(prediction, mention.sentence, mention.start, mention.end),
         )
@@ -178,17 +223,23 @@ def _mean(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
 
 
 def _group_sentiments(entities: Sequence[TargetSentiment]) -> Iterable[TargetSentiment]:
-    """Yields for each watchlist group the sentiment, relevance and evidence of its worst member in the article.
+    """Yields for each watchlist group what the article says of its worst member, with relevance and evidence.
 
-    The worst one has the highest relevance x probability of negative; of equals the first.
+    The worst one has the highest relevance x probability of an adverse level; of equals the first. Without levels, the
+    probability of negative takes its place.
     """
     by_group: dict[str, list[TargetSentiment]] = {}
     for entity in entities:
         for group in entity.groups:
             by_group.setdefault(group, []).append(entity)
     for group, members in by_group.items():
-        worst = max(members, key=lambda member: member.relevance * member.sentiment[0])
-        yield TargetSentiment(group_target(group), group, (group,), worst.sentiment, worst.relevance, worst.evidence)
+        worst = max(members, key=_badness)
+        yield worst._replace(target=group_target(group), name=group, groups=(group,))
+
+
+def _badness(entity: TargetSentiment) -> float:
+    adverse = entity.sentiment[0] if entity.level is None else entity.level.adverse
+    return entity.relevance * adverse
 
 
 def _most_probable(sentiment: Distribution) -> int:
@@ -215,9 +266,13 @@ def _clearest_sentence(prediction: DocumentPrediction, sentiment: Distribution) 
         round(weight * sentence.prediction.sentiment[label], 6)
         for weight, sentence in zip(weights, prediction.sentences, strict=True)
     ]
-    clearest = clarity.index(max(clarity))
-    span = prediction.sentences[clearest].span
-    return _excerpt(prediction, clearest, span.start, span.end)
+    return _sentence_excerpt(prediction, clarity.index(max(clarity)))
+
+
+def _sentence_excerpt(prediction: DocumentPrediction, sentence: int) -> Excerpt:
+    """Returns a sentence, by its index, as an excerpt that it fills."""
+    span = prediction.sentences[sentence].span
+    return _excerpt(prediction, sentence, span.start, span.end)
 
 
 def _excerpt(prediction: DocumentPrediction, sentence: int, start: int, end: int) -> Excerpt:

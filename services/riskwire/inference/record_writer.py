@@ -15,7 +15,7 @@ from riskwire.inference.linking import LinkedMention
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution, sentiment_of
 from riskwire.pipeline import Topic
-from riskwire.records import Analysis, Article, ArticleRef, Signal
+from riskwire.records import Analysis, Article, ArticleRef, Level, Signal
 
 RecordFields = dict[str, object]
 """The fields of a record, or of a part of a record, in order."""
@@ -31,6 +31,7 @@ def write_analysis(
     bundle: str,
     story: str,
     read_with: int | None,
+    adverse_from: float | None = None,
 ) -> Outgoing:
     """Returns the analysis record of an article that the model has read.
 
@@ -43,6 +44,8 @@ def write_analysis(
         bundle: name and version of the model bundle.
         story: the fingerprint of the article.
         read_with: the offset in `commands` of the newest watchlist change before the article, or None without one.
+        adverse_from: the probability of a mild or material level from which the bundle counts a mention as adverse;
+            None if it does not predict levels.
     """
     sentiment = sentiment_of(summary.sentiment)
     return _outgoing_analysis(
@@ -58,7 +61,7 @@ def write_analysis(
                     "start": sentence.span.start,
                     "end": sentence.span.end,
                     "sentiment": _sentiment_fields(sentence.prediction.sentiment),
-                    "events": None,
+                    "events": sentence.prediction.events_of_no_party,
                 }
                 for sentence in prediction.sentences
             ],
@@ -73,14 +76,14 @@ def write_analysis(
                     "entity": mention.entity,
                     "name": mention.name,
                     "sentiment": _sentiment_fields(mention.sentiment),
-                    "level": None,
-                    "adverse": None,
-                    "events": None,
+                    "level": mention.level,
+                    "adverse": _adverse(mention.level),
+                    "events": mention.events,
                 }
                 for mention in mentions
             ],
             "story": story,
-            "adverse_from": None,
+            "adverse_from": adverse_from,
             "read_with": read_with,
         },
     )
@@ -125,16 +128,20 @@ def _outgoing_analysis(article: Article, fields: RecordFields) -> Outgoing:
     return Outgoing(Topic.ANALYSES, article.id, Analysis.encode_fields({"v": 1, "article": reference, **fields}))
 
 
-def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: str, story: str) -> list[Outgoing]:
+def write_signals(
+    article: Article, targets: Sequence[TargetSentiment], bundle: str, story: str, adverse_from: float | None = None
+) -> list[Outgoing]:
     """Returns one signal record for each target of an article, such as an entity, its group or the market.
 
     The key of a record is its target. `history` and `was_backfill` are False, because only signals that are written
     later, about the past of a newly watched target, are history.
 
     Args:
-        targets: the targets, each with the sentiment toward it, its relevance, and the sentence that shows it.
+        targets: the targets, each with sentiment, level and event types, its relevance, and the sentence that shows it.
         bundle: name and version of the model bundle.
         story: the fingerprint of the article, equal or similar for reprints.
+        adverse_from: the probability of a mild or material level from which the bundle counts a mention as adverse;
+            None if it does not predict levels.
     """
     return [
         Outgoing(
@@ -151,6 +158,7 @@ def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: 
                     "version": article.version,
                     "story": story,
                     "source": article.source,
+                    "publisher": article.publisher,
                     "title": article.title,
                     "url": article.url,
                     "published_at": article.published_at,
@@ -159,10 +167,10 @@ def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: 
                     "history": False,
                     "was_backfill": False,
                     "sentiment": _sentiment_fields(target.sentiment),
-                    "level": None,
-                    "adverse": None,
-                    "events": None,
-                    "adverse_from": None,
+                    "level": target.level,
+                    "adverse": _adverse(target.level),
+                    "events": target.events,
+                    "adverse_from": adverse_from,
                     "relevance": target.relevance,
                     "evidence": {
                         "text": target.evidence.text,
@@ -180,3 +188,7 @@ def write_signals(article: Article, targets: Sequence[TargetSentiment], bundle: 
 def _sentiment_fields(sentiment: Distribution) -> RecordFields:
     negative, neutral, positive = sentiment
     return {"negative": negative, "neutral": neutral, "positive": positive}
+
+
+def _adverse(level: Level | None) -> float | None:
+    return None if level is None else level.adverse

@@ -18,11 +18,14 @@ from pydantic import TypeAdapter
 from riskwire.errors import RiskwireError, SchemaError
 from riskwire.inference.analysis import DocumentSummary, summarise
 from riskwire.inference.linking import LinkedMention, Linker
+from riskwire.inference.model.bundle import BundleHeads
 from riskwire.inference.model.engine import Engine
-from riskwire.inference.model.prediction import DocumentPrediction
-from riskwire.inference.model.probabilities import Distribution, mean, sentiment_of
+from riskwire.inference.model.prediction import DocumentPrediction, SpanPrediction
+from riskwire.inference.model.probabilities import mean, sentiment_of
+from riskwire.inference.model.risk_heads import NEUTRAL_LEVEL, level_of
 from riskwire.inference.model.sentences import TextDocument
 from riskwire.records import (
+    Level,
     ScoreMention,
     ScoreRequest,
     ScoreResult,
@@ -31,6 +34,7 @@ from riskwire.records import (
     TargetSpan,
     read_record,
 )
+from riskwire.worst_mention import strongest_events
 
 MAX_LINE_BYTES = 1_000_000
 _MAX_LINES = 256
@@ -48,7 +52,8 @@ async def score(
     """Returns the sentiment, mentions, targets and topics of each requested text, in order.
 
     Args:
-        requests: texts, each with an id and optional targets (spans of the text whose sentiment is asked for).
+        requests: texts, each with an id and optional targets: spans of the text of which sentiment, level and event
+            types are asked for.
         linker: finds the entities of mentions.
         urgent: go ahead of the sentences that stages have sent to the engine.
 
@@ -89,40 +94,46 @@ def _results(
 
     Topics are those with at least the probability `topic_threshold`; none if the model does not predict topics.
     """
-    topics = engine.bundle.manifest.heads.topics
-    summaries = summarise(predictions, topics.labels if topics else (), engine.settings.topic_threshold)
+    heads = engine.bundle.manifest.heads
+    summaries = summarise(predictions, heads.topics.labels if heads.topics else (), engine.settings.topic_threshold)
     return [
-        _result(request, prediction, summary, linker)
+        _result(request, prediction, summary, linker, heads)
         for request, prediction, summary in zip(requests, predictions, summaries, strict=True)
     ]
 
 
 def _result(
-    request: ScoreRequest, prediction: DocumentPrediction, summary: DocumentSummary, linker: Linker
+    request: ScoreRequest,
+    prediction: DocumentPrediction,
+    summary: DocumentSummary,
+    linker: Linker,
+    heads: BundleHeads,
 ) -> ScoreResult:
     """Returns the result of a scoring request: sentiment of document and sentences, mentions, targets and topics.
 
-    A requested target is a span of the text. Its sentiment is that toward the span; for a span outside every sentence
-    it is the sentiment of the document.
+    A requested target is a span of the text. A span outside every sentence has the sentiment of the document, a neutral
+    level and no event types.
+
+    Args:
+        heads: the heads of the bundle, which say whether it predicts levels and event types.
     """
+    outside = SpanPrediction(
+        summary.sentiment, NEUTRAL_LEVEL if heads.level is not None else None, () if heads.events is not None else None
+    )
     return ScoreResult(
         id=request.id,
         sentiment=sentiment_of(summary.sentiment),
         sentences=tuple(
             SentenceAnalysis(
-                start=sentence.start, end=sentence.end, sentiment=sentiment_of(sentence.prediction.sentiment)
+                start=sentence.start,
+                end=sentence.end,
+                sentiment=sentiment_of(sentence.prediction.sentiment),
+                events=sentence.prediction.events_of_no_party,
             )
             for sentence in prediction.sentences
         ),
         mentions=tuple(_mention(mention) for mention in linker.link(prediction)),
-        targets=tuple(
-            ScoreTarget(
-                start=span.start,
-                end=span.end,
-                sentiment=sentiment_of(_sentiment_toward(span, prediction, summary.sentiment)),
-            )
-            for span in request.targets or ()
-        ),
+        targets=tuple(_target(span, _span_prediction(span, prediction, outside)) for span in request.targets or ()),
         topics=summary.topics,
     )
 
@@ -136,21 +147,51 @@ def _mention(mention: LinkedMention) -> ScoreMention:
         type=mention.type,
         entity=mention.entity,
         sentiment=sentiment_of(mention.sentiment),
+        level=mention.level,
+        adverse=None if mention.level is None else mention.level.adverse,
+        events=mention.events,
     )
 
 
-def _sentiment_toward(span: TargetSpan, prediction: DocumentPrediction, default: Distribution) -> Distribution:
-    """Returns the sentiment toward a span of the document, or the default for a span outside every sentence.
+def _target(span: TargetSpan, predicted: SpanPrediction) -> ScoreTarget:
+    """Returns a requested span and its prediction in the form of the scoring API."""
+    return ScoreTarget(
+        start=span.start,
+        end=span.end,
+        sentiment=sentiment_of(predicted.sentiment),
+        level=predicted.level,
+        adverse=None if predicted.level is None else predicted.level.adverse,
+        events=predicted.events,
+    )
 
-    Over several sentences it is their mean, weighted by the number of the span's characters in each.
+
+def _span_prediction(span: TargetSpan, prediction: DocumentPrediction, outside: SpanPrediction) -> SpanPrediction:
+    """Returns what a document says of a span of it.
+
+    Over several sentences, sentiment and level are means, weighted by the number of the span's characters in each, and
+    of each event type the highest probability counts.
+
+    Args:
+        outside: the result for a span outside every sentence.
     """
-    parts = []
+    parts: list[tuple[float, SpanPrediction]] = []
     for sentence in prediction.sentences:
         start, end = max(span.start, sentence.start), min(span.end, sentence.end)
         if start < end:
-            toward = sentence.prediction.toward(start - sentence.start, end - sentence.start)
-            parts.append((float(end - start), toward))
-    return mean(parts) if parts else default
+            predicted = sentence.prediction.of_span(start - sentence.start, end - sentence.start)
+            parts.append((float(end - start), predicted))
+    if not parts:
+        return outside
+    levels = [(weight, _shares(part.level)) for weight, part in parts if part.level is not None]
+    return SpanPrediction(
+        sentiment=mean([(weight, part.sentiment) for weight, part in parts]),
+        level=level_of(mean(levels)) if levels else None,
+        events=strongest_events(part.events for _, part in parts),
+    )
+
+
+def _shares(level: Level) -> tuple[float, ...]:
+    return level.neutral, level.mild, level.material, level.favourable
 
 
 async def score_lines(lines: BinaryIO, out: BinaryIO, err: TextIO, engine: Engine, linker: Linker) -> int:

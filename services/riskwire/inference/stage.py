@@ -259,7 +259,7 @@ class InferTask:
         """
         stage, bundle = self._stage, self._stage.engine.bundle
         label = bundle.label
-        topics = bundle.manifest.heads.topics
+        topics, adverse_from = bundle.manifest.heads.topics, bundle.manifest.heads.adverse_from
         present = [prediction for prediction in predictions if prediction is not None]
         summaries = iter(summarise(present, topics.labels if topics else (), stage.settings.inference.topic_threshold))
         stories = iter(
@@ -280,11 +280,13 @@ class InferTask:
                 continue
             story, summary, linker = next(stories), next(summaries), linkers[watchlist]
             mentions = linker.link(prediction)
-            targets = target_sentiments(prediction, mentions, summary, watched_only=bool(linker.watchlist))
-            output.results.append(
-                write_analysis(article, prediction, mentions, summary, label, story, watchlist.read_with)
+            targets = target_sentiments(
+                prediction, mentions, summary, watched_only=bool(linker.watchlist), adverse_from=adverse_from
             )
-            output.results += write_signals(article, targets, label, story)
+            output.results.append(
+                write_analysis(article, prediction, mentions, summary, label, story, watchlist.read_with, adverse_from)
+            )
+            output.results += write_signals(article, targets, label, story, adverse_from)
             output.statuses["ok"] += 1
             if not article.backfill:
                 output.news.append(article)

@@ -30,7 +30,7 @@ from riskwire.inference.linking.publishers import dateline_end, is_market_or_lab
 from riskwire.inference.linking.watched import WatchedNames
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution
-from riskwire.records import MentionType
+from riskwire.records import EventScore, Level, MentionType
 
 _SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
 _CACHED_NAMES = 16_384
@@ -45,6 +45,9 @@ class LinkedMention(NamedTuple):
 
     Attributes:
         sentence: the index of the sentence.
+        level: how bad the sentence is for the entity; None if the bundle does not predict levels.
+        events: what happened to the entity, the most probable event type first; None if the bundle does not predict
+            them.
         watched: the watchlist entry, when the entity is on the watchlist.
         followed: whether it may become a signal. That is so for a company, an organisation, a country and any watched
             entity, but not in a dateline and not for a news agency that names itself.
@@ -59,6 +62,8 @@ class LinkedMention(NamedTuple):
     entity: str
     name: str
     sentiment: Distribution
+    level: Level | None = None
+    events: tuple[EventScore, ...] | None = None
     watched: WatchedEntity | None = None
     followed: bool = False
     speaker: bool = False
@@ -194,7 +199,7 @@ def _dateline(prediction: DocumentPrediction) -> range:
 
 
 def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) -> LinkedMention:
-    """Returns a mention with its entity, its place in the article and the sentiment toward it.
+    """Returns a mention with its entity, its place in the article, and what the sentence says of it.
 
     Only followed mentions become signals. A mention is followed if its entity is on the watchlist, or if it is a
     target that is neither in the dateline nor a news agency. A target is a country, or a company or organisation that
@@ -215,6 +220,7 @@ def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) 
         kind in COMPANY_TYPES and named and known and not is_market_or_label(mention.text)
     )
     ignored = span.start + candidate.start in dateline or is_publisher(mention.text)
+    predicted = sentence.prediction.of_span(candidate.start, candidate.end)
     return LinkedMention(
         start=span.start + candidate.start,
         end=span.start + candidate.end,
@@ -223,7 +229,9 @@ def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) 
         sentence=mention.sentence,
         entity=resolution.entity,
         name=resolution.name,
-        sentiment=sentence.prediction.toward(candidate.start, candidate.end),
+        sentiment=predicted.sentiment,
+        level=predicted.level,
+        events=predicted.events,
         watched=resolution.watched,
         followed=resolution.watched is not None or (is_target and not ignored),
         speaker=kind in COMPANY_TYPES and speaks_of_others(text, candidate.start, candidate.end),

@@ -8,12 +8,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from riskwire.errors import BundleError
+from riskwire.records import ADVERSE_FROM, EVENT_TYPES, Level
 
 SHIPPED_BUNDLE = "finance-en"
 SENTIMENT_LABELS = ("negative", "neutral", "positive")
+LEVEL_LABELS = tuple(Level.model_fields)
+EVENTS_FROM = 0.5
+"""The probability from which an event type is given when the bundle states no threshold."""
 MANIFEST_FILE = "bundle.json"
 
 
@@ -65,8 +69,58 @@ class BundleHead(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
 
 
+class LevelHead(BundleHead):
+    """The output for the level of each mention: a distribution over neutral, mild, material and favourable.
+
+    Attributes:
+        threshold: the probability of mild or material from which a mention counts as adverse.
+    """
+
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+
+    @field_validator("labels")
+    @classmethod
+    def _check_labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the labels if they are the levels in their order, else raises a ValueError."""
+        if labels != LEVEL_LABELS:
+            raise ValueError(f"must be {', '.join(LEVEL_LABELS)}, not {', '.join(labels)}")
+        return labels
+
+
+class EventsHead(BundleHead):
+    """The output for the event types of each mention. Each label is independent: sigmoid(logit / temperature).
+
+    Attributes:
+        threshold: the probability from which an event type is given.
+    """
+
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+
+    @field_validator("labels")
+    @classmethod
+    def _check_labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the labels if they are the event types in their order, else raises a ValueError.
+
+        The message names the number of labels if it is wrong, otherwise the first label that is.
+        """
+        if len(labels) != len(EVENT_TYPES):
+            raise ValueError(f"must be the {len(EVENT_TYPES)} event types, not {len(labels)} labels")
+        for number, (label, expected) in enumerate(zip(labels, EVENT_TYPES, strict=True)):
+            if label != expected:
+                raise ValueError(f"label {number} must be {expected}, not {label}")
+        return labels
+
+    @property
+    def events_from(self) -> float:
+        """The probability from which an event type is given."""
+        return EVENTS_FROM if self.threshold is None else self.threshold
+
+
 class BundleHeads(BaseModel):
-    """The outputs of a bundle. Without `target_sentiment`, a target gets the sentiment of its sentence."""
+    """The outputs of a bundle. Without `target_sentiment`, a target gets the sentiment of its sentence.
+
+    Without `level` or `events`, mentions have none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -74,9 +128,18 @@ class BundleHeads(BaseModel):
     entities: BundleHead
     target_sentiment: BundleHead | None = None
     topics: BundleHead | None = None
+    level: LevelHead | None = None
+    events: EventsHead | None = None
+
+    @property
+    def adverse_from(self) -> float | None:
+        """The probability of mild or material from which a mention counts as adverse; None without levels."""
+        if self.level is None:
+            return None
+        return ADVERSE_FROM if self.level.threshold is None else self.level.threshold
 
     @model_validator(mode="after")
-    def _check_labels(self) -> BundleHeads:
+    def _check_sentiments_and_entities(self) -> BundleHeads:
         """Returns the heads if their labels are those that riskwire can decode.
 
         Raises:

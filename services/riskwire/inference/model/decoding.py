@@ -11,6 +11,7 @@ from riskwire.inference.model.bundle import BundleHeads
 from riskwire.inference.model.named_spans import named_spans
 from riskwire.inference.model.prediction import SentencePrediction
 from riskwire.inference.model.probabilities import Distribution, mean, rounded, softmax
+from riskwire.inference.model.risk_heads import TokenEvents, TokenLevels
 from riskwire.inference.model.session import Logits
 from riskwire.inference.model.tokens import TokenizedSentence
 
@@ -18,10 +19,12 @@ from riskwire.inference.model.tokens import TokenizedSentence
 def decode_sentence(
     text: str, tokenized: TokenizedSentence, logits: Sequence[Logits], heads: BundleHeads
 ) -> SentencePrediction:
-    """Returns the prediction for a sentence from the logits of its windows: sentiment, topics and named spans.
+    """Returns the prediction for a sentence from the logits of its windows: sentiment, topics, names and event types.
 
-    The logits for the sentiment toward a target are handed on, without special tokens; the caller asks for a span
-    later. For a sentence in several windows, sentiment and topics are the means over the windows, weighted by the
+    The logits for the sentiment toward a target, its level and its event types are handed on, without special tokens;
+    the caller asks for a span later.
+
+    For a sentence in several windows, sentiment and topics are the means over the windows, weighted by the
     number of tokens that each window owns. Names are decoded over the joined windows.
 
     Args:
@@ -38,6 +41,14 @@ def decode_sentence(
         offsets=np.array(tokenized.offsets, dtype=np.int32).reshape(-1, 2),
         target_logits=_joined(tokenized, logits, "target_sentiment") if target_head else None,
         temperature=target_head.temperature if target_head else 1.0,
+        levels=TokenLevels(_joined(tokenized, logits, "level"), heads.level.temperature) if heads.level else None,
+        events=(
+            TokenEvents.decode(
+                _joined(tokenized, logits, "events"), np.stack([values["events"][0] for values in logits]), heads.events
+            )
+            if heads.events
+            else None
+        ),
     )
 
 

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from riskwire.inference.model.named_spans import NamedSpan
-from riskwire.inference.model.probabilities import Distribution, rounded, softmax
+from riskwire.inference.model.probabilities import Distribution, mean_logits, rounded, softmax
+from riskwire.inference.model.risk_heads import TokenEvents, TokenLevels
 from riskwire.inference.model.sentences import SentenceSpan, TextDocument
+from riskwire.records import EventScore, Level
+
+
+class SpanPrediction(NamedTuple):
+    """What a text says of the party that a span names.
+
+    Attributes:
+        sentiment: probabilities of negative, neutral and positive.
+        level: None when the bundle has no head for levels.
+        events: the event types, the most probable first; None when the bundle has no head for events.
+    """
+
+    sentiment: Distribution
+    level: Level | None
+    events: tuple[EventScore, ...] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +40,8 @@ class SentencePrediction:
         offsets: [tokens, 2], the characters of each token, without the special tokens.
         target_logits: [tokens, 3]; None when the bundle has no head for target sentiment.
         temperature: what the target logits are divided by before the softmax.
+        levels: the levels of its spans; None when the bundle has no head for levels.
+        events: the event types of the sentence and of its spans; None when the bundle has no head for events.
     """
 
     sentiment: Distribution
@@ -31,20 +50,39 @@ class SentencePrediction:
     offsets: NDArray[np.int32]
     target_logits: NDArray[np.float32] | None
     temperature: float = 1.0
+    levels: TokenLevels | None = None
+    events: TokenEvents | None = None
 
-    def toward(self, start: int, end: int) -> Distribution:
-        """Returns the sentiment toward a span of the sentence, as probabilities of negative, neutral and positive.
+    @property
+    def events_of_no_party(self) -> tuple[EventScore, ...] | None:
+        """The event types that belong to no named party; None when the bundle has no head for events."""
+        return None if self.events is None else self.events.of_no_party
 
-        They are the softmax of the mean target logits over the tokens that overlap the span, rounded. They are the
-        sentiment of the sentence when no token overlaps it or the bundle has no head for target sentiment.
+    def of_span(self, start: int, end: int) -> SpanPrediction:
+        """Returns what the sentence says of a span of it: sentiment, level and event types.
+
+        Each follows from the mean logits over the tokens that overlap the span. The sentiment is that of the sentence
+        when no token overlaps the span or the bundle has no head for target sentiment. Without a token, the level is
+        neutral and there are no event types.
         """
-        if self.target_logits is None:
-            return self.sentiment
         overlapping = (self.offsets[:, 0] < end) & (self.offsets[:, 1] > start)
-        if not overlapping.any():
+        return SpanPrediction(
+            sentiment=self._toward(overlapping),
+            level=None if self.levels is None else self.levels.of(overlapping),
+            events=None if self.events is None else self.events.of(overlapping),
+        )
+
+    def _toward(self, tokens: NDArray[np.bool_]) -> Distribution:
+        """Returns the sentiment toward some tokens: the softmax of their mean target logits, rounded.
+
+        It is the sentiment of the sentence without a token, or when the bundle has no head for target sentiment.
+
+        Args:
+            tokens: [tokens], whether each token belongs to the span.
+        """
+        if self.target_logits is None or not tokens.any():
             return self.sentiment
-        logits = self.target_logits[overlapping].astype(np.float64).mean(axis=0)
-        return rounded(softmax(logits.astype(np.float32), self.temperature))
+        return rounded(softmax(mean_logits(self.target_logits, tokens), self.temperature))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,17 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
     return shares
 
 
+def mean_logits(logits: NDArray[np.float32], tokens: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Returns the mean of the logits of some tokens, [labels]; it is computed in double precision.
+
+    Args:
+        logits: [tokens, labels].
+        tokens: [tokens], whether each token counts; at least one does.
+    """
+    means: NDArray[np.float32] = logits[tokens].astype(np.float64).mean(axis=0).astype(np.float32)
+    return means
+
+
 def rounded(shares: Sequence[float] | NDArray[np.float64]) -> Distribution:
     """Rounds a distribution to units of 0.0001 that sum to 1.
 

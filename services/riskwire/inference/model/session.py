@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,8 @@ from riskwire.inference.model.bundle import Bundle
 Logits = dict[str, NDArray[np.float32]]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["auto", "int8", "fp16"]
+TOKEN_HEADS = frozenset({"entities", "target_sentiment", "level", "events"})
+"""Heads with logits for each token; the other heads have logits for each row."""
 
 _CUDA = "CUDAExecutionProvider"
 _DYNAMIC_QUANTISATION = b"DynamicQuantize"
@@ -101,26 +103,33 @@ class ModelSession:
         self.precision: str = precision
         self.workers = (threads or cores()) if device == "cpu" else 1
         self.rows_alone = device == "cpu" and _contains(path, _DYNAMIC_QUANTISATION)
-        heads = bundle.manifest.heads
-        self._outputs = [
-            name for name in ("sentiment", "entities", "target_sentiment", "topics") if getattr(heads, name)
-        ]
+        self._labels = {name: len(head.labels) for name, head in bundle.manifest.heads if head is not None}
+        self._outputs = [*self._labels]
         self._session = _open_cuda(path, runtime) if device == "cuda" else _open_cpu(path)
         self._check_graph(path)
 
     def _check_graph(self, path: Path) -> None:
         """Checks that the graph has exactly the inputs that riskwire feeds, and at least the outputs that it reads.
 
+        An output that states its shape must have the number of logits that the bundle has labels.
+
         Raises:
-            BundleError: the graph at `path` has other inputs, or lacks an output.
+            BundleError: the graph at `path` has other inputs, lacks an output, or has one of another shape.
         """
         inputs = {node.name for node in self._session.get_inputs()}
-        outputs = {node.name for node in self._session.get_outputs()}
+        outputs = {node.name: node.shape for node in self._session.get_outputs()}
         expected_inputs, expected_outputs = {"input_ids", "attention_mask"}, set(self._outputs)
         if inputs != expected_inputs:
             raise _graph_error("inputs", expected_inputs, inputs, path)
-        if not expected_outputs <= outputs:
-            raise _graph_error("outputs", expected_outputs, outputs, path)
+        if not expected_outputs <= outputs.keys():
+            raise _graph_error("outputs", expected_outputs, outputs.keys(), path)
+        for name, labels in self._labels.items():
+            expected = ["batch", "tokens", labels] if name in TOKEN_HEADS else ["batch", labels]
+            shape = outputs[name]
+            if shape and (len(shape) != len(expected) or (isinstance(shape[-1], int) and shape[-1] != labels)):
+                raise BundleError(
+                    f"the output {name} of the model should have the shape {expected}", value=shape, where=str(path)
+                )
 
     def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Logits:
         """Returns the logits by head, in float32: [rows, labels], or [rows, tokens, labels] for heads that tag tokens.
@@ -155,7 +164,7 @@ class ModelSession:
         return outputs
 
 
-def _graph_error(kind: str, expected: set[str], actual: set[str], path: Path) -> BundleError:
+def _graph_error(kind: str, expected: Set[str], actual: Set[str], path: Path) -> BundleError:
     """Returns the error of a model whose inputs or outputs (`kind`) are not the expected ones."""
     return BundleError(
         f"the {kind} of the model should be {', '.join(sorted(expected))}, but are {', '.join(sorted(actual))}",

@@ -12,7 +12,11 @@ from riskwire.records import Command, Record
 
 NEWS = [
     article("a1", "Acme Corp plunges on fraud probe", "Acme said it is in crisis. Globex Inc gains on growth."),
-    article("a2", "Shares rises in Dublin", "Initech wins. Profit gains at Acme Corp. A crisis at Acme after losses."),
+    article(
+        "a2",
+        "Shares rises in Dublin",
+        "Boeing in bankruptcy and fraud. Profit gains at Acme Corp. A crisis at Acme after losses.",
+    ),
     article("a3", "Globex Inc sues Acme Corp for losses over a, b, c"),
     article("a4", "Ford Motor Co cuts growth", "Ford said the recall is a crisis. Shares of Ford (F.N) fall."),
     article("a5", "General Motors Corp in default", "GM said bankruptcy is near. Jane Doe of GM sues."),
