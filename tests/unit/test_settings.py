@@ -88,13 +88,13 @@ def test_a_named_settings_file_must_exist(tmp_path: Path) -> None:
 
 
 def test_secrets_are_read_from_files_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "token").write_text("s3cr3t-t0ken\n")
+    (tmp_path / "token").write_text("s3cr3t-t0ken-of-a-test\n")
     monkeypatch.setenv("RISKWIRE_WEB__TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("RISKWIRE_NOTIFY__WEBHOOK_SECRET", "s3cr3t-hmac")
     monkeypatch.setenv("RISKWIRE_NOTIFY__APPRISE", '["slack://s3cr3t"]')
     settings = load_settings()
     assert settings.web.token is not None
-    assert settings.web.token.get_secret_value() == "s3cr3t-t0ken"
+    assert settings.web.token.get_secret_value() == "s3cr3t-t0ken-of-a-test"
     assert "s3cr3t" not in repr(settings)
     assert "s3cr3t" not in str(describe_settings(settings))
 

@@ -6,6 +6,7 @@ In the environment, keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). 
 """
 
 from riskwire.settings.loading import DEFAULT_FILE, load_settings
+from riskwire.settings.section import Section
 from riskwire.settings.tree import (
     ENV_PREFIX,
     AlertingSettings,
@@ -16,12 +17,11 @@ from riskwire.settings.tree import (
     KafkaSettings,
     LogSettings,
     NotifySettings,
-    Section,
     Settings,
     StoreSettings,
-    WebSettings,
     describe_settings,
 )
+from riskwire.settings.web import WebSettings
 
 __all__ = [
     "DEFAULT_FILE",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -18,9 +19,12 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 
 from riskwire.errors import SettingsError
 from riskwire.settings.tree import ENV_PREFIX, Settings
+from riskwire.settings.web import token_problem
 from riskwire.settings.yaml_file import describe_type, read_yaml
 
 DEFAULT_FILE = Path("riskwire.yaml")
+_MAX_SECRET = 65_536
+"""Bytes of a file with a secret."""
 
 
 def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
@@ -236,23 +240,43 @@ def _with_secrets(settings: Settings) -> Settings:
     if kafka.password_file is not None:
         kafka = kafka.model_copy(update={"password": _read_secret("kafka.password_file", kafka.password_file)})
     if web.token_file is not None:
-        web = web.model_copy(update={"token": _read_secret("web.token_file", web.token_file)})
+        web = web.model_copy(update={"token": _read_token(web.token_file)})
     if notify.webhook_secret_file is not None:
         secret = _read_secret("notify.webhook_secret_file", notify.webhook_secret_file)
         notify = notify.model_copy(update={"webhook_secret": secret})
     return settings.model_copy(update={"web": web, "notify": notify, "kafka": kafka})
 
 
+def _read_token(path: Path) -> SecretStr:
+    """Returns the token in a file.
+
+    Raises:
+        SettingsError: see `_read_secret`; or the text is too short for a token.
+    """
+    token = _read_secret("web.token_file", path)
+    problem = token_problem(token.get_secret_value())
+    if problem is not None:
+        raise SettingsError(f"web.token_file: {problem}", where=str(path))
+    return token
+
+
 def _read_secret(key: str, path: Path) -> SecretStr:
     """Returns the secret in a file, without surrounding white space.
+
+    A container mounts secrets readable by everybody in it, so only a file that others can write is refused.
 
     Args:
         key: the setting that names the file, for errors.
 
     Raises:
-        SettingsError: the file cannot be read, or is empty.
+        SettingsError: the file cannot be read, is empty, too large or no regular file, or every user can write it.
     """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SECRET:
+            raise SettingsError(f"{key}: not a file of at most {_MAX_SECRET} bytes", where=str(path))
+        if status.st_mode & stat.S_IWOTH:
+            raise SettingsError(f"{key}: every user can write this file", where=str(path), do=f"chmod 600 {path}")
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{key}: the secret cannot be read", where=str(path)) from error

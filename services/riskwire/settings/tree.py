@@ -6,18 +6,14 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from riskwire.errors import without_userinfo
+from riskwire.settings.section import Section
+from riskwire.settings.web import WebSettings
 
 ENV_PREFIX = "RISKWIRE_"
-
-
-class Section(BaseModel):
-    """A section of the settings tree. Unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class BusSettings(Section):
@@ -228,29 +224,6 @@ class StoreSettings(Section):
     """Most past stories in the history of a newly watched target."""
     keep_dead_letters: int = Field(default=10_000, ge=10_000)
     """Most dead letters kept for display. All are counted."""
-
-
-class WebSettings(Section):
-    """The page and the API."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on. Any address but loopback requires a token."""
-    port: int = Field(default=8080, ge=0, le=65_535)
-    """Port to listen on. 0 chooses a free one."""
-    token: SecretStr | None = None
-    """Bearer token that every request must carry, if set."""
-    token_file: Path | None = None
-    """File with the `token`."""
-    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
-    """Accepted values of the Host header."""
-    max_body: int = Field(default=1_000_000, ge=1_000)
-    """Largest request body in bytes."""
-    max_streams: int = Field(default=64, ge=1)
-    """Most concurrent live streams (SSE)."""
-    max_texts: int = Field(default=256, ge=1)
-    """Most texts in one request to `/api/v1/analyse`."""
-    timeout_s: float = Field(default=60.0, gt=0, le=600)
-    """Deadline in seconds of one request to the model or to the bus."""
 
 
 class LogSettings(Section):

@@ -1,0 +1,80 @@
+"""The section `web`: the page and the API, and what strangers may ask of its port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from riskwire.settings.section import Section
+
+MIN_TOKEN = 16
+"""Least characters of a token. One of 16 random letters and digits cannot be guessed."""
+
+
+def _require_token(token: SecretStr) -> SecretStr:
+    """Returns the token if it is long enough and can be sent in a header; raises a ValueError otherwise."""
+    problem = token_problem(token.get_secret_value())
+    if problem is not None:
+        raise ValueError(problem)
+    return token
+
+
+def token_problem(token: str) -> str | None:
+    """Returns why a text cannot be the token, without the text; None if it can be."""
+    if len(token) < MIN_TOKEN:
+        return (
+            f"a token needs at least {MIN_TOKEN} characters, and this one has {len(token)}. "
+            "Make one with: openssl rand -hex 24"
+        )
+    if not token.isprintable():
+        return "a token may not contain line breaks, tabs or control characters"
+    return None
+
+
+class WebSettings(Section):
+    """The page and the API."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Any address but loopback requires a token."""
+    port: int = Field(default=8080, ge=0, le=65_535)
+    """Port to listen on. 0 chooses a free one."""
+    token: Annotated[SecretStr, AfterValidator(_require_token)] | None = None
+    """Bearer token that every request must carry, if set. At least 16 characters."""
+    token_file: Path | None = None
+    """File with the `token`. Only its owner should be able to read it."""
+    session_s: int = Field(default=604_800, ge=60, le=31_536_000)
+    """Seconds after which a browser must open the page with the token again."""
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    """Accepted values of the Host header. `*` accepts any, and requires a token."""
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies in front of riskwire whose `X-Forwarded-For` and `X-Forwarded-Proto` count."""
+    cert_file: Path | None = None
+    """Certificate (PEM, with its chain). With it the port speaks TLS."""
+    key_file: Path | None = None
+    """Private key (PEM, without a passphrase) of `cert_file`."""
+    probe_port: int | None = Field(default=None, ge=0, le=65_535)
+    """A port of its own for `/healthz`, `/readyz` and `/metrics`, without TLS, token and Host check."""
+    probe_host: str | None = None
+    """Address to listen on for `probe_port`. Default: `web.host`."""
+    open_probes: bool = False
+    """Answer `/healthz`, `/readyz` and `/metrics` on `web.port` without token and Host check."""
+    header_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    """Deadline in seconds of the head of a request, and of a TLS handshake."""
+    body_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    """Deadline in seconds of the body of a request, and of a client that does not take its answer."""
+    max_connections: int = Field(default=128, ge=4, le=10_000)
+    """Most open connections to the port. Half of the files that the process may open is the most, whatever is set."""
+    max_body: int = Field(default=1_000_000, ge=1_000)
+    """Largest request body in bytes."""
+    max_streams: int = Field(default=64, ge=1)
+    """Most concurrent live streams (SSE)."""
+    max_texts: int = Field(default=256, ge=1)
+    """Most texts in one request to `/api/v1/analyse`."""
+    max_sentences: int = Field(default=1_024, ge=1)
+    """Most sentences in one request to `/api/v1/analyse`."""
+    max_analyses: int = Field(default=4, ge=1, le=1_000)
+    """Most concurrent requests to `/api/v1/analyse`. A further one is answered with 503."""
+    timeout_s: float = Field(default=60.0, gt=0, le=600)
+    """Deadline in seconds of one request to the model or to the bus."""
