@@ -12,6 +12,7 @@
     ├── InUseError                a port or data directory that another process holds
     ├── SchemaError               a record that cannot be read or published; it becomes a dead letter
     │   └── TooLargeError         a record that is too large for its topic
+    ├── LimitError                a request for more than a limit allows
     ├── FetchError                a feed that could not be fetched
     │   └── RefusedError          a fetch that is not allowed: address, size or redirect
     ├── FeedError                 a document that is not a feed
@@ -153,6 +154,10 @@ class TooLargeError(SchemaError):
         """Keeps `max_bytes`, the largest size of key and value together in bytes, or None if it is not known."""
         super().__init__(what, value=value, where=where, do=do)
         self.max_bytes = max_bytes
+
+
+class LimitError(RiskwireError):
+    """A request for more than a limit allows."""
 
 
 class FetchError(RiskwireError):

@@ -47,7 +47,12 @@ _ALL_SENTENCES = 1_000_000
 
 
 async def score(
-    requests: Sequence[ScoreRequest], engine: Engine, linker: Linker, *, urgent: bool = True
+    requests: Sequence[ScoreRequest],
+    engine: Engine,
+    linker: Linker,
+    *,
+    urgent: bool = True,
+    max_sentences: int | None = None,
 ) -> list[ScoreResult]:
     """Returns the sentiment, mentions, targets and topics of each requested text, in order.
 
@@ -55,16 +60,21 @@ async def score(
         requests: texts, each with an id and optional targets: spans of the text of which sentiment, level and event
             types are asked for.
         linker: finds the entities of mentions.
-        urgent: go ahead of the sentences that stages have sent to the engine.
+        urgent: take turns with the sentences that stages have sent to the engine.
+        max_sentences: the most sentences of all texts together; None for any number.
 
     Raises:
+        LimitError: the texts have more sentences than that.
         SchemaError: a target is empty or not in its text; the message names the id of the request. Nothing is scored.
         RiskwireError: the model could not be run, or the engine is not running.
     """
     for request in requests:
         _check_targets(request, f"id {request.id!r}")
     predictions = await engine.predict(
-        [TextDocument(request.text) for request in requests], max_sentences=_ALL_SENTENCES, urgent=urgent
+        [TextDocument(request.text) for request in requests],
+        max_sentences=_ALL_SENTENCES,
+        max_in_all=max_sentences,
+        urgent=urgent,
     )
     return await asyncio.to_thread(_results, requests, predictions, engine, linker)
 

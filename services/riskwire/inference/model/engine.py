@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -19,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from riskwire import metrics
-from riskwire.errors import RiskwireError
+from riskwire.errors import LimitError, RiskwireError
 from riskwire.inference.model.batches import WindowBatch, max_tokens_per_run, pack, run_batch
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.cache import SentenceCache
@@ -28,6 +27,7 @@ from riskwire.inference.model.prediction import DocumentPrediction, PredictedSen
 from riskwire.inference.model.sentences import SentenceSpan, TextDocument
 from riskwire.inference.model.session import Logits, ModelSession
 from riskwire.inference.model.tokens import TokenEncoder, TokenizedSentence, TokenWindow
+from riskwire.inference.model.turns import Turns
 from riskwire.settings import InferenceSettings
 
 _SLICE = 16
@@ -49,7 +49,7 @@ class Engine:
         self.bundle = bundle
         self.settings = settings or InferenceSettings()
         self._cache = SentenceCache(self.settings.cache)
-        self._waiting: deque[str] = deque()
+        self._waiting = Turns()
         """Sentences that wait to be tokenized."""
         self._arrived = asyncio.Event()
         self._slice = min(_SLICE, self.settings.queue)
@@ -96,50 +96,58 @@ class Engine:
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
     async def predict(
-        self, documents: Sequence[TextDocument], *, max_sentences: int | None = None, urgent: bool = False
+        self,
+        documents: Sequence[TextDocument],
+        *,
+        max_sentences: int | None = None,
+        max_in_all: int | None = None,
+        urgent: bool = False,
     ) -> list[DocumentPrediction]:
         """Returns the predictions for documents, in order. Waits while `settings.queue` documents are in the engine.
 
-        If one part of the documents fails, the others are cancelled, and the first error is raised.
+        If one part of the documents fails, the others are cancelled, and the first error is raised. Sentences that wait
+        are dropped when nobody awaits them any more.
 
         Args:
             max_sentences: the most sentences of each document to read; None for `settings.max_sentences`.
-            urgent: go ahead of the waiting sentences, because a person waits for the answer.
+            max_in_all: the most sentences of all documents together; None for any number.
+            urgent: take turns with the sentences of news, because a person waits for the answer.
 
         Raises:
+            LimitError: the documents have more than `max_in_all` sentences.
             DeviceError: the device failed.
             RiskwireError: the model could not be run, or the engine is not running.
         """
         self._check_running()
         limit = self.settings.max_sentences if max_sentences is None else max_sentences
         slices = [documents[start : start + self._slice] for start in range(0, len(documents), self._slice)]
+        work = _Request(limit, max_in_all, urgent)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._predict_slice(part, limit, urgent)) for part in slices]
+                tasks = [group.create_task(self._predict_slice(part, work)) for part in slices]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [prediction for task in tasks for prediction in task.result()]
 
-    async def _predict_slice(
-        self, documents: Sequence[TextDocument], max_sentences: int, urgent: bool
-    ) -> list[DocumentPrediction]:
+    async def _predict_slice(self, documents: Sequence[TextDocument], work: _Request) -> list[DocumentPrediction]:
         """Splits documents into sentences, requests a prediction for each sentence and returns the results by document.
 
         Waits while too many slices (parts of a call of `predict`) are in progress. A metric has the number of documents
         in progress.
 
-        Args:
-            max_sentences: the most sentences of a document that are predicted; the others are counted as skipped.
-            urgent: whether the sentences are predicted before those that wait already.
+        Raises:
+            LimitError: see `predict`.
         """
         async with self._slices_inside:
             metrics.INFERENCE_QUEUE.inc(len(documents))
+            awaited: list[tuple[str, asyncio.Future[SentencePrediction]]] = []
             try:
                 loop = asyncio.get_running_loop()
-                split = await loop.run_in_executor(self._text_thread, _split, documents, max_sentences)
+                split = await loop.run_in_executor(self._text_thread, _split, documents, work.max_sentences)
+                work.count(sum(len(spans) for spans, _ in split))
                 # Every sentence is requested before the first answer is awaited, so that they form large batches.
                 requested = [
-                    [self._request(document.content[span.start : span.end], urgent) for span in spans]
+                    [self._request(document.content[span.start : span.end], work, awaited) for span in spans]
                     for document, (spans, _) in zip(documents, split, strict=True)
                 ]
                 predictions = []
@@ -151,16 +159,20 @@ class Engine:
                     predictions.append(DocumentPrediction(document, tuple(sentences), skipped))
                 return predictions
             finally:
+                for text, future in awaited:
+                    self._cache.release(text, future)
                 metrics.INFERENCE_QUEUE.dec(len(documents))
 
-    def _request(self, text: str, urgent: bool) -> SentencePrediction | asyncio.Future[SentencePrediction]:
+    def _request(
+        self, text: str, work: _Request, awaited: list[tuple[str, asyncio.Future[SentencePrediction]]]
+    ) -> SentencePrediction | asyncio.Future[SentencePrediction]:
         """Returns the cached prediction for a sentence, or a future of it.
 
         A sentence that is being computed already shares its future. A sentence that is neither cached nor being
-        computed is queued for the next batch. A metric counts both cases.
+        computed waits for its turn. A metric counts both cases.
 
         Args:
-            urgent: whether it goes to the front of the queue.
+            awaited: gets the sentence and its future, if there is one.
 
         Raises:
             RiskwireError: the engine is not running.
@@ -169,10 +181,13 @@ class Engine:
         known = self._cache.get(text)
         if known is not None:
             metrics.SENTENCES.labels(result="cached").inc()
+            if isinstance(known, asyncio.Future):
+                awaited.append((text, known))
             return known
         metrics.SENTENCES.labels(result="computed").inc()
         future = self._cache.expect(text)
-        (self._waiting.appendleft if urgent else self._waiting.append)(text)
+        awaited.append((text, future))
+        self._waiting.add(text, work.turn)
         self._arrived.set()
         return future
 
@@ -190,10 +205,11 @@ class Engine:
             async with asyncio.TaskGroup() as group:
                 while True:
                     await self._arrived.wait()
-                    texts = [self._waiting.popleft() for _ in range(min(_MAX_TOKENIZED, len(self._waiting)))]
+                    texts = [text for text in self._waiting.take(_MAX_TOKENIZED) if not self._cache.drop_unwanted(text)]
                     if not self._waiting:
                         self._arrived.clear()
-                    await self._start_batches(texts, group)
+                    if texts:
+                        await self._start_batches(texts, group)
         except BaseException as error:
             self._cache.fail_all(error if isinstance(error, RiskwireError) else RiskwireError("the engine has stopped"))
             raise
@@ -260,6 +276,30 @@ class Engine:
             error = RiskwireError(f"a sentence could not be read: {error!r}")
         for text in texts:
             self._cache.fail(text, error)
+
+
+class _Request:
+    """One call of `predict`: its limits and its turn.
+
+    Attributes:
+        max_sentences: the most sentences of each document; the others are skipped.
+        turn: under which its sentences wait: None for that of the news, else one of its own.
+    """
+
+    def __init__(self, max_sentences: int, max_in_all: int | None, urgent: bool) -> None:
+        """Takes the limits; see `Engine.predict`."""
+        self.max_sentences = max_sentences
+        self.turn = object() if urgent else None
+        self._max_in_all = max_in_all
+        self._sentences = 0
+
+    def count(self, sentences: int) -> None:
+        """Counts sentences of a slice. Raises a `LimitError` if there are more than `max_in_all` now."""
+        self._sentences += sentences
+        if self._max_in_all is not None and self._sentences > self._max_in_all:
+            raise LimitError(
+                f"more than {self._max_in_all} sentences", value=self._sentences, do="Send fewer texts at once."
+            )
 
 
 class _SentenceGroup:
