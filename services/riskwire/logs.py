@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Hashable
 
 import structlog
 
@@ -48,14 +49,8 @@ def configure_logging(settings: LogSettings) -> None:
     logging.basicConfig(level=max(min_level, logging.WARNING), handlers=[handler], force=True)
 
 
-class RepeatFilter(logging.Filter):
-    """Passes the same message of a logger only once in `every_s` seconds, and counts the suppressed ones.
-
-    A Kafka client without a reachable broker logs dozens of messages a second.
-
-    Args:
-        max_messages: most messages remembered; the oldest are forgotten first.
-    """
+class Repeats:
+    """Lets the same message through only once in `every_s` seconds, and counts the suppressed ones."""
 
     def __init__(self, every_s: float = 30.0, max_messages: int = 256) -> None:
         """Starts with no message known: the first of each passes.
@@ -64,31 +59,48 @@ class RepeatFilter(logging.Filter):
             every_s: seconds in which a message passes only once.
             max_messages: most messages remembered; the oldest are forgotten first.
         """
-        super().__init__()
         self._every_s = every_s
         self._max_messages = max_messages
-        self._messages: dict[tuple[str, str], tuple[float, int]] = {}
-        """By logger and message: when it last passed, and how many were suppressed since."""
+        self._messages: dict[Hashable, tuple[float, int]] = {}
+        """By message: when it last passed, and how many were suppressed since."""
+
+    def suppressed(self, message: Hashable, now: float) -> int | None:
+        """Returns how often a message was suppressed before it passes now, or None if it is suppressed now.
+
+        The interval starts with the message that passed last.
+        """
+        passed_at, suppressed = self._messages.get(message, (float("-inf"), 0))
+        if now - passed_at < self._every_s:
+            self._messages[message] = (passed_at, suppressed + 1)
+            return None
+        self._messages.pop(message, None)
+        while len(self._messages) >= self._max_messages:
+            del self._messages[next(iter(self._messages))]
+        self._messages[message] = (now, 0)
+        return suppressed
+
+
+class RepeatFilter(logging.Filter):
+    """Passes the same message of a logger only once in `every_s` seconds, and counts the suppressed ones.
+
+    A Kafka client without a reachable broker logs dozens of messages a second.
+    """
+
+    def __init__(self, every_s: float = 30.0, max_messages: int = 256) -> None:
+        """Takes the arguments of `Repeats`."""
+        super().__init__()
+        self._repeats = Repeats(every_s, max_messages)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Returns whether the record is logged: False for one that repeats within `every_s`.
 
-        The interval starts with the record that passed last. Records are the same if the logger and the first 200
-        characters of the message agree, before its arguments are filled in. Appends the number of suppressed
-        repetitions to the message of a record that passes.
+        Records are the same if the logger and the first 200 characters of the message agree, before its arguments are
+        filled in. Appends the number of suppressed repetitions to the message of a record that passes.
         """
-        key = (record.name, str(record.msg)[:200])
-        passed_at, suppressed = self._messages.get(key, (float("-inf"), 0))
-        if record.created - passed_at < self._every_s:
-            self._messages[key] = (passed_at, suppressed + 1)
-            return False
-        self._messages.pop(key, None)
-        while len(self._messages) >= self._max_messages:
-            del self._messages[next(iter(self._messages))]
-        self._messages[key] = (record.created, 0)
+        suppressed = self._repeats.suppressed((record.name, str(record.msg)[:200]), record.created)
         if suppressed:
             record.msg, record.args = f"{record.getMessage()} (and {suppressed} similar messages before)", ()
-        return True
+        return suppressed is not None
 
 
 def _is_not_reported_already(record: logging.LogRecord) -> bool:

@@ -80,3 +80,11 @@ ALERTS = Counter("riskwire_alerting_alerts", "Alert records published", ["status
 DELIVERIES = Counter("riskwire_notify_deliveries", "Deliveries of alerts", ["channel", "outcome"])
 PENDING_DELIVERIES = Gauge("riskwire_notify_pending", "Deliveries that wait for a receiver")
 OPEN_STREAMS = Gauge("riskwire_web_streams", "Open live streams")
+OPEN_CONNECTIONS = Gauge("riskwire_web_connections", "Open connections to the web port")
+CLOSED_CONNECTIONS = Counter(
+    "riskwire_web_closed_connections", "Connections that riskwire ended: too many, or a missed deadline", ["reason"]
+)
+REFUSED_REQUESTS = Counter(
+    "riskwire_web_refused_requests", "Requests that were refused before any work was done for them", ["reason"]
+)
+FAILED_REQUESTS = Counter("riskwire_web_failed_requests", "Requests answered with a fault of this process", ["status"])

@@ -39,4 +39,4 @@ def test_the_number_of_remembered_messages_is_bounded():
     repeat_filter = RepeatFilter(max_messages=10)
     for number in range(1_000):
         assert repeat_filter.filter(log_record(0.0, message=f"complaint {number} of %s"))
-    assert len(repeat_filter._messages) == 10
+    assert len(repeat_filter._repeats._messages) == 10

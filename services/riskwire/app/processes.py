@@ -136,7 +136,8 @@ class Process:
         """
 
         async def answer(requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
-            return await score(requests, page.model.engine, page.follower.linker)
+            limit = self.settings.web.max_sentences
+            return await score(requests, page.model.engine, page.follower.linker, max_sentences=limit)
 
         async def bus_state() -> BusState:
             return BusState.of(await self.bus.records(), await self.bus.lag())

@@ -2,7 +2,8 @@
 
 from riskwire.web.app import create_app, create_probes
 from riskwire.web.commands import command_publisher
-from riskwire.web.server import bind, serve
+from riskwire.web.listening.address import bind, bind_probes
+from riskwire.web.listening.server import serve, serve_probes
 from riskwire.web.services import AppServices, BusState, Readiness, StageState
 from riskwire.web.status import Status, StatusBoard
 
@@ -14,8 +15,10 @@ __all__ = [
     "Status",
     "StatusBoard",
     "bind",
+    "bind_probes",
     "command_publisher",
     "create_app",
     "create_probes",
     "serve",
+    "serve_probes",
 ]

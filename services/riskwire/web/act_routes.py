@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from fastapi import APIRouter, Body, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from riskwire.records import Command, ScoreRequest, ScoreResult
 from riskwire.settings import WebSettings
 from riskwire.store import Store
+from riskwire.web.bounds import BoundedRoute, BoundedTime
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
+
+MAX_TARGETS = 1_000
+"""The most spans whose sentiment one request to `/analyse` may ask for."""
 
 
 class CommandRequest(BaseModel):
@@ -25,7 +30,7 @@ class CommandRequest(BaseModel):
     alert: str = Field(min_length=1, max_length=100)
     by: str = Field(min_length=1, max_length=100)
     comment: str = Field(default="", max_length=2_000)
-    until: AwareDatetime | None = None
+    until: BoundedTime | None = None
 
     @model_validator(mode="after")
     def _require_fields_of_kind(self) -> CommandRequest:
@@ -43,26 +48,31 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
     Args:
         services: functions of the process; one that is None is answered with 503.
     """
-    router = APIRouter(prefix="/api/v1")
+    router = APIRouter(prefix="/api/v1", route_class=BoundedRoute)
+    analyses = asyncio.Semaphore(settings.max_analyses)
 
-    @router.post("/analyse")
-    async def post_texts(texts: Annotated[list[ScoreRequest], Body()]) -> list[ScoreResult]:
-        # Scores texts with the model, one result per text in order. Answers 413 for too many texts, 422 for a text or a
-        # target span that is not valid, 503 without a model, 504 after the timeout. A docstring would enter the API
-        # description.
+    @router.post("/analyse", response_model=list[ScoreResult])
+    async def post_texts(request: Request, texts: Annotated[list[ScoreRequest], Body()]) -> Response:
+        # Scores texts with the model, one result per text in order. Answers 413 for too many texts, targets or
+        # sentences, 422 for a text or a target span that is not valid, 503 without a model or while too many requests
+        # are being answered, 504 after the timeout. A docstring would enter the API description.
         if len(texts) > settings.max_texts:
             raise Problem(413, f"body: {len(texts)} texts, web.max_texts is {settings.max_texts}. Send fewer at once.")
-        _check_unicode(texts)
         _check_spans(texts)
         if services.score is None:
             raise Problem(503, "this process has no model; send the request to `riskwire run` or `riskwire serve`")
         if not texts:
-            return []
-        try:
-            async with asyncio.timeout(settings.timeout_s):
-                return await services.score(texts)
-        except TimeoutError:
-            raise Problem(504, f"the model took longer than web.timeout_s ({settings.timeout_s} s)") from None
+            return _json([])
+        if analyses.locked():
+            why = f"web.max_analyses: {settings.max_analyses} requests are being answered already"
+            raise Problem(503, why, {"Retry-After": "2"})
+        async with analyses:
+            try:
+                async with asyncio.timeout(settings.timeout_s):
+                    results = await _unless_abandoned(services.score(texts), request)
+            except TimeoutError:
+                raise Problem(504, f"the model took longer than web.timeout_s ({settings.timeout_s} s)") from None
+            return await asyncio.to_thread(_json, results)
 
     @router.post("/commands", status_code=202)
     async def post_command(request: CommandRequest) -> Command:
@@ -83,30 +93,46 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
     return router
 
 
-def _check_unicode(texts: list[ScoreRequest]) -> None:
-    """Refuses a text with half of a surrogate pair, which JSON can escape and UTF-8 cannot encode.
+async def _unless_abandoned(answer: Awaitable[list[ScoreResult]], request: Request) -> list[ScoreResult]:
+    """Awaits an answer, and cancels its work if the client goes away.
 
     Raises:
-        Problem: 422, with the field.
+        Problem: 408, the client has gone; nobody reads it.
     """
-    for index, text in enumerate(texts):
-        for field, value in (("id", str(text.id)), ("text", text.text)):
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                raise Problem(
-                    422,
-                    f"body.{index}.{field}: not Unicode: half of a surrogate pair at character {error.start} "
-                    f"(got {value[error.start]!a})",
-                ) from None
+    work = asyncio.ensure_future(answer)
+    gone = asyncio.create_task(_until_gone(request), name="web-client")
+    try:
+        await asyncio.wait([work, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Problem(408, "the client has gone")
+        return work.result()
+    finally:
+        tasks = (work, gone)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until_gone(request: Request) -> None:
+    """Returns when the client has closed the connection. The body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _json(results: Sequence[ScoreResult]) -> Response:
+    """Returns the response of `/analyse`. A thousand sentences take a thread some 30 ms."""
+    return Response(b"[" + b",".join(result.to_bytes() for result in results) + b"]", media_type="application/json")
 
 
 def _check_spans(texts: list[ScoreRequest]) -> None:
-    """Refuses a target span outside its text.
+    """Refuses a target span outside its text, and more than `MAX_TARGETS` of them.
 
     Raises:
-        Problem: 422, with the field.
+        Problem: 413 for too many, 422 with the field.
     """
+    targets = sum(len(text.targets or ()) for text in texts)
+    if targets > MAX_TARGETS:
+        raise Problem(413, f"body: {targets} targets; at most {MAX_TARGETS} are allowed. Send fewer at once.")
     for index, text in enumerate(texts):
         for number, span in enumerate(text.targets or ()):
             if not span.start < span.end <= len(text.text):

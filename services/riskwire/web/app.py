@@ -56,6 +56,7 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
         lifespan=lifespan,
         docs_url=None,  # the documentation pages load scripts from another host
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header
         openapi_url="/api/v1/openapi.json",
     )
     app.state.live = live
@@ -67,7 +68,7 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
     app.include_router(watchlist_routes(store, services, settings.web))
 
     @app.get("/api/v1/stream", response_class=EventSourceResponse)
-    async def stream(last_event_id: Annotated[str | None, Header(max_length=20)] = None) -> EventSourceResponse:
+    async def stream(last_event_id: Annotated[str | None, Header()] = None) -> EventSourceResponse:
         return await live.open(last_event_id)
 
     @app.get("/", include_in_schema=False)

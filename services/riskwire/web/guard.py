@@ -6,15 +6,22 @@ to it through a browser that can reach it.
 
 from __future__ import annotations
 
-import hmac
-from http.cookies import CookieError, SimpleCookie
+import asyncio
+import time
 from urllib.parse import parse_qs
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from riskwire import metrics
+from riskwire.logs import Repeats
 from riskwire.settings import WebSettings
+from riskwire.web.head import call_for_head
 from riskwire.web.problems import problem
+from riskwire.web.session import SessionToken, WrongTokens
+
+log = structlog.get_logger(__name__)
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -29,8 +36,12 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 OPEN_PATHS = frozenset({"/healthz"})
+"""Paths that need no token."""
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Paths that need neither token nor Host check with `web.open_probes`."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-YEAR_S = 31_536_000
+MAX_DELAYED = 16
+"""The most answers to wrong tokens that are delayed at the same time; a further one is sent at once."""
 
 
 class Guard:
@@ -41,11 +52,13 @@ class Guard:
         self._app = app
         self._max_body = settings.max_body
         self._hosts = {host.lower() for host in (*settings.hosts, _bracketed(settings.host))}
-        self._token = settings.token.get_secret_value().encode() if settings.token else None
-        # The cookie proves knowledge of the token without containing it. Its name differs from that of another riskwire
-        # on the same host, because browsers share cookies between ports.
-        proof = hmac.new(self._token or b"", b"riskwire page", "sha256").hexdigest()
-        self._cookie, self._proof = f"riskwire-{proof[:8]}", proof[8:]
+        self._any_host = "*" in settings.hosts
+        self._open_probes = settings.open_probes
+        token = settings.token.get_secret_value() if settings.token else None
+        self._token = SessionToken(token, settings.session_s) if token else None
+        self._wrong_tokens = WrongTokens()
+        self._delayed = 0
+        self._repeats = Repeats()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that is refused; passes any other on to the app. Adds the security headers to the response.
@@ -71,21 +84,20 @@ class Guard:
                     out.append("Set-Cookie", cookie)
             await send(message)
 
-        refusal = self._refusal(scope, headers)
-        if refusal is None and self._token is not None and scope["path"] not in OPEN_PATHS:
-            if scope["path"] == "/" and self._is_token(_query_token(scope)):
-                secure = "; Secure" if scope.get("scheme") == "https" else ""
-                cookie = f"{self._cookie}={self._proof}; Path=/; Max-Age={YEAR_S}; HttpOnly; SameSite=Strict{secure}"
+        open_probe = self._open_probes and scope["path"] in PROBES and scope["method"] in SAFE_METHODS
+        refusal = None if open_probe else self._refusal(scope, headers)
+        if refusal is None and self._token is not None and not open_probe and scope["path"] not in OPEN_PATHS:
+            query_token = _query_token(scope) if scope["path"] == "/" else None
+            if self._token.matches(query_token):
+                cookie = self._token.new_cookie(time.time(), secure=_is_secure(scope, headers))
             elif not self._is_authenticated(headers):
-                refusal = problem(
-                    401,
-                    "a token is needed: send `Authorization: Bearer TOKEN`, or open the page once as /?token=TOKEN",
-                    {"WWW-Authenticate": 'Bearer realm="riskwire"'},
-                )
+                refusal = await self._unauthorized(scope, headers, query_token)
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
-            return
-        await self._call_with_body_limit(scope, receive, send_with_headers)
+        elif scope["method"] == "HEAD":
+            await call_for_head(self._app, scope, receive, send_with_headers)
+        else:
+            await self._call_with_body_limit(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """Returns a response that refuses the request, or None if the request may pass.
@@ -94,35 +106,57 @@ class Guard:
         declared length of the body is invalid or larger than `web.max_body`.
         """
         host = headers.get("host", "").lower()
-        if host not in self._hosts and _without_port(host) not in self._hosts:
-            return problem(421, f"web.hosts: not a host name of this server (got {host[:100]!r}). Add it to web.hosts.")
+        if not self._any_host and host not in self._hosts and _without_port(host) not in self._hosts:
+            return _refused(
+                "host",
+                headers,
+                421,
+                f"web.hosts: not a host name of this server (got {host[:100]!r}). Add it to web.hosts.",
+            )
         if scope["method"] not in SAFE_METHODS:
             origin = headers.get("origin")
             if origin is not None and origin.lower().partition("://")[2] != host:
-                return problem(403, f"a request from another site is refused (got {origin[:100]!r})")
+                return _refused(
+                    "origin", headers, 403, f"a request from another site is refused (got {origin[:100]!r})"
+                )
         declared = headers.get("content-length", "0")
-        if not declared.isascii() or not declared.isdigit() or int(declared) > self._max_body:
-            return self._too_large()
+        digits = len(declared) if declared.isascii() and declared.isdigit() else 20
+        if digits > 15 or int(declared) > self._max_body:
+            return self._too_large(headers)
         return None
 
-    def _too_large(self) -> ASGIApp:
+    def _too_large(self, headers: Headers) -> ASGIApp:
         """Returns the 413 response for a body larger than `web.max_body`."""
-        return problem(413, f"body: larger than web.max_body ({self._max_body} bytes). Send fewer texts at once.")
+        why = f"body: larger than web.max_body ({self._max_body} bytes). Send fewer texts at once."
+        return _refused("size", headers, 413, why)
+
+    async def _unauthorized(self, scope: Scope, headers: Headers, query_token: str | None) -> ASGIApp:
+        """Returns the 401 response. Counts and logs the request; a client that guesses tokens waits for it."""
+        is_guess = query_token is not None or "authorization" in headers
+        client = str((scope.get("client") or ("unknown",))[0])
+        now = time.monotonic()
+        event = "wrong token" if is_guess else "no token"
+        suppressed = self._repeats.suppressed(event, now)
+        if suppressed is not None:
+            log.warning(f"a request with {event} is refused", client=client, path=scope["path"][:200], more=suppressed)
+        if is_guess:
+            delay_s = self._wrong_tokens.delay_s(client, now)
+            if delay_s and self._delayed < MAX_DELAYED:
+                self._delayed += 1
+                try:
+                    await asyncio.sleep(delay_s)
+                finally:
+                    self._delayed -= 1
+        why = "a token is needed: send `Authorization: Bearer TOKEN`, or open the page once as /?token=TOKEN"
+        return _refused(event, headers, 401, why, {"WWW-Authenticate": 'Bearer realm="riskwire"'})
 
     def _is_authenticated(self, headers: Headers) -> bool:
         """Returns whether the request has the token as a bearer token, or the cookie that stands for it."""
+        assert self._token is not None, "asked only with a token configured"
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(token.strip()):
+        if scheme.lower() == "bearer" and self._token.matches(token.strip()):
             return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._proof.encode())
-
-    def _is_token(self, token: str | None) -> bool:
-        """Returns whether a text is the configured token, in constant time."""
-        return bool(token) and hmac.compare_digest(str(token).encode("utf-8", "surrogateescape"), self._token or b"")
+        return self._token.has_session(headers.get("cookie", ""), time.time())
 
     async def _call_with_body_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Calls the app, and answers 413 if the body turns out larger than `web.max_body` as it is read.
@@ -163,11 +197,33 @@ class Guard:
             if started:
                 raise
         if exceeded and not started:
-            await self._too_large()(scope, receive, send)
+            await self._too_large(Headers(scope=scope))(scope, receive, send)
 
 
 class _TooLargeError(Exception):
     """The body is larger than allowed."""
+
+
+def _refused(
+    reason: str, headers: Headers, status: int, detail: str, more_headers: dict[str, str] | None = None
+) -> ASGIApp:
+    """Returns the response for a request that is refused, and counts it. A body that it still sends is not read.
+
+    Args:
+        reason: the label of the metric.
+        headers: those of the request.
+    """
+    metrics.REFUSED_REQUESTS.labels(reason=reason).inc()
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    return problem(status, detail, {**(more_headers or {}), **({"Connection": "close"} if has_body else {})})
+
+
+def _is_secure(scope: Scope, headers: Headers) -> bool:
+    """Returns whether the browser speaks TLS, to this process or to a proxy before it.
+
+    Anybody can send the header of a proxy, but only to get a stricter cookie.
+    """
+    return scope.get("scheme") == "https" or headers.get("x-forwarded-proto", "").strip().lower() == "https"
 
 
 def _query_token(scope: Scope) -> str | None:

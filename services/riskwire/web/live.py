@@ -14,6 +14,7 @@ from riskwire import metrics
 from riskwire.errors import StoreError
 from riskwire.records import to_json
 from riskwire.store import Change, Store
+from riskwire.web.bounds import event_id
 from riskwire.web.problems import Problem
 from riskwire.web.status import StatusBoard
 
@@ -84,7 +85,8 @@ class Live:
             raise Problem(503, "riskwire is stopping", {"Retry-After": "10"})
         self._require_free_stream()
         newest = await self._store.off_loop(self._store.last_change)
-        after = int(last_event_id) if last_event_id and last_event_id.isdigit() else newest
+        known = event_id(last_event_id)
+        after = newest if known is None else known
         self._require_free_stream()  # another request may have taken the last stream during the await
         self._free_streams -= 1
         metrics.OPEN_STREAMS.inc()

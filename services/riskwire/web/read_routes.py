@@ -24,6 +24,18 @@ from riskwire.store import (
     TargetRow,
     Trend,
 )
+from riskwire.web.bounds import (
+    EARLIEST,
+    AlertPath,
+    Before,
+    BoundedRoute,
+    BoundedTime,
+    LastSeconds,
+    Limit,
+    Step,
+    TargetFilter,
+    TargetPath,
+)
 from riskwire.web.problems import Problem
 from riskwire.web.status import Status, StatusBoard
 
@@ -34,25 +46,20 @@ STEPS_S = (60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800)
 TARGET_POINTS = 100
 """The most points of a trend whose step the server chooses."""
 
-Limit = Annotated[int, Query(ge=1, le=1_000)]
-Before = Annotated[
-    str | None, Query(max_length=300, description="Only rows older than this: a time, or the value of the next link")
-]
-
 
 def read_routes(store: Store, board: StatusBoard) -> APIRouter:
     """Returns the routes that read the store: alerts, targets, trends, stories, status.
 
     They are not coroutines, so the framework runs them in threads.
     """
-    router = APIRouter(prefix="/api/v1")
+    router = APIRouter(prefix="/api/v1", route_class=BoundedRoute)
 
     @router.get("/alerts")
     def alerts(
         request: Request,
         response: Response,
         status: StatusFilter | None = None,
-        target: Annotated[str | None, Query(max_length=1_000)] = None,
+        target: TargetFilter = None,
         limit: Limit = 100,
         before: Before = None,
     ) -> list[AlertRow]:
@@ -62,7 +69,7 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         return rows
 
     @router.get("/alerts/{alert}")
-    def alert_by_id(alert: str) -> AlertHistory:
+    def alert_by_id(alert: AlertPath) -> AlertHistory:
         # An alert with all its records and the commands about it.
         history = store.alert(alert)
         if history is None:
@@ -83,22 +90,20 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
 
     @router.get("/targets/{target:path}/trend")
     def trend_of_target(
-        target: str,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        last_s: Annotated[
-            int | None, Query(ge=60, description="Seconds back from the newest data, instead of since")
-        ] = None,
-        step_s: Annotated[int | None, Query(ge=1, description="By default chosen by the length")] = None,
+        target: TargetPath,
+        since: BoundedTime | None = None,
+        until: BoundedTime | None = None,
+        last_s: LastSeconds = None,
+        step_s: Step = None,
     ) -> Trend:
         # A time range of one target, cut into equal steps; by default all its data up to the newest record. Without
         # `step_s`, the shortest of `STEPS_S` that gives at most `TARGET_POINTS` points. Answers 422 for an empty range
         # or too many points. A docstring here would appear in the API description.
         newest = store.newest() or datetime.now(UTC)
-        end = _utc(until) or newest + timedelta(milliseconds=1)
-        start = _utc(since)
+        end = until or newest + timedelta(milliseconds=1)
+        start = since
         if start is None and last_s is not None:
-            start = max(end - timedelta(seconds=min(last_s, 3_200_000_000)), datetime(1970, 1, 1, tzinfo=UTC))
+            start = max(end - timedelta(seconds=last_s), EARLIEST)
         if start is not None and start >= end:
             raise Problem(422, f"query.since: not before until (got {start.isoformat()})")
         if start is None:
@@ -114,7 +119,7 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         return trend
 
     @router.get("/targets/{target:path}")
-    def target_by_id(target: str, spark: bool = False) -> TargetRow:
+    def target_by_id(target: TargetPath, spark: bool = False) -> TargetRow:
         # The present state of a target; `spark` adds its scores of the last seven days.
         row = store.target(target, spark=spark)
         if row is None:
@@ -125,7 +130,7 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
     def stories(
         request: Request,
         response: Response,
-        target: Annotated[str | None, Query(max_length=1_000, description="Without one, all stories")] = None,
+        target: TargetFilter = None,
         limit: Limit = 100,
         before: Before = None,
     ) -> list[StoryRow]:
@@ -147,22 +152,8 @@ def _cursor(before: str | None) -> Cursor | None:
     return Cursor.parse(before) if before else None
 
 
-def _utc(time: datetime | None) -> datetime | None:
-    """Returns a time of a query in UTC, or None for None. A time without a zone is UTC already.
-
-    Raises:
-        Problem: 422, the time in UTC is out of the range of `datetime`.
-    """
-    if time is None:
-        return None
-    try:
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError:
-        raise Problem(422, f"query: this time is out of range (got {time.isoformat()})") from None
-
-
 def _link_next(request: Request, response: Response, rows: list[AlertRow] | list[StoryRow], limit: int) -> None:
     """Adds the header with the address of the next page, if this page is full. The next page may be empty."""
     if len(rows) == limit:
         query = {**dict(request.query_params), "before": str(rows[-1].cursor)}
-        response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
+        response.headers["Link"] = f'<{request.scope["path"]}?{urlencode(query)}>; rel="next"'

@@ -16,11 +16,13 @@ from riskwire.records import Record
 from riskwire.settings import WebSettings
 from riskwire.store import CommandRow, Cursor, Store
 from riskwire.watching import ListedEntry, WatchlistEdit, WatchlistEditor
+from riskwire.web.bounds import Before, BoundedRoute, Limit
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
 
 _Answer = TypeVar("_Answer")
 
+_Name = Annotated[str, Field(max_length=300)]
 By = Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
 EntryId = Annotated[str, Path(max_length=100)]
 
@@ -32,11 +34,11 @@ class EntryRequest(BaseModel):
 
     by: By
     comment: str = Field(default="", max_length=2_000)
-    name: str
-    aliases: list[str] = []
-    tickers: list[str] = []
-    isin: str | None = None
-    group: str | None = None
+    name: _Name
+    aliases: Annotated[list[_Name], Field(max_length=200)] = []
+    tickers: Annotated[list[_Name], Field(max_length=100)] = []
+    isin: _Name | None = None
+    group: _Name | None = None
 
 
 class EditResult(Record):
@@ -57,7 +59,7 @@ class EditResult(Record):
 
 def watchlist_routes(store: Store, services: AppServices, settings: WebSettings) -> APIRouter:
     """Returns the routes that read and change the watchlist, and read the log of its changes."""
-    router = APIRouter(prefix="/api/v1/watchlist")
+    router = APIRouter(prefix="/api/v1/watchlist", route_class=BoundedRoute)
 
     def editor() -> WatchlistEditor:
         """Returns the editor of the watchlist. Raises a `Problem` with 503 if this process has none."""
@@ -73,14 +75,14 @@ def watchlist_routes(store: Store, services: AppServices, settings: WebSettings)
     def log(
         request: Request,
         response: Response,
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-        before: Annotated[str | None, Query(max_length=300)] = None,
+        limit: Limit = 100,
+        before: Before = None,
     ) -> list[CommandRow]:
         # The commands that changed the watchlist, newest first. A full page has the address of the next in its header.
         rows = store.watchlist_log(limit=limit, before=Cursor.parse(before) if before else None)
         if len(rows) == limit:
             query = {**dict(request.query_params), "before": str(rows[-1].cursor)}
-            response.headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
+            response.headers["Link"] = f'<{request.scope["path"]}?{urlencode(query)}>; rel="next"'
         return rows
 
     @router.put("/{entry}", status_code=202)

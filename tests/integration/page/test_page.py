@@ -260,7 +260,7 @@ async def test_a_deep_link_opens_a_target_and_back_closes_it(browser: Browser, t
 
 
 async def test_a_token_in_the_address_opens_the_page_and_then_the_cookie_does(browser: Browser, tmp_path: Path) -> None:
-    async with open_page(browser, tmp_path, token="s3cret") as opened:
+    async with open_page(browser, tmp_path, token="s3cret-of-a-test-0") as opened:
         await expect(opened.page.get_by_test_id("alert-row")).to_have_count(3)
         assert "token" not in opened.page.url
         await opened.page.goto(opened.url)

@@ -125,7 +125,7 @@ async def test_the_server_stops_promptly_with_streams_open(
     store: Store, process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server would wait 40 s for requests under way; it must stop in less than 20 s."""
-    monkeypatch.setattr("riskwire.web.server.STOP_TIMEOUT_S", 40)
+    monkeypatch.setattr("riskwire.web.listening.server.STOP_TIMEOUT_S", 40)
     settings = Settings(web=WebSettings(port=0))
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(create_app(settings, store, process.services()), settings, url.set_result))

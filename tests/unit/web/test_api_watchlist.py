@@ -126,7 +126,7 @@ async def test_a_process_without_a_bus_answers_503(serving: Any) -> None:
 async def test_changes_need_the_token(serving: Any, bus: EmbeddedBus) -> None:
     """The requests have no token: the answers are 401, also for reads, and no command is published."""
     services = AppServices(watchlist=WatchlistEditor(bus, Watchlist()))
-    async with serving(services=services, token="secret") as client:
+    async with serving(services=services, token="secret-of-this-test") as client:
         await send(client, "PUT", f"{URL}/acme", 401, json=entry())
         await send(client, "DELETE", f"{URL}/acme", 401, params={"by": "ada"})
         await send(client, "GET", URL, 401)

@@ -1,0 +1,1 @@
+"""Listening on the ports of a process: sockets, TLS, bounded connections with deadlines, and the server itself."""
