@@ -7,7 +7,7 @@ import ipaddress
 from collections import OrderedDict
 
 MAX_COOKIE = 4_096
-"""Characters of a `Cookie` header that is read. Python's own parser takes quadratic time (decision 0026)."""
+"""Characters of a `Cookie` header that is read. Python's own parser takes quadratic time (decision 0028)."""
 
 
 class SessionToken:

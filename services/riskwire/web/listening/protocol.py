@@ -1,7 +1,7 @@
 """One HTTP connection: uvicorn's protocol on h11, with deadlines and in small steps.
 
 uvicorn has a deadline for a connection between two requests only. h11 takes 0.3 s to parse a 64 kB chunked body of
-single bytes, and uvicorn parses all that was received in one step of the event loop (decision 0026).
+single bytes, and uvicorn parses all that was received in one step of the event loop (decision 0028).
 """
 
 from __future__ import annotations
