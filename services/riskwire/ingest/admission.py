@@ -50,8 +50,9 @@ def admit(
     """
     articles = []
     for item in items:
-        memory.mark_seen(item.id)
-        version = memory.version_of(item.id, item.content)
+        item_id = memory.id_of(item)
+        memory.mark_seen(item_id)
+        version = memory.version_of(item_id, item.content, title=item.title, guid=item.guid)
         if version is None:
             continue
         fault = date_fault(item, seen_at)
@@ -59,7 +60,7 @@ def admit(
         latest = max(item.published_by or published_at, published_at) if fault is None else seen_at
         articles.append(
             Article(
-                id=item.id,
+                id=item_id,
                 version=version,
                 url=item.url,
                 source=source,

@@ -9,6 +9,8 @@ import unicodedata
 import ftfy
 from selectolax.lexbor import LexborHTMLParser
 
+from riskwire.ingest.parsing.repair.markup import join_surrogates
+
 MAX_PASSES = 3
 """How often markup is removed, because the removal may uncover escaped HTML."""
 
@@ -31,6 +33,9 @@ _TAGS = (
 )
 _MARKUP = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>|<(?:{_TAGS})\s+[\w:-]+=|<!--|<!\[CDATA\[", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
+_LONG_NUMBER = re.compile(r"&#(?:\d{8}\d*|[xX][0-9a-fA-F]{7}[0-9a-fA-F]*);?")
+"""A character reference beyond all characters. Python converts no number of thousands of digits."""
 
 _INVISIBLE = dict.fromkeys(
     [
@@ -70,12 +75,12 @@ def clean_text(raw: str, limit: int) -> str:
     Entities are decoded, mojibake is repaired, invisible characters are removed, and white space is collapsed. Markup
     is removed up to `MAX_PASSES` times, since it may be escaped. Of a huge text only the beginning is examined.
     """
-    text = raw[: limit * _MAX_MARKUP_FACTOR]
+    text = _LONG_NUMBER.sub("\ufffd", raw[: limit * _MAX_MARKUP_FACTOR])
     for _ in range(MAX_PASSES):
         if _MARKUP.search(text):
-            text = _text_of_html(text)
+            text = _text_of_html(join_surrogates(text)[0])
         elif _ENTITY.search(text):
-            text = html.unescape(text)
+            text = html.unescape(join_surrogates(text)[0])
         else:
             break
     # Mojibake is repaired before control characters are removed, because it contains C1 control characters.
@@ -108,7 +113,7 @@ def without_title(text: str, title: str, outlet: str = "") -> str:
     """
     if len(text) > 2 * len(title + outlet) + 20:  # much too long to be a repetition
         return text
-    return "" if _letters(text) in {_letters(title), _letters(title + outlet)} else text
+    return "" if letters_of(text) in {letters_of(title), letters_of(title + outlet)} else text
 
 
 def title_from(text: str) -> tuple[str, str]:
@@ -149,7 +154,7 @@ def _text_of_html(markup: str) -> str:
     return root.text(deep=True)
 
 
-def _letters(text: str) -> str:
+def letters_of(text: str) -> str:
     """Returns the letters and digits of a text, normalised (NFKC) and without case, for comparison."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in folded if character.isalnum())

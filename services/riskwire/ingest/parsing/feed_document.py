@@ -13,7 +13,7 @@ class FeedEntry:
         original_link: the publisher's address, if `link` is the address of a redirector (FeedBurner).
         dates: the texts of its dates, by preference: published, changed, created.
         bodies: summary and contents, as HTML or plain text; the longest becomes the text of the item.
-        outlet: the publisher of the entry, if the feed collects entries of several.
+        outlet: the name of the publisher, if the entry gives one because its feed collects those of several.
     """
 
     guid: str = ""
@@ -37,6 +37,7 @@ class FeedDocument:
         fresh_s: how long the document says that it stays fresh (RSS `ttl`); 0 if it does not say.
         dropped: the number of entries beyond the limit, or that could not be parsed.
         fault: what is wrong with a document of which only a part could be parsed; empty otherwise.
+        repairs: what was wrong with the document and was repaired, in words.
     """
 
     version: str
@@ -46,3 +47,4 @@ class FeedDocument:
     fresh_s: int = 0
     dropped: int = 0
     fault: str = ""
+    repairs: tuple[str, ...] = ()

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from riskwire.errors import FeedError
 from riskwire.ingest.parsing import jsonfeed, rss_atom, sitemap
-from riskwire.ingest.parsing.feed_document import FeedDocument
+from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
+from riskwire.ingest.parsing.repair.encoding import decode
+from riskwire.ingest.parsing.repair.markup import repair_xml
 
 VERSIONS_OF = {"rss": "rss", "rdf": "rss", "atom": "atom", "json": "json", "sitemap": "sitemap"}
 """For each `format` of a feed, how the version of its documents begins."""
 
 _GZIP = b"\x1f\x8b"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_DETECTED_BYTES = 65_536
-"""Bytes of a document in which its root element is searched."""
+_CHUNK = 65_536
+_DETECTED = 65_536
+"""Characters of a document in which its root element is searched."""
+_MAX_REPAIRS = 8
+_BLANK = " \t\r\n\v\f\0\ufeff"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
 _ROOT = re.compile(r"<(?:[\w.-]+:)?(urlset|sitemapindex|rss|feed|rdf|channel|html)\b", re.I)
 
 
@@ -40,7 +50,8 @@ def parse(
 ) -> FeedDocument:
     """Returns the entries of a document of any format: JSON feed, news sitemap, RSS or Atom, also as a gzip file.
 
-    If the document is truncated, returns the entries before the end.
+    If the document is truncated, returns the entries before the end. What is wrong with its bytes, characters and
+    markup is repaired, and named in `repairs`. Relative links are resolved.
 
     Args:
         feed_format: the `format` of the feed record; a document of another format is an error. `auto` accepts any.
@@ -48,18 +59,24 @@ def parse(
     Raises:
         FeedError: the document is empty, not a feed, not of `feed_format`, or a damaged or too large gzip file.
     """
-    body = _decompressed(body, url, limits.bytes)
-    if not body.strip():
+    body, repairs = _decompressed(body, url, limits.bytes)
+    text, decoding_repairs = decode(body, content_type)
+    repairs += decoding_repairs
+    if not text.strip(_BLANK):
         raise FeedError("the document is empty", where=url)
-    root = _detect_root(body)
+    root = _detect_root(text)
     if root == "json":
-        document = jsonfeed.parse(body, url, limits.entries)
-    elif root == "urlset":
-        document = sitemap.parse(body, url, limits.entries)
+        document = jsonfeed.parse(text, url, limits.entries)
     elif root == "sitemapindex":
         raise FeedError("an index of sitemaps, not a sitemap", where=url, do="Poll one of the sitemaps it lists")
     else:
-        document = rss_atom.parse(body, content_type, url, limits.entries, is_html=root == "html")
+        text, markup_repairs = repair_xml(text)
+        repairs += markup_repairs
+        if root == "urlset":
+            document = sitemap.parse(text, url, limits.entries)
+        else:
+            document = rss_atom.parse(text, content_type, url, limits.entries, is_html=root == "html")
+    document = _with_whole_entries(document, url, repairs)
     if feed_format != "auto" and not document.version.startswith(VERSIONS_OF[feed_format]):
         raise FeedError(
             f"the feed list says {feed_format}, the document is {document.version}",
@@ -69,34 +86,83 @@ def parse(
     return document
 
 
-def _decompressed(body: bytes, url: str, max_bytes: int) -> bytes:
-    """Returns the content of a document that is a gzip file (`sitemap.xml.gz`), or the document itself.
+def _decompressed(body: bytes, url: str, max_bytes: int) -> tuple[bytes, list[str]]:
+    """Returns the content of a document that is a gzip file (`sitemap.xml.gz`), or the document itself; and repairs.
+
+    A gzip file may consist of several members. Of a damaged one the content before the damage is returned.
 
     Raises:
-        FeedError: the gzip file is damaged, or its content has more than `max_bytes`.
+        FeedError: the gzip file is damaged from the beginning, or its content has more than `max_bytes`.
     """
     if not body.startswith(_GZIP):
-        return body
+        return body, []
+    content = bytearray()
     try:
-        content = zlib.decompressobj(wbits=31).decompress(body, max_bytes + 1)
-    except zlib.error as error:
-        raise FeedError("a damaged gzip file", where=url) from error
-    if len(content) > max_bytes:
-        raise FeedError(f"a gzip file of more than {max_bytes} bytes", where=url)
-    return content
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            while chunk := file.read1(_CHUNK):
+                content += chunk
+                if len(content) > max_bytes:
+                    raise FeedError(f"a gzip file of more than {max_bytes} bytes", where=url)
+    except (EOFError, OSError, zlib.error) as error:
+        if not content:
+            raise FeedError("a damaged gzip file", where=url) from error
+        return bytes(content), ["damaged end of a gzip file"]
+    return bytes(content), []
 
 
-def _detect_root(body: bytes) -> str:
+def _detect_root(text: str) -> str:
     """Returns the kind of a document: the name of its root element in lower case, `json`, or an empty string.
 
     The root element is the first of a few known names in the beginning of the document.
     """
-    beginning = body[:_DETECTED_BYTES]
-    if beginning.startswith(_UTF16):
-        text = beginning.decode("utf-16", "replace")
-    else:
-        text = beginning.decode("latin-1").removeprefix("\xef\xbb\xbf")
-    if text.lstrip()[:1] == "{":
+    beginning = text[:_DETECTED]
+    if jsonfeed.is_json(beginning.lstrip(_BLANK)):
         return "json"
-    match = _ROOT.search(text)
+    match = _ROOT.search(beginning)
     return match[1].lower() if match else ""
+
+
+def _with_whole_entries(document: FeedDocument, url: str, repairs: list[str]) -> FeedDocument:
+    """Returns a document with absolute links, without lone surrogates, and with all its repairs.
+
+    Links are relative to the home page of the feed, or else to the document.
+
+    Args:
+        url: the address of the document.
+        repairs: those before it was parsed.
+    """
+    home = _absolute(document.home, url)
+    base = home if home.lower().startswith(("http://", "https://")) else url
+    entries = tuple(_whole(entry, base) for entry in document.entries)
+    language = _SURROGATE.sub("\ufffd", document.language)
+    found = (*repairs, *document.repairs)[:_MAX_REPAIRS]
+    return replace(document, entries=entries, home=home, language=language, repairs=found)
+
+
+def _whole(entry: FeedEntry, base: str) -> FeedEntry:
+    """Returns an entry with absolute links and without lone surrogates, which no record can hold."""
+    changes: dict[str, Any] = {}
+    for field in fields(entry):
+        value = getattr(entry, field.name)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            changes[field.name] = _SURROGATE.sub("\ufffd", value)
+        elif isinstance(value, tuple) and any(_SURROGATE.search(text) for text in value):
+            changes[field.name] = tuple(_SURROGATE.sub("\ufffd", text) for text in value)
+    for name in ("link", "original_link"):
+        link = str(changes.get(name, getattr(entry, name)))
+        if link and (resolved := _absolute(link, base)) != link:
+            changes[name] = resolved
+    return replace(entry, **changes) if changes else entry
+
+
+def _absolute(link: str, base: str) -> str:
+    """Returns a link as an absolute address. A link that has a scheme, or that cannot be resolved, is unchanged."""
+    stripped = link.strip()
+    if not stripped or _SCHEME.match(stripped):
+        return link
+    try:
+        if stripped.lower().startswith("www.") and "." in urlsplit(f"https://{stripped}").netloc[4:]:
+            return f"https://{stripped}"
+        return urljoin(base, stripped)
+    except ValueError:
+        return link

@@ -23,6 +23,9 @@ class FeedItem(Record):
     """One item of a document, ready to become an article.
 
     Attributes:
+        id: identifies it in its document; the item memory may give the article another of its names.
+        names: its names (`identity.py`), the one that most feeds share first.
+        guid: a mark of its guid; empty if it has none that identifies it.
         content: the hash of title and text; a new hash makes a new version.
         language: ISO 639-1 code, or None if it is unknown.
         published_at: when it was published; None if it has no date that can be read.
@@ -39,6 +42,8 @@ class FeedItem(Record):
     published_at: Utc | None
     published_by: Utc | None = None
     stated_date: str = ""
+    names: tuple[str, ...] = ()
+    guid: str = ""
 
 
 class ParseResult(Record):
@@ -49,6 +54,7 @@ class ParseResult(Record):
         skipped: the number of entries that became no item, by reason.
         fresh_s: how long the document says that it stays fresh; 0 if it does not say.
         fault: what is wrong with a document of which only a part could be parsed; empty otherwise.
+        repairs: what was wrong with the document and was repaired, in words.
     """
 
     version: str
@@ -56,6 +62,7 @@ class ParseResult(Record):
     skipped: dict[str, int] = Field(default_factory=dict)
     fresh_s: int = 0
     fault: str = ""
+    repairs: tuple[str, ...] = ()
 
 
 def parse_document(
@@ -87,20 +94,24 @@ def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence
         min_confidence: the least probability of a language; below it the language is unknown.
     """
     texts = [clean_entry(entry, limits.text) for entry in document.entries]
-    ids = identify(document.entries, source, ["\n".join(title_and_text) for title_and_text in texts], document.home)
+    identities = identify(
+        document.entries, source, ["\n".join(title_and_text) for title_and_text in texts], document.home
+    )
     dates = read_dates([entry.dates for entry in document.entries])
     items: dict[str, FeedItem] = {}
     skipped = {"unread": document.dropped} if document.dropped else {}
-    for entry, (title, text), item_id, date in zip(document.entries, texts, ids, dates, strict=True):
+    for entry, (title, text), identity, date in zip(document.entries, texts, identities, dates, strict=True):
         if not title:
             skipped["empty"] = skipped.get("empty", 0) + 1
             continue
-        if item_id in items:
+        if identity.id in items:
             skipped["repeated"] = skipped.get("repeated", 0) + 1
             continue
         declared = entry.language or document.language
-        items[item_id] = FeedItem(
-            id=item_id,
+        items[identity.id] = FeedItem(
+            id=identity.id,
+            names=identity.names,
+            guid=identity.guid,
             content=content_id(title, text)[:_CONTENT_HASH],
             url=page_of(entry),
             title=title,
@@ -116,6 +127,7 @@ def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence
         skipped=skipped,
         fresh_s=document.fresh_s,
         fault=document.fault,
+        repairs=document.repairs,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any
 
@@ -11,15 +12,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from riskwire.errors import FeedError
 from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
 
-_ESCAPE = re.compile(
-    rb"\\(?:(?P<lone>u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})|u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|.)",
-    re.DOTALL,
-)
-"""An escape sequence in JSON; the group `lone` matches a surrogate without its partner."""
+_ESCAPE = re.compile(r"\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4}|(?P<unknown>))", re.DOTALL)
+"""A backslash and what it escapes in JSON; the group `unknown` matches where it escapes nothing that JSON knows."""
 
-_REPLACEMENT = rb"\ufffd"
-_UTF8_BOM = b"\xef\xbb\xbf"
+_GUARD = re.compile(r"\)\]\}',?\s*(?=\{)")
+"""What some servers write before JSON, so that a script element does not run it."""
+_DECODER = json.JSONDecoder(strict=False)
 _VERSIONS = ("https://jsonfeed.org/version/1", "http://jsonfeed.org/version/1")
 
 
@@ -57,15 +55,21 @@ class _Feed(BaseModel):
     items: list[Any]
 
 
-def parse(body: bytes, url: str, max_entries: int) -> FeedDocument:
+def is_json(beginning: str) -> bool:
+    """Returns whether a document that begins so, after blank characters, is JSON."""
+    return beginning.startswith("{") or _GUARD.match(beginning) is not None
+
+
+def parse(text: str, url: str, max_entries: int) -> FeedDocument:
     """Returns the entries of a JSON Feed. Items that cannot be parsed or exceed `max_entries` are counted as dropped.
 
     Raises:
         FeedError: the document is not JSON, or not a JSON Feed.
     """
     try:
-        feed = _Feed.model_validate(_loads(body.removeprefix(_UTF8_BOM)))
-    except orjson.JSONDecodeError as error:
+        content, repairs = _loads(text)
+        feed = _Feed.model_validate(content)
+    except (RecursionError, json.JSONDecodeError) as error:
         raise FeedError("the document is broken JSON", where=url) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -76,10 +80,11 @@ def parse(body: bytes, url: str, max_entries: int) -> FeedDocument:
     entries = []
     dropped = max(0, len(feed.items) - max_entries)
     for item in feed.items[:max_entries]:
-        try:
-            entries.append(_entry(_Item.model_validate(item)))
-        except ValidationError:
+        entry = _entry_of(item)
+        if entry is None:
             dropped += 1
+        else:
+            entries.append(entry)
     return FeedDocument(
         version="json" + feed.version.rpartition("/")[2],
         entries=tuple(entries),
@@ -87,18 +92,53 @@ def parse(body: bytes, url: str, max_entries: int) -> FeedDocument:
         home=feed.home_page_url,
         dropped=dropped,
         fault=f"{dropped} items cannot be read or are too many" if dropped else "",
+        repairs=tuple(repairs),
     )
 
 
-def _loads(body: bytes) -> object:
-    """Parses JSON. A lone surrogate, which orjson rejects, is replaced by U+FFFD, so that the document stays usable."""
+def _entry_of(item: object) -> FeedEntry | None:
+    """Returns an item as an entry without its invalid fields; None if neither title nor text is valid."""
     try:
-        return orjson.loads(body)
+        return _entry(_Item.model_validate(item))
+    except ValidationError as error:
+        if not isinstance(item, dict):
+            return None
+        invalid = {fault["loc"][0] for fault in error.errors(include_url=False) if fault["loc"]}
+    entry = _entry(_Item.model_validate({name: value for name, value in item.items() if name not in invalid}))
+    return entry if entry.title or entry.bodies else None
+
+
+def _loads(text: str) -> tuple[object, list[str]]:
+    """Parses JSON, and returns its content and the repairs.
+
+    Blank characters, a byte order mark or a guard against scripts before it, text after it, control characters in
+    strings, and a backslash before a character that needs none are repaired. A lone surrogate passes.
+
+    Raises:
+        json.JSONDecodeError: the text is not JSON, or truncated.
+        RecursionError: it is nested too deeply.
+    """
+    start = text.find("{")
+    repairs = ["text before the document"] if text[:start].strip() else []
+    text = text[start:]
+    try:
+        return orjson.loads(text), repairs
     except orjson.JSONDecodeError:
-        repaired = _ESCAPE.sub(lambda match: _REPLACEMENT if match["lone"] else match[0], body)
-        if repaired == body:
-            raise
-        return orjson.loads(repaired)
+        pass
+    try:
+        content, end = _DECODER.raw_decode(text)
+    except json.JSONDecodeError:
+        unescaped = _ESCAPE.sub(lambda match: "" if match["unknown"] is not None else match[0], text)
+        content, end = _DECODER.raw_decode(unescaped)
+        repairs.append("escape sequence that JSON does not know")
+        return content, repairs
+    except ValueError as error:  # a number of too many digits
+        raise json.JSONDecodeError(str(error), text, 0) from None
+    if text[end:].strip():
+        repairs.append("text after the document")
+    else:
+        repairs.append("control character or lone surrogate")
+    return content, repairs
 
 
 def _entry(item: _Item) -> FeedEntry:

@@ -17,11 +17,12 @@ _MAX_FAULT = 300
 _MEDIA_TYPES = ("image/", "audio/")
 
 
-def parse(body: bytes, content_type: str, url: str, max_entries: int, *, is_html: bool) -> FeedDocument:
+def parse(text: str, content_type: str, url: str, max_entries: int, *, is_html: bool) -> FeedDocument:
     """Returns the entries of an RSS or Atom document, and what it says of itself.
 
     Args:
-        content_type: the header `Content-Type`, which may name the charset.
+        text: the document, as `repair_xml` returns it.
+        content_type: the header `Content-Type`, for the error message.
         max_entries: the most entries that are returned; the others are counted as dropped.
         is_html: whether the document looks like HTML, for the error message.
 
@@ -29,10 +30,14 @@ def parse(body: bytes, content_type: str, url: str, max_entries: int, *, is_html
         FeedError: feedparser fails, or recognises no feed.
     """
     # feedparser opens a file if it gets bytes that are the name of one; therefore it gets a stream.
-    headers = {"content-type": content_type or "application/xml", "content-location": url}
+    # The charset and media type are given, since feedparser would otherwise guess another encoding.
+    headers = {"content-type": "application/xml; charset=utf-8", "content-location": url}
     try:
         parsed = feedparser.parse(
-            io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+            io.BytesIO(text.encode("utf-8", "replace")),
+            response_headers=headers,
+            sanitize_html=False,
+            resolve_relative_uris=False,
         )
     except Exception as error:
         raise FeedError("the document cannot be parsed", where=url) from error

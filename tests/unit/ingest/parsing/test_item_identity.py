@@ -13,7 +13,7 @@ SLUGS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, ma
 
 
 def ids(*entries: FeedEntry, source: str = "feed", home: str = "") -> list[str]:
-    return identify(entries, source, [entry.title for entry in entries], home)
+    return [identity.id for identity in identify(entries, source, [entry.title for entry in entries], home)]
 
 
 @given(SLUGS, st.sampled_from(["http", "https"]), st.booleans(), st.booleans(), st.booleans())
@@ -48,11 +48,19 @@ def test_different_pages_have_different_canonical_forms(first: str, second: str)
         "https://www.cnbc.com/2026/07/16/a.html?__source=rss",
         "https://finance.yahoo.com/news/a.html?.tsrc=rss",
         "https://news.example/a?fbclid=1&gclid=2",
+        "https://news.example/a?sid=1796005973214683193",
+        "https://news.example/a?PHPSESSID=0f1e2d&_=1796005973",
+        "https://news.example/a;jsessionid=1F2E3D?sessionid=7",
     ],
-    ids=["BBC", "MarketWatch", "CNBC", "Yahoo", "click ids"],
+    ids=["BBC", "MarketWatch", "CNBC", "Yahoo", "click ids", "session", "PHP session", "Java session"],
 )
-def test_tracking_parameters_of_publishers_are_removed(url: str) -> None:
+def test_tracking_parameters_of_publishers_and_ids_of_sessions_are_removed(url: str) -> None:
     assert "?" not in canonical(url)
+    assert ";" not in canonical(url)
+
+
+def test_the_number_of_a_story_is_not_taken_for_the_id_of_a_session() -> None:
+    assert canonical("https://e.example/article?sid=20261") != canonical("https://e.example/article?sid=20262")
 
 
 def test_an_item_in_two_feeds_of_one_publisher_has_one_id() -> None:
@@ -97,6 +105,45 @@ def test_items_of_two_documents_with_the_address_of_the_feed_are_distinguished_b
     first = ids(FeedEntry(guid="a", link="https://e.example/blog"), home="https://e.example/blog/")
     second = ids(FeedEntry(guid="b", link="https://e.example/blog"), home="https://e.example/blog")
     assert first != second
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [FeedEntry(title=f"Notice {n}", guid=f"https://e.example/notices#n{n}") for n in range(3)],
+        [FeedEntry(title=f"Notice {n}", link=f"https://e.example/notices#n{n}") for n in range(3)],
+        [FeedEntry(title=f"Notice {n}", link=f"https://e.example/notice?utm_content={n}") for n in range(3)],
+        [FeedEntry(title=f"Notice {n}", link="https://e.example/latest.aspx") for n in range(3)],
+        [FeedEntry(title=f"Notice {n}", link="https://e.example/latest", guid="latest") for n in range(3)],
+        [FeedEntry(title=f"Notice {n}", guid="latest") for n in range(3)],
+        [FeedEntry(title=f"Notice {n}", link="https://e.example/", guid="https://e.example/") for n in range(3)],
+    ],
+    ids=[
+        "guids with fragments",
+        "links with fragments",
+        "links with tracking",
+        "one link",
+        "one link and guid",
+        "one guid",
+        "the home page",
+    ],
+)
+def test_items_of_one_document_that_differ_in_title_stay_apart(entries: list[FeedEntry]) -> None:
+    assert len(set(ids(*entries))) == 3
+
+
+def test_a_guid_is_an_opaque_string() -> None:
+    """The guids agree as addresses, but are different strings; the items have the home page of the site."""
+    guids = ["https://e.example/a", "https://e.example/a/", "https://e.example/a?utm_source=x", "https://e.example/a#1"]
+    entries = [FeedEntry(guid=guid, link="https://e.example/") for guid in guids]
+    assert len(set(ids(*entries))) == 4
+
+
+def test_white_space_in_a_link_is_encoded_and_the_link_kept() -> None:
+    link = "https://e.example/docs/Q3 results\n 2026.pdf"
+    assert page_of(FeedEntry(link=link)) == "https://e.example/docs/Q3%20results%202026.pdf"
+    assert canonical(page_of(FeedEntry(link=link))) == "https://e.example/docs/Q3%20results%202026.pdf"
+    assert page_of(FeedEntry(link="https://no host.example/")) == ""
 
 
 def test_only_globally_unique_guids_identify_an_item_across_feeds() -> None:
