@@ -49,6 +49,9 @@ LATE_FEEDS = Gauge(
     "riskwire_ingest_feeds_all_backfill", "Feeds whose new items all come out as backfill", ["partition"]
 )
 FAULTY_DOCUMENTS = Counter("riskwire_ingest_faulty_documents", "Documents that could be read only in part")
+REPAIRED_DOCUMENTS = Counter(
+    "riskwire_ingest_repaired_documents", "Documents with wrong bytes or markup that were repaired and read"
+)
 
 SENTENCES = Counter(
     "riskwire_inference_sentences", "Sentences analysed, either computed or found in the cache", ["result"]

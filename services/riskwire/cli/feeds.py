@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _POLL_FIELDS = {"failures", "error", "failed_at", "read_at", "polled_at", "polled_by", "next_at", "moved_to"} | {
     "items",
+    "repairs",
     "unreadable_dates",
     "date_example",
     "late_items",
@@ -242,13 +243,17 @@ def _problems(status: FeedStatus) -> Iterator[str]:
     """Yields a line of text for each problem of a feed that may make riskwire miss news; none for a healthy feed.
 
     A problem is a state (failing, gone, or "in part": the last document was damaged), dates that cannot be read or make
-    all news backfill, or a permanent move. Yields nothing if the feed was not polled, or if the state of its polls
-    cannot be read.
+    all news backfill, or a permanent move. What was repaired in the last document is told as well. Yields nothing if
+    the feed was not polled, or if the state of its polls cannot be read.
     """
     from riskwire.ingest.feeds.dating import is_late
 
     feed, poll = status.feed, status.poll
-    if poll is None or not status.may_miss_news:
+    if poll is None or not status.known or not status.feed.enabled:
+        return
+    if poll.repairs:
+        yield f"{feed.id} has faults that are repaired when it is read: {'; '.join(poll.repairs)}"
+    if not status.may_miss_news:
         return
     by = f", polled by {poll.polled_by}" if poll.polled_by else ""
     if status.state == "failing":

@@ -56,11 +56,15 @@ def log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: f
         _count_skipped(poll.parsed)
         if after.incomplete and not before.incomplete:
             log.warning("feed was read in part", feed=feed.id, fault=poll.parsed.fault)
+        if after.repairs and not before.repairs:
+            log.info("the document of the feed was repaired", feed=feed.id, repairs=list(after.repairs))
 
 
 def _count_skipped(parsed: ParseResult) -> None:
-    """Counts the entries of a document that were left out, by reason, and the documents with a fault."""
+    """Counts the entries of a document that were left out, by reason, and the documents with a fault or a repair."""
     for reason, entries in parsed.skipped.items():
         metrics.SKIPPED_ENTRIES.labels(reason=reason).inc(entries)
     if parsed.fault:
         metrics.FAULTY_DOCUMENTS.inc()
+    if parsed.repairs:
+        metrics.REPAIRED_DOCUMENTS.inc()

@@ -29,6 +29,7 @@ class PollState(Record):
         failures: failures in a row.
         problem: the outcome of the last poll if it failed, otherwise empty.
         incomplete: whether only a part of the last document could be parsed.
+        repairs: what was wrong with the last document and was repaired, in words.
         items: items of the last document that was parsed.
         unreadable_dates: those of them with a date that cannot be read, or that lies before 1995 or beyond tomorrow.
         date_example: such a date, as the publisher wrote it.
@@ -48,6 +49,7 @@ class PollState(Record):
     failures: int = 0
     problem: str = ""
     incomplete: bool = False
+    repairs: tuple[str, ...] = ()
     items: int = 0
     unreadable_dates: int = 0
     date_example: str = ""
@@ -149,7 +151,7 @@ def after_poll(
         )
     if parsed is not None:
         fresh_s = max(fresh_s, parsed.fresh_s)
-        state = state.model_copy(update={"incomplete": bool(parsed.fault)})
+        state = state.model_copy(update={"incomplete": bool(parsed.fault), "repairs": parsed.repairs})
     return state, wait_after_success(feed, state, fresh_s, backoff_max_s)
 
 

@@ -24,6 +24,8 @@ _CHUNK = 65_536
 _DETECTED = 65_536
 """Characters of a document in which its root element is searched."""
 _MAX_REPAIRS = 8
+_MAX_REPAIR = 120
+"""Characters of a repair, since it may name a prefix of the document."""
 _BLANK = " \t\r\n\v\f\0\ufeff"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
@@ -135,7 +137,7 @@ def _with_whole_entries(document: FeedDocument, url: str, repairs: list[str]) ->
     base = home if home.lower().startswith(("http://", "https://")) else url
     entries = tuple(_whole(entry, base) for entry in document.entries)
     language = _SURROGATE.sub("\ufffd", document.language)
-    found = (*repairs, *document.repairs)[:_MAX_REPAIRS]
+    found = tuple(repair[:_MAX_REPAIR] for repair in (*repairs, *document.repairs)[:_MAX_REPAIRS])
     return replace(document, entries=entries, home=home, language=language, repairs=found)
 
 

@@ -147,6 +147,23 @@ async def test_the_list_shows_the_problems_and_no_terminal_control_codes(
     assert "\x1b" not in output
 
 
+async def test_the_list_names_the_repairs_of_the_last_document(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The document of a was repaired and read whole, so the feed is in order; the next document needs no repair."""
+    repaired = ParseResult(version="rss20", items=(), repairs=("1 byte is not UTF-8", "bare & (×2)"))
+    for document, shown in ((repaired, True), (ParseResult(version="rss20", items=()), False)):
+        bus = await EmbeddedBus.open(settings.data, settings.bus)
+        assignment = await anext(bus.assignments("ingest", Topic.FEEDS))
+        await assignment.commit(0, [], {"poll:a": state_after(document).to_bytes()})
+        await bus.close()
+        await list_feeds(settings, json=False)
+        output = capsys.readouterr().out
+        assert output.splitlines()[1].split()[:2] == ["a", "ok"]
+        line = "a has faults that are repaired when it is read: 1 byte is not UTF-8; bare & (×2)"
+        assert (line in output.splitlines()) == shown
+
+
 async def test_the_list_can_be_limited_to_failing_feeds(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     """Feed b fails, and c has moved; the others are left out."""
     await list_feeds(settings, json=False, failing=True)
