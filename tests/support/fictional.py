@@ -105,7 +105,8 @@ def analysis(
         article: a label, from which the ids of the article and of its story are derived.
         at: when the article was published and seen.
         score: positive - negative, about; None for no sentiment.
-        fields: override the defaults: `source`, `title` and `language` of the article, any other field of the analysis.
+        fields: override the defaults: `source`, `publisher`, `title` and `language` of the article, and any other
+            field of the analysis.
     """
     sentiment = None if score is None else mood(score)
     values: dict[str, Any] = {
@@ -114,6 +115,7 @@ def analysis(
             version=version,
             url=f"https://news.example/{article}",
             source=fields.pop("source", SOURCES[0]),
+            publisher=fields.pop("publisher", ""),
             title=fields.pop("title", f"A report about {article}"),
             language=fields.pop("language", "en"),
             published_at=at,

@@ -27,6 +27,7 @@ def signal(
     version: int = 1,
     story: str = "",
     source: str = "wire",
+    publisher: str = "",
     backfill: bool = False,
     history: bool = False,
     was_backfill: bool = False,
@@ -40,7 +41,7 @@ def signal(
         was_backfill: for history, whether the article was backfill when it was seen.
     """
     seen = START + timedelta(hours=at_h)
-    article = article or content_id(target, seen.isoformat(), str(negative), source)
+    article = article or content_id(target, seen.isoformat(), str(negative), source + publisher)
     title = f"{target} at {at_h}"
     return Signal(
         target=target,
@@ -49,6 +50,7 @@ def signal(
         version=version,
         story=story or content_id("story", article),
         source=source,
+        publisher=publisher,
         title=title,
         url="https://news.example/" + article,
         published_at=seen,

@@ -43,7 +43,7 @@ def summary(
     when = f"since the last notification, within {window}" if since_notified else f"in {window}"
     text = f"{name}: {count} {when}; {verdict.expected:.2g} expected."
     first = next(iter(evidence), None)
-    return f'{text} Most negative: "{first.title}" ({first.source}).' if first else text
+    return f'{text} Most negative: "{first.title}" ({first.publisher or first.source}).' if first else text
 
 
 def would_not_fire(verdict: WindowVerdict, limit: float, min_stories: int) -> str:

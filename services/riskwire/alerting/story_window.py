@@ -145,7 +145,7 @@ class StoryWindow:
         if story is None:
             story = TargetStory(signal.story, at_ms, at_ms if negative else None, weights_of(signal))
             story.articles.add(signal.article)
-            story.sources.add(signal.source)
+            story.sources.add(signal.source_key)
             story.evidence = evidence_of(signal) if negative else None
             self._put(story)
             return WindowChange(new_article=True, new_story=True, turned_negative=negative)
@@ -153,7 +153,7 @@ class StoryWindow:
         if new_article:
             self._known.add_article(story, signal.article)
         if len(story.sources) < MAX_SOURCES:
-            story.sources.add(signal.source)
+            story.sources.add(signal.source_key)
         self._stored_parts.touch(story.part.key)
         turned_negative = negative and story.negative_ms is None
         if turned_negative:
@@ -259,7 +259,7 @@ class StoryWindow:
                 continue
             sources.update(
                 [
-                    story.evidence.source
+                    story.evidence.source_key
                     for story in stories
                     if story.evidence is not None and (slot > since_ms or story.at_ms > since_ms)
                 ]

@@ -24,7 +24,7 @@ class TargetStory:
         negative_ms: when it turned negative for the target; None while it has not.
         weights: negative, neutral and positive of the article that decided.
         articles: ids of its articles.
-        sources: its sources.
+        sources: the keys of its sources (`Signal.source_key`).
         evidence: what an alert shows of it; kept of the most negative stories only.
         from_history: whether it comes from the target's history. Such a story is remembered, so that a reprint is no
             news; it is not counted, and the baseline has learned it already.
@@ -129,6 +129,7 @@ def evidence_of(signal: Signal) -> AlertEvidence:
         title=signal.title,
         url=signal.url,
         source=signal.source,
+        publisher=signal.publisher,
         seen_at=signal.seen_at,
         text=signal.evidence.text,
         start=signal.evidence.start,

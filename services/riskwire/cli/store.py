@@ -79,8 +79,11 @@ def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> 
         print_json_lines(rows)
         return
     print_table(
-        ("seen", "source", "negative", "title"),
-        [(f"{row.seen_at:%Y-%m-%d %H:%M}", row.source, _negative(row.sentiment), row.title) for row in rows],
+        ("seen", "source", "publisher", "negative", "title"),
+        [
+            (f"{row.seen_at:%Y-%m-%d %H:%M}", row.source, row.publisher, _negative(row.sentiment), row.title)
+            for row in rows
+        ],
         empty=f"No stories about {target}; `riskwire targets` lists the targets.",
     )
 

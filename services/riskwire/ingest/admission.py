@@ -64,6 +64,7 @@ def admit(
                 version=version,
                 url=item.url,
                 source=source,
+                publisher=item.publisher,
                 title=item.title,
                 text=item.text,
                 language=item.language,

@@ -68,8 +68,14 @@ def sanitised_line(text: str) -> str:
     return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"
 
 
+def _source(evidence: AlertEvidence) -> str:
+    """Returns the publisher of a story and the feed that delivered it; only the feed if they are the same."""
+    publisher, source = evidence.publisher, evidence.source
+    return source if publisher in ("", source) else f"{publisher} via {source}"
+
+
 def _story_line(evidence: AlertEvidence) -> str:
     """Returns a story of an alert as a line of the notification: title, source, time and, if it is safe, the link."""
     link = evidence.url if evidence.url.startswith(("https://", "http://")) and evidence.url.isprintable() else ""
-    title, source = sanitised_line(evidence.title), sanitised_line(evidence.source)
+    title, source = sanitised_line(evidence.title), sanitised_line(_source(evidence))
     return f"- {title} ({source}, {evidence.seen_at:%Y-%m-%d %H:%M}) {link}".rstrip()

@@ -18,6 +18,8 @@ class AlertEvidence(Record):
     title: str
     url: str
     source: str
+    publisher: str = ""
+    """The news publisher, such as "Reuters" or the host of the page; empty in records of riskwire 0.1."""
     seen_at: Utc
     text: str
     start: int
@@ -27,6 +29,11 @@ class AlertEvidence(Record):
     adverse: Probability | None = None
     events: tuple[EventScore, ...] | None = None
     adverse_from: Probability | None = None
+
+    @property
+    def source_key(self) -> str:
+        """Identifies the publisher, without case, to count independent sources; without a publisher, the feed."""
+        return (self.publisher or self.source).casefold()
 
 
 AlertStatus = Literal["firing", "escalated", "resolved"]

@@ -16,6 +16,8 @@ class ArticleRef(Record):
     version: int
     url: str
     source: str
+    publisher: str = ""
+    """The news publisher, such as "Reuters" or the host of the page; empty in records of riskwire 0.1."""
     title: str
     language: str | None = None
     published_at: Utc

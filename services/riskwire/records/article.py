@@ -18,6 +18,9 @@ class Article(Record):
     version: int = Field(ge=1)
     url: str
     source: str
+    """The id of the feed, or the source of the archive line."""
+    publisher: str = ""
+    """The news publisher, such as "Reuters" or the host of the page; empty in records of riskwire 0.1."""
     title: str
     text: str = ""
     language: str | None = None

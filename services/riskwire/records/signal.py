@@ -42,6 +42,8 @@ class Signal(Record):
     version: int
     story: str
     source: str
+    publisher: str = ""
+    """The news publisher, such as "Reuters" or the host of the page; empty in records of riskwire 0.1."""
     title: str
     url: str
     published_at: Utc
@@ -60,6 +62,11 @@ class Signal(Record):
     relevance: Probability
     evidence: Evidence
     bundle: str = ""
+
+    @property
+    def source_key(self) -> str:
+        """Identifies the publisher, without case, to count independent sources; without a publisher, the feed."""
+        return (self.publisher or self.source).casefold()
 
 
 class Mark(Record):

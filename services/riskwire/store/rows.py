@@ -159,6 +159,7 @@ class StoryRow(Record):
     title: str
     url: str
     source: str
+    publisher: str = ""
     published_at: Utc
     seen_at: Utc
     status: Literal["ok", "unsupported", "empty"] = "ok"

@@ -25,8 +25,8 @@ from sqlalchemy import (
 
 from riskwire.store.risk_columns import risk_columns
 
-SCHEMA_VERSION = 5
-"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release version 4; they are refused."""
+SCHEMA_VERSION = 6
+"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 and 5; they are refused."""
 
 metadata = MetaData()
 
@@ -53,6 +53,7 @@ articles = Table(
     Column("version", Integer, nullable=False),
     Column("status", String, nullable=False),
     Column("source", String, nullable=False),
+    Column("publisher", String, nullable=False),
     Column("url", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("language", String),
@@ -135,6 +136,7 @@ signals = Table(
     Column("superseded", Boolean, nullable=False),
     Column("story", String, nullable=False),
     Column("source", String, nullable=False),
+    Column("publisher", String, nullable=False),
     Column("title", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("published_ms", BigInteger, nullable=False),

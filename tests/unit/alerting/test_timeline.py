@@ -42,6 +42,30 @@ def test_a_burst_on_a_quiet_name_fires_once_and_the_alert_explains_it(warm: Time
     assert alert.bundle == "tiny@1"
 
 
+def test_seven_papers_of_one_aggregator_are_seven_sources(warm: Timeline) -> None:
+    """All signals have the same feed, so only their publishers tell the sources apart. Case does not count."""
+    for index in range(8):
+        hour = 721 + index / 2
+        publisher = "PAPER 0" if index == 7 else f"Paper {index}"
+        warm.feed(signal(hour, source="aggregator", publisher=publisher), mark(hour, (hour,)))
+    warm.quiet(725, 726)
+    assert warm.book.targets["entity:acme"].window.count_sources(0, 50) == 7
+    alert = warm.alerts[0]
+    assert alert.sources == alert.stories > 1
+    assert {evidence.source for evidence in alert.evidence} == {"aggregator"}
+    assert len({evidence.publisher for evidence in alert.evidence}) == alert.stories
+    assert "(Paper 0)." in alert.summary
+
+
+def test_seven_feeds_of_one_publisher_are_one_source(warm: Timeline) -> None:
+    for index in range(7):
+        hour = 721 + index / 2
+        warm.feed(signal(hour, source=f"feed-{index}", publisher="paper.example"), mark(hour, (hour,)))
+    warm.quiet(725, 728)
+    assert warm.book.targets["entity:acme"].window.count_sources(0, 50) == 1
+    assert all(alert.sources == 1 for alert in warm.alerts)
+
+
 def test_a_story_that_forty_sites_reprint_counts_once(warm: Timeline) -> None:
     """Forty signals of one story within 40 minutes are one story and forty articles, and no alert."""
     for index in range(40):

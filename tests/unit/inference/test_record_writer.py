@@ -29,6 +29,7 @@ def article(**fields: object) -> Article:
             "version": 3,
             "url": 'https://news.example/"x"?a=1&b=\\',
             "source": "wire",
+            "publisher": "The Paper",
             "title": "Acme Corp \u2028falls\x00\x1f\x7f – «hard»",
             "text": "…",
             "language": "en-GB",

@@ -121,6 +121,14 @@ def test_records_of_version_0_1_are_read_without_level_and_events() -> None:
     assert "level" in Alert.model_json_schema()["$defs"]["AlertEvidence"]["properties"]
 
 
+def test_records_of_version_0_1_are_read_without_a_publisher() -> None:
+    """Their feed identifies their source then."""
+    analysis = read_record(TypeAdapter(Analysis), encoded(ANALYSIS), "analyses[0]@1")
+    signal = read_record(SIGNALS, encoded(SIGNAL), "signals[0]@1")
+    assert isinstance(signal, Signal)
+    assert (analysis.article.publisher, signal.publisher, signal.source_key) == ("", "", signal.source.casefold())
+
+
 def test_the_result_of_a_score_has_level_and_events_of_mentions_and_targets() -> None:
     place = {"start": 0, "end": 5, "sentiment": SENTIMENT}
     mention = {**place, "text": "Apple", "type": "ORG", "entity": "isin:US0378331005"}

@@ -170,6 +170,17 @@ def test_the_newest_stories_include_articles_in_unsupported_languages(store: Sto
     assert rows[1].sentiment is None
 
 
+def test_a_story_has_its_publisher_and_the_feed_that_delivered_it(store: Store, news: ModuleType) -> None:
+    """Records of riskwire 0.1 have no publisher."""
+    store.write_analyses([news.analysis("a1", source="aggregator", publisher="The Paper"), news.analysis("a2")])
+    store.write_signals([news.signal("a1", source="aggregator", publisher="The Paper")])
+    assert [(row.source, row.publisher) for row in store.stories(news.VELDARA)] == [("aggregator", "The Paper")]
+    assert {(row.source, row.publisher) for row in store.stories()} == {
+        ("aggregator", "The Paper"),
+        (news.SOURCES[0], ""),
+    }
+
+
 def test_reprints_with_another_lead_are_merged_into_one_story(store: Store, news: ModuleType) -> None:
     """The reprints have different fingerprints, which resemble each other because their title is the same."""
     title = "Veldara hid toxic leak from inspectors, regulator says"

@@ -14,6 +14,7 @@ class FeedEntry:
         dates: the texts of its dates, by preference: published, changed, created.
         bodies: summary and contents, as HTML or plain text; the longest becomes the text of the item.
         outlet: the name of the publisher, if the entry gives one because its feed collects those of several.
+        outlet_url: the address of that publisher.
     """
 
     guid: str = ""
@@ -23,6 +24,7 @@ class FeedEntry:
     bodies: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     outlet: str = ""
+    outlet_url: str = ""
     language: str = ""
     tickers: tuple[str, ...] = ()
 

@@ -12,6 +12,7 @@ from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
 from riskwire.ingest.parsing.formats import Limits, parse
 from riskwire.ingest.parsing.identity import identify, page_of
 from riskwire.ingest.parsing.language import detect
+from riskwire.ingest.parsing.publisher import publisher_of
 from riskwire.records import Record, Utc, content_id
 
 _TICKER = re.compile(r"[A-Z]{2,12}:[A-Z0-9][A-Z0-9.-]{0,11}")
@@ -27,6 +28,7 @@ class FeedItem(Record):
         names: its names (`identity.py`), the one that most feeds share first.
         guid: a mark of its guid; empty if it has none that identifies it.
         content: the hash of title and text; a new hash makes a new version.
+        publisher: the publisher that the entry names, otherwise the host of its page; empty without both.
         language: ISO 639-1 code, or None if it is unknown.
         published_at: when it was published; None if it has no date that can be read.
         published_by: the latest time that its date may mean, if that is later than `published_at`.
@@ -36,6 +38,7 @@ class FeedItem(Record):
     id: str
     content: str
     url: str
+    publisher: str = ""
     title: str
     text: str
     language: str | None
@@ -114,6 +117,7 @@ def items_of(document: FeedDocument, source: str, limits: Limits, min_confidence
             guid=identity.guid,
             content=content_id(title, text)[:_CONTENT_HASH],
             url=page_of(entry),
+            publisher=publisher_of(entry),
             title=title,
             text=text,
             language=detect(title, text, declared=declared, min_confidence=min_confidence),

@@ -79,6 +79,7 @@ def _entry(entry: Any) -> FeedEntry:
         bodies=tuple(text for text in (_text(entry, "summary"), *_contents(entry)) if text),
         dates=_dates(entry),
         outlet=_text(source, "title") if isinstance(source, Mapping) else "",
+        outlet_url=_text(source, "href") or _text(source, "link") if isinstance(source, Mapping) else "",
         language=_language(entry),
     )
 

@@ -40,9 +40,10 @@ class ArchiveItem(Record):
     summary: str = ""
     text: str = ""
     source: str = ""
+    publisher: str = ""
     language: str = ""
 
-    @field_validator("title", "url", "summary", "text", "source", "language", mode="before")
+    @field_validator("title", "url", "summary", "text", "source", "publisher", "language", mode="before")
     @classmethod
     def _none_is_empty(cls, value: Any) -> Any:
         return "" if value is None else value

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from urllib.parse import urlsplit
 
 from riskwire.errors import SchemaError
 from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
 from riskwire.ingest.parsing.formats import Limits
 from riskwire.ingest.parsing.items import FeedItem, items_of
+from riskwire.ingest.parsing.publisher import host_of, publisher_name
 from riskwire.ingest.replay.archive import Archive, ArchiveItem, ArchiveLine, parse_line
 from riskwire.settings import IngestSettings
 
@@ -75,7 +75,7 @@ def _parse(line: ArchiveLine, name: str, settings: IngestSettings, latest: datet
         archive_item = parse_line(line, name)
         if latest is not None and archive_item.published_at > latest:
             raise SchemaError("published_at: is in the future", value=str(archive_item.published_at), where=where)
-        source = archive_item.source.strip()[:_MAX_SOURCE] or _host(archive_item.url) or name
+        source = archive_item.source.strip()[:_MAX_SOURCE] or host_of(archive_item.url) or name
         items = _clean(archive_item, source, settings)
         if not items:
             raise SchemaError("title: cleaning leaves neither title nor text", value=archive_item.title, where=where)
@@ -91,12 +91,7 @@ def _clean(archive_item: ArchiveItem, source: str, settings: IngestSettings) -> 
     document = FeedDocument("archive", (entry,), language=archive_item.language)
     limits = Limits(text=settings.max_text)
     items = items_of(document, source, limits, settings.min_language_confidence).items
-    return tuple(item.model_copy(update={"published_at": archive_item.published_at}) for item in items)
-
-
-def _host(url: str) -> str:
-    """Returns the host of a URL without `www.`, as the source of an archive line; empty if the URL is not valid."""
-    try:
-        return (urlsplit(url).hostname or "").removeprefix("www.")[:_MAX_SOURCE]
-    except ValueError:
-        return ""
+    given: dict[str, object] = {"published_at": archive_item.published_at}
+    if publisher := publisher_name(archive_item.publisher) or publisher_name(archive_item.source):
+        given["publisher"] = publisher
+    return tuple(item.model_copy(update=given) for item in items)

@@ -76,6 +76,7 @@ class PastArticle:
     mentions: tuple[MentionSummary, ...]
     signals: tuple[PastSignal, ...]
     adverse_from: float | None = None
+    publisher: str = ""
 
 
 def past_articles(
@@ -123,6 +124,7 @@ def past_articles(
             title=row["title"],
             url=row["url"],
             source=row["source"],
+            publisher=row["publisher"],
             published_at=from_ms(row["published_ms"]),
             seen_at=from_ms(row["seen_ms"]),
             backfill=row["backfill"],

@@ -81,6 +81,7 @@ def _article_row(analysis: Analysis) -> dict[str, Any]:
         "version": article.version,
         "status": analysis.status,
         "source": article.source,
+        "publisher": article.publisher,
         "url": article.url,
         "title": article.title,
         "language": article.language,

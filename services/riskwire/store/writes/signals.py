@@ -99,6 +99,7 @@ def _signal_row(signal: Signal, *, superseded: bool) -> dict[str, Any]:
         "superseded": superseded,
         "story": signal.story,
         "source": signal.source,
+        "publisher": signal.publisher,
         "title": signal.title,
         "url": signal.url,
         "published_ms": to_ms(signal.published_at),

@@ -152,6 +152,7 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
         version=article.version,
         story=article.story,
         source=article.source,
+        publisher=article.publisher,
         title=article.title,
         url=article.url,
         published_at=article.published_at,

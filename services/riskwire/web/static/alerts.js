@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { buttonGroup, el, externalLink, marked } from "./dom.js";
 import { present, show } from "./drawer.js";
-import { number, plural, score, span, when } from "./format.js";
+import { number, plural, score, sourceLabel, span, when } from "./format.js";
 
 const list = document.getElementById("alert-list");
 const more = document.getElementById("alert-more");
@@ -113,7 +113,7 @@ function evidenceRow(item) {
       { class: "story-body" },
       externalLink(item.url, item.title, { class: "story-title", dir: "auto" }),
       marked(item.text, item.start, item.end),
-      el("p", { class: "meta" }, el("span", { class: "source" }, item.source), when(item.seen_at)),
+      el("p", { class: "meta" }, el("span", { class: "source" }, sourceLabel(item)), when(item.seen_at)),
     ),
   );
 }

@@ -43,6 +43,11 @@ export function span(seconds) {
   return `${seconds} s`;
 }
 
+/** The publisher of a story and the feed that delivered it; only the feed if they are the same. */
+export function sourceLabel({ publisher, source }) {
+  return publisher && publisher !== source ? `${publisher} via ${source}` : source;
+}
+
 export function plural(count, singular, plural = `${singular}s`) {
   return `${number(count)} ${count === 1 ? singular : plural}`;
 }

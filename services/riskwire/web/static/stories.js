@@ -1,10 +1,10 @@
 // Rows of stories. A story of a target shows the sentence about that target.
 
 import { el, externalLink, marked } from "./dom.js";
-import { leaning, plural, score, when } from "./format.js";
+import { leaning, plural, score, sourceLabel, when } from "./format.js";
 
 export function storyRow(story) {
-  const meta = [el("span", { class: "source" }, story.source), when(story.seen_at)];
+  const meta = [el("span", { class: "source" }, sourceLabel(story)), when(story.seen_at)];
   if (story.articles > 1) meta.push(el("span", { class: "tag" }, plural(story.articles, "article")));
   if (story.backfill) meta.push(el("span", { class: "tag", title: "Published long before it was seen" }, "backfill"));
   if (story.status === "unsupported") {
