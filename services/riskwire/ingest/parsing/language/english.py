@@ -108,6 +108,8 @@ def evidence_of(text: str) -> EnglishEvidence:
     words = _without_particles(_WORD.findall(_NO_PROSE.sub(" ", text)))
     lower = [word for word in words if word[0].islower()]
     cased = any(len(word) >= _MIN_WORD for word in lower) and len(lower) >= _MIN_LOWER_SHARE * len(words)
+    if cased and words[0][0].isupper() and words[1:2] == lower[:1] and _is_english(words[0].casefold()):
+        lower.insert(0, words[0])  # the first word of a sentence, not part of a name
     counted = tuple(word.casefold().replace("’", "'") for word in (lower if cased else words))
     foreign = sum(word in FOREIGN_WORDS for word in counted)
     shared = sum(word in SHARED_WORDS for word in counted)
