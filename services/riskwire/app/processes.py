@@ -37,7 +37,16 @@ from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
 from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
-from riskwire.web import AppServices, BusState, command_publisher, create_app, create_probes, serve
+from riskwire.web import (
+    AppServices,
+    BusState,
+    command_publisher,
+    create_app,
+    create_open_probes,
+    create_probes,
+    serve,
+    serve_probes,
+)
 
 _MAX_AHEAD = timedelta(hours=1)
 """Live news is not added to a store whose newest article is further ahead of the wall clock than this."""
@@ -82,11 +91,14 @@ class Process:
         """The consumer groups of the stages."""
         return [stage.spec.name for stage in self.stages]
 
-    async def run(self, listener: socket.socket, on_started: Callable[[str], None]) -> None:
+    async def run(
+        self, listener: socket.socket, on_started: Callable[[str], None], *, probes: socket.socket | None = None
+    ) -> None:
         """Runs the stages and serves, until cancelled.
 
         Args:
             listener: the bound socket of the page or the probes.
+            probes: the bound socket of `web.probe_port`, if there is one.
             on_started: called with the URL as soon as requests are answered.
 
         Raises:
@@ -96,7 +108,7 @@ class Process:
         async with asyncio.TaskGroup() as group:
             if self.stages:
                 group.create_task(self._run_stages_for_ever(), name="stages")
-            group.create_task(self.serve(listener, on_started), name="serve")
+            group.create_task(self.serve(listener, on_started, probes=probes), name="serve")
 
     async def run_stages(self) -> None:
         """Runs every stage until the bus is closed or other workers own the partitions.
@@ -108,10 +120,13 @@ class Process:
             for stage in self.stages:
                 group.create_task(run_stage(self.bus, stage, batch=self.settings.bus.batch), name=stage.spec.name)
 
-    async def serve(self, listener: socket.socket, on_started: Callable[[str], None]) -> None:
+    async def serve(
+        self, listener: socket.socket, on_started: Callable[[str], None], *, probes: socket.socket | None = None
+    ) -> None:
         """Serves the page and the API, or only the probes, on a bound socket; watches the health. Until cancelled.
 
         Args:
+            probes: the bound socket of `web.probe_port`, if there is one.
             on_started: called with the URL as soon as requests are answered.
         """
         app = create_probes(self.settings, self.health.readiness) if self._page is None else self._app(self._page)
@@ -120,6 +135,9 @@ class Process:
                 group.create_task(self._page.follower.run(), name="follow-watchlist")
             group.create_task(self.health.watch(), name="health")
             group.create_task(serve(app, self.settings, on_started, listener=listener), name="web")
+            if probes is not None:
+                open_probes = create_open_probes(self.settings, self.health.readiness)
+                group.create_task(serve_probes(open_probes, self.settings, probes), name="probes")
 
     async def wait_until_drained(self) -> None:
         """Waits until the stages have read every published record."""

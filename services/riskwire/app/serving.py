@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Sequence
 
+import structlog
+
 from riskwire.app.garbage_collection import settle_garbage_collector
 from riskwire.app.inputs import configured_feeds
 from riskwire.app.processes import open_process
@@ -16,7 +18,10 @@ from riskwire.logs import configure_logging
 from riskwire.pipeline import INGEST, SERVE, STAGES, StageSpec, Topic, stages_of
 from riskwire.records import Feed
 from riskwire.settings import Settings
-from riskwire.web import bind
+from riskwire.settings.permissions import open_to_others
+from riskwire.web import bind, bind_probes
+
+log = structlog.get_logger(__name__)
 
 
 async def run_monitor(settings: Settings) -> int:
@@ -69,14 +74,19 @@ async def _run_until_stopped(
     """
     configure_logging(settings.log)
     feeds = configured_feeds(settings) if INGEST in specs else ()
-    listener = bind(settings.web)
+    for warning in open_to_others(settings):
+        log.warning(warning)
+    listener, probes = bind(settings.web), None
     try:
+        probes = bind_probes(settings.web)
         async with open_process(settings, specs, page=page, live=True) as process:
             polled = await _publish_feed_list(process.bus, settings, feeds) if INGEST in specs else 0
             settle_garbage_collector()
-            await process.run(listener, lambda url: print(greeting(url, polled), file=sys.stderr))
+            await process.run(listener, lambda url: print(greeting(url, polled), file=sys.stderr), probes=probes)
     finally:
         listener.close()
+        if probes is not None:
+            probes.close()
     return 0
 
 

@@ -37,10 +37,12 @@ def check_settings(settings: Settings) -> None:
     from riskwire.inference.model.bundle import Bundle
     from riskwire.notify import NotifyStage
     from riskwire.store.engine import store_url
-    from riskwire.web import bind
+    from riskwire.web import bind, bind_probes
 
     configured_feeds(settings)
     bind(settings.web).close()
+    if (probes := bind_probes(settings.web)) is not None:
+        probes.close()
     configured_watchlist(settings)
     check_bus(settings)
     if settings.bus.url != "embedded":

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlche
 
 from riskwire.errors import SchemaError, SettingsError, StoreError, StoreVersionError
 from riskwire.settings import Settings
+from riskwire.settings.permissions import make_private_directory
 from riskwire.store import tables
 
 BUSY_S = 15.0
@@ -100,7 +101,7 @@ def _require_file(file: Path, read_only: bool) -> None:
             raise StoreError("there is no store", where=str(file), do="Name the --data of `riskwire run` or `replay`.")
         return
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(file.parent)
     except OSError as error:
         raise StoreError("the data directory cannot be created", where=str(file.parent)) from error
 

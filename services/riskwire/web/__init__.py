@@ -1,6 +1,6 @@
 """The web server: API, page and probes."""
 
-from riskwire.web.app import create_app, create_probes
+from riskwire.web.app import create_app, create_open_probes, create_probes
 from riskwire.web.commands import command_publisher
 from riskwire.web.listening.address import bind, bind_probes
 from riskwire.web.listening.server import serve, serve_probes
@@ -18,6 +18,7 @@ __all__ = [
     "bind_probes",
     "command_publisher",
     "create_app",
+    "create_open_probes",
     "create_probes",
     "serve",
     "serve_probes",

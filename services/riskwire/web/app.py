@@ -92,6 +92,12 @@ def create_probes(settings: Settings, ready: Callable[[], Readiness]) -> FastAPI
     return app
 
 
+def create_open_probes(settings: Settings, ready: Callable[[], Readiness]) -> FastAPI:
+    """Returns the app of `web.probe_port`: `create_probes` without token and Host check."""
+    web = settings.web.model_copy(update={"open_probes": True})
+    return create_probes(settings.model_copy(update={"web": web}), ready)
+
+
 class _Static(StaticFiles):
     """Static files that the browser revalidates each time, so that it never mixes files of two versions of the page."""
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from riskwire.errors import BusError, InUseError
+from riskwire.settings.permissions import make_private_directory
 
 _FILE = "lock"
 _WAIT_S = 0.5
@@ -26,8 +27,8 @@ def lock_data_dir(path: Path) -> Iterator[None]:
         BusError: the directory cannot be created or written.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        make_private_directory(path)
+        lock = os.open(path / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise BusError(
             "the data directory cannot be used", where=str(path), do="Make it writable, or give another with --data"

@@ -18,6 +18,7 @@ import structlog
 from riskwire.bus.embedded.sqlite import BUSY_S, DAMAGED, as_bus_error, closing_as_bus_error, transaction
 from riskwire.errors import BusError, BusVersionError
 from riskwire.pipeline import TOPICS
+from riskwire.settings.permissions import make_private_directory
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +132,7 @@ def create(path: Path, partitions: int) -> tuple[sqlite3.Connection, Layout]:
     """
     check(path)
     with as_bus_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(path.parent)
         connection = connect(path)
         try:
             _prepare(connection, path)
