@@ -1,0 +1,193 @@
+"""How long each attack on the web port held the event loop, and how long others waited for an answer meanwhile.
+
+The web server runs with the shipped model, as `riskwire run` has it, and reads news all the time. Each line is one
+attack: the longest time for which the event loop did nothing else, the longest `GET /readyz` of somebody else
+meanwhile, and the sentences of news that were read. The aim is at most 100 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+import orjson
+import uvloop
+from pydantic import SecretStr
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from serving import FakeProcess, running_server
+from strangers import Stranger, head, watched_loop
+
+from riskwire.inference.linking import Linker
+from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.engine import Engine
+from riskwire.inference.model.sentences import TextDocument
+from riskwire.inference.score import score
+from riskwire.records import ScoreRequest, ScoreResult
+from riskwire.settings import InferenceSettings, Settings, WebSettings
+from riskwire.store import Store
+from riskwire.web import AppServices
+
+TOKEN = "a-token-of-this-bench"
+BEARER = f"Authorization: Bearer {TOKEN}"
+CHUNKED = "Transfer-Encoding: chunked"
+JSON = "Content-Type: application/json"
+
+
+def analyse(texts: list[str], *lines: str) -> bytes:
+    """Returns a request that scores texts."""
+    body = orjson.dumps([{"id": number, "text": text} for number, text in enumerate(texts)])
+    return head("/api/v1/analyse", BEARER, JSON, f"Content-Length: {len(body)}", *lines, method="POST") + body
+
+
+def distinct(count: int, prefix: str) -> list[str]:
+    """Returns distinct sentences about companies."""
+    return [f"{prefix}{number} Holdings said profit fell {number} percent after a probe." for number in range(count)]
+
+
+def attacks(stranger: Stranger) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Returns the attacks by name, each as a function that carries it out."""
+
+    def send(data: bytes) -> Callable[[], Awaitable[object]]:
+        return lambda: stranger.answer(data, 90)
+
+    async def many(data: bytes, count: int) -> None:
+        for _ in range(count):
+            with suppress(OSError):
+                await stranger.connect(data)
+        await asyncio.sleep(1)
+
+    async def together(data: list[bytes]) -> None:
+        await asyncio.gather(*(stranger.answer(part, 120) for part in data), return_exceptions=True)
+
+    async def abandon(data: bytes) -> None:
+        for _ in range(20):
+            client = Stranger(stranger.url)
+            await client.connect(data)
+            await asyncio.sleep(0.1)
+            client.close()
+        await asyncio.sleep(1)
+
+    end = "Connection: close"
+    one_text = " ".join(distinct(12_000, "G"))[:786_000]
+    nested = head("/api/v1/analyse", BEARER, JSON, "Content-Length: 900000", end, method="POST") + b"[" * 900_000
+    half_pair = orjson.dumps([{"id": 1, "text": "x"}] * 1)[:-2] + b',"y":"\\ud800","z":[' + b"0," * 400_000 + b"0]}]"
+    return {
+        "nothing": lambda: asyncio.sleep(2),
+        "cookie of 15,000 escapes": send(head("/", 'Cookie: a="' + "\\a" * 15_000 + '"', end)),
+        "cookie of 30,000 escapes": send(head("/", 'Cookie: a="' + "\\a" * 30_000 + '"', end)),
+        "6,000 headers": send(head("/", *(f"a{number}: b" for number in range(6_000)))),
+        "600 kB of chunks of a byte, no token": send(
+            head("/api/v1/analyse", CHUNKED, method="POST") + b"1\r\nx\r\n" * 100_000
+        ),
+        "300 kB of chunks of a byte, with token": send(
+            head("/api/v1/analyse", CHUNKED, JSON, BEARER, end, method="POST") + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
+        ),
+        "2,000 half-sent requests": lambda: many(b"GET / HTTP/1.1\r\nHost: loc", 2_000),
+        "2,000 requests without a token": lambda: many(head("/"), 2_000),
+        "3,000 pipelined requests": send(head("/healthz") * 3_000 + head("/healthz", end)),
+        "200 wrong tokens": lambda: many(head("/", "Authorization: Bearer wrong"), 200),
+        "900 kB of open brackets": send(nested),
+        "800 kB with half a surrogate pair": send(
+            head("/api/v1/analyse", BEARER, JSON, f"Content-Length: {len(half_pair)}", end, method="POST") + half_pair
+        ),
+        "a text of 786 kB": send(analyse([one_text], end)),
+        "a text of 786 kB without a space": send(analyse(["x" * 786_000], end)),
+        "1,000 sentences": send(analyse([" ".join(distinct(1_000, "H"))], end)),
+        "6 times 1,000 sentences": lambda: together(
+            [analyse([" ".join(distinct(1_000, f"I{part}-"))], end) for part in range(6)]
+        ),
+        "20 times 1,000 sentences, abandoned": lambda: abandon(analyse([" ".join(distinct(1_000, "J"))])),
+    }
+
+
+@asynccontextmanager
+async def others(url: str) -> AsyncIterator[list[float]]:
+    """Asks `/readyz` all the time while the body runs. Yields the times that the answers took, in seconds."""
+    times: list[float] = []
+
+    async def ask(client: aiohttp.ClientSession) -> None:
+        while True:
+            begun = time.perf_counter()
+            with suppress(aiohttp.ClientError):
+                async with client.get("/readyz", headers={"Authorization": f"Bearer {TOKEN}"}) as response:
+                    await response.read()
+            times.append(time.perf_counter() - begun)
+            await asyncio.sleep(0.01)
+
+    async with aiohttp.ClientSession(url) as client:
+        asking = asyncio.create_task(ask(client))
+        try:
+            yield times
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+
+
+async def read_news(engine: Engine, read: list[int]) -> None:
+    """Reads articles of eight new sentences for ever; counts the sentences."""
+    number = 0
+    while True:
+        texts = [" ".join(distinct(8, f"N{number + index}-")) for index in range(8)]
+        number += 8
+        predictions = await engine.predict([TextDocument(text) for text in texts])
+        read[0] += sum(len(prediction.sentences) for prediction in predictions)
+
+
+async def run(only: str | None) -> None:
+    """Starts the server with the model, carries out each attack, and prints a line for it."""
+    settings = Settings(web=WebSettings(port=0, token=SecretStr(TOKEN)))
+    with tempfile.TemporaryDirectory() as folder, Store.open(Settings(data=Path(folder) / "data")) as store:
+        bundle = await asyncio.to_thread(Bundle.load, None)
+        linker = await asyncio.to_thread(Linker)
+        async with Engine(bundle, InferenceSettings()) as engine:
+
+            async def answer(requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
+                return await score(requests, engine, linker, max_sentences=settings.web.max_sentences)
+
+            services = AppServices(score=answer, ready=FakeProcess(store).services().ready)
+            async with running_server(settings, store, services) as url:
+                read = [0]
+                news = asyncio.create_task(read_news(engine, read))
+                await asyncio.sleep(2)
+                print(f"{'attack':40} {'held':>8} {'others':>9} {'news/s':>7} {'took':>7}")
+                for name, attack in attacks(Stranger(url)).items():
+                    if only is None or only in name:
+                        await _measure(name, attack, url, read)
+                news.cancel()
+                await asyncio.wait([news])
+
+
+async def _measure(name: str, attack: Callable[[], Awaitable[object]], url: str, read: list[int]) -> None:
+    """Carries out one attack and prints its line."""
+    begun, before = time.perf_counter(), read[0]
+    async with others(url) as times, watched_loop() as watch:
+        with suppress(TimeoutError):
+            await attack()
+        await asyncio.sleep(0.2)
+    took = time.perf_counter() - begun
+    worst = max(times, default=float("nan"))
+    rate = (read[0] - before) / took
+    print(
+        f"{name:40} {watch.worst_s * 1000:5.0f} ms {worst * 1000:6.0f} ms {rate:7.0f} {took:5.1f} s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Runs the bench from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="only the attacks whose name has this text")
+    uvloop.run(run(parser.parse_args().only))
+
+
+if __name__ == "__main__":
+    main()
