@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from riskwire.demo import corpus_path
-from riskwire.ingest.replay.archive import open_archive, parse_line
+from riskwire.ingest.replay.archive import open_archive
 
 ROOT = Path(__file__).parents[2]
 RISKWIRE = Path(sys.executable).with_name("riskwire")
@@ -73,8 +73,9 @@ def score_speed(archive: Path, most: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts.jsonl"
         with texts.open("w", encoding="utf-8") as file:
-            for line in islice(open_archive(archive).lines(1_000_000), most):
-                item = parse_line(line, archive.name)
+            opened = open_archive(archive)
+            for line in islice(opened.lines(1_000_000), most):
+                item = opened.reader.read(line)
                 text = f"{item.title}\n{item.summary or item.text or ''}"
                 file.write(json.dumps({"id": line.number, "text": text}) + "\n")
         began = time.monotonic()

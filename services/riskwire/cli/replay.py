@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def replay(
-    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="JSON lines: uncompressed, .gz or .zst.")],
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="JSON lines or CSV: uncompressed, .gz or .zst; or Parquet.")
+    ],
     data: Data = None,
     speed: Annotated[
         str, typer.Option("--speed", metavar="N|max", help="Archive seconds per real second, or `max`.")
@@ -31,18 +33,31 @@ def replay(
     publish_only: Annotated[
         bool, typer.Option("--publish-only", help="Only publish the articles; run no other stage.")
     ] = False,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=NAME,…", help="Other names of fields, e.g. title=headline."),
+    ] = None,
     watchlist: WatchlistFile = None,
     config: ConfigFile = None,
 ) -> None:
     """Replay an archive through all stages to its end. Continues an earlier run that was interrupted."""
     settings = settings_of(config, data=data, watchlist=watchlist)
-    run_to_end(replay_archive(settings, archive, speed=speed_of(speed), limit=limit, publish_only=publish_only))
+    replayed = replay_archive(
+        settings, archive, speed=speed_of(speed), limit=limit, publish_only=publish_only, maps=map_ or ()
+    )
+    run_to_end(replayed)
 
 
 async def replay_archive(
-    settings: Settings, archive: Path, *, speed: float | None, limit: int | None, publish_only: bool
+    settings: Settings,
+    archive: Path,
+    *,
+    speed: float | None,
+    limit: int | None,
+    publish_only: bool,
+    maps: Sequence[str] = (),
 ) -> int:
-    """Publishes an archive and waits until every stage has read everything. Prints the counts. Returns exit code 0.
+    """Publishes an archive and waits until every stage has read everything. Prints the counts.
 
     Ingest does not run, and notifications are only logged.
 
@@ -50,33 +65,49 @@ async def replay_archive(
         speed: archive seconds per real second; None for as fast as possible.
         limit: the most stories to publish; None for all.
         publish_only: runs no stage, so it only publishes.
+        maps: the names of fields in the archive, such as `title=headline`.
+
+    Returns:
+        the exit code: 1 if no line could be read, else 0.
+
+    Raises:
+        RiskwireError: the file is not an archive, or none of its first lines can be read.
     """
     from riskwire.app.garbage_collection import settle_garbage_collector
     from riskwire.app.processes import open_process
     from riskwire.bus.open import open_bus
     from riskwire.ingest.replay.archive import open_archive
+    from riskwire.ingest.replay.archive_item import names_of
     from riskwire.ingest.replay.run import replay as publish
     from riskwire.pipeline import INGEST, STAGES
 
-    await asyncio.to_thread(open_archive, archive)  # refuses a bad archive before anything is created
+    names = names_of(maps)
+    # Refuses a bad archive before anything is created.
+    await asyncio.to_thread(open_archive, archive, names, settings.ingest.max_line)
     with replay_bar(limit) as bar:
         if publish_only:
             bus = await open_bus(settings)
             try:
-                report = await publish(bus, archive, settings, speed=speed, limit=limit, progress=bar.show)
+                report = await publish(bus, archive, settings, speed=speed, limit=limit, progress=bar.show, names=names)
             finally:
                 await bus.close()
         else:
             stages = [stage for stage in STAGES if stage is not INGEST]
             async with open_process(settings, stages, page=False, live=False) as process:
                 settle_garbage_collector()
-                report = await _replay_through_stages(process, archive, bar, speed=speed, limit=limit)
+                report = await _replay_through_stages(process, archive, bar, speed=speed, limit=limit, names=names)
     _print_report(report)
-    return 0
+    return 1 if report.nothing_readable else 0
 
 
 async def _replay_through_stages(
-    process: Process, archive: Path, bar: ReplayBar, *, speed: float | None, limit: int | None
+    process: Process,
+    archive: Path,
+    bar: ReplayBar,
+    *,
+    speed: float | None,
+    limit: int | None,
+    names: Mapping[str, str] | None = None,
 ) -> ReplayReport:
     """Publishes an archive while the stages run, and closes the bus when the stages have read everything.
 
@@ -85,6 +116,7 @@ async def _replay_through_stages(
     Args:
         speed: seconds of the archive per real second; None for as fast as the stages read.
         limit: the most stories to publish; None for all.
+        names: for fields of an item the name that the archive uses.
 
     Returns:
         the counts of the published stories.
@@ -93,7 +125,9 @@ async def _replay_through_stages(
 
     async with asyncio.TaskGroup() as group:
         group.create_task(process.run_stages(), name="stages")
-        report = await publish(process.bus, archive, process.settings, speed=speed, limit=limit, progress=bar.show)
+        report = await publish(
+            process.bus, archive, process.settings, speed=speed, limit=limit, progress=bar.show, names=names
+        )
         await bar.wait_until_drained(process)
         await process.bus.close()
     return report

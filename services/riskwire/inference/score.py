@@ -6,6 +6,7 @@ Every sentence of a text is read. A text without a word gets a neutral sentiment
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import queue
 import threading
@@ -366,6 +367,8 @@ class _LineReader:
             number = 0
             while not self._closed.is_set() and (line := self._lines.readline(MAX_LINE_BYTES + 1)):
                 number += 1
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if not line.endswith(b"\n"):
                     self._skip_to_line_end()
                 if line.strip():

@@ -84,6 +84,13 @@ async def test_bad_lines_are_reported_with_their_number_and_the_others_are_score
     assert "longer than" in err
 
 
+async def test_a_byte_order_mark_does_not_make_the_first_line_bad(engine: Engine) -> None:
+    status, results, err = await run(
+        engine, b'\xef\xbb\xbf{"id": 1, "text": "Acme Corp plunges."}', {"id": 2, "text": "x"}
+    )
+    assert (status, err, [result["id"] for result in results]) == (0, "", [1, 2])
+
+
 async def test_a_text_without_a_word_is_neutral(engine: Engine) -> None:
     """An empty or blank text is no error."""
     status, results, _ = await run(engine, {"id": 1, "text": ""}, {"id": 2, "text": " \n "})

@@ -19,6 +19,10 @@ from riskwire.records import EARLIEST, LATEST
 MAX_TEXT = 100
 """Characters of the longest date."""
 
+_EARLIEST = EARLIEST + timedelta(days=366)
+_LATEST = LATEST - timedelta(days=366)
+"""The range of stated times. It leaves room in the calendar of records for the times derived from them, such as the
+end of an alert."""
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _NO_TIME = timedelta()
@@ -176,4 +180,4 @@ def _stated(day: date, clock: timedelta, parts: Mapping[str, str]) -> StatedTime
 
 
 def _in_calendar(moment: datetime, latest: datetime) -> StatedTime | None:
-    return StatedTime(moment, latest) if moment >= EARLIEST and latest <= LATEST else None
+    return StatedTime(moment, latest) if moment >= _EARLIEST and latest <= _LATEST else None

@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 
 import aiohttp
@@ -20,6 +19,7 @@ from yarl import URL
 from riskwire import metrics
 from riskwire.errors import FetchError, RefusedError
 from riskwire.ingest.fetching.address import GuardedResolver, host_of, parse_permitted_url
+from riskwire.ingest.fetching.retry_after import retry_after_s
 from riskwire.settings import IngestSettings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -222,7 +222,7 @@ class Fetcher:
             if status == 410:
                 return Gone()
             if status in {429, 503}:
-                return Busy(status, _retry_after_s(response, datetime.now(UTC)))
+                return Busy(status, retry_after_s(response.headers.get("Retry-After", ""), datetime.now(UTC)))
             if status not in {200, 203}:
                 raise FetchError(f"the server answered {status} {response.reason or ''}".rstrip())
             body = await self._read_body(response)
@@ -274,17 +274,3 @@ def _max_age_s(response: aiohttp.ClientResponse) -> int:
     """Returns `max-age` of the header `Cache-Control`, or 0."""
     match = re.search(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})\b", response.headers.get("Cache-Control", ""), re.I)
     return int(match[1]) if match else 0
-
-
-def _retry_after_s(response: aiohttp.ClientResponse, now: datetime) -> int:
-    """Returns the seconds of the header `Retry-After`, which is a number or a date; 0 if it is missing or invalid."""
-    value = response.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", value):
-        return int(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
-        return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0, round((moment - now).total_seconds()))

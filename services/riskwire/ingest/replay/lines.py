@@ -12,7 +12,8 @@ from riskwire.ingest.parsing.feed_document import FeedDocument, FeedEntry
 from riskwire.ingest.parsing.formats import Limits
 from riskwire.ingest.parsing.items import FeedItem, items_of
 from riskwire.ingest.parsing.publisher import host_of, publisher_name
-from riskwire.ingest.replay.archive import Archive, ArchiveItem, ArchiveLine, parse_line
+from riskwire.ingest.replay.archive import Archive
+from riskwire.ingest.replay.archive_item import ArchiveItem, ArchiveLine, ItemReader
 from riskwire.settings import IngestSettings
 
 _CHECKED_LINES = 100
@@ -32,15 +33,15 @@ class ParsedLine:
 
 
 def parse_lines(
-    lines: Sequence[ArchiveLine], name: str, settings: IngestSettings, latest: datetime | None = None
+    lines: Sequence[ArchiveLine], reader: ItemReader, settings: IngestSettings, latest: datetime | None = None
 ) -> list[ParsedLine]:
     """Returns each line with its cleaned item, or with the error that makes it unusable.
 
     Args:
-        name: the name of the archive.
+        reader: reads the item of a line.
         latest: the latest valid publication time (`latest_valid_time`); None for no bound.
     """
-    return [_parse(line, name, settings, latest) for line in lines]
+    return [_parse(line, reader, settings, latest) for line in lines]
 
 
 def latest_valid_time(
@@ -57,25 +58,25 @@ def latest_valid_time(
     latest = now + _MAX_FUTURE
     for line in islice(archive.lines(settings.max_line, stopped), _CHECKED_LINES):
         try:
-            return None if parse_line(line, archive.path.name).published_at > latest else latest
+            return None if archive.reader.read(line).published_at > latest else latest
         except SchemaError:
             continue
     return latest
 
 
-def _parse(line: ArchiveLine, name: str, settings: IngestSettings, latest: datetime | None) -> ParsedLine:
+def _parse(line: ArchiveLine, reader: ItemReader, settings: IngestSettings, latest: datetime | None) -> ParsedLine:
     """Returns a line of an archive as a feed item with its source, or with the error that makes it unusable.
 
     Args:
-        name: the name of the archive, which is also the source of a line without source and URL.
+        reader: reads the item; its name is also the source of a line without source and URL.
         latest: the latest valid publication time; None for no bound.
     """
-    where = f"{name}, line {line.number}"
+    where = f"{reader.name}, line {line.number}"
     try:
-        archive_item = parse_line(line, name)
+        archive_item = reader.read(line)
         if latest is not None and archive_item.published_at > latest:
             raise SchemaError("published_at: is in the future", value=str(archive_item.published_at), where=where)
-        source = archive_item.source.strip()[:_MAX_SOURCE] or host_of(archive_item.url) or name
+        source = archive_item.source.strip()[:_MAX_SOURCE] or host_of(archive_item.url) or reader.name
         items = _clean(archive_item, source, settings)
         if not items:
             raise SchemaError("title: cleaning leaves neither title nor text", value=archive_item.title, where=where)

@@ -25,7 +25,8 @@ from riskwire.bus import Bus, Outgoing, Publisher
 from riskwire.errors import SchemaError
 from riskwire.ingest.article_isolation import ArticleIsolation
 from riskwire.ingest.memory import ItemMemory
-from riskwire.ingest.replay.archive import Archive, ArchiveLine, open_archive
+from riskwire.ingest.replay.archive import Archive, open_archive
+from riskwire.ingest.replay.archive_item import ArchiveLine
 from riskwire.ingest.replay.conversion import STAGE, ConvertedLine, LineConverter, ReplayClock, ReplayPosition
 from riskwire.ingest.replay.lines import ParsedLine, latest_valid_time, parse_lines
 from riskwire.pipeline import Topic
@@ -84,6 +85,11 @@ class ReplayReport:
     seen_at: datetime | None
 
     @property
+    def nothing_readable(self) -> bool:
+        """Whether the archive was read from its beginning and no line could be read."""
+        return self.resumed_at == 0 and self.stories == self.bad
+
+    @property
     def nothing_new(self) -> bool:
         """Whether an earlier run had published every line."""
         return self.stories == 0 and self.resumed_at > 0
@@ -98,22 +104,24 @@ async def replay(
     limit: int | None = None,
     progress: Callable[[ReplayProgress], None] | None = None,
     partition_salt: int = 0,
+    names: Mapping[str, str] | None = None,
 ) -> ReplayReport:
     """Publishes an archive, from the line that an earlier replay of it on this bus has reached.
 
     Args:
-        archive: a file of JSON lines, uncompressed, .gz or .zst.
+        archive: a file of JSON lines or CSV, uncompressed, .gz or .zst; or of Parquet.
         settings: `ingest` for how lines are parsed, `alerting` for the time of the closing tick.
         speed: seconds of the archive per real second; None for as fast as the stages read.
         limit: the most stories (lines that are not blank), from the beginning of the archive.
         progress: called after each step.
         partition_salt: a different salt distributes the articles differently over the partitions.
+        names: for fields of an item the name that the archive uses.
 
     Raises:
-        RiskwireError: the file is missing or not an archive (nothing was written), or it is truncated (the records
-            before the end were published).
+        RiskwireError: the file is missing, not an archive, or has no line that can be read (nothing was written), or
+            it is truncated (the records before the end were published).
     """
-    opened = await asyncio.to_thread(open_archive, archive)
+    opened = await asyncio.to_thread(open_archive, archive, names, settings.ingest.max_line)
     async with bus.publisher(PUBLISHER) as publisher:
         state = await publisher.restore()
         position_key = f"archive:{opened.identity}"
@@ -239,7 +247,7 @@ class _Replay:
 
     def _parse_batch(self, lines: Iterator[ArchiveLine]) -> list[ParsedLine]:
         """Returns the next lines of an archive as items; empty at its end."""
-        return parse_lines(list(islice(lines, BATCH)), self.archive.path.name, self.settings.ingest, self.latest)
+        return parse_lines(list(islice(lines, BATCH)), self.archive.reader, self.settings.ingest, self.latest)
 
     async def _keep_pace(self, parsed: ParsedLine) -> None:
         """Waits until a line is due at the speed of the replay; publishes the pending lines before the wait.

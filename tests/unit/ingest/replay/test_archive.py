@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from riskwire.errors import RiskwireError, SchemaError
-from riskwire.ingest.replay.archive import ArchiveLine, open_archive, parse_line
+from riskwire.errors import RiskwireError, SchemaError, SettingsError
+from riskwire.ingest.replay.archive import open_archive
+from riskwire.ingest.replay.archive_item import ArchiveLine, ItemReader, names_of
 
 GOOD = b'{"published_at": "2009-01-01T02:13:00Z", "title": "GM gets a loan", "url": "http://r.example/1", "rics": []}\n'
 
@@ -30,7 +33,11 @@ def test_an_archive_has_the_same_lines_and_identity_however_it_is_compressed(tmp
     archive = open_archive(write_archive(tmp_path, content, suffix))
     lines = list(archive.lines(1_000))
     assert [line.number for line in lines] == [1, 4, 5]
-    assert [parse_line(line, "x").title for line in lines] == ["GM gets a loan", "Ford gets a loan", "GM gets a loan"]
+    assert [ItemReader("x").read(line).title for line in lines] == [
+        "GM gets a loan",
+        "Ford gets a loan",
+        "GM gets a loan",
+    ]
     uncompressed = tmp_path / "elsewhere.jsonl"
     uncompressed.write_bytes(content)
     assert archive.identity == open_archive(uncompressed).identity
@@ -42,13 +49,13 @@ def test_archives_with_different_content_have_different_identities(tmp_path: Pat
 
 
 def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_read(tmp_path: Path) -> None:
-    """The limit is 1,000 bytes. One byte more is kept, and the line is not `complete`, which `parse_line` refuses."""
+    """The limit is 1,000 bytes. One byte more is kept, and the line is not `complete`, which the reader refuses."""
     content = GOOD + b'{"title": "' + b"x" * 50_000 + b'"}\n' + GOOD
     first, long, last = open_archive(write_archive(tmp_path, content, ".gz")).lines(1_000)
     assert (long.number, long.complete, len(long.raw)) == (2, False, 1_001)
     assert (last.number, last.raw) == (3, first.raw)
     with pytest.raises(SchemaError, match=r"line 2: a line longer than ingest\.max_line"):
-        parse_line(long, "x")
+        ItemReader("x").read(long)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,9 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_read(tmp_path: Path
         (b'{"title": "x"}', "x, line 7: published_at: Field required"),
         (b'{"published_at": "2009-01-01T02:13:00Z"}', "x, line 7: title: Field required"),
         (b'{"published_at": "soon", "title": "x"}', "x, line 7: published_at: .*'soon'"),
-        (b'{"published_at": "2009-01-01T02:13:00", "title": "x"}', "published_at: .*timezone"),
+        (b'{"published_at": "07/11/2009", "title": "x"}', "published_at: .*unknown order"),
+        (b'{"published_at": "9999-12-31T23:59:59-14:00", "title": "x"}', "published_at: .*9999-12-31"),
+        (b'{"published_at": 90000000000000000, "title": "x"}', "published_at: .*90000000000000000"),
         (b'{"published_at": "2009-01-01T02:13:00Z", "title": " "}', "title and text are both empty"),
         (b'{"published_at": "2009-01-01T02:13:00Z", "title": 7}', "title: .*string"),
         (b"[1]", "x, line 7: record: "),
@@ -68,7 +77,9 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_read(tmp_path: Path
         "no time",
         "no title",
         "invalid time",
-        "time without zone",
+        "day and month in unknown order",
+        "end of the calendar",
+        "end of the calendar in epoch seconds",
         "blank",
         "number as title",
         "list",
@@ -79,12 +90,12 @@ def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_read(tmp_path: Path
 def test_the_error_of_a_bad_line_names_its_number_and_field(raw: bytes, message: str) -> None:
     """An `ArchiveLine` has number, bytes, whether it is complete, and the bytes of the file read so far."""
     with pytest.raises(SchemaError, match=message):
-        parse_line(ArchiveLine(7, raw, True, 0), "x")
+        ItemReader("x").read(ArchiveLine(7, raw, True, 0))
 
 
 def test_optional_fields_may_be_null() -> None:
     raw = b'{"published_at": "2009-01-01T02:13:00+01:00", "title": "x", "url": null, "summary": null, "source": null}'
-    item = parse_line(ArchiveLine(1, raw, True, 0), "x")
+    item = ItemReader("x").read(ArchiveLine(1, raw, True, 0))
     assert (item.url, item.summary, item.source, item.published_at.hour) == ("", "", "", 1)
 
 
@@ -97,8 +108,22 @@ def test_optional_fields_may_be_null() -> None:
         ("a.jsonl", zstandard.compress(GOOD), "compressed as .zst"),
         ("a.jsonl.gz", b"", "named .gz but not compressed as such"),
         ("a.jsonl.gz", gzip.compress(GOOD)[:30], "cannot be read"),
-        ("a.csv", b"date,title\n2009-01-01,GM\n", "not JSON lines"),
-        ("a.parquet", b"PAR1\x00\x00{", "not JSON lines"),
+        (
+            "a.csv",
+            b"date,title\n2009-01-01,GM\n",
+            "none of the first 1 lines .*published_at: .*its fields are date, title.*--map published_at=NAME",
+        ),
+        ("a.parquet", b"PAR1\x00\x00{", "damaged"),
+        ("a.txt", b"date,title\n2009-01-01,GM\n", "not JSON lines but other text"),
+        ("a.json", b'[{"title": "x"}]', "not JSON lines but a JSON array"),
+        ("a.jsonl", GOOD.decode().encode("utf-16"), "not JSON lines but UTF-16"),
+        ("a.jsonl", b"", "empty"),
+        ("a.jsonl", b"\xef\xbb\xbf\n\n", "empty"),
+        (
+            "a.jsonl",
+            b'{"date": "2009-01-01", "headline": "x"}\n' * 9,
+            "none of the first 9 lines.*line 1: published_at: Field required.*its fields are date, headline",
+        ),
     ],
     ids=[
         "uncompressed as gz",
@@ -107,8 +132,14 @@ def test_optional_fields_may_be_null() -> None:
         "zst as uncompressed",
         "empty as gz",
         "truncated gz",
-        "CSV",
-        "Parquet",
+        "CSV without a known field",
+        "damaged Parquet",
+        "CSV by another name",
+        "JSON array",
+        "UTF-16",
+        "empty",
+        "byte order mark only",
+        "other field names",
     ],
 )
 def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -137,5 +168,108 @@ def test_the_error_of_a_truncated_archive_names_the_last_line(tmp_path: Path) ->
     assert [line.number for line in lines_read] == list(range(1, len(lines_read) + 1))
 
 
-def test_an_empty_archive_has_no_lines(tmp_path: Path) -> None:
-    assert list(open_archive(write_archive(tmp_path, b"", "")).lines(1_000)) == []
+DATES = [
+    ("2026-11-01T10:00:00Z", "2026-11-01T10:00:00Z"),
+    ("2026-11-01T10:05:00+01:00", "2026-11-01T09:05:00Z"),
+    ("2026-11-01 10:06:00", "2026-11-01T10:06:00Z"),
+    (1793527560, "2026-11-01T10:06:00Z"),
+    (1793527560123.0, "2026-11-01T10:06:00.123Z"),
+    ("2026-11-01T10:07:00.123456789Z", "2026-11-01T10:07:00.123Z"),
+    ("Sun, 01 Nov 2026 10:00:00 GMT", "2026-11-01T10:00:00Z"),
+    (20261101, "2026-11-01T00:00:00Z"),
+    ("1961-04-12T06:07:00Z", "1961-04-12T06:07:00Z"),
+    (0, "1970-01-01T00:00:00Z"),
+]
+
+
+def test_dates_are_read_in_every_form_after_a_byte_order_mark_and_old_ones_are_kept(tmp_path: Path) -> None:
+    lines = [json.dumps({"published_at": date, "title": f"Title {n}"}) for n, (date, _) in enumerate(DATES)]
+    archive = open_archive(write_archive(tmp_path, b"\xef\xbb\xbf" + "\n".join(lines).encode(), ""))
+    items = [archive.reader.read(line) for line in archive.lines(1_000)]
+    assert [item.published_at for item in items] == [datetime.fromisoformat(expected) for _, expected in DATES]
+
+
+def test_the_order_of_day_and_month_is_that_of_the_archive(tmp_path: Path) -> None:
+    dates = ["07/11/2026 10:00", "16/07/2026 15:35"]
+    content = "\n".join(json.dumps({"published_at": date, "title": "x"}) for date in dates).encode()
+    archive = open_archive(write_archive(tmp_path, content, ""))
+    days = [archive.reader.read(line).published_at for line in archive.lines(1_000)]
+    assert [(day.day, day.month) for day in days] == [(7, 11), (16, 7)]
+
+
+def test_fields_with_other_names_are_read_by_their_names_in_the_archive(tmp_path: Path) -> None:
+    """A name with dots is a path."""
+    content = b'{"date": "2009-01-01", "headline": {"main": "GM gets a loan"}, "title": 7, "note": null}\n'
+    names = names_of(["title=headline.main, published_at=date", "text=note"])
+    archive = open_archive(write_archive(tmp_path, content, ""), names)
+    (item,) = [archive.reader.read(line) for line in archive.lines(1_000)]
+    assert (item.title, item.published_at.year, item.text) == ("GM gets a loan", 2009, "")
+
+
+@pytest.mark.parametrize("text", ["headline", "headline=title", "title=", "=x", "title=a,,"])
+def test_a_map_of_field_names_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--map: not FIELD=NAME .*published_at, title"):
+        names_of([text])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", '\ufeffdate,title,url\r\n2009-01-01 02:13,"GM, Ford\nget loans",\r\n\r\n2009-01-02,x,\r\n'),
+        ("a.csv", 'date;title;url\n2009-01-01 02:13;"GM, Ford\nget loans";\n;;\n2009-01-02;x\n'),
+        ("a.tsv", 'date\ttitle\n2009-01-01 02:13\t"GM, Ford\nget loans"\n2009-01-02\tx\tmore\n'),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"], ids=["uncompressed", "gz", "zst"])
+def test_rows_of_csv_are_items(tmp_path: Path, name: str, content: str, suffix: str) -> None:
+    """With a byte order mark, any delimiter, line breaks in cells, blank rows, and rows too short or too long."""
+    path = write_archive(tmp_path, content.encode(), suffix).rename(tmp_path / f"{name}{suffix}")
+    archive = open_archive(path, {"published_at": "date"})
+    lines = list(archive.lines(1_000))
+    items = [archive.reader.read(line) for line in lines]
+    assert [(item.title, item.published_at.day) for item in items] == [("GM, Ford\nget loans", 1), ("x", 2)]
+    assert [line.number for line in lines] == sorted({line.number for line in lines})
+
+
+def test_a_row_of_csv_that_is_too_long_is_a_bad_line_and_the_next_is_read(tmp_path: Path) -> None:
+    """The second row has a long cell; the third opens a quote and never closes it."""
+    long = "x" * 5_000
+    rows = [
+        "published_at,title",
+        "2009-01-01,a",
+        f"2009-01-01,{long}",
+        "2009-01-02,b",
+        f'2009-01-01,"{long}',
+        *["y"] * 9,
+    ]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(rows))
+    archive = open_archive(path, max_line=1_000)
+    complete = [line for line in archive.lines(1_000) if line.complete]
+    assert [json.loads(line.raw).get("title") for line in complete][:2] == ["a", "b"]
+    assert all(len(line.raw) <= 1_001 for line in archive.lines(1_000))
+
+
+def test_rows_of_parquet_are_items(tmp_path: Path) -> None:
+    """Times of any unit, with or without a zone, and days."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    moment = datetime(2009, 1, 1, 2, 13, tzinfo=UTC)
+    columns = {
+        "ns": pyarrow.array([moment], pyarrow.timestamp("ns", "America/New_York")),
+        "ms": pyarrow.array([moment.replace(tzinfo=None)], pyarrow.timestamp("ms")),
+        "day": pyarrow.array([moment.date()], pyarrow.date32()),
+        "epoch": pyarrow.array([int(moment.timestamp())]),
+        "headline": pyarrow.array(["GM gets a loan"]),
+        "tags": pyarrow.array([["a"]]),
+        "price": pyarrow.array([None], pyarrow.float64()),
+    }
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table(columns), path)
+    for column in ("ns", "ms", "day", "epoch"):
+        archive = open_archive(path, {"published_at": column, "title": "headline"})
+        (line,) = archive.lines(1_000)
+        item = archive.reader.read(line)
+        assert (item.title, item.published_at.date()) == ("GM gets a loan", moment.date())
+        assert column == "day" or item.published_at == moment
+        assert (line.number, line.bytes_read) == (1, archive.size)

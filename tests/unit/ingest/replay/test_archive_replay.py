@@ -289,12 +289,32 @@ async def test_a_file_that_is_not_an_archive_is_refused_before_anything_is_writt
         assert not any((await bus.records()).values())
 
 
-async def test_an_empty_archive_publishes_nothing(settings: Settings, tmp_path: Path) -> None:
-    """Both partitions are empty, and there is no closing tick."""
-    path = tmp_path / "empty.jsonl"
-    path.write_bytes(b"")
+async def test_an_archive_of_blank_lines_publishes_nothing(settings: Settings, tmp_path: Path) -> None:
+    """Both partitions are empty, and there is no closing tick. It is too long for a look at its beginning to tell."""
+    path = tmp_path / "blank.jsonl"
+    path.write_bytes(b"\n" * 5_000_000)
     report, records = await run(settings, path)
     assert (report.stories, report.seen_at, records) == (0, None, [[], []])
+    assert report.nothing_readable
+
+
+async def test_an_archive_without_a_readable_line_ends_at_once(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "other.jsonl"
+    path.write_bytes(b'{"date": "2009-01-01", "headline": "x"}\n' * 100_000)
+    with pytest.raises(RiskwireError, match=r"first 1000 lines can be read\..*its fields are date, headline"):
+        await run(settings, path)
+
+
+async def test_dates_at_the_ends_of_the_calendar_are_bad_lines(settings: Settings, tmp_path: Path) -> None:
+    """Of the latest date that is read, also the closing tick, which is later, and a second run find room."""
+    ends = ["0001-01-01T00:00:00Z", "9998-12-31T00:00:00Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"]
+    dates = ["9997-12-29T00:00:00Z", *ends]
+    path = tmp_path / "ends.jsonl"
+    path.write_text("\n".join(json.dumps({"published_at": date, "title": "x"}) for date in dates))
+    report, _ = await run(settings, path)
+    assert (report.stories, report.bad, report.published) == (5, 4, 1)
+    report, _ = await run(settings, path)
+    assert report.nothing_new
 
 
 def offset_40_days_ahead() -> float:
