@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos lint format types check lock bench kafka clean venv
+.PHONY: help run demo test chaos fuzz lint format types check lock bench kafka clean venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(READY) ## run the unit, integration and chaos tests (ARGS="-k notify -x"
 
 chaos: $(READY) ## inject faults into the services on Kafka (ARGS="--faults 320 --articles 15000" passes options)
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
+
+fuzz: $(READY) ## read mutated feed documents for minutes (ARGS="--seconds 300 --seed 7" passes options)
+	@$(BIN)/python tests/fuzz/fuzz_documents.py $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
 import zlib
 from dataclasses import dataclass, fields, replace
@@ -20,7 +18,8 @@ VERSIONS_OF = {"rss": "rss", "rdf": "rss", "atom": "atom", "json": "json", "site
 """For each `format` of a feed, how the version of its documents begins."""
 
 _GZIP = b"\x1f\x8b"
-_CHUNK = 65_536
+_PIECE = 512
+"""Bytes of a gzip file that are decompressed at a time."""
 _DETECTED = 65_536
 """Characters of a document in which its root element is searched."""
 _MAX_REPAIRS = 8
@@ -99,17 +98,25 @@ def _decompressed(body: bytes, url: str, max_bytes: int) -> tuple[bytes, list[st
     if not body.startswith(_GZIP):
         return body, []
     content = bytearray()
+    position, is_whole = 0, True
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
-            while chunk := file.read1(_CHUNK):
-                content += chunk
+        while is_whole and body.startswith(_GZIP, position):
+            member = zlib.decompressobj(wbits=31)
+            while not member.eof and position < len(body):
+                # In small pieces: the content of the piece with the damage is lost.
+                piece = body[position : position + _PIECE]
+                content += member.decompress(piece, max_bytes + 1 - len(content))
                 if len(content) > max_bytes:
                     raise FeedError(f"a gzip file of more than {max_bytes} bytes", where=url)
-    except (EOFError, OSError, zlib.error) as error:
+                position += len(piece) - len(member.unused_data) - len(member.unconsumed_tail)
+            is_whole = member.eof
+            if not content and not is_whole:
+                raise FeedError("a damaged gzip file", where=url)
+    except zlib.error as error:
         if not content:
             raise FeedError("a damaged gzip file", where=url) from error
-        return bytes(content), ["damaged end of a gzip file"]
-    return bytes(content), []
+        is_whole = False
+    return bytes(content), [] if is_whole else ["damaged end of a gzip file"]
 
 
 def _detect_root(text: str) -> str:

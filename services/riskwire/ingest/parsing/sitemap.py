@@ -178,7 +178,7 @@ def _parse_one_by_one(handler: _SitemapHandler, text: str) -> int:
     closing = f"</{opening[1:].split()[0].rstrip('>')}>"
     starts = [match.start() for match in islice(_URL.finditer(text), _MAX_URLS)]
     malformed = 0
-    for start, limit in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, limit in zip(starts, [*starts, len(text)][1:], strict=True):
         end = _URL_END.search(text, start, limit)
         element = text[start : end.end() if end else limit]
         count = len(handler.entries)

@@ -240,10 +240,13 @@ def test_a_guard_before_json_is_left_out(guard: bytes) -> None:
 
 
 def test_the_beginning_of_a_damaged_gzip_file_is_read() -> None:
-    body = rss()
-    result = read(gzip.compress(body)[:-12])
-    assert "damaged end of a gzip file" in result.repairs
-    assert result.items
+    """The file ends too early, or a byte in its second half is wrong."""
+    items = b"".join(b"<item><title>Item %d of 99 is %x</title></item>" % (n, n**9) for n in range(99))
+    packed = gzip.compress(rss().replace(b"<item>", items + b"<item>", 1))
+    for damaged in (packed[:-100], packed[:1_000] + bytes([packed[1_000] ^ 0xFF]) + packed[1_001:]):
+        result = read(damaged)
+        assert "damaged end of a gzip file" in result.repairs
+        assert len(result.items) > 10
 
 
 @pytest.mark.parametrize(
