@@ -44,11 +44,22 @@ def add(
     ticker: Annotated[list[str] | None, typer.Option("--ticker", help="A US ticker; can be repeated.")] = None,
     isin: Annotated[str | None, typer.Option("--isin")] = None,
     group: Annotated[str | None, typer.Option("--group", help="A group to follow too: `group:NAME`.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="A phrase in which a name means something else; repeatable.")
+    ] = None,
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
     """Watch an entity from now on, or change an entry. Needs no restart; the past is read from the store."""
-    fields = {"id": entry, "name": name, "aliases": alias, "tickers": ticker, "isin": isin, "group": group}
+    fields = {
+        "id": entry,
+        "name": name,
+        "aliases": alias,
+        "tickers": ticker,
+        "isin": isin,
+        "group": group,
+        "exclude": exclude,
+    }
     run_to_end(add_entry(settings_of(config, data=data), fields, by))
 
 

@@ -34,10 +34,26 @@ DESCRIPTORS = frozenset(
 """Words at the end of a name for what a company does. A short form can omit them ("Ford" for "Ford Motor Company"),
 but only if no other company has the same first word."""
 
+PARTS = frozenset(
+    [
+        *("and", "arm", "branch", "business", "d", "division", "labs", "operations", "r", "research", "segment"),
+        *("subsidiary", "unit"),
+    ]
+)
+"""Words at the end of a name for a part of a company, which bears its name: "Visa R&D Arm"."""
+
 _NOTE = re.compile(r"\s*/\s*(?:[A-Z]{2,4}\s*/?)?\s*$|\s*\([^()]*\)\s*$")
 _POSSESSIVE = re.compile(r"['’`´](?=\w{0,2}\b)")
 _DOTTED = re.compile(r"\b(?:\w\.){2,}")
+_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d"})
+"""Letters that Unicode does not decompose into a letter and an accent."""
 _NOT_WORD = re.compile(r"[^\w]+|_+")
+
+
+def fold(text: str) -> str:
+    """Returns a text in lower case and without accents: "Nestlé" and "NESTLE" are equal, "Mærsk" and "Maersk", too."""
+    decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 @lru_cache(maxsize=16_384)
@@ -48,8 +64,7 @@ def words_of_name(name: str) -> tuple[str, ...]:
     `moodys`.
     """
     name = _NOTE.sub("", name.strip())
-    folded = unicodedata.normalize("NFKD", name).casefold().replace("&", " and ")
-    folded = "".join(char for char in folded if not unicodedata.combining(char))
+    folded = fold(name).replace("&", " and ")
     folded = _DOTTED.sub(lambda match: match.group().replace(".", "") + " ", folded)
     folded = _POSSESSIVE.sub("", folded)
     return tuple(word for word in _NOT_WORD.split(folded) if word)

@@ -1,8 +1,9 @@
 """The watchlist: the entities that a risk team follows, as a YAML list or a CSV file with the same columns.
 
-    - {id: aapl, name: Apple Inc., aliases: [Apple], tickers: [AAPL], isin: US0378331005, group: tech}
+    - {id: aapl, name: Apple Inc., aliases: [Apple], tickers: [AAPL], isin: US0378331005, group: tech,
+       exclude: [apple harvest]}
 
-`id` and `name` are required. In CSV, a cell holds several aliases or tickers, separated by `|` or `;`.
+`id` and `name` are required. In CSV, `|` or `;` separates several aliases, tickers or excluded phrases in a cell.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class WatchedEntity(BaseModel):
     tickers: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,14}$")], ...] = ()
     isin: Annotated[str, AfterValidator(_checked_isin)] | None = None
     group: _Text | None = None
+    exclude: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
+    """Phrases in which a name of the entry means something else, such as "gap year"."""
 
     @field_validator("tickers", mode="before")
     @classmethod
@@ -67,13 +70,13 @@ class WatchedEntity(BaseModel):
             return tuple(ticker.strip().lstrip("$").upper() if isinstance(ticker, str) else ticker for ticker in value)
         return value
 
-    @field_validator("name", "aliases")
+    @field_validator("name", "aliases", "exclude")
     @classmethod
     def _has_words(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        """Returns a name or aliases unchanged.
+        """Returns a name, aliases or excluded phrases unchanged.
 
         Raises:
-            ValueError: a name has no letter or digit.
+            ValueError: one of them has no letter or digit.
         """
         for name in (value,) if isinstance(value, str) else value:
             if not name_key(name):
@@ -238,7 +241,7 @@ def read_watchlist(path: Path) -> Watchlist:
 def read_entry(entry: object, where: str) -> WatchedEntity:
     """Returns an entry that a person wrote, in a watchlist file, on the command line or to the API.
 
-    Refuses unknown fields, and control characters in name, aliases and group.
+    Refuses unknown fields, and control characters in name, aliases, exclude and group.
 
     Args:
         where: the place of the entry, for the message.
@@ -247,7 +250,12 @@ def read_entry(entry: object, where: str) -> WatchedEntity:
         SettingsError: the entry is not valid. The message names `where`, the field and its value.
     """
     entity = _validate_entry(entry, where)
-    for field, texts in {"name": (entity.name,), "aliases": entity.aliases, "group": (entity.group or "",)}.items():
+    for field, texts in {
+        "name": (entity.name,),
+        "aliases": entity.aliases,
+        "exclude": entity.exclude,
+        "group": (entity.group or "",),
+    }.items():
         for text in texts:
             if has_control_character(text):
                 raise SettingsError(f"{field}: has a control character", value=text, where=where)
@@ -351,10 +359,10 @@ def _csv_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
 
 
 def _split_lists(entry: dict[str, str]) -> dict[str, Any]:
-    """Returns a CSV row with aliases and tickers as lists; they are separated by `|` or `;`."""
+    """Returns a CSV row with aliases, tickers and excluded phrases as lists; they are separated by `|` or `;`."""
     lists: dict[str, Any] = {
         column: [part for parts in entry[column].split("|") for part in parts.split(";") if part.strip()]
-        for column in ("aliases", "tickers")
+        for column in ("aliases", "tickers", "exclude")
         if column in entry
     }
     return {**entry, **lists}

@@ -39,6 +39,7 @@ class EntryRequest(BaseModel):
     tickers: Annotated[list[_Name], Field(max_length=100)] = []
     isin: _Name | None = None
     group: _Name | None = None
+    exclude: Annotated[list[_Name], Field(max_length=100)] = []
 
 
 class EditResult(Record):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from riskwire.entities.isin import is_isin
 from riskwire.entities.names import DESCRIPTORS, acronyms, is_prefix, join_key, name_key
+from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.tables.build import TABLE
 
 _NOTE = re.compile(r"\s*/\s*(?:[A-Z]{2,4}\s*/?)?\s*$|\s*\([^()]*\)\s*$")
@@ -165,6 +166,15 @@ def agrees(name: str, company: Company) -> bool:
         return True
     initials = name.strip().replace(".", "").upper()
     return any(initials in acronyms(" ".join(known)) for known in company.keys) or initials in acronyms(company.name)
+
+
+def is_company_of(entity: WatchedEntity, company: Company) -> bool:
+    """Returns whether a company of the tables is that of a watchlist entry: by a name, the ISIN or a US ticker."""
+    if company.entity is not None and company.entity == f"isin:{entity.isin}":
+        return True
+    if any(market == US and symbol in entity.tickers for market, symbol in company.tickers):
+        return True
+    return any(name_key(name) in company.keys for name in entity.names)
 
 
 def _alike(first: tuple[str, ...], second: tuple[str, ...]) -> bool:

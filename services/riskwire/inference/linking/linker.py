@@ -16,7 +16,7 @@ watchlist and the tables alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -24,8 +24,8 @@ from typing import NamedTuple
 from riskwire.entities.names import acronyms, is_prefix, name_key
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
-from riskwire.inference.linking.mentions import Candidate, candidates
-from riskwire.inference.linking.name_resolver import COMPANY_TYPES, INITIALS, UNRESOLVED, NameResolver, Resolution
+from riskwire.inference.linking.mentions import COMPANY_TYPES, Candidate, candidates
+from riskwire.inference.linking.name_resolver import INITIALS, UNRESOLVED, NameResolver, Resolution
 from riskwire.inference.linking.publishers import dateline_end, is_market_or_label, is_publisher, speaks_of_others
 from riskwire.inference.linking.watched import WatchedNames
 from riskwire.inference.model.prediction import DocumentPrediction
@@ -123,11 +123,14 @@ class Linker:
                 mention.resolution = self._resolve_name(mention.text, candidate.kind)
             else:
                 mention.resolution = self._resolver.resolve_certain(mention.text, candidate)
+        mentions = _confirmed(mentions)
+        _exclude(mentions)
         if len(mentions) > 1:
             self._resolve_short_forms(mentions[:_MAX_COMPARED])
         for mention in mentions:
             if not mention.entity:
                 mention.resolution = self._resolve_fallback(mention.text, mention.candidate.kind)
+        _exclude(mentions)
         dateline = _dateline(prediction) if mentions else range(0)
         return [_linked(prediction, mention, dateline) for mention in mentions if mention.entity]
 
@@ -184,6 +187,39 @@ class Linker:
                 )
                 if mention.candidate.kind in {"PER", "LOC"} and full_mention.candidate.kind == "ORG":
                     mention.candidate = replace(mention.candidate, kind="ORG")
+
+
+def _exclude(mentions: Iterable[_Mention]) -> None:
+    """Removes the entity of each mention that is in a phrase which that watchlist entry excludes."""
+    for mention in mentions:
+        if mention.resolution.watched is not None and mention.resolution.watched in mention.candidate.excluded:
+            mention.resolution = UNRESOLVED
+
+
+def _confirmed(mentions: Sequence[_Mention]) -> list[_Mention]:
+    """Returns the mentions without those that nothing supports.
+
+    A possible mention of a watchlist entry ("Target" at the start of a title) is confirmed where the article has
+    another mention of that entry. Otherwise it never gets that entity, and is dropped if only the watchlist had it.
+    """
+    sure = {
+        mention.entity
+        for mention in mentions
+        if mention.resolution.watched
+        and not mention.candidate.possible
+        and mention.resolution.watched not in mention.candidate.excluded
+    }
+    confirmed = []
+    for mention in mentions:
+        entity = mention.candidate.possible
+        if entity is not None and entity.id in sure and entity not in mention.candidate.excluded:
+            mention.resolution = Resolution(entity.id, entity.name, entity)
+        elif mention.candidate.only_possible:
+            continue
+        elif entity is not None:
+            mention.candidate = replace(mention.candidate, excluded=(*mention.candidate.excluded, entity))
+        confirmed.append(mention)
+    return confirmed
 
 
 def _dateline(prediction: DocumentPrediction) -> range:

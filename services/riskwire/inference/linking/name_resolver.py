@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from riskwire.entities.names import LEGAL_FORMS, acronyms, name_key, slug, words_of_name
+from riskwire.entities.common_words import is_common_word
+from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, acronyms, name_key, slug, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees
-from riskwire.inference.linking.mentions import Candidate
+from riskwire.inference.linking.mentions import COMPANY_TYPES, Candidate
 from riskwire.inference.linking.places import country
 from riskwire.inference.linking.publishers import is_market_or_label, is_publisher, is_rater
-from riskwire.inference.linking.watched import WatchedNames
+from riskwire.inference.linking.watched import MAX_CAPITALS, WatchedNames, need_of_name
 from riskwire.records import MentionType
 
 INITIALS = re.compile(r"[A-Z][A-Z&]{1,4}")
-COMPANY_TYPES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
 
 
 class Resolution(NamedTuple):
@@ -84,8 +84,8 @@ class NameResolver:
             by_ticker = watched if candidate.watched is None else None
             if by_ticker is not None and not _fits_ticker(text, candidate, by_ticker, company):
                 watched = None
-        watched = watched or self._watched.by_name(text)
-        if company is None and candidate.kind in COMPANY_TYPES and not is_market_or_label(text):
+        watched = watched or self._watched_by_name(text)
+        if company is None and candidate.kind in COMPANY_TYPES and not _is_no_company(text):
             company = self._companies.exact(text)
         watched = watched or (self._watched_entry(company) if company else None)
         if watched is not None:
@@ -103,15 +103,37 @@ class NameResolver:
         An organisation that is no publisher, market or label may be a short name or the initials of a company. Any
         other name becomes the entity `name:` and the normalised name; one without words stays `UNRESOLVED`.
         """
-        if kind == "ORG" and not is_publisher(text) and not is_market_or_label(text):
+        if kind == "ORG" and not is_publisher(text) and not _is_no_company(text):
             company = self._companies.by_name(text)
             if company is None and INITIALS.fullmatch(text):
                 company = self._companies.by_acronym(text)
+            watched = self._watched_entry(company) if company else self._watched_by_beginning(text)
+            if watched is not None:
+                return Resolution(watched.id, watched.name, watched)
             if company is not None:
-                watched = self._watched_entry(company)
-                return _resolution_of(company) if watched is None else Resolution(watched.id, watched.name, watched)
+                return _resolution_of(company)
         name = slug(text)
         return Resolution(f"name:{name}", " ".join(text.split())) if name else UNRESOLVED
+
+    def _watched_by_name(self, text: str) -> WatchedEntity | None:
+        """Returns the watchlist entry with a name, but none for a single common word or an index.
+
+        Those count only where their sentence supports them, which is decided before (`mentions.py`). A name in capitals
+        is none in small letters: RIO is not Rio.
+        """
+        watched = self._watched.by_name(text)
+        if watched is None or need_of_name(text.title()) != "none":
+            return None
+        names = [name for name in watched.names if name_key(name) == name_key(text)]
+        capitals = all(name.isupper() and name.isalpha() and len(name) <= MAX_CAPITALS for name in names)
+        return None if names and capitals and not text.isupper() else watched
+
+    def _watched_by_beginning(self, text: str) -> WatchedEntity | None:
+        """Returns the only watchlist entry whose name adds words for a trade: "Tencent Music (Entertainment Group)"."""
+        watched = self._watched.by_beginning(text)
+        length = len(name_key(text))
+        keys = [key for name in watched.names if (key := name_key(name))[:length] == name_key(text)] if watched else []
+        return watched if any(DESCRIPTORS.issuperset(key[length:]) for key in keys) else None
 
     def _watched_entry(self, company: Company) -> WatchedEntity | None:
         """Returns the watchlist entry of a company: by its ISIN, or by a US ticker when a name agrees."""
@@ -124,6 +146,11 @@ class NameResolver:
             if watched is not None and any(agrees(name, company) for name in watched.names):
                 return watched
         return None
+
+
+def _is_no_company(text: str) -> bool:
+    """Returns whether a text is a market, a label, or a common word written small ("monster"), whoever has its name."""
+    return is_market_or_label(text) or (text.islower() and is_common_word(text))
 
 
 def _fits_ticker(text: str, candidate: Candidate, watched: WatchedEntity, company: Company | None) -> bool:

@@ -35,7 +35,7 @@ MARKETS = frozenset(
         *("Standard & Poor's 500", "Nasdaq", "Nasdaq Composite", "Nasdaq 100", "Russell 2000", "FTSE", "FTSE 100"),
         *("FTSEurofirst 300", "DAX", "CAC", "CAC 40", "Nikkei", "Nikkei 225", "Topix", "Hang Seng", "Stoxx"),
         *("STOXX 600", "VIX", "Wall Street", "Wall St", "NYSE", "New York Stock Exchange", "TSX", "MSCI", "Sensex"),
-        *("Nifty",),
+        *("Nifty", "FANG", "FAANG", "Magnificent Seven"),
     )
 )
 #: Labels at the start of a title, and abbreviations that are not names.

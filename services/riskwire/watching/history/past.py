@@ -18,11 +18,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from riskwire.entities.folded_words import phrase_spans
 from riskwire.entities.names import join_key, name_key
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.analysis import MARKET, group_target
 from riskwire.inference.linking.companies import US, CompanyTable, agrees
-from riskwire.inference.linking.watched import BARE_TICKER
+from riskwire.inference.linking.watched import need_of_ticker
 from riskwire.inference.model.probabilities import mean, sentiment_of
 from riskwire.records import Evidence, Sentiment, Signal
 from riskwire.store import MentionSummary, PastArticle, PastSignal
@@ -43,10 +44,12 @@ class SearchTerms:
     Attributes:
         keys: normalised names (`join_key(name_key(name))`).
         entities: entity ids that the company tables give for the entry.
+        exclude: phrases in which a mention is not of the entry, which are known for titles only.
     """
 
     keys: tuple[str, ...]
     entities: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,17 @@ class KnownNews:
 def search_terms(entry: WatchedEntity, companies: CompanyTable) -> SearchTerms:
     """Returns the terms by which the store finds past mentions of an entry: normalised names and ids of entities.
 
-    A ticker also counts as a name unless it is so short that it may be a word. A US company with a ticker of the entry
+    A ticker also counts as a name unless it may be a word. A US company with a ticker of the entry
     counts only if it agrees with a name of the entry, because tickers pass from company to company.
     """
-    names = (*entry.names, *(ticker for ticker in entry.tickers if len(ticker) >= BARE_TICKER))
+    names = (*entry.names, *(ticker for ticker in entry.tickers if need_of_ticker(ticker) == "none"))
     keys = dict.fromkeys(join_key(name_key(name)) for name in names)
     entities = [f"isin:{entry.isin}"] if entry.isin else []
     for ticker in entry.tickers:
         company = companies.by_ticker(US, ticker)
         if company and company.entity and any(agrees(name, company) for name in entry.names):
             entities.append(company.entity)
-    return SearchTerms(tuple(keys), tuple(dict.fromkeys(entities)))
+    return SearchTerms(tuple(keys), tuple(dict.fromkeys(entities)), entry.exclude)
 
 
 def group_target_of(entry: WatchedEntity) -> str | None:
@@ -133,6 +136,7 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
     signal is marked as history and backfill.
     """
     mentions = _mentions_of_entry(terms, article.mentions)
+    mentions = [mention for mention in mentions if not _is_excluded(terms, article.title, mention)]
     if not mentions:
         return None
     targets = {f"entity:{mention.entity}" for mention in mentions}
@@ -179,6 +183,15 @@ def _mentions_of_entry(terms: SearchTerms, mentions: Sequence[MentionSummary]) -
     named = {mention.entity for mention in mentions if mention.key in terms.keys}
     matching = [mention for mention in mentions if mention.entity in named or mention.entity in terms.entities]
     return sorted(matching, key=lambda mention: (-mention.weight, mention.sentence, mention.key))
+
+
+def _is_excluded(terms: SearchTerms, title: str, mention: MentionSummary) -> bool:
+    """Returns whether a mention in a title is part of a phrase that the entry excludes."""
+    return mention.span is not None and any(
+        start < mention.span[1] and end > mention.span[0]
+        for phrase in terms.exclude
+        for start, end in phrase_spans(title, phrase)
+    )
 
 
 def _combined(mentions: Sequence[MentionSummary]) -> tuple[float, Sentiment]:

@@ -94,6 +94,13 @@ async def test_short_forms_and_company_tables_find_mentions_while_only_others_we
     assert comparable(history, "evidence") == comparable(expected, "evidence")
 
 
+async def test_a_title_with_an_excluded_phrase_is_not_in_the_past(world: PastWorld) -> None:
+    await world.sink(await world.infer(NEWS, entry("ford")))
+    assert {signal.article for signal in await world.past_of(entry("acme"))} >= {"a1", "a3"}
+    excluding = entry("acme", exclude=["acme corp for losses"])
+    assert "a3" not in {signal.article for signal in await world.past_of(excluding)}
+
+
 async def test_articles_that_the_store_has_signals_of_are_not_published_again(world: PastWorld) -> None:
     """Acme was watched when the first article was read, not for the others. A second run publishes nothing."""
     new = entry("acme", group="makers")
