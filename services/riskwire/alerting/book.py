@@ -143,6 +143,7 @@ class Book:
         self._exposure.close(bucket, end_ms)
         turned_negative: dict[str, bool] = {}
         rolled: set[str] = set()
+        counted: set[str] = set()
         for signal in self._take_pending(bucket):
             target = self._target(signal.target)
             if signal.target not in rolled:
@@ -155,12 +156,15 @@ class Book:
             at_ms = max(_ms(signal), bucket)
             change = target.add(signal, at_ms)
             turned_negative[signal.target] = turned_negative.get(signal.target, False) or change.turned_negative
-            self._minute(signal.target, at_ms).add(signal, change)
+            if not signal.backfill:  # the store counts backfill when it was published
+                self._minute(signal.target, at_ms).add(signal, change)
+                counted.add(signal.target)
         for name, has_new_negative_story in turned_negative.items():
             target = self._targets[name]
             alert = target.judge(end_ms, self._exposure, may_notify=has_new_negative_story)
-            minute = self._minute(name, bucket)
-            minute.surprise = max(minute.surprise, target.surprise)
+            if name in counted:
+                minute = self._minute(name, bucket)
+                minute.surprise = max(minute.surprise, target.surprise)
             if alert is not None:
                 self._alerting.add(name)
                 step.alerts.append(alert)

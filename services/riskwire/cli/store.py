@@ -79,9 +79,16 @@ def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> 
         print_json_lines(rows)
         return
     print_table(
-        ("seen", "source", "publisher", "negative", "title"),
+        ("published", "seen", "source", "publisher", "negative", "title"),
         [
-            (f"{row.seen_at:%Y-%m-%d %H:%M}", row.source, row.publisher, _negative(row.sentiment), row.title)
+            (
+                f"{row.published_at:%Y-%m-%d %H:%M}",
+                f"{row.seen_at:%Y-%m-%d %H:%M}",
+                row.source,
+                row.publisher,
+                _negative(row.sentiment),
+                row.title,
+            )
             for row in rows
         ],
         empty=f"No stories about {target}; `riskwire targets` lists the targets.",

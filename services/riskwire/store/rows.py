@@ -146,6 +146,8 @@ class Trend(Record):
 class StoryRow(Record):
     """A story, shown by its newest article. `articles` is the number of its articles.
 
+    `counted_at` is the time by which stories are ordered and counted: `published_at` of backfill, otherwise `seen_at`.
+
     Attributes:
         level: that of the worst mention of the target or, without a target, of the article; None if it is unknown.
         adverse: the probability of mild or material; None without a level.
@@ -162,6 +164,7 @@ class StoryRow(Record):
     publisher: str = ""
     published_at: Utc
     seen_at: Utc
+    counted_at: Utc
     status: Literal["ok", "unsupported", "empty"] = "ok"
     language: str | None = None
     backfill: bool = False
@@ -178,7 +181,7 @@ class StoryRow(Record):
     @property
     def cursor(self) -> Cursor:
         """The position of this row in the list."""
-        return Cursor(self.seen_at, self.story)
+        return Cursor(self.counted_at, self.story)
 
 
 class Counts(Record):

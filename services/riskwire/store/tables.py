@@ -1,6 +1,8 @@
 """The tables of the store.
 
-Times are milliseconds since 1970 (UTC). A record that no query looks into is stored as JSON, in a column `body`.
+Times are milliseconds since 1970 (UTC). `counted_ms` is the time at which an article counts on the page: of backfill
+when it was published, otherwise when it was seen. A record that no query looks into is stored as JSON, in a column
+`body`.
 
 `articles`, `mentions`, `signals`, `trends`, `alerts`, `commands` and `dead_letters` hold the content of topics.
 `stories`, `targets`, `target_sources`, `sources`, `alert_heads` and `changes` are derived from them in the same
@@ -63,6 +65,7 @@ articles = Table(
     Column("published_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
     Column("backfill", Boolean, nullable=False),
+    Column("counted_ms", BigInteger, nullable=False),
     Column("negative", Float),
     Column("neutral", Float),
     Column("positive", Float),
@@ -70,6 +73,7 @@ articles = Table(
     Column("adverse_from", Float),
     Column("read_with", BigInteger),
     Index("articles_seen", "seen_ms", "id"),
+    Index("articles_counted", "counted_ms", "id"),
     Index("articles_status", "status"),
 )
 """The newest analysis of each article. `read_with` and `adverse_from`: see `Analysis`.
@@ -142,6 +146,7 @@ signals = Table(
     Column("published_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
     Column("backfill", Boolean, nullable=False),
+    Column("counted_ms", BigInteger, nullable=False),
     Column("negative", Float, nullable=False),
     Column("neutral", Float, nullable=False),
     Column("positive", Float, nullable=False),
@@ -155,6 +160,7 @@ signals = Table(
     Column("bundle", String, nullable=False),
     Index("signals_story", "target", "story", "superseded"),
     Index("signals_seen", "seen_ms"),
+    Index("signals_target_counted", "target", "counted_ms"),
     Index("signals_target_seen", "target", "seen_ms", "article", "version", "story"),
 )
 """Every signal. `superseded`: a later version of the article has a signal of the same target.
@@ -169,9 +175,11 @@ stories = Table(
     Column("story", String, primary_key=True),
     Column("articles", Integer, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
+    Column("counted_ms", BigInteger, nullable=False),
     Column("score_1e4", Integer, nullable=False),
-    Index("stories_target_seen", "target", "seen_ms", "story"),
-    Index("stories_seen", "seen_ms", "target", "score_1e4", "articles"),
+    Index("stories_target_counted", "target", "counted_ms", "story"),
+    Index("stories_seen", "seen_ms"),
+    Index("stories_counted", "counted_ms", "target", "score_1e4", "articles"),
 )
 """One row per target and story, over the signals that are not superseded. The score is their sum."""
 
@@ -185,7 +193,7 @@ targets = Table(
     Column("named_ms", BigInteger, nullable=False),
     Column("stories", Integer, nullable=False),
     Column("articles", Integer, nullable=False),
-    Column("seen_ms", BigInteger),
+    Column("counted_ms", BigInteger),
     Column("surprise", Float, nullable=False),
     Column("surprise_ms", BigInteger, nullable=False),
     Column("surprise_s", Integer, nullable=False),
@@ -193,8 +201,8 @@ targets = Table(
 )
 """One row per target.
 
-`named_ms` is the time of the signal that gave name and groups. `surprise_ms` and `surprise_s` are start and length of
-the trend point that gave the surprise.
+`counted_ms` is the newest one of its signals. `named_ms` is the time of the signal that gave name and groups.
+`surprise_ms` and `surprise_s` are start and length of the trend point that gave the surprise.
 """
 
 target_sources = Table(

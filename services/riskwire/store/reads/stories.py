@@ -85,15 +85,15 @@ def stories_of(connection: Connection, target: str, limit: int, before: Cursor |
         before: only stories older than this cursor, for the next page; None for the first page.
     """
     story, signal = tables.stories.c, tables.signals.c
-    newest = select(story.story, story.articles, story.seen_ms).where(story.target == target)
+    newest = select(story.story, story.articles, story.counted_ms).where(story.target == target)
     if before is not None:
         at = to_ms(before.at)
-        newest = newest.where(or_(story.seen_ms < at, and_(story.seen_ms == at, story.story < before.key)))
-    newest = newest.order_by(story.seen_ms.desc(), story.story.desc()).limit(limit * _REPRINTS)
+        newest = newest.where(or_(story.counted_ms < at, and_(story.counted_ms == at, story.story < before.key)))
+    newest = newest.order_by(story.counted_ms.desc(), story.story.desc()).limit(limit * _REPRINTS)
     chosen = newest.subquery()
     rank = (
         func.row_number()
-        .over(partition_by=signal.story, order_by=(signal.seen_ms.desc(), signal.article.desc()))
+        .over(partition_by=signal.story, order_by=(signal.counted_ms.desc(), signal.article.desc()))
         .label("rank")
     )
     ranked = (
@@ -102,7 +102,7 @@ def stories_of(connection: Connection, target: str, limit: int, before: Cursor |
         .where(signal.target == target, signal.superseded.is_(False))
         .subquery()
     )
-    query = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.seen_ms.desc(), ranked.c.story.desc())
+    query = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.counted_ms.desc(), ranked.c.story.desc())
     page = _Page(limit)
     for row in connection.execute(query):
         if page.full:
@@ -120,6 +120,7 @@ def stories_of(connection: Connection, target: str, limit: int, before: Cursor |
                 publisher=row.publisher,
                 published_at=from_ms(row.published_ms),
                 seen_at=from_ms(row.seen_ms),
+                counted_at=from_ms(row.counted_ms),
                 backfill=row.backfill,
                 level=level_of(row._mapping),
                 adverse=row.adverse,
@@ -142,12 +143,12 @@ def newest_stories(connection: Connection, limit: int, before: Cursor | None) ->
     the model did not read, such as those in unsupported languages, have no sentiment and score.
 
     Args:
-        before: only articles seen before the time of this cursor, for the next page; None for the first page.
+        before: only articles that count before the time of this cursor, for the next page; None for the first page.
     """
     table = tables.articles.c
-    query = select(tables.articles).order_by(table.seen_ms.desc(), table.id.desc()).limit(limit * _REPRINTS)
+    query = select(tables.articles).order_by(table.counted_ms.desc(), table.id.desc()).limit(limit * _REPRINTS)
     if before is not None:
-        query = query.where(table.seen_ms < to_ms(before.at))
+        query = query.where(table.counted_ms < to_ms(before.at))
     page = _Page(limit)
     for row in connection.execute(query):
         story = row.story or row.id
@@ -165,6 +166,7 @@ def newest_stories(connection: Connection, limit: int, before: Cursor | None) ->
                 publisher=row.publisher,
                 published_at=from_ms(row.published_ms),
                 seen_at=from_ms(row.seen_ms),
+                counted_at=from_ms(row.counted_ms),
                 status=row.status,
                 language=row.language,
                 backfill=row.backfill,

@@ -115,7 +115,7 @@ def _target_rows(
     story, head = tables.stories.c, tables.alert_heads.c
     mean = (
         select(story.target, (func.sum(story.score_1e4 / (story.articles * 1e4)) / func.count()).label("score"))
-        .where(story.seen_ms >= since)
+        .where(story.counted_ms >= since)
         .group_by(story.target)
         .subquery()
     )
@@ -133,7 +133,7 @@ def _target_rows(
         "score": [mean.c.score.is_(None), mean.c.score],
         "stories": [_T.stories.desc()],
         "name": [func.lower(_T.name)],
-        "last_seen": [_T.seen_ms.is_(None), _T.seen_ms.desc()],
+        "last_seen": [_T.counted_ms.is_(None), _T.counted_ms.desc()],
     }
     query = (
         select(tables.targets, mean.c.score, alerts.label("alerts"), surprise.label("surprise_now"))
@@ -159,7 +159,7 @@ def _target_rows(
             score=None if row.score is None else round(row.score, 4),
             surprise=row.surprise_now,
             alerts=row.alerts,
-            last_seen=None if row.seen_ms is None else from_ms(row.seen_ms),
+            last_seen=None if row.counted_ms is None else from_ms(row.counted_ms),
             blind_since=from_ms(blind_since[row.target]) if row.target in blind_since else None,
             spark=tuple(spark_of.get(row.target, (None,) * SPARK_STEPS)) if spark else None,
         )

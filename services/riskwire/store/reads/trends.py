@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from riskwire.records import from_ms, to_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
+from riskwire.store.reads.backfill import backfill_steps, floor
 from riskwire.store.rows import Trend, TrendBucket
 from riskwire.store.upsert import chunks
 
 SPARK_STEPS = 28
 SPARK_STEP = timedelta(hours=6)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """The sums of one step of a trend."""
+
+    stories: int = 0
+    articles: int = 0
+    negative: float = 0.0
+    neutral: float = 0.0
+    positive: float = 0.0
+    surprise: float = 0.0
+
+    def add(self, row: Row[Any]) -> None:
+        """Adds the counts and the weights of a row."""
+        self.stories += row.stories
+        self.articles += row.articles
+        self.add_weights(row)
+
+    def add_weights(self, row: Row[Any]) -> None:
+        """Adds the weights of a row."""
+        self.negative += row.negative
+        self.neutral += row.neutral
+        self.positive += row.positive
+
+    @property
+    def score(self) -> float | None:
+        """The mean score, or None without weights."""
+        weight = self.negative + self.neutral + self.positive
+        return round((self.positive - self.negative) / weight, 4) if weight > 0 else None
 
 
 def sparks(connection: Connection, targets: Sequence[str], newest: int) -> dict[str, list[float | None]]:
@@ -26,8 +60,8 @@ def sparks(connection: Connection, targets: Sequence[str], newest: int) -> dict[
     step = int(SPARK_STEP.total_seconds() * 1000)
     end = newest // step + 1
     table = tables.trends.c
-    index = _floor(table.start_ms, step).label("step")
-    scores: dict[str, list[float | None]] = {}
+    index = floor(table.start_ms, step).label("step")
+    weights: dict[tuple[str, int], _Sums] = defaultdict(_Sums)
     for chunk in chunks(targets):
         query = (
             select(
@@ -41,8 +75,13 @@ def sparks(connection: Connection, targets: Sequence[str], newest: int) -> dict[
             .group_by(table.target, index)
         )
         for row in connection.execute(query):
-            steps = scores.setdefault(row.target, [None] * SPARK_STEPS)
-            steps[row.step - (end - SPARK_STEPS)] = _score(row.negative, row.neutral, row.positive)
+            weights[row.target, row.step].add_weights(row)
+    first = end - SPARK_STEPS
+    for row in backfill_steps(connection, targets, first * step, end * step, step):
+        weights[row.target, row.step].add(row)
+    scores: dict[str, list[float | None]] = {}
+    for (target, index_of_step), sums in weights.items():
+        scores.setdefault(target, [None] * SPARK_STEPS)[index_of_step - first] = sums.score
     return scores
 
 
@@ -51,8 +90,9 @@ def read_trend(
 ) -> Trend | None:
     """Returns the trend of a target in steps aligned to 1970, or None for an unknown target.
 
-    It sums all points that start inside the range, of any length: the alert stage writes only one length. The surprise
-    of a step is the largest of its points. A step without points is left out.
+    It sums all points that start inside the range, of any length (the alert stage writes only one length), and the
+    backfill that was published inside it, which is in no point. The surprise of a step is the largest of its points. A
+    step without points and backfill is left out.
 
     Args:
         since: start of the range, inclusive; by default, of the target's first point.
@@ -69,7 +109,7 @@ def read_trend(
         since = from_ms(oldest or newest_ms(connection) or 0)
     if until is None:
         until = from_ms((newest_ms(connection) or to_ms(since)) + 1)
-    index = _floor(table.start_ms, step).label("step")
+    index = floor(table.start_ms, step).label("step")
     query = (
         select(
             index,
@@ -88,27 +128,23 @@ def read_trend(
         .group_by(index)
         .order_by(index)
     )
+    sums_by_step: dict[int, _Sums] = defaultdict(_Sums)
+    for row in connection.execute(query):
+        sums_by_step[row.step].add(row)
+        sums_by_step[row.step].surprise = row.surprise
+    for row in backfill_steps(connection, [target], to_ms(since), to_ms(until), step):
+        sums_by_step[row.step].add(row)
     points = tuple(
         TrendBucket(
-            start=from_ms(row.step * step),
-            stories=row.stories,
-            articles=row.articles,
-            negative=round(row.negative, 4),
-            neutral=round(row.neutral, 4),
-            positive=round(row.positive, 4),
-            score=_score(row.negative, row.neutral, row.positive) or 0.0,
-            surprise=round(row.surprise, 4),
+            start=from_ms(index_of_step * step),
+            stories=sums.stories,
+            articles=sums.articles,
+            negative=round(sums.negative, 4),
+            neutral=round(sums.neutral, 4),
+            positive=round(sums.positive, 4),
+            score=sums.score or 0.0,
+            surprise=round(sums.surprise, 4),
         )
-        for row in connection.execute(query)
+        for index_of_step, sums in sorted(sums_by_step.items())
     )
     return Trend(target=target, name=name, since=since, until=until, step_s=step_s, points=points)
-
-
-def _floor(column: ColumnElement[int], step: int) -> ColumnElement[int]:
-    """Returns the whole steps since 1970. No time is earlier."""
-    return (column - column % step) // step
-
-
-def _score(negative: float, neutral: float, positive: float) -> float | None:
-    weight = negative + neutral + positive
-    return round((positive - negative) / weight, 4) if weight > 0 else None

@@ -13,6 +13,7 @@ from riskwire.store import tables
 from riskwire.store.changes import record_changes
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.upsert import upsert
+from riskwire.store.writes.counted import counted_ms
 from riskwire.store.writes.mentions import mention_rows, replace_mentions
 from riskwire.store.writes.replaced_versions import keep_if_replaced, keep_replaced
 from riskwire.worst_mention import MentionRisk, strongest_events, worst_mention
@@ -91,6 +92,7 @@ def _article_row(analysis: Analysis) -> dict[str, Any]:
         "published_ms": to_ms(article.published_at),
         "seen_ms": to_ms(article.seen_at),
         "backfill": article.backfill,
+        "counted_ms": counted_ms(article.published_at, article.seen_at, backfill=article.backfill),
         "negative": sentiment.negative if sentiment else None,
         "neutral": sentiment.neutral if sentiment else None,
         "positive": sentiment.positive if sentiment else None,

@@ -18,6 +18,7 @@ from riskwire.store.changes import record_changes
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.rows import target_kind
 from riskwire.store.upsert import chunks, insert_missing, upsert
+from riskwire.store.writes.counted import counted_ms
 
 _Pair = tuple[str, str]
 
@@ -105,6 +106,7 @@ def _signal_row(signal: Signal, *, superseded: bool) -> dict[str, Any]:
         "published_ms": to_ms(signal.published_at),
         "seen_ms": to_ms(signal.seen_at),
         "backfill": signal.backfill,
+        "counted_ms": _counted_ms(signal),
         "negative": signal.sentiment.negative,
         "neutral": signal.sentiment.neutral,
         "positive": signal.sentiment.positive,
@@ -139,7 +141,8 @@ def _add_to_stories(connection: Connection, added: dict[_Pair, list[Signal]]) ->
                 "target": target,
                 "story": story,
                 "articles": len(signals) + (row.articles if row else 0),
-                "seen_ms": max(*(to_ms(signal.seen_at) for signal in signals), row.seen_ms if row else 0),
+                "seen_ms": max([*(to_ms(signal.seen_at) for signal in signals), *([row.seen_ms] if row else [])]),
+                "counted_ms": max([*map(_counted_ms, signals), *([row.counted_ms] if row else [])]),
                 "score_1e4": sum(map(_score_1e4, signals)) + (row.score_1e4 if row else 0),
             }
         )
@@ -166,6 +169,7 @@ def _recount_stories(connection: Connection, pairs: set[_Pair]) -> Counter[str]:
                 signals.story,
                 func.count().label("articles"),
                 func.max(signals.seen_ms).label("seen_ms"),
+                func.max(signals.counted_ms).label("counted_ms"),
                 func.sum(signals.score_1e4).label("score_1e4"),
             )
             .where(tuple_(signals.target, signals.story).in_(chunk), signals.superseded.is_(False))
@@ -192,6 +196,12 @@ def _stored_stories(connection: Connection, pairs: Iterable[_Pair]) -> dict[_Pai
     return stored
 
 
+def _counted_ms(signal: Signal) -> int:
+    """Returns the time at which a signal counts. A signal of history is marked as backfill, though it was news."""
+    backfill = signal.was_backfill if signal.history else signal.backfill
+    return counted_ms(signal.published_at, signal.seen_at, backfill=backfill)
+
+
 def _score_1e4(signal: Signal) -> int:
     """Returns the score of a signal in units of 1/10,000, so that sums in the store are exact."""
     return round(signal.sentiment.score * 10_000)
@@ -215,15 +225,17 @@ def _update_targets(
         for row in connection.execute(select(tables.targets).where(table.target.in_(chunk))):
             stored[row.target] = row
     names: dict[str, tuple[int, str, str]] = {}
-    seen_ms: dict[str, int] = {}
+    newest_ms: dict[str, int | None] = {}
     for target, row in stored.items():
         names[target] = (row.named_ms, row.name, row.groups)
-        seen_ms[target] = row.seen_ms or 0
+        newest_ms[target] = row.counted_ms
     for signal in signals:
         at_ms = to_ms(signal.seen_at)
         name = (at_ms, signal.name, orjson.dumps(signal.groups).decode())
         names[signal.target] = max(names.get(signal.target, name), name)
-        seen_ms[signal.target] = max(seen_ms.get(signal.target, at_ms), at_ms)
+        newest = newest_ms.get(signal.target)
+        counted = _counted_ms(signal)
+        newest_ms[signal.target] = counted if newest is None else max(newest, counted)
     rows = [
         {
             "target": target,
@@ -233,11 +245,13 @@ def _update_targets(
             "named_ms": names[target][0],
             "stories": (stored[target].stories if target in stored else 0) + new_stories[target],
             "articles": (stored[target].articles if target in stored else 0) + new_articles[target],
-            "seen_ms": seen_ms[target],
+            "counted_ms": newest_ms[target],
             "surprise": 0.0,
             "surprise_ms": -1,
             "surprise_s": 0,
         }
         for target in targets
     ]
-    upsert(connection, tables.targets, rows, columns=("name", "groups", "named_ms", "stories", "articles", "seen_ms"))
+    upsert(
+        connection, tables.targets, rows, columns=("name", "groups", "named_ms", "stories", "articles", "counted_ms")
+    )

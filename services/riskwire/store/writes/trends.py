@@ -55,7 +55,7 @@ def write_trends(connection: Connection, points: Iterable[TrendPoint]) -> None:
                 "named_ms": -1,
                 "stories": 0,
                 "articles": 0,
-                "seen_ms": None,
+                "counted_ms": None,
                 "surprise": point.surprise,
                 "surprise_ms": to_ms(point.start),
                 "surprise_s": point.length_s,

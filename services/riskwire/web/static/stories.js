@@ -4,9 +4,12 @@ import { el, externalLink, marked } from "./dom.js";
 import { leaning, plural, score, sourceLabel, when } from "./format.js";
 
 export function storyRow(story) {
-  const meta = [el("span", { class: "source" }, sourceLabel(story)), when(story.seen_at)];
+  const meta = [el("span", { class: "source" }, sourceLabel(story)), ...times(story)];
   if (story.articles > 1) meta.push(el("span", { class: "tag" }, plural(story.articles, "article")));
-  if (story.backfill) meta.push(el("span", { class: "tag", title: "Published long before it was seen" }, "backfill"));
+  if (isBackfill(story)) {
+    const title = "Published long before it was seen: it counts when it was published, and fires no alert";
+    meta.push(el("span", { class: "tag", title }, "backfill"));
+  }
   if (story.status === "unsupported") {
     meta.push(el("span", { class: "tag" }, `not read: ${story.language ?? "unknown language"}`));
   }
@@ -23,4 +26,14 @@ export function storyRow(story) {
       el("p", { class: "meta" }, meta),
     ),
   );
+}
+
+function isBackfill(story) {
+  return story.counted_at !== story.seen_at;
+}
+
+/** Returns when a story was seen; of backfill also when it was published, which is the time that counts. */
+function times(story) {
+  if (!isBackfill(story)) return [when(story.seen_at)];
+  return [el("span", {}, "published ", when(story.published_at)), el("span", {}, "seen ", when(story.seen_at))];
 }
