@@ -65,9 +65,11 @@ class LoopWatch:
 
     Attributes:
         worst_s: the longest time between two turns of a task that does nothing.
+        worst_cpu_s: the most computing time of this thread between two turns, whatever else the machine does.
     """
 
     worst_s: float = 0.0
+    worst_cpu_s: float = 0.0
 
 
 @asynccontextmanager
@@ -77,8 +79,9 @@ async def watched_loop() -> AsyncIterator[LoopWatch]:
 
     async def tick() -> None:
         while True:
-            begun = time.perf_counter()
+            begun, computed = time.perf_counter(), time.thread_time()
             await asyncio.sleep(0.001)
+            watch.worst_cpu_s = max(watch.worst_cpu_s, time.thread_time() - computed)
             watch.worst_s = max(watch.worst_s, time.perf_counter() - begun - 0.001)
 
     ticking = asyncio.create_task(tick())

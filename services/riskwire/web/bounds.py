@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator
@@ -22,6 +23,7 @@ MAX_EVENT_ID = 20
 """Characters of an event id that can be a number of the store."""
 MAX_PARTS = 1_000
 """Parts of a body that are looked at to name the place of a fault."""
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
@@ -79,11 +81,20 @@ class JsonRequest(Request):
         except (ValueError, RecursionError) as error:
             why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise json.JSONDecodeError(why, "", 0) from None
-        if b"\\u" in body and _HALF_PAIR.search(json.dumps(value, ensure_ascii=False)):
+        if _ESCAPED_SURROGATE.search(body) and not _is_unicode(body, value):
             refusal = json.JSONDecodeError("not Unicode: half of a surrogate pair", "", 0)
             refusal.pos = ".".join(_place_of_half_pair(value))  # type: ignore[assignment]  # shown after `body`
             raise refusal
         return value
+
+
+def _is_unicode(body: bytes, value: Any) -> bool:
+    """Returns whether a body has no half of a surrogate pair. Takes its value too, as Python's parser read it."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:  # also for what only Python's parser accepts, such as NaN
+        return _HALF_PAIR.search(json.dumps(value, ensure_ascii=False)) is None
+    return True
 
 
 def _place_of_half_pair(value: Any) -> tuple[str, ...]:

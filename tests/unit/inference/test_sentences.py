@@ -71,3 +71,11 @@ def test_a_text_without_full_stops_is_cut_at_white_space_into_bounded_sentences(
     assert max(map(len, sentences)) <= MAX_SENTENCE
     assert " ".join(sentences) == ("word " * 3_000).strip()
     assert max(map(len, sentences_of("x" * 5_000))) <= MAX_SENTENCE
+
+
+def test_a_long_paragraph_is_split_into_the_same_sentences_as_short_ones() -> None:
+    """It is split piece by piece. A sentence that a piece cuts is read whole with the next piece."""
+    sentence = "Acme Corp. of Dublin said profit fell 3.5 percent, and J. Doe left."
+    spans = list(TextDocument(" ".join([sentence] * 2_000)).sentence_spans())
+    assert {(span.end - span.start) for span in spans} == {len(sentence)}
+    assert len(spans) == 2_000

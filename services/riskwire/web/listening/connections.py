@@ -70,9 +70,11 @@ class Connections:
             if len(self._open) >= self._limit and not self._displace():
                 metrics.CLOSED_CONNECTIONS.labels(reason="too many").inc()
                 connection.close()
+                await asyncio.sleep(0)
                 continue
             protocol = self._new_protocol()
             self._open[protocol] = asyncio.create_task(self._run(protocol, connection), name="web-connection")
+            await asyncio.sleep(0)  # a full backlog is accepted without a pause otherwise
 
     async def stop(self) -> None:
         """Ends the connections that are open."""
