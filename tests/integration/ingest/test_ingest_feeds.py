@@ -23,6 +23,7 @@ from riskwire.bus import Bus, Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.bus.open import open_bus
 from riskwire.ingest.feeds.publication import publish_feeds
+from riskwire.ingest.feeds.status import feed_statuses, read_polls
 from riskwire.ingest.stage import IngestStage
 from riskwire.pipeline import Topic
 from riskwire.records import ARTICLES, Article, Feed, Tick
@@ -108,6 +109,32 @@ async def test_each_item_of_the_feeds_becomes_one_article(website: Website, sett
         assert started_at - timedelta(seconds=1) <= article.seen_at <= datetime.now(UTC)
         assert article.published_at == article.seen_at
         assert article.language == "en"
+
+
+async def test_a_feed_whose_dates_cannot_be_read_is_news_and_is_named(website: Website, settings: Settings) -> None:
+    """Every date of the first document is unreadable. The metric counts them, and the state of the feed names one."""
+    count = settings.bus.batch + 5
+    body = rss(*range(count)).replace(b"</item>", b"<pubDate>the day before yesterday</pubDate></item>")
+    website.pages["feed"] = body
+    unknown = metrics.UNKNOWN_DATES.labels(reason="unreadable")
+    before = unknown._value.get()
+    feed = Feed(id="feed", url=website.url("feed"))
+    async with running_ingest(settings) as bus:
+        await publish_feeds(bus, [feed])
+        articles = await wait_for_articles(bus, count)
+
+        async def feed_is_undated() -> bool:
+            (status,) = feed_statuses([feed], await read_polls(bus))
+            poll = status.poll
+            return (
+                status.state == "undated"
+                and poll is not None
+                and (poll.unreadable_dates, poll.date_example) == (count, "the day before yesterday")
+            )
+
+        await wait_for(bus, feed_is_undated)
+    assert not any(article.backfill for article in articles)
+    assert unknown._value.get() - before == count
 
 
 async def test_ticks_are_published_on_every_partition_although_no_feed_answers(

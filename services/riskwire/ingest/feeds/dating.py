@@ -21,8 +21,8 @@ def with_date_counts(
 
     Args:
         items: all items of the document.
-        articles: the articles of those that were new or changed. Only new ones count as late, since a change of an old
-            item is old by nature.
+        articles: the articles of new and changed items. Only new items count as late, since a change of an old item
+            is old by nature.
         first: whether it is the first document read of the feed, which has old items by nature.
     """
     faulty = [item for item in items if date_fault(item, seen_at) in {"unreadable", "future"}]
@@ -44,5 +44,5 @@ def has_unreadable_dates(state: PollState) -> bool:
 
 
 def is_late(state: PollState) -> bool:
-    """Returns whether all new items of a feed come out as backfill, so that none of them can fire an alert."""
+    """Returns whether all new items of a feed come out as backfill, which cannot fire an alert."""
     return state.late_items >= MIN_LATE_ITEMS

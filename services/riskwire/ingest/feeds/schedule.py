@@ -31,7 +31,7 @@ class PollState(Record):
         incomplete: whether only a part of the last document could be parsed.
         repairs: what was wrong with the last document and was repaired, in words.
         items: items of the last document that was parsed.
-        unreadable_dates: those of them with a date that cannot be read, or that lies before 1995 or beyond tomorrow.
+        unreadable_dates: items whose date cannot be read, or lies before 1995 or beyond tomorrow.
         date_example: such a date, as the publisher wrote it.
         late_items: how many of the newest items in a row were backfill; those of the first document do not count.
         moved_to: the address to which the server redirects permanently.

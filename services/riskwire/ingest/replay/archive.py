@@ -109,10 +109,10 @@ def _check_readable(path: Path, reader: ItemReader, lines: list[ArchiveLine]) ->
     if first_error is None:
         raise RiskwireError("the archive is empty", where=str(path))
     names = _names_in(lines[0])
-    found = f"; its fields are {', '.join(names[:_MAX_NAMES])}" if names else ""
+    names_text = f"; its fields are {', '.join(names[:_MAX_NAMES])}" if names else ""
     required = [name for name, info in ArchiveItem.model_fields.items() if info.is_required()]
     raise RiskwireError(
-        f"none of the first {len(lines)} lines can be read. {first_error}{found}",
+        f"none of the first {len(lines)} lines can be read. {first_error}{names_text}",
         where=str(path),
         do=f"Each line needs {' and '.join(required)}; other field names are given by "
         f"--map {','.join(f'{name}=NAME' for name in required)}.",

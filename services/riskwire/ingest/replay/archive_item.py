@@ -136,8 +136,8 @@ class ItemReader:
         if not isinstance(values, dict):
             raise SchemaError("record: not an object", value=line.raw[:MAX_VALUE], where=where)
         paths = {field_name: self.names.get(field_name, field_name) for field_name in ArchiveItem.model_fields}
-        found = {field_name: _at_path(values, path) for field_name, path in paths.items()}
-        return {field_name: value for field_name, value in found.items() if value is not None}
+        mapped = {field_name: _at_path(values, path) for field_name, path in paths.items()}
+        return {field_name: value for field_name, value in mapped.items() if value is not None}
 
 
 def names_of(maps: Sequence[str]) -> dict[str, str]:

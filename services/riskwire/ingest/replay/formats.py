@@ -51,10 +51,10 @@ def detect_format(path: Path, beginning: bytes) -> ArchiveFormat:
         header = lines[0].decode("utf-8", "replace")
         return ArchiveFormat("csv", max(_DELIMITERS, key=header.count))
     if lines and (is_binary or not is_json):
-        found = "UTF-16 text" if beginning.startswith(_UTF16) else "binary" if is_binary else "other text"
-        found = "a JSON array" if lines[0].lstrip().startswith(b"[") and not is_binary else found
+        content_kind = "UTF-16 text" if beginning.startswith(_UTF16) else "binary" if is_binary else "other text"
+        content_kind = "a JSON array" if lines[0].lstrip().startswith(b"[") and not is_binary else content_kind
         raise RiskwireError(
-            f"the archive is not JSON lines but {found}",
+            f"the archive is not JSON lines but {content_kind}",
             value=lines[0][:MAX_VALUE],
             where=str(path),
             do='Each line is {"published_at": …, "title": …}; the name of a CSV file ends in .csv or .tsv',
