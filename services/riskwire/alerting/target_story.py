@@ -123,7 +123,7 @@ def weights_of(signal: Signal) -> tuple[int, int, int]:
 
 
 def evidence_of(signal: Signal) -> AlertEvidence:
-    """Returns the evidence of a signal as alerts show it: the article, and the sentence with the mention."""
+    """Returns the evidence of a signal as alerts show it: the article, the sentence with the mention, and its level."""
     return AlertEvidence.unvalidated(
         story=signal.story,
         title=signal.title,
@@ -135,4 +135,8 @@ def evidence_of(signal: Signal) -> AlertEvidence:
         start=signal.evidence.start,
         end=signal.evidence.end,
         negative=signal.sentiment.negative,
+        level=signal.level,
+        adverse=signal.adverse,
+        events=signal.events,
+        adverse_from=signal.adverse_from,
     )
