@@ -16,7 +16,10 @@ from riskwire.records import (
     AlertEvidence,
     Analysis,
     ArticleRef,
+    EventScore,
     Evidence,
+    Level,
+    Mention,
     Record,
     Sentiment,
     Signal,
@@ -57,6 +60,45 @@ def mood(score: float, certainty: float = 0.85) -> Sentiment:
     return Sentiment(negative=negative, neutral=round(max(0.0, 1 - negative - positive), 4), positive=positive)
 
 
+def level(score: float) -> Level:
+    """Returns the level that news of a score has: material below -0.6, mild below -0.2, favourable above 0.2."""
+    strength = round(0.4 + 0.55 * min(1.0, abs(score)), 4)
+    shares = {"neutral": 0.03, "mild": 0.02, "material": 0.0, "favourable": 0.0}
+    main = "material" if score < -0.6 else "mild" if score < -0.2 else "favourable" if score > 0.2 else "neutral"
+    shares[main] = strength
+    shares["neutral"] = round(1 - sum(share for label, share in shares.items() if label != "neutral"), 4)
+    return Level(**shares)
+
+
+def events(score: float) -> tuple[EventScore, ...]:
+    """Returns the event types that news of a score has: two below -0.6, one below -0.2 or above 0.2, else none."""
+    if score < -0.6:
+        return EventScore(label="accident", score=0.91), EventScore(label="investigation", score=0.64)
+    if score < -0.2:
+        return (EventScore(label="results_bad", score=0.83),)
+    return (EventScore(label="results_good", score=0.88),) if score > 0.2 else ()
+
+
+def risk(score: float) -> dict[str, Any]:
+    """Returns the fields of level and event types of a signal, a mention or evidence."""
+    return {"level": level(score), "adverse": level(score).adverse, "events": events(score)}
+
+
+def mention(name: str, score: float) -> Mention:
+    """Returns a mention of an organisation at the start of the title."""
+    return Mention(
+        start=0,
+        end=len(name),
+        text=name,
+        type="ORG",
+        sentence=0,
+        entity=f"name:{name.casefold()}",
+        name=name,
+        sentiment=mood(score),
+        **risk(score),
+    )
+
+
 def signal(
     article: str = "a1",
     *,
@@ -89,6 +131,8 @@ def signal(
         "published_at": at,
         "seen_at": at,
         "sentiment": mood(score),
+        **risk(score),
+        "adverse_from": 0.5,
         "relevance": 0.9,
         "evidence": Evidence(text=text, start=0, end=len(name)),
         "bundle": "fictional@1",
@@ -168,6 +212,7 @@ def evidence(number: int, name: str = "Veldara Chemicals", at: datetime = NOON, 
         "start": len(introduction),
         "end": len(introduction) + len(name),
         "negative": round(0.97 - 0.03 * (number % 6), 2),
+        **risk(-0.97 + 0.03 * (number % 6)),
     }
     return AlertEvidence(**(values | fields))
 
@@ -287,7 +332,8 @@ def records_by_topic(end: datetime = NOON, days: int = 28, seed: int = 7) -> dic
                     title = f"{name} {headline}"
                     common = {"source": source, "title": title, "story": content_id("story", str(story_number))}
                     moment = min(end, seen + timedelta(minutes=3 * copy))
-                    records[Topic.ANALYSES].append(analysis(label, at=moment, score=score, **common))
+                    mentions = (mention(name, score),)
+                    records[Topic.ANALYSES].append(analysis(label, at=moment, score=score, mentions=mentions, **common))
                     span = Evidence(text=text, start=text.index(name), end=text.index(name) + len(name))
                     for target_of_signal in (target, f"group:{group}", "market"):
                         record = signal(label, target=target_of_signal, at=moment, score=score, evidence=span, **common)

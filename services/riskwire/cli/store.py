@@ -58,7 +58,11 @@ def stories(
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
-    """List the stories about a target, newest first."""
+    """List the stories about a target, newest first.
+
+    The level stands beside the probability that it is adverse. Level and event types are empty where the bundle does
+    not predict them.
+    """
     list_stories(settings_of(config, data=data), target, json=json, limit=limit)
 
 
@@ -79,14 +83,16 @@ def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> 
         print_json_lines(rows)
         return
     print_table(
-        ("published", "seen", "source", "publisher", "negative", "title"),
+        ("level", "events", "published", "seen", "negative", "source", "publisher", "title"),
         [
             (
+                f"{row.level.label(row.adverse_from)} {row.level.adverse:.2f}" if row.level else "",
+                ", ".join(event.label for event in row.events or ()),
                 f"{row.published_at:%Y-%m-%d %H:%M}",
                 f"{row.seen_at:%Y-%m-%d %H:%M}",
+                _negative(row.sentiment),
                 row.source,
                 row.publisher,
-                _negative(row.sentiment),
                 row.title,
             )
             for row in rows

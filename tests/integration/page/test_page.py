@@ -146,6 +146,35 @@ async def test_a_target_opens_with_its_trend_and_stories(browser: Browser, tmp_p
         assert opened.errors == []
 
 
+async def test_level_and_event_types_come_first_in_stories_news_and_evidence(browser: Browser, tmp_path: Path) -> None:
+    """The crisis is material. A story of an old bundle has no level; its score takes that place."""
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
+        unknown = {"level": None, "adverse": None, "events": None, "adverse_from": None}
+        old = fictional.signal("old", at=fictional.NOON, score=-0.5, title="Of an old bundle", **unknown)
+        doubtful = fictional.signal("doubtful", score=-0.4, title="Doubtful", adverse_from=0.7)
+        await write_with_sink(opened.store, {Topic.SIGNALS: [old, doubtful]})
+        await expect(page.locator("#news-list .chip.level").first).to_be_visible()
+        await page.get_by_test_id("target-row").filter(has_text="Veldara").click()
+        stories = page.get_by_test_id("target-detail").get_by_test_id("story-row")
+        material = stories.filter(has=page.locator(".chip.material")).first
+        await expect(material.get_by_test_id("level")).to_have_text("material")
+        await expect(material.get_by_test_id("events")).to_have_text("accidentinvestigation")
+        await expect(material.locator(".meta")).to_contain_text("score −")
+        first_child = (
+            "row => row.firstElementChild.dataset.testid + ' ' + row.lastElementChild.firstElementChild.dataset.testid"
+        )
+        assert await material.evaluate(first_child) == "level events"
+        await expect(stories.filter(has_text="Of an old bundle").locator(".chip")).to_have_text("−0.50")
+        await expect(stories.filter(has_text="Doubtful").get_by_test_id("level")).to_have_text("neutral")
+        await page.keyboard.press("Escape")
+        await page.get_by_test_id("alert-row").first.click()
+        evidence = page.get_by_test_id("evidence").first
+        await expect(evidence.get_by_test_id("level")).to_have_text("material")
+        await expect(evidence.get_by_test_id("events")).to_contain_text("accident")
+        assert opened.errors == []
+
+
 async def test_a_new_alert_appears_without_a_reload(browser: Browser, tmp_path: Path) -> None:
     """A variable of the window, which a reload would delete, is still set. Then the alert is resolved."""
     async with open_page(browser, tmp_path) as opened:

@@ -61,6 +61,15 @@ async def test_the_next_links_lead_through_every_row(
     assert len(fingerprints) == len(set(fingerprints)) == row.stories
 
 
+async def test_stories_have_level_adverse_and_events(client: aiohttp.ClientSession, filled: ModuleType) -> None:
+    for query in ({"target": filled.VELDARA}, {}):
+        rows = await get(client, "/api/v1/stories", **query)
+        crisis = next(row for row in rows if row["title"].startswith("Veldara"))
+        assert set(crisis["level"]) == {"neutral", "mild", "material", "favourable"}
+        assert crisis["adverse"] == pytest.approx(crisis["level"]["mild"] + crisis["level"]["material"])
+        assert [event["label"] for event in crisis["events"]] == ["accident", "investigation"]
+
+
 async def test_a_target_with_slashes_colons_and_spaces_can_be_read(
     client: aiohttp.ClientSession, store: Store, news: ModuleType
 ) -> None:

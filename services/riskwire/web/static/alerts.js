@@ -3,7 +3,8 @@
 import * as api from "./api.js";
 import { buttonGroup, el, externalLink, marked } from "./dom.js";
 import { present, show } from "./drawer.js";
-import { number, plural, score, sourceLabel, span, when } from "./format.js";
+import { number, percent, plural, score, sourceLabel, span, when } from "./format.js";
+import { eventTags, levelChip } from "./risk.js";
 
 const list = document.getElementById("alert-list");
 const more = document.getElementById("alert-more");
@@ -11,6 +12,7 @@ const announce = document.getElementById("announce");
 const WORDS = { firing: "fired", escalated: "escalated", resolved: "resolved" };
 const HANDLED = { acknowledged: "acknowledged", snoozed: "snoozed", false_alarm: "false alarm" };
 const NAME_KEY = "riskwire-name";
+const NEGATIVE = "Probability that this is negative for the target";
 
 const rows = new Map();
 let filter = "";
@@ -107,13 +109,14 @@ function evidenceRow(item) {
   return el(
     "li",
     { class: "story", testid: "evidence" },
-    el("span", { class: "chip negative", title: "Probability that this is negative for the target" }, `${Math.round(item.negative * 100)}%`),
+    levelChip(item, el("span", { class: "chip negative", title: NEGATIVE }, percent(item.negative))),
     el(
       "div",
       { class: "story-body" },
+      eventTags(item),
       externalLink(item.url, item.title, { class: "story-title", dir: "auto" }),
       marked(item.text, item.start, item.end),
-      el("p", { class: "meta" }, el("span", { class: "source" }, sourceLabel(item)), when(item.seen_at)),
+      el("p", { class: "meta" }, el("span", { class: "source" }, sourceLabel(item)), when(item.seen_at), item.level ? el("span", { title: NEGATIVE }, `negative ${percent(item.negative)}`) : null),
     ),
   );
 }

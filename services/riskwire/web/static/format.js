@@ -32,6 +32,26 @@ export function leaning(value) {
   return value <= -0.15 ? "negative" : value >= 0.15 ? "positive" : "neutral";
 }
 
+/**
+ * Returns the level to show of a story or of evidence, or null if it is unknown.
+ *
+ * The same rule as `Level.label` of the records: adverse from the threshold of the bundle (0.5 without one).
+ */
+export function levelLabel({ level, adverse, adverse_from: threshold }) {
+  if (!level) return null;
+  if (adverse >= (threshold ?? 0.5)) return level.material >= level.mild ? "material" : "mild";
+  return level.favourable > level.neutral ? "favourable" : "neutral";
+}
+
+/** Returns the name of an event type: "credit downgrade" for credit_downgrade. */
+export function eventName(label) {
+  return label.replaceAll("_", " ");
+}
+
+export function percent(probability) {
+  return `${Math.round(probability * 100)}%`;
+}
+
 export function number(value) {
   return new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 }).format(value);
 }

@@ -1,7 +1,10 @@
-// Rows of stories. A story of a target shows the sentence about that target.
+// Rows of stories. A story shows its level and what happened first; one of a target, the sentence about that target.
 
 import { el, externalLink, marked } from "./dom.js";
 import { leaning, plural, score, sourceLabel, when } from "./format.js";
+import { eventTags, levelChip } from "./risk.js";
+
+const SCORE = "Score: positive − negative";
 
 export function storyRow(story) {
   const meta = [el("span", { class: "source" }, sourceLabel(story)), ...times(story)];
@@ -13,14 +16,16 @@ export function storyRow(story) {
   if (story.status === "unsupported") {
     meta.push(el("span", { class: "tag" }, `not read: ${story.language ?? "unknown language"}`));
   }
+  if (story.level) meta.push(el("span", { title: SCORE }, `score ${score(story.score)}`));
   for (const topic of (story.topics ?? []).slice(0, 2)) meta.push(el("span", { class: "topic" }, topic));
   return el(
     "li",
     { class: "story", testid: "story-row" },
-    el("span", { class: `chip ${leaning(story.score)}`, title: "Score: positive − negative" }, score(story.score)),
+    levelChip(story, el("span", { class: `chip ${leaning(story.score)}`, title: SCORE }, score(story.score))),
     el(
       "div",
       { class: "story-body" },
+      eventTags(story),
       externalLink(story.url, story.title, { class: "story-title", dir: "auto" }),
       story.evidence ? marked(story.evidence.text, story.evidence.start, story.evidence.end) : null,
       el("p", { class: "meta" }, meta),
