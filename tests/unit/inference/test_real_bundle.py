@@ -45,7 +45,14 @@ def bits(prediction: DocumentPrediction) -> list[object]:
     """Returns everything that a prediction contains, to the last bit; sentences without target logits are left out."""
     predictions = [sentence.prediction for sentence in prediction.sentences]
     return [
-        (sentence.sentiment, sentence.topics, sentence.names, sentence.target_logits.tobytes())
+        (
+            sentence.sentiment,
+            sentence.topics,
+            sentence.names,
+            sentence.target_logits.tobytes(),
+            sentence.levels and sentence.levels.logits.tobytes(),
+            sentence.events and (sentence.events.labels, sentence.events.logits.tobytes(), sentence.events.of_no_party),
+        )
         for sentence in predictions
         if sentence.target_logits is not None
     ]
