@@ -24,8 +24,8 @@ from pydantic import SecretStr
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+from attacks.strangers import Stranger, head, watched_loop
 from serving import FakeProcess, running_server
-from strangers import Stranger, head, watched_loop
 
 from riskwire.app.garbage_collection import settle_garbage_collector
 from riskwire.inference.linking import Linker

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import h11
 import pytest
+from attacks.strangers import Stranger, head, watched_loop
 from pydantic import SecretStr
-from strangers import Stranger, head, watched_loop
 from tls_broker import make_certificates
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
