@@ -1,12 +1,12 @@
 """Identifies items: the same item has the same id in every feed and in every poll.
 
-An item has several names, each a hash, from the one that most feeds share to the one that surely is its own:
+An item has several names, each a hash. The first is the same in most feeds, the last surely belongs to this item:
 
 1. The canonical address of its page (`page_of`, `canonical`), unless that is the home page of the site or of the feed.
    Two feeds with the same item agree on it, while publishers' guids differ between feeds, and change when a publisher
    changes its software.
-2. The guid, which is an opaque string. One that is globally unique (`tag:`, `urn:`, an address) is hashed alone,
-   another one together with the source.
+2. The guid, which is an opaque string. A globally unique guid (`tag:`, `urn:`, an address) is hashed alone, any other
+   together with the source.
 3. The address with its fragment.
 4. The title together with the page, or without a page the title and text together with the source.
 
@@ -118,7 +118,7 @@ class Identity:
     """The names of an entry, and which of them identify it in its document.
 
     Attributes:
-        names: hashes, the one that most feeds share first. The last one is surely of this entry.
+        names: hashes; the first is the same in most feeds, the last surely belongs to this entry.
         shared: how many of the first names other entries of the document have as well.
         guid: a mark of the guid; empty without one, or if entries with other titles have it as well.
     """

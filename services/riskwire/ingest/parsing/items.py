@@ -25,7 +25,7 @@ class FeedItem(Record):
 
     Attributes:
         id: identifies it in its document; the item memory may give the article another of its names.
-        names: its names (`identity.py`), the one that most feeds share first.
+        names: its names (`identity.py`); the first is the same in most feeds.
         guid: a mark of its guid; empty if it has none that identifies it.
         content: the hash of title and text; a new hash makes a new version.
         publisher: the publisher that the entry names, otherwise the host of its page; empty without both.
