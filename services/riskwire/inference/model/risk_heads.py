@@ -89,12 +89,14 @@ class TokenEvents:
         probability = max(head.events_from - 2 * _UNIT, _UNIT / 4)  # a rounded probability may reach the threshold
         least = head.temperature * math.log(probability / (1.0 - probability))
         reached = np.flatnonzero((token_logits >= least).any(axis=0))
+        best = start_logits.max(axis=0)
+        of_no_party = np.flatnonzero(best >= least)
         return cls(
-            labels=tuple([head.labels[column] for column in reached]),
+            labels=_at(head.labels, reached),
             logits=token_logits[:, reached],
             temperature=head.temperature,
             threshold=head.events_from,
-            of_no_party=_events(start_logits.max(axis=0), head.labels, head.temperature, head.events_from),
+            of_no_party=_events(best[of_no_party], _at(head.labels, of_no_party), head.temperature, head.events_from),
         )
 
     def of(self, tokens: NDArray[np.bool_]) -> tuple[EventScore, ...]:
@@ -106,6 +108,10 @@ class TokenEvents:
         if not self.labels or not tokens.any():
             return ()
         return _events(mean_logits(self.logits, tokens), self.labels, self.temperature, self.threshold)
+
+
+def _at(labels: tuple[str, ...], columns: NDArray[np.intp]) -> tuple[str, ...]:
+    return tuple([labels[column] for column in columns])
 
 
 def _events(
