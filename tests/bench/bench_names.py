@@ -44,7 +44,7 @@ def main() -> None:
         headlines = labelled_headlines(SHARED, part)
         scores = name_scores(linker, headlines, asyncio.run(predict([headline.text for headline in headlines])))
         print(
-            f"{part}: {len(headlines)} headlines, {scores.meant} companies meant, {scores.found} found, "
+            f"{part}: {len(headlines)} headlines, {scores.meant} companies meant, {scores.reported} reported, "
             f"{scores.right} right: precision {scores.precision:.3f}, recall {scores.recall:.3f}"
         )
         for row, text, missing, wrong in scores.faults if arguments.faults else ():

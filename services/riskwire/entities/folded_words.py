@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from riskwire.entities.names import fold
 
@@ -32,6 +33,7 @@ class FoldedWords:
     positions: tuple[int, ...]
 
 
+@lru_cache(maxsize=256)
 def folded_words(text: str) -> FoldedWords:
     """Returns the folded words of a text, with their offsets."""
     words: list[str] = []

@@ -34,16 +34,16 @@ class LabelledHeadline(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NameScores:
-    """How many companies were found, and where they were not those of the label.
+    """How many companies the linker reports, and where they are not those of the label.
 
     Attributes:
-        found: pairs of a headline and a company that the linker reports.
+        reported: pairs of a headline and a company that the linker reports.
         meant: pairs of the labels.
         right: pairs in both.
         faults: headlines with a missing or wrong company: row, text, missing, wrong.
     """
 
-    found: int
+    reported: int
     meant: int
     right: int
     faults: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
@@ -51,7 +51,7 @@ class NameScores:
     @property
     def precision(self) -> float:
         """The share of the reported companies that are meant."""
-        return self.right / self.found
+        return self.right / self.reported
 
     @property
     def recall(self) -> float:
@@ -114,14 +114,14 @@ def name_scores(
     linker: Linker, headlines: Sequence[LabelledHeadline], predictions: Sequence[DocumentPrediction]
 ) -> NameScores:
     """Returns how many of the meant companies a linker finds in the predictions of these headlines."""
-    found = meant = right = 0
+    reported = meant = right = 0
     faults = []
     for headline, prediction in zip(headlines, predictions, strict=True):
         companies = frozenset(mention.watched.id for mention in linker.link(prediction) if mention.watched)
-        found += len(companies)
+        reported += len(companies)
         meant += len(headline.companies)
         right += len(companies & headline.companies)
         if companies != headline.companies:
             missing, wrong = sorted(headline.companies - companies), sorted(companies - headline.companies)
             faults.append((headline.row, headline.text, tuple(missing), tuple(wrong)))
-    return NameScores(found, meant, right, tuple(faults))
+    return NameScores(reported, meant, right, tuple(faults))

@@ -7,6 +7,7 @@ only within a sentence that is written with small letters. Elsewhere, words of b
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -71,6 +72,8 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _STARTS = re.compile(r"(?:^|[.!?:;–—|\"“‘(\[•>*]|\s-|['’](?=$))\s*$")
+_CAPITAL_BEFORE = re.compile(r"[A-Z][\w.&]*[ -]$")
+_CAPITAL_AFTER = re.compile(r"[ -][A-Z]|-\w")
 _LONG = 4
 """Letters of a word that is written small unless the sentence is in Title Case."""
 _BEFORE_CHARACTERS = 40
@@ -110,7 +113,14 @@ def is_ordinary_span(sentence: str, start: int, end: int) -> bool:
     if sentence[start:end].casefold() not in _ordinary_phrases():
         return False
     words = folded_words(sentence)
-    return start in words.starts and is_ordinary(words, words.starts.index(start))
+    index = bisect_left(words.starts, start)
+    return index < len(words.starts) and words.starts[index] == start and is_ordinary(words, index)
+
+
+def _before(sentence: str, start: int) -> str:
+    """Returns the characters before an offset; of a long sentence only the last ones, after a letter."""
+    first = start - _BEFORE_CHARACTERS
+    return sentence[:start] if first <= 0 else "x" + sentence[first:start]
 
 
 def is_longer_name(sentence: str, end: int) -> bool:
@@ -125,7 +135,7 @@ def shows_ticker(sentence: str, start: int, end: int, *, organisation: bool) -> 
         organisation: whether the model takes it for an organisation. Alone that shows nothing: authorities, programmes
             and diseases have short names, too ("ED questions brothers", "MS trial").
     """
-    if _SHARES_OF.search(sentence[max(0, start - _BEFORE_CHARACTERS) : start]):
+    if _SHARES_OF.search(_before(sentence, start)):
         return True
     return organisation and _TICKER_AFTER.match(sentence, end) is not None
 
@@ -146,14 +156,13 @@ def shows_company(sentence: str, start: int, end: int) -> bool:
     A word that describes the noun after it (`_MODIFIERS`) is shown by less: "Next CEO" is no company, "Next plc" is.
     The second word of a name shows none ("Owens Corning wins").
     """
-    previous = _PREVIOUS.search(sentence[max(0, start - _BEFORE_CHARACTERS) : start])
+    previous = _PREVIOUS.search(_before(sentence, start))
     if previous and not previous[1].isupper() and not is_common_word(previous[1]):
         return False
-    after, before = sentence[end:], sentence[max(0, start - _BEFORE_CHARACTERS) : start]
-    if _ANY_AFTER.match(after) or _BEFORE.search(before):
+    if _ANY_AFTER.match(sentence, end) or _BEFORE.search(_before(sentence, start)):
         return True
     modifier = sentence[start:end].casefold() in _MODIFIERS
-    if (_SURELY_AFTER if modifier else _NOUN_AFTER).match(after):
+    if (_SURELY_AFTER if modifier else _NOUN_AFTER).match(sentence, end):
         return True
     return not modifier and capital_shows_name(sentence, start, end)
 
@@ -165,9 +174,9 @@ def capital_shows_name(sentence: str, start: int, end: int) -> bool:
     with a capital, since the name may be longer.
     """
     word = sentence[start:end]
-    if not word[:1].isupper() or (word.isupper() and len(word) > 1) or _STARTS.search(sentence[:start]):
+    if not word[:1].isupper() or (word.isupper() and len(word) > 1) or _STARTS.search(_before(sentence, start)):
         return False
-    if re.search(r"[A-Z][\w.&]*[ -]$", sentence[:start]) or re.match(r"[ -][A-Z]|-\w", sentence[end:]):
+    if _CAPITAL_BEFORE.search(_before(sentence, start)) or _CAPITAL_AFTER.match(sentence, end):
         return False
     return not in_title_case(sentence)
 

@@ -23,8 +23,9 @@ from typing import NamedTuple
 
 from riskwire.entities.names import acronyms, is_prefix, name_key
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
+from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
-from riskwire.inference.linking.mentions import COMPANY_TYPES, Candidate, candidates
+from riskwire.inference.linking.mentions import candidates
 from riskwire.inference.linking.name_resolver import INITIALS, UNRESOLVED, NameResolver, Resolution
 from riskwire.inference.linking.publishers import dateline_end, is_market_or_label, is_publisher, speaks_of_others
 from riskwire.inference.linking.watched import WatchedNames

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, PARTS, words_of_name
-from riskwire.entities.watchlist import WatchedEntity
-from riskwire.inference.linking.companies import CompanyTable, agrees, is_company_of
-from riskwire.inference.linking.context import (
-    in_list,
-    is_longer_name,
-    is_ordinary_span,
-    shows_company,
-    shows_institution,
-    shows_ticker,
-)
+from riskwire.entities.names import LEGAL_FORMS, words_of_name
+from riskwire.inference.linking.candidate import Candidate
+from riskwire.inference.linking.companies import CompanyTable, agrees
+from riskwire.inference.linking.context import is_ordinary_span
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
-from riskwire.inference.linking.watched import WatchedNames, WatchedSpan
+from riskwire.inference.linking.watched import WatchedNames
+from riskwire.inference.linking.watched_mentions import with_watched
 from riskwire.inference.model.named_spans import NamedSpan, trimmed
 from riskwire.records import MentionType
 
-COMPANY_TYPES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
 _MAX_NAME = 200
 """Characters of a name."""
 _KINDS: dict[str, MentionType] = {"PER": "PER", "ORG": "ORG", "LOC": "LOC"}
@@ -31,36 +23,6 @@ _MAX_GAP = 2
 """Characters between a name and the ticker mark that belongs to it."""
 _MAX_NAME_STARTS = 4
 """Possible starts of a name before a ticker mark. With more, the run of capitalised words is not a name."""
-
-_REPORT = re.compile(r"\s+(?:EPS|[QH][1-4]|FY\s?\d*)\b.*", re.DOTALL)
-"""What follows a name in the title of a report, which the model takes for a part of the name: "TJX EPS"."""
-_ADDED = LEGAL_FORMS | DESCRIPTORS | PARTS
-"""Words that a longer form of a name may add to it."""
-_JOINTS = "-–/"
-"""Characters that join two names, as in "Schwab-Ameritrade"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A span of a sentence that may be a mention.
-
-    Attributes:
-        kind: the apparent type.
-        mark: the ticker mark that belongs to it.
-        watched: the watchlist entry whose name it contains.
-        possible: the watchlist entry whose name it is if a fuller name in the article confirms it.
-        only_possible: whether nothing but `possible` makes it a mention; without confirmation it is none.
-        excluded: the watchlist entries that it does not name, because it is in a phrase that they exclude.
-    """
-
-    start: int
-    end: int
-    kind: MentionType
-    mark: TickerMark | None = None
-    watched: WatchedEntity | None = None
-    possible: WatchedEntity | None = None
-    only_possible: bool = False
-    excluded: tuple[WatchedEntity, ...] = ()
 
 
 def candidates(
@@ -87,7 +49,7 @@ def candidates(
     if marks:
         mentions = _with_tickers(sentence, mentions, marks, companies)
     if watched:
-        mentions = _with_watched(sentence, mentions, watched, companies)
+        mentions = with_watched(sentence, mentions, watched, companies)
     return sorted(mentions, key=lambda mention: mention.start) if len(mentions) > 1 else mentions
 
 
@@ -182,129 +144,3 @@ def _missed_name(sentence: str, mark: TickerMark, companies: CompanyTable) -> tu
     possessive = max(sentence.rfind("'s ", 0, last), sentence.rfind("’s ", 0, last))
     spans = [(start, end) for start, end in spans if start > possessive]  # "Canada's Potash Corp"
     return trimmed(sentence, *spans[0]) if spans and len(spans) <= _MAX_NAME_STARTS else None
-
-
-def _with_watched(
-    sentence: str, mentions: list[Candidate], watched: WatchedNames, companies: CompanyTable
-) -> list[Candidate]:
-    """Returns the candidates with watchlist names added, also those that the model missed.
-
-    A watchlist name replaces the candidates that it overlaps, extends to the ends of a longer one, and takes their
-    ticker mark. Inside a longer name, a watchlist name counts only where the other words are a legal form, a trade or a
-    part: in "Apple Inc", but not in "Apple Records" or "Henry Ford"; and where a hyphen joins two names
-    ("Shell-BG deal"). A name that needs support and has none is only a possible mention.
-    """
-    found = watched.find(sentence)
-    sure = [Candidate(span.start, span.end, "ORG") for span in found.spans if span.need == "none"]
-    for span in found.spans:
-        overlapping = [mention for mention in mentions if mention.start < span.end and mention.end > span.start]
-        longer = [mention for mention in overlapping if mention.start <= span.start and mention.end >= span.end]
-        if longer and not span.full and not _is_same_name(sentence, longer[0], span, companies):
-            parts = _hyphenated_parts(sentence, longer[0], span, companies)
-            if not parts:
-                continue
-            longer = [Candidate(span.start, span.end, "ORG")]
-            mentions = [*(mention for mention in mentions if mention not in overlapping), *parts, *longer]
-            overlapping = longer
-        supported = _is_supported(sentence, span, [*mentions, *sure])
-        if not supported and ((overlapping and not longer) or (span.ticker and not is_longer_name(sentence, span.end))):
-            continue  # what the model or a mark names there is resolved by itself
-        start, end = _extent(sentence, longer[0], span) if longer else (span.start, span.end)
-        candidate = Candidate(
-            start,
-            end,
-            longer[0].kind if longer else "ORG",
-            mark=next((mention.mark for mention in overlapping if mention.mark), None),
-            watched=span.entity if supported else None,
-            possible=None if supported else span.entity,
-            only_possible=not supported and not longer,
-        )
-        mentions = [*(mention for mention in mentions if mention not in overlapping), candidate]
-    if found.excluded:
-        mentions = [_without_excluded(mention, found.excluded) for mention in mentions]
-    return mentions
-
-
-def _without_excluded(mention: Candidate, excluded: Sequence[tuple[int, int, WatchedEntity]]) -> Candidate:
-    """Returns a candidate that knows the entries whose excluded phrases it overlaps."""
-    entries = tuple(entity for first, last, entity in excluded if first < mention.end and last > mention.start)
-    return replace(mention, excluded=entries) if entries else mention
-
-
-def _is_supported(sentence: str, span: WatchedSpan, mentions: Sequence[Candidate]) -> bool:
-    """Returns whether a watchlist name counts: it needs nothing, or something in its sentence supports it.
-
-    A mark supports it; so does a place in a list of companies. The model supports a name that it takes for an
-    organisation, unless the name is that of an index. A bare ticker needs words about shares or results, too.
-
-    Args:
-        mentions: the candidates of the sentence.
-    """
-    overlapping = [mention for mention in mentions if mention.start < span.end and mention.end > span.start]
-    if span.need == "none" or any(mention.mark is not None for mention in overlapping):
-        return True
-    if is_longer_name(sentence, span.end):
-        return False
-    if span.need == "mark":
-        return shows_institution(sentence, span.end)
-    by_model = any(mention.kind in COMPANY_TYPES for mention in overlapping)
-    if _is_listed(sentence, span, mentions):
-        return True
-    if span.ticker:
-        return shows_ticker(sentence, span.start, span.end, organisation=by_model)
-    return by_model or shows_company(sentence, span.start, span.end)
-
-
-def _is_listed(sentence: str, span: WatchedSpan, mentions: Sequence[Candidate]) -> bool:
-    """Returns whether a name or ticker stands in a list beside another: "Target and Lowe's", "MU, WDC"."""
-    return any(
-        mention.kind in COMPANY_TYPES
-        and (not span.ticker or sentence[mention.start : mention.end].isupper())
-        and (
-            (mention.end <= span.start and in_list(sentence[mention.end : span.start]))
-            or (span.end <= mention.start and in_list(sentence[span.end : mention.start]))
-        )
-        for mention in mentions
-    )
-
-
-def _is_same_name(sentence: str, longer: Candidate, span: WatchedSpan, companies: CompanyTable) -> bool:
-    """Returns whether a longer name adds only a legal form, a trade or a part to a watchlist name.
-
-    It does not if the tables have another company of the longer name, such as Delta Electronics. With a trade, a common
-    word is the same name only if they have the company of the entry: "Visa Steel" is not Visa.
-    """
-    before, after = sentence[longer.start : span.start], _REPORT.sub("", sentence[span.end : longer.end])
-    added = words_of_name(before + " " + after)
-    if span.need == "none" and not before and after.islower():
-        return True  # the model took the next word for a part of the name: "Tesla owners"
-    if not _ADDED.issuperset(added):
-        return False
-    company = companies.exact(sentence[longer.start : longer.end]) if added else None
-    if company is not None:
-        return is_company_of(span.entity, company)
-    parts = all(word in LEGAL_FORMS or word in PARTS for word in added)
-    return parts or span.ticker or span.need == "none" or after.islower()
-
-
-def _extent(sentence: str, longer: Candidate, span: WatchedSpan) -> tuple[int, int]:
-    """Returns the span of a watchlist name in a longer one: with a legal form, trade or part, without other words."""
-    before, after = sentence[longer.start : span.start], sentence[span.end : longer.end]
-    added = _ADDED.issuperset(words_of_name(after))
-    end = longer.end if added and not span.full else span.end
-    return (span.start if span.full and before else longer.start), max(end, span.end)
-
-
-def _hyphenated_parts(
-    sentence: str, longer: Candidate, span: WatchedSpan, companies: CompanyTable
-) -> list[Candidate] | None:
-    """Returns the other names of a joint name such as "Shell-BG", or None if it is not a joint of two names."""
-    before, after = sentence[longer.start : span.start], sentence[span.end : longer.end]
-    joint = (not before or before[-1] in _JOINTS) and (not after or after[0] in _JOINTS)
-    if not joint or companies.exact(sentence[longer.start : longer.end]) is not None:
-        return None
-    others = [(longer.start, span.start - 1)] if before else []
-    others += [(span.end + 1, longer.end)] if after else []
-    if not all(sentence[start : start + 1].isupper() for start, _ in others):
-        return None
-    return [Candidate(start, end, "ORG") for start, end in others if end > start + 1]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from riskwire.entities.common_words import is_common_word
 from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, acronyms, name_key, slug, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
+from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees
-from riskwire.inference.linking.mentions import COMPANY_TYPES, Candidate
 from riskwire.inference.linking.places import country
 from riskwire.inference.linking.publishers import is_market_or_label, is_publisher, is_rater
 from riskwire.inference.linking.watched import MAX_CAPITALS, WatchedNames, need_of_name

@@ -126,20 +126,24 @@ class WatchedNames:
             return WatchedMatches([], [])
         words = folded_words(sentence)
         excluded: list[tuple[int, int, WatchedEntity]] = []
-        matches: list[WatchedSpan] = []
+        hidden: dict[str, set[int]] = {}
+        """For each entry, the words in its excluded phrases, by their index."""
+        matches: list[tuple[WatchedSpan, int, int]] = []
         for pattern, first, last in self._matches(words):
             start, end = words.starts[first], words.ends[last]
             if pattern.excluded:
                 excluded.append((start, end, pattern.entity))
+                hidden.setdefault(pattern.entity.id, set()).update(range(first, last + 1))
             elif _is_written(sentence, start, end, pattern) and not (
                 first == last and pattern.need != "none" and is_ordinary(words, first)
             ):
                 full = last > first and words.words[last] in LEGAL_FORMS
-                matches.append(WatchedSpan(start, end, pattern.entity, pattern.need, pattern.ticker, full))
-        matches.sort(key=lambda span: (span.start, -span.end, span.need != "none"))
+                span = WatchedSpan(start, end, pattern.entity, pattern.need, pattern.ticker, full)
+                matches.append((span, first, last))
+        matches.sort(key=lambda match: (match[0].start, -match[0].end, match[0].need != "none"))
         spans: list[WatchedSpan] = []
-        for span in matches:
-            if is_excluded(span.start, span.end, span.entity, excluded):
+        for span, first, last in matches:
+            if hidden and not hidden.get(span.entity.id, set()).isdisjoint(range(first, last + 1)):
                 continue
             if not spans or span.start >= spans[-1].end:
                 spans.append(span)
@@ -150,11 +154,6 @@ class WatchedNames:
         assert self._automaton is not None
         for index, start, end in self._automaton.find_matches_as_indexes(words.joined, overlapping=True):
             yield self._patterns[index], bisect_left(words.positions, start), bisect_left(words.positions, end - 1) - 1
-
-
-def is_excluded(start: int, end: int, entity: WatchedEntity, excluded: list[tuple[int, int, WatchedEntity]]) -> bool:
-    """Returns whether a span overlaps an excluded phrase of the entity."""
-    return any(owner is entity and first < end and last > start for first, last, owner in excluded)
 
 
 def need_of_name(name: str) -> Need:
