@@ -113,6 +113,20 @@ def test_at_most_three_events_are_given_and_the_best_first() -> None:
     assert [event.label for event in sentence.of_span(0, 1).events or ()] == ["recall", "relief", "penalty"]
 
 
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("threshold", [0.0001, 0.03, 0.5, 0.97])
+def test_an_event_at_the_threshold_is_given_and_one_below_is_not(threshold: float, temperature: float) -> None:
+    """Only event types that reach the threshold at some token are kept, so the border is where one could be lost."""
+    at_threshold = temperature * float(np.log(threshold / (1 - threshold)))
+    bundle_heads = heads(events=temperature, threshold=threshold)
+    for above, expected in ((0.002, ["crime"]), (-temperature, [])):
+        logits = np.full(len(EVENT_TYPES), -60.0, dtype=np.float32)
+        logits[EVENT_TYPES.index("crime")] = at_threshold + above
+        sentence = decoded([[0, 0, 0, 0]], [logits], start=logits, bundle_heads=bundle_heads)
+        assert [event.label for event in sentence.of_span(0, 1).events or ()] == expected
+        assert [event.label for event in sentence.events_of_no_party or ()] == expected
+
+
 def test_an_event_in_any_window_of_a_long_sentence_is_one_of_the_sentence() -> None:
     starts = np.stack([event_logits("macro_stress"), CALM, event_logits("unrest", value=1.0)])
     head = heads().events

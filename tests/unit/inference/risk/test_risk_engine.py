@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from riskwire.bus import Message
 from riskwire.inference.linking import Linker
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
@@ -15,8 +16,19 @@ from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.sentences import TextDocument
 from riskwire.inference.model.session import ModelSession
 from riskwire.inference.score import score
-from riskwire.records import ScoreMention, ScoreRequest, ScoreResult, ScoreTarget
-from riskwire.settings import InferenceSettings
+from riskwire.inference.stage import InferStage
+from riskwire.pipeline import Topic
+from riskwire.records import (
+    SIGNALS,
+    Analysis,
+    Article,
+    ScoreMention,
+    ScoreRequest,
+    ScoreResult,
+    ScoreTarget,
+    Signal,
+)
+from riskwire.settings import InferenceSettings, Settings
 
 TEXTS = [
     "Acme Corp plunges",
@@ -133,6 +145,37 @@ async def test_a_bundle_of_version_0_1_gives_sentiment_alone(four_head_bundle: P
     assert [sentence.events for sentence in old.sentences] == [None] * 3
     unknown = {"level": None, "adverse": None, "events": None}
     assert old.mentions == tuple(mention.model_copy(update=unknown) for mention in new.mentions)
+
+
+async def test_the_threshold_of_the_bundle_decides_in_the_stage(tiny_bundle: Path) -> None:
+    """The bundle counts a mention as adverse from 0.45. The second sentence has 0.47, the title is favourable."""
+    article = Article.model_validate(
+        {
+            "id": "a1",
+            "version": 1,
+            "url": "u",
+            "source": "wire",
+            "title": "Acme Corp wins record growth",
+            "text": "Acme Corp wins and cuts.",
+            "language": "en",
+            "published_at": "2026-01-05T10:00:00Z",
+            "seen_at": "2026-01-05T10:00:07Z",
+        }
+    )
+    async with Engine(Bundle.load(tiny_bundle)) as engine:
+        stage = InferStage(engine, Linker(), Settings(), signal_partitions=1)
+        message = Message(Topic.ARTICLES, 0, 0, article.id, article.to_bytes())
+        results = (await stage.open(0, {}).process([message])).results
+    (analysis,) = (Analysis.model_validate_json(item.value) for item in results if item.topic == Topic.ANALYSES)
+    assert analysis.adverse_from == 0.45
+    records = [SIGNALS.validate_json(item.value) for item in results if item.topic == Topic.SIGNALS]
+    signals = [record for record in records if isinstance(record, Signal)]
+    assert len(signals) >= 2
+    for signal in signals:
+        assert signal.level is not None
+        assert 0.45 <= signal.level.adverse < 0.5
+        assert signal.adverse_from == 0.45
+        assert signal.evidence.text == "Acme Corp wins and cuts."
 
 
 async def test_a_text_without_a_word_has_neutral_targets(tiny_bundle: Path) -> None:
