@@ -42,6 +42,9 @@ UNKNOWN_DATES = Counter(
     ["reason"],
 )
 BACKFILL_ITEMS = Counter("riskwire_ingest_backfill_items", "New items that are backfill, because their date is old")
+CLOCK_OFFSET = Gauge(
+    "riskwire_clock_offset_seconds", "Wall clock minus the time of news; far from 0 after a jump of the wall clock"
+)
 UNDATABLE_FEEDS = Gauge(
     "riskwire_ingest_feeds_unreadable_dates", "Feeds of which at least half the dates cannot be read", ["partition"]
 )

@@ -29,6 +29,7 @@ LEVELS = [
         "entities",
         "errors",
         "logs",
+        "steady_clock",
         "metrics",
         "pipeline",
         "records",

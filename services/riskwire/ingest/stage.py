@@ -28,7 +28,6 @@ from riskwire.bus import Assignment, Message, Outgoing, broadcast
 from riskwire.errors import FetchError, RiskwireError, SchemaError
 from riskwire.ingest.admission import admit
 from riskwire.ingest.article_isolation import ArticleIsolation, ArticlePart
-from riskwire.ingest.clock import IngestClock, utc_now
 from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late, with_date_counts
 from riskwire.ingest.feeds.roster import Roster
 from riskwire.ingest.feeds.schedule import PollResult, PollState, after_poll
@@ -41,6 +40,7 @@ from riskwire.pipeline import INGEST, Topic
 from riskwire.records import Article, Feed, Tick, Utc, read_record
 from riskwire.settings import Settings
 from riskwire.stage import commit_with_dead_letters, dead_letter
+from riskwire.steady_clock import SteadyClock, utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class IngestStage:
         """
         self._settings = settings
         self._article_partitions = article_partitions
-        self._clock = IngestClock(clock)
+        self._clock = SteadyClock(clock)
         self._fetcher = Fetcher(settings.ingest)
         self._parser = DocumentParser(settings.ingest)
         self._stack = AsyncExitStack()
@@ -110,7 +110,7 @@ class IngestTask:
         article_partitions: int,
         fetcher: Fetcher,
         parser: DocumentParser,
-        clock: IngestClock,
+        clock: SteadyClock,
     ) -> None:
         """Restores the feeds, the published items and the clock of a partition from its committed state.
 
@@ -226,13 +226,13 @@ class IngestTask:
         if not self._roster.has(feed):
             return
         before = self._roster.poll_state(feed)
-        after, wait_s = after_poll(before, poll, self._settings.ingest.backoff_max_s, utc_now(), WORKER)
+        after, wait_s = after_poll(before, poll, self._settings.ingest.backoff_max_s, self._clock.now(), WORKER)
         if poll.parsed is not None:
             items, first = poll.parsed.items, not before.document_hash
             articles = await self._publish(feed, items, first=first)
             after = with_date_counts(after, items, articles, self._clock.now(), first=first)
         log_changes(before, after, poll, wait_s)
-        self._roster.finish_poll(feed, after, wait_s, utc_now(), time.monotonic())
+        self._roster.finish_poll(feed, after, wait_s, self._clock.now(), time.monotonic())
         self._show_date_faults()
         await self._commit([], self._roster.take_changes())
 

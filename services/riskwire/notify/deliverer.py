@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +17,7 @@ from riskwire.notify.receiver import configured_receivers
 from riskwire.notify.retry import AttemptError, retry_decision
 from riskwire.records import Alert, read_record
 from riskwire.settings import NotifySettings
+from riskwire.steady_clock import SteadyClock
 
 _ALERT: Final = TypeAdapter(Alert)
 
@@ -26,27 +27,27 @@ class Deliverer:
 
     Args:
         live: False logs every alert and sends none (replay, demo).
-        wall: returns the wall clock time, in UTC.
+        wall: returns the time of day in UTC; by default that of a `SteadyClock`.
 
     Raises:
         SettingsError: a receiver that cannot be used.
     """
 
     def __init__(
-        self, settings: NotifySettings, *, live: bool = True, wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, settings: NotifySettings, *, live: bool = True, wall: Callable[[], datetime] | None = None
     ) -> None:
         """Creates the receivers of the settings, without connecting to them.
 
         Args:
             live: False logs every alert and sends none (replay, demo).
-            wall: returns the wall clock time, in UTC.
+            wall: returns the time of day in UTC; by default that of a `SteadyClock`.
 
         Raises:
             SettingsError: a receiver cannot be used.
         """
         self.settings = settings
         self.live = live
-        self.wall = wall
+        self.wall = SteadyClock().now if wall is None else wall
         self.receivers = {receiver.name: receiver for receiver in configured_receivers(settings)}
         self._limits = {name: asyncio.Semaphore(settings.concurrency) for name in self.receivers}
         self._pending: dict[int, int] = {}

@@ -17,7 +17,6 @@ from structlog.testing import capture_logs
 from riskwire.bus import Assignment, Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.errors import RiskwireError
-from riskwire.ingest.clock import IngestClock
 from riskwire.ingest.feeds.publication import publish_feeds
 from riskwire.ingest.feeds.schedule import PollState
 from riskwire.ingest.fetching.fetch import FetchedDocument, Validators
@@ -28,6 +27,7 @@ from riskwire.records import ARTICLES, Article, DeadLetter, Feed, Tick
 from riskwire.settings import BusSettings, IngestSettings, Settings
 from riskwire.stage import MAX_REFUSED_IN_A_ROW
 from riskwire.stage.effect_loop import EffectLoop
+from riskwire.steady_clock import SteadyClock
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 LONG = "much is said " * 4_000
@@ -57,13 +57,13 @@ class FakeSource:
     def __init__(self, items: Sequence[FeedItem], read_s: float, step_s: float) -> None:
         """Sets the clock to `AT`; see the class for the arguments."""
         self.items = tuple(items)
-        self._now = AT
+        self.now = AT
         self._read_s = read_s
         self._step_s = step_s
 
     def clock(self) -> datetime:
-        self._now += timedelta(seconds=self._step_s)
-        return self._now
+        self.now += timedelta(seconds=self._step_s)
+        return self.now
 
     def acquire(self, url: str) -> bool:
         return True
@@ -75,7 +75,7 @@ class FakeSource:
         return FetchedDocument(f"document {self.items}".encode(), "text/xml", url, Validators("etag"))
 
     async def parse(self, feed: Feed, document: FetchedDocument) -> ParseResult:
-        self._now += timedelta(seconds=self._read_s)
+        self.now += timedelta(seconds=self._read_s)
         return ParseResult(version="x", items=self.items)
 
 
@@ -89,7 +89,11 @@ class FakeSourceStage:
         self._source = source
 
     def open(self, assignment: Assignment, state: Mapping[str, bytes]) -> IngestTask:
-        clock = IngestClock(self._source.clock)
+        def monotonic() -> float:
+            seconds: float = self._source.now.timestamp()
+            return seconds
+
+        clock = SteadyClock(self._source.clock, monotonic)
         return IngestTask(assignment, state, self._settings, 1, self._source, self._source, clock)
 
     async def __aenter__(self) -> FakeSourceStage:

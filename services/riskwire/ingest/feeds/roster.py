@@ -40,10 +40,11 @@ class Roster:
         )
         self._due_at: dict[str, float] = {}
         for feed in self._feeds.entries.values():
-            next_at = self.poll_state(feed).next_at
-            wait_s = (next_at - now).total_seconds() if next_at else 0.0
-            # After the wall clock was set back, `next_at` may be far ahead. No feed waits longer than a day for it.
-            self._due_at[feed.id] = monotonic + min(max(wait_s, 0.0), DAY_S)
+            poll = self.poll_state(feed)
+            wait_s = (poll.next_at - now).total_seconds() if poll.next_at else 0.0
+            # After the wall clock was set back, `next_at` may be far ahead. No feed waits longer than it was to wait.
+            planned_s = (poll.next_at - poll.polled_at).total_seconds() if poll.next_at and poll.polled_at else DAY_S
+            self._due_at[feed.id] = monotonic + min(max(wait_s, 0.0), max(planned_s, 0.0), DAY_S)
 
     def __len__(self) -> int:
         return len(self._feeds)

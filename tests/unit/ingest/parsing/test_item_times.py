@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from riskwire.ingest.clock import IngestClock, to_milliseconds
 from riskwire.ingest.parsing.formats import Limits
 from riskwire.ingest.parsing.items import FeedItem, parse_document
 
@@ -71,34 +68,3 @@ def test_the_time_of_the_last_change_replaces_a_date_that_cannot_be_read() -> No
         (NOON, "2026-11-24T12:00:00Z"),
         (None, "never"),
     ]
-
-
-@given(st.lists(st.floats(min_value=-86_400, max_value=86_400), min_size=1, max_size=20))
-def test_the_clock_advances_however_the_wall_clock_jumps(jumps: list[float]) -> None:
-    """Each time, 10 s pass on the monotonic clock, and the wall clock jumps by `jump` seconds besides.
-
-    While the wall clock is behind, the clock goes on at half speed; otherwise it follows, in whole milliseconds.
-    """
-    wall, monotonic = NOON, 0.0
-    clock = IngestClock(lambda: wall, lambda: monotonic)
-    last = clock.now()
-    for jump in jumps:
-        wall += timedelta(seconds=10 + jump)
-        monotonic += 10.0
-        now = clock.now()
-        behind = wall < last
-        assert now >= (last + timedelta(seconds=4) if behind else last)
-        assert behind or now == to_milliseconds(wall)
-        assert now.microsecond % 1000 == 0
-        last = now
-
-
-def test_the_wall_clock_catches_up_with_a_clock_that_is_ahead() -> None:
-    """The clock begins 60 s ahead and runs at half speed, so it is level with the wall clock after 120 s."""
-    wall, monotonic = NOON, 0.0
-    clock = IngestClock(lambda: wall, lambda: monotonic)
-    clock.not_before(NOON + timedelta(seconds=60))
-    for _ in range(130):
-        wall, monotonic = wall + timedelta(seconds=1), monotonic + 1.0
-        clock.now()
-    assert clock.now() == wall
