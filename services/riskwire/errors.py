@@ -191,9 +191,18 @@ def leaves(error: BaseException) -> list[BaseException]:
 def is_fatal(error: BaseException) -> bool:
     """Returns whether an error, or any error in a group, means that the stage cannot continue.
 
-    Fatal are a `RiskwireError` that says so, `OSError` and `MemoryError`. Any other error concerns one record.
+    Fatal are a `RiskwireError` that says so, `OSError`, `MemoryError` and what `lacks_thread` recognises. Any other
+    error concerns one record.
     """
     return any(
-        leaf.fatal if isinstance(leaf, RiskwireError) else isinstance(leaf, OSError | MemoryError)
+        leaf.fatal if isinstance(leaf, RiskwireError) else isinstance(leaf, OSError | MemoryError) or lacks_thread(leaf)
         for leaf in leaves(error)
     )
+
+
+def lacks_thread(error: BaseException) -> bool:
+    """Returns whether an error means that the operating system gave no further thread or process.
+
+    Python raises a plain `RuntimeError` then, so its message is the only sign.
+    """
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)

@@ -43,7 +43,16 @@ def test_the_cause_is_named_once_and_followed_by_one_full_stop(cause: Exception,
 
 @pytest.mark.parametrize(
     "error",
-    [BundleError("x"), DeviceError("x"), BusError("x"), FencedError("x"), StoreError("x"), OSError(), MemoryError()],
+    [
+        BundleError("x"),
+        DeviceError("x"),
+        BusError("x"),
+        FencedError("x"),
+        StoreError("x"),
+        OSError(),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+    ],
     ids=repr,
 )
 def test_errors_of_the_stage_are_fatal(error: Exception) -> None:
@@ -51,7 +60,9 @@ def test_errors_of_the_stage_are_fatal(error: Exception) -> None:
     assert is_fatal(ExceptionGroup("several", [ValueError(), ExceptionGroup("nested", [error])]))
 
 
-@pytest.mark.parametrize("error", [SchemaError("x"), RiskwireError("x"), ValueError(), KeyError("x")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [SchemaError("x"), RiskwireError("x"), ValueError(), KeyError("x"), RuntimeError("x")], ids=repr
+)
 def test_errors_of_a_record_are_not_fatal(error: Exception) -> None:
     assert not is_fatal(error)
     assert not is_fatal(ExceptionGroup("several", [error, error]))

@@ -22,7 +22,7 @@ from riskwire.cli.status import status
 from riskwire.cli.store import alerts, stories, targets
 from riskwire.cli.topics import topics_app
 from riskwire.cli.watchlist import watchlist_app
-from riskwire.errors import RiskwireError, leaves
+from riskwire.errors import RiskwireError, lacks_thread, leaves
 
 _PURPOSE = "Reads financial news as it is published, follows the mood about each company, and explains every alert."
 
@@ -114,6 +114,15 @@ def _run_command() -> None:
 
         for error in leaves(group):
             typer.echo(f"riskwire: {printable(str(error), lines=True)}", err=True)
+        sys.exit(2)
+    except* RuntimeError as group:
+        if not all(map(lacks_thread, leaves(group))):
+            raise
+        typer.echo(
+            "riskwire: the operating system gives no further thread; nothing is lost. Raise the limit of threads or "
+            "processes (ulimit -u, pids.max of a container) and start again.",
+            err=True,
+        )
         sys.exit(2)
     except* OSError as group:
         full = [error for error in leaves(group) if isinstance(error, OSError) and error.errno == errno.ENOSPC]

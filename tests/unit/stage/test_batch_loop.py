@@ -235,6 +235,18 @@ async def test_a_fatal_error_stops_the_stage_and_writes_no_dead_letter(bus: Embe
     assert await lag_of(bus) == 1
 
 
+async def test_a_machine_without_a_free_thread_stops_the_stage_and_condemns_no_record(bus: EmbeddedBus):
+    """The good records stay unread, and are processed after a restart."""
+    await publish(bus, b"1", b"2")
+    with pytest.raises(RuntimeError, match="new thread"):
+        async with asyncio.timeout(20):
+            await run_stage(
+                bus, CountingStage(fails_on(b"1", error=lambda: RuntimeError("can't start new thread"))), batch=10
+            )
+    assert await dead_letters(bus) == []
+    assert await lag_of(bus) == 2
+
+
 async def test_closing_the_bus_ends_an_idle_stage(bus: EmbeddedBus):
     running = asyncio.create_task(run_stage(bus, CountingStage(), batch=10, fetch_timeout_s=60))
     await wait_until_drained(bus, ["counting"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from riskwire.bus.embedded.sqlite import as_bus_error
-from riskwire.errors import BusError
+from riskwire.errors import BusError, lacks_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,7 +95,8 @@ class Connection:
         try:
             job = self._executor.submit(work)
         except RuntimeError as error:
-            raise BusError("the bus is closed", where=str(self._path)) from error
+            what = "the bus has no thread" if lacks_thread(error) else "the bus is closed"
+            raise BusError(what, where=str(self._path)) from error
         waiter = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(waiter)
