@@ -17,6 +17,10 @@ _PARSER_WORDS = re.compile(r"""(?:[^'"]|'(?:<[\w ]+>|[^'\w]|\w|\\x\w\w|\\.)')*""
 
 A quoted single character or kind of token (`'<stream end>'`) is the parser's own and is included.
 """
+_MAX_EXPANSION = 10
+"""How many times larger aliases and merge keys may make a document than it is written."""
+_FREE_EXPANSION = 10_000
+"""Values that aliases and merge keys may add to any document."""
 _TYPES: dict[type, str] = {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}
 
 
@@ -51,10 +55,48 @@ def parse_yaml(text: str, what: str, where: str) -> object:
     Raises:
         SettingsError: the text is not YAML. The message does not quote the text.
     """
+    loader: yaml.SafeLoader | None = None
     try:
-        return yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_expansion(node)
+        return loader.construct_document(node)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: an impossible date or number
         raise SettingsError(f"{what} cannot be read: {_problem(error)}", where=where) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _check_expansion(root: yaml.Node) -> None:
+    """Refuses a document that aliases and merge keys make much larger than it is written.
+
+    A few kilobytes of nested merge keys take gigabytes of memory.
+
+    Raises:
+        yaml.MarkedYAMLError: it is too large, or an alias stands within what it names.
+    """
+    sizes: dict[int, int] = {}
+    """By node: its values with every alias written out; 0 while the node is being counted."""
+
+    def size(node: yaml.Node) -> int:
+        known = sizes.get(id(node))
+        if known == 0:
+            raise yaml.constructor.ConstructorError(None, None, "an alias names what it is in", node.start_mark)
+        if known is None:
+            sizes[id(node)] = 0
+            children: list[yaml.Node] = []
+            if isinstance(node, yaml.MappingNode):
+                children = [part for pair in node.value for part in pair]
+            elif isinstance(node, yaml.SequenceNode):
+                children = node.value
+            known = sizes[id(node)] = 1 + sum(map(size, children))
+        return known
+
+    if size(root) > _MAX_EXPANSION * len(sizes) + _FREE_EXPANSION:
+        raise yaml.constructor.ConstructorError(None, None, "aliases make it much too large", root.start_mark)
 
 
 def describe_type(value: object) -> str:
