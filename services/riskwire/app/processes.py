@@ -17,10 +17,12 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from riskwire.alerting import AlertStage
+from riskwire.app.data_files import DataFiles
 from riskwire.app.health import Health, HealthLimits
 from riskwire.app.inputs import configured_watchlist
 from riskwire.bus import Bus
 from riskwire.bus.drain import wait_until_drained
+from riskwire.bus.embedded.bus import FILE as BUS_FILE
 from riskwire.bus.embedded.lock import lock_data_dir
 from riskwire.bus.open import open_bus
 from riskwire.errors import RiskwireError, StoreError
@@ -36,10 +38,12 @@ from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
+from riskwire.store.engine import store_url
 from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.web import (
     AppServices,
     BusState,
+    Readiness,
     command_publisher,
     create_app,
     create_open_probes,
@@ -78,13 +82,16 @@ class Process:
         health: the health of the bus and of these stages.
     """
 
-    def __init__(self, settings: Settings, bus: Bus, stages: Sequence[Stage], page: _Page | None) -> None:
+    def __init__(
+        self, settings: Settings, bus: Bus, stages: Sequence[Stage], page: _Page | None, files: DataFiles
+    ) -> None:
         """Takes the opened bus and stages. `page` has the needs of the page, or is None if there are only probes."""
         self.settings = settings
         self.bus = bus
         self.stages = tuple(stages)
         self.health = Health(bus, self.groups, HealthLimits.from_settings(settings))
         self._page = page
+        self._files = files
 
     @property
     def groups(self) -> list[str]:
@@ -108,6 +115,7 @@ class Process:
         async with asyncio.TaskGroup() as group:
             if self.stages:
                 group.create_task(self._run_stages_for_ever(), name="stages")
+            group.create_task(self._files.watch(), name="data-files")
             group.create_task(self.serve(listener, on_started, probes=probes), name="serve")
 
     async def run_stages(self) -> None:
@@ -129,15 +137,19 @@ class Process:
             probes: the bound socket of `web.probe_port`, if there is one.
             on_started: called with the URL as soon as requests are answered.
         """
-        app = create_probes(self.settings, self.health.readiness) if self._page is None else self._app(self._page)
+        app = create_probes(self.settings, self.readiness) if self._page is None else self._app(self._page)
         async with asyncio.TaskGroup() as group:
             if self._page is not None:
                 group.create_task(self._page.follower.run(), name="follow-watchlist")
             group.create_task(self.health.watch(), name="health")
             group.create_task(serve(app, self.settings, on_started, listener=listener), name="web")
             if probes is not None:
-                open_probes = create_open_probes(self.settings, self.health.readiness)
+                open_probes = create_open_probes(self.settings, self.readiness)
                 group.create_task(serve_probes(open_probes, self.settings, probes), name="probes")
+
+    def readiness(self) -> Readiness:
+        """Returns the state of the bus and of each stage, and of the database files if one has vanished."""
+        return Readiness(stages=(*self._files.states(), *self.health.readiness().stages))
 
     async def wait_until_drained(self) -> None:
         """Waits until the stages have read every published record."""
@@ -164,7 +176,7 @@ class Process:
             score=answer,
             publish_command=command_publisher(self.bus),
             watchlist=WatchlistEditor(self.bus, page.model.linker.watchlist),
-            ready=self.health.readiness,
+            ready=self.readiness,
             bus=bus_state,
             bundle=page.model.engine.bundle.label,
         )
@@ -206,7 +218,16 @@ async def open_process(
             _refuse_news_of_the_future(store, settings.data)
         stages = _stages(settings, specs, bus, model, store, notify)
         served = _Page(store, model, Follower(bus, model.linker)) if page and store and model else None
-        yield Process(settings, bus, stages, served)
+        yield Process(settings, bus, stages, served, DataFiles(_database_files(settings)))
+
+
+def _database_files(settings: Settings) -> list[Path]:
+    """Returns the files of the embedded bus and of a store on SQLite, whether they exist or not."""
+    files = [settings.data / BUS_FILE, settings.data / f"{BUS_FILE}-wal"] if settings.bus.url == "embedded" else []
+    store = store_url(settings)
+    if store.get_backend_name() == "sqlite" and store.database:
+        files.append(Path(store.database))
+    return files
 
 
 def _stages(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,11 @@ import pytest
 from fictional import signal
 
 from riskwire.app.processes import open_process
-from riskwire.errors import InUseError, RiskwireError, StoreError, StoreVersionError
+from riskwire.errors import BusError, InUseError, RiskwireError, StoreError, StoreVersionError, leaves
 from riskwire.pipeline import SERVICES, STAGES, stages_of
 from riskwire.settings import Settings
 from riskwire.store import Store
+from riskwire.web import bind
 
 
 @pytest.fixture
@@ -88,6 +90,22 @@ async def test_a_data_directory_belongs_to_one_process(settings: Settings) -> No
         with pytest.raises(InUseError):
             async with open_process(settings, stages_of("alert"), page=False, live=False):
                 pass
+
+
+@pytest.mark.parametrize("name", ["bus.sqlite", "bus.sqlite-wal", "store.sqlite"])
+async def test_a_database_file_that_vanishes_makes_the_process_unready_and_ends_it(
+    settings: Settings, name: str
+) -> None:
+    """What SQLite writes into a deleted file is lost when the process ends, so it ends before it has written more."""
+    settings = settings.model_copy(update={"web": settings.web.model_copy(update={"port": 0})})
+    async with open_process(settings, stages_of("sink"), page=False, live=False) as process:
+        assert process.readiness().ready
+        (settings.data / name).unlink()
+        assert any(f"{name} was deleted" in problem for problem in process.readiness().problems)
+        with bind(settings.web) as listener, pytest.raises(ExceptionGroup) as failure:
+            async with asyncio.timeout(20):
+                await process.run(listener, lambda url: None)
+    assert any(isinstance(error, BusError) and name in str(error) for error in leaves(failure.value))
 
 
 async def test_live_news_does_not_follow_news_of_the_future(settings: Settings) -> None:
