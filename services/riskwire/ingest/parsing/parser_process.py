@@ -14,7 +14,7 @@ from typing import BinaryIO
 from riskwire.errors import FeedError
 from riskwire.ingest.parsing.formats import Limits
 from riskwire.ingest.parsing.items import ParseResult, parse_document
-from riskwire.ingest.parsing.language import detect
+from riskwire.ingest.parsing.language import load
 from riskwire.records import Record
 
 _READY = b"ready"
@@ -147,7 +147,7 @@ def main() -> None:
     """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the output of a stray print must not get between the answers
-    detect("ready", "")  # loads the language model before the memory is limited
+    load()  # before the memory is limited and no file may be written
     _limit_resources(int(sys.argv[1]))
     _write_message(answers, _READY)
     with contextlib.suppress(BrokenPipeError):

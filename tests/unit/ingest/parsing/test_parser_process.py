@@ -41,6 +41,13 @@ async def parser() -> AsyncIterator[DocumentParser]:
         yield parser
 
 
+async def test_a_document_whose_language_needs_the_model_is_parsed(parser: DocumentParser) -> None:
+    """The process may write no file, which the language model does when it is loaded."""
+    title = "Акции компании упали после предупреждения о прибыли"
+    (item,) = (await parser.parse(FEED, document(RSS % title.encode()))).items
+    assert (item.title, item.language) == (title, "ru")
+
+
 async def test_concurrent_documents_get_their_own_results(parser: DocumentParser) -> None:
     """Five documents with different links are parsed by one process."""
     bodies = [GOOD.replace(b"1<", b"%d<" % number) for number in range(5)]

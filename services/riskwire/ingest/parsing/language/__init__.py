@@ -1,5 +1,5 @@
 """The language of items: py3langid, and English words where names mislead it."""
 
-from riskwire.ingest.parsing.language.detection import LANGUAGES, detect
+from riskwire.ingest.parsing.language.detection import LANGUAGES, detect, load
 
-__all__ = ["LANGUAGES", "detect"]
+__all__ = ["LANGUAGES", "detect", "load"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from riskwire.ingest.parsing.language.english import EnglishEvidence, evidence_of
+from riskwire.ingest.parsing.language.english import EnglishEvidence, english_words, evidence_of
 
 LANGUAGES = (
     "af ar az bg bn bs ca cs da de el en es et fa fi fr ga gl gu he hi hr hu hy id is it ja ka kk km kn ko lt lv mk ml "
@@ -57,6 +57,12 @@ def detect(title: str, text: str, *, declared: str = "", min_confidence: float =
         return "en"
     likely = _most_likely(sample, code, min_confidence)
     return None if _is_doubtful(evidence, code, likely) else likely
+
+
+def load() -> None:
+    """Loads the language model and the English words. py3langid needs to write a temporary file for this."""
+    _identifier()
+    english_words()
 
 
 def _is_english(evidence: EnglishEvidence, declared: str, min_confidence: float) -> bool:
