@@ -7,6 +7,9 @@ import typer
 from riskwire.cli.options import ConfigFile, settings_of
 from riskwire.settings import Settings, describe_settings
 
+_RISKY_TITLES = 5_000
+"""Titles of the store in which risky names are counted."""
+
 config_app = typer.Typer(help="Show the settings, or check them.", no_args_is_help=True)
 
 
@@ -20,7 +23,9 @@ def show(config: ConfigFile = None) -> None:
 @config_app.command()
 def check(config: ConfigFile = None) -> None:
     """Check the settings, and the feed list, watchlist, bundle and receivers they name."""
-    check_settings(settings_of(config))
+    settings = settings_of(config)
+    check_settings(settings)
+    _warn_of_risky_names(settings)
     typer.echo("The settings are valid.")
 
 
@@ -52,3 +57,28 @@ def check_settings(settings: Settings) -> None:
     store_url(settings)
     NotifyStage(settings.notify)
     Bundle.load(settings.inference.bundle)
+
+
+def _warn_of_risky_names(settings: Settings) -> None:
+    """Prints to stderr which names of the watchlist may mean something else, with what they match in the store."""
+    from riskwire.app.inputs import configured_watchlist
+    from riskwire.cli.data import open_existing_store
+    from riskwire.errors import RiskwireError
+    from riskwire.inference.linking.risky_names import risky_names
+
+    watchlist = configured_watchlist(settings)
+    try:
+        with open_existing_store(settings) as store:
+            titles = store.newest_titles(_RISKY_TITLES)
+    except RiskwireError:
+        titles = []  # before the first start there is no store
+    for name in risky_names(watchlist, titles):
+        what = "the name of an index" if name.need == "mark" else "a common word"
+        typer.echo(f"warning: {name.text!r} of {name.entry} is {what}: it counts only with support", err=True)
+        if name.titles:
+            rest = "the words around it show the company, in the others the model and the article decide"
+            typer.echo(f"    in {name.titles} of the newest {len(titles)} titles; in {name.shown} {rest}", err=True)
+        for title in name.examples:
+            typer.echo(f"    - {title}", err=True)
+        if name.examples:
+            typer.echo(f"    list phrases that mean something else under `exclude` of {name.entry}", err=True)

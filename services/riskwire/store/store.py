@@ -247,6 +247,11 @@ class Store:
                 return stories.newest_stories(connection, limit, before)
             return stories.stories_of(connection, target, limit, before)
 
+    def newest_titles(self, limit: int) -> list[str]:
+        """Returns the titles of the newest articles, newest first."""
+        with self._reading() as connection:
+            return stories.newest_titles(connection, limit)
+
     def past_articles(
         self,
         target: str,

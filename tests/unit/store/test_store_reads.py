@@ -170,6 +170,12 @@ def test_the_newest_stories_include_articles_in_unsupported_languages(store: Sto
     assert rows[1].sentiment is None
 
 
+def test_the_newest_titles_come_first_and_are_bounded(store: Store, news: ModuleType) -> None:
+    articles = [news.analysis(f"a{n}", title=f"Title {n}", at=news.NOON + timedelta(minutes=n)) for n in range(3)]
+    store.write_analyses(articles)
+    assert store.newest_titles(2) == ["Title 2", "Title 1"]
+
+
 def test_a_story_has_its_publisher_and_the_feed_that_delivered_it(store: Store, news: ModuleType) -> None:
     """Records of riskwire 0.1 have no publisher."""
     store.write_analyses([news.analysis("a1", source="aggregator", publisher="The Paper"), news.analysis("a2")])

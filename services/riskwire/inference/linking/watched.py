@@ -159,7 +159,7 @@ class WatchedNames:
 def need_of_name(name: str) -> Need:
     """Returns what a name or alias needs in a text besides being written there."""
     words = folded_words(name).words
-    if is_market_or_label(name):
+    if is_market_or_label(name) and words == _without_legal_form(words):
         return "mark"
     return "support" if len(words) == 1 and is_common_word(words[0]) and not name.islower() else "none"
 

@@ -182,3 +182,10 @@ def newest_stories(connection: Connection, limit: int, before: Cursor | None) ->
             )
         )
     return page.rows()
+
+
+def newest_titles(connection: Connection, limit: int) -> list[str]:
+    """Returns the titles of the newest articles, newest first. At most `limit`."""
+    table = tables.articles.c
+    query = select(table.title).order_by(table.seen_ms.desc(), table.id.desc()).limit(limit)
+    return [title for (title,) in connection.execute(query)]
