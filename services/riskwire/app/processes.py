@@ -40,6 +40,7 @@ from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
 from riskwire.store.engine import store_url
 from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
+from riskwire.watching.base import publish_base
 from riskwire.web import (
     AppServices,
     BusState,
@@ -214,6 +215,8 @@ async def open_process(
         bus = await open_bus(settings)
         stack.push_async_callback(bus.close)
         store = stack.enter_context(Store.open(settings)) if needs_store else None
+        if model is not None and INFER in specs:
+            await publish_base(bus, model.linker.watchlist)
         if store is not None and INGEST in specs:
             _refuse_news_of_the_future(store, settings.data)
         stages = _stages(settings, specs, bus, model, store, notify)

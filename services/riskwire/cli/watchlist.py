@@ -15,7 +15,8 @@ from riskwire.errors import SettingsError
 from riskwire.settings import Settings
 
 if TYPE_CHECKING:
-    from riskwire.entities.watchlist import WatchedEntity
+    from riskwire.bus import Bus
+    from riskwire.entities.watchlist import WatchedEntity, Watchlist
     from riskwire.records import Command
     from riskwire.watching import WatchlistEdit
 
@@ -132,13 +133,12 @@ async def remove_entry(settings: Settings, entry: str, by: str) -> int:
             data directory has no data.
         BusError: the bus cannot be opened, or the change cannot be written.
     """
-    from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import printable
     from riskwire.watching import WatchlistEditor
 
-    base = configured_watchlist(settings)
     async with open_existing_bus(settings) as bus:
+        base = await _base(bus, settings)
         edit = await WatchlistEditor(bus, base).remove(entry, by)
     if edit.unknown:
         in_file = any(entity.id == entry for entity in base.entities)
@@ -172,13 +172,13 @@ async def import_entries(settings: Settings, file: Path, by: str, *, replace: bo
 
 async def list_entries(settings: Settings, *, json: bool) -> int:
     """Prints the entries of the watchlist, from the file and from commands, and who added each. Returns exit code 0."""
-    from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_bus
-    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.cli.terminal import print_json_lines, print_table, printable
     from riskwire.watching import WatchlistEditor
 
     async with open_existing_bus(settings) as bus:
-        rows = await WatchlistEditor(bus, configured_watchlist(settings)).entries()
+        base = await _base(bus, settings)
+        rows = await WatchlistEditor(bus, base).entries()
     if json:
         print_json_lines([row.model_dump(mode="json") for row in rows])
         return 0
@@ -198,6 +198,8 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
         ],
         empty="The watchlist is empty: riskwire follows every entity it finds.",
     )
+    if any(row.by is None for row in rows):
+        print(printable(f"\nThe file is {base.where}."))
     return 0
 
 
@@ -225,12 +227,23 @@ async def _put(settings: Settings, entities: Sequence[WatchedEntity], by: str, *
         by: who changes the list, for the log of changes.
         replace: removes the entries that earlier commands added and that are not among `entities`.
     """
-    from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_bus
     from riskwire.watching import WatchlistEditor
 
     async with open_existing_bus(settings) as bus:
-        return await WatchlistEditor(bus, configured_watchlist(settings)).put(entities, by, replace=replace)
+        return await WatchlistEditor(bus, await _base(bus, settings)).put(entities, by, replace=replace)
+
+
+async def _base(bus: Bus, settings: Settings) -> Watchlist:
+    """Returns the watchlist file of the running process, or of the last one; before the first, that of the settings.
+
+    The process may have got it by an option that this command does not see.
+    """
+    from riskwire.app.inputs import configured_watchlist
+    from riskwire.watching.base import read_base
+
+    base = await read_base(bus)
+    return configured_watchlist(settings) if base is None else base
 
 
 def _print_scope_change(edit: WatchlistEdit) -> None:

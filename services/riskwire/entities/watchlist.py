@@ -3,13 +3,13 @@
     - {id: aapl, name: Apple Inc., aliases: [Apple], tickers: [AAPL], isin: US0378331005, group: tech,
        exclude: [apple harvest]}
 
-`id` and `name` are required. In CSV, `|` or `;` separates several aliases, tickers or excluded phrases in a cell.
+`id` and `name` are required; a row of CSV without an id gets its ticker or ISIN. In CSV, `|` or `;` separates several
+aliases, tickers or excluded phrases in a cell.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import codecs
 import unicodedata
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
@@ -20,10 +20,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from riskwire.entities.isin import is_isin
 from riskwire.entities.names import join_key, name_key
+from riskwire.entities.watchlist_csv import csv_entries
 from riskwire.errors import SettingsError
 from riskwire.settings.yaml_file import describe_type, parse_yaml
 
 _MAX_BYTES = 20_000_000
+_CSV_SUFFIXES = (".csv", ".tsv")
 ENTRY_ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
 """The pattern of the id of an entry."""
 
@@ -146,6 +148,12 @@ def _claims(entity: WatchedEntity) -> Iterable[tuple[str, str, str]]:
         yield "isin", entity.isin, entity.isin
 
 
+def shared_claim(entity: WatchedEntity, other: WatchedEntity) -> str:
+    """Returns a name, ticker or ISIN that two entries both claim, in words such as `name 'Apple'`; "" for none."""
+    taken = {(kind, key) for kind, key, _ in _claims(other) if kind != "id"}
+    return next((f"{kind} {shown!r}" for kind, key, shown in _claims(entity) if (kind, key) in taken), "")
+
+
 def entry_fields(entity: WatchedEntity) -> dict[str, Any]:
     """Returns the fields of an entry, as in a watchlist file or a command: without those that have the default."""
     return entity.model_dump(mode="json", exclude_defaults=True)
@@ -219,7 +227,7 @@ def _ticker_claims(ticker: str) -> set[tuple[str, str]]:
 
 
 def read_watchlist(path: Path) -> Watchlist:
-    """Reads a watchlist: CSV if the file name ends in `.csv`, else YAML.
+    """Reads a watchlist: CSV if the file name ends in `.csv` or `.tsv`, else YAML.
 
     Raises:
         SettingsError: the file is not a watchlist. The message names the file, the entry and the field, or two entries
@@ -229,12 +237,13 @@ def read_watchlist(path: Path) -> Watchlist:
         raw = path.read_bytes()
         if len(raw) > _MAX_BYTES:
             raise SettingsError(f"the watchlist is larger than {_MAX_BYTES} bytes", value=len(raw), where=str(path))
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except OSError as error:
         raise SettingsError("the watchlist cannot be read", where=str(path)) from error
     except UnicodeDecodeError as error:
-        raise SettingsError("the watchlist is not UTF-8", where=str(path), do="Save it as UTF-8") from error
-    entries = _csv_entries(text, path) if path.suffix.lower() == ".csv" else _yaml_entries(text, path)
+        do = "Save it as UTF-8 (in Excel: CSV UTF-8)"
+        raise SettingsError("the watchlist is not UTF-8", where=str(path), do=do) from error
+    entries = _csv_rows(text, path) if path.suffix.lower() in _CSV_SUFFIXES else _yaml_entries(text, path)
     return Watchlist(tuple(read_entry(entry, f"{path}: {position}") for position, entry in entries), str(path))
 
 
@@ -320,49 +329,12 @@ def _yaml_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
     return [(_position(f"entry {number}", entry), entry) for number, entry in enumerate(tree, 1)]
 
 
+def _csv_rows(text: str, path: Path) -> Sequence[tuple[str, object]]:
+    """Returns the rows of a CSV watchlist, each after its position, such as "line 2 (aapl)"; see `csv_entries`."""
+    return [(_position(line, entry), entry) for line, entry in csv_entries(text, path)]
+
+
 def _position(position: str, entry: object) -> str:
     """Returns the position of an entry in its file, with the id of the entry if it has one."""
     has_id = isinstance(entry, dict) and isinstance(entry.get("id"), str)
     return f"{position} ({entry['id']})" if isinstance(entry, dict) and has_id else position
-
-
-def _csv_entries(text: str, path: Path) -> Sequence[tuple[str, object]]:
-    """Returns the rows of a CSV watchlist as mappings of fields, each after its position for messages.
-
-    A position is "line 2", or "line 2 (aapl)" if the row has an id. Empty cells are left out; rows are not validated.
-
-    Args:
-        path: the file, for messages.
-
-    Raises:
-        SettingsError: the text is not CSV, has no columns or unknown ones, or too many cells in a row.
-    """
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    entries: list[tuple[str, object]] = []
-    try:
-        columns = [column.strip() for column in reader.fieldnames or ()]
-        unknown = [column for column in columns if column not in WatchedEntity.model_fields]
-        if unknown or not columns:
-            raise SettingsError(
-                f"the columns must be among {', '.join(WatchedEntity.model_fields)}", value=unknown, where=str(path)
-            )
-        reader.fieldnames = columns
-        for row in reader:
-            line = f"line {reader.line_num}"
-            if None in row:
-                raise SettingsError("more cells than columns", value=row[None], where=f"{path}: {line}")
-            entry = {column: cell.strip() for column, cell in row.items() if cell and cell.strip()}
-            entries.append((_position(line, entry), _split_lists(entry)))
-    except csv.Error as error:
-        raise SettingsError("the watchlist is not CSV", where=f"{path}: line {reader.line_num}") from error
-    return entries
-
-
-def _split_lists(entry: dict[str, str]) -> dict[str, Any]:
-    """Returns a CSV row with aliases, tickers and excluded phrases as lists; they are separated by `|` or `;`."""
-    lists: dict[str, Any] = {
-        column: [part for parts in entry[column].split("|") for part in parts.split(";") if part.strip()]
-        for column in ("aliases", "tickers", "exclude")
-        if column in entry
-    }
-    return {**entry, **lists}

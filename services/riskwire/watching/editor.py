@@ -17,6 +17,7 @@ from riskwire.entities.watchlist import (
     entry_fields,
     has_control_character,
     read_recorded_entry,
+    shared_claim,
 )
 from riskwire.errors import SchemaError, SettingsError
 from riskwire.pipeline import Topic
@@ -122,6 +123,7 @@ class WatchlistEditor:
             remaining = {entry_id: entity for entry_id, entity in current.items() if entry_id not in removed}
             Watchlist(tuple((remaining | new).values()), "the watchlist")
             changed = [entity for entry_id, entity in new.items() if current.get(entry_id) != entity]
+            self._refuse_taken_claims(changed, remaining.keys() | new.keys())
             return self._edit(current, changed, removed, _Signature(by, at, comment))
 
         return await update_state(self._bus, PUBLISHER, decide)
@@ -149,6 +151,27 @@ class WatchlistEditor:
             return self._edit(state, [], [entry_id], _Signature(by, at, comment))
 
         return await update_state(self._bus, PUBLISHER, decide)
+
+    def _refuse_taken_claims(self, changed: Sequence[WatchedEntity], commanded: Collection[str]) -> None:
+        """Refuses entries that would take a name, ticker or ISIN from an entry of the file.
+
+        Args:
+            changed: the entries to set.
+            commanded: the ids of all entries set by command. They replace entries of the file with the same id.
+
+        Raises:
+            SettingsError: the message names both entries and what both claim.
+        """
+        replaced = {entry_id.casefold() for entry_id in commanded}
+        for entity in changed:
+            for other in self._base.entities:
+                if other.id.casefold() not in replaced and (claim := shared_claim(entity, other)):
+                    raise SettingsError(
+                        f"{other.id!r} of the watchlist file has the {claim} already",
+                        value=entity.id,
+                        where=self._base.where,
+                        do=f"Change the entry {other.id!r}, or leave this out of the new one",
+                    )
 
     def _edit(
         self, current: Collection[str], changed: Sequence[WatchedEntity], removed: Sequence[str], signature: _Signature

@@ -16,6 +16,7 @@ from riskwire.pipeline import Topic
 from riskwire.records import Command
 from riskwire.settings import BusSettings
 from riskwire.watching import Follower, WatchlistEdit, WatchlistEditor
+from riskwire.watching.base import publish_base, read_base
 
 
 def entry(entry_id: str, **fields: object) -> WatchedEntity:
@@ -213,3 +214,25 @@ async def test_the_author_and_the_comment_may_not_contain_terminal_control_chara
         with pytest.raises(SettingsError, match="has a control character"):
             await editor.put([entry("acme")], by, comment=comment)
     assert (await editor.put([entry("acme")], "eve", comment="why:\n\tbecause")).set == ("acme",)
+
+
+async def test_a_name_of_the_file_is_refused_and_not_moved(bus: EmbeddedBus) -> None:
+    """Apple's news would go to the new entry, and the holding would fall silent. Replacing the entry is allowed."""
+    file = Watchlist((entry("aapl", aliases=["Apple"]), entry("gm", tickers=["GM"])), "file.yaml")
+    editor = WatchlistEditor(bus, file)
+    with pytest.raises(SettingsError, match=r"file\.yaml: 'aapl' of the watchlist file has the name 'apple' already"):
+        await editor.put([entry("orchard", aliases=["apple"])], "ada")
+    with pytest.raises(SettingsError, match="ticker 'GM'"):
+        await editor.put([entry("genmills", tickers=["GM"])], "ada")
+    assert await commands(bus) == []
+    assert (await editor.put([entry("aapl", aliases=["Apple", "iPhone"])], "ada")).set == ("aapl",)
+
+
+async def test_the_list_of_the_running_process_is_known_to_commands(bus: EmbeddedBus) -> None:
+    """A command does not see the options of the process, so the process keeps its file on the bus."""
+    assert await read_base(bus) is None
+    await publish_base(bus, Watchlist((entry("aapl"), entry("gm")), "first.yaml"))
+    await publish_base(bus, Watchlist((entry("aapl", tickers=["AAPL"]),), "second.yaml"))
+    base = await read_base(bus)
+    assert base is not None
+    assert (base.where, base.entities) == ("second.yaml", (entry("aapl", tickers=["AAPL"]),))
