@@ -31,6 +31,13 @@ from typing import ClassVar
 
 _USERINFO = re.compile(r"(://)[^/\s]*@")
 """User and password in a URL."""
+CREDENTIAL_PARAMETER = (
+    r"(?!key-?words?\b|author)(?:[\w.-]*?(?:api[_-]?key|token|secret|passw|passphrase|credential|signature|auth)[\w.-]*"
+    r"|[\w.-]*[_-]?key|sig|pass|pwd|pin|licen[cs]e|session(?:[_-]?id)?)"
+)
+"""The name of a query parameter whose value is taken for a secret."""
+_SECRET_QUERY = re.compile(rf"([?&;]{CREDENTIAL_PARAMETER}=)[^&;#\s\"'<>]+", re.IGNORECASE)
+"""A query parameter of a URL that holds a secret."""
 _MAX_VALUE = 200
 """Characters of a value in a message."""
 _SHORT_REPR = reprlib.Repr()
@@ -44,8 +51,8 @@ _SHORT_REPR.maxstring = _SHORT_REPR.maxother = 1_000
 class RiskwireError(Exception):
     """Base of all errors raised on purpose.
 
-    The message has one form for every error: `where: what (got value): cause. do`. User and password of a URL are
-    masked.
+    The message has one form for every error: `where: what (got value): cause. do`. User, password and secret
+    query parameters of a URL are masked.
 
     Args:
         what: what was wrong, in lower case and without a full stop.
@@ -72,11 +79,11 @@ class RiskwireError(Exception):
         """
         text = f"{self.where}: {self.what}" if self.where else self.what
         if self.value is not None:
-            shown = without_userinfo(_SHORT_REPR.repr(self.value))
+            shown = without_secrets(_SHORT_REPR.repr(self.value))
             text += f" (got {shown if len(shown) <= _MAX_VALUE else shown[: _MAX_VALUE - 3] + '...'})"
         if self.__cause__ is not None:
             text += f": {_cause_text(self.__cause__)}"
-        return without_userinfo(f"{text.rstrip('.')}. {self.do}" if self.do else text)
+        return without_secrets(f"{text.rstrip('.')}. {self.do}" if self.do else text)
 
 
 def _cause_text(cause: BaseException) -> str:
@@ -176,9 +183,9 @@ class NotifyError(RiskwireError):
     """A notification that could not be delivered."""
 
 
-def without_userinfo(text: str) -> str:
-    """Returns a text with user and password of its URLs masked."""
-    return _USERINFO.sub(r"\1***@", text)
+def without_secrets(text: str) -> str:
+    """Returns a text with user, password and secret query parameters (`?apikey=…`) of its URLs masked."""
+    return _SECRET_QUERY.sub(r"\1***", _USERINFO.sub(r"\1***@", text))
 
 
 def leaves(error: BaseException) -> list[BaseException]:

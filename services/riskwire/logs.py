@@ -8,14 +8,14 @@ from collections.abc import Hashable
 
 import structlog
 
-from riskwire.errors import without_userinfo
+from riskwire.errors import without_secrets
 from riskwire.settings import LogSettings
 
 
 def configure_logging(settings: LogSettings) -> None:
     """Configures logging once, at start: text on a terminal, else one JSON object a line.
 
-    Libraries log from `warning` on, through filters that drop or shorten noise; passwords in their URLs are masked.
+    Libraries log from `warning` on, through filters that drop or shorten noise; secrets in URLs are masked in all logs.
     They log nothing below that, even if `log.level` is lower: at `debug`, aiokafka logs the requests that it sends,
     including the password of a login.
     """
@@ -29,6 +29,7 @@ def configure_logging(settings: LogSettings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _mask_secrets,
     ]
     structlog.configure(
         processors=[*processors, renderer],
@@ -42,7 +43,7 @@ def configure_logging(settings: LogSettings) -> None:
     handler.addFilter(RepeatFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*processors, structlog.stdlib.add_logger_name, _mask_userinfo],
+            foreign_pre_chain=[*processors, structlog.stdlib.add_logger_name, _mask_secrets],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -128,7 +129,7 @@ def _shorten_connection_error(record: logging.LogRecord) -> bool:
     return True
 
 
-def _mask_userinfo(
+def _mask_secrets(
     _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    return {key: without_userinfo(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: without_secrets(value) if isinstance(value, str) else value for key, value in event.items()}

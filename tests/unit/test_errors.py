@@ -14,6 +14,7 @@ from riskwire.errors import (
     SchemaError,
     StoreError,
     is_fatal,
+    without_secrets,
 )
 
 
@@ -66,3 +67,21 @@ def test_errors_of_the_stage_are_fatal(error: Exception) -> None:
 def test_errors_of_a_record_are_not_fatal(error: Exception) -> None:
     assert not is_fatal(error)
     assert not is_fatal(ExceptionGroup("several", [error, error]))
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("https://a.example/f?apikey=S3CRET&lang=en", "https://a.example/f?apikey=***&lang=en"),
+        ("https://a.example/f?lang=en&Subscription-Key=S3CRET", "https://a.example/f?lang=en&Subscription-Key=***"),
+        ("https://a.example/f?access_token=S3CRET#x", "https://a.example/f?access_token=***#x"),
+        ("https://ada:S3CRET@a.example/f", "https://***@a.example/f"),
+        (
+            "https://a.example/f?keywords=banks&author=ada&page=2",
+            "https://a.example/f?keywords=banks&author=ada&page=2",
+        ),
+    ],
+)
+def test_secrets_in_addresses_are_masked(url: str, masked: str) -> None:
+    assert without_secrets(f"the feed {url} failed") == f"the feed {masked} failed"
+    assert "S3CRET" not in str(RiskwireError("failed", where=url, value=url))

@@ -118,3 +118,13 @@ def test_the_console_format_is_text_for_libraries_too(capsys: pytest.CaptureFixt
     of_library, of_riskwire = capsys.readouterr().err.splitlines()
     assert "away" in of_library
     assert "gone" in of_riskwire
+
+
+def test_a_secret_in_the_address_of_a_feed_is_in_no_log(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(LogSettings(format="json"))
+    structlog.get_logger("riskwire.ingest").warning("feed is gone", url="https://a.example/f?apikey=S3CRET")
+    logging.getLogger("aiohttp").warning("GET %s failed", "https://a.example/f?token=S3CRET")
+    assert [line.get("url", line["event"]) for line in logged(capsys)] == [
+        "https://a.example/f?apikey=***",
+        "GET https://a.example/f?token=*** failed",
+    ]

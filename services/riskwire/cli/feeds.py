@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from riskwire.cli.options import ConfigFile, Data, Json, run_to_end, settings_of
-from riskwire.errors import BusError
+from riskwire.errors import BusError, without_secrets
 from riskwire.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,12 +50,26 @@ def add(
         str | None,
         typer.Option("--format", help="auto, rss, atom, rdf, json or sitemap.", show_default="auto"),
     ] = None,
+    headers: Annotated[
+        Path | None,
+        typer.Option("--headers", metavar="FILE", help="A file with request headers, one `Name: value` a line."),
+    ] = None,
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
     """Add a feed, or change one, without a restart. A feed list file does not undo it."""
     settings = settings_of(config, data=data)
-    run_to_end(add_feed(settings, url_or_id, url=url, feed_id=feed_id, every_s=every, format_=format_))
+    run_to_end(
+        add_feed(
+            settings,
+            url_or_id,
+            url=url,
+            feed_id=feed_id,
+            every_s=every,
+            format_=format_,
+            headers=headers and headers.absolute(),
+        )
+    )
 
 
 @feeds_app.command()
@@ -93,6 +107,7 @@ async def add_feed(
     feed_id: str | None = None,
     every_s: int | None = None,
     format_: str | None = None,
+    headers: Path | None = None,
 ) -> int:
     """Adds a feed to the list, or changes it, and prints which. Returns exit code 0.
 
@@ -101,6 +116,7 @@ async def add_feed(
         url: the address, if `url_or_id` is an id.
         feed_id: the id, if `url_or_id` is an address.
         every_s: seconds between polls; None keeps the value, or takes the default. Likewise `format_`.
+        headers: a file with request headers; None keeps that of the feed.
 
     Raises:
         RiskwireError: the arguments do not make a valid feed, or the bus cannot be opened or written.
@@ -108,8 +124,11 @@ async def add_feed(
     from riskwire.cli.data import open_existing_bus
     from riskwire.cli.terminal import printable
     from riskwire.ingest.feeds.publication import change_feed_list
+    from riskwire.ingest.fetching.headers import read_headers
 
-    options = {"every_s": every_s, "format": format_}
+    if headers is not None:
+        read_headers(headers)
+    options = {"every_s": every_s, "format": format_, "headers_file": None if headers is None else str(headers)}
     changes = {field: value for field, value in options.items() if value is not None}
     allow = settings.ingest.allow_private_hosts
     put_feed: list[Feed] = []
@@ -122,7 +141,7 @@ async def add_feed(
         update = await change_feed_list(bus, put)
     (feed,) = put_feed
     result = "added" if update.added else "changed" if update.changed else "is on the list already:"
-    print(printable(f"{result} {feed.id}: {feed.url}, every {feed.every_s} s, format {feed.format}"))
+    print(printable(f"{result} {feed.id}: {without_secrets(feed.url)}, every {feed.every_s} s, format {feed.format}"))
     return 0
 
 
@@ -200,7 +219,7 @@ async def list_feeds(settings: Settings, *, json: bool, failing: bool = False) -
                 _time_text(status.poll.read_at if status.poll else None),
                 f"{status.feed.every_s} s",
                 feed_list.origin(status.feed.id),
-                status.feed.url,
+                without_secrets(status.feed.url),
             )
             for status in statuses
         ],

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +33,7 @@ from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late, with_dat
 from riskwire.ingest.feeds.roster import Roster
 from riskwire.ingest.feeds.schedule import PollResult, PollState, after_poll
 from riskwire.ingest.fetching.fetch import FetchedDocument, Fetcher
+from riskwire.ingest.fetching.headers import read_headers
 from riskwire.ingest.memory import ItemMemory
 from riskwire.ingest.parsing.items import FeedItem
 from riskwire.ingest.parsing.parser import DocumentParser
@@ -187,7 +189,8 @@ class IngestTask:
                 hash of the document.
         """
         try:
-            fetched = await self._fetcher.fetch(feed.url, state.validators)
+            headers = {"headers": read_headers(Path(feed.headers_file))} if feed.headers_file else {}
+            fetched = await self._fetcher.fetch(feed.url, state.validators, **headers)
             if not isinstance(fetched, FetchedDocument):
                 return PollResult(feed, fetched)
             document_hash = blake2b(fetched.body, digest_size=16).hexdigest()

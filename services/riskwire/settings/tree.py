@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from riskwire.errors import without_userinfo
+from riskwire.errors import without_secrets
 from riskwire.settings.section import Section
 from riskwire.settings.web import WebSettings
 
@@ -285,6 +285,6 @@ def describe_settings(settings: BaseModel, prefix: str = "") -> list[tuple[str, 
         if isinstance(value, BaseModel):
             rows.extend(describe_settings(value, f"{prefix}{name}."))
         else:
-            shown = without_userinfo(json.dumps(settings.model_dump(mode="json", include={name})[name]))
+            shown = without_secrets(json.dumps(settings.model_dump(mode="json", include={name})[name]))
             rows.append((prefix + name, shown, field.description or ""))
     return rows

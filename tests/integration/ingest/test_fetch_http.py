@@ -23,6 +23,7 @@ from riskwire.ingest.fetching.fetch import (
     Gone,
     NotModified,
     Validators,
+    _Redirect,
 )
 
 
@@ -108,6 +109,28 @@ async def test_a_redirect_to_a_private_address_or_another_scheme_is_refused(webs
         await fetch(website.url("feed"))
     assert website.url("feed") in str(caught.value)
     assert website.requests_of("secret") == 0
+
+
+async def test_headers_of_a_feed_are_sent_to_its_own_server_only(website: Website) -> None:
+    """The key of a customer must not reach the server of a redirect."""
+    elsewhere = website.url("elsewhere", "localhost")
+    website.pages |= {"feed": answer(302, Location="/second"), "second": answer(302, Location=elsewhere)}
+    website.pages["elsewhere"] = rss(1)
+    settings = local_ingest_settings(allow_private_hosts=("127.0.0.1", "localhost"))
+    async with Fetcher(settings) as fetcher:
+        await fetcher.fetch(website.url("feed"), headers={"X-Key": "abc"})
+    assert [request.headers.get("X-Key") for request in website.requests] == ["abc", "abc", None]
+
+
+async def test_https_never_falls_to_http_on_a_redirect(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the way of the redirect, anybody could read the request and change the news."""
+
+    async def redirect(*_: object) -> object:
+        return _Redirect(301, website.url("feed"))
+
+    monkeypatch.setattr(Fetcher, "_get", redirect)
+    with pytest.raises(RefusedError, match="a redirect from https to http"):
+        await fetch("https://news.example/feed")
 
 
 async def test_a_name_that_resolves_to_loopback_is_refused_unless_the_settings_permit_it(website: Website) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from riskwire.errors import RefusedError, SettingsError
 from riskwire.ingest.fetching.address import parse_url
+from riskwire.ingest.fetching.headers import read_headers
 from riskwire.records import Feed, schema_error
 from riskwire.settings.yaml_file import describe_type, read_yaml
 
@@ -32,7 +33,7 @@ def read_feeds(path: Path) -> list[Feed]:
     feeds: dict[str, tuple[int, Feed]] = {}
     for number, entry in enumerate(_read_entries(path), start=1):
         where = f"{path}, entry {number}"
-        feed = _parse_entry(entry, where)
+        feed = _parse_entry(entry, where, path.parent)
         if feed.id in feeds:
             raise SettingsError(
                 f"id: this entry and entry {feeds[feed.id][0]} have the same id",
@@ -62,11 +63,14 @@ def _read_entries(path: Path) -> list[Any]:
     return entries
 
 
-def _parse_entry(entry: object, where: str) -> Feed:
+def _parse_entry(entry: object, where: str, directory: Path) -> Feed:
     """Returns the feed of an entry of the feed list. Logs a warning about unknown fields and ignores them.
+
+    A `headers_file` is read once, so that a fault in it shows at start, and made absolute.
 
     Args:
         where: the file and the position of the entry, for messages.
+        directory: the directory of the file, from which `headers_file` is found.
 
     Raises:
         SettingsError: the entry is not valid, or its URL is one that is never fetched.
@@ -82,6 +86,10 @@ def _parse_entry(entry: object, where: str) -> Feed:
         parse_url(feed.url)
     except RefusedError as error:
         raise SettingsError(f"url: {error.what}", value=error.value, where=where) from None
+    if feed.headers_file:
+        headers_file = (directory / feed.headers_file).absolute()
+        read_headers(headers_file)
+        feed = feed.model_copy(update={"headers_file": str(headers_file)})
     unknown = sorted(str(key) for key in entry if key not in Feed.model_fields)
     if unknown:
         log.warning("unknown fields of a feed are ignored", where=where, fields=unknown)

@@ -19,7 +19,7 @@ from yarl import URL
 
 from riskwire.bus import Outgoing
 from riskwire.bus.state import StateUpdate
-from riskwire.errors import RefusedError, SettingsError
+from riskwire.errors import CREDENTIAL_PARAMETER, RefusedError, SettingsError
 from riskwire.ingest.feeds.feed_file import MAX_FEEDS
 from riskwire.ingest.fetching.address import parse_permitted_url, parse_url
 from riskwire.pipeline import Topic
@@ -30,6 +30,7 @@ _FILE_PREFIX = "file:"
 _MAX_ID = 100
 _ID_HASH = 6
 _LIST = "the list of feeds"
+_SECRET = re.compile(rf"{CREDENTIAL_PARAMETER}=", re.IGNORECASE)
 
 Origin = Literal["file", "hand"]
 
@@ -296,13 +297,16 @@ def parse_feed(fields: Mapping[str, object], where: str) -> Feed:
 def id_of(url: str) -> str:
     """Returns an id derived from an address: host, path and query, in the characters that an id may have.
 
+    Parameters that hold a secret are left out: the id is shown everywhere, as the source of articles.
+
     It has at most `_MAX_ID` characters, no `www.` and no file extension, and is `feed` if nothing remains.
 
     >>> id_of("https://www.news.example/business/rss.xml?lang=en")
     'news.example-business-rss-lang-en'
     """
     parsed = URL(url)
-    text = f"{(parsed.raw_host or '').removeprefix('www.')}/{parsed.raw_path}/{parsed.raw_query_string}"
+    query = "&".join(part for part in parsed.raw_query_string.split("&") if not _SECRET.match(part))
+    text = f"{(parsed.raw_host or '').removeprefix('www.')}/{parsed.raw_path}/{query}"
     text = re.sub(r"\.(xml|rss|atom|rdf|json|aspx?|php|html?)(?=/|$)", "", text.lower())
     return re.sub(r"[^a-z0-9._]+", "-", text).strip("-._")[:_MAX_ID].strip("-._") or "feed"
 

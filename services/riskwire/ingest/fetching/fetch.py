@@ -1,7 +1,7 @@
 """Fetches feed documents: one bounded HTTP GET with redirects.
 
-Every redirect is checked like the first address. The bytes of a body are counted after decompression, while it is
-received. One deadline covers all redirects and the body.
+Every redirect is checked like the first address, and none leads from https to http. The bytes of a body are counted
+after decompression, while it is received. One deadline covers all redirects and the body.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import aiohttp
 from yarl import URL
@@ -141,10 +142,15 @@ class Fetcher:
         self._fetches_by_host.subtract([_host_of_text(url)])
         self._fetches_by_host += Counter()  # drops hosts without fetches, so that the counter stays small
 
-    async def fetch(self, url: str, validators: Validators = Validators()) -> FetchResult:
+    async def fetch(
+        self, url: str, validators: Validators = Validators(), headers: Mapping[str, str] = MappingProxyType({})
+    ) -> FetchResult:
         """Fetches a document, conditionally if there are validators. `timeout_s` bounds all redirects and the body.
 
         The answers 304, 410, 429 and 503 are results, not errors.
+
+        Args:
+            headers: headers of the feed. They may be secret, so only the scheme, host and port of `url` get them.
 
         Raises:
             RefusedError: an address, redirect or size is not permitted.
@@ -152,7 +158,7 @@ class Fetcher:
         """
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                return await self._follow_redirects(url, validators)
+                return await self._follow_redirects(url, validators, headers)
         except TimeoutError:
             raise FetchError(f"no complete answer within {self._settings.timeout_s:g} s", where=url) from None
         except FetchError as error:
@@ -160,7 +166,7 @@ class Fetcher:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchError("the fetch failed", where=url) from error
 
-    async def _follow_redirects(self, url: str, validators: Validators) -> FetchResult:
+    async def _follow_redirects(self, url: str, validators: Validators, headers: Mapping[str, str]) -> FetchResult:
         """Fetches a URL, following redirects. Each location is checked before it is requested.
 
         Returns:
@@ -174,13 +180,16 @@ class Fetcher:
         permanent = True
         for _ in range(self._settings.max_redirects + 1):
             target = self._checked(location)
-            result = await self._get(target, validators)
+            own = headers and target.origin() == URL(url).origin()
+            result = await self._get(target, validators, headers if own else {})
             if not isinstance(result, _Redirect):
                 if isinstance(result, FetchedDocument) and permanent and location != url:
                     return replace(result, moved_to=location)
                 return result
             permanent = permanent and result.status in _PERMANENT_REDIRECTS
             location = str(target.join(URL(result.location)))
+            if target.scheme == "https" and URL(location).scheme == "http":
+                raise RefusedError("a redirect from https to http", value=location, do="Ask the publisher about it")
         raise RefusedError(f"more than {self._settings.max_redirects} redirects", value=location)
 
     def _checked(self, url: str) -> URL:
@@ -197,18 +206,19 @@ class Fetcher:
             )
         return target
 
-    async def _get(self, url: URL, validators: Validators) -> FetchResult | _Redirect:
+    async def _get(self, url: URL, validators: Validators, extra: Mapping[str, str]) -> FetchResult | _Redirect:
         """Requests a URL once and returns the document, the redirect, or why there is no document (such as `Busy`).
 
         Args:
             validators: ETag and Last-Modified of the last document; with them the server can answer `NotModified`.
+            extra: further headers.
 
         Raises:
             FetchError: the server answered with another status.
             RefusedError: the document is too large.
         """
         assert self._session is not None
-        headers = {}
+        headers = dict(extra)
         if validators.etag:
             headers["If-None-Match"] = validators.etag
         if validators.last_modified:
@@ -217,7 +227,7 @@ class Fetcher:
             status = response.status
             if status in _REDIRECTS and "Location" in response.headers:
                 return _Redirect(status, response.headers["Location"])
-            if status == 304 and headers:
+            if status == 304 and (validators.etag or validators.last_modified):
                 return NotModified(_max_age_s(response))
             if status == 410:
                 return Gone()

@@ -288,3 +288,9 @@ def test_merging_a_file_again_keeps_every_change_made_by_hand_since(
     feeds, entries = committed.feed_list.feeds, {entry.id: entry for entry in file_feeds(file)}
     assert set(committed.polled) == set(feeds), "the topic and the list agree"
     assert set(second.overridden) == {name for name in {*feeds, *entries} if feeds.get(name) != entries.get(name)}
+
+
+def test_a_secret_in_an_address_is_no_part_of_the_id(committed: CommittedFeeds) -> None:
+    """The id is the source of articles and alerts, which everyone sees."""
+    committed.add("https://news.example/rss.xml?lang=en&apikey=S3CRET")
+    assert set(committed.polled) == {"news.example-rss-lang-en"}
