@@ -278,8 +278,8 @@ def _refuse_news_of_the_future(store: Store, data: Path) -> None:
     newest = store.newest()
     if newest is not None and newest > datetime.now(UTC) + _MAX_AHEAD:
         raise StoreError(
-            "this data directory holds news of the future (a demo or a replay)",
+            "this data directory holds news of the future (a demo or a replay, or the time of this machine was wrong)",
             value=newest.isoformat(),
             where=str(data),
-            do="Give live news another directory with --data",
+            do="Give live news another directory with --data; if the time was wrong, `riskwire repair` mends this one",
         )

@@ -16,6 +16,7 @@ from riskwire.cli.config import config_app
 from riskwire.cli.dead_letters import dead_letters_app
 from riskwire.cli.demo import demo
 from riskwire.cli.feeds import feeds_app
+from riskwire.cli.repair import repair
 from riskwire.cli.replay import replay
 from riskwire.cli.score import score
 from riskwire.cli.status import status
@@ -45,7 +46,7 @@ def root(
         raise typer.Exit
 
 
-for command in (services.run, demo, replay, score, alerts, targets, stories, status):
+for command in (services.run, demo, replay, score, alerts, targets, stories, status, repair):
     app.command()(command)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)

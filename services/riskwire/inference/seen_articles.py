@@ -74,6 +74,18 @@ class SeenArticles:
             self._oldest += 1
 
 
+def without_articles(key: str, value: bytes, versions: Mapping[str, int]) -> bytes:
+    """Returns the value of a key of the stage's state without some articles, so that they are read again.
+
+    Args:
+        versions: by id of an article, its newest version; all versions up to it are left out.
+    """
+    if not key.startswith("read/"):
+        return value
+    forgotten = {_digest(article, number + 1) for article, newest in versions.items() for number in range(newest)}
+    return b"".join(digest for digest in _split_digests(value) if digest not in forgotten)
+
+
 def _digest(article_id: str, version: int) -> bytes:
     """Returns the digest of an article version. Its size is fixed, however long an id from outside is."""
     raw = f"{article_id}\0{version}".encode("utf-8", "surrogatepass")

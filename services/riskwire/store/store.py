@@ -16,9 +16,9 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from riskwire.records import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms
+from riskwire.records import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms, to_ms
 from riskwire.settings import Settings
-from riskwire.store import command_log, retention, writes
+from riskwire.store import command_log, future, retention, writes
 from riskwire.store.changes import changes_after, last_change
 from riskwire.store.clock import newest_ms
 from riskwire.store.command_log import CommandLog
@@ -152,6 +152,11 @@ class Store:
         """Deletes data older than `store.keep_days` before the newest data. Writing analyses does this too."""
         with self._writing() as connection:
             self._delete_old(connection)
+
+    def remove_after(self, latest: datetime) -> None:
+        """Deletes news that was seen after a time, and dates alerts and other times back to it."""
+        with self._writing() as connection:
+            future.remove_after(connection, to_ms(latest))
 
     def _delete_old(self, connection: Connection) -> None:
         if (cutoff := retention.cutoff_ms(connection, self._keep_days)) is not None:
@@ -293,6 +298,11 @@ class Store:
         """Returns the commands that changed the watchlist, newest first."""
         with self._reading() as connection:
             return watchlist.watchlist_commands(connection, limit, before)
+
+    def articles_after(self, latest: datetime) -> dict[str, int]:
+        """Returns the newest version of each article that was seen after a time, by id."""
+        with self._reading() as connection:
+            return future.articles_after(connection, to_ms(latest))
 
     def newest(self) -> datetime | None:
         """Returns the time of the newest article, signal, trend point or alert, or None for an empty store."""

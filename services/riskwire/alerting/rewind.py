@@ -1,0 +1,55 @@
+"""Takes the future out of the committed state of the alert stage, after the wall clock was ahead.
+
+What was learned before stays. A signal, story, minute or slot after the given time is dropped, and no time of a clock,
+baseline or episode stays later than it.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from riskwire.records import from_ms
+from riskwire.records.latest import not_after
+
+_ALIGN_MS = 300_000
+"""Buckets begin at multiples of their length, which usually divides five minutes."""
+_DAY_MS = 86_400_000
+_NAMED_BY_TIME = re.compile(r"(?:exposure|stories|minute|pending)/(\d+)")
+"""Keys that name the time of their content in milliseconds."""
+
+
+def rewound(key: str, value: bytes, now_ms: int) -> bytes | None:
+    """Returns the value of a key of the state without what is later than `now_ms`; None if nothing remains."""
+    named = _NAMED_BY_TIME.match(key)
+    if named:
+        return None if int(named[1]) > now_ms else value
+    if key == "clock":
+        clock = orjson.loads(value)
+        clock["marks"] = {partition: min(at_ms, now_ms) for partition, at_ms in clock["marks"].items()}
+        clock["closed_until"] = min(clock["closed_until"], now_ms // _ALIGN_MS * _ALIGN_MS)
+        clock["swept"] = min(clock["swept"], now_ms // _DAY_MS * _DAY_MS)
+        return orjson.dumps(clock)
+    if key == "exposure":
+        exposure = orjson.loads(value)
+        exposure["open"] = {bucket: stories for bucket, stories in exposure["open"].items() if int(bucket) <= now_ms}
+        exposure["past_at"] = min(exposure["past_at"], now_ms)
+        return orjson.dumps(exposure)
+    if key.startswith("target/"):
+        return _rewound_target(value, now_ms)
+    return value
+
+
+def _rewound_target(value: bytes, now_ms: int) -> bytes:
+    """Returns the state of a target with no time after `now_ms`."""
+    target = orjson.loads(value)
+    for field in ("touched", "learned"):
+        target[field] = min(target[field], now_ms)
+    target["baseline"]["at"] = min(target["baseline"]["at"], now_ms)
+    if episode := target["episode"]:
+        for field in ("notified_ms", "hot_ms"):
+            if episode[field] is not None:
+                episode[field] = min(episode[field], now_ms)
+        episode["last"] = not_after(episode["last"], from_ms(now_ms))
+    return orjson.dumps(target)
