@@ -6,15 +6,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from riskwire_models.errors import MissingExtraError, ModelError
+from riskwire_models.errors import GateError, MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    from riskwire_models.evaluation.report.findings import RiskFindings
 
 app = typer.Typer(
     name="model",
@@ -30,7 +32,10 @@ _stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 _TRAIN_EXTRA_MODULES = frozenset(
     {
         "torch",
+        "peft",
+        "tensorboard",
         "transformers",
+        "matplotlib",
         "seqeval",
         "sklearn",
         "onnx",
@@ -41,6 +46,7 @@ _TRAIN_EXTRA_MODULES = frozenset(
     }
 )
 
+RecipeName = Annotated[str, typer.Argument(help="Name of a recipe that ships, or the path of a YAML file.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", file_okay=False, exists=True)]
 Work = Annotated[Path, typer.Option("--work", help="Folder of the checkpoint; a run in it is resumed.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write the bundle to.")]
@@ -84,29 +90,36 @@ def _print_line(line: str) -> None:
     sys.stdout.flush()
 
 
-def _train(data: Path, work: Path, threads: int, steps: int | None, seed: int | None) -> None:
-    """Trains a model by the recipe and writes it to `work`.
+def _print_progress(line: str) -> None:
+    _stderr.print(line, markup=False)
+
+
+def _train(name: str, data: Path, work: Path, threads: int, steps: int | None, seed: int | None) -> None:
+    """Trains a model by a recipe and writes it to `work`.
 
     Args:
+        name: name of the recipe, or path of its file.
         data: the folder of the training data.
-        steps: the number of training steps; None or 0 for that of the recipe.
+        steps: the number of training steps; None for that of the recipe.
         seed: the random seed; None for that of the recipe.
     """
     _set_library_environment()
-    from riskwire_models.training.recipe import Recipe
+    from riskwire_models.training.recipe import read_recipe
     from riskwire_models.training.train import train as run_training
 
-    recipe = Recipe()
-    recipe = replace(recipe, steps=steps or recipe.steps, seed=recipe.seed if seed is None else seed)
-    run_training(data, work, recipe, threads=threads, log=_print_line)
+    recipe = read_recipe(name)
+    changes = {"steps": steps, "seed": seed}
+    recipe = recipe.model_copy(update={field: value for field, value in changes.items() if value is not None})
+    run_training(data, work / recipe.name, recipe, threads=threads, log=_print_line)
 
 
-def _export(data: Path, work: Path, out: Path, threads: int) -> None:
-    """Exports the trained model in `work` as a bundle to `out`, and prints its scores."""
+def _export(name: str, data: Path, work: Path, out: Path, threads: int) -> None:
+    """Exports the model that a recipe trained in `work` as a bundle to `out`, and prints its scores."""
     _set_library_environment()
     from riskwire_models.export.export import export as run_export
+    from riskwire_models.training.recipe import read_recipe
 
-    manifest = run_export(data, work, out, threads=threads, log=_print_line)
+    manifest = run_export(data, work / read_recipe(name).name, out, threads=threads, log=_print_line)
     _print_scores(out)
     _print_line(f"bundle {manifest.name} {manifest.version} in {out}")
 
@@ -128,41 +141,210 @@ def _print_scores(folder: Path) -> None:
 
 @app.command()
 def build(
-    data: Data, out: Out, work: Work = _WORK, threads: Threads = 2, steps: Steps = None, seed: Seed = None
+    recipe: RecipeName,
+    data: Data,
+    out: Out,
+    work: Work = _WORK,
+    threads: Threads = 2,
+    steps: Steps = None,
+    seed: Seed = None,
 ) -> None:
     """Build a bundle from data: train (or resume), export, measure, check the quality gate, write the card."""
     with _errors_reported("build"):
-        _train(data, work, threads, steps, seed)
-        _export(data, work, out, threads)
+        _train(recipe, data, work, threads, steps, seed)
+        _export(recipe, data, work, out, threads)
 
 
 @app.command()
-def train(data: Data, work: Work = _WORK, threads: Threads = 2, steps: Steps = None, seed: Seed = None) -> None:
-    """Train to the last step of the recipe. Resumes from the checkpoint in --work."""
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="Name of a recipe that ships, path of a YAML file, or with --from a file of labels.")
+    ],
+    data: Data,
+    work: Work = _WORK,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Bundle whose training goes on with your own labels.", exists=True)
+    ] = None,
+    threads: Threads = 2,
+    steps: Steps = None,
+    seed: Seed = None,
+) -> None:
+    """Train to the last step of a recipe. Resumes from the checkpoint in --work, in the folder of the recipe's name.
+
+    With --from, the first argument is a file of your own labels, JSON lines or CSV: a fifth of them measures the bundle
+    before and after, the rest is trained on together with four times as many texts of the old data.
+    `tensorboard --logdir WORK` shows the losses and the figures of the dev split.
+    """
     with _errors_reported("train"):
-        _train(data, work, threads, steps, seed)
+        if start_from is None:
+            _train(recipe, data, work, threads, steps, seed)
+        else:
+            _train_on_own_labels(Path(recipe), start_from, data, work, threads, steps, seed)
+
+
+def _train_on_own_labels(
+    labels: Path, bundle: Path, data: Path, work: Path, threads: int, steps: int | None, seed: int | None
+) -> None:
+    """Goes on with the training of a bundle on own labels, and prints its figures before and after."""
+    _set_library_environment()
+    from riskwire_models.training.from_bundle import figures_of, model_from_bundle
+    from riskwire_models.training.own import own_recipe
+    from riskwire_models.training.train import train as run_training
+
+    recipe = own_recipe(labels, bundle, data, steps=steps, seed=seed)
+    tokenizer = bundle / "tokenizer.json"
+    before = figures_of(model_from_bundle(bundle), recipe, data, tokenizer, _print_line)
+    model = run_training(data, work / recipe.name, recipe, threads=threads, log=_print_line)
+    after = figures_of(model, recipe, data, tokenizer, _print_line)
+    table = Table("measured on", "figure", "before", "after", title=f"{bundle} with {labels}")
+    for name, figures in before.items():
+        for figure, value in figures.items():
+            table.add_row(name, figure, f"{value:.3f}", f"{after[name][figure]:.3f}")
+    _stdout.print(table)
 
 
 @app.command()
-def export(data: Data, out: Out, work: Work = _WORK, threads: Threads = 2) -> None:
-    """Write the bundle of the checkpoint in --work, if it passes the quality gate.
+def read(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles that read; their mean is written.", exists=True)],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="File to write the readings to (.npz).")],
+    names: Annotated[
+        Path | None, typer.Option("--names", help="Bundle that finds the names; without it the first bundle does.")
+    ] = None,
+    threads: Threads = 2,
+) -> None:
+    """Let bundles read all training texts, so that a smaller model can learn from what they say (distillation)."""
+    with _errors_reported("read"):
+        from riskwire_models.evaluation.readings import read_training_texts
+
+        count = read_training_texts(bundles, names or bundles[0], data, out, threads=threads, log=_print_line)
+        _print_line(f"readings of {count} texts in {out}")
+
+
+@app.command()
+def export(recipe: RecipeName, data: Data, out: Out, work: Work = _WORK, threads: Threads = 2) -> None:
+    """Write the bundle of the run of a recipe in --work, if it passes the quality gate.
 
     A bundle fails if a precision loses too much accuracy against fp32, or if results depend on the batch.
     """
     with _errors_reported("export"):
-        _export(data, work, out, threads)
+        _export(recipe, data, work, out, threads)
 
 
 @app.command()
-def evaluate(bundle: BundleFolder, data: Data, threads: Threads = 2) -> None:
-    """Measure the ONNX files of a bundle on held-out splits and on sets that were never trained on."""
+def evaluate(
+    bundle: BundleFolder,
+    data: Data,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="HTML file to write the report to.", dir_okay=False)
+    ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            "--cases", help="Folder with averted.jsonl and credit_events.jsonl.", file_okay=False, exists=True
+        ),
+    ] = None,
+    threads: Threads = 2,
+) -> None:
+    """Measure the ONNX files of a bundle on held-out splits and on sets that were never trained on.
+
+    The level and the events of mentions are measured with the engine of the services: with spans given and end to end,
+    how robust the verdicts are, on pairs of texts, and over many names. The open test set is not read.
+    """
     with _errors_reported("evaluate"):
         from riskwire_models.evaluation.evaluate import evaluate_bundle
+        from riskwire_models.evaluation.report.findings import WITHOUT_LEVEL
 
+        if report is not None:
+            from riskwire_models.evaluation.report.content import render_report
+            from riskwire_models.evaluation.report.plots import draw_plots
+        evaluation = evaluate_bundle(bundle, data, cases=cases, threads=threads, log=_print_progress)
         table = Table("precision", "head", "set", "n", "scores", title=str(bundle))
-        for row in evaluate_bundle(bundle, data, threads=threads):
-            table.add_row(*row)
+        for row in evaluation.rows:
+            table.add_row(row.precision, row.head, row.data_set, str(row.rows), row.scores)
         _stdout.print(table)
+        if evaluation.risk is None:
+            _print_line(WITHOUT_LEVEL)
+        else:
+            _print_risk(evaluation.risk)
+        if report is not None:
+            report.write_text(render_report(evaluation, draw_plots(evaluation)), encoding="utf-8")
+            _print_line(f"report in {report}")
+
+
+def _print_risk(risk: RiskFindings) -> None:
+    """Prints the risk figures, robustness, pairs, cases and fairness."""
+    from riskwire_models.evaluation.report.content import risk_rows, summary_rows
+
+    figures = Table("figure", "spans given", "95 %", "end to end", "95 %", title="risk, held out")
+    for title, with_spans, spans_interval, end_to_end, end_interval in risk_rows(risk):
+        figures.add_row(title, f"{with_spans:.3f}", spans_interval, f"{end_to_end:.3f}", end_interval)
+    _stdout.print(figures)
+    summary = Table("measured on", "n", "figure", "value", title="robustness, pairs and fairness")
+    for name, count, figure, value in summary_rows(risk):
+        summary.add_row(name, str(count), figure, f"{value:.3f}")
+    _stdout.print(summary)
+
+
+@app.command()
+def look(bundle: BundleFolder, data: Data, threads: Threads = 2) -> None:
+    """Score a bundle on the open test set, and write the look with its time into bundle.json and the card.
+
+    No other command scores that set. Choose nothing on it: use `evaluate` for that.
+    """
+    with _errors_reported("look"):
+        from riskwire_models.evaluation.look import look_at_open_set
+        from riskwire_models.export.card import look_table
+
+        entry = look_at_open_set(bundle, data, threads=threads)
+        header, rows = look_table([entry])
+        table = Table("figure", *(row[2] for row in rows), title=f"{bundle} on the open test set, {entry.at}")
+        for number, title in enumerate(header[3:], 3):
+            table.add_row(title, *(row[number] for row in rows))
+        _stdout.print(table)
+        _print_line(
+            f"{entry.figures['mentions']} mentions, {100 * entry.figures['found']:.1f} % found by the engine; "
+            f"this look is written in {bundle}"
+        )
+
+
+@app.command()
+def derive(bundle: BundleFolder) -> None:
+    """Write the fp16 file of a bundle, for GPUs, from its int8 file."""
+    with _errors_reported("derive"):
+        from riskwire_models.export.derive import derive_fp16
+
+        _print_line(str(derive_fp16(bundle)))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(help="Bundle in use.", file_okay=False, exists=True)],
+    new: Annotated[Path, typer.Argument(help="Bundle that is to replace it.", file_okay=False, exists=True)],
+    data: Data,
+    margin: Annotated[float, typer.Option("--margin", help="Points that a slice may lose.", min=0)] = 1.0,
+    threads: Threads = 2,
+) -> None:
+    """Compare two bundles on the same rows. Exits with 1 if the new one is worse on any slice by more than the margin.
+
+    A slice is a head on a data set. It counts as worse if it loses more than the margin and the 95 % interval of the
+    difference lies below 0.
+    """
+    with _errors_reported("compare"):
+        from riskwire_models.evaluation.compare import compare_bundles
+
+        table = Table("slice", "rows", "old", "new", "difference", "95 %", "McNemar p", title=f"{old} and {new}")
+        worse: list[str] = []
+        for item in compare_bundles(old, new, data, threads=threads):
+            interval = f"{100 * item.low:+.1f} to {100 * item.high:+.1f}"
+            points = f"{100 * (item.new - item.old):+.1f}"
+            scores = (f"{item.old:.3f}", f"{item.new:.3f}")
+            table.add_row(item.slice_name, str(item.rows), *scores, points, interval, f"{item.p_value:.3f}")
+            if item.is_worse(margin):
+                worse.append(item.slice_name)
+        _stdout.print(table)
+        if worse:
+            raise GateError(f"{new} is worse by more than {margin:g} points on: {'; '.join(worse)}")
 
 
 @app.command()

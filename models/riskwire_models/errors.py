@@ -25,6 +25,10 @@ class LicenceError(ModelError):
     """A data set is to be trained on, but its licence forbids commercial use."""
 
 
+class RecipeError(ModelError):
+    """A recipe does not exist, or has a field with a wrong name or value."""
+
+
 class MissingExtraError(ModelError):
     """A library of the ``train`` extra is not installed."""
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from riskwire_models.errors import LicenceError
 
-Kind = Literal["sentiment", "target", "topic", "ner", "names"]
+Kind = Literal["sentiment", "target", "topic", "ner", "names", "risk", "risk statements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,35 @@ CATALOGUE: tuple[DataSet, ...] = (
         "company names to fill our own sentence templates",
     ),
     DataSet(
+        "risk",
+        "riskwire risk labels",
+        "risk",
+        ("risk/train.jsonl",),
+        "labels our own; texts MIT",
+        "texts of Twitter Financial News, SEntFiN and FinEntity, labelled by reading",
+        True,
+        "level and event types toward each named party",
+    ),
+    DataSet(
+        "risk_statements",
+        "riskwire risk statements",
+        "risk statements",
+        ("risk/statements.jsonl", "tables/sec_company_tickers_exchange.json"),
+        "our own",
+        "written for riskwire",
+        True,
+        "sentences with placeholders, filled with names of the SEC's table",
+    ),
+    DataSet(
+        "risk_open",
+        "riskwire risk labels, open test set",
+        "risk",
+        ("risk/open.jsonl",),
+        "labels our own; text Reuters, research only",
+        "titles of the 2009-10 news stream, labelled by reading",
+        False,
+    ),
+    DataSet(
         "phrasebank",
         "Financial PhraseBank 1.0",
         "sentiment",
@@ -155,7 +184,20 @@ CATALOGUE: tuple[DataSet, ...] = (
 
 _BY_NAME = {data_set.name: data_set for data_set in CATALOGUE}
 
-DEFAULT_TRAINING = ("tfns", "sentfin", "finentity", "topic", "wikigold", "wnut", "btc", "crossner", "gmb", "sec")
+DEFAULT_TRAINING = (
+    "tfns",
+    "sentfin",
+    "finentity",
+    "topic",
+    "wikigold",
+    "wnut",
+    "btc",
+    "crossner",
+    "gmb",
+    "sec",
+    "risk",
+    "risk_statements",
+)
 NEVER_SEEN = ("phrasebank", "conllpp", "finer_ord")
 
 

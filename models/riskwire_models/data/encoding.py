@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from riskwire_models.data.examples import Example
-from riskwire_models.data.labels import IGNORED, SENTIMENTS, TOPICS, pieces_inside, tag_pieces
+from riskwire_models.data.labels import (
+    EVENT_TYPES,
+    IGNORED,
+    LEVELS,
+    SENTIMENTS,
+    TOPICS,
+    MentionReading,
+    SentenceReading,
+    pieces_inside,
+    tag_pieces,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTarget:
+    """A mention as word pieces, and the label index that each head should predict.
+
+    Attributes:
+        positions: positions of its word pieces in the sentence.
+        sentiment: index in `labels.SENTIMENTS`, or `IGNORED`.
+        level: index in `labels.LEVELS`, or `IGNORED`.
+        events: indices in `labels.EVENT_TYPES`, or None if the events are not known.
+        teacher: what a teacher model says of the mention.
+    """
+
+    positions: tuple[int, ...]
+    sentiment: int = IGNORED
+    level: int = IGNORED
+    events: tuple[int, ...] | None = None
+    teacher: MentionReading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +50,20 @@ class EncodedExample:
         sentiment: index in `labels.SENTIMENTS`, or `IGNORED`.
         topic: index in `labels.TOPICS`, or `IGNORED`.
         tags: index in `labels.ENTITY_TAGS` of each word piece, or None if the entities are not known.
-        targets: for each mention, the positions of its word pieces and the index of its sentiment.
+        targets: the mentions of which something is known.
+        events: indices in `labels.EVENT_TYPES` of the events that belong to no mention, or None if they are not known.
         source: name of the data set.
+        teacher: what a teacher model says of the sentence.
     """
 
     ids: tuple[int, ...]
     sentiment: int = IGNORED
     topic: int = IGNORED
     tags: tuple[int, ...] | None = None
-    targets: tuple[tuple[tuple[int, ...], int], ...] = field(default=())
+    targets: tuple[EncodedTarget, ...] = ()
+    events: tuple[int, ...] | None = None
     source: str = ""
+    teacher: SentenceReading | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,6 +95,14 @@ def first_pieces(text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
     ]
 
 
+def _index(label: str | None, labels: Sequence[str]) -> int:
+    return IGNORED if label is None else labels.index(label)
+
+
+def _event_indices(events: Sequence[str] | None) -> tuple[int, ...] | None:
+    return None if events is None else tuple(EVENT_TYPES.index(event) for event in events)
+
+
 def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, length: int) -> list[EncodedExample]:
     """Encodes each example as at most ``length`` word pieces. Drops mentions that are truncated."""
     examples = list(examples)
@@ -72,18 +113,26 @@ def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, length: i
         if example.entities is not None:
             tags = tuple(tag_pieces(offsets, example.entities, example.unknown))
         targets = tuple(
-            (tuple(inside), SENTIMENTS.index(span.label))
-            for span in example.targets
-            if (inside := pieces_inside(offsets, span))
+            EncodedTarget(
+                tuple(inside),
+                _index(target.sentiment, SENTIMENTS),
+                _index(target.level, LEVELS),
+                _event_indices(target.events),
+                target.teacher,
+            )
+            for target in example.targets
+            if (inside := pieces_inside(offsets, target.start, target.end))
         )
         rows.append(
             EncodedExample(
                 ids=tuple(ids),
-                sentiment=IGNORED if example.sentiment is None else SENTIMENTS.index(example.sentiment),
-                topic=IGNORED if example.topic is None else TOPICS.index(example.topic),
+                sentiment=_index(example.sentiment, SENTIMENTS),
+                topic=_index(example.topic, TOPICS),
                 tags=tags,
                 targets=targets,
+                events=_event_indices(example.events),
                 source=example.source,
+                teacher=example.teacher,
             )
         )
     return rows

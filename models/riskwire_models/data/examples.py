@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from riskwire_models.data.headline_names import certain_names, unknown_ranges
-from riskwire_models.data.labels import SENTIMENTS, TOPICS, LabelledSpan
+from riskwire_models.data.labels import SENTIMENTS, TOPICS, LabelledSpan, LabelledTarget, SentenceReading
 from riskwire_models.data.text import clean_tweet, unit_hash, without_leading_cashtags
 from riskwire_models.errors import TrainingDataError
 
@@ -23,18 +23,22 @@ class Example:
         source: name of the data set.
         sentiment: sentiment of the sentence, one of `labels.SENTIMENTS`.
         topic: one of `labels.TOPICS`.
-        targets: mentions, labelled with the sentiment toward them.
+        targets: mentions, with what is known of them.
         entities: all entities outside the ``unknown`` ranges, labelled with their type.
         unknown: character ranges of which it is not known whether they are entities.
+        events: events of the sentence that happened to none of its parties; None if that is not known.
+        teacher: what a teacher model says of the sentence.
     """
 
     text: str
     source: str
     sentiment: str | None = None
     topic: str | None = None
-    targets: tuple[LabelledSpan, ...] = ()
+    targets: tuple[LabelledTarget, ...] = ()
     entities: tuple[LabelledSpan, ...] | None = None
     unknown: tuple[tuple[int, int], ...] = ()
+    events: tuple[str, ...] | None = None
+    teacher: SentenceReading | None = None
 
 
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -56,7 +60,7 @@ def json_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _checked_label(label: object, labels: tuple[str, ...], path: Path) -> str:
+def checked_label(label: object, labels: tuple[str, ...], path: Path) -> str:
     """Returns a label of the data file at `path`.
 
     Raises:
@@ -75,7 +79,7 @@ def _without_cashtags_for_half(text: str) -> str:
 def read_sentiment(path: Path, source: str) -> Iterator[Example]:
     """Yields sentences with one sentiment each (TFNS, PhraseBank)."""
     for row in json_lines(path):
-        label = _checked_label(row.get("label"), SENTIMENTS, path)
+        label = checked_label(row.get("label"), SENTIMENTS, path)
         text = clean_tweet(row["text"])
         if source == "tfns":
             text = _without_cashtags_for_half(text)
@@ -86,7 +90,7 @@ def read_sentiment(path: Path, source: str) -> Iterator[Example]:
 def read_topics(path: Path, source: str) -> Iterator[Example]:
     """Yields sentences with one of the twenty topics each."""
     for row in json_lines(path):
-        label = _checked_label(row.get("label"), TOPICS, path)
+        label = checked_label(row.get("label"), TOPICS, path)
         text = _without_cashtags_for_half(clean_tweet(row["text"]))
         if text:
             yield Example(text, source, topic=label)
@@ -101,12 +105,12 @@ def read_targets(path: Path, source: str) -> Iterator[Example]:
     for row in json_lines(path):
         text: str = row["text"]
         targets = tuple(
-            LabelledSpan(int(span["start"]), int(span["end"]), _checked_label(span["label"], SENTIMENTS, path))
+            LabelledTarget(int(span["start"]), int(span["end"]), checked_label(span["label"], SENTIMENTS, path))
             for span in row["entities"]
         )
         if not targets or any(not 0 <= span.start < span.end <= len(text) for span in targets):
             raise TrainingDataError(f"{path}: spans {row['entities']!r} do not fit the text {text[:60]!r}")
-        labels = {span.label for span in targets}
+        labels = {target.sentiment for target in targets}
         entities = certain_names(text, targets)
         yield Example(
             text,

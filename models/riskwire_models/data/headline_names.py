@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from riskwire_models.data.labels import LabelledSpan
+from riskwire_models.data.labels import LabelledSpan, LabelledTarget
 
 _WORD = re.compile(r"\S+")
 _LOWER_CASE_OR_NUMBER = re.compile(r"[^A-Za-z]*[a-z][a-z'’\-]*[^A-Za-z]*|[^A-Za-z]+")
@@ -60,7 +60,7 @@ def _is_organisation(name: str) -> bool:
     return all(allowed) and not all(generic)
 
 
-def certain_names(text: str, spans: Iterable[LabelledSpan]) -> tuple[LabelledSpan, ...]:
+def certain_names(text: str, spans: Iterable[LabelledSpan | LabelledTarget]) -> tuple[LabelledSpan, ...]:
     """Returns the listed spans that are certainly organisations, labelled ORG; of overlapping spans the first."""
     names: list[LabelledSpan] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):

@@ -1,4 +1,4 @@
-"""The labels of the four heads, in the order of the logits, and the entity tags of word pieces."""
+"""The labels of the six heads, in the order of the logits, and the entity tags of word pieces."""
 
 from __future__ import annotations
 
@@ -31,6 +31,55 @@ TOPICS = (
     "Stock Commentary",
     "Stock Movement",
 )
+#: What a text says of a party, from the view of someone exposed to it (the guide of the risk labels).
+LEVELS = ("neutral", "mild", "material", "favourable")
+#: Levels that count as adverse.
+ADVERSE_LEVELS = ("mild", "material")
+#: Kinds of events, in the order of the guide's table, read row by row.
+EVENT_TYPES = (
+    "bankruptcy",
+    "default",
+    "distress",
+    "credit_downgrade",
+    "broker_downgrade",
+    "profit_warning",
+    "results_bad",
+    "writedown",
+    "accounting",
+    "crime",
+    "investigation",
+    "litigation",
+    "penalty",
+    "regulation",
+    "sanctions",
+    "recall",
+    "accident",
+    "cyber",
+    "layoffs",
+    "labour",
+    "management_exit",
+    "price_fall",
+    "dilution",
+    "deal_failure",
+    "operations",
+    "reputation",
+    "delisting",
+    "short_attack",
+    "macro_stress",
+    "unrest",
+    "results_good",
+    "guidance_up",
+    "upgrade",
+    "deal",
+    "contract",
+    "product",
+    "capital_return",
+    "financing",
+    "price_rise",
+    "appointment",
+    "relief",
+    "other",
+)
 #: Label index on which no loss is computed; the default ``ignore_index`` of torch's cross entropy.
 IGNORED = -100
 
@@ -39,7 +88,11 @@ HEADS: dict[str, tuple[str, ...]] = {
     "entities": ENTITY_TAGS,
     "target_sentiment": SENTIMENTS,
     "topics": TOPICS,
+    "level": LEVELS,
+    "events": EVENT_TYPES,
 }
+#: Heads whose outputs have one row of logits for each word piece, [batch, tokens, labels].
+TOKEN_HEADS = ("entities", "target_sentiment", "level", "events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +102,43 @@ class LabelledSpan:
     start: int
     end: int
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class MentionReading:
+    """Probabilities that a teacher gives a mention, in the order of the labels; those of events are independent."""
+
+    target_sentiment: tuple[float, ...]
+    level: tuple[float, ...]
+    events: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceReading:
+    """Probabilities that a teacher gives a sentence, in the order of the labels; those of events are independent."""
+
+    sentiment: tuple[float, ...]
+    topics: tuple[float, ...]
+    events: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTarget:
+    """A mention of a party, and what is known of it. ``end`` is exclusive; None means that a label is not known.
+
+    Attributes:
+        sentiment: sentiment toward the party, one of `SENTIMENTS`.
+        level: one of `LEVELS`.
+        events: what happened to the party, of `EVENT_TYPES`; empty if nothing did.
+        teacher: what a teacher model says of the mention.
+    """
+
+    start: int
+    end: int
+    sentiment: str | None = None
+    level: str | None = None
+    events: tuple[str, ...] | None = None
+    teacher: MentionReading | None = None
 
 
 def spans_from_tags(tags: Sequence[str]) -> list[tuple[int, int, str]]:
@@ -96,10 +186,6 @@ def tag_pieces(
     return tags
 
 
-def pieces_inside(offsets: Sequence[tuple[int, int]], span: LabelledSpan) -> list[int]:
-    """Returns the positions of the word pieces that overlap a span; empty if the text was truncated before it."""
-    return [
-        position
-        for position, (start, end) in enumerate(offsets)
-        if end > start and start < span.end and end > span.start
-    ]
+def pieces_inside(offsets: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
+    """Returns the positions of the word pieces that overlap a range of characters; empty if it was truncated."""
+    return [position for position, (first, last) in enumerate(offsets) if last > first and first < end and last > start]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from riskwire_models.data.examples import Example
-from riskwire_models.data.labels import LabelledSpan
+from riskwire_models.data.labels import LabelledSpan, LabelledTarget
 from riskwire_models.errors import TrainingDataError
 
 _GOOD_WHEN_MORE = (
@@ -107,7 +107,7 @@ _NEGATIVE = (
     "{c} lost an order worth {money} for {thing} .",
     "{c} has been temporarily laying off staff because of the poor market for {thing} .",
 )
-_NAME_PLACEHOLDER = re.compile(r"(\{c\}|\{place\})")
+_NAME_PLACEHOLDER = re.compile(r"(\{\w+\})")
 _SUFFIX = re.compile(r"[\s,]+(?:/\w+/?|\\\w+\\?)$")
 
 
@@ -174,8 +174,13 @@ def _rise_or_fall(generator: random.Random) -> tuple[str, str]:
     return template, "positive" if up == good_noun else "negative"
 
 
-def _with_names(template: str, names: dict[str, tuple[str, str]]) -> tuple[str, tuple[LabelledSpan, ...]]:
-    """Returns the template with its placeholders replaced by names, and the spans of these names."""
+def fill_placeholders(template: str, names: Mapping[str, tuple[str, str]]) -> tuple[str, tuple[LabelledSpan, ...]]:
+    """Returns the template with its placeholders replaced by names, and the spans of these names.
+
+    Args:
+        template: text with placeholders such as ``{c}``.
+        names: name and entity type by placeholder; a placeholder without a name remains.
+    """
     text = ""
     spans: list[LabelledSpan] = []
     for part in _NAME_PLACEHOLDER.split(template):
@@ -221,12 +226,12 @@ def write_statements(names: list[str], rows: int, seed: int) -> Iterator[Example
             .replace("{n2}", str(generator.randint(2, 60)))
             .replace("{n}", str(generator.randint(12, 4000)))
         )
-        text, entities = _with_names(filled, {"{c}": (name, "ORG"), "{place}": (place, "LOC")})
+        text, entities = fill_placeholders(filled, {"{c}": (name, "ORG"), "{place}": (place, "LOC")})
         company = next(span for span in entities if span.label == "ORG")
         yield Example(
             text,
             "statements",
             sentiment=label,
-            targets=(LabelledSpan(company.start, company.end, label),),
+            targets=(LabelledTarget(company.start, company.end, label),),
             entities=entities,
         )

@@ -6,6 +6,7 @@ Source: Guo, Pleiss, Sun, Weinberger (2017), On Calibration of Modern Neural Net
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +23,36 @@ def negative_log_likelihood(logits: NDArray[np.float64], truth: NDArray[np.int64
     return float((log_sum - scaled[np.arange(len(truth)), truth]).mean())
 
 
+def binary_negative_log_likelihood(logits: NDArray[np.float64], truth: NDArray[np.bool_], temperature: float) -> float:
+    """Returns the mean negative log-likelihood of independent labels: sigmoid(logits / temperature) against truth."""
+    signed = np.where(truth, logits, -logits) / temperature
+    return float(np.logaddexp(0.0, -signed).mean())
+
+
 def fit_temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """Returns the temperature between 0.25 and 8 with the least negative log-likelihood; 1.0 if there are no rows.
+    """Returns the temperature between 0.25 and 8 with the least negative log-likelihood; 1.0 if there are no rows."""
+    if len(truth) == 0:
+        return 1.0
+    return _least(lambda temperature: negative_log_likelihood(logits, truth, temperature))
+
+
+def fit_binary_temperature(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """Returns the temperature of independent labels, as `fit_temperature` does for exclusive ones."""
+    if len(truth) == 0:
+        return 1.0
+    return _least(lambda temperature: binary_negative_log_likelihood(logits, truth, temperature))
+
+
+def _least(loss_at: Callable[[float], float]) -> float:
+    """Returns the temperature with the least loss, rounded to three digits.
 
     Golden-section search over the logarithm of the temperature. It finds the minimum, since the negative
     log-likelihood is convex in the inverse temperature.
     """
-    if len(truth) == 0:
-        return 1.0
     low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
     while high - low > 1e-4:
         lower, upper = high - _GOLDEN_RATIO * (high - low), low + _GOLDEN_RATIO * (high - low)
-        if negative_log_likelihood(logits, truth, math.exp(lower)) < negative_log_likelihood(
-            logits, truth, math.exp(upper)
-        ):
+        if loss_at(math.exp(lower)) < loss_at(math.exp(upper)):
             high = upper
         else:
             low = lower

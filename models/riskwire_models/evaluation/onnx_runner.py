@@ -7,7 +7,7 @@ two rows: a single sentence is duplicated.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from riskwire_models.data.labels import HEADS
+from riskwire_models.data.labels import HEADS, TOKEN_HEADS
 from riskwire_models.export.manifest import MIN_BATCH_ROWS, PADDING_MULTIPLE
 
 Logits = NDArray[np.float32]
@@ -40,27 +40,26 @@ def padded_batch(rows: Sequence[Sequence[int]], length: int) -> tuple[NDArray[np
 
 @dataclass(frozen=True, slots=True)
 class HeadLogits:
-    """The logits of one sentence, in the order of `labels.HEADS`: [3], [pieces, 9], [pieces, 3], [20]."""
+    """The logits of one sentence by head: [labels], or [pieces, labels] for the heads in `labels.TOKEN_HEADS`."""
 
-    sentiment: Logits
-    entities: Logits
-    target_sentiment: Logits
-    topics: Logits
+    by_head: Mapping[str, Logits]
+
+    def __getitem__(self, head: str) -> Logits:
+        return self.by_head[head]
 
     def same_bits(self, second: HeadLogits) -> bool:
         """Returns whether all logits are equal bit by bit."""
-        return all(
-            left_logits.tobytes() == right_logits.tobytes()
-            for left_logits, right_logits in zip(
-                (self.sentiment, self.entities, self.target_sentiment, self.topics),
-                (second.sentiment, second.entities, second.target_sentiment, second.topics),
-                strict=True,
-            )
+        return self.by_head.keys() == second.by_head.keys() and all(
+            logits.tobytes() == second[head].tobytes() for head, logits in self.by_head.items()
         )
 
 
 class OnnxRunner:
-    """An onnxruntime session of an ONNX file on the CPU."""
+    """An onnxruntime session of an ONNX file on the CPU.
+
+    Attributes:
+        heads: the heads that the graph has, in the order of `labels.HEADS`.
+    """
 
     def __init__(self, path: Path, threads: int = 2) -> None:
         options = onnxruntime.SessionOptions()
@@ -68,17 +67,19 @@ class OnnxRunner:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        outputs = {output.name for output in self._session.get_outputs()}
+        self.heads = tuple(head for head in HEADS if head in outputs)
 
     def predict_batch(self, rows: Sequence[Sequence[int]]) -> list[HeadLogits]:
         """Returns the logits of rows that have the same padded length."""
         ids, mask = padded_batch(rows, padded_length(max(len(row) for row in rows)))
-        outputs = self._session.run(list(HEADS), {"input_ids": ids, "attention_mask": mask})
+        outputs = self._session.run(list(self.heads), {"input_ids": ids, "attention_mask": mask})
         return [
             HeadLogits(
-                outputs[0][number].copy(),
-                outputs[1][number, : len(row)].copy(),
-                outputs[2][number, : len(row)].copy(),
-                outputs[3][number].copy(),
+                {
+                    head: (output[number, : len(row)] if head in TOKEN_HEADS else output[number]).copy()
+                    for head, output in zip(self.heads, outputs, strict=True)
+                }
             )
             for number, row in enumerate(rows)
         ]

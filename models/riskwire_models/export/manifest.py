@@ -2,12 +2,15 @@
 
 Each ONNX file has the inputs ``input_ids`` and ``attention_mask``, both int64 [batch, tokens]. Its outputs are float32
 logits: ``sentiment`` [batch, 3], ``entities`` [batch, tokens, 9], ``target_sentiment`` [batch, tokens, 3], ``topics``
-[batch, 20]. The sentiment toward a mention is the mean of ``target_sentiment`` over its word pieces.
+[batch, 20], ``level`` [batch, tokens, 4], ``events`` [batch, tokens, 42]. The logits of a mention are the means of
+``target_sentiment``, ``level`` and ``events`` over its word pieces. Those of ``events`` are independent (sigmoid). At
+token 0 they are those of the events that belong to no mention.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,18 +31,28 @@ class _Strict(BaseModel):
 
 
 class HeadEntry(_Strict):
-    """The labels of a head in the order of its logits, which are divided by ``temperature`` before the softmax."""
+    """The labels of a head in the order of its logits, which are divided by ``temperature`` before the softmax.
+
+    Attributes:
+        threshold: the probability from which a mention is adverse (level), or an event is named (events).
+    """
 
     labels: tuple[str, ...]
     temperature: float | None = None
+    threshold: float | None = None
 
 
 class FileEntry(_Strict):
-    """A file of the bundle: its path relative to the bundle folder, its checksum, and the device it is meant for."""
+    """A file of the bundle: its path relative to the bundle folder, its checksum, and the device it is meant for.
+
+    Attributes:
+        skeleton: the file from which this one is derived where it is needed (`derive`); then it need not be there.
+    """
 
     path: str
     sha256: str
     device: Literal["cpu", "cuda"] | None = None
+    skeleton: FileEntry | None = None
 
 
 class BaseModelEntry(_Strict):
@@ -61,8 +74,25 @@ class TrainingSetEntry(_Strict):
     note: str = ""
 
 
+class LookEntry(_Strict):
+    """One look at the open test set (``riskwire model look``).
+
+    Attributes:
+        at: UTC time in ISO 8601.
+        figures: what was measured: numbers, and figures as [value, lower end, upper end of the 95 % interval].
+    """
+
+    at: str
+    figures: dict[str, Any]
+
+
 class BundleManifest(_Strict):
-    """The content of bundle.json."""
+    """The content of bundle.json.
+
+    Attributes:
+        encoder: configuration of the encoder in the form of transformers, from which training can go on.
+        looks: the looks at the open test set, oldest first.
+    """
 
     format: Literal[1] = 1
     name: str
@@ -74,11 +104,13 @@ class BundleManifest(_Strict):
     tokenizer: FileEntry
     files: dict[str, FileEntry]
     base: BaseModelEntry
+    encoder: dict[str, Any] | None = None
     training: tuple[TrainingSetEntry, ...]
     scores: dict[str, Any]
     seed: int
     command: str
     notes: tuple[str, ...] = ()
+    looks: tuple[LookEntry, ...] = ()
 
 
 def sha256_of(path: Path) -> str:
@@ -96,9 +128,11 @@ def file_entry(folder: Path, name: str, device: Literal["cpu", "cuda"] | None = 
 
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> Path:
-    """Writes bundle.json and returns its path."""
+    """Writes bundle.json in one step, so that a fault leaves the old file, and returns its path."""
     path = folder / FILE
-    path.write_text(manifest.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
+    partial = path.with_suffix(".partial")
+    partial.write_text(manifest.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
+    os.replace(partial, path)
     return path
 
 
@@ -116,7 +150,9 @@ def read_manifest(folder: Path, *, verify: bool = True) -> BundleManifest:
     except ValidationError as error:
         raise BundleFolderError(f"{path} is not a bundle of format 1: {error}") from error
     if verify:
-        for entry in (manifest.tokenizer, *manifest.files.values()):
+        for listed in (manifest.tokenizer, *manifest.files.values()):
+            is_derived = listed.skeleton is not None and not (folder / listed.path).is_file()
+            entry = listed.skeleton if is_derived and listed.skeleton else listed
             file = folder / entry.path
             if not file.is_file():
                 raise BundleFolderError(f"{file} is listed in {FILE} but does not exist")

@@ -12,12 +12,14 @@ import transformers
 from onnxconverter_common import float16
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
-from transformers import BertConfig
+from transformers import PretrainedConfig
 
-from riskwire_models.data.labels import HEADS
+from riskwire_models.data.labels import HEADS, TOKEN_HEADS
 from riskwire_models.errors import ExportError
+from riskwire_models.export.attention import replace_encoder
 from riskwire_models.export.manifest import GRAPH_INPUTS
-from riskwire_models.training.model import FourHeadModel
+from riskwire_models.export.weights import name_joined_biases, name_weights
+from riskwire_models.training.model import MultiHeadModel
 
 OPSET = 17
 #: Smallest positive and largest finite value of float16, as the converter clips to them.
@@ -25,18 +27,21 @@ MIN_FP16 = 6e-08
 MAX_FP16 = 65504.0
 
 
-def write_fp32(model: FourHeadModel, path: Path) -> Path:
+def write_fp32(model: MultiHeadModel, path: Path) -> Path:
     """Exports the model to an ONNX file by tracing, in fp32 and without fused operators, and returns the path.
 
     The numbers of sentences (`batch`) and of tokens are dynamic. Each head is an output with one row per sentence;
-    `entities` and `target_sentiment` have one per token. The model remains in evaluation mode.
+    those in `TOKEN_HEADS` have one per token. The model remains in evaluation mode. The encoder of an
+    MPNet model is replaced by `attention.MpnetEncoder`, whose attention is already one operator.
     """
     model.eval()
-    ids = torch.randint(0, 1000, (2, 16))
+    if model.encoder.config.model_type == "mpnet":
+        model = replace_encoder(model)
+    ids = torch.randint(0, model.encoder.config.vocab_size, (2, 16))
     mask = torch.ones_like(ids)
     axes: dict[str, dict[int, str]] = {name: {0: "batch", 1: "tokens"} for name in GRAPH_INPUTS}
     axes |= {head: {0: "batch"} for head in HEADS}
-    for head in ("entities", "target_sentiment"):
+    for head in TOKEN_HEADS:
         axes[head][1] = "tokens"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -50,18 +55,20 @@ def write_fp32(model: FourHeadModel, path: Path) -> Path:
             opset_version=OPSET,
             dynamo=False,  # onnxruntime does not fuse the graph that torch's newer exporter writes
         )
+    name_weights(path, model)
     return path
 
 
-def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention: bool) -> Path:
+def write_fused(source: Path, path: Path, config: PretrainedConfig, *, whole_attention: bool) -> Path:
     """Writes a graph with attention, GELU and layer norms fused by onnxruntime's BERT optimiser.
 
     Args:
         source: the traced graph.
         path: the file to write.
         config: configuration of the encoder.
-        whole_attention: whether the projections become part of the Attention operator, which is fastest in fp16.
-            Otherwise they remain MatMuls beside a MultiHeadAttention, so that `quantisation` can convert them.
+        whole_attention: whether the projections of BERT become part of the Attention operator, which is fastest in
+            fp16. Otherwise, and always for MPNet, they remain MatMuls beside a MultiHeadAttention, so that
+            `quantisation` can convert them.
 
     Raises:
         ExportError: the optimiser does not recognise the attention of the installed transformers. The graph would be
@@ -70,6 +77,8 @@ def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention
     options = FusionOptions("bert")
     options.enable_embed_layer_norm = False
     options.use_multi_head_attention = not whole_attention
+    is_mpnet = config.model_type == "mpnet"
+    options.enable_attention = not is_mpnet
     fused = optimize_model(
         str(source),
         model_type="bert",
@@ -78,7 +87,7 @@ def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention
         optimization_options=options,
         opt_level=0,
     )
-    kind = "Attention" if whole_attention else "MultiHeadAttention"
+    kind = "Attention" if whole_attention and not is_mpnet else "MultiHeadAttention"
     fused_count = len(fused.get_nodes_by_op_type(kind))
     if fused_count != config.num_hidden_layers:
         raise ExportError(
@@ -86,6 +95,7 @@ def write_fused(source: Path, path: Path, config: BertConfig, *, whole_attention
             f" transformers {transformers.__version__}: use the versions that the train extra names"
         )
     fused.save_model_to_file(str(path))
+    name_joined_biases(path)
     return path
 
 

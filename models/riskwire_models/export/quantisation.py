@@ -31,6 +31,10 @@ MIN_MATRIX_SIDE = 64
 #: Look-up tables with fewer rows stay float.
 MIN_TABLE_ROWS = 256
 _MICROSOFT_DOMAIN = "com.microsoft"
+#: End of the name of a matrix that a graph holds transposed.
+TRANSPOSED = ".T"
+#: Ends of the names of a quantised matrix or table and of its scales.
+QUANTISED, SCALES = "/q", "/s"
 
 Floats = NDArray[np.float32]
 
@@ -99,7 +103,7 @@ class _GraphRewriter:
             output: the name of the output.
         """
         quantised, columns = quantise_columns(matrix)
-        names = [self._constant(f"{weight}/q", quantised), self._constant(f"{weight}/s", columns)]
+        names = [self._constant(weight + QUANTISED, quantised), self._constant(weight + SCALES, columns)]
         rows, scale = self._quantised_rows(value)
         product = self._node(
             "MatMulIntegerToFloat",
@@ -125,8 +129,9 @@ class _GraphRewriter:
         options = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         if options.get("transA", 0) or options.get("alpha", 1.0) != 1.0 or options.get("beta", 1.0) != 1.0:
             return False
-        matrix = matrix.T if options.get("transB", 0) else matrix
-        self._add_product(node.input[0], node.input[1], matrix, f"{node.output[0]}/product")
+        is_transposed = bool(options.get("transB", 0))
+        name = node.input[1] + TRANSPOSED if is_transposed else node.input[1]
+        self._add_product(node.input[0], name, matrix.T if is_transposed else matrix, f"{node.output[0]}/product")
         self._node("Add", [f"{node.output[0]}/product", node.input[2]], node.output[0])
         return True
 
@@ -137,8 +142,8 @@ class _GraphRewriter:
             return False
         quantised, scales = quantise_rows(table)
         name, index = node.input[0], node.input[1]
-        picked = self._node("Gather", [self._constant(f"{name}/q", quantised), index], f"{name}/rows", axis=0)
-        scale = self._node("Gather", [self._constant(f"{name}/s", scales), index], f"{name}/scales", axis=0)
+        picked = self._node("Gather", [self._constant(name + QUANTISED, quantised), index], f"{name}/rows", axis=0)
+        scale = self._node("Gather", [self._constant(name + SCALES, scales), index], f"{name}/scales", axis=0)
         levels = self._node("Cast", [picked], f"{name}/levels", to=TensorProto.FLOAT)
         self._node("Mul", [levels, scale], node.output[0])
         return True

@@ -12,6 +12,8 @@ import torch
 from riskwire_models.training.recipe import Recipe
 
 FILE = "checkpoint.pt"
+#: Weights of the step that measured best, if the recipe stops early.
+BEST = "best.pt"
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class Checkpoint:
         optimiser: ``state_dict`` of the optimiser.
         rng: state of torch's random number generator.
         history: changes of the recipe during the run.
+        best: highest value so far of the figure that early stopping watches, or None.
+        best_step: step at which it was measured; the weights of that step are in the file `BEST`.
     """
 
     recipe: Recipe
@@ -35,6 +39,21 @@ class Checkpoint:
     optimiser: dict[str, Any]
     rng: Any
     history: list[str] = field(default_factory=list)
+    best: float | None = None
+    best_step: int = 0
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether early stopping ended the run."""
+        stopping = self.recipe.early_stopping
+        if stopping is None or self.best is None:
+            return False
+        return self.step - self.best_step >= stopping.patience * self.recipe.measure_every
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has done all steps of its recipe, or ended early."""
+        return self.step >= self.recipe.steps or self.ended_early
 
     def save(self, folder: Path) -> None:
         """Writes the checkpoint to a folder, in place of an earlier one."""
@@ -47,10 +66,31 @@ class Checkpoint:
             "optimiser": self.optimiser,
             "rng": self.rng,
             "history": self.history,
+            "best": self.best,
+            "best_step": self.best_step,
         }
-        partial = folder / f"{FILE}.partial"
-        torch.save(content, partial)
-        os.replace(partial, folder / FILE)
+        _replace(folder / FILE, content)
+
+    def save_best(self, folder: Path) -> None:
+        """Writes the weights to a folder as the best so far, in place of earlier ones."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / BEST, self.model)
+
+
+def _replace(path: Path, content: object) -> None:
+    """Writes a file of torch, which appears under its name only once it is whole."""
+    partial = path.with_suffix(".partial")
+    torch.save(content, partial)
+    os.replace(partial, path)
+
+
+def best_weights(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    """Returns the weights of the best measurement if early stopping kept some, else those of the last step."""
+    path = folder / BEST
+    if checkpoint.best is None or not path.is_file():
+        return checkpoint.model
+    weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return weights
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:

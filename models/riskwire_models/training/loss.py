@@ -1,15 +1,37 @@
-"""Batches as tensors, and the weighted loss of the four heads."""
+"""Batches as tensors, and the weighted loss of the six heads.
+
+Every label is a distribution: a known label, smoothed, or what a teacher said, or a mixture of both. A row without
+either is not in the index of the head, and teaches it nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from riskwire_models.data.encoding import EncodedExample
-from riskwire_models.data.labels import IGNORED
+from riskwire_models.data.labels import EVENT_TYPES, HEADS, IGNORED
+from riskwire_models.training.model import Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLabels:
+    """What a head should say.
+
+    Attributes:
+        index: rows of the head's logits that have a label [n].
+        distribution: expected probabilities [n, labels]; they add up to 1 except for events, which are independent.
+    """
+
+    index: Tensor
+    distribution: Tensor
+
+    def to(self, device: torch.device) -> HeadLabels:
+        """Returns the labels on a device."""
+        return HeadLabels(self.index.to(device), self.distribution.to(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,50 +41,133 @@ class BatchTensors:
     Attributes:
         ids: vocabulary ids [batch, tokens].
         mask: 1 for word pieces, 0 for padding [batch, tokens].
-        sentiment: label index [batch].
-        topics: label index [batch].
         tags: tag index [batch, tokens].
         pool: pooling matrix [mentions, batch × tokens] with 1/n at the n word pieces of a mention. Its product with the
             flattened token logits is the mean over the mention, as the inference engine computes it.
-        targets: label index [mentions].
+        labels: labels of every other head. The rows of ``sentiment`` and ``topics`` are sentences, those of
+            ``target_sentiment`` and ``level`` mentions, those of ``events`` mentions and after them sentences.
     """
 
     ids: Tensor
     mask: Tensor
-    sentiment: Tensor
-    topics: Tensor
     tags: Tensor
     pool: Tensor
-    targets: Tensor
+    labels: Mapping[str, HeadLabels]
+
+    def to(self, device: torch.device) -> BatchTensors:
+        """Returns the batch on a device."""
+        if device.type == "cpu":
+            return self
+        return BatchTensors(
+            self.ids.to(device),
+            self.mask.to(device),
+            self.tags.to(device),
+            self.pool.to(device),
+            {head: labels.to(device) for head, labels in self.labels.items()},
+        )
 
 
-def batch_tensors(rows: Sequence[EncodedExample], multiple: int = 1) -> BatchTensors:
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """How labels become distributions.
+
+    Attributes:
+        smoothing: share of a known label's probability that is spread over all labels.
+        teacher_weight: share of the teacher's distribution where both it and a known label exist.
+    """
+
+    smoothing: float = 0.05
+    teacher_weight: float = 0.5
+
+
+def one_hot(label: int, labels: int, smoothing: float) -> list[float]:
+    """Returns the distribution of a known label: ``1 - smoothing`` on it, and ``smoothing`` spread evenly over all."""
+    spread = smoothing / labels
+    return [spread + (1.0 - smoothing if number == label else 0.0) for number in range(labels)]
+
+
+def event_targets(events: Sequence[int], smoothing: float) -> list[float]:
+    """Returns the expected probability of each event type; half of the smoothing is taken from and given to a label."""
+    present = set(events)
+    return [
+        1.0 - smoothing / 2 if number in present else smoothing / len(EVENT_TYPES) for number in range(len(EVENT_TYPES))
+    ]
+
+
+def _mixed(
+    known: Sequence[float] | None, teacher: Sequence[float] | None, teacher_weight: float
+) -> Sequence[float] | None:
+    """Returns the mixture of a known label's distribution and the teacher's, or the one that exists, or None."""
+    if known is None or teacher is None:
+        return teacher if known is None else known
+    return [
+        (1.0 - teacher_weight) * label + teacher_weight * reading for label, reading in zip(known, teacher, strict=True)
+    ]
+
+
+class _Labels:
+    """Collects the labels of one head."""
+
+    def __init__(self, head: str, labelling: Labelling) -> None:
+        self._width = len(HEADS[head])
+        self._labelling = labelling
+        self._index: list[int] = []
+        self._rows: list[Sequence[float]] = []
+
+    def add_label(self, row: int, label: int, teacher: Sequence[float] | None) -> None:
+        """Adds what is known of a row: a label index or `IGNORED`, and the teacher's distribution or None."""
+        known = None if label == IGNORED else one_hot(label, self._width, self._labelling.smoothing)
+        self._add(row, known, teacher)
+
+    def add_events(self, row: int, events: Sequence[int] | None, teacher: Sequence[float] | None) -> None:
+        """Adds the event types of a row, or None if they are not known, and the teacher's probabilities or None."""
+        self._add(row, None if events is None else event_targets(events, self._labelling.smoothing), teacher)
+
+    def _add(self, row: int, known: Sequence[float] | None, teacher: Sequence[float] | None) -> None:
+        if (mixed := _mixed(known, teacher, self._labelling.teacher_weight)) is not None:
+            self._index.append(row)
+            self._rows.append(mixed)
+
+    def tensors(self) -> HeadLabels:
+        """Returns what was added."""
+        return HeadLabels(
+            torch.tensor(self._index, dtype=torch.long),
+            torch.tensor(self._rows, dtype=torch.float32).reshape(len(self._rows), self._width),
+        )
+
+
+def batch_tensors(
+    rows: Sequence[EncodedExample], *, labelling: Labelling | None = None, multiple: int = 1
+) -> BatchTensors:
     """Returns the rows as tensors, padded to the longest row, rounded up to ``multiple``."""
     longest = max(len(row) for row in rows)
     longest += -longest % multiple
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
     mask = torch.zeros(len(rows), longest, dtype=torch.long)
     tags = torch.full((len(rows), longest), IGNORED, dtype=torch.long)
-    mentions: list[tuple[list[int], int]] = []
+    collected = {head: _Labels(head, labelling or Labelling()) for head in HEADS if head != "entities"}
+    mentions = [(number, target) for number, row in enumerate(rows) for target in row.targets]
+    pool = torch.zeros(len(mentions), len(rows) * longest)
+    for mention, (number, target) in enumerate(mentions):
+        pool[mention, [number * longest + position for position in target.positions]] = 1.0 / len(target.positions)
+        teacher = target.teacher
+        collected["target_sentiment"].add_label(
+            mention, target.sentiment, None if teacher is None else teacher.target_sentiment
+        )
+        collected["level"].add_label(mention, target.level, None if teacher is None else teacher.level)
+        collected["events"].add_events(mention, target.events, None if teacher is None else teacher.events)
     for number, row in enumerate(rows):
         ids[number, : len(row)] = torch.tensor(row.ids)
         mask[number, : len(row)] = 1
         if row.tags is not None:
             tags[number, : len(row)] = torch.tensor(row.tags)
-        for positions, label in row.targets:
-            mentions.append(([number * longest + position for position in positions], label))
-    pool = torch.zeros(len(mentions), len(rows) * longest)
-    for number, (flat, _) in enumerate(mentions):
-        pool[number, flat] = 1.0 / len(flat)
-    return BatchTensors(
-        ids,
-        mask,
-        torch.tensor([row.sentiment for row in rows]),
-        torch.tensor([row.topic for row in rows]),
-        tags,
-        pool,
-        torch.tensor([label for _, label in mentions], dtype=torch.long),
-    )
+        of_sentence = row.teacher
+        collected["sentiment"].add_label(number, row.sentiment, None if of_sentence is None else of_sentence.sentiment)
+        collected["topics"].add_label(number, row.topic, None if of_sentence is None else of_sentence.topics)
+        collected["events"].add_events(
+            len(mentions) + number, row.events, None if of_sentence is None else of_sentence.events
+        )
+    return BatchTensors(ids, mask, tags, pool, {head: labels.tensors() for head, labels in collected.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,48 +178,71 @@ class LossWeights:
     batch. So an example has the same weight in every batch.
 
     Attributes:
+        weights: weight by head.
         expected: labels of an average batch, by head (`expected_counts`).
-        smoothing: label smoothing of all heads except entities.
     """
 
-    sentiment: float
-    entities: float
-    target_sentiment: float
-    topics: float
-    expected: tuple[float, float, float, float]
-    smoothing: float
+    weights: Mapping[str, float]
+    expected: Mapping[str, float]
 
 
-def expected_counts(rows: Sequence[EncodedExample], batches: int) -> tuple[float, float, float, float]:
-    """Returns the labels of each head in an average batch: sentiments, tags of word pieces, mentions, topics."""
-    sentiment = sum(row.sentiment != IGNORED for row in rows)
-    pieces = sum(sum(tag != IGNORED for tag in row.tags) for row in rows if row.tags is not None)
-    mentions = sum(len(row.targets) for row in rows)
-    topics = sum(row.topic != IGNORED for row in rows)
-    return tuple(max(1.0, count / batches) for count in (sentiment, pieces, mentions, topics))  # type: ignore[return-value]
+def expected_counts(rows: Sequence[EncodedExample], batches: int) -> dict[str, float]:
+    """Returns the number of labels of each head in an average batch, at least 1. Entities count word pieces."""
+    counts = dict.fromkeys(HEADS, 0)
+    for row in rows:
+        counts["sentiment"] += row.sentiment != IGNORED or row.teacher is not None
+        counts["topics"] += row.topic != IGNORED or row.teacher is not None
+        counts["events"] += row.events is not None or row.teacher is not None
+        counts["entities"] += 0 if row.tags is None else sum(tag != IGNORED for tag in row.tags)
+        for target in row.targets:
+            counts["target_sentiment"] += target.sentiment != IGNORED or target.teacher is not None
+            counts["level"] += target.level != IGNORED or target.teacher is not None
+            counts["events"] += target.events is not None or target.teacher is not None
+    return {head: max(1.0, count / batches) for head, count in counts.items()}
 
 
-def weighted_loss(
-    outputs: tuple[Tensor, Tensor, Tensor, Tensor], batch: BatchTensors, weights: LossWeights
-) -> tuple[Tensor, list[float]]:
-    """Returns the weighted sum of the heads' losses, and the four losses without weights."""
-    sentiment, entities, target_sentiment, topics = (output.float() for output in outputs)
-    mentions = batch.pool @ target_sentiment.reshape(-1, target_sentiment.shape[-1])
+def head_logits(outputs: Outputs, batch: BatchTensors) -> dict[str, Tensor]:
+    """Returns the float32 logits of each head but entities, with the rows that `BatchTensors.labels` counts."""
+    sentiment, _, target_sentiment, topics, level, events = (output.float() for output in outputs)
 
-    def summed(logits: Tensor, truth: Tensor, smoothing: float) -> Tensor:
-        """Returns the cross entropy summed over known labels; 0, with a gradient, if no label is known."""
-        if truth.numel() == 0 or bool((truth == IGNORED).all()):
-            return logits.sum() * 0.0
-        return nn.functional.cross_entropy(
-            logits, truth, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
-        )
+    def of_mentions(logits: Tensor) -> Tensor:
+        return batch.pool @ logits.reshape(-1, logits.shape[-1])
 
-    parts = [
-        summed(sentiment, batch.sentiment, weights.smoothing) / weights.expected[0],
-        summed(entities.reshape(-1, entities.shape[-1]), batch.tags.reshape(-1), 0.0) / weights.expected[1],
-        summed(mentions, batch.targets, weights.smoothing) / weights.expected[2],
-        summed(topics, batch.topics, weights.smoothing) / weights.expected[3],
-    ]
-    factors = (weights.sentiment, weights.entities, weights.target_sentiment, weights.topics)
-    total = torch.stack([factor * part for factor, part in zip(factors, parts, strict=True)]).sum()
-    return total, [float(part.detach()) for part in parts]
+    return {
+        "sentiment": sentiment,
+        "topics": topics,
+        "target_sentiment": of_mentions(target_sentiment),
+        "level": of_mentions(level),
+        "events": torch.cat([of_mentions(events), events[:, 0]]),
+    }
+
+
+def weighted_loss(outputs: Outputs, batch: BatchTensors, weights: LossWeights) -> tuple[Tensor, dict[str, float]]:
+    """Returns the weighted sum of the heads' losses, and the loss of each head without its weight.
+
+    Cross entropy, for events the sum of the binary cross entropies of all types.
+    """
+    entities = outputs[1].float()
+    parts = {"entities": _tag_loss(entities, batch.tags)}
+    for head, logits in head_logits(outputs, batch).items():
+        labels = batch.labels[head]
+        if len(labels.index) == 0:
+            parts[head] = logits.sum() * 0.0
+            continue
+        chosen = logits[labels.index]
+        if head == "events":
+            parts[head] = nn.functional.binary_cross_entropy_with_logits(chosen, labels.distribution, reduction="sum")
+        else:
+            parts[head] = nn.functional.cross_entropy(chosen, labels.distribution, reduction="sum")
+    parts = {head: part / weights.expected[head] for head, part in parts.items()}
+    total = torch.stack([weights.weights[head] * part for head, part in parts.items()]).sum()
+    return total, {head: float(part.detach()) for head, part in parts.items()}
+
+
+def _tag_loss(entities: Tensor, tags: Tensor) -> Tensor:
+    """Returns the summed cross entropy of the known tags; 0, with a gradient, if none is known."""
+    if bool((tags == IGNORED).all()):
+        return entities.sum() * 0.0
+    return nn.functional.cross_entropy(
+        entities.reshape(-1, entities.shape[-1]), tags.reshape(-1), ignore_index=IGNORED, reduction="sum"
+    )

@@ -25,6 +25,8 @@ TRAINING_LIBRARIES = (
     "onnxconverter_common",
     "tokenizers",
     "numpy",
+    "peft",
+    "tensorboard",
 )
 
 
@@ -49,10 +51,14 @@ def test_the_commands_import_without_the_training_libraries() -> None:
     assert process.returncode == 0, process.stderr
 
 
-@pytest.mark.parametrize(("command", "missing"), [("build", "torch"), ("evaluate", "seqeval")])
+@pytest.mark.parametrize(("command", "missing"), [("build", "torch"), ("read", "onnxruntime"), ("evaluate", "seqeval")])
 def test_the_error_of_a_missing_library_names_the_extra(tmp_path: Path, command: str, missing: str) -> None:
     folder = str(tmp_path)
-    options = {"build": ["--out", f"{folder}/out", "--work", folder], "evaluate": [folder]}[command]
+    options = {
+        "build": ["minilm", "--out", f"{folder}/out", "--work", folder],
+        "read": [folder, "--out", f"{folder}/out"],
+        "evaluate": [folder],
+    }[command]
     arguments = [command, "--data", folder, *options]
     process = python_without((missing,), f"from riskwire_models.cli import app\napp({arguments!r})")
     assert process.returncode == 1
@@ -63,7 +69,7 @@ def test_the_error_of_a_missing_library_names_the_extra(tmp_path: Path, command:
 def test_help_lists_all_commands() -> None:
     result = RUNNER.invoke(cli_module.app, ["--help"])
     assert result.exit_code == 0
-    for name in ("build", "train", "export", "evaluate", "card"):
+    for name in ("build", "train", "read", "export", "evaluate", "card"):
         assert name in result.output
 
 
@@ -82,7 +88,9 @@ def test_an_export_that_fails_the_gate_prints_the_reason_and_exits_with_1(
     fake_module = ModuleType("riskwire_models.export.export")
     fake_module.export = fail_the_gate  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "riskwire_models.export.export", fake_module)
-    result = RUNNER.invoke(cli_module.app, ["export", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    result = RUNNER.invoke(
+        cli_module.app, ["export", "minilm", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    )
     assert result.exit_code == 1
     assert "error: int8 entities: 0.6500 is 5.00 points below fp32" in result.output
     assert not (tmp_path / "out").exists()

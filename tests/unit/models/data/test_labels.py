@@ -24,6 +24,8 @@ def test_each_head_has_as_many_labels_as_the_graph_has_logits() -> None:
         "entities": 9,
         "target_sentiment": 3,
         "topics": 20,
+        "level": 4,
+        "events": 42,
     }
     assert ENTITY_TAGS == ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 
@@ -57,5 +59,5 @@ def test_unknown_ranges_are_ignored_even_inside_an_entity() -> None:
 
 def test_a_truncated_mention_has_no_pieces() -> None:
     offsets = [(0, 0), (0, 4), (0, 0)]
-    assert pieces_inside(offsets, LabelledSpan(0, 4, "negative")) == [1]
-    assert pieces_inside(offsets, LabelledSpan(20, 24, "negative")) == []
+    assert pieces_inside(offsets, 0, 4) == [1]
+    assert pieces_inside(offsets, 20, 24) == []

@@ -13,6 +13,7 @@ from riskwire_models.errors import BundleFolderError
 from riskwire_models.export.card import render_card, score_table
 from riskwire_models.export.default_bundle import describe_bundle, training_set_entry, write_tokenizer
 from riskwire_models.export.manifest import BundleManifest, read_manifest, sha256_of, write_manifest
+from riskwire_models.training.base import BASE_MODELS
 
 HELD_OUT = {
     "sentiment": {"all": {"n": 10, "accuracy": 0.9, "macro_f1": 0.8}},
@@ -44,7 +45,11 @@ def manifest_of(folder: Path) -> BundleManifest:
     """Returns the manifest of a folder, as the build command writes it."""
     return describe_bundle(
         folder,
-        temperatures={"sentiment": 1.07, "target_sentiment": 1.1, "topics": 0.9},
+        name="finance-test",
+        base=BASE_MODELS["minilm"],
+        encoder={"model_type": "bert", "hidden_size": 384},
+        temperatures={"sentiment": 1.07, "target_sentiment": 1.1, "topics": 0.9, "level": 1.2, "events": 0.8},
+        thresholds={"level": 0.45, "events": 0.4},
         training=[
             training_set_entry(data_set_by_name("finentity"), 717),
             training_set_entry(data_set_by_name("sec"), 2400),
@@ -68,7 +73,11 @@ def test_the_manifest_has_the_form_that_the_engine_reads(folder: Path) -> None:
     assert content["format"] == 1
     assert {name: tuple(head["labels"]) for name, head in content["heads"].items()} == HEADS
     assert content["heads"]["sentiment"]["temperature"] == 1.07
-    assert "temperature" not in content["heads"]["entities"]
+    assert content["heads"]["level"]["threshold"] == 0.45
+    assert not {"temperature", "threshold"} & set(content["heads"]["entities"])
+    assert content["name"] == "finance-test"
+    assert content["base"]["name"] == "all-MiniLM-L6-v2"
+    assert content["encoder"] == {"model_type": "bert", "hidden_size": 384}
     assert content["files"]["int8"] == {
         "path": "model.int8.onnx",
         "sha256": sha256_of(folder / "model.int8.onnx"),

@@ -7,7 +7,7 @@ import pytest
 from riskwire_models.errors import GateError
 from riskwire_models.export.gate import check_batch_differences, check_head_losses
 
-FP32 = {"sentiment": 0.86, "entities": 0.70, "target_sentiment": 0.85, "topics": 0.88}
+FP32 = {"sentiment": 0.86, "entities": 0.70, "target_sentiment": 0.85, "topics": 0.88, "level": 0.8, "events": 0.6}
 
 
 def test_a_loss_of_exactly_the_limit_passes() -> None:

@@ -52,7 +52,7 @@ def test_a_sentence_has_a_sentiment_only_if_its_targets_agree(tmp_path: Path) ->
     )
     mixed, single = read_targets(path, "sentfin")
     assert mixed.sentiment is None
-    assert [span.label for span in mixed.targets] == ["positive", "negative"]
+    assert [target.sentiment for target in mixed.targets] == ["positive", "negative"]
     assert single.sentiment == "positive"
 
 

@@ -23,7 +23,7 @@ def test_spans_match_their_names_and_no_placeholder_remains() -> None:
         assert example.entities is not None
         company = next(span for span in example.entities if span.label == "ORG")
         assert example.text[company.start : company.end] in NAMES
-        assert [(span.start, span.end, span.label) for span in example.targets] == [
+        assert [(target.start, target.end, target.sentiment) for target in example.targets] == [
             (company.start, company.end, example.sentiment)
         ]
         for place in example.entities:

@@ -25,10 +25,11 @@ def test_a_single_row_is_duplicated_and_padding_is_masked() -> None:
 
 def test_logits_are_compared_bit_by_bit() -> None:
     def head_logits(value: float) -> HeadLogits:
-        return HeadLogits(*(np.array([value, 1.0], np.float32) for _ in range(4)))
+        return HeadLogits({"sentiment": np.zeros(3, np.float32), "topics": np.array([value, 1.0], np.float32)})
 
     assert head_logits(0.0).same_bits(head_logits(0.0))
     assert not head_logits(0.0).same_bits(head_logits(-0.0))
+    assert not head_logits(0.0).same_bits(HeadLogits({"sentiment": np.zeros(3, np.float32)}))
 
 
 def test_the_first_piece_of_a_word_follows_a_space() -> None:

@@ -1,0 +1,147 @@
+"""Reads the risk labels: the level and the events of each named party, and sentences with placeholders to fill."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from riskwire_models.data.examples import Example, checked_label, json_lines
+from riskwire_models.data.headline_names import unknown_ranges
+from riskwire_models.data.labels import EVENT_TYPES, LabelledTarget
+from riskwire_models.data.statements import fill_placeholders
+from riskwire_models.data.text import clean_tweet, unit_hash
+from riskwire_models.errors import TrainingDataError
+
+#: The levels as the labelling guide writes them.
+GUIDE_LEVELS = {"0": "neutral", "1": "mild", "2": "material", "+": "favourable"}
+#: Share of the texts that keep their links, since a feed may carry them.
+SHARE_WITH_LINKS = 0.2
+
+_PEOPLE = (
+    "John Hayes", "Maria Keller", "Wei Zhang", "Priya Nair", "Ahmed Rashid", "Sofia Rossi", "Kenji Mori", "Anna Novak",
+    "Carlos Mendes", "Grace Okafor", "Pierre Lambert", "Ingrid Solberg", "David Cohen", "Elena Petrova", "Rajiv Mehta",
+    "Thomas Brandt", "Fatima Khan", "Samuel Osei", "Linh Tran", "Jack O'Connor", "Lucia Fernandez", "Mark Whitfield",
+)  # fmt: skip
+_PLACES = (
+    "Germany", "Spain", "Brazil", "India", "China", "Turkey", "Nigeria", "Argentina", "Japan", "Mexico", "Delaware",
+    "Ontario", "London", "Milan", "Dubai", "Singapore", "Ukraine", "Greece", "Sri Lanka", "Kenya", "Poland", "Texas",
+)  # fmt: skip
+_AGENCIES = ("Moody's", "Fitch", "S&P", "Standard & Poor's", "DBRS", "Moody's Investors Service", "Fitch Ratings")
+_BROKERS = (
+    "Goldman Sachs", "Morgan Stanley", "UBS", "Barclays", "Citi", "JPMorgan", "Credit Suisse", "Jefferies", "Nomura",
+    "Deutsche Bank", "Bank of America", "HSBC", "Piper Sandler", "Raymond James", "Berenberg", "Macquarie", "CLSA",
+)  # fmt: skip
+_AUTHORITIES = (
+    "SEC", "DOJ", "FDA", "European Commission", "FTC", "Bank of England", "Federal Reserve", "FCA", "BaFin", "SEBI",
+    "Justice Department", "Serious Fraud Office", "EPA", "NHTSA", "Treasury", "Reserve Bank of India", "CFTC", "OFAC",
+)  # fmt: skip
+_LEGAL_FORMS = frozenset(
+    """
+    inc inc. corp corp. co co. ltd ltd. plc llc lp l.p. n.v. nv s.a. sa ag holdings group
+    """.split()  # noqa: SIM905
+)
+
+
+def read_risk(path: Path, source: str) -> Iterator[Example]:
+    """Yields texts with the level and the events of each named party, and the events that belong to none.
+
+    Raises:
+        TrainingDataError: the file is missing, or a row has a different form; the message names the text.
+    """
+    for row in json_lines(path):
+        raw: str = row["text"]
+        text = raw if unit_hash(raw, "links") < SHARE_WITH_LINKS else clean_tweet(raw)
+        targets: list[LabelledTarget] = []
+        for label in row.get("targets", ()):
+            start, end = int(label["start"]), int(label["end"])
+            if not 0 <= start < end <= len(raw):
+                raise TrainingDataError(f"{path}: span {start}-{end} does not fit the text {raw[:60]!r}")
+            position = find_same_occurrence(raw, start, end, text)
+            if position is not None:
+                targets.append(_labelled(label, path, position, position + end - start))
+        yield Example(text, source, targets=tuple(targets), events=_events(row.get("events", ()), path))
+
+
+def find_same_occurrence(raw: str, start: int, end: int, text: str) -> int | None:
+    """Returns where the name ``raw[start:end]`` starts in the cleaned ``text``, or None if it is not there.
+
+    If the name occurs more than once, the position of the same occurrence is returned, counted from the start. Names
+    in links that cleaning removes do not count.
+    """
+    name = raw[start:end]
+    before = raw[:start] if text == raw else clean_tweet(raw[:start])
+    position = -len(name)
+    for _ in range(before.count(name) + 1):
+        position = text.find(name, position + len(name))
+        if position < 0:
+            return None
+    return position
+
+
+def fill_risk_statements(path: Path, companies: Sequence[str], copies: int, seed: int) -> Iterator[Example]:
+    """Yields each written sentence ``copies`` times, its placeholders filled with different names.
+
+    Args:
+        path: sentences with the placeholders ``{A} {B} {C}`` (companies), ``{P}`` (person), ``{L}`` (place), ``{R}``
+            (rating agency), ``{K}`` (broker) and ``{G}`` (authority), and labels of each placeholder.
+        companies: names to choose from.
+        copies: examples of each sentence.
+        seed: the same files and seed give the same sentences.
+    """
+    generator = random.Random(seed)
+    for row in json_lines(path):
+        for _ in range(copies):
+            names = _names(companies, generator)
+            text, entities = fill_placeholders(row["text"], names)
+            if row["text"].isupper():
+                text = text.upper() if len(text.upper()) == len(text) else text
+            labels = {label["name"]: label for label in row.get("targets", ())}
+            written = fill_placeholders(row["text"], {key: (key, kind) for key, (_, kind) in names.items()})[1]
+            targets: list[LabelledTarget] = []
+            labelled: set[str] = set()
+            for span, before in zip(entities, written, strict=True):
+                placeholder = row["text"][before.start : before.end]
+                if placeholder in labels and placeholder not in labelled:
+                    labelled.add(placeholder)
+                    targets.append(_labelled(labels[placeholder], path, span.start, span.end))
+            yield Example(
+                text,
+                "risk_statements",
+                targets=tuple(targets),
+                entities=entities,
+                unknown=unknown_ranges(text, entities),
+                events=_events(row.get("events", ()), path),
+            )
+
+
+def short_name(company: str) -> str:
+    """Returns a company's name as the news writes it: ``Apple`` for ``Apple Inc.``, without legal forms at its end."""
+    words = company.split()
+    while len(words) > 1 and words[-1].lower().strip(",") in _LEGAL_FORMS:
+        words.pop()
+    return " ".join(words).strip(",")
+
+
+def _names(companies: Sequence[str], generator: random.Random) -> Mapping[str, tuple[str, str]]:
+    """Returns a name and its entity type for each placeholder; a company's name is short in three of four cases."""
+    chosen = [name if generator.random() < 0.25 else short_name(name) for name in generator.sample(companies, 3)]
+    return {
+        **{placeholder: (name, "ORG") for placeholder, name in zip(("{A}", "{B}", "{C}"), chosen, strict=True)},
+        "{P}": (generator.choice(_PEOPLE), "PER"),
+        "{L}": (generator.choice(_PLACES), "LOC"),
+        "{R}": (generator.choice(_AGENCIES), "ORG"),
+        "{K}": (generator.choice(_BROKERS), "ORG"),
+        "{G}": (generator.choice(_AUTHORITIES), "ORG"),
+    }
+
+
+def _labelled(label: Mapping[str, Any], path: Path, start: int, end: int) -> LabelledTarget:
+    """Returns the label of a party as the target at ``start`` to ``end``. Raises TrainingDataError if it is unknown."""
+    level = checked_label(label.get("level"), tuple(GUIDE_LEVELS), path)
+    return LabelledTarget(start, end, level=GUIDE_LEVELS[level], events=_events(label.get("events", ()), path))
+
+
+def _events(codes: Sequence[object], path: Path) -> tuple[str, ...]:
+    return tuple(checked_label(code, EVENT_TYPES, path) for code in codes)
