@@ -188,6 +188,8 @@ def test_a_replaced_name_is_another_company_wherever_the_name_occurred(example: 
     if changed == example:
         return
     new_names = {short_name(name) for name in NEW_NAMES}
+    if example.text.isupper():
+        new_names = {name.upper() for name in new_names}
     pairs = list(zip(covered(example), covered(changed), strict=True))
     (old,) = {before for before, after in pairs if after in new_names}
     (new,) = {after for before, after in pairs if before == old}
