@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -162,6 +162,7 @@ spans = st.tuples(st.integers(0, 10), st.integers(1, 11)).filter(lambda span: sp
 thresholds = st.sampled_from([0.0001, 0.05, 0.4, 0.5, 0.9, 0.9999])
 
 
+@settings(deadline=None)
 @given(token_levels, token_events, spans, thresholds, st.sampled_from([0.3, 1.0, 2.7]))
 def test_levels_sum_to_one_and_events_are_the_best_three_of_all_that_reach_the_threshold(
     levels: list[list[float]], events: list[list[float]], span: tuple[int, int], threshold: float, temperature: float
