@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Hashable
 
@@ -21,7 +22,9 @@ def configure_logging(settings: LogSettings) -> None:
     """
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
+        if console
+        else structlog.processors.JSONRenderer()
     )
     min_level = getattr(logging, settings.level.upper())
     processors: list[structlog.typing.Processor] = [

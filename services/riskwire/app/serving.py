@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Collection, Sequence
 
@@ -82,12 +83,22 @@ async def _run_until_stopped(
         async with open_process(settings, specs, page=page, live=True) as process:
             polled = await _publish_feed_list(process.bus, settings, feeds) if INGEST in specs else 0
             settle_garbage_collector()
-            await process.run(listener, lambda url: print(greeting(url, polled), file=sys.stderr), probes=probes)
+            await process.run(
+                listener,
+                lambda url: print(greeting(url, polled) + _listens_on(listener), file=sys.stderr),
+                probes=probes,
+            )
     finally:
         listener.close()
         if probes is not None:
             probes.close()
     return 0
+
+
+def _listens_on(listener: socket.socket) -> str:
+    """Returns the address of a socket that listens on all addresses, for the greeting; else nothing."""
+    host, port = listener.getsockname()[:2]
+    return f" (it listens on every address of this machine, port {port})" if host in ("0.0.0.0", "::") else ""  # noqa: S104
 
 
 async def _publish_feed_list(bus: Bus, settings: Settings, feeds: Sequence[Feed]) -> int:

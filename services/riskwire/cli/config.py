@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import typer
 
-from riskwire.cli.options import ConfigFile, settings_of
+from riskwire.cli.options import ConfigFile, Data, FeedsFile, WatchlistFile, settings_of
+from riskwire.errors import RiskwireError
 from riskwire.settings import Settings, describe_settings
 
+_REACH_S = 10.0
+"""Seconds in which Kafka must answer."""
 _RISKY_TITLES = 5_000
 """Titles of the store in which risky names are counted."""
 
@@ -21,49 +26,124 @@ def show(config: ConfigFile = None) -> None:
 
 
 @config_app.command()
-def check(config: ConfigFile = None) -> None:
-    """Check the settings, and the feed list, watchlist, bundle and receivers they name."""
-    settings = settings_of(config)
-    check_settings(settings)
+def check(
+    data: Data = None, feeds: FeedsFile = None, watchlist: WatchlistFile = None, config: ConfigFile = None
+) -> None:
+    """Check the settings and what they name: feeds, watchlist, bundle, receivers, port, bus and store.
+
+    Lists all faults at once. The bus and the store are reached, and nothing is changed.
+    """
+    settings = settings_of(config, data=data, feeds=feeds, watchlist=watchlist)
+    counts = check_settings(settings)
     _warn_of_risky_names(settings)
-    typer.echo("The settings are valid.")
+    typer.echo(f"The settings are valid: {', '.join(counts)}.")
 
 
-def check_settings(settings: Settings) -> None:
-    """Checks feed list, port, watchlist, bus, store, receivers and bundle, without opening bus or store.
+def check_settings(settings: Settings) -> list[str]:
+    """Checks feed list, port, watchlist, bus, store, receivers and bundle. Returns what was found, in words.
 
     Each call reads or makes one of these and discards it; the port is bound for a moment.
 
     Raises:
         RiskwireError: one of these inputs cannot be used.
+        ExceptionGroup: of RiskwireError, if several cannot.
     """
-    from riskwire.app.inputs import configured_feeds, configured_watchlist
-    from riskwire.bus.open import check_bus
+    faults: list[RiskwireError] = []
+    found: list[str] = []
+    for look in (_feeds, _watchlist, _bundle, _receivers, _port, _bus, _store):
+        try:
+            found.append(look(settings))
+        except RiskwireError as error:
+            faults.append(error)
+    if len(faults) > 1:
+        raise ExceptionGroup("the settings cannot be used", faults)
+    if faults:
+        raise faults[0]
+    return [text for text in found if text]
+
+
+def _feeds(settings: Settings) -> str:
+    from riskwire.app.inputs import configured_feeds
+
+    feeds = configured_feeds(settings)
+    enabled = sum(feed.enabled for feed in feeds)
+    return f"{enabled} feeds" + ("" if settings.feeds else " of the list that ships")
+
+
+def _watchlist(settings: Settings) -> str:
+    from riskwire.app.inputs import configured_watchlist
+
+    entities = configured_watchlist(settings).entities
+    groups = len({entity.group for entity in entities if entity.group})
+    return f"{len(entities)} watched entities in {groups} groups" if entities else "no watchlist file"
+
+
+def _bundle(settings: Settings) -> str:
     from riskwire.inference.model.bundle import Bundle
-    from riskwire.notify import NotifyStage
-    from riskwire.store.engine import store_url
+
+    return f"bundle {Bundle.load(settings.inference.bundle).label}"
+
+
+def _receivers(settings: Settings) -> str:
+    from riskwire.notify.receiver import configured_receivers
+
+    return f"{len(configured_receivers(settings.notify))} receivers besides the log"
+
+
+def _port(settings: Settings) -> str:
     from riskwire.web import bind, bind_probes
 
-    configured_feeds(settings)
     bind(settings.web).close()
     if (probes := bind_probes(settings.web)) is not None:
         probes.close()
-    configured_watchlist(settings)
-    check_bus(settings)
-    if settings.bus.url != "embedded":
-        from riskwire.bus.kafka.cluster import Cluster
+    return ""
 
-        Cluster(settings.bus.url, settings.kafka).client_options()
-    store_url(settings)
-    NotifyStage(settings.notify)
-    Bundle.load(settings.inference.bundle)
+
+def _bus(settings: Settings) -> str:
+    """Reads an existing bus file, or asks Kafka for its topics."""
+    from riskwire.bus.embedded import schema
+    from riskwire.bus.embedded.bus import FILE
+    from riskwire.bus.open import check_bus
+
+    check_bus(settings)
+    if settings.bus.url == "embedded":
+        schema.check(settings.data / FILE)
+        return f"data in {settings.data}" + ("" if (settings.data / FILE).exists() else " (new)")
+    asyncio.run(_reach_kafka(settings))
+    return f"bus {settings.bus.url}"
+
+
+async def _reach_kafka(settings: Settings) -> None:
+    """Opens the bus on Kafka and closes it.
+
+    Raises:
+        SettingsError: a setting of the connection cannot be used.
+        BusError: no broker answers, or topics are missing.
+    """
+    from riskwire.bus.kafka.cluster import Cluster
+    from riskwire.bus.open import open_bus
+
+    Cluster(settings.bus.url, settings.kafka).client_options()
+    deadline_s = min(_REACH_S, settings.kafka.deadline_s)
+    bus = await open_bus(
+        settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"deadline_s": deadline_s})})
+    )
+    await bus.close()
+
+
+def _store(settings: Settings) -> str:
+    """Connects to an existing store, and so loads its driver."""
+    from riskwire.store import Store
+    from riskwire.store.engine import store_url
+
+    Store.check(settings)
+    return f"store on {store_url(settings).get_backend_name()}"
 
 
 def _warn_of_risky_names(settings: Settings) -> None:
     """Prints to stderr which names of the watchlist may mean something else, with what they match in the store."""
     from riskwire.app.inputs import configured_watchlist
     from riskwire.cli.data import open_existing_store
-    from riskwire.errors import RiskwireError
     from riskwire.inference.linking.risky_names import risky_names
 
     watchlist = configured_watchlist(settings)

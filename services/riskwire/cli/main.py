@@ -16,7 +16,6 @@ from riskwire.cli.config import config_app
 from riskwire.cli.dead_letters import dead_letters_app
 from riskwire.cli.demo import demo
 from riskwire.cli.feeds import feeds_app
-from riskwire.cli.repair import repair
 from riskwire.cli.replay import replay
 from riskwire.cli.score import score
 from riskwire.cli.status import status
@@ -46,7 +45,7 @@ def root(
         raise typer.Exit
 
 
-for command in (services.run, demo, replay, score, alerts, targets, stories, status, repair):
+for command in (services.run, demo, replay, score, alerts, targets, stories, status, services.repair):
     app.command()(command)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)
@@ -65,7 +64,7 @@ def main() -> None:
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal whose encoding lacks a character shows an escape
         sys.stdout.reconfigure(errors="backslashreplace")
-    if len(sys.argv) > 1 and sys.argv[1] in ("model", "--help"):
+    if len(sys.argv) == 1 or sys.argv[1] in ("model", "--help"):
         _mount_model_commands()
     try:
         code = _exit_code()

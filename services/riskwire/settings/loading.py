@@ -169,6 +169,11 @@ def _explain(
         shown = value
     elif not remainder:
         message = f"a section, not a setting; `riskwire config show` lists its settings ({_allowed(section)})"
+        if isinstance(value, (int, float)) or (isinstance(value, str) and _is_json(value)):
+            names = [".".join([*map(_safe_key, location), name]) for name in section.model_fields]
+            message = f"a section, not a setting; write {names[0]}: {value}" + "".join(
+                f", and {name}" for name in names[1:3]
+            )
     suffix = f" (and {len(more_errors)} more)" if more_errors else ""
     return SettingsError(f"{'.'.join(map(_safe_key, location))}: {message}{suffix}", value=shown, where=source)
 

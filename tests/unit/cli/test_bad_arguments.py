@@ -15,7 +15,7 @@ from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.cli.config import check_settings
 from riskwire.cli.store import list_stories
 from riskwire.entities.watchlist import read_watchlist
-from riskwire.errors import RiskwireError, SettingsError
+from riskwire.errors import BusError, RiskwireError, SettingsError, StoreError
 from riskwire.ingest.feeds.feed_file import read_feeds
 from riskwire.ingest.feeds.feed_list import FeedList, permitted_url
 from riskwire.settings import KafkaSettings, Settings, load_settings
@@ -116,6 +116,31 @@ def test_config_check_refuses_settings_that_a_service_cannot_use(changes: dict[s
     with pytest.raises(SettingsError, match=message) as refusal:
         check_settings(load_settings(None, {"web": {"port": 0}} | changes))
     assert "secret" not in str(refusal.value)
+
+
+def test_config_check_lists_all_faults_at_once(tmp_path: Path) -> None:
+    changes = {"web": {"port": 0}, "feeds": tmp_path / "no.yaml", "watchlist": tmp_path / "none.csv"}
+    with pytest.raises(ExceptionGroup) as refusal:
+        check_settings(load_settings(None, changes | {"store": {"url": "nonsense"}}))
+    assert [type(error) for error in refusal.value.exceptions] == [SettingsError] * 3
+
+
+def test_config_check_reaches_bus_and_store_and_counts(tmp_path: Path) -> None:
+    """A file that is no bus, and one that is no store, are faults; an empty directory is none."""
+    (tmp_path / "watch.csv").write_text("id,name,group\na,Acme,x\nb,Globex,x\n")
+    settings = load_settings(None, {"web": {"port": 0}, "data": tmp_path / "data", "watchlist": tmp_path / "watch.csv"})
+    assert "2 watched entities in 1 groups" in check_settings(settings)
+    (tmp_path / "data").mkdir()
+    for name in ("bus.sqlite", "store.sqlite"):
+        (tmp_path / "data" / name).write_bytes(b"x" * 5_000)
+    with pytest.raises(ExceptionGroup) as refusal:
+        check_settings(settings)
+    assert [type(error) for error in refusal.value.exceptions] == [BusError, StoreError]
+
+
+def test_a_number_for_a_section_says_what_to_write() -> None:
+    with pytest.raises(SettingsError, match=r"write alerting\.budget\.notice: 0\.1, and alerting\.budget\.page"):
+        load_settings(None, {"alerting": {"budget": 0.1}})
 
 
 async def _make_bus(data: Path) -> None:
