@@ -84,13 +84,16 @@ def _usual(verdict: WindowVerdict, limit: float) -> float | None:
     return verdict.expected * high
 
 
-def resolved(name: str, calm_s: int, blind: bool) -> str:
-    """Returns in a sentence why an episode (a running alert) ended.
+def resolved(name: str, calm_s: int, blind: bool, summary: str) -> str:
+    """Returns why an episode (a running alert) ended, and what it was about.
 
     Args:
+        summary: that of the last record before.
         calm_s: how long it has been calm.
         blind: whether the stream had too little news for the calm to mean anything.
     """
     if blind:
-        return f"{name}: nothing more for {duration(calm_s)}, but there was hardly any news to see: blind, not calm."
-    return f"{name}: no surprise for {duration(calm_s)}."
+        end = f"{name}: nothing more for {duration(calm_s)}, but there was hardly any news to see: blind, not calm."
+    else:
+        end = f"{name}: no surprise for {duration(calm_s)}."
+    return f"{end} It was: {summary.removeprefix(f'{name}: ')}"

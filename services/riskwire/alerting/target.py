@@ -181,7 +181,7 @@ class Target:
                 "status": "resolved",
                 "at": from_ms(at_ms),
                 "blind": blind,
-                "summary": resolved(last.name, self._settings.calm_s, blind),
+                "summary": resolved(last.name, self._settings.calm_s, blind, last.summary),
             }
         )
 
