@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from riskwire.records import EVENT_TYPES
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("riskwire", deadline=None)
+hypothesis.settings.load_profile("riskwire")
 
 NEGATIVE = [
     "fraud",

@@ -4,7 +4,7 @@ The core is pure: time enters only through marks and signals, and no file here o
 
 - `clock`: which buckets may close; `exposure`: how much news there is.
 - `target_story`, `known_stories`, `story_window`: the recent stories of a target; `baseline`: its past.
-- `rate_detector`, `negative_binomial`: how surprising a window is; `episode`: fire, escalate, resolve; `explain`: why.
+- `detectors/`: how surprising a window is; `episode`: fire, escalate, resolve; `explain`: why.
 - `trend`: sums of a minute; `target`: one target; `book`: the targets of one partition; `stage`: records in and out.
 """
 

@@ -13,9 +13,9 @@ from operator import attrgetter
 import orjson
 
 from riskwire.alerting.clock import BucketClock
+from riskwire.alerting.detectors.rate_detector import threshold
 from riskwire.alerting.episode import Thresholds
 from riskwire.alerting.exposure import Exposure
-from riskwire.alerting.rate_detector import threshold
 from riskwire.alerting.target import SLOT_MS, Target, half_life_ms, horizon_ms
 from riskwire.alerting.target_story import StoryPart
 from riskwire.alerting.trend import TREND_MS, TrendMinute, minute_key

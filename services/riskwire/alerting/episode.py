@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from riskwire.alerting.rate_detector import WindowVerdict
+from riskwire.alerting.detectors.rate_detector import WindowVerdict
 from riskwire.records import Alert, Severity
 
 CRITICAL_SOURCES = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from riskwire.alerting.rate_detector import WindowVerdict, max_count_below
+from riskwire.alerting.detectors.rate_detector import WindowVerdict, max_count_below
 from riskwire.records import AlertEvidence
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from riskwire.alerting.baseline import Baseline, Rate, prior_of
+from riskwire.alerting.detectors.rate_detector import MAX_SOURCES, Prediction, WindowVerdict
 from riskwire.alerting.episode import (
     Episode,
     EpisodeDecision,
@@ -21,7 +22,6 @@ from riskwire.alerting.episode import (
 )
 from riskwire.alerting.explain import resolved, summary, would_not_fire
 from riskwire.alerting.exposure import Exposure, decay
-from riskwire.alerting.rate_detector import MAX_SOURCES, Prediction, WindowVerdict
 from riskwire.alerting.story_window import StoryWindow, WindowChange
 from riskwire.alerting.target_story import MILLION, StoryPart
 from riskwire.records import Alert, AlertEvidence, Signal, content_id, from_ms

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire.alerting.negative_binomial import MAX_SHAPE, tail
+from riskwire.alerting.detectors.negative_binomial import MAX_SHAPE, tail
 
 
 def probability(i: int, mean: float, shape: float) -> float:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwire.alerting.baseline import Baseline, prior_of
-from riskwire.alerting.negative_binomial import MAX_SHAPE
-from riskwire.alerting.rate_detector import MAX_SURPRISE, Prediction, max_count_below, threshold
+from riskwire.alerting.detectors.negative_binomial import MAX_SHAPE
+from riskwire.alerting.detectors.rate_detector import MAX_SURPRISE, Prediction, max_count_below, threshold
 
 
 def surprise(count: int, mean: float, shape: float) -> float:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from riskwire.alerting.negative_binomial import MAX_SHAPE, tail
+from riskwire.alerting.detectors.negative_binomial import MAX_SHAPE, tail
 
 BURST = 0.6
 """Stories that follow a negative one of a single source beyond what the rate explains. Chosen on the Reuters stream of
