@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 
 from riskwire.alerting import AlertStage
@@ -25,7 +26,8 @@ from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import FILE as BUS_FILE
 from riskwire.bus.embedded.lock import lock_data_dir
 from riskwire.bus.open import open_bus
-from riskwire.errors import RiskwireError, StoreError
+from riskwire.entities.watchlist import Watchlist
+from riskwire.errors import RiskwireError, SettingsError, StoreError
 from riskwire.inference.linking import Linker
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.engine import Engine
@@ -37,10 +39,10 @@ from riskwire.pipeline import HISTORY, INFER, INGEST, NOTIFY, SINKS, StageSpec, 
 from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
-from riskwire.store import Store, sink_stages
+from riskwire.store import Store, WatchedTarget, sink_stages
 from riskwire.store.engine import store_url
 from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
-from riskwire.watching.base import publish_base
+from riskwire.watching.base import publish_base, read_base
 from riskwire.web import (
     AppServices,
     BusState,
@@ -52,6 +54,8 @@ from riskwire.web import (
     serve,
     serve_probes,
 )
+
+log = structlog.get_logger(__name__)
 
 _MAX_AHEAD = timedelta(hours=1)
 """Live news is not added to a store whose newest article is further ahead of the wall clock than this."""
@@ -219,9 +223,22 @@ async def open_process(
             await publish_base(bus, model.linker.watchlist)
         if store is not None and INGEST in specs:
             _refuse_news_of_the_future(store, settings.data)
+        if store is not None and any(sink in specs for sink in SINKS.values()):
+            await _list_holdings(bus, store)
         stages = _stages(settings, specs, bus, model, store, notify)
         served = _Page(store, model, Follower(bus, model.linker)) if page and store and model else None
         yield Process(settings, bus, stages, served, DataFiles(_database_files(settings)))
+
+
+async def _list_holdings(bus: Bus, store: Store) -> None:
+    """Lists every watched entity as a target, so that one without news is seen from the start."""
+    try:
+        entries = await WatchlistEditor(bus, await read_base(bus) or Watchlist()).entries()
+    except SettingsError as error:
+        log.warning("watchlist cannot be read, entities without news are not listed", error=str(error))
+        return
+    watched = [WatchedTarget(entry.target, entry.name, (entry.group,) if entry.group else ()) for entry in entries]
+    await store.write_off_loop(store.list_watched, watched)
 
 
 def _database_files(settings: Settings) -> list[Path]:

@@ -304,4 +304,4 @@ def _problems(status: FeedStatus) -> Iterator[str]:
 
 
 def _time_text(at: datetime | None) -> str:
-    return "never" if at is None else f"{at:%Y-%m-%d %H:%M}"
+    return "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"

@@ -25,7 +25,7 @@ def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: 
         print_json_lines(rows)
         return
     print_table(
-        ("at", "status", "severity", "name", "what"),
+        ("at, UTC", "status", "severity", "name", "what"),
         [(f"{row.at:%Y-%m-%d %H:%M}", row.status, row.severity, row.name, row.summary) for row in rows],
         empty="No alerts yet.",
     )
@@ -42,9 +42,17 @@ def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, confi
         print_json_lines(rows)
         return
     print_table(
-        ("target", "name", "stories", "articles", "score", "surprise"),
+        ("target", "name", "stories", "articles", "score", "surprise", "last news, UTC"),
         [
-            (row.target, row.name, str(row.stories), str(row.articles), _signed(row.score), f"{row.surprise:.1f}")
+            (
+                row.target,
+                row.name,
+                str(row.stories),
+                str(row.articles),
+                _signed(row.score),
+                f"{row.surprise:.1f}",
+                f"{row.last_seen:%Y-%m-%d %H:%M}" if row.last_seen else "no news yet",
+            )
             for row in rows
         ],
         empty="No targets yet.",
@@ -83,7 +91,7 @@ def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> 
         print_json_lines(rows)
         return
     print_table(
-        ("level", "events", "published", "seen", "negative", "source", "publisher", "title"),
+        ("level", "events", "published, UTC", "seen, UTC", "negative", "source", "publisher", "title"),
         [
             (
                 f"{row.level.label(row.adverse_from)} {row.level.adverse:.2f}" if row.level else "",

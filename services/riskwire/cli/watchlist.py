@@ -214,7 +214,7 @@ def list_changes(settings: Settings, *, json: bool, limit: int) -> None:
         print_json_lines(rows)
         return
     print_table(
-        ("at", "by", "what", "entry"),
+        ("at, UTC", "by", "what", "entry"),
         [(f"{row.at:%Y-%m-%d %H:%M:%S}", row.by, row.kind.partition("_")[2], _entry_text(row)) for row in rows],
         empty="No command has changed the watchlist.",
     )

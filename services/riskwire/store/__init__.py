@@ -18,6 +18,7 @@ from riskwire.store.rows import (
 )
 from riskwire.store.sink import sink_stages
 from riskwire.store.store import Store
+from riskwire.store.writes import WatchedTarget
 
 __all__ = [
     "AlertHistory",
@@ -37,5 +38,6 @@ __all__ = [
     "TargetRow",
     "Trend",
     "TrendBucket",
+    "WatchedTarget",
     "sink_stages",
 ]

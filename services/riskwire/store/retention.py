@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, se
 
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms, oldest_ms
+from riskwire.store.writes.watched import WITHOUT_NEWS
 
 _DAY_MS = 86_400_000
 
@@ -59,7 +60,9 @@ def delete_before(connection: Connection, cutoff: int) -> None:
     )
     trend = tables.trends.c
     connection.execute(
-        delete(tables.targets).where(target.articles == 0, ~exists().where(trend.target == target.target))
+        delete(tables.targets).where(
+            target.articles == 0, target.named_ms != WITHOUT_NEWS, ~exists().where(trend.target == target.target)
+        )
     )
     link = tables.target_sources.c
     connection.execute(delete(tables.target_sources).where(~exists().where(target.target == link.target)))

@@ -139,6 +139,11 @@ class Store:
         with self._writing() as connection:
             writes.write_dead_letters(connection, dead_letters, self._keep_dead_letters)
 
+    def list_watched(self, watched: Sequence[writes.WatchedTarget]) -> None:
+        """Lists watched entities as targets, also without news of them."""
+        with self._writing() as connection:
+            writes.list_watched(connection, watched)
+
     def set_command_log(self, number: int, *, forget_offsets: bool) -> None:
         """Stores the number that identifies the command log (topic `commands`) from which the store is filled.
 

@@ -201,7 +201,8 @@ targets = Table(
 )
 """One row per target.
 
-`counted_ms` is the newest one of its signals. `named_ms` is the time of the signal that gave name and groups.
+`counted_ms` is the newest one of its signals. `named_ms` is the time of the signal that gave name and groups; of a
+watched entity without news it is `WITHOUT_NEWS` (`writes/watched.py`).
 `surprise_ms` and `surprise_s` are start and length of the trend point that gave the surprise.
 """
 

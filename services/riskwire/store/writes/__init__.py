@@ -6,8 +6,11 @@ from riskwire.store.writes.commands import write_commands
 from riskwire.store.writes.dead_letters import write_dead_letters
 from riskwire.store.writes.signals import write_signals
 from riskwire.store.writes.trends import write_trends
+from riskwire.store.writes.watched import WatchedTarget, list_watched
 
 __all__ = [
+    "WatchedTarget",
+    "list_watched",
     "write_alerts",
     "write_analyses",
     "write_commands",

@@ -59,7 +59,7 @@ function row(target) {
     el("td", { class: "col-surprise" }, el("span", { class: "surprise" }, el("span", {}, number(target.surprise)), el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: target.surprise >= 3 ? "negative" : "plain", style: { width: `${surpriseWidth}%` } })))),
     el("td", { class: "col-stories", title: `${target.articles} articles` }, number(target.stories)),
     el("td", { class: "col-trend" }, sparkline(target.spark)),
-    el("td", { class: "col-last_seen" }, when(target.last_seen)),
+    el("td", { class: "col-last_seen" }, target.last_seen ? when(target.last_seen) : "no news yet"),
     el("td", { class: "col-alerts" }, target.alerts ? el("span", { class: "count" }, number(target.alerts)) : el("span", { class: "empty-cell" }, "–")),
   );
 }
@@ -143,7 +143,7 @@ export async function openTarget(id, isCurrent, update = false) {
         "dl",
         { class: "detail-facts" },
         ...[["Score, 7 d", score(target.score)], ["Surprise", number(target.surprise)], ["Stories", number(target.stories)], ["Articles", number(target.articles)]].map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
-        el("div", {}, el("dt", {}, "Last news"), el("dd", {}, when(target.last_seen))),
+        el("div", {}, el("dt", {}, "Last news"), el("dd", {}, target.last_seen ? when(target.last_seen) : "no news yet")),
       ),
       alerts,
     ),
