@@ -91,7 +91,7 @@ def list_(
 
 @feeds_app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Feed list (YAML).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Feed list (YAML, or OPML from a feed reader).")],
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
@@ -176,7 +176,7 @@ async def import_feeds(settings: Settings, file: Path) -> int:
     for feed in feeds:
         permitted_url(feed.url, f"{file}, feed {feed.id}", settings.ingest.allow_private_hosts)
     async with open_existing_bus(settings) as bus:
-        update = await change_feed_list(bus, lambda feed_list: feed_list.put(feeds))
+        update = await change_feed_list(bus, lambda feed_list: feed_list.put(feed_list.with_known_ids(feeds)))
     unchanged = len(feeds) - len(update.added) - len(update.changed)
     print(f"{len(update.added)} added, {len(update.changed)} changed, {unchanged} unchanged")
     return 0

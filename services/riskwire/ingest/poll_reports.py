@@ -11,6 +11,7 @@ from riskwire import metrics
 from riskwire.ingest.admission import date_fault
 from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late
 from riskwire.ingest.feeds.schedule import PollResult, PollState
+from riskwire.ingest.outage import Outage
 from riskwire.ingest.parsing.items import FeedItem, ParseResult
 from riskwire.records import Article
 
@@ -30,15 +31,25 @@ def count_dates(item: FeedItem, articles: Sequence[Article], now: datetime) -> N
             metrics.BACKFILL_ITEMS.inc(int(article.backfill))
 
 
-def log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: float) -> None:
+def log_changes(
+    before: PollState, after: PollState, poll: PollResult, wait_s: float, outage: Outage, feeds: int
+) -> None:
     """Logs what a poll changed in the status of its feed, and counts the items that were left out.
 
     Args:
         before: the state of the feed's polls before the poll; `after`: the state after it.
         wait_s: seconds until the next poll.
+        outage: what is known of the network; while it is missing, its failure is logged and not that of each feed.
+        feeds: the number of feeds on the list.
     """
     feed = poll.feed
-    if after.problem != before.problem:
+    has_new_problem = after.problem != before.problem
+    if poll.reached_no_server:
+        _log_unreached(poll, outage, feeds, is_new=has_new_problem)
+        return
+    if poll.fetched is not None:
+        _log_reached(outage)
+    if has_new_problem:
         if after.problem == "gone":
             log.warning("feed is gone (410) and is not polled any more", feed=feed.id, url=feed.url)
         elif after.problem:
@@ -58,6 +69,23 @@ def log_changes(before: PollState, after: PollState, poll: PollResult, wait_s: f
             log.warning("feed was read in part", feed=feed.id, fault=poll.parsed.fault)
         if after.repairs and not before.repairs:
             log.info("the document of the feed was repaired", feed=feed.id, repairs=list(after.repairs))
+
+
+def _log_unreached(poll: PollResult, outage: Outage, feeds: int, *, is_new: bool) -> None:
+    """Logs that there is no network, once. The failure of a single feed is logged when another feed was reached."""
+    if is_new or outage.take_unlogged(poll.feed.id):
+        count = outage.unreached(poll.feed.id, poll.failure, feeds)
+        if count:
+            log.warning("no network: no feed can be reached", failed=count, feeds=feeds, error=poll.failure)
+
+
+def _log_reached(outage: Outage) -> None:
+    """Logs that the network is back, or else the feeds that failed alone."""
+    is_back, unreached = outage.reached()
+    if is_back:
+        log.info("the network is back")
+    for feed_id, error in unreached.items():
+        log.warning("feed fails", feed=feed_id, outcome="failed", error=error)
 
 
 def _count_skipped(parsed: ParseResult) -> None:

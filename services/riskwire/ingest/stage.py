@@ -35,6 +35,7 @@ from riskwire.ingest.feeds.schedule import PollResult, PollState, after_poll
 from riskwire.ingest.fetching.fetch import FetchedDocument, Fetcher
 from riskwire.ingest.fetching.headers import read_headers
 from riskwire.ingest.memory import ItemMemory
+from riskwire.ingest.outage import Outage
 from riskwire.ingest.parsing.items import FeedItem
 from riskwire.ingest.parsing.parser import DocumentParser
 from riskwire.ingest.poll_reports import count_dates, log_changes
@@ -73,6 +74,7 @@ class IngestStage:
         self._settings = settings
         self._article_partitions = article_partitions
         self._clock = SteadyClock(clock)
+        self._outage = Outage()
         self._fetcher = Fetcher(settings.ingest)
         self._parser = DocumentParser(settings.ingest)
         self._stack = AsyncExitStack()
@@ -90,7 +92,14 @@ class IngestStage:
     def open(self, assignment: Assignment, state: Mapping[str, bytes]) -> IngestTask:
         """Returns a task for a partition, which continues the polls of the committed state."""
         return IngestTask(
-            assignment, state, self._settings, self._article_partitions, self._fetcher, self._parser, self._clock
+            assignment,
+            state,
+            self._settings,
+            self._article_partitions,
+            self._fetcher,
+            self._parser,
+            self._clock,
+            self._outage,
         )
 
 
@@ -113,13 +122,14 @@ class IngestTask:
         fetcher: Fetcher,
         parser: DocumentParser,
         clock: SteadyClock,
+        outage: Outage | None = None,
     ) -> None:
         """Restores the feeds, the published items and the clock of a partition from its committed state.
 
         Args:
             assignment: the partition of `feeds`; steps are committed through it.
             article_partitions: the number of partitions of `articles`, each of which gets ticks.
-            fetcher: shared with the tasks of other partitions, like `parser` and `clock`.
+            fetcher: shared with the tasks of other partitions, like `parser`, `clock` and `outage`.
         """
         self._assignment = assignment
         self._settings = settings
@@ -134,6 +144,7 @@ class IngestTask:
         self._last_tick: datetime | None = None
         self._polls: set[asyncio.Task[PollResult]] = set()
         self._isolation = ArticleIsolation(INGEST.name)
+        self._outage = Outage() if outage is None else outage
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
         """Starts the polls that are due. Returns the running polls."""
@@ -234,7 +245,7 @@ class IngestTask:
             items, first = poll.parsed.items, not before.document_hash
             articles = await self._publish(feed, items, first=first)
             after = with_date_counts(after, items, articles, self._clock.now(), first=first)
-        log_changes(before, after, poll, wait_s)
+        log_changes(before, after, poll, wait_s, self._outage, len(self._roster))
         self._roster.finish_poll(feed, after, wait_s, self._clock.now(), time.monotonic())
         self._show_date_faults()
         await self._commit([], self._roster.take_changes())

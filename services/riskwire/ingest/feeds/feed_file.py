@@ -9,9 +9,11 @@ import structlog
 from pydantic import ValidationError
 
 from riskwire.errors import RefusedError, SettingsError
+from riskwire.ingest.feeds.feed_id import id_of
+from riskwire.ingest.feeds.opml import read_opml
 from riskwire.ingest.fetching.address import parse_url
 from riskwire.ingest.fetching.headers import read_headers
-from riskwire.records import Feed, schema_error
+from riskwire.records import Feed, content_id, schema_error
 from riskwire.settings.yaml_file import describe_type, read_yaml
 
 log = structlog.get_logger(__name__)
@@ -21,15 +23,19 @@ DEFAULT_FEEDS = Path(__file__).with_name("feeds.yaml")
 
 MAX_BYTES = 5_000_000
 MAX_FEEDS = 10_000
+_ID_HASH = 6
+_MAX_NOTE = 200
 
 
 def read_feeds(path: Path) -> list[Feed]:
-    """Returns the feeds of a file, in the order of the file.
+    """Returns the feeds of a file (YAML, or OPML if its name ends in `.opml` or `.xml`), in the order of the file.
 
     Raises:
         SettingsError: the file cannot be read, or an entry is wrong. The message names the file, the number of the
             entry (from 1), the field and the value.
     """
+    if path.suffix.lower() in (".opml", ".xml"):
+        return _read_opml_feeds(path)
     feeds: dict[str, tuple[int, Feed]] = {}
     for number, entry in enumerate(_read_entries(path), start=1):
         where = f"{path}, entry {number}"
@@ -43,6 +49,20 @@ def read_feeds(path: Path) -> list[Feed]:
             )
         feeds[feed.id] = (number, feed)
     return [feed for _, feed in feeds.values()]
+
+
+def _read_opml_feeds(path: Path) -> list[Feed]:
+    """Returns the feeds of an OPML file. Their ids are made from their addresses."""
+    entries = read_opml(path, MAX_BYTES)
+    if len(entries) > MAX_FEEDS:
+        raise SettingsError(f"more than {MAX_FEEDS} feeds", value=len(entries), where=str(path))
+    feeds: dict[str, Feed] = {}
+    for url, title in entries:
+        feed_id = id_of(url)
+        if feed_id in feeds:
+            feed_id = f"{feed_id[:90]}-{content_id(url)[:_ID_HASH]}"
+        feeds[feed_id] = Feed(id=feed_id, url=url, note=title[:_MAX_NOTE])
+    return list(feeds.values())
 
 
 def _read_entries(path: Path) -> list[Any]:

@@ -8,19 +8,18 @@ feed that was changed or removed by hand stays so until its entry in the file ch
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
 from pydantic import ValidationError
-from yarl import URL
 
 from riskwire.bus import Outgoing
 from riskwire.bus.state import StateUpdate
-from riskwire.errors import CREDENTIAL_PARAMETER, RefusedError, SettingsError
+from riskwire.errors import RefusedError, SettingsError
 from riskwire.ingest.feeds.feed_file import MAX_FEEDS
+from riskwire.ingest.feeds.feed_id import id_of
 from riskwire.ingest.fetching.address import parse_permitted_url, parse_url
 from riskwire.pipeline import Topic
 from riskwire.records import Feed, content_id, schema_error
@@ -30,7 +29,6 @@ _FILE_PREFIX = "file:"
 _MAX_ID = 100
 _ID_HASH = 6
 _LIST = "the list of feeds"
-_SECRET = re.compile(rf"{CREDENTIAL_PARAMETER}=", re.IGNORECASE)
 
 Origin = Literal["file", "hand"]
 
@@ -113,6 +111,11 @@ class FeedList:
                 f"more than {MAX_FEEDS} feeds", value=len(new_feeds), where=_LIST, do="Remove some first"
             )
         return self._update_to(new_feeds)
+
+    def with_known_ids(self, feeds: Iterable[Feed]) -> list[Feed]:
+        """Returns feeds without those whose address is polled already, under another id."""
+        ids = {feed.url: feed.id for feed in self.feeds.values() if feed.enabled}
+        return [feed for feed in feeds if ids.get(feed.url, feed.id) == feed.id]
 
     def remove(self, feed_id: str) -> FeedListUpdate:
         """Returns the update that removes a feed by hand.
@@ -292,23 +295,6 @@ def parse_feed(fields: Mapping[str, object], where: str) -> Feed:
     except ValidationError as error:
         fault = schema_error(error, where)
         raise SettingsError(fault.what, value=fault.value, where=where) from None
-
-
-def id_of(url: str) -> str:
-    """Returns an id derived from an address: host, path and query, in the characters that an id may have.
-
-    Parameters that hold a secret are left out: the id is shown everywhere, as the source of articles.
-
-    It has at most `_MAX_ID` characters, no `www.` and no file extension, and is `feed` if nothing remains.
-
-    >>> id_of("https://www.news.example/business/rss.xml?lang=en")
-    'news.example-business-rss-lang-en'
-    """
-    parsed = URL(url)
-    query = "&".join(part for part in parsed.raw_query_string.split("&") if not _SECRET.match(part))
-    text = f"{(parsed.raw_host or '').removeprefix('www.')}/{parsed.raw_path}/{query}"
-    text = re.sub(r"\.(xml|rss|atom|rdf|json|aspx?|php|html?)(?=/|$)", "", text.lower())
-    return re.sub(r"[^a-z0-9._]+", "-", text).strip("-._")[:_MAX_ID].strip("-._") or "feed"
 
 
 def _is_same_url(first: str, second: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
-from riskwire.errors import FeedError, RefusedError, RiskwireError
+from riskwire.errors import FeedError, FetchError, RefusedError, RiskwireError
 from riskwire.ingest.fetching.fetch import Busy, FetchedDocument, FetchResult, Gone, NotModified, Validators
 from riskwire.ingest.parsing.items import ParseResult
 from riskwire.records import Feed, Record, Utc
@@ -96,6 +96,11 @@ class PollResult:
             retry = f", retry after {self.fetched.retry_after_s} s" if self.fetched.retry_after_s else ""
             return f"the server is busy: HTTP {self.fetched.status}{retry}"
         return "the server has removed the feed: HTTP 410" if isinstance(self.fetched, Gone) else ""
+
+    @property
+    def reached_no_server(self) -> bool:
+        """Whether no server answered: the host has no address, or nothing accepted the connection."""
+        return isinstance(self.error, FetchError) and isinstance(self.error.__cause__, OSError)
 
     @property
     def outcome(self) -> str:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from riskwire.errors import SettingsError
 from riskwire.ingest.feeds.feed_file import MAX_FEEDS
-from riskwire.ingest.feeds.feed_list import FeedList, FeedListUpdate, id_of
+from riskwire.ingest.feeds.feed_id import id_of
+from riskwire.ingest.feeds.feed_list import FeedList, FeedListUpdate
 from riskwire.records import Feed
 
 
@@ -294,3 +295,9 @@ def test_a_secret_in_an_address_is_no_part_of_the_id(committed: CommittedFeeds) 
     """The id is the source of articles and alerts, which everyone sees."""
     committed.add("https://news.example/rss.xml?lang=en&apikey=S3CRET")
     assert set(committed.polled) == {"news.example-rss-lang-en"}
+
+
+def test_an_imported_feed_is_not_polled_twice_under_another_id(committed: CommittedFeeds) -> None:
+    committed.add("https://hand.example/rss", feed_id="hand")
+    feeds = committed.feed_list.with_known_ids([feed("hand.example-rss", "https://hand.example/rss"), B])
+    assert feeds == [B]

@@ -141,7 +141,7 @@ async def test_the_list_shows_the_problems_and_no_terminal_control_codes(
     assert states == [["a", "ok"], ["b", "failing"], ["c", "ok"], ["d", "not"]]
     (problem,) = [line for line in output.splitlines() if line.startswith("b fails: ")]
     assert problem.startswith("b fails: no")
-    assert "3 failures in a row, the last 2026-11-24 09:30; last read 2026-11-24 09:00" in problem
+    assert "3 failures in a row, the last 2026-11-24 09:30 UTC; last read 2026-11-24 09:00 UTC" in problem
     assert problem.endswith("polled by worker 3)")
     assert "`riskwire feeds add c --url 'https://b.example/$(reboot)'`" in output
     assert "\x1b" not in output
