@@ -199,7 +199,7 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
         empty="The watchlist is empty: riskwire follows every entity it finds.",
     )
     if any(row.by is None for row in rows):
-        print(printable(f"\nThe file is {base.where}."))
+        print(printable(f"The file is {base.where}."))
     return 0
 
 
