@@ -12,7 +12,7 @@ from typing import Literal
 
 from riskwire_models.errors import LicenceError
 
-Kind = Literal["sentiment", "target", "topic", "ner", "names", "risk", "risk statements"]
+Kind = Literal["sentiment", "target", "topic", "ner", "names", "risk", "risk by id", "risk statements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,21 @@ CATALOGUE: tuple[DataSet, ...] = (
         "texts of Twitter Financial News, SEntFiN and FinEntity, labelled by reading",
         True,
         "level and event types toward each named party",
+    ),
+    DataSet(
+        "risk_disagreements",
+        "riskwire risk labels, where models disagreed",
+        "risk by id",
+        (
+            "sentiment/tfns_train.jsonl",
+            "topic/tfn_topic_train.jsonl",
+            "entity_sentiment/sentfin_train.jsonl",
+            "entity_sentiment/finentity_train.jsonl",
+        ),
+        "labels our own; texts MIT",
+        "texts of the same sets, chosen where a teacher was unsure or contradicted a label, labelled by reading",
+        True,
+        "ids, spans and labels are in `labels/`",
     ),
     DataSet(
         "risk_statements",

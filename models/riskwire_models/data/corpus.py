@@ -9,7 +9,7 @@ from pathlib import Path
 from riskwire_models.data.bio import read_entities
 from riskwire_models.data.catalogue import DataSet, data_set_by_name, training_sets
 from riskwire_models.data.examples import Example, read_sentiment, read_targets, read_topics
-from riskwire_models.data.risk import fill_risk_statements, read_risk
+from riskwire_models.data.risk import fill_risk_statements, read_risk, read_risk_by_id
 from riskwire_models.data.splits import Split, split_of
 from riskwire_models.data.statements import company_names, write_statements
 from riskwire_models.data.text import normalised
@@ -20,6 +20,10 @@ GMB_SHARE = 0.24
 STATEMENTS = 2400
 #: Examples of each written sentence of the risk statements.
 STATEMENT_COPIES = 2
+#: Sets of texts with risk labels that are also in other sets.
+RISK_SETS = ("risk", "risk_disagreements")
+#: Folder of the labels that ship with the project.
+LABELS = Path(__file__).parent.parent / "labels"
 #: Sets that are for training only: a score on our own sentences would prove nothing.
 TRAINING_ONLY = ("statements", "risk_statements")
 
@@ -30,6 +34,12 @@ def read_data_set(data_set: DataSet, data: Path, seed: int) -> Iterator[Example]
     match data_set.kind:
         case "risk statements":
             yield from fill_risk_statements(paths[0], company_names(paths[1]), STATEMENT_COPIES, seed)
+            return
+        case "risk by id":
+            names = ("tfns", "topic", "sentfin", "finentity")
+            yield from read_risk_by_id(
+                LABELS / "disagreements.jsonl", dict(zip(names, paths, strict=True)), data_set.name
+            )
             return
         case "names":
             yield from write_statements(company_names(paths[0]), STATEMENTS, seed)
@@ -81,7 +91,7 @@ def merge_labels(examples: Iterable[Example]) -> list[Example]:
     by_key = {normalised(example.text): number for number, example in enumerate(merged)}
     kept: list[Example] = []
     for example in examples:
-        if example.source == "risk":
+        if example.source in RISK_SETS:
             continue
         number = by_text.get(example.text, by_key.get(normalised(example.text)))
         if number is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,17 +52,41 @@ def read_risk(path: Path, source: str) -> Iterator[Example]:
         TrainingDataError: the file is missing, or a row has a different form; the message names the text.
     """
     for row in json_lines(path):
-        raw: str = row["text"]
-        text = raw if unit_hash(raw, "links") < SHARE_WITH_LINKS else clean_tweet(raw)
-        targets: list[LabelledTarget] = []
-        for label in row.get("targets", ()):
-            start, end = int(label["start"]), int(label["end"])
-            if not 0 <= start < end <= len(raw):
-                raise TrainingDataError(f"{path}: span {start}-{end} does not fit the text {raw[:60]!r}")
-            position = find_same_occurrence(raw, start, end, text)
-            if position is not None:
-                targets.append(_labelled(label, path, position, position + end - start))
-        yield Example(text, source, targets=tuple(targets), events=_events(row.get("events", ()), path))
+        yield _example(row["text"], row, path, source)
+
+
+def read_risk_by_id(path: Path, texts: Mapping[str, Path], source: str) -> Iterator[Example]:
+    """Yields labelled texts of a file that names each by data set and row, such as ``tfns:12``, and holds no text.
+
+    Args:
+        path: JSON lines with ``id``, ``targets`` and ``events``; spans are those of the text in its own data set.
+        texts: the file of each data set.
+
+    Raises:
+        TrainingDataError: a file is missing, or a row has a different form or names a row that does not exist.
+    """
+    text_of = {name: [row["text"] for row in json_lines(file)] for name, file in texts.items()}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            row = json.loads(line)
+            name, _, position = str(row["id"]).partition(":")
+            if name not in text_of or not position.isdigit() or int(position) >= len(text_of[name]):
+                raise TrainingDataError(f"{path}:{number}: {row['id']!r} names no row of {', '.join(text_of)}")
+            yield _example(text_of[name][int(position)], row, path, source)
+
+
+def _example(raw: str, row: Mapping[str, Any], path: Path, source: str) -> Example:
+    """Returns a text with the labels of a row, cleaned unless it is one of those that keep their links."""
+    text = raw if unit_hash(raw, "links") < SHARE_WITH_LINKS else clean_tweet(raw)
+    targets: list[LabelledTarget] = []
+    for label in row.get("targets", ()):
+        start, end = int(label["start"]), int(label["end"])
+        if not 0 <= start < end <= len(raw):
+            raise TrainingDataError(f"{path}: span {start}-{end} does not fit the text {raw[:60]!r}")
+        position = find_same_occurrence(raw, start, end, text)
+        if position is not None:
+            targets.append(_labelled(label, path, position, position + end - start))
+    return Example(text, source, targets=tuple(targets), events=_events(row.get("events", ()), path))
 
 
 def find_same_occurrence(raw: str, start: int, end: int, text: str) -> int | None:

@@ -35,6 +35,7 @@ _HEADS_BY_KIND = {
     "target": ("target_sentiment", "sentiment", "entities (only what is certain)"),
     "names": ("sentiment", "target_sentiment", "entities"),
     "risk": ("level", "events"),
+    "risk by id": ("level", "events"),
     "risk statements": ("level", "events", "entities (only what is certain)"),
 }
 

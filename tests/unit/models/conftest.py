@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def base_folders(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> dict[str, Path]:
-    """Folders of small encoders with random weights, by the name of the base model that each stands for."""
+    """Folders of small encoders with random weights, by the name of the base model that each replaces."""
     from small_models.encoder import write_base
 
     words = [*words_of(data_folder), *(f"word{number}" for number in range(256))]
@@ -36,3 +37,13 @@ def small_bases(base_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(train_module, "base_model_folder", base_folders.__getitem__)
     monkeypatch.setattr(corpus_module, "STATEMENTS", 20)
     return base_folders
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_labels_by_id(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hides the labels that ship: they name rows of the real data sets, which the tests do not read."""
+    folder = tmp_path_factory.mktemp("labels")
+    (folder / "disagreements.jsonl").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("riskwire_models.data.corpus.LABELS", folder)
+        yield

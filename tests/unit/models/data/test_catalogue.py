@@ -29,8 +29,13 @@ def test_the_sets_without_commercial_licence_only_measure() -> None:
 
 
 def test_no_text_belongs_to_two_sets() -> None:
-    """The table of company names holds no texts, so two sets may fill their sentences with its names."""
-    files = [file for entry in CATALOGUE for file in entry.files if not file.startswith("tables/")]
+    """The table of company names holds no texts, and labels by id name texts of other sets on purpose."""
+    files = [
+        file
+        for entry in CATALOGUE
+        for file in entry.files
+        if not file.startswith("tables/") and entry.kind != "risk by id"
+    ]
     assert len(files) == len(set(files))
 
 

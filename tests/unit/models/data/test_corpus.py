@@ -76,8 +76,8 @@ def test_merging_loses_no_risk_labels_and_no_text(examples: list[Example]) -> No
     assert [example for example in merged if example.source == "risk"] == [
         example for example in examples if example.source == "risk"
     ]
-    kept = [example for example in merged if example.source == "tfns"]
-    assert [example for example in examples if example in kept] == kept
+    unmerged = [example for example in merged if example.source == "tfns"]
+    assert [example for example in examples if example in unmerged] == unmerged
     assert merge_labels(merged) == merged
 
 

@@ -82,8 +82,8 @@ def test_spans_cover_the_same_names_after_cleaning(tmp_path: Path) -> None:
 
 def test_some_texts_keep_their_links(tmp_path: Path) -> None:
     rows = [{"text": f"Acme falls {number} https://t.co/{number}"} for number in range(300)]
-    kept = sum("https" in example.text for example in read_risk(write_rows(tmp_path / "r.jsonl", *rows), "risk"))
-    assert abs(kept / 300 - SHARE_WITH_LINKS) < 0.07
+    with_links = sum("https" in example.text for example in read_risk(write_rows(tmp_path / "r.jsonl", *rows), "risk"))
+    assert abs(with_links / 300 - SHARE_WITH_LINKS) < 0.07
 
 
 def test_a_name_that_cleaning_removes_is_left_out(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_the_same_occurrence_of_a_name_is_found_in_the_cleaned_text(words: list[
     raw = " ".join(words)
     cleaned = clean_tweet(raw)
     starts = [start for start in range(len(raw)) if raw.startswith("Acme", start) and raw[start - 1 : start] != "/"]
-    found = [find_same_occurrence(raw, start, start + 4, cleaned) for start in starts]
-    assert found == [start for start in range(len(cleaned)) if cleaned.startswith("Acme", start)]
+    positions = [find_same_occurrence(raw, start, start + 4, cleaned) for start in starts]
+    assert positions == [start for start in range(len(cleaned)) if cleaned.startswith("Acme", start)]
     assert [find_same_occurrence(raw, start, start + 4, raw) for start in starts] == starts
 
 

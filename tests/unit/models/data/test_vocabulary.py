@@ -68,10 +68,10 @@ def test_ids_are_numbered_without_gaps_in_the_order_of_the_full_vocabulary(
     whole: dict[str, Tokenizer], cut: dict[str, Tokenizer], name: str
 ) -> None:
     vocabulary = cut[name].get_vocab()
-    kept = needed_pieces(whole[name], CORPUS, 1)
-    assert sorted(vocabulary.values()) == list(range(len(kept)))
+    numbers = needed_pieces(whole[name], CORPUS, 1)
+    assert sorted(vocabulary.values()) == list(range(len(numbers)))
     old_ids = whole[name].get_vocab()
-    assert [old_ids[piece] for piece in sorted(vocabulary, key=vocabulary.__getitem__)] == kept
+    assert [old_ids[piece] for piece in sorted(vocabulary, key=vocabulary.__getitem__)] == numbers
     assert not set(UNUSED) & set(vocabulary)
     assert len(vocabulary) < len(old_ids)
 
@@ -112,6 +112,6 @@ def test_words_that_the_corpus_lacks_are_split_into_smaller_pieces_and_stay_know
 def test_a_piece_needs_the_least_count_to_remain(whole: dict[str, Tokenizer], kind: str, texts: list[str]) -> None:
     tokenizer = whole[kind]
     counts = Counter(piece for text in texts for piece in tokenizer.encode(text).tokens)
-    kept = {tokenizer.id_to_token(number) for number in needed_pieces(tokenizer, texts, 3)}
+    remaining = {tokenizer.id_to_token(number) for number in needed_pieces(tokenizer, texts, 3)}
     for word in WORDS:
-        assert (word in kept) == (counts[word] >= 3 or len(word.removeprefix("##")) == 1)
+        assert (word in remaining) == (counts[word] >= 3 or len(word.removeprefix("##")) == 1)

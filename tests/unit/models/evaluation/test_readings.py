@@ -35,7 +35,7 @@ ROUNDING = 0.006
 
 @pytest.fixture(name="news")
 def _news(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Returns a copy of the data folder with few texts, one of them longer than a model reads."""
+    """Returns a copy of the data folder with few texts; the last is longer than a model reads."""
     monkeypatch.setattr(corpus_module, "STATEMENTS", 5)
     folder = tmp_path / "data"
     shutil.copytree(data_folder, folder)
@@ -185,7 +185,7 @@ def test_names_are_found_as_words_without_punctuation_and_possessive(
 
 
 def test_the_news_sets_teach_the_heads_of_mentions() -> None:
-    """Sets of names in other texts are left out: what a model says of them teaches nothing about risk."""
+    """Sets of names in other texts are left out: what a model says of them does not teach about risk."""
     assert {"risk", "risk_statements", "tfns"} <= set(NEWS_SETS)
     assert not {"wikigold", "btc", "risk_open"} & set(NEWS_SETS)
     assert set(HEADS) >= {"level", "events"}

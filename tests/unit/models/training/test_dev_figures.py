@@ -21,7 +21,7 @@ NEUTRAL, MILD, MATERIAL, FAVOURABLE = range(len(LEVELS))
 
 
 class ScriptedModel(torch.nn.Module if CAN_TRAIN else object):  # type: ignore[misc]
-    """Says what it is told, whatever it reads."""
+    """Gives the same logits, whatever it reads."""
 
     def __init__(self, outputs: dict[str, torch.Tensor]) -> None:
         """Takes the logits of the heads for one batch."""
@@ -74,7 +74,7 @@ def test_average_precision_ranks_mentions_by_the_probability_of_material() -> No
 
 
 def test_events_of_mentions_and_of_sentences_count_together() -> None:
-    """Three types are true; two of them are said, and one that is not true."""
+    """Three types are true. Two true types are predicted, and one that is false."""
     rows = [EncodedExample((1, 2, 3), targets=(EncodedTarget((1, 2), events=(4, 5)),), events=(9,))]
     pieces = {(0, 0): {9: 5.0}, (0, 1): {4: 5.0, 7: 1.0}, (0, 2): {4: 1.0, 7: 1.0}}
     says = token_logits("events", 3, pieces, 1) - 0.5

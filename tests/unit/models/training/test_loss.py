@@ -92,10 +92,10 @@ def test_a_known_label_and_a_teacher_are_mixed_by_the_weight() -> None:
 
 def test_known_events_are_certain_but_for_the_smoothing_and_no_events_are_a_label_too() -> None:
     rows = [EncodedExample((1, 2), targets=(EncodedTarget((1,), events=(DEFAULT,)), EncodedTarget((1,), events=())))]
-    (_, some), (_, none) = labels_of(rows, "events", smoothing=0.1)
-    assert some[DEFAULT] == pytest.approx(0.95)
-    assert none == pytest.approx([0.1 / len(EVENT_TYPES)] * len(EVENT_TYPES))
-    assert {round(value, 6) for number, value in enumerate(some) if number != DEFAULT} == {round(none[0], 6)}
+    (_, with_events), (_, without) = labels_of(rows, "events", smoothing=0.1)
+    assert with_events[DEFAULT] == pytest.approx(0.95)
+    assert without == pytest.approx([0.1 / len(EVENT_TYPES)] * len(EVENT_TYPES))
+    assert {round(value, 6) for number, value in enumerate(with_events) if number != DEFAULT} == {round(without[0], 6)}
 
 
 def test_the_events_of_no_party_are_read_at_the_first_token_and_those_of_a_party_at_its_pieces() -> None:

@@ -65,9 +65,9 @@ def test_mpnet_counts_positions_as_transformers_does() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_chosen_layers_of_the_base_are_kept_in_order(tmp_path: Path, kind: str) -> None:
     folder = write_base(tmp_path, kind, WORDS, layers=4)
-    whole, part = untrained_model(folder), untrained_model(folder, layers=(0, 3))
+    full, part = untrained_model(folder), untrained_model(folder, layers=(0, 3))
     assert part.encoder.config.num_hidden_layers == 2
-    names = dict(whole.named_parameters())
+    names = dict(full.named_parameters())
     for name, parameter in part.encoder.named_parameters():
         full_name = "encoder." + name.replace("encoder.layer.1.", "encoder.layer.3.")
         assert torch.equal(parameter, names[full_name]), name
@@ -79,13 +79,13 @@ def test_a_trimmed_model_reads_a_text_of_the_corpus_as_the_whole_model_does(tmp_
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     pieces = needed_pieces(tokenizer, ["Acme falls", "banks"], 1)
     trimmed = Tokenizer.from_str(trimmed_tokenizer(folder / "tokenizer.json", pieces))
-    whole, small = untrained_model(folder).eval(), untrained_model(folder, pieces=pieces).eval()
-    assert small.encoder.config.vocab_size == len(pieces) < whole.encoder.config.vocab_size
+    full, small = untrained_model(folder).eval(), untrained_model(folder, pieces=pieces).eval()
+    assert small.encoder.config.vocab_size == len(pieces) < full.encoder.config.vocab_size
     old, new = (torch.tensor([splitter.encode("Acme banks falls").ids]) for splitter in (tokenizer, trimmed))
     assert old.shape == new.shape
     states = [
         model.encoder(**model._encoder_inputs(ids, torch.ones_like(ids))).last_hidden_state
-        for model, ids in ((whole, old), (small, new))
+        for model, ids in ((full, old), (small, new))
     ]
     assert torch.allclose(*states, atol=1e-6)
 
