@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from riskwire_models.data.augmentation import Augmentation
 from riskwire_models.data.catalogue import DEFAULT_TRAINING, data_set_by_name
+from riskwire_models.data.corpus import LABELS
 from riskwire_models.data.labels import HEADS
 from riskwire_models.errors import RecipeError
 from riskwire_models.training.base import BASE_MODELS, BaseName
@@ -61,12 +62,21 @@ class Distillation(_Strict):
     """Distillation: the readings of a larger model, from which the run learns too.
 
     Attributes:
-        readings: file of the readings, relative to the work folder's parent or absolute.
+        readings: file of the readings: absolute, or beside the work folder, or one that ships in `labels/`.
         weight: the teacher's share where a label is known too; a text without labels has the teacher's alone.
     """
 
     readings: Path
     weight: float = Field(0.5, ge=0, le=1)
+
+    def file_for(self, work: Path) -> Path:
+        """Returns the file of the readings for a run in the folder ``work``.
+
+        That is the file beside the work folder, so that a user's own teacher goes first. If there is none, it is the
+        one that ships with the project, which may be missing too.
+        """
+        own = work.parent / self.readings
+        return own if own.is_file() else LABELS / self.readings
 
 
 class Recipe(_Strict):

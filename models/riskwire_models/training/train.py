@@ -162,7 +162,7 @@ def recipe_corpus(data: Path, work: Path, recipe: Recipe) -> dict[Split, list[Ex
     if recipe.own_labels is not None:
         train += [example for example in read_own_labels(recipe.own_labels) if not is_held_out(example.text)]
     if recipe.teacher is not None:
-        train = list(with_readings(train, read_readings(work.parent / recipe.teacher.readings)))
+        train = list(with_readings(train, read_readings(recipe.teacher.file_for(work))))
     return {**splits, "train": train}
 
 

@@ -138,3 +138,13 @@ def test_every_row_is_in_one_batch_within_the_budget(lengths: list[int], budget:
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert all(max(lengths[row] for row in batch) * len(batch) <= budget for batch in batches)
     assert batches == batches_of(lengths, budget=budget, seed=seed, pool=64)
+
+
+def test_own_readings_go_before_those_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riskwire_models.training.recipe.LABELS", tmp_path / "shipped")
+    teacher = Distillation(readings=Path("readings.npz"))
+    work = tmp_path / "work" / "finance-en"
+    assert teacher.file_for(work) == tmp_path / "shipped" / "readings.npz"
+    work.mkdir(parents=True)
+    (work.parent / "readings.npz").touch()
+    assert teacher.file_for(work) == work.parent / "readings.npz"
