@@ -258,6 +258,8 @@ def evaluate(
         if report is not None:
             from riskwire_models.evaluation.report.content import render_report
             from riskwire_models.evaluation.report.plots import draw_plots
+
+            report.parent.mkdir(parents=True, exist_ok=True)
         evaluation = evaluate_bundle(bundle, data, cases=cases, threads=threads, log=_print_progress)
         table = Table("precision", "head", "set", "n", "scores", title=str(bundle))
         for row in evaluation.rows:

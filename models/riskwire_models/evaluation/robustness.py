@@ -260,16 +260,19 @@ def measure_pairs(bundle: Path, pairs: Sequence[MinimalPair], threads: int) -> l
 
 
 def read_cases(folder: Path) -> list[FieldCase]:
-    """Returns the cases of the files `CASE_FILES` in a folder. Skips files that are missing.
+    """Returns the cases of the files `CASE_FILES` in a folder. Skips a file that is missing.
 
     The field ``level`` names the right levels in words, such as ``mild or material``.
 
     Raises:
-        TrainingDataError: a text does not name `CASE_NAME`, or no level is stated.
+        TrainingDataError: the folder has none of the files, a text does not name `CASE_NAME`, or no level is stated.
     """
+    paths = [path for name in CASE_FILES if (path := folder / name).is_file()]
+    if not paths:
+        raise TrainingDataError(f"no {' and no '.join(CASE_FILES)} in {folder}: pass the folder of cases with --cases")
     cases: list[FieldCase] = []
-    for path in (folder / name for name in CASE_FILES):
-        for row in json_lines(path) if path.is_file() else ():
+    for path in paths:
+        for row in json_lines(path):
             words = str(row.get("level", "")).replace(",", " ").split()
             levels = tuple(level for level in LEVELS if level in words)
             if CASE_NAME not in row["text"] or not levels:

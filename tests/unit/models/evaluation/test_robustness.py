@@ -151,6 +151,11 @@ def test_cases_are_read_with_the_levels_that_are_right(tmp_path: Path) -> None:
     assert [case.levels for case in read_cases(tmp_path)] == [("neutral", "favourable"), ("mild", "material")]
 
 
+def test_a_folder_without_cases_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDataError, match=r"no averted\.jsonl and no credit_events\.jsonl in .*--cases"):
+        read_cases(tmp_path)
+
+
 @pytest.mark.parametrize("row", [{"text": "Acme wins", "level": "neutral"}, {"text": "Globex wins", "level": "good"}])
 def test_a_case_without_the_name_or_a_level_is_refused(tmp_path: Path, row: dict[str, str]) -> None:
     (tmp_path / "averted.jsonl").write_text(json.dumps(row) + "\n")
