@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from riskwire.errors import BundleError
-from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.bundle import LEVEL_LABELS, Bundle
 from riskwire.inference.model.session import ModelSession
 from riskwire.records import EVENT_TYPES
+from riskwire_models.data.labels import HEADS
 
 LEVELS = ("neutral", "mild", "material", "favourable")
 
@@ -32,6 +33,11 @@ def changed_bundle(tiny_bundle: Path, tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return change
+
+
+def test_training_and_inference_have_the_same_labels_in_the_same_order() -> None:
+    assert HEADS["level"] == LEVEL_LABELS
+    assert HEADS["events"] == EVENT_TYPES
 
 
 def test_the_thresholds_of_the_bundle_are_read(tiny_bundle: Path) -> None:
