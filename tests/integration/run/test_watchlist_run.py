@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import threading
@@ -17,13 +18,16 @@ from typing import Any
 import pytest
 from cli import environment, json_lines, riskwire, start_riskwire
 
+from riskwire.ingest.parsing.language.english import WORDS_FILE
+
 TIMEOUT_S = 90
+ENGLISH = [word for word in WORDS_FILE.read_text(encoding="utf-8").split() if len(word) > 5]
 WORDS = ["crash", "fire", "strike", "leak", "fine", "delay", "theft", "flood", "raid", "outage", "boycott", "slump"]
 
 
 def story(day: int, hour: int, name: str, word: str) -> dict[str, str]:
-    """Returns a negative story that resembles no other, as a row of an archive."""
-    words = [f"{word}{letter}" for letter in "abcdefghijklm"]
+    """Returns a negative story of common words that resembles no other, as a row of an archive."""
+    words = random.Random(word).sample(ENGLISH, 13)
     return {
         "published_at": f"2026-03-{day:02d}T{hour:02d}:00:00Z",
         "title": f"Fraud at {name}: {' '.join(words[:6])}",
