@@ -237,6 +237,7 @@ def test_a_failure_keeps_its_exit_code_when_the_output_cannot_be_written(tmp_pat
     script = (
         "import riskwire.cli.main as cli; from riskwire.errors import BusError\n"
         "def app(): print('partial'); raise BusError('the bus is away')\n"
+        "app.add_typer = lambda *_, **__: None\n"  # the commands of models are added before the app runs
         "cli.app = app; cli.main()"  # the printed text is flushed at the end, which fails
     )
     with Path("/dev/full").open("wb") as full:
