@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import riskwire_models
 from riskwire_models.data.examples import Example
 from riskwire_models.data.labels import (
     EVENT_TYPES,
@@ -24,6 +25,10 @@ from riskwire_models.errors import TrainingDataError
 
 #: Largest error of a probability, which the file stores as a multiple of 1/255, before it is made to add up to 1.
 ROUNDING = 0.5 / 255
+
+
+#: Readings of the recipe `risk-teacher`, for pupils.
+SHIPPED = Path(riskwire_models.__file__).parent / "labels" / "readings.npz"
 
 
 def distribution(labels: tuple[str, ...], seed: int) -> tuple[float, ...]:
@@ -141,3 +146,9 @@ def test_a_labelled_mention_that_the_teacher_did_not_read_keeps_its_label() -> N
 def test_a_text_that_the_teacher_did_not_read_is_unchanged() -> None:
     example = Example("Oil rises", "tfns", sentiment="positive")
     assert list(with_readings([example], {key_of("Acme falls"): READINGS["Acme falls"]})) == [example]
+
+
+def test_the_readings_that_ship_can_be_read() -> None:
+    readings = read_readings(SHIPPED)
+    assert len(readings) > 30_000
+    assert sum(len(reading.mentions) for reading in readings.values()) > len(readings)
