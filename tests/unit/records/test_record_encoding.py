@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticSerializationError
 
-from riskwire.records import Article, Evidence, Mark, Record, Sentiment, Signal, Tick, WatchlistChange
+from riskwire.records import (
+    EARLIEST,
+    LATEST,
+    Article,
+    Evidence,
+    Mark,
+    Record,
+    Sentiment,
+    Signal,
+    Tick,
+    WatchlistChange,
+)
 
 AT = datetime(2026, 3, 2, 12, 0, 1, 250_000, tzinfo=UTC)
 FIELDS = {
@@ -72,7 +83,11 @@ def test_a_record_is_encoded_as_by_pydantic(record: Record) -> None:
     assert record.to_bytes() == record.__pydantic_serializer__.to_json(record, by_alias=True)
 
 
-@given(st.floats(0.0, 1.0), st.text(st.characters(codec="utf-8")), st.datetimes(timezones=st.just(UTC)))
+@given(
+    st.floats(0.0, 1.0),
+    st.text(st.characters(codec="utf-8")),
+    st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None), timezones=st.just(UTC)),
+)
 def test_a_signal_with_any_values_is_encoded_as_by_pydantic(value: float, text: str, at: datetime) -> None:
     record = Signal(**FIELDS | {"relevance": round(value, 4), "title": text, "seen_at": at, "name": text})
     assert record.to_bytes() == record.__pydantic_serializer__.to_json(record, by_alias=True)
