@@ -194,7 +194,7 @@ def test_the_texts_of_the_train_split_get_the_readings_of_the_teacher(data_folde
 
 
 def test_a_recipe_whose_teacher_has_not_read_is_refused(data_folder: Path, tmp_path: Path) -> None:
-    recipe = PLAIN.model_copy(update={"teacher": Distillation(readings=Path("readings.npz"))})
+    recipe = PLAIN.model_copy(update={"teacher": Distillation(readings=Path("own-readings.npz"))})
     with pytest.raises(TrainingDataError, match=r"no readings of a teacher in .*readings\.npz"):
         train_module.train(data_folder, tmp_path / "work", recipe, threads=1, log=lambda line: None)
 
