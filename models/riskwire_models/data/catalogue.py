@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from riskwire_models.errors import LicenceError
@@ -27,6 +28,10 @@ class DataSet:
     attribution: str
     commercial: bool
     note: str = ""
+
+    def is_in(self, data: Path) -> bool:
+        """Returns whether the data folder has all files of the set."""
+        return all((data / file).is_file() for file in self.files)
 
 
 CATALOGUE: tuple[DataSet, ...] = (

@@ -15,6 +15,19 @@ _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.25, 8.0
 
 
+def softmax(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Returns the probabilities of exclusive labels [..., labels] from their logits, divided by the temperature."""
+    scaled = logits / temperature
+    exponents: NDArray[np.float64] = np.exp(scaled - scaled.max(axis=-1, keepdims=True, initial=-np.inf))
+    return exponents / exponents.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Returns the probabilities of independent labels from their logits, divided by the temperature."""
+    chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits / temperature))
+    return chances
+
+
 def negative_log_likelihood(logits: NDArray[np.float64], truth: NDArray[np.int64], temperature: float) -> float:
     """Returns the mean over rows of -log softmax(logits / temperature)[truth]; logits [rows, labels], truth [rows]."""
     scaled = logits / temperature
@@ -73,8 +86,7 @@ def expected_calibration_error(
     """
     if len(truth) == 0:
         return 0.0
-    scaled = np.exp(logits / temperature - (logits / temperature).max(axis=1, keepdims=True))
-    probabilities = scaled / scaled.sum(axis=1, keepdims=True)
+    probabilities = softmax(logits, temperature)
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bin_of_row = np.minimum((confidence * bins).astype(int), bins - 1)
     return float(

@@ -16,6 +16,7 @@ from riskwire_models.data.examples import Example
 from riskwire_models.data.labels import ENTITY_TAGS, MentionReading, SentenceReading, pieces_inside, spans_from_tags
 from riskwire_models.data.teacher import TextReading, write_readings
 from riskwire_models.errors import BundleFolderError
+from riskwire_models.evaluation.calibration import sigmoid, softmax
 from riskwire_models.evaluation.onnx_runner import HeadLogits, OnnxRunner
 from riskwire_models.export.default_bundle import MAX_LENGTH
 from riskwire_models.export.manifest import BundleManifest, read_manifest
@@ -28,8 +29,6 @@ SEED = 17
 MAX_MENTIONS = 12
 #: Texts that are read at once; each call shows progress.
 _CHUNK = 512
-
-Floats = NDArray[np.float64]
 
 
 def read_training_texts(
@@ -62,8 +61,9 @@ def read_training_texts(
     log(f"{len(readers)} bundles read {len(labelled)} texts")
     finder = _Reader(names, read_manifest(names), threads)
     readings: dict[str, TextReading] = {}
-    for start in track(range(0, len(labelled), _CHUNK), "reading"):
-        texts = list(labelled)[start : start + _CHUNK]
+    all_texts = list(labelled)
+    for start in track(range(0, len(all_texts), _CHUNK), "reading"):
+        texts = all_texts[start : start + _CHUNK]
         spans = [_spans_of(labelled[text], found) for text, found in zip(texts, finder.names(texts), strict=True)]
         said = [reader.readings(texts, spans) for reader in readers]
         readings.update({text: _mean_reading([reading[text] for reading in said]) for text in texts})
@@ -118,8 +118,7 @@ class _Reader:
 
     def __init__(self, folder: Path, manifest: BundleManifest, threads: int) -> None:
         """Opens the int8 file of a bundle, or its only file."""
-        entry = manifest.files.get("int8") or next(iter(manifest.files.values()))
-        self._runner = OnnxRunner(folder / entry.path, threads)
+        self._runner = OnnxRunner(folder / manifest.cpu_file.path, threads)
         self._tokenizer: Tokenizer = load_tokenizer(folder / manifest.tokenizer.path)
         self._temperatures = {name: head.temperature or 1.0 for name, head in manifest.heads.items()}
 
@@ -163,12 +162,10 @@ class _Reader:
         return read
 
     def _distribution(self, head: str, logits: NDArray[np.float32]) -> tuple[float, ...]:
-        scaled = logits.astype(np.float64) / self._temperatures[head]
-        exponents: Floats = np.exp(scaled - scaled.max())
-        return tuple((exponents / exponents.sum()).tolist())
+        return tuple(softmax(logits.astype(np.float64), self._temperatures[head]).tolist())
 
     def _chances(self, logits: NDArray[np.float32]) -> tuple[float, ...]:
-        return tuple((1.0 / (1.0 + np.exp(-logits.astype(np.float64) / self._temperatures["events"]))).tolist())
+        return tuple(sigmoid(logits.astype(np.float64), self._temperatures["events"]).tolist())
 
 
 def _end_of_word(text: str, start: int) -> int:

@@ -195,7 +195,7 @@ def never_seen_scores(runner: OnnxRunner, tokenizer: Tokenizer, data: Path) -> d
     """Returns scores on the sets that are never trained on. Skips sets whose files are missing."""
     scores: dict[str, Any] = {}
     for name in NEVER_SEEN:
-        if not all((data / file).is_file() for file in data_set_by_name(name).files):
+        if not data_set_by_name(name).is_in(data):
             continue
         predictions = predict(runner, tokenizer, unseen_corpus(data, name))
         if any(row.sentiment != IGNORED for row in predictions.rows):

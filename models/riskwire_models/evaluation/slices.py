@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from seqeval.metrics.sequence_labeling import get_entities
 
-from riskwire_models.data.catalogue import DEFAULT_TRAINING, NEVER_SEEN
+from riskwire_models.data.catalogue import DEFAULT_TRAINING, NEVER_SEEN, data_set_by_name
 from riskwire_models.data.corpus import training_corpus, unseen_corpus
 from riskwire_models.data.encoding import load_tokenizer
 from riskwire_models.data.examples import Example
+from riskwire_models.evaluation.calibration import sigmoid
 from riskwire_models.evaluation.onnx_runner import OnnxRunner
+from riskwire_models.evaluation.risk import thresholds_of
 from riskwire_models.evaluation.scores import (
     UNTAGGED_TYPES,
     Predictions,
@@ -45,10 +47,8 @@ def comparison_examples(data: Path) -> dict[str, list[Example]]:
     for example in training_corpus(data, DEFAULT_TRAINING, seed=17)["test"]:
         by_set.setdefault(example.source, []).append(example)
     for name in NEVER_SEEN:
-        try:
+        if data_set_by_name(name).is_in(data):
             by_set[name] = unseen_corpus(data, name)
-        except OSError:
-            continue
     return by_set
 
 
@@ -61,8 +61,7 @@ def bundle_counts(folder: Path, examples: Mapping[str, list[Example]], threads: 
         BundleFolderError: the bundle cannot be read.
     """
     manifest = read_manifest(folder)
-    entry = manifest.files.get("int8") or next(iter(manifest.files.values()))
-    runner = OnnxRunner(folder / entry.path, threads)
+    runner = OnnxRunner(folder / manifest.cpu_file.path, threads)
     tokenizer = load_tokenizer(folder / manifest.tokenizer.path)
     counts: dict[str, Counts] = {}
     for name, rows in examples.items():
@@ -76,9 +75,8 @@ def bundle_counts(folder: Path, examples: Mapping[str, list[Example]], threads: 
         if "events" in runner.heads:
             event_logits, expected = event_logits_and_labels(predictions)
             if expected.any():
-                threshold = manifest.heads["events"].threshold or 0.5
                 temperature = manifest.heads["events"].temperature or 1.0
-                said = 1.0 / (1.0 + np.exp(-event_logits / temperature)) >= threshold
+                said = sigmoid(event_logits, temperature) >= thresholds_of(manifest).events
                 counts[f"events, {name}"] = np.stack(
                     [(said & expected).sum(1), (said & ~expected).sum(1), (~said & expected).sum(1)], axis=1
                 )

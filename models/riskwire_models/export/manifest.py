@@ -112,6 +112,11 @@ class BundleManifest(_Strict):
     notes: tuple[str, ...] = ()
     looks: tuple[LookEntry, ...] = ()
 
+    @property
+    def cpu_file(self) -> FileEntry:
+        """The int8 file, which is always part of a shipped bundle; without one the first file that is listed."""
+        return self.files.get("int8") or next(iter(self.files.values()))
+
 
 def sha256_of(path: Path) -> str:
     """Returns the SHA-256 of a file, in hexadecimal."""

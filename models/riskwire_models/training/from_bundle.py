@@ -25,7 +25,7 @@ HELD_OUT_SHARE = 0.2
 
 
 def model_from_bundle(folder: Path) -> MultiHeadModel:
-    """Returns the model of a bundle, with the weights of its most exact file.
+    """Returns the model of a bundle, with the weights of its file for CPUs.
 
     Raises:
         BundleFolderError: the bundle does not say what its encoder is, or a weight is missing in it.
@@ -38,11 +38,11 @@ def model_from_bundle(folder: Path) -> MultiHeadModel:
     encoder: Any = AutoModel.from_config(config, attn_implementation="eager")
     encoder.pooler = None
     model = MultiHeadModel(encoder)
-    entry = manifest.files.get("fp16") or next(iter(manifest.files.values()))
-    weights = read_weights(folder / entry.path)
+    path = folder / manifest.cpu_file.path
+    weights = read_weights(path)
     missing = [name for name, _ in model.named_parameters() if name not in weights]
     if missing:
-        raise BundleFolderError(f"{folder / entry.path} lacks {len(missing)} weights of its model, first {missing[0]}")
+        raise BundleFolderError(f"{path} lacks {len(missing)} weights of its model, first {missing[0]}")
     model.load_state_dict({name: weights[name] for name, _ in model.named_parameters()}, strict=False)
     return model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from riskwire_models.data.encoding import load_tokenizer
 from riskwire_models.data.labels import HEADS
 from riskwire_models.errors import BundleFolderError
 from riskwire_models.evaluation.onnx_runner import OnnxRunner
-from riskwire_models.export.manifest import read_manifest, write_manifest
+from riskwire_models.export.manifest import FileEntry, read_manifest, write_manifest
 
 if CAN_TRAIN:
     import torch
@@ -55,6 +56,15 @@ def test_the_model_of_a_bundle_says_what_the_bundle_says(bundle: Path) -> None:
         outputs = model(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long))
     for head, logits in zip(HEADS, outputs, strict=True):
         assert np.abs(logits[0].numpy() - expected[head]).mean() < 0.03 * (1 + expected[head].std())
+
+
+def test_a_bundle_whose_fp16_was_not_derived_can_be_trained_further(bundle: Path, tmp_path: Path) -> None:
+    shipped = Path(shutil.copytree(bundle, tmp_path / "shipped"))
+    manifest = read_manifest(shipped)
+    listed = FileEntry(path="model.fp16.onnx", sha256="0" * 64, device="cuda", skeleton=manifest.files["int8"])
+    write_manifest(shipped, manifest.model_copy(update={"files": {"fp16": listed, **manifest.files}}))
+    weights, expected = model_from_bundle(shipped).state_dict(), model_from_bundle(bundle).state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
 
 
 def test_a_bundle_that_does_not_say_what_its_encoder_is_is_refused(bundle: Path, tmp_path: Path) -> None:
