@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from riskwire import records
+
 SENTIMENTS = ("negative", "neutral", "positive")
 ENTITY_TYPES = ("PER", "ORG", "LOC", "MISC")
 ENTITY_TAGS = ("O", *(f"{prefix}-{kind}" for kind in ENTITY_TYPES for prefix in "BI"))
@@ -32,54 +34,11 @@ TOPICS = (
     "Stock Movement",
 )
 #: What a text says of a party, from the view of someone exposed to it (the guide of the risk labels).
-LEVELS = ("neutral", "mild", "material", "favourable")
+LEVELS: tuple[str, ...] = tuple(records.Level.model_fields)
 #: Levels that count as adverse.
 ADVERSE_LEVELS = ("mild", "material")
 #: Kinds of events, in the order of the guide's table, read row by row.
-EVENT_TYPES = (
-    "bankruptcy",
-    "default",
-    "distress",
-    "credit_downgrade",
-    "broker_downgrade",
-    "profit_warning",
-    "results_bad",
-    "writedown",
-    "accounting",
-    "crime",
-    "investigation",
-    "litigation",
-    "penalty",
-    "regulation",
-    "sanctions",
-    "recall",
-    "accident",
-    "cyber",
-    "layoffs",
-    "labour",
-    "management_exit",
-    "price_fall",
-    "dilution",
-    "deal_failure",
-    "operations",
-    "reputation",
-    "delisting",
-    "short_attack",
-    "macro_stress",
-    "unrest",
-    "results_good",
-    "guidance_up",
-    "upgrade",
-    "deal",
-    "contract",
-    "product",
-    "capital_return",
-    "financing",
-    "price_rise",
-    "appointment",
-    "relief",
-    "other",
-)
+EVENT_TYPES: tuple[str, ...] = records.EVENT_TYPES
 #: Label index on which no loss is computed; the default ``ignore_index`` of torch's cross entropy.
 IGNORED = -100
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from riskwire_models.data.catalogue import DEFAULT_TRAINING, data_set_by_name
 from riskwire_models.data.corpus import training_corpus
 from riskwire_models.data.encoding import load_tokenizer
 from riskwire_models.data.examples import Example
 from riskwire_models.data.labels import HEADS
 from riskwire_models.data.statements import company_names
+from riskwire_models.evaluation.calibration import softmax
 from riskwire_models.evaluation.engine_reading import read_labelled
 from riskwire_models.evaluation.fairness import measure_fairness
 from riskwire_models.evaluation.onnx_runner import OnnxRunner
@@ -119,7 +118,6 @@ def _label_readings(predictions: Predictions, manifest: BundleManifest) -> tuple
     for head in SHOWN_HEADS:
         logits, truth = logits_and_labels(predictions, head)
         if len(truth):
-            scaled = logits / (manifest.heads[head].temperature or 1.0)
-            exponents = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-            readings.append(LabelReadings(head, HEADS[head], exponents / exponents.sum(axis=1, keepdims=True), truth))
+            probabilities = softmax(logits, manifest.heads[head].temperature or 1.0)
+            readings.append(LabelReadings(head, HEADS[head], probabilities, truth))
     return tuple(readings)

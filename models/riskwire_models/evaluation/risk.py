@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from riskwire_models.data.labels import LEVELS
-from riskwire_models.evaluation.calibration import expected_calibration_error
+from riskwire_models.evaluation.calibration import expected_calibration_error, sigmoid, softmax
 from riskwire_models.evaluation.metrics import classification_scores
 from riskwire_models.evaluation.report.curves import operating_curve
 from riskwire_models.evaluation.risk_readings import Estimate, RiskReadings
@@ -48,11 +48,9 @@ def thresholds_of(manifest: BundleManifest) -> RiskThresholds:
 def risk_readings(predictions: Predictions, temperatures: Mapping[str, float]) -> RiskReadings:
     """Returns the calibrated probabilities of all mentions with risk labels."""
     logits, truth = logits_and_labels(predictions, "level")
-    scaled = logits / temperatures.get("level", 1.0)
-    exponents = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
     event_logits, true_events = event_logits_and_labels(predictions)
-    events = 1.0 / (1.0 + np.exp(-event_logits / temperatures.get("events", 1.0)))
-    return RiskReadings(exponents / exponents.sum(axis=1, keepdims=True), truth, events, true_events)
+    levels = softmax(logits, temperatures.get("level", 1.0))
+    return RiskReadings(levels, truth, sigmoid(event_logits, temperatures.get("events", 1.0)), true_events)
 
 
 def recall_of_material(readings: RiskReadings, threshold: float) -> float:

@@ -83,7 +83,7 @@ def write_graphs(checkpoint: Checkpoint, work: Path, staging: Path) -> GraphFile
     bundle_folder.mkdir(parents=True)
     traced = write_fp32(model, staging / "traced.onnx")
     config = model.encoder.config
-    fp32 = write_fused(traced, staging / "fp32.onnx", config, whole_attention=False)
+    fp32 = write_fused(traced, staging / "fp32.onnx", config)
     write_tokenizer(work / TOKENIZER, bundle_folder)
     int8 = write_int8(fp32, bundle_folder / PRECISIONS["int8"][0])
     half = write_fp16(fp32, staging / "fp16.onnx")

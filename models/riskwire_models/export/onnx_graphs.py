@@ -59,16 +59,15 @@ def write_fp32(model: MultiHeadModel, path: Path) -> Path:
     return path
 
 
-def write_fused(source: Path, path: Path, config: PretrainedConfig, *, whole_attention: bool) -> Path:
+def write_fused(source: Path, path: Path, config: PretrainedConfig) -> Path:
     """Writes a graph with attention, GELU and layer norms fused by onnxruntime's BERT optimiser.
+
+    The projections of the attention remain MatMuls, so that `quantisation` can convert them.
 
     Args:
         source: the traced graph.
         path: the file to write.
         config: configuration of the encoder.
-        whole_attention: whether the projections of BERT become part of the Attention operator, which is fastest in
-            fp16. Otherwise, and always for MPNet, they remain MatMuls beside a MultiHeadAttention, so that
-            `quantisation` can convert them.
 
     Raises:
         ExportError: the optimiser does not recognise the attention of the installed transformers. The graph would be
@@ -76,9 +75,8 @@ def write_fused(source: Path, path: Path, config: PretrainedConfig, *, whole_att
     """
     options = FusionOptions("bert")
     options.enable_embed_layer_norm = False
-    options.use_multi_head_attention = not whole_attention
-    is_mpnet = config.model_type == "mpnet"
-    options.enable_attention = not is_mpnet
+    options.use_multi_head_attention = True
+    options.enable_attention = config.model_type != "mpnet"  # its attention is one operator already
     fused = optimize_model(
         str(source),
         model_type="bert",
@@ -87,8 +85,7 @@ def write_fused(source: Path, path: Path, config: PretrainedConfig, *, whole_att
         optimization_options=options,
         opt_level=0,
     )
-    kind = "Attention" if whole_attention and not is_mpnet else "MultiHeadAttention"
-    fused_count = len(fused.get_nodes_by_op_type(kind))
+    fused_count = len(fused.get_nodes_by_op_type("MultiHeadAttention"))
     if fused_count != config.num_hidden_layers:
         raise ExportError(
             f"onnxruntime {onnxruntime.__version__} fused {fused_count} of {config.num_hidden_layers} attentions of"

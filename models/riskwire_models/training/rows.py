@@ -10,14 +10,13 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from riskwire_models.data.augmentation import augmented
+from riskwire_models.data.catalogue import data_set_by_name
 from riskwire_models.data.encoding import EncodedExample, encode_examples
 from riskwire_models.data.examples import Example
 from riskwire_models.data.statements import company_names
 from riskwire_models.data.text import unit_hash
 from riskwire_models.training.batches import batches_of
 from riskwire_models.training.recipe import Recipe
-
-_NAMES = "tables/sec_company_tickers_exchange.json"
 
 
 def chosen_examples(examples: Iterable[Example], recipe: Recipe) -> list[Example]:
@@ -62,14 +61,19 @@ class TrainingRows:
         self._examples = examples
         self._recipe = recipe
         self._tokenizer = tokenizer
-        self._names = company_names(data / _NAMES) if recipe.augmentation.names else []
+        self._newest: tuple[int, list[EncodedExample]] | None = None
+        self._names = company_names(data / data_set_by_name("sec").files[0]) if recipe.augmentation.names else []
 
     def of_epoch(self, epoch: int) -> list[EncodedExample]:
-        """Returns the rows of an epoch, counted from 0."""
+        """Returns the rows of an epoch, counted from 0. Those of the epoch that was asked for last are kept."""
+        if self._newest is not None and self._newest[0] == epoch:
+            return self._newest[1]
         recipe = self._recipe
         generator = random.Random(f"augmentation {recipe.seed} {epoch}")
         changed = [augmented(item, recipe.augmentation, self._names, generator) for item in self._examples]
-        return encode_examples(changed, self._tokenizer, recipe.training_length)
+        rows = encode_examples(changed, self._tokenizer, recipe.training_length)
+        self._newest = epoch, rows
+        return rows
 
     def batches_from_step(self, first: int) -> Iterator[list[EncodedExample]]:
         """Yields the batches of the steps from ``first`` on, without end; each epoch has a different order."""

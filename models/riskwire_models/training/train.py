@@ -94,11 +94,9 @@ def prepared_model(recipe: Recipe, work: Path) -> MultiHeadModel:
     """
     if recipe.start_from is not None:
         model = model_from_bundle(recipe.start_from)
-        if recipe.lora is not None:
-            add_lora(model, recipe.lora)
-        return model
-    pieces = json.loads((work / PIECES).read_text()) if (work / PIECES).is_file() else None
-    model = untrained_model(base_model_folder(recipe.base), layers=recipe.layers, pieces=pieces)
+    else:
+        pieces = json.loads((work / PIECES).read_text()) if (work / PIECES).is_file() else None
+        model = untrained_model(base_model_folder(recipe.base), layers=recipe.layers, pieces=pieces)
     if recipe.lora is not None:
         add_lora(model, recipe.lora)
     return model

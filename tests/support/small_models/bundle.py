@@ -23,7 +23,7 @@ def write_small_bundle(folder: Path, kind: str, words: Iterable[str], *, seed: i
     config = model.encoder.config
     folder.mkdir(parents=True)
     traced = write_fp32(model, folder / "traced.onnx")
-    fused = write_fused(traced, folder / "fused.onnx", config, whole_attention=False)
+    fused = write_fused(traced, folder / "fused.onnx", config)
     write_int8(fused, folder / PRECISIONS["int8"][0])
     traced.unlink()
     fused.unlink()

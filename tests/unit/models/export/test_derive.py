@@ -36,7 +36,7 @@ def _exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     assert manifest.encoder is not None
     model = small_model(request.param, vocabulary=manifest.encoder["vocab_size"], size=64)
     traced = write_fp32(model, work / "traced.onnx")
-    fused = write_fused(traced, work / "fused.onnx", model.encoder.config, whole_attention=False)
+    fused = write_fused(traced, work / "fused.onnx", model.encoder.config)
     write_skeleton(write_fp16(fused, work / "fp16.onnx"), folder / "model.int8.onnx", folder / SKELETON)
     filled = fill_skeleton(folder / SKELETON, folder / "model.int8.onnx", work / "filled.onnx")
     skeleton = file_entry(folder, SKELETON)

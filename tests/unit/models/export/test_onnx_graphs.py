@@ -39,7 +39,7 @@ def _graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], P
         folder = tmp_path_factory.mktemp(kind)
         model = small_model(kind, size=64)
         traced = write_fp32(model, folder / "traced.onnx")
-        fused = write_fused(traced, folder / "fused.onnx", model.encoder.config, whole_attention=False)
+        fused = write_fused(traced, folder / "fused.onnx", model.encoder.config)
         paths |= {(kind, "traced"): traced, (kind, "fused"): fused}
         paths[kind, "int8"] = write_int8(fused, folder / "int8.onnx")
         paths[kind, "fp16"] = write_fp16(fused, folder / "fp16.onnx")
@@ -101,14 +101,9 @@ def test_the_graph_has_the_documented_inputs_and_outputs(graphs: dict[tuple[str,
         assert OnnxRunner(graphs[kind, form], 1).heads == tuple(HEADS)
 
 
-@pytest.mark.parametrize("whole_attention", [True, False])
-def test_onnxruntime_fuses_the_attention_of_the_installed_transformers(
-    graphs: dict[tuple[str, str], Path], tmp_path: Path, whole_attention: bool
-) -> None:
-    config = small_model(size=64).encoder.config
-    fused = write_fused(graphs["bert", "traced"], tmp_path / "f.onnx", config, whole_attention=whole_attention)
-    kinds = [node.op_type for node in onnx.load(str(fused)).graph.node]
-    assert kinds.count("Attention" if whole_attention else "MultiHeadAttention") == 2
+def test_onnxruntime_fuses_the_attention_of_the_installed_transformers(graphs: dict[tuple[str, str], Path]) -> None:
+    kinds = [node.op_type for node in onnx.load(str(graphs["bert", "fused"])).graph.node]
+    assert kinds.count("MultiHeadAttention") == 2
     assert "Softmax" not in kinds
 
 
@@ -124,7 +119,7 @@ def test_an_attention_that_is_not_fused_is_refused(tmp_path: Path) -> None:
     model.encoder.set_attn_implementation("sdpa")
     traced = write_fp32(model, tmp_path / "traced.onnx")
     with pytest.raises(ExportError, match="fused 0 of 2 attentions"):
-        write_fused(traced, tmp_path / "fused.onnx", model.encoder.config, whole_attention=True)
+        write_fused(traced, tmp_path / "fused.onnx", model.encoder.config)
 
 
 def test_the_encoder_for_export_computes_what_mpnet_computes() -> None:

@@ -39,7 +39,7 @@ def _files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path
         folder = tmp_path_factory.mktemp(kind)
         model = small_model(kind, size=SIZE)
         traced = write_fp32(model, folder / "traced.onnx")
-        fused = write_fused(traced, folder / "fused.onnx", model.encoder.config, whole_attention=False)
+        fused = write_fused(traced, folder / "fused.onnx", model.encoder.config)
         files[kind] = {
             "traced": traced,
             "fused": fused,
