@@ -121,14 +121,18 @@ def _is_not_reported_already(record: logging.LogRecord) -> bool:
 
 
 def _shorten_connection_error(record: logging.LogRecord) -> bool:
-    """Replaces aiokafka's traceback of an unreachable broker by one line; changes the record and returns True.
+    """Replaces the traceback of an unreachable broker by one line; changes the record and returns True.
 
-    That traceback shows only internals of aiokafka, and the caller gets an error too. Other errors keep theirs.
+    That traceback shows only internals of aiokafka, or of asyncio for a lost connection whose future nobody awaits, and
+    the caller gets an error too. Other errors keep theirs.
     """
     error = record.exc_info[1] if record.exc_info else None
     unreachable = isinstance(error, OSError | TimeoutError) or type(error).__module__.startswith("aiokafka.")
+    message = record.getMessage()
     if unreachable and record.name.split(".")[0] == "aiokafka":
-        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error!r}", (), None
+        record.msg, record.args, record.exc_info = f"{message}: {error!r}", (), None
+    elif isinstance(error, ConnectionError) and message.startswith("Future exception was never retrieved"):
+        record.msg, record.args, record.exc_info = f"a connection was lost: {error!r}", (), None
     return True
 
 

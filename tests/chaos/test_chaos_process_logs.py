@@ -95,6 +95,14 @@ def test_unreachable_brokers_and_takeovers_are_expected_reasons(reason: str) -> 
     assert sink_exit(2, f"riskwire: {reason}").explained
 
 
+def test_what_a_library_logs_after_the_reason_does_not_hide_it() -> None:
+    """aiokafka may log while the interpreter exits."""
+    reason = (
+        "riskwire: kafka://127.0.0.1:9: the offsets of partitions cannot be read: no answer within 8 s: TimeoutError"
+    )
+    assert sink_exit(2, reason, '{"event": "a connection was lost", "level": "error"}').explained
+
+
 @pytest.mark.parametrize(
     "reason",
     [

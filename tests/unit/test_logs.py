@@ -109,6 +109,7 @@ async def test_an_unretrieved_exception_of_aiokafka_is_not_logged(capsys: pytest
         gc.collect()
     (line,) = logged(capsys)
     assert "ConnectionError" in line["event"], "only the exception of aiokafka is omitted"
+    assert "exception" not in line, "a lost connection needs no traceback"
 
 
 def test_the_console_format_is_text_for_libraries_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 REASON_PREFIX = "riskwire: "
 """The prefix of the line with which a service says why it exits."""
@@ -85,8 +85,12 @@ class ProcessExit:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reasons at the end of its output, in order, without their prefix; empty if there are none."""
-        last = takewhile(lambda line: line.startswith(REASON_PREFIX), reversed(self.last_lines))
+        """The reasons at the end of its output, in order, without their prefix; empty if there are none.
+
+        A library may log while the interpreter exits, so log lines after the reasons are skipped.
+        """
+        until_reasons = dropwhile(lambda line: line.startswith('{"'), reversed(self.last_lines))
+        last = takewhile(lambda line: line.startswith(REASON_PREFIX), until_reasons)
         return tuple(line.removeprefix(REASON_PREFIX) for line in last)[::-1]
 
     @property

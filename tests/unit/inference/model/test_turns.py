@@ -109,6 +109,7 @@ async def test_a_request_with_too_many_sentences_is_refused_before_the_model_run
         with pytest.raises(LimitError):
             await engine.predict([sentences(f"c{number}", 3) for number in range(40)], max_in_all=100, urgent=True)
         assert len(await engine.predict([sentences("d", 3)], max_in_all=3)) == 1
+        await engine.predict([sentences("e", 1)], urgent=True)  # its turn comes after those of the refused request
         assert not engine._cache._pending
 
 
