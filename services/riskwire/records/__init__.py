@@ -3,8 +3,10 @@
 from riskwire.records.alert import (
     Alert,
     AlertEvidence,
+    AlertKind,
     AlertStatus,
     Severity,
+    Tier,
 )
 from riskwire.records.analysis import (
     Analysis,
@@ -43,6 +45,10 @@ from riskwire.records.dead_letter import (
 )
 from riskwire.records.feed import (
     Feed,
+)
+from riskwire.records.near_miss import (
+    NearMiss,
+    NearMissReason,
 )
 from riskwire.records.risk import (
     ADVERSE_FROM,
@@ -83,6 +89,7 @@ __all__ = [
     "SIGNALS",
     "Alert",
     "AlertEvidence",
+    "AlertKind",
     "AlertStatus",
     "Analysis",
     "Article",
@@ -99,6 +106,8 @@ __all__ = [
     "Mark",
     "Mention",
     "MentionType",
+    "NearMiss",
+    "NearMissReason",
     "Probability",
     "Record",
     "ScoreMention",
@@ -112,6 +121,7 @@ __all__ = [
     "SignalOrMark",
     "TargetSpan",
     "Tick",
+    "Tier",
     "TopicScore",
     "TrendPoint",
     "Utc",

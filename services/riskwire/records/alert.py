@@ -11,7 +11,8 @@ from riskwire.records.risk import EventScore, Level
 class AlertEvidence(Record):
     """One story of an alert, with the article and the sentence that mention the target.
 
-    `level`, `adverse`, `events` and `adverse_from` are those of the signal.
+    `level`, `adverse`, `events`, `adverse_from` and `relevance` are those of the signal. `novelty` is 1 if what the
+    story tells was new for the target, 0 if the same was told just before; None in spikes.
     """
 
     story: str
@@ -29,6 +30,8 @@ class AlertEvidence(Record):
     adverse: Probability | None = None
     events: tuple[EventScore, ...] | None = None
     adverse_from: Probability | None = None
+    novelty: Probability | None = None
+    relevance: Probability | None = None
 
     @property
     def source_key(self) -> str:
@@ -36,12 +39,29 @@ class AlertEvidence(Record):
         return (self.publisher or self.source).casefold()
 
 
+AlertKind = Literal["event", "spike", "slide"]
+Tier = Literal["digest", "notice", "page"]
 AlertStatus = Literal["firing", "escalated", "resolved"]
 Severity = Literal["warning", "high", "critical"]
 
 
 class Alert(Record):
-    """One change of an episode. All records of an episode have the same `id`; `at` and `status` distinguish them."""
+    """One change of an episode. All records of an episode have the same `id`; `at` and `status` distinguish them.
+
+    Attributes:
+        kind: `event`: something material happened; `spike`: bad news builds up faster than it should; `slide`: it has
+            been getting worse for weeks.
+        events: of an event, the codes of what happened (`EVENT_TYPES`), the newest told first; empty for a spike.
+        families: the families of these event types, in the same order.
+        tier: `page` for a crisis, `notice` for what is material, `digest` for what is worth a line and no push.
+        window_s: the window of the verdict; of an event, the re-arm period of its rule.
+        sources: the publishers of the stories.
+        expected: the expected number of negative stories; 0 for an event.
+        surprise: -log10 of the chance of as many negative stories; 0 for an event.
+        threshold: the surprise, or for an event the probability of `material`, from which it notified.
+        level: of an event, that of the story that decided. So are `adverse`, `relevance` and `novelty`.
+        corroborated: of an event, whether a second publisher, or title and lead together, confirm it.
+    """
 
     v: int = 1
     id: str
@@ -49,7 +69,10 @@ class Alert(Record):
     name: str
     groups: tuple[str, ...] = ()
     rule: str = "default"
-    tier: Literal["notice", "page"] = "notice"
+    kind: AlertKind = "spike"
+    events: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    tier: Tier = "notice"
     status: AlertStatus
     severity: Severity
     opened_at: Utc
@@ -62,6 +85,11 @@ class Alert(Record):
     threshold: float
     score: float = 0.0
     baseline_score: float = 0.0
+    level: Level | None = None
+    adverse: Probability | None = None
+    relevance: Probability | None = None
+    novelty: Probability | None = None
+    corroborated: bool = False
     blind: bool = False
     bundle: str = ""
     summary: str

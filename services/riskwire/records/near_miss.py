@@ -1,0 +1,74 @@
+"""Records of the topic `near-misses`: stories that came near an alert and did not notify, each with the reason."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from riskwire.records.codec import Probability, Record, Utc
+from riskwire.records.risk import EventScore, Level
+
+NearMissReason = Literal[
+    "level",
+    "same_episode",
+    "backfill",
+    "language",
+    "relevance",
+    "novelty",
+    "threshold",
+    "corroboration",
+    "muted",
+]
+"""Why a story did not notify.
+
+- `level`: it is favourable or neutral for the target, or denies what it speaks of.
+- `same_episode`: the running episode has told it already, and counts the story.
+- `backfill`: it was published long before it was seen, or is the past of a newly watched target.
+- `language`: the bundle does not read its language.
+- `relevance`: it mentions the target in passing.
+- `novelty`: the same was told within the re-arm period.
+- `threshold`: it is adverse, but less surely material than the rule asks for.
+- `corroboration`: it is doubtful, or its rule asks for more publishers, and no further one has reported it.
+- `muted`: a rule, or a person, silenced the target or the type.
+"""
+
+
+class NearMiss(Record):
+    """A story that came near an event alert of a target and did not notify.
+
+    Attributes:
+        id: follows from the target, the article and its version.
+        at: the end of the bucket in which it was decided.
+        detail: the reason in a sentence, with the figures that decided.
+        alert: the id of the running episode that the story joined; empty without one.
+        family: the family of event types that decided.
+        novelty: 0 if the same was told just now, 1 if it is new for the target.
+        threshold: the probability of `material` that the rule asks for.
+    """
+
+    v: int = 1
+    id: str
+    target: str
+    name: str
+    groups: tuple[str, ...] = ()
+    at: Utc
+    reason: NearMissReason
+    detail: str = ""
+    alert: str = ""
+    story: str
+    article: str
+    version: int = 1
+    title: str
+    url: str
+    source: str
+    publisher: str = ""
+    published_at: Utc
+    seen_at: Utc
+    text: str = ""
+    level: Level | None = None
+    adverse: Probability | None = None
+    events: tuple[EventScore, ...] | None = None
+    family: str = ""
+    relevance: Probability = 1.0
+    novelty: Probability = 1.0
+    threshold: Probability = 0.0
+    bundle: str = ""
