@@ -15,11 +15,12 @@ import orjson
 from riskwire.alerting.clock import BucketClock
 from riskwire.alerting.detectors.rate_detector import threshold
 from riskwire.alerting.episode import Thresholds
+from riskwire.alerting.events import EventRules, EventWatch, load_rules
 from riskwire.alerting.exposure import Exposure
 from riskwire.alerting.target import SLOT_MS, Target, half_life_ms, horizon_ms
-from riskwire.alerting.target_story import StoryPart
+from riskwire.alerting.target_story import StoryPart, TargetStory
 from riskwire.alerting.trend import TREND_MS, TrendMinute, minute_key
-from riskwire.records import SIGNALS, Alert, Mark, Signal, TrendPoint, read_record
+from riskwire.records import SIGNALS, Alert, Mark, NearMiss, Signal, TrendPoint, read_record
 from riskwire.settings import AlertingSettings
 from riskwire.stage import KeyedState
 
@@ -40,6 +41,7 @@ class BookStep:
 
     trends: list[TrendPoint] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    near_misses: list[NearMiss] = field(default_factory=list)
     state: dict[str, bytes | None] = field(default_factory=dict)
     late_signals: int = 0
     dropped_targets: int = 0
@@ -52,15 +54,22 @@ class Book:
     wait in their bucket until it closes, which means that no more signals are expected for it. Trends are summed by
     minute, whatever the length of a bucket.
 
-    State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `stories/SLOT.PART/TARGET` (stories of a target, in
+    State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `events/TARGET`, `stories/SLOT.PART/TARGET` (stories of a target, in
     parts), `minute/START/TARGET` (minutes that have not ended), `pending/BUCKET/…` (signals of open buckets).
     """
 
-    def __init__(self, settings: AlertingSettings, article_partitions: int, state: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        settings: AlertingSettings,
+        article_partitions: int,
+        state: Mapping[str, bytes],
+        rules: EventRules | None = None,
+    ) -> None:
         """Restores a book from the committed state of its partition of `signals`; an empty state begins a new one.
 
         Args:
             article_partitions: the number of partitions of `articles`, each of which sends marks.
+            rules: the rules of event alerts; None for those that the settings name.
         """
         self._settings = settings
         self._thresholds = Thresholds(
@@ -74,6 +83,7 @@ class Book:
         )
         self._parts = KeyedState("stories/", state, encode=StoryPart.encoded, decode=StoryPart.decoded)
         self._targets = KeyedState("target/", state, encode=Target.encoded, decode=self._decoded_target)
+        self._events = EventWatch(settings, rules or load_rules(settings.rules), state)
         self._minutes = KeyedState("minute/", state, encode=TrendMinute.encoded, decode=TrendMinute.decoded)
         self._pending = KeyedState("pending/", state, encode=Signal.to_bytes, decode=_decoded_signal)
         self._pending_by_bucket: dict[int, dict[str, None]] = {}
@@ -133,17 +143,18 @@ class Book:
         """Applies the pending signals of a bucket to their targets, then judges each target that had news.
 
         A bucket is an interval of stream time. Signals of history only teach a target its past: they are not judged and
-        count in no trend. A late signal counts at the start of the bucket. A target may fire or escalate only if one of
-        its stories turned negative. Alerts are added to `step`.
+        count in no trend. A late signal counts at the start of the bucket. Event alerts are decided first. A spike may
+        fire or escalate only if a story turned negative that no event alert counts. Alerts are added to `step`.
 
         Args:
             bucket: the start of the bucket in epoch ms.
         """
         end_ms = bucket + self._clock.bucket_ms
         self._exposure.close(bucket, end_ms)
-        turned_negative: dict[str, bool] = {}
+        turned_negative: dict[str, list[TargetStory]] = {}
         rolled: set[str] = set()
         counted: set[str] = set()
+        remembered: dict[str, None] = {}
         for signal in self._take_pending(bucket):
             target = self._target(signal.target)
             if signal.target not in rolled:
@@ -152,22 +163,37 @@ class Book:
                 self._targets.touch(signal.target)
             if signal.history:
                 target.remember(signal, end_ms)
+                self._events.consider(signal, None, end_ms)
+                remembered[signal.target] = None
                 continue
             at_ms = max(_ms(signal), bucket)
             change = target.add(signal, at_ms)
-            turned_negative[signal.target] = turned_negative.get(signal.target, False) or change.turned_negative
+            self._events.consider(signal, change.story, end_ms)
+            stories = turned_negative.setdefault(signal.target, [])
+            if change.turned_negative and change.story is not None:
+                stories.append(change.story)
             if not signal.backfill:  # the store counts backfill when it was published
                 self._minute(signal.target, at_ms).add(signal, change)
                 counted.add(signal.target)
-        for name, has_new_negative_story in turned_negative.items():
+        for name in remembered.keys() - turned_negative.keys():
+            self._close_events(name, end_ms, step)
+        for name, stories in turned_negative.items():
             target = self._targets[name]
-            alert = target.judge(end_ms, self._exposure, may_notify=has_new_negative_story)
+            self._close_events(name, end_ms, step)
+            unexplained = any(not story.joined for story in stories)
+            told = self._events.notified(name)
+            alert = target.judge(end_ms, self._exposure, may_notify=unexplained, told=told)
             if name in counted:
-                minute = self._minute(name, bucket)
-                minute.surprise = max(minute.surprise, target.surprise)
+                self._minute(name, bucket).judged(target.surprise, target.nearest)
             if alert is not None:
                 self._alerting.add(name)
                 step.alerts.append(alert)
+
+    def _close_events(self, name: str, end_ms: int, step: BookStep) -> None:
+        """Adds the event alerts and near misses of a target in the bucket that ends at `end_ms` to `step`."""
+        alerts, near_misses = self._events.close(name, end_ms)
+        step.alerts += alerts
+        step.near_misses += near_misses
 
     def _take_pending(self, bucket: int) -> list[Signal]:
         """Removes the pending signals of a bucket and returns them by target, time, article and version.
@@ -201,13 +227,17 @@ class Book:
         The alerts of status `resolved` are added to `step`. They are `blind` if the whole stream had no stories in the
         last `blind_after_s` seconds, so that the calm proves nothing.
         """
-        due = sorted(
-            (at_ms, name)
+        due = [
+            (at_ms, name, "spike")
             for name in self._alerting
             if (at_ms := self._targets[name].due_ms()) is not None and at_ms <= until_ms
-        )
-        for at_ms, name in due:
+        ]
+        due += [(at_ms, name, "event") for at_ms, name in self._events.due() if at_ms <= until_ms]
+        for at_ms, name, kind in sorted(due):
             recent = self._exposure.within(at_ms, self._settings.blind_after_s * 1000)
+            if kind == "event":
+                step.alerts.append(self._events.resolve(name, at_ms, blind=recent == 0))
+                continue
             step.alerts.append(self._targets[name].resolve(at_ms, blind=recent == 0))
             self._alerting.discard(name)
             self._targets.touch(name)
@@ -240,21 +270,26 @@ class Book:
         day_ms = now_ms // DAY_MS * DAY_MS
         if day_ms > self._swept_ms:
             self._swept_ms = day_ms
+            self._events.forget(day_ms)
             for name, target in list(self._targets.entries.items()):
                 if target.roll(day_ms):
                     self._targets.touch(name)
-                if target.is_idle(day_ms):
+                if target.is_idle(day_ms) and name not in self._events:
                     self._drop(target)
         surplus = len(self._targets) - self._settings.max_targets
         if surplus > 0:
             by_silence = sorted(self._targets.entries.values(), key=attrgetter("touched_ms", "target"))
-            for target in [target for target in by_silence if target.episode is None][:surplus]:
+            free = [
+                target for target in by_silence if target.episode is None and not self._events.is_running(target.target)
+            ]
+            for target in free[:surplus]:
                 step.dropped_targets += 1
                 self._drop(target)
 
     def _drop(self, target: Target) -> None:
-        """Removes a target and its stories from the state."""
+        """Removes a target with its stories and event state from the state."""
         target.window.clear()
+        self._events.drop(target.target)
         self._targets.delete(target.target)
 
     def _take_changes(self) -> dict[str, bytes | None]:
@@ -268,6 +303,7 @@ class Book:
             _CLOCK: orjson.dumps(clock),
             **self._exposure.take_changes(),
             **self._targets.take_changes(),
+            **self._events.take_changes(),
             **self._parts.take_changes(),
             **self._minutes.take_changes(),
             **self._pending.take_changes(),

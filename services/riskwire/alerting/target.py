@@ -24,7 +24,8 @@ from riskwire.alerting.explain import resolved, summary, would_not_fire
 from riskwire.alerting.exposure import Exposure, decay
 from riskwire.alerting.story_window import StoryWindow, WindowChange
 from riskwire.alerting.target_story import MILLION, StoryPart
-from riskwire.records import Alert, AlertEvidence, Signal, content_id, from_ms
+from riskwire.alerting.trend import nearest_window
+from riskwire.records import Alert, AlertEvidence, NearestWindow, Signal, content_id, from_ms
 from riskwire.settings import AlertingSettings
 from riskwire.stage import KeyedState
 
@@ -66,6 +67,8 @@ class Target:
         self.baseline = Baseline()
         self.episode: Episode | None = None
         self.surprise = 0.0
+        self.nearest: NearestWindow | None = None
+        """The window nearest to firing, as of the last call of `judge`; None before the first."""
         self.window = StoryWindow(
             target,
             stored_parts,
@@ -129,8 +132,10 @@ class Target:
             learned = True
         return learned
 
-    def judge(self, now_ms: int, exposure: Exposure, *, may_notify: bool) -> Alert | None:
-        """Sets `surprise` as of `now_ms`, and returns the alert if the episode fires or escalates, else None.
+    def judge(
+        self, now_ms: int, exposure: Exposure, *, may_notify: bool, told: tuple[int, int] = (0, 0)
+    ) -> Alert | None:
+        """Returns the alert if the episode fires or escalates, else None. Sets `surprise` and `nearest` as of `now_ms`.
 
         Surprise is -log10 of the chance of at least as many negative stories, given the target's own past; that of the
         most surprising window counts. An alert begins the episode or updates it. Without an alert, an episode may still
@@ -139,29 +144,38 @@ class Target:
         Args:
             exposure: the number of stories of the whole stream.
             may_notify: whether a story turned negative since the last call; without one no alert results.
+            told: when the running event alert last notified (ms), and how many stories it has; 0 without one. Only
+                later stories can then fire, and those of the event alert count as expected.
         """
         if not may_notify and not self.window.negative_count(now_ms - self._horizon_ms):
             rates = self._rates(self.baseline.as_of(now_ms, self._half_life_ms), now_ms, exposure)
-            self.surprise = Prediction(tuple((rate.weight, 0.0, rate.shape) for rate in rates)).surprise(0)
+            prediction = Prediction(tuple((rate.weight, 0.0, rate.shape) for rate in rates))
+            self._judged([WindowVerdict(min(self._settings.windows_s), 0, prediction, prediction.surprise(0), 0.0)])
             return None
         verdicts = self._verdicts(now_ms, exposure, since_ms=0, notified=0)
-        self.surprise = max(map(_SURPRISE, verdicts))
+        self._judged(verdicts)
         if not may_notify:
             return None
         episode = self.episode
         since_notified: list[WindowVerdict] = []
+        firing = self._verdicts(now_ms, exposure, since_ms=told[0], notified=told[1]) if told[0] else verdicts
         if episode is not None:
             if is_hot(verdicts, self._thresholds):
                 episode.hot_ms = now_ms
             since_notified = self._verdicts(now_ms, exposure, since_ms=episode.notified_ms, notified=episode.negative)
-        decision = decide(episode, verdicts, since_notified, self._thresholds, self._settings.min_stories)
+        decision = decide(episode, firing, since_notified, self._thresholds, self._settings.min_stories)
         if decision.move is EpisodeMove.NONE:
             return None
         notified_ms, notified = (episode.notified_ms, episode.negative) if episode else (0, 0)
-        alert = self._alert(decision, now_ms, since_ms=notified_ms if decision.since_notified else 0)
+        alert = self._alert(decision, now_ms, since_ms=notified_ms if decision.since_notified else told[0])
         notified += self.window.negative_count(max(now_ms - self._horizon_ms, notified_ms))
         self.episode = Episode(alert, notified_ms=now_ms, hot_ms=now_ms, negative=notified)
         return alert
+
+    def _judged(self, verdicts: Sequence[WindowVerdict]) -> None:
+        """Sets `surprise` and `nearest` to what the verdicts on the windows say."""
+        self.surprise = max(map(_SURPRISE, verdicts))
+        self.nearest = nearest_window(verdicts, self._thresholds.notice, self._settings.min_stories)
 
     def due_ms(self) -> int | None:
         """When the episode resolves; None without an episode."""

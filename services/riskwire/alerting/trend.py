@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
+from riskwire.alerting.detectors.rate_detector import WindowVerdict
 from riskwire.alerting.story_window import WindowChange
 from riskwire.alerting.target_story import MILLION
-from riskwire.records import Signal, TrendPoint, from_ms
+from riskwire.records import NearestWindow, Signal, TrendPoint, from_ms
 
 TREND_MS = 60_000
 
@@ -26,6 +28,7 @@ class TrendMinute:
     neutral: int = 0
     positive: int = 0
     surprise: float = field(default=0.0)
+    nearest: NearestWindow | None = None
 
     @property
     def end_ms(self) -> int:
@@ -51,6 +54,11 @@ class TrendMinute:
             self.neutral += round(signal.sentiment.neutral * MILLION)
             self.positive += round(signal.sentiment.positive * MILLION)
 
+    def judged(self, surprise: float, nearest: NearestWindow | None) -> None:
+        """Takes the surprise of its target and the window nearest to firing, if none of the minute surprised more."""
+        if surprise >= self.surprise:
+            self.surprise, self.nearest = surprise, nearest
+
     def point(self) -> TrendPoint:
         """Returns the sums of the minute as a record of `trends`; its score is the mean of positive minus negative."""
         mean = (self.positive - self.negative) / (self.stories * MILLION) if self.stories else 0.0
@@ -66,18 +74,44 @@ class TrendMinute:
             positive=self.positive / MILLION,
             score=round(mean, 4),
             surprise=round(self.surprise, 3),
+            nearest=self.nearest,
         )
 
     def encoded(self) -> bytes:
         """Returns the minute as bytes of the state."""
-        return orjson.dumps(self)
+        return orjson.dumps(self, default=NearestWindow.model_dump)
 
     @classmethod
     def decoded(cls, raw: bytes) -> TrendMinute:
         """Returns the minute that `encoded` gave."""
-        return cls(**orjson.loads(raw))
+        values = orjson.loads(raw)
+        nearest = values.pop("nearest", None)
+        return cls(**values, nearest=nearest and NearestWindow.model_validate(nearest))
 
 
 def minute_key(target: str, start_ms: int) -> str:
     """Returns the key of a minute in the state."""
     return f"{start_ms}/{target}"
+
+
+def nearest_window(verdicts: Sequence[WindowVerdict], threshold: float, min_stories: int) -> NearestWindow:
+    """Returns the window that is nearest to firing; the shortest of several that are equally near.
+
+    How near it is depends on the limit that it is farther from: the least number of negative stories, or the threshold.
+
+    Args:
+        verdicts: one for each window of the target; at least one.
+        threshold: the surprise of a notice.
+    """
+
+    def nearness(verdict: WindowVerdict) -> tuple[float, int]:
+        return min(verdict.negative / min_stories, verdict.surprise / threshold), -verdict.window_s
+
+    verdict = max(verdicts, key=nearness)
+    return NearestWindow.unvalidated(
+        window_s=verdict.window_s,
+        stories=verdict.negative,
+        min_stories=min_stories,
+        surprise=round(verdict.surprise, 3),
+        threshold=round(threshold, 3),
+    )

@@ -11,7 +11,7 @@ from riskwire.errors import SettingsError
 from riskwire.settings import Settings
 
 if TYPE_CHECKING:
-    from riskwire.records import Sentiment
+    from riskwire.records import NearestWindow, Sentiment
 
 
 def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: ConfigFile = None) -> None:
@@ -32,7 +32,10 @@ def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: 
 
 
 def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, config: ConfigFile = None) -> None:
-    """List the targets, with their score and surprise."""
+    """List the targets, with their score, their surprise, and the window that is nearest to firing an alert.
+
+    An alert fires once a window reaches both limits: so many negative stories, and so much surprise.
+    """
     from riskwire.cli.data import open_existing_store
     from riskwire.cli.terminal import print_json_lines, print_table
 
@@ -42,7 +45,7 @@ def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, confi
         print_json_lines(rows)
         return
     print_table(
-        ("target", "name", "stories", "articles", "score", "surprise", "last news, UTC"),
+        ("target", "name", "stories", "articles", "score", "surprise", "nearest window", "last news, UTC"),
         [
             (
                 row.target,
@@ -50,7 +53,8 @@ def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, confi
                 str(row.stories),
                 str(row.articles),
                 _signed(row.score),
-                f"{row.surprise:.1f}",
+                f"{row.surprise:.1f}" + (f" of {row.nearest.threshold:.1f}" if row.nearest else ""),
+                _nearest(row.nearest),
                 f"{row.last_seen:%Y-%m-%d %H:%M}" if row.last_seen else "no news yet",
             )
             for row in rows
@@ -111,6 +115,13 @@ def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> 
 
 def _signed(score: float | None) -> str:
     return "" if score is None else f"{score:+.2f}"
+
+
+def _nearest(nearest: NearestWindow | None) -> str:
+    """Returns how many stories of those that it takes are in which window: `2 of 3 in 6 hours`."""
+    from riskwire.alerting.explain import duration
+
+    return f"{nearest.stories} of {nearest.min_stories} in {duration(nearest.window_s)}" if nearest else ""
 
 
 def _negative(sentiment: Sentiment | None) -> str:

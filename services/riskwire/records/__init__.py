@@ -76,6 +76,7 @@ from riskwire.records.signal import (
     SignalOrMark,
 )
 from riskwire.records.trend import (
+    NearestWindow,
     TrendPoint,
 )
 
@@ -108,6 +109,7 @@ __all__ = [
     "MentionType",
     "NearMiss",
     "NearMissReason",
+    "NearestWindow",
     "Probability",
     "Record",
     "ScoreMention",

@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from riskwire.errors import SettingsError
-from riskwire.records import Alert, AlertStatus, Command, EventScore, Evidence, Level, Record, Sentiment, Utc
+from riskwire.records import (
+    Alert,
+    AlertStatus,
+    Command,
+    EventScore,
+    Evidence,
+    Level,
+    NearestWindow,
+    Record,
+    Sentiment,
+    Utc,
+)
 
 StatusFilter = AlertStatus | Literal["open"]
 """`open` is every status but `resolved`."""
@@ -99,6 +110,8 @@ class TargetRow(Record):
         score: mean score of the stories of the seven days before the newest data, or None without stories. A story
             counts once, with the mean of its articles.
         surprise: that of the newest trend point; 0 if that is older than the longest of `alerting.windows_s`.
+        nearest: the window nearest to firing as of that point, empty if the point is too old. A target without news
+            has the limits of the newest target; None if the store has none.
         alerts: number of running episodes.
         blind_since: since when all sources with a signal of the target have been silent, if for longer than
             `alerting.blind_after_s`.
@@ -113,6 +126,7 @@ class TargetRow(Record):
     articles: int
     score: float | None
     surprise: float
+    nearest: NearestWindow | None = None
     alerts: int = 0
     last_seen: Utc | None
     blind_since: Utc | None = None

@@ -27,8 +27,8 @@ from sqlalchemy import (
 
 from riskwire.store.risk_columns import risk_columns
 
-SCHEMA_VERSION = 6
-"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 and 5; they are refused."""
+SCHEMA_VERSION = 7
+"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 6; they are refused."""
 
 metadata = MetaData()
 
@@ -197,13 +197,15 @@ targets = Table(
     Column("surprise", Float, nullable=False),
     Column("surprise_ms", BigInteger, nullable=False),
     Column("surprise_s", Integer, nullable=False),
+    Column("nearest", Text),
     Index("targets_kind", "kind", "target"),
 )
 """One row per target.
 
 `counted_ms` is the newest one of its signals. `named_ms` is the time of the signal that gave name and groups; of a
 watched entity without news it is `WITHOUT_NEWS` (`writes/watched.py`).
-`surprise_ms` and `surprise_s` are start and length of the trend point that gave the surprise.
+`surprise_ms` and `surprise_s` are start and length of the trend point that gave the surprise and, as JSON, the window
+`nearest` to firing.
 """
 
 target_sources = Table(

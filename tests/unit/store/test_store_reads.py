@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from riskwire.errors import SettingsError
-from riskwire.records import Command
-from riskwire.store import Cursor, Store
+from riskwire.records import Command, NearestWindow
+from riskwire.store import Cursor, Store, WatchedTarget
 from riskwire.story import fingerprint
 
 
@@ -108,6 +108,25 @@ def test_a_surprise_older_than_the_longest_window_counts_as_zero(store: Store, n
     osmark = store.target("entity:osmark")
     assert osmark is not None
     assert osmark.surprise == 0.0
+
+
+def test_every_target_shows_the_threshold_and_the_window_nearest_to_firing(store: Store, news: ModuleType) -> None:
+    """The window of a point that is too old is empty by now. A target without news has the limits of the others."""
+    near = NearestWindow(window_s=21_600, stories=2, min_stories=3, surprise=1.0, threshold=3.877)
+    old = near.model_copy(update={"stories": 7, "surprise": 9.0})
+    store.write_trends(
+        [
+            news.trend(news.NOON - timedelta(days=2), target="entity:osmark", surprise=9.0, nearest=old),
+            news.trend(news.NOON, surprise=1.0, nearest=near),
+        ]
+    )
+    store.list_watched([WatchedTarget("entity:tirell", "Tirell")])
+
+    rows = {row.target: row.nearest for row in store.targets()}
+
+    empty = near.model_copy(update={"stories": 0, "surprise": 0.0})
+    assert rows == {news.VELDARA: near, "entity:osmark": empty, "entity:tirell": empty}
+    assert len(store.targets(order="surprise", limit=1)) == 1
 
 
 def test_targets_are_filtered_by_name_id_group_and_kind(store: Store, news: ModuleType) -> None:

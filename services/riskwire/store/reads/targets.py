@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
-from riskwire.records import from_ms
+from riskwire.records import NearestWindow, from_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
 from riskwire.store.reads.trends import SPARK_STEPS, sparks
@@ -126,7 +126,8 @@ def _target_rows(
         .subquery()
     )
     alerts = func.coalesce(running.c.alerts, 0)
-    surprise = case((_T.surprise_ms >= newest - fresh_s * 1000, _T.surprise), else_=0.0)
+    is_fresh = _T.surprise_ms >= newest - fresh_s * 1000
+    surprise = case((is_fresh, _T.surprise), else_=0.0)
     orders: dict[TargetOrder, list[Any]] = {
         "alerts": [alerts.desc(), surprise.desc(), _T.stories.desc()],
         "surprise": [surprise.desc(), _T.stories.desc()],
@@ -136,7 +137,13 @@ def _target_rows(
         "last_seen": [_T.counted_ms.is_(None), _T.counted_ms.desc()],
     }
     query = (
-        select(tables.targets, mean.c.score, alerts.label("alerts"), surprise.label("surprise_now"))
+        select(
+            tables.targets,
+            mean.c.score,
+            alerts.label("alerts"),
+            surprise.label("surprise_now"),
+            case((is_fresh, _T.nearest)).label("nearest_now"),
+        )
         .outerjoin(mean, mean.c.target == _T.target)
         .outerjoin(running, running.c.target == _T.target)
         .where(*conditions)
@@ -146,6 +153,7 @@ def _target_rows(
     )
     rows = connection.execute(query).all()
     targets = [row.target for row in rows]
+    empty_window = _empty_window(connection) if any(row.nearest_now is None for row in rows) else None
     blind_since = _blind_since(connection, targets, newest - blind_after_s * 1000)
     spark_of = sparks(connection, targets, newest) if spark else {}
     return [
@@ -158,6 +166,7 @@ def _target_rows(
             articles=row.articles,
             score=None if row.score is None else round(row.score, 4),
             surprise=row.surprise_now,
+            nearest=NearestWindow.model_validate_json(row.nearest_now) if row.nearest_now else empty_window,
             alerts=row.alerts,
             last_seen=None if row.counted_ms is None else from_ms(row.counted_ms),
             blind_since=from_ms(blind_since[row.target]) if row.target in blind_since else None,
@@ -165,6 +174,15 @@ def _target_rows(
         )
         for row in rows
     ]
+
+
+def _empty_window(connection: Connection) -> NearestWindow | None:
+    """Returns the nearest window of the newest trend point, without its stories; None if the store has none."""
+    query = select(_T.nearest).where(_T.nearest.is_not(None)).order_by(_T.surprise_ms.desc()).limit(1)
+    newest = connection.execute(query).scalar()
+    if newest is None:
+        return None
+    return NearestWindow.model_validate_json(newest).model_copy(update={"stories": 0, "surprise": 0.0})
 
 
 def _blind_since(connection: Connection, targets: list[str], cutoff: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Writes trend points, and the surprise of their targets."""
+"""Writes trend points, and the surprise of their targets with the window nearest to firing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from riskwire.store.upsert import upsert
 def write_trends(connection: Connection, points: Iterable[TrendPoint]) -> None:
     """Writes trend points, one for each (target, start, length); a stored one is replaced.
 
-    The surprise of a target becomes that of its newest point: the one with the latest start, then the longest. A target
-    without a row gets one with no stories yet. Records a change of the targets with changed points, for
-    live readers.
+    The surprise of a target and its nearest window become those of its newest point: the one with the latest start,
+    then the longest. A target without a row gets one with no stories yet. Records a change of the targets with changed
+    points, for live readers.
     """
     rows = {(point.target, point.start, point.length_s): point for point in points}
     changed = upsert(
@@ -59,10 +59,11 @@ def write_trends(connection: Connection, points: Iterable[TrendPoint]) -> None:
                 "surprise": point.surprise,
                 "surprise_ms": to_ms(point.start),
                 "surprise_s": point.length_s,
+                "nearest": point.nearest and point.nearest.to_bytes().decode(),
             }
             for point in newest.values()
         ],
-        columns=("surprise", "surprise_ms", "surprise_s"),
+        columns=("surprise", "surprise_ms", "surprise_s", "nearest"),
         newer=lambda new: tuple_(new.surprise_ms, new.surprise_s) >= tuple_(stored.surprise_ms, stored.surprise_s),
     )
     record_changes(connection, [("trend", target) for target in sorted({key[0] for key in changed})])

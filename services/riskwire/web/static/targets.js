@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { MoodChart, RANGES, scoreBar, sparkline } from "./charts.js";
 import { buttonGroup, el } from "./dom.js";
 import { present, show } from "./drawer.js";
-import { number, plural, score, when } from "./format.js";
+import { number, plural, score, span, when } from "./format.js";
 import { storyRow } from "./stories.js";
 
 const PAGE = 25;
@@ -41,8 +41,30 @@ function drawHeads() {
   );
 }
 
+/** Returns the window nearest to firing, such as "2 of 3 stories in 6 h"; null if it is unknown. */
+function nearest({ nearest: window }) {
+  return window && `${window.stories} of ${window.min_stories} stories in ${span(window.window_s)}`;
+}
+
+/** Returns the surprise with the threshold from which an alert fires, such as "1.2 of 3.8". */
+function surpriseOf({ surprise, nearest: window }) {
+  return window ? `${number(surprise)} of ${number(window.threshold)}` : number(surprise);
+}
+
+/** Returns the cell of the surprise: with its threshold, as a bar that is full at the threshold, and the nearest window. */
+function surpriseCell(target) {
+  const threshold = target.nearest?.threshold ?? 10;
+  const width = Math.min(100, (target.surprise / threshold) * 100);
+  const bar = el("span", { class: target.surprise >= threshold ? "negative" : "plain", style: { width: `${width}%` } });
+  return el(
+    "td",
+    { class: "col-surprise", title: "Surprise, of the threshold from which an alert fires; negative stories in the window nearest to firing" },
+    el("span", { class: "surprise" }, el("span", {}, surpriseOf(target)), el("span", { class: "track", "aria-hidden": "true" }, bar)),
+    el("span", { class: "nearest", testid: "nearest" }, nearest(target)),
+  );
+}
+
 function row(target) {
-  const surpriseWidth = Math.min(100, target.surprise * 10);
   const groups = target.groups.length ? target.groups.join(", ") : target.kind === "entity" ? "" : target.kind;
   return el(
     "tr",
@@ -56,7 +78,7 @@ function row(target) {
         : el("span", { class: "groups" }, groups),
     ),
     el("td", { class: "col-score" }, scoreBar(target.score)),
-    el("td", { class: "col-surprise" }, el("span", { class: "surprise" }, el("span", {}, number(target.surprise)), el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: target.surprise >= 3 ? "negative" : "plain", style: { width: `${surpriseWidth}%` } })))),
+    surpriseCell(target),
     el("td", { class: "col-stories", title: `${target.articles} articles` }, number(target.stories)),
     el("td", { class: "col-trend" }, sparkline(target.spark)),
     el("td", { class: "col-last_seen" }, target.last_seen ? when(target.last_seen) : "no news yet"),
@@ -142,7 +164,7 @@ export async function openTarget(id, isCurrent, update = false) {
       el(
         "dl",
         { class: "detail-facts" },
-        ...[["Score, 7 d", score(target.score)], ["Surprise", number(target.surprise)], ["Stories", number(target.stories)], ["Articles", number(target.articles)]].map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
+        ...[["Score, 7 d", score(target.score)], ["Surprise", surpriseOf(target)], ["Nearest window", nearest(target) ?? "–"], ["Stories", number(target.stories)], ["Articles", number(target.articles)]].map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
         el("div", {}, el("dt", {}, "Last news"), el("dd", {}, target.last_seen ? when(target.last_seen) : "no news yet")),
       ),
       alerts,
