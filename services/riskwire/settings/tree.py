@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from riskwire.errors import without_secrets
 from riskwire.settings.section import Section
+from riskwire.settings.time_zone import TimeZone
 from riskwire.settings.web import WebSettings
 
 ENV_PREFIX = "RISKWIRE_"
@@ -137,12 +139,14 @@ class InferenceSettings(Section):
 
 
 class Budget(Section):
-    """Allowed false notifications (fires and escalations) per target and month."""
+    """Notifications of spikes and slides (fires and escalations) per target and month. Event alerts have no budget."""
 
     notice: float = Field(default=0.02, gt=0, le=10)
-    """Budget of the notice tier."""
+    """Budget of spikes, pages included."""
     page: float = Field(default=0.01, gt=0, le=10)
-    """Budget of the page tier."""
+    """Budget of spikes of tier page."""
+    slide: float = Field(default=0.005, gt=0, le=10)
+    """Budget of slides."""
 
 
 class AlertingSettings(Section):
@@ -155,7 +159,10 @@ class AlertingSettings(Section):
     windows_s: tuple[Annotated[int, Field(ge=60)], ...] = Field(default=(21_600, 86_400), min_length=1, max_length=8)
     """Lengths in seconds of the windows in which negative stories are counted."""
     budget: Budget = Budget()
-    """False-alarm budget, from which the thresholds are computed."""
+    """Budget of spikes and slides, from which their thresholds follow."""
+    calibration: Path | None = None
+    """File of `riskwire calibrate`, by which the thresholds meet the budget for one bundle. Default: the calibration
+    that ships, for the bundle that ships; other bundles get thresholds from theory."""
     min_stories: int = Field(default=3, ge=1)
     """Least number of negative stories that can fire an alert."""
     half_life_days: float = Field(default=30.0, gt=0)
@@ -172,6 +179,11 @@ class AlertingSettings(Section):
     """Most stories in the window of a target. When there are more, the oldest enter the baseline early."""
     max_evidence: int = Field(default=10, ge=1, le=100)
     """Most stories in the evidence of an alert."""
+    rules: Path | None = None
+    """File of rules of event alerts (YAML). It overrides single values of those that ship: per family, event type,
+    group or target, the tier, thresholds, re-arm time and least number of publishers."""
+    max_near_misses: int = Field(default=10, ge=1, le=1_000)
+    """Most near misses recorded per target and bucket. The most adverse are kept."""
 
 
 class NotifySettings(Section):
@@ -252,6 +264,9 @@ class Settings(BaseSettings):
     """Feed list (YAML). Default: the list that ships with riskwire."""
     watchlist: Path | None = None
     """Watchlist (YAML or CSV). Without one, riskwire follows the entities it finds."""
+    time_zone: TimeZone | None = None
+    """Time zone of the times that commands and the page show, such as `Europe/Berlin`. Default: UTC in commands, and on
+    the page that of the browser. Records, the API, logs and notifications are in UTC."""
     bus: BusSettings = BusSettings()
     """The message bus between the stages."""
     kafka: KafkaSettings = KafkaSettings()
@@ -270,6 +285,11 @@ class Settings(BaseSettings):
     """The page and the API."""
     log: LogSettings = LogSettings()
     """The log, on standard error."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the times that commands show."""
+        return ZoneInfo(self.time_zone or "UTC")
 
 
 def describe_settings(settings: BaseModel, prefix: str = "") -> list[tuple[str, str, str]]:

@@ -1,0 +1,35 @@
+"""Calibration: thresholds of spikes and slides that are set by how often they notify on an archive.
+
+- `calibration_file`: the file with the thresholds, and the one that ships.
+- `limits`: which thresholds hold for a bundle.
+- `search`: finds them by running alerting again and again.
+- `rates`: how often a running system notifies, and whether that is what was calibrated.
+"""
+
+from riskwire.alerting.calibration.calibration_file import (
+    ArchiveFigures,
+    Calibration,
+    Curve,
+    CurvePoint,
+    DetectorSettings,
+    read_calibration,
+    shipped_calibration,
+)
+from riskwire.alerting.calibration.limits import Limits, LimitTable, theoretical_limits
+from riskwire.alerting.calibration.search import RunCounts, SearchResult, find_limits
+
+__all__ = [
+    "ArchiveFigures",
+    "Calibration",
+    "Curve",
+    "CurvePoint",
+    "DetectorSettings",
+    "LimitTable",
+    "Limits",
+    "RunCounts",
+    "SearchResult",
+    "find_limits",
+    "read_calibration",
+    "shipped_calibration",
+    "theoretical_limits",
+]

@@ -1,0 +1,92 @@
+"""The search for thresholds: it meets a budget in few runs, and its curve gives the threshold of any other budget."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from riskwire.alerting.calibration import Curve, CurvePoint, Limits, RunCounts, find_limits
+from riskwire.alerting.episode import Thresholds
+
+START = Limits(Thresholds(3.9, 4.2), 3.8)
+TARGET_MONTHS = 10_000.0
+
+
+def falling(at_zero: float, slope: float, threshold: float) -> int:
+    """Returns a number of notifications that falls by a factor of 10 with each `1 / slope` of the threshold."""
+    return int(at_zero * 10 ** (-slope * threshold))
+
+
+class NewsRun:
+    """Stands in for alerting: the numbers of notifications follow from the thresholds."""
+
+    def __init__(self) -> None:
+        self.runs: list[Limits] = []
+
+    def __call__(self, limits: Limits) -> RunCounts:
+        self.runs.append(limits)
+        spikes = falling(30_000, 0.6, limits.spike.notice)
+        return RunCounts(spikes, min(spikes, falling(8_000, 0.5, limits.spike.page)), falling(5_000, 1.1, limits.slide))
+
+
+def test_the_thresholds_meet_the_budget_in_few_runs() -> None:
+    run = NewsRun()
+    result = find_limits(run, START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
+    assert result.counts.spikes == pytest.approx(200, rel=0.05)
+    assert result.counts.pages == pytest.approx(100, rel=0.05)
+    assert result.counts.slides == pytest.approx(50, rel=0.05)
+    assert result.runs == len(run.runs) <= 20
+    assert result.limits.calibrated
+
+
+def test_the_curve_gives_the_threshold_of_another_budget() -> None:
+    result = find_limits(NewsRun(), START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
+    for budget in (0.005, 0.01, 0.02, 0.04, 0.1):
+        achieved = falling(30_000, 0.6, result.spike.threshold(budget)) / TARGET_MONTHS
+        assert budget / 1.3 < achieved < budget * 1.3
+
+
+def test_news_that_never_surprises_enough_gets_the_lowest_threshold() -> None:
+    """A budget is no order to invent alerts: with nothing to tell, the search ends."""
+    result = find_limits(lambda _: RunCounts(3, 0, 0), START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
+    assert result.counts == RunCounts(3, 0, 0)
+    assert math.isfinite(result.spike.threshold(0.02))
+
+
+def test_a_page_never_has_a_lower_threshold_than_a_notice() -> None:
+    run = NewsRun()
+    result = find_limits(run, START, TARGET_MONTHS, notice=0.01, page=0.3, slide=0.005)
+    assert all(limits.spike.page >= limits.spike.notice for limits in run.runs)
+    assert result.limits.spike.page >= result.limits.spike.notice
+
+
+def test_a_jump_in_the_numbers_ends_the_search_on_the_side_that_is_nearer_to_the_budget() -> None:
+    def run(limits: Limits) -> RunCounts:
+        return RunCounts(900 if limits.spike.notice < 2.345 else 20, 20, 50)
+
+    result = find_limits(run, START, TARGET_MONTHS, notice=0.02, page=0.002, slide=0.005)
+    assert result.counts.spikes == 20
+    assert result.runs <= 16 + 4
+
+
+def points(*pairs: tuple[float, float]) -> tuple[CurvePoint, ...]:
+    """Returns the points of a curve from thresholds and rates."""
+    return tuple(CurvePoint(threshold=threshold, rate=rate) for threshold, rate in pairs)
+
+
+def test_a_budget_beyond_the_curve_takes_a_factor_of_ten_per_unit_of_surprise() -> None:
+    curve = Curve(points=points((2.0, 0.1), (3.0, 0.02)))
+    assert curve.threshold(0.1) == 2.0
+    assert curve.threshold(0.02) == 3.0
+    assert curve.threshold(0.002) == pytest.approx(4.0)
+    assert curve.threshold(1.0) == pytest.approx(1.0)
+    assert curve.threshold(10_000.0) == 0.0
+    assert 2.0 < curve.threshold(0.05) < 3.0
+
+
+@pytest.mark.parametrize("pairs", [((2.0, 0.1), (2.0, 0.05)), ((2.0, 0.1), (3.0, 0.1)), ()])
+def test_a_curve_that_does_not_fall_is_refused(pairs: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ValidationError):
+        Curve(points=points(*pairs))
