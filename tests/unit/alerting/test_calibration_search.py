@@ -7,10 +7,10 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from riskwire.alerting.calibration import Curve, CurvePoint, Limits, RunCounts, find_limits
+from riskwire.alerting.calibration import Curve, CurvePoint, RunCounts, SurpriseLimits, find_limits
 from riskwire.alerting.episode import Thresholds
 
-START = Limits(Thresholds(3.9, 4.2), 3.8)
+START = SurpriseLimits(Thresholds(3.9, 4.2), 3.8)
 TARGET_MONTHS = 10_000.0
 
 
@@ -23,9 +23,9 @@ class NewsRun:
     """Stands in for alerting: the numbers of notifications follow from the thresholds."""
 
     def __init__(self) -> None:
-        self.runs: list[Limits] = []
+        self.runs: list[SurpriseLimits] = []
 
-    def __call__(self, limits: Limits) -> RunCounts:
+    def __call__(self, limits: SurpriseLimits) -> RunCounts:
         self.runs.append(limits)
         spikes = falling(30_000, 0.6, limits.spike.notice)
         return RunCounts(spikes, min(spikes, falling(8_000, 0.5, limits.spike.page)), falling(5_000, 1.1, limits.slide))
@@ -63,7 +63,7 @@ def test_a_page_never_has_a_lower_threshold_than_a_notice() -> None:
 
 
 def test_a_jump_in_the_numbers_ends_the_search_on_the_side_that_is_nearer_to_the_budget() -> None:
-    def run(limits: Limits) -> RunCounts:
+    def run(limits: SurpriseLimits) -> RunCounts:
         return RunCounts(900 if limits.spike.notice < 2.345 else 20, 20, 50)
 
     result = find_limits(run, START, TARGET_MONTHS, notice=0.02, page=0.002, slide=0.005)

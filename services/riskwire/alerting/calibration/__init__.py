@@ -15,7 +15,7 @@ from riskwire.alerting.calibration.calibration_file import (
     read_calibration,
     shipped_calibration,
 )
-from riskwire.alerting.calibration.limits import Limits, LimitTable, theoretical_limits
+from riskwire.alerting.calibration.limits import LimitTable, SurpriseLimits, theoretical_limits
 from riskwire.alerting.calibration.search import RunCounts, SearchResult, find_limits
 
 __all__ = [
@@ -25,9 +25,9 @@ __all__ = [
     "CurvePoint",
     "DetectorSettings",
     "LimitTable",
-    "Limits",
     "RunCounts",
     "SearchResult",
+    "SurpriseLimits",
     "find_limits",
     "read_calibration",
     "shipped_calibration",

@@ -13,7 +13,7 @@ from riskwire.settings import AlertingSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SurpriseLimits:
     """The surprise from which spikes and slides notify.
 
     Attributes:
@@ -39,7 +39,7 @@ class LimitTable:
         self._calibrated = self.theoretical if calibration is None else calibrated_limits(settings, calibration)
 
     @classmethod
-    def fixed(cls, limits: Limits) -> LimitTable:
+    def fixed(cls, limits: SurpriseLimits) -> LimitTable:
         """Returns a table with the same thresholds for every bundle."""
         table = cls.__new__(cls)
         table.bundle = ""
@@ -68,24 +68,24 @@ class LimitTable:
             )
         return cls(settings, calibration)
 
-    def of(self, bundle: str) -> Limits:
+    def of(self, bundle: str) -> SurpriseLimits:
         """Returns the thresholds for signals of a bundle."""
         return self._calibrated if bundle == self.bundle else self.theoretical
 
 
-def theoretical_limits(settings: AlertingSettings) -> Limits:
+def theoretical_limits(settings: AlertingSettings) -> SurpriseLimits:
     """Returns the thresholds that follow from the budget if every look is independent, as the detectors explain."""
     budget, windows_s = settings.budget, settings.windows_s
-    return Limits(
+    return SurpriseLimits(
         Thresholds(threshold(budget.notice, windows_s), threshold(budget.page, windows_s)),
         slide_threshold(budget.slide),
     )
 
 
-def calibrated_limits(settings: AlertingSettings, calibration: Calibration) -> Limits:
+def calibrated_limits(settings: AlertingSettings, calibration: Calibration) -> SurpriseLimits:
     """Returns the thresholds at which the archive of a calibration gave as many notifications as the budget allows."""
     budget = settings.budget
     notice = calibration.spike.threshold(budget.notice)
     page = calibration.page.threshold(budget.page)
     slide = calibration.slide.threshold(budget.slide)
-    return Limits(Thresholds(notice, max(notice, page)), slide, calibrated=True)
+    return SurpriseLimits(Thresholds(notice, max(notice, page)), slide, calibrated=True)

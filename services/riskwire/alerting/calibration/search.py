@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from riskwire.alerting.calibration.calibration_file import Curve, CurvePoint
-from riskwire.alerting.calibration.limits import Limits
+from riskwire.alerting.calibration.limits import SurpriseLimits
 from riskwire.alerting.episode import Thresholds
 
 LOWEST, HIGHEST = 0.3, 20.0
@@ -111,7 +111,7 @@ class SearchResult:
         runs: how often alerting was run.
     """
 
-    limits: Limits
+    limits: SurpriseLimits
     spike: Curve
     page: Curve
     slide: Curve
@@ -120,8 +120,8 @@ class SearchResult:
 
 
 def find_limits(
-    run: Callable[[Limits], RunCounts],
-    start: Limits,
+    run: Callable[[SurpriseLimits], RunCounts],
+    start: SurpriseLimits,
     target_months: float,
     *,
     notice: float,
@@ -172,5 +172,5 @@ def _rounded(threshold: float) -> float:
     return round(min(max(threshold, LOWEST), HIGHEST), _DECIMALS)
 
 
-def _limits(notice: float, page: float, slide: float) -> Limits:
-    return Limits(Thresholds(notice, page), slide, calibrated=True)
+def _limits(notice: float, page: float, slide: float) -> SurpriseLimits:
+    return SurpriseLimits(Thresholds(notice, page), slide, calibrated=True)
