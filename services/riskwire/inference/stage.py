@@ -151,6 +151,7 @@ class InferTask:
             mark = self._mark(newest, news)
             step.results.extend(broadcast(Topic.SIGNALS, mark.to_bytes(), self._stage.signal_partitions))
         step.state = self._seen.take_changes() | self._watchlist.take_changes()
+        step.seen = [article.seen_at for article in news]
         return step
 
     def _read(self, batch: Sequence[Message], step: Step) -> tuple[list[_PlacedArticle], datetime | None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 
 import structlog
 
@@ -11,9 +13,10 @@ from riskwire import metrics
 from riskwire.ingest.admission import date_fault
 from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late
 from riskwire.ingest.feeds.schedule import PollResult, PollState
+from riskwire.ingest.feeds.status import FeedStatus
 from riskwire.ingest.outage import Outage
 from riskwire.ingest.parsing.items import FeedItem, ParseResult
-from riskwire.records import Article
+from riskwire.records import Article, Feed
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +32,27 @@ def count_dates(item: FeedItem, articles: Sequence[Article], now: datetime) -> N
             if fault := date_fault(item, now):
                 metrics.UNKNOWN_DATES.labels(reason=fault).inc()
             metrics.BACKFILL_ITEMS.inc(int(article.backfill))
+            if not article.backfill:
+                metrics.PUBLICATION_AGE.observe((article.seen_at - article.published_at).total_seconds())
+
+
+def show_feeds(feeds: Iterable[tuple[Feed, PollState]], partition: int) -> None:
+    """Sets the metrics of the feeds of a partition: how many are in each state, and when each was last read.
+
+    Args:
+        feeds: each feed with the state of its polls; none when the partition is given up.
+    """
+    part, states = str(partition), Counter[tuple[str, ...]]()
+    undatable = late = 0
+    read_at: dict[tuple[str, ...], float] = {}
+    for feed, poll in feeds:
+        states[FeedStatus(feed, poll if poll.polls else None).state,] += 1
+        undatable, late = undatable + has_unreadable_dates(poll), late + is_late(poll)
+        read_at[feed.id,] = poll.read_at.timestamp() if poll.read_at else 0.0
+    metrics.UNDATABLE_FEEDS.labels(partition=part).set(undatable)
+    metrics.LATE_FEEDS.labels(partition=part).set(late)
+    metrics.FEEDS.replace(states, part)
+    metrics.FEED_SUCCESS.replace(dict(sorted(read_at.items(), key=itemgetter(1))), part)
 
 
 def log_changes(

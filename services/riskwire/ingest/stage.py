@@ -29,7 +29,7 @@ from riskwire.bus import Assignment, Message, Outgoing, broadcast
 from riskwire.errors import FetchError, RiskwireError, SchemaError
 from riskwire.ingest.admission import admit
 from riskwire.ingest.article_isolation import ArticleIsolation, ArticlePart
-from riskwire.ingest.feeds.dating import has_unreadable_dates, is_late, with_date_counts
+from riskwire.ingest.feeds.dating import with_date_counts
 from riskwire.ingest.feeds.roster import Roster
 from riskwire.ingest.feeds.schedule import PollResult, PollState, after_poll
 from riskwire.ingest.fetching.fetch import FetchedDocument, Fetcher
@@ -38,7 +38,7 @@ from riskwire.ingest.memory import ItemMemory
 from riskwire.ingest.outage import Outage
 from riskwire.ingest.parsing.items import FeedItem
 from riskwire.ingest.parsing.parser import DocumentParser
-from riskwire.ingest.poll_reports import count_dates, log_changes
+from riskwire.ingest.poll_reports import count_dates, log_changes, show_feeds
 from riskwire.pipeline import INGEST, Topic
 from riskwire.records import Article, Feed, Tick, Utc, read_record
 from riskwire.settings import Settings
@@ -172,7 +172,7 @@ class IngestTask:
 
     async def close(self) -> None:
         """Cancels the running polls."""
-        self._show_date_faults(partition_is_open=False)
+        show_feeds((), self._assignment.partition)
         for poll in self._polls:
             poll.cancel()
         await asyncio.gather(*self._polls, return_exceptions=True)
@@ -228,6 +228,7 @@ class IngestTask:
             except SchemaError as error:
                 log.error("feed record to dead letters", where=message.where, error=str(error))
                 results.append(dead_letter(INGEST.name, message, error))
+        show_feeds(self._roster.polls(), self._assignment.partition)
         await self._commit(results, self._roster.take_changes(), position=messages[-1].offset + 1)
 
     async def _finish(self, poll: PollResult) -> None:
@@ -247,14 +248,8 @@ class IngestTask:
             after = with_date_counts(after, items, articles, self._clock.now(), first=first)
         log_changes(before, after, poll, wait_s, self._outage, len(self._roster))
         self._roster.finish_poll(feed, after, wait_s, self._clock.now(), time.monotonic())
-        self._show_date_faults()
+        show_feeds(self._roster.polls(), self._assignment.partition)
         await self._commit([], self._roster.take_changes())
-
-    def _show_date_faults(self, *, partition_is_open: bool = True) -> None:
-        """Sets the metrics of how many feeds have dates that mute their news or cannot be read."""
-        partition = str(self._assignment.partition)
-        for gauge, condition in ((metrics.UNDATABLE_FEEDS, has_unreadable_dates), (metrics.LATE_FEEDS, is_late)):
-            gauge.labels(partition=partition).set(self._roster.count(condition) if partition_is_open else 0)
 
     async def _publish(self, feed: Feed, items: Sequence[FeedItem], *, first: bool) -> list[Article]:
         """Publishes the items of a document that are new or changed, in steps of at most `bus.batch` items.
@@ -351,7 +346,8 @@ class IngestTask:
         if results or state or position is not None:
             position = self._assignment.position or 0 if position is None else position
             clock = {_CLOCK_KEY: _CLOCK.dump_json(now)}
-            await commit_with_dead_letters(self._assignment, position, results, {**state, **clock})
+            with metrics.STAGE_COMMIT_SECONDS.labels(stage=INGEST.name).time():
+                await commit_with_dead_letters(self._assignment, position, results, {**state, **clock})
         if due:
             self._last_tick = now
 

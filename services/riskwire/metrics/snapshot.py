@@ -59,7 +59,7 @@ class SnapshotGauge(Collector):
             self._parts.pop(part, None)
             if series:
                 self._parts[part] = dict(series)
-            total = sum(map(len, self._parts.values()))
+            total = len({values for part in self._parts.values() for values in part})
         LEFT_OUT.labels(metric=self.name).set(max(0, total - self.limit))
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
@@ -67,12 +67,18 @@ class SnapshotGauge(Collector):
         yield GaugeMetricFamily(self.name, self.documentation, labels=self.labels)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yields the metric with at most `limit` series; each part gets an equal share, and what others leave."""
+        """Yields the metric with at most `limit` series; each part gets an equal share, and what others leave.
+
+        A series that several parts have is shown once, with the sum of their values.
+        """
         family = GaugeMetricFamily(self.name, self.documentation, labels=self.labels)
         with self._lock:
             parts = [list(part.items()) for part in self._parts.values()]
         longest = max(map(len, parts), default=0)
-        by_rank = [part[rank] for rank in range(longest) for part in parts if rank < len(part)]
-        for values, value in by_rank[: self.limit]:
+        sums: dict[tuple[str, ...], float] = {}
+        for values, value in (part[rank] for rank in range(longest) for part in parts if rank < len(part)):
+            if values in sums or len(sums) < self.limit:
+                sums[values] = sums.get(values, 0.0) + value
+        for values, value in sums.items():
             family.add_metric(values, value)
         yield family

@@ -41,7 +41,7 @@ STAGE_COMMIT_SECONDS = Histogram(
 )
 STAGE_ERRORS = Counter(
     "riskwire_stage_errors",
-    "Errors that a stage met, by the class of the error (riskwire/errors.py)",
+    "Errors that a stage met, of a batch, a dead letter or the stage, by class (`riskwire/errors.py`)",
     ["stage", "kind"],
 )
 STAGE_PROGRESS = Gauge(

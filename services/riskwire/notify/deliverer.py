@@ -117,4 +117,8 @@ class Deliverer:
                         await receiver.attempt(alert, delivery.message.value)
         except AttemptError as error:
             return error
+        if alert.status != "resolved" and alert.evidence:
+            newest = max(story.seen_at for story in alert.evidence)
+            age_s = (self.wall() - newest).total_seconds()
+            metrics.FETCHED_TO_NOTIFIED.labels(channel=receiver.channel).observe(max(0.0, age_s))
         return None

@@ -152,7 +152,8 @@ class NotifyTask:
         """
         state = {key: value for part in parts for key, value in part.state.items()}
         results = [result for part in parts for result in part.results]
-        await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)
+        with metrics.STAGE_COMMIT_SECONDS.labels(stage=NOTIFY.name).time():
+            await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)
 
     async def _commit_each(self, parts: Sequence[_StepPart]) -> list[_StepPart]:
         """Commits each part in a separate step. Returns the parts that were accepted unchanged.

@@ -7,8 +7,10 @@ processed becomes a dead letter and every other record is processed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -26,10 +28,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Step:
-    """What a task decided on a batch: records to publish, and changes of its state (None deletes a key)."""
+    """What a task decided on a batch: records to publish, and changes of its state (None deletes a key).
+
+    Attributes:
+        seen: when each piece of live news of the batch was first seen, for the metric of its age.
+    """
 
     results: list[Outgoing] = field(default_factory=list)
     state: dict[str, bytes | None] = field(default_factory=dict)
+    seen: list[datetime] = field(default_factory=list)
 
 
 class Task(Protocol):
@@ -92,6 +99,7 @@ class BatchLoop:
             if batch:
                 await self._take(batch)
                 metrics.STAGE_RECORDS.labels(stage=self._name).inc(len(batch))
+                metrics.STAGE_BATCH.labels(stage=self._name).observe(len(batch))
 
     async def _open_task(self) -> None:
         """Opens a new task from the committed state, which drops what a failed step left in memory.
@@ -124,10 +132,11 @@ class BatchLoop:
         try:
             with metrics.STAGE_SECONDS.labels(stage=self._name).time():
                 step = await self._task.process(batch)
-            await commit_with_dead_letters(self._assignment, batch[-1].offset + 1, step.results, step.state)
+            await self._commit(batch[-1].offset + 1, step)
         except Exception as error:
             if is_fatal(error):
                 raise
+            metrics.count_error(self._name, error)
             log.warning("batch failed, taking it record by record", stage=self._name, error=repr(error))
             await self._take_each(batch)
         else:
@@ -154,8 +163,16 @@ class BatchLoop:
     async def _take_record(self, message: Message, dead_letters: Sequence[Outgoing]) -> None:
         """Processes one record and commits its step, together with the dead letters of refused records before it."""
         step = await self._task.process([message])
-        results = [*dead_letters, *step.results]
-        await commit_with_dead_letters(self._assignment, message.offset + 1, results, step.state)
+        step.results = [*dead_letters, *step.results]
+        await self._commit(message.offset + 1, step)
+
+    async def _commit(self, position: int, step: Step) -> None:
+        """Commits a step, and measures it: how long it took, what it published, and how old its news is now."""
+        with metrics.STAGE_COMMIT_SECONDS.labels(stage=self._name).time():
+            await commit_with_dead_letters(self._assignment, position, step.results, step.state)
+        for topic, count in Counter(str(result.topic) for result in step.results).items():
+            metrics.STAGE_RESULTS.labels(stage=self._name, topic=topic).inc(count)
+        metrics.observe_ages(self._name, step.seen)
 
     async def _refuse_record(self, message: Message, error: Exception) -> Outgoing:
         """Returns the dead letter of a record that failed; logs the error.

@@ -63,6 +63,7 @@ def dead_letter(stage: str, message: Message, error: BaseException, receiver: st
         receiver=receiver,
     )
     metrics.DEAD_LETTERS.labels(stage=stage).inc()
+    metrics.count_error(stage, error)
     return Outgoing(Topic.DEAD_LETTERS, _key(message.key, letter, _MAX_KEY), letter.to_bytes())
 
 

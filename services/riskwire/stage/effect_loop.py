@@ -76,7 +76,8 @@ class EffectLoop:
         Raises:
             RiskwireError: the stage cannot continue. Any other error of the task or of a fetch is raised as it is.
         """
-        records = metrics.STAGE_RECORDS.labels(stage=self._stage.spec.name)
+        name = self._stage.spec.name
+        records, sizes = metrics.STAGE_RECORDS.labels(stage=name), metrics.STAGE_BATCH.labels(stage=name)
         state = await self._assignment.restore()
         task = self._stage.open(self._assignment, state)
         del state  # the state of ingest may be large, and the task has decoded it
@@ -93,6 +94,8 @@ class EffectLoop:
                     fetch = self._start_fetch()
                 await task.step(batch)
                 records.inc(len(batch))
+                if batch:
+                    sizes.observe(len(batch))
         finally:
             fetch.cancel()
             await asyncio.gather(fetch, return_exceptions=True)

@@ -9,6 +9,7 @@ from typing import cast
 
 import structlog
 
+from riskwire import metrics
 from riskwire.bus import Assignment, Bus
 from riskwire.errors import BusError, is_fatal, leaves
 from riskwire.pipeline import StageKind
@@ -57,6 +58,7 @@ async def run_stage(bus: Bus, stage: Stage, *, batch: int, fetch_timeout_s: floa
         for error in suppressed:
             log.error("stage failed", stage=stage.spec.name, error=repr(error))
     if failure is not None:
+        metrics.count_error(stage.spec.name, failure)
         # Raised outside the `except` block: otherwise its context would be the group that contains it.
         raise failure
 

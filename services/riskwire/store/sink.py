@@ -7,6 +7,7 @@ process writes the batch again. That changes nothing, because every write is ide
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -15,7 +16,17 @@ from pydantic import TypeAdapter
 from riskwire.bus import Message
 from riskwire.errors import SchemaError
 from riskwire.pipeline import SINKS, Topic
-from riskwire.records import SIGNALS, Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, read_record
+from riskwire.records import (
+    SIGNALS,
+    Alert,
+    Analysis,
+    ArticleRef,
+    Command,
+    DeadLetter,
+    Signal,
+    TrendPoint,
+    read_record,
+)
 from riskwire.stage import BatchStage, Step, Task, dead_letter
 from riskwire.store.store import Store
 
@@ -73,7 +84,16 @@ class SinkStage(Generic[_R]):
                 records.append(record)
         if records:
             await self._store.write_off_loop(self._write, records)
+        step.seen = [seen_at for record in records if (seen_at := _live_since(record)) is not None]
         return step
+
+
+def _live_since(record: object) -> datetime | None:
+    """Returns when the news of a record was first seen; None if it is backfill, or the record is no news."""
+    news = record.article if isinstance(record, Analysis) else record
+    if isinstance(news, ArticleRef | Signal) and not news.backfill:
+        return news.seen_at
+    return None
 
 
 def sink_stages(store: Store) -> list[BatchStage]:

@@ -88,6 +88,13 @@ def run_batch(session: ModelSession, windows: Sequence[TokenWindow], length: int
     return [_row(logits, row, len(window)) for row, window in enumerate(windows)]
 
 
+def padding(session: ModelSession, windows: Sequence[TokenWindow], length: int) -> int:
+    """Returns the tokens that `run_batch` adds to windows: up to their padded length, and for a second row."""
+    if session.rows_alone:
+        return 0
+    return max(2, len(windows)) * length - sum(map(len, windows))
+
+
 def _padded(windows: Sequence[TokenWindow], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns token ids and attention mask of token windows, padded with zeros to (rows, length).
 

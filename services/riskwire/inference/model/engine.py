@@ -19,7 +19,7 @@ from typing import Self
 
 from riskwire import metrics
 from riskwire.errors import LimitError, RiskwireError
-from riskwire.inference.model.batches import WindowBatch, max_tokens_per_run, pack, run_batch
+from riskwire.inference.model.batches import WindowBatch, max_tokens_per_run, pack, padding, run_batch
 from riskwire.inference.model.bundle import Bundle
 from riskwire.inference.model.cache import SentenceCache
 from riskwire.inference.model.decoding import decode_sentence
@@ -71,6 +71,14 @@ class Engine:
             device=settings.device,
             precision=settings.precision,
             threads=settings.threads,
+        )
+        metrics.DEVICE.info(
+            {
+                "device": self.session.device,
+                "provider": self.session.provider,
+                "precision": self.session.precision,
+                "bundle": self.bundle.label,
+            }
         )
         self._token_budget = max_tokens_per_run(self.session, settings.token_budget)
         self._encoder = await asyncio.to_thread(
@@ -260,6 +268,8 @@ class Engine:
         logits = run_batch(self.session, windows, batch.length)
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - started)
         metrics.INFERENCE_BATCH.observe(len(windows))
+        metrics.TOKENS.labels(kind="text").inc(sum(map(len, windows)))
+        metrics.TOKENS.labels(kind="padding").inc(padding(self.session, windows, batch.length))
         return logits
 
     def _decode(self, work: _SentenceGroup, indexes: list[int]) -> list[tuple[int, SentencePrediction]]:

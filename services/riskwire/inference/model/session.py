@@ -74,6 +74,7 @@ class ModelSession:
         threads: on a CPU, the number of parallel runs; 0 for one on each core.
 
     Attributes:
+        provider: the execution provider of onnxruntime that comes first.
         rows_alone: whether each row must run alone and without padding. A dynamically quantised model needs that: its
             scales cover the entire input, so the result of a row would depend on the other rows.
 
@@ -106,6 +107,7 @@ class ModelSession:
         self._labels = {name: len(head.labels) for name, head in bundle.manifest.heads if head is not None}
         self._outputs = [*self._labels]
         self._session = _open_cuda(path, runtime) if device == "cuda" else _open_cpu(path)
+        self.provider: str = next(iter(self._session.get_providers()), "")
         self._check_graph(path)
 
     def _check_graph(self, path: Path) -> None:

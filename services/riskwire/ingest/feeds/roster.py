@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from riskwire.ingest.feeds.schedule import DAY_S, PollState
@@ -81,9 +81,9 @@ class Roster:
         """Returns the state of a feed's polls; an empty one before the first poll."""
         return self._polls.get(feed.id) or PollState(url=feed.url)
 
-    def count(self, condition: Callable[[PollState], bool]) -> int:
-        """Returns the number of feeds whose polls have a state of a kind."""
-        return sum(map(condition, self._polls.entries.values()))
+    def polls(self) -> Iterator[tuple[Feed, PollState]]:
+        """Yields each feed with the state of its polls."""
+        return ((feed, self.poll_state(feed)) for feed in self._feeds.entries.values())
 
     def due_feeds(self, monotonic: float) -> Iterator[Feed]:
         """Yields the feeds that are due, the longest overdue first, without those that a server declared gone (410)."""
