@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from riskwire.alerting.book import Book
-from riskwire.records import Alert, Evidence, Mark, Sentiment, Signal, TrendPoint, content_id
+from riskwire.records import (
+    Alert,
+    EventScore,
+    Evidence,
+    Level,
+    Mark,
+    NearMiss,
+    Sentiment,
+    Signal,
+    TrendPoint,
+    content_id,
+)
 from riskwire.settings import AlertingSettings
 
 START = datetime(2031, 3, 1, tzinfo=UTC)
@@ -65,6 +76,60 @@ def signal(
     )
 
 
+def event(
+    at_h: float,
+    title: str,
+    *events: str,
+    target: str = "entity:acme",
+    name: str = "Acme",
+    material: float = 0.9,
+    mild: float = 0.05,
+    relevance: float = 1.0,
+    groups: tuple[str, ...] = (),
+    article: str = "",
+    version: int = 1,
+    story: str = "",
+    publisher: str = "wire.example",
+    backfill: bool = False,
+    history: bool = False,
+) -> Signal:
+    """Returns a signal that says of a party with which probability it is material, and what happened.
+
+    Its sentiment is neutral, so that it is part of no spike. By default it has its own article and story.
+
+    Args:
+        events: the event types, the most probable first: the first with 0.9, and each further one with 0.1 less.
+        material, mild: their probabilities; the rest is neutral.
+    """
+    seen = START + timedelta(hours=at_h)
+    article = article or content_id(target, seen.isoformat(), title, publisher)
+    level = Level(neutral=round(1 - material - mild, 4), mild=mild, material=material, favourable=0.0)
+    return Signal(
+        target=target,
+        name=name,
+        groups=groups,
+        article=article,
+        version=version,
+        story=story or content_id("story", article),
+        source="feed",
+        publisher=publisher,
+        title=title,
+        url="https://news.example/" + article,
+        published_at=seen,
+        seen_at=seen,
+        backfill=backfill or history,
+        history=history,
+        sentiment=Sentiment(negative=0.2, neutral=0.8, positive=0.0),
+        level=level,
+        adverse=level.adverse,
+        events=tuple([EventScore(label=code, score=round(0.9 - 0.1 * n, 2)) for n, code in enumerate(events)]),
+        adverse_from=0.5,
+        relevance=relevance,
+        evidence=Evidence(text=title, start=0, end=4),
+        bundle="tiny@1",
+    )
+
+
 def as_history(signals: Iterable[Signal]) -> list[Signal]:
     """Returns signals as the history stage publishes them for a newly watched target."""
     return [signal.model_copy(update={"backfill": True, "history": True}) for signal in signals]
@@ -106,6 +171,7 @@ class Timeline:
     settings: AlertingSettings = field(default_factory=AlertingSettings)
     partitions: int = 1
     alerts: list[Alert] = field(default_factory=list)
+    near_misses: list[NearMiss] = field(default_factory=list)
     trends: list[TrendPoint] = field(default_factory=list)
     state: dict[str, bytes] = field(default_factory=dict)
 
@@ -123,6 +189,7 @@ class Timeline:
             else:
                 self.state[key] = value
         self.alerts += step.alerts
+        self.near_misses += step.near_misses
         self.trends += step.trends
         return step.state
 

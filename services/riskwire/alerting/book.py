@@ -54,8 +54,9 @@ class Book:
     wait in their bucket until it closes, which means that no more signals are expected for it. Trends are summed by
     minute, whatever the length of a bucket.
 
-    State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `events/TARGET`, `stories/SLOT.PART/TARGET` (stories of a target, in
-    parts), `minute/START/TARGET` (minutes that have not ended), `pending/BUCKET/…` (signals of open buckets).
+    State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `events/TARGET` (what a target was told of),
+    `stories/SLOT.PART/TARGET` (stories of a target, in parts), `minute/START/TARGET` (minutes that have not ended),
+    `pending/BUCKET/…` (signals of open buckets).
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class Book:
             if not signal.backfill:  # the store counts backfill when it was published
                 self._minute(signal.target, at_ms).add(signal, change)
                 counted.add(signal.target)
-        for name in remembered.keys() - turned_negative.keys():
+        for name in [name for name in remembered if name not in turned_negative]:
             self._close_events(name, end_ms, step)
         for name, stories in turned_negative.items():
             target = self._targets[name]

@@ -38,6 +38,8 @@ def rewound(key: str, value: bytes, now_ms: int) -> bytes | None:
         return orjson.dumps(exposure)
     if key.startswith("target/"):
         return _rewound_target(value, now_ms)
+    if key.startswith("events/"):
+        return _rewound_events(value, now_ms)
     return value
 
 
@@ -53,3 +55,18 @@ def _rewound_target(value: bytes, now_ms: int) -> bytes:
                 episode[field] = min(episode[field], now_ms)
         episode["last"] = not_after(episode["last"], from_ms(now_ms))
     return orjson.dumps(target)
+
+
+def _rewound_events(value: bytes, now_ms: int) -> bytes:
+    """Returns what a target has been told of with no time after `now_ms`."""
+    memory = orjson.loads(value)
+    memory["told"] = {family: [min(at_ms, now_ms), *values] for family, (at_ms, *values) in memory["told"].items()}
+    memory["facts"] = [[fingerprint, min(at_ms, now_ms), told] for fingerprint, at_ms, told in memory["facts"]]
+    for waiting in memory["waiting"].values():
+        waiting["at_ms"] = min(waiting["at_ms"], now_ms)
+    if episode := memory["episode"]:
+        for field in ("notified_ms", "hot_ms"):
+            episode[field] = min(episode[field], now_ms)
+        for field in ("last", "evidence"):
+            episode[field] = not_after(episode[field], from_ms(now_ms))
+    return orjson.dumps(memory)

@@ -9,6 +9,7 @@ import structlog
 
 from riskwire import metrics
 from riskwire.alerting.book import Book, BookStep
+from riskwire.alerting.events import load_rules
 from riskwire.bus import Message, Outgoing
 from riskwire.errors import SchemaError
 from riskwire.pipeline import ALERT, Topic
@@ -25,13 +26,20 @@ class AlertStage:
     spec = ALERT
 
     def __init__(self, settings: AlertingSettings, article_partitions: int) -> None:
+        """Reads the rules of event alerts.
+
+        Raises:
+            SettingsError: the file of rules cannot be used.
+        """
         self._settings = settings
         self._article_partitions = article_partitions
+        self._rules = load_rules(settings.rules)
         self._lock = asyncio.Lock()
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> AlertTask:
         """Returns a task that continues from the committed state."""
-        return AlertTask(partition, Book(self._settings, self._article_partitions, state), self._lock)
+        book = Book(self._settings, self._article_partitions, state, self._rules)
+        return AlertTask(partition, book, self._lock)
 
 
 class AlertTask:
@@ -80,7 +88,15 @@ class AlertTask:
         self._targets.set(len(self._book.targets))
         for alert in closed.alerts:
             metrics.ALERTS.labels(status=alert.status).inc()
-            log.info("alert", status=alert.status, target=alert.target, surprise=alert.surprise, id=alert.id)
+            log.info(
+                "alert",
+                kind=alert.kind,
+                tier=alert.tier,
+                status=alert.status,
+                target=alert.target,
+                surprise=alert.surprise,
+                id=alert.id,
+            )
 
 
 def _published(closed: BookStep) -> list[Outgoing]:

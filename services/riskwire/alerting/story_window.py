@@ -36,11 +36,13 @@ class WindowChange:
         new_article: whether the article was not known.
         new_story: whether the article began a story.
         turned_negative: whether a story is negative that was not, or began negative.
+        story: the story of the article; None for backfill, which enters no window.
     """
 
     new_article: bool
     new_story: bool
     turned_negative: bool
+    story: TargetStory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class StoryWindow:
             story.sources.add(signal.source_key)
             story.evidence = evidence_of(signal) if negative else None
             self._put(story)
-            return WindowChange(new_article=True, new_story=True, turned_negative=negative)
+            return WindowChange(new_article=True, new_story=True, turned_negative=negative, story=story)
         new_article = signal.article not in story.articles
         if new_article:
             self._known.add_article(story, signal.article)
@@ -158,7 +160,7 @@ class StoryWindow:
         turned_negative = negative and story.negative_ms is None
         if turned_negative:
             self._turn_negative(story, signal, at_ms)
-        return WindowChange(new_article=new_article, new_story=False, turned_negative=turned_negative)
+        return WindowChange(new_article=new_article, new_story=False, turned_negative=turned_negative, story=story)
 
     def remember(self, signal: Signal, seen_ms: int, now_ms: int, negative_from: float) -> bool:
         """Remembers a story of the target's history without counting it, so that a reprint is no news.

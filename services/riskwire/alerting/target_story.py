@@ -26,6 +26,8 @@ class TargetStory:
         articles: ids of its articles.
         sources: the keys of its sources (`Signal.source_key`).
         evidence: what an alert shows of it; kept of the most negative stories only.
+        miss: the last reason for which it did not notify (`NearMiss.reason`), or empty.
+        joined: whether an event alert told it or counts it.
         from_history: whether it comes from the target's history. Such a story is remembered, so that a reprint is no
             news; it is not counted, and the baseline has learned it already.
         part: the part of the state that holds it.
@@ -39,6 +41,8 @@ class TargetStory:
     sources: set[str] = field(default_factory=set)
     evidence: AlertEvidence | None = None
     from_history: bool = False
+    miss: str = ""
+    joined: bool = False
     part: StoryPart = field(init=False, repr=False)
 
     @property
@@ -62,12 +66,14 @@ class TargetStory:
             sorted(self.sources),
             None if self.evidence is None else self.evidence.model_dump(mode="json"),
             self.from_history,
+            self.miss,
+            self.joined,
         ]
 
     @classmethod
     def decoded(cls, values: list[Any]) -> TargetStory:
         """Returns the story from the values of `encoded`; the caller sets its `part`."""
-        fingerprint, first_ms, negative_ms, weights, articles, sources, evidence, from_history = values
+        fingerprint, first_ms, negative_ms, weights, articles, sources, evidence, from_history, miss, joined = values
         return cls(
             fingerprint=fingerprint,
             first_ms=first_ms,
@@ -77,6 +83,8 @@ class TargetStory:
             sources=set(sources),
             evidence=None if evidence is None else AlertEvidence.model_validate(evidence),
             from_history=from_history,
+            miss=miss,
+            joined=joined,
         )
 
 
@@ -122,8 +130,12 @@ def weights_of(signal: Signal) -> tuple[int, int, int]:
     )
 
 
-def evidence_of(signal: Signal) -> AlertEvidence:
-    """Returns the evidence of a signal as alerts show it: the article, the sentence with the mention, and its level."""
+def evidence_of(signal: Signal, novelty: float | None = None) -> AlertEvidence:
+    """Returns the evidence of a signal as alerts show it: the article, the sentence with the mention, and its level.
+
+    Args:
+        novelty: how new for the target what it tells was, 0 to 1; None where that was not decided.
+    """
     return AlertEvidence.unvalidated(
         story=signal.story,
         title=signal.title,
@@ -139,4 +151,6 @@ def evidence_of(signal: Signal) -> AlertEvidence:
         adverse=signal.adverse,
         events=signal.events,
         adverse_from=signal.adverse_from,
+        novelty=novelty,
+        relevance=signal.relevance,
     )

@@ -1,0 +1,11 @@
+"""Event alerts: something material happened to a party, and one credible story is enough.
+
+- `families.yaml`, `rules`: which stories are told, in which tier, and when the same is new again.
+- `reading`: what a signal says happened; `memory`: what a target has been told of.
+- `watch`: decides on the signals of a bucket; `told`, `explain`: the records and texts that result.
+"""
+
+from riskwire.alerting.events.rules import EventRules, load_rules
+from riskwire.alerting.events.watch import EventWatch
+
+__all__ = ["EventRules", "EventWatch", "load_rules"]

@@ -1,0 +1,130 @@
+"""Explanations of event alerts and near misses, in words that a risk officer can check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from riskwire.alerting.events.reading import Happening
+from riskwire.alerting.events.verdict import EventVerdict
+from riskwire.alerting.explain import duration
+from riskwire.records import NearMissReason, Signal
+
+_LABELS: Final = {
+    "credit_downgrade": "credit rating cut",
+    "broker_downgrade": "cut by a broker",
+    "results_bad": "bad results",
+    "writedown": "write-down",
+    "accounting": "accounting trouble",
+    "recall": "recall or defect",
+    "cyber": "cyber incident",
+    "layoffs": "lay-offs",
+    "labour": "labour dispute",
+    "management_exit": "exit of a leader",
+    "price_fall": "fall in price",
+    "deal_failure": "deal fails",
+    "operations": "trouble in operations",
+    "reputation": "damage to reputation",
+    "short_attack": "attack by a short seller or activist",
+    "macro_stress": "economic stress",
+    "regulation": "action of a regulator",
+    "other": "adverse news",
+}
+"""Event types in words, where the code is not the word."""
+
+DENIED: Final = "It tells of a relief or a denial, which never fires."
+"""Why a relief or a denial did not notify."""
+
+
+def event_label(event_type: str) -> str:
+    """Returns an event type in words.
+
+    >>> event_label("bankruptcy"), event_label("profit_warning"), event_label("results_bad")
+    ('bankruptcy', 'profit warning', 'bad results')
+    """
+    return _LABELS.get(event_type, event_type.replace("_", " "))
+
+
+def _what(happening: Happening) -> str:
+    label = event_label(happening.type)
+    return f"{label} feared" if happening.feared else label
+
+
+def publisher_of(signal: Signal) -> str:
+    """Returns the publisher of an article, or the feed if it has none."""
+    return signal.publisher or signal.source
+
+
+def summary(signal: Signal, happenings: Sequence[Happening], stories: int, sources: int) -> str:
+    """Returns what happened: the party, the types of event, and title and publisher of the story that decided.
+
+    Args:
+        happenings: what is new for the party, the worst first.
+        stories: the stories of the episode, if it was running; else 1.
+        sources: their publishers.
+    """
+    what = ", ".join(dict.fromkeys(map(_what, happenings)))
+    text = f"{signal.name}: {what}. '{signal.title}' ({publisher_of(signal)})"
+    if stories > 1:
+        text += f"; {stories} stories from {sources} {'publisher' if sources == 1 else 'publishers'}"
+    return text
+
+
+def would_not_fire(happening: Happening, material: float, adverse: float, *, corroborated: bool) -> str:
+    """Returns in a sentence what it would have taken not to fire."""
+    rule = happening.rule
+    limit = rule.doubtful if corroborated and material < rule.threshold else rule.threshold
+    text = f"It would not have fired with a probability of a material event below {limit:.2f}, where it is "
+    text += f"{material:.2f}; nor below {rule.adverse:.2f} of an adverse one, where it is {adverse:.2f}"
+    if limit != rule.threshold:
+        text += "; nor without a second publisher"
+    return f"{text}; nor if as much had been told of it within {_days(rule.rearm_days)}."
+
+
+def digest_would_not_fire(happening: Happening, adverse: float) -> str:
+    """Returns in a sentence what would have kept a line out of the digest."""
+    rule = happening.rule
+    return (
+        f"It would not be in the digest with a probability of an adverse event below {rule.mild:.2f}, where it is "
+        f"{adverse:.2f}; nor if as much had been told of it within {_days(rule.rearm_days)}."
+    )
+
+
+def detail(signal: Signal, verdict: EventVerdict) -> str:
+    """Returns why a story did not notify, with the figures that decided."""
+    happening, rule = verdict.happening, verdict.happening.rule
+    what, days = event_label(happening.type), _days(rule.rearm_days)
+    material = signal.level.material if signal.level is not None else 0.0
+    adverse = signal.adverse or 0.0
+    details: dict[NearMissReason | None, str] = {
+        "backfill": "It is past: published long before it was seen, or before the target was watched.",
+        "level": f"It is not material for the target: the probability is {material:.2f}; {rule.threshold:.2f} fires.",
+        "threshold": f"It is material with {material:.2f} and adverse with {adverse:.2f}; for {what}, "
+        f"{rule.threshold:.2f} and {rule.adverse:.2f} fire.",
+        "relevance": f"Its relevance for the target is {signal.relevance:.2f}; {rule.relevance:.2f} is the least.",
+        "novelty": f"As much, or the same story, was told before; {what} is new again after {days}.",
+        "same_episode": f"The running alert has told of {what}, and counts this story.",
+        "corroboration": f"{verdict.publishers} of {max(2, rule.least_sources)} publishers reported it, and material "
+        f"with {material:.2f} is doubtful where {rule.threshold:.2f} fires.",
+        "muted": f"The rules tell nothing of {what} for this target.",
+    }
+    return details.get(verdict.reason, "")
+
+
+def resolved(name: str, calm_s: int, blind: bool, summary: str, stories: int) -> str:
+    """Returns why an event alert ended, how many stories it had, and what it was about.
+
+    Args:
+        calm_s: how long no story of it has come.
+        blind: whether the stream had too little news for the calm to mean anything.
+        summary: that of the last record before.
+    """
+    end = f"{name}: no further story for {duration(calm_s)}"
+    if blind:
+        end += ", but there was hardly any news to see: blind, not calm"
+    count = "1 story" if stories == 1 else f"{stories} stories"
+    return f"{end}; {count} in all. It was: {summary.removeprefix(f'{name}: ')}"
+
+
+def _days(days: float) -> str:
+    return "1 day" if days == 1 else f"{days:g} days"
