@@ -10,9 +10,10 @@ from typing import NamedTuple
 from riskwire.inference.linking import LinkedMention
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution, mean
+from riskwire.inference.relevance import relevance_by_entity
 from riskwire.inference.topics import topics_of
 from riskwire.records import EventScore, Level, TopicScore
-from riskwire.weights import SPEAKER_FACTOR, evidence_weights, relevance, sentence_weights
+from riskwire.weights import SPEAKER_FACTOR, evidence_weights, sentence_weights
 from riskwire.worst_mention import MentionRisk, PartyRisk, strongest_events, worst_mention
 
 MARKET = "market"
@@ -83,6 +84,7 @@ class TargetSentiment(NamedTuple):
         level: how bad it is for the target; None if the bundle does not predict levels or the article has no mention.
         events: what happened to the target, the most probable event type first; None if the bundle does not predict
             them.
+        member: of a group, a topic or the market, target and name of the party whose mention decided; None if none did.
     """
 
     target: str
@@ -93,6 +95,7 @@ class TargetSentiment(NamedTuple):
     events: tuple[EventScore, ...] | None
     relevance: float
     evidence: Excerpt
+    member: tuple[str, str] | None = None
 
 
 def target_sentiments(
@@ -122,20 +125,34 @@ def target_sentiments(
     sentiment = summary.sentiment
     risk = _risk_of_article(prediction, mentions, adverse_from)
     if risk.decisive is None:
-        evidence = _clearest_sentence(prediction, sentiment)
+        evidence, member = _clearest_sentence(prediction, sentiment), None
     else:
-        evidence = _sentence_excerpt(prediction, mentions[risk.decisive].sentence)
+        decisive = mentions[risk.decisive]
+        evidence, member = _sentence_excerpt(prediction, decisive.sentence), _member_of(decisive)
     return [
         *entities,
         *_group_sentiments(entities),
         *[
             TargetSentiment(
-                topic_target(topic.label), topic.label, (), sentiment, risk.level, risk.events, topic.score, evidence
+                topic_target(topic.label),
+                topic.label,
+                (),
+                sentiment,
+                risk.level,
+                risk.events,
+                topic.score,
+                evidence,
+                member,
             )
             for topic in summary.topics
         ],
-        TargetSentiment(MARKET, "Market", (), sentiment, risk.level, risk.events, 1.0, evidence),
+        TargetSentiment(MARKET, "Market", (), sentiment, risk.level, risk.events, 1.0, evidence, member),
     ]
+
+
+def _member_of(mention: LinkedMention) -> tuple[str, str]:
+    """Returns target and name of the party that is mentioned."""
+    return f"entity:{mention.entity}", mention.watched.name if mention.watched else mention.name
 
 
 def _risk_of_article(
@@ -159,26 +176,23 @@ def _entity_sentiments(
     The sentiment is the mean over the sentences that mention the entity, by the weight of each sentence. Level and
     event types are those of its worst mention (`riskwire.worst_mention`), which the excerpt shows. Without levels, the
     excerpt shows the mention with the clearest sentiment. A mention as a speaker about others has less weight. The
-    relevance follows from the weights of these sentences. The name is that of the watchlist entry, otherwise the
+    relevance is that of `riskwire.inference.relevance`. The name is that of the watchlist entry, otherwise the
     longest one.
 
     Args:
         adverse_from: the probability of a mild or material level from which a mention counts as adverse.
     """
     weights = sentence_weights(len(prediction.sentences), titled=prediction.titled)
+    relevance = relevance_by_entity(prediction, mentions)
     by_entity: dict[str, list[LinkedMention]] = {}
     for mention in mentions:
         by_entity.setdefault(mention.entity, []).append(mention)
     for entity_mentions in by_entity.values():
         if len(entity_mentions) == 1:  # as for most entities; this way costs less
             mention = entity_mentions[0]
-            weight = weights[mention.sentence]
             sentiment, level, events = mention.sentiment, mention.level, mention.events
-            sentence_shares = [weight * SPEAKER_FACTOR if mention.speaker else weight]
         else:
-            parts = _sentiment_by_sentence(entity_mentions, weights)
-            sentiment = _mean(parts)
-            sentence_shares = [weight for weight, _ in parts]
+            sentiment = _mean(_sentiment_by_sentence(entity_mentions, weights))
             level, events, decisive = worst_mention([_risk_of(mention) for mention in entity_mentions], adverse_from)
             mention = _clearest_mention(entity_mentions, sentiment) if decisive is None else entity_mentions[decisive]
         watched = entity_mentions[0].watched
@@ -189,7 +203,7 @@ def _entity_sentiments(
             sentiment,
             level,
             events,
-            relevance(sentence_shares),
+            relevance[mention.entity],
             _excerpt(prediction, mention.sentence, mention.start, mention.end),
         )
 
@@ -234,7 +248,8 @@ def _group_sentiments(entities: Sequence[TargetSentiment]) -> Iterable[TargetSen
             by_group.setdefault(group, []).append(entity)
     for group, members in by_group.items():
         worst = max(members, key=_badness)
-        yield worst._replace(target=group_target(group), name=group, groups=(group,))
+        member = (worst.target, worst.name)
+        yield worst._replace(target=group_target(group), name=group, groups=(group,), member=member)
 
 
 def _badness(entity: TargetSentiment) -> float:

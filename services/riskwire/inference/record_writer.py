@@ -178,6 +178,8 @@ def write_signals(
                         "end": target.evidence.end,
                     },
                     "bundle": bundle,
+                    "member": target.member[0] if target.member else "",
+                    "member_name": target.member[1] if target.member else "",
                 }
             ),
         )

@@ -31,6 +31,7 @@ class Signal(Record):
         events: at most `MAX_EVENTS` event types, the most probable first; None if the bundle does not predict them.
         adverse_from: the `adverse` from which the bundle counts a mention as adverse; None if it does not predict
             levels.
+        member, member_name: of a group, a topic or the market, the party whose mention decided; empty if none did.
     """
 
     v: int = 1
@@ -62,6 +63,8 @@ class Signal(Record):
     relevance: Probability
     evidence: Evidence
     bundle: str = ""
+    member: str = ""
+    member_name: str = ""
 
     @property
     def source_key(self) -> str:

@@ -222,6 +222,8 @@ async def test_with_a_watchlist_only_its_entities_get_signals_and_a_group_takes_
     group, acme = by_target["group:makers"], by_target["entity:acme"]
     assert group.sentiment == acme.sentiment
     assert group.groups == acme.groups == ("makers",)
+    assert (group.member, group.member_name) == ("entity:acme", "Acme")
+    assert acme.member == acme.member_name == ""
 
 
 async def test_other_tasks_get_turns_during_a_long_batch(stage: InferStage) -> None:

@@ -122,7 +122,8 @@ def past_signals(
         # The article has a signal of the group when it mentions another member. The group received it then.
         received = any(past_signal.target == group for past_signal in article.signals)
         if not received and group_stories.add(article.story, article.seen_at):
-            signals.append(signal.model_copy(update={"target": group, "name": entry.group}))
+            member = {"member": entry.target, "member_name": entry.name}
+            signals.append(signal.model_copy(update={"target": group, "name": entry.group, **member}))
     newest_first = dict.fromkeys(signal.article for signal in reversed(signals))
     newest = set(list(newest_first)[:limit])
     return [signal for signal in signals if signal.article in newest]
