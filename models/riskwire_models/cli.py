@@ -187,15 +187,11 @@ def _train_on_own_labels(
 ) -> None:
     """Goes on with the training of a bundle on own labels, and prints its figures before and after."""
     _set_library_environment()
-    from riskwire_models.training.from_bundle import figures_of, model_from_bundle
-    from riskwire_models.training.own import own_recipe
-    from riskwire_models.training.train import train as run_training
+    from riskwire_models.training.own import train_on_own_labels
 
-    recipe = own_recipe(labels, bundle, data, steps=steps, seed=seed)
-    tokenizer = bundle / "tokenizer.json"
-    before = figures_of(model_from_bundle(bundle), recipe, data, tokenizer, _print_line)
-    model = run_training(data, work / recipe.name, recipe, threads=threads, log=_print_line)
-    after = figures_of(model, recipe, data, tokenizer, _print_line)
+    before, after = train_on_own_labels(
+        labels, bundle, data, work, threads=threads, steps=steps, seed=seed, log=_print_line
+    )
     table = Table("measured on", "figure", "before", "after", title=f"{bundle} with {labels}")
     for name, figures in before.items():
         for figure, value in figures.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from riskwire_models.data.splits import Split, split_of
 from riskwire_models.data.statements import company_names, write_statements
 from riskwire_models.data.text import normalised
 
+#: Examples by split.
+Corpus = Mapping[Split, list[Example]]
 #: Part of the Groningen set that is used: the set is large, and its tags were made by programs.
 GMB_SHARE = 0.24
 #: Number of statements that are generated from templates.

@@ -65,7 +65,10 @@ class LabelledSpan:
 
 @dataclass(frozen=True, slots=True)
 class MentionReading:
-    """Probabilities that a teacher gives a mention, in the order of the labels; those of events are independent."""
+    """Probabilities that a teacher gives a mention, in the order of the labels; those of events are independent.
+
+    A head that a recipe masks has none (an empty tuple).
+    """
 
     target_sentiment: tuple[float, ...]
     level: tuple[float, ...]
@@ -74,7 +77,7 @@ class MentionReading:
 
 @dataclass(frozen=True, slots=True)
 class SentenceReading:
-    """Probabilities that a teacher gives a sentence, in the order of the labels; those of events are independent."""
+    """Probabilities that a teacher gives a sentence, as `MentionReading` has those of a mention."""
 
     sentiment: tuple[float, ...]
     topics: tuple[float, ...]

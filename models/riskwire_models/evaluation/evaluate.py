@@ -17,7 +17,7 @@ from riskwire_models.evaluation.fairness import measure_fairness
 from riskwire_models.evaluation.onnx_runner import OnnxRunner
 from riskwire_models.evaluation.report.curves import LabelReadings
 from riskwire_models.evaluation.report.findings import BundleEvaluation, RiskFindings, ScoreRow
-from riskwire_models.evaluation.risk import risk_estimates, thresholds_of
+from riskwire_models.evaluation.risk import event_logit, risk_estimates, thresholds_of
 from riskwire_models.evaluation.robustness import (
     measure_cases,
     measure_pairs,
@@ -55,6 +55,8 @@ def evaluate_bundle(
     manifest = read_manifest(folder)
     tokenizer = load_tokenizer(folder / manifest.tokenizer.path)
     test = training_corpus(data, DEFAULT_TRAINING, manifest.seed)["test"]
+    events = manifest.heads.get("events")
+    least_logit = event_logit(thresholds_of(manifest).events, events.temperature if events else None)
     rows: list[ScoreRow] = []
     labels: dict[str, tuple[LabelReadings, ...]] = {}
     for precision, entry in manifest.files.items():
@@ -65,7 +67,8 @@ def evaluate_bundle(
         runner = OnnxRunner(folder / entry.path, threads)
         predictions = predict(runner, tokenizer, test)
         labels[precision] = _label_readings(predictions, manifest)
-        measured = {**held_out_scores(predictions), "never seen": never_seen_scores(runner, tokenizer, data)}
+        held_out_rows = held_out_scores(predictions, event_logit=least_logit)
+        measured = {**held_out_rows, "never seen": never_seen_scores(runner, tokenizer, data)}
         for head, scores_by_set in measured.items():
             for name, scores in scores_by_set.items():
                 if scores["n"]:

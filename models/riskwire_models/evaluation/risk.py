@@ -6,6 +6,7 @@ threshold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,10 +46,19 @@ def thresholds_of(manifest: BundleManifest) -> RiskThresholds:
     return RiskThresholds((level and level.threshold) or 0.5, (events and events.threshold) or 0.5)
 
 
+def event_logit(threshold: float, temperature: float | None) -> float:
+    """Returns the logit at which the probability of an event, sigmoid(logit / temperature), is a threshold."""
+    return (temperature or 1.0) * math.log(threshold / (1.0 - threshold))
+
+
 def risk_readings(predictions: Predictions, temperatures: Mapping[str, float]) -> RiskReadings:
-    """Returns the calibrated probabilities of all mentions with risk labels."""
+    """Returns the calibrated probabilities of all mentions with risk labels.
+
+    Events of sentences that belong to no mention are left out, as in the readings of the engine. They are harder: with
+    them the best threshold of the events of mentions would not be found.
+    """
     logits, truth = logits_and_labels(predictions, "level")
-    event_logits, true_events = event_logits_and_labels(predictions)
+    event_logits, true_events = event_logits_and_labels(predictions, with_sentences=False)
     levels = softmax(logits, temperatures.get("level", 1.0))
     return RiskReadings(levels, truth, sigmoid(event_logits, temperatures.get("events", 1.0)), true_events)
 

@@ -110,11 +110,16 @@ def logits_and_labels(predictions: Predictions, head: str) -> tuple[Logits, Trut
     return table, np.array(truth, np.int64)
 
 
-def event_logits_and_labels(predictions: Predictions) -> tuple[Logits, NDArray[np.bool_]]:
+def event_logits_and_labels(
+    predictions: Predictions, *, with_sentences: bool = True
+) -> tuple[Logits, NDArray[np.bool_]]:
     """Returns the logits of the events [n, types] and which types are true [n, types].
 
     The rows are the mentions whose events are known, and the sentences of which the events that belong to no mention
     are known. There are no rows if the graph does not have the head.
+
+    Args:
+        with_sentences: whether the sentences are rows too.
     """
     logits: list[NDArray[np.float32]] = []
     truth: list[tuple[int, ...]] = []
@@ -125,7 +130,7 @@ def event_logits_and_labels(predictions: Predictions) -> tuple[Logits, NDArray[n
             if target.events is not None:
                 logits.append(row_logits["events"][list(target.positions)].mean(axis=0))
                 truth.append(target.events)
-        if row.events is not None:
+        if with_sentences and row.events is not None:
             logits.append(row_logits["events"][0])
             truth.append(row.events)
     expected = np.zeros((len(truth), len(EVENT_TYPES)), bool)
@@ -160,13 +165,17 @@ def _label_scores(predictions: Predictions, head: str) -> dict[str, float]:
     return classification_scores(truth.tolist(), logits.argmax(axis=1).tolist())
 
 
-def _event_scores(predictions: Predictions) -> dict[str, float]:
-    logits, truth = event_logits_and_labels(predictions)
-    return multi_label_scores(truth, logits > 0)
+def _event_scores(predictions: Predictions, least_logit: float, *, with_sentences: bool) -> dict[str, float]:
+    logits, truth = event_logits_and_labels(predictions, with_sentences=with_sentences)
+    return multi_label_scores(truth, logits >= least_logit)
 
 
-def held_out_scores(predictions: Predictions) -> dict[str, Any]:
-    """Returns scores by head and data set, on held-out examples."""
+def held_out_scores(predictions: Predictions, *, event_logit: float = 0.0) -> dict[str, Any]:
+    """Returns scores by head and data set, on held-out examples.
+
+    Args:
+        event_logit: the logit from which an event is named (`risk.event_logit`).
+    """
     targets = {source: predictions.of_sources([source]) for source in ("sentfin", "finentity")}
     return {
         "sentiment": {
@@ -187,7 +196,10 @@ def held_out_scores(predictions: Predictions) -> dict[str, Any]:
         },
         "topics": {"all": _label_scores(predictions, "topics")},
         "level": {"all": _label_scores(predictions, "level")},
-        "events": {"all": _event_scores(predictions)},
+        "events": {
+            "all": _event_scores(predictions, event_logit, with_sentences=True),
+            "mentions": _event_scores(predictions, event_logit, with_sentences=False),
+        },
     }
 
 

@@ -16,7 +16,13 @@ from riskwire_models.data.encoding import encode_examples, load_tokenizer
 from riskwire_models.data.examples import Example
 from riskwire_models.errors import BundleFolderError
 from riskwire_models.evaluation.onnx_runner import OnnxRunner, count_batch_differences
-from riskwire_models.evaluation.risk import RiskThresholds, choose_thresholds, risk_readings, risk_scores
+from riskwire_models.evaluation.risk import (
+    RiskThresholds,
+    choose_thresholds,
+    event_logit,
+    risk_readings,
+    risk_scores,
+)
 from riskwire_models.evaluation.scores import (
     calibration_errors,
     fit_temperatures,
@@ -128,6 +134,7 @@ def _measure(
     on_dev = predict(OnnxRunner(graphs.fp32, threads), tokenizer, dev)
     temperatures = fit_temperatures(on_dev)
     thresholds = choose_thresholds(risk_readings(on_dev, temperatures))
+    least_logit = event_logit(thresholds.events, temperatures["events"])
     for precision, path in (("fp32", graphs.fp32), ("int8", graphs.int8), ("fp16", graphs.fp16)):
         log(f"measuring {precision}")
         runner = OnnxRunner(path, threads)
@@ -135,7 +142,7 @@ def _measure(
         if precision == "int8":
             scores["calibration"] = calibration_errors(predictions, temperatures)
         scores[precision] = {
-            "held_out": held_out_scores(predictions)
+            "held_out": held_out_scores(predictions, event_logit=least_logit)
             | {"risk": {"all": risk_scores(risk_readings(predictions, temperatures), thresholds)}},
             "never_seen": never_seen_scores(runner, tokenizer, data),
         }
@@ -178,8 +185,9 @@ def export(data: Path, work: Path, out: Path, *, threads: int = 2, log: Log = pr
     if checkpoint is None:
         raise BundleFolderError(f"no checkpoint in {work}: run `riskwire model train` with the same --work first")
     recipe = checkpoint.recipe
+    place = "a GPU" if checkpoint.device == "cuda" else "the CPU"
     notes = [
-        f"{checkpoint.step} of {recipe.steps} steps, {checkpoint.seconds:.0f} s of training on the CPU",
+        f"{checkpoint.step} of {recipe.steps} steps, {checkpoint.seconds:.0f} s of training on {place}",
         *checkpoint.history,
     ]
     if recipe.early_stopping is not None and checkpoint.best is not None:

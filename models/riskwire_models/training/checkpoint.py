@@ -26,7 +26,9 @@ class Checkpoint:
         seconds: time spent in training.
         model: ``state_dict`` of the model.
         optimiser: ``state_dict`` of the optimiser.
-        rng: state of torch's random number generator.
+        rng: state of torch's random number generator on the CPU.
+        cuda_rng: state of that on the GPU, which draws the dropout there; None for a run on the CPU.
+        device: kind of device of the run: ``cpu`` or ``cuda``.
         history: changes of the recipe during the run.
         best: highest value so far of the figure that early stopping watches, or None.
         best_step: step at which it was measured; the weights of that step are in the file `BEST`.
@@ -41,6 +43,21 @@ class Checkpoint:
     history: list[str] = field(default_factory=list)
     best: float | None = None
     best_step: int = 0
+    # Checkpoints of earlier versions lack the fields below.
+    cuda_rng: Any = None
+    device: str = "cpu"
+
+    def keep_generators(self, device: torch.device) -> None:
+        """Takes over the states of the random number generators that a run on a device draws from."""
+        self.device = device.type
+        self.rng = torch.get_rng_state()
+        self.cuda_rng = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def restore_generators(self, device: torch.device) -> None:
+        """Sets the random number generators to the kept states, that of a GPU only if the run goes on there."""
+        torch.set_rng_state(self.rng)
+        if device.type == "cuda" and self.cuda_rng is not None:
+            torch.cuda.set_rng_state(self.cuda_rng, device)
 
     @property
     def ended_early(self) -> bool:
@@ -65,6 +82,8 @@ class Checkpoint:
             "model": self.model,
             "optimiser": self.optimiser,
             "rng": self.rng,
+            "cuda_rng": self.cuda_rng,
+            "device": self.device,
             "history": self.history,
             "best": self.best,
             "best_step": self.best_step,

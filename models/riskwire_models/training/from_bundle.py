@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel
 
-from riskwire_models.data.corpus import training_corpus
 from riskwire_models.data.encoding import encode_examples, load_tokenizer
+from riskwire_models.data.examples import Example
 from riskwire_models.data.own_labels import read_own_labels
 from riskwire_models.data.text import split_key, unit_hash
 from riskwire_models.errors import BundleFolderError
@@ -53,9 +53,12 @@ def is_held_out(text: str) -> bool:
 
 
 def figures_of(
-    model: MultiHeadModel, recipe: Recipe, data: Path, tokenizer_path: Path, log: Callable[[str], None]
+    model: MultiHeadModel, recipe: Recipe, old_data: Sequence[Example], tokenizer_path: Path, log: Callable[[str], None]
 ) -> dict[str, dict[str, float]]:
     """Returns the figures of a model on the held-out own labels and on the dev split of the old data.
+
+    Args:
+        old_data: the examples of that split.
 
     Raises:
         TrainingDataError: the own labels cannot be read.
@@ -64,7 +67,7 @@ def figures_of(
     own = read_own_labels(recipe.own_labels) if recipe.own_labels else []
     sets = {
         "own labels, held out": [example for example in own if is_held_out(example.text)],
-        "old data, dev": training_corpus(data, recipe.data, recipe.seed)["dev"],
+        "old data, dev": old_data,
     }
     figures: dict[str, dict[str, float]] = {}
     for name, examples in sets.items():

@@ -152,20 +152,22 @@ def batch_tensors(
         pool[mention, [number * longest + position for position in target.positions]] = 1.0 / len(target.positions)
         teacher = target.teacher
         collected["target_sentiment"].add_label(
-            mention, target.sentiment, None if teacher is None else teacher.target_sentiment
+            mention, target.sentiment, None if teacher is None else teacher.target_sentiment or None
         )
-        collected["level"].add_label(mention, target.level, None if teacher is None else teacher.level)
-        collected["events"].add_events(mention, target.events, None if teacher is None else teacher.events)
+        collected["level"].add_label(mention, target.level, None if teacher is None else teacher.level or None)
+        collected["events"].add_events(mention, target.events, None if teacher is None else teacher.events or None)
     for number, row in enumerate(rows):
         ids[number, : len(row)] = torch.tensor(row.ids)
         mask[number, : len(row)] = 1
         if row.tags is not None:
             tags[number, : len(row)] = torch.tensor(row.tags)
         of_sentence = row.teacher
-        collected["sentiment"].add_label(number, row.sentiment, None if of_sentence is None else of_sentence.sentiment)
-        collected["topics"].add_label(number, row.topic, None if of_sentence is None else of_sentence.topics)
+        collected["sentiment"].add_label(
+            number, row.sentiment, None if of_sentence is None else of_sentence.sentiment or None
+        )
+        collected["topics"].add_label(number, row.topic, None if of_sentence is None else of_sentence.topics or None)
         collected["events"].add_events(
-            len(mentions) + number, row.events, None if of_sentence is None else of_sentence.events
+            len(mentions) + number, row.events, None if of_sentence is None else of_sentence.events or None
         )
     return BatchTensors(ids, mask, tags, pool, {head: labels.tensors() for head, labels in collected.items()})
 
@@ -190,14 +192,18 @@ def expected_counts(rows: Sequence[EncodedExample], batches: int) -> dict[str, f
     """Returns the number of labels of each head in an average batch, at least 1. Entities count word pieces."""
     counts = dict.fromkeys(HEADS, 0)
     for row in rows:
-        counts["sentiment"] += row.sentiment != IGNORED or row.teacher is not None
-        counts["topics"] += row.topic != IGNORED or row.teacher is not None
-        counts["events"] += row.events is not None or row.teacher is not None
+        said = row.teacher
+        counts["sentiment"] += row.sentiment != IGNORED or (said is not None and bool(said.sentiment))
+        counts["topics"] += row.topic != IGNORED or (said is not None and bool(said.topics))
+        counts["events"] += row.events is not None or (said is not None and bool(said.events))
         counts["entities"] += 0 if row.tags is None else sum(tag != IGNORED for tag in row.tags)
         for target in row.targets:
-            counts["target_sentiment"] += target.sentiment != IGNORED or target.teacher is not None
-            counts["level"] += target.level != IGNORED or target.teacher is not None
-            counts["events"] += target.events is not None or target.teacher is not None
+            read = target.teacher
+            counts["target_sentiment"] += target.sentiment != IGNORED or (
+                read is not None and bool(read.target_sentiment)
+            )
+            counts["level"] += target.level != IGNORED or (read is not None and bool(read.level))
+            counts["events"] += target.events is not None or (read is not None and bool(read.events))
     return {head: max(1.0, count / batches) for head, count in counts.items()}
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 from tokenizers import Tokenizer
 
@@ -13,24 +14,32 @@ from riskwire_models.data.augmentation import augmented
 from riskwire_models.data.catalogue import data_set_by_name
 from riskwire_models.data.encoding import EncodedExample, encode_examples
 from riskwire_models.data.examples import Example
+from riskwire_models.data.labels import MentionReading, SentenceReading
 from riskwire_models.data.statements import company_names
 from riskwire_models.data.text import unit_hash
 from riskwire_models.training.batches import batches_of
 from riskwire_models.training.recipe import Recipe
 
+_Reading = TypeVar("_Reading", MentionReading, SentenceReading)
+
 
 def chosen_examples(examples: Iterable[Example], recipe: Recipe) -> list[Example]:
-    """Returns the examples that a recipe uses, without the labels that it masks."""
+    """Returns the examples that a recipe uses."""
     return [
-        without_labels(example, recipe.masks.get(_set_of(example), ()))
+        example
         for example in examples
         if unit_hash(example.text, "share") < recipe.data.get(_set_of(example), 1.0)
         and (recipe.texts_of is None or _set_of(example) in recipe.texts_of)
     ]
 
 
+def masked_examples(examples: Iterable[Example], recipe: Recipe) -> list[Example]:
+    """Returns the examples without the labels, and without the readings of a teacher, that a recipe masks."""
+    return [without_labels(example, recipe.masks.get(_set_of(example), ())) for example in examples]
+
+
 def without_labels(example: Example, heads: Sequence[str]) -> Example:
-    """Returns the example without its labels for these heads."""
+    """Returns the example without its labels for these heads, and without what a teacher says for them."""
     if not heads:
         return example
     masked = set(heads)
@@ -40,6 +49,7 @@ def without_labels(example: Example, heads: Sequence[str]) -> Example:
             sentiment=None if "target_sentiment" in masked else target.sentiment,
             level=None if "level" in masked else target.level,
             events=None if "events" in masked else target.events,
+            teacher=_without_readings(target.teacher, masked),
         )
         for target in example.targets
     )
@@ -50,7 +60,15 @@ def without_labels(example: Example, heads: Sequence[str]) -> Example:
         entities=None if "entities" in masked else example.entities,
         events=None if "events" in masked else example.events,
         targets=targets,
+        teacher=_without_readings(example.teacher, masked),
     )
+
+
+def _without_readings(reading: _Reading | None, heads: Set[str]) -> _Reading | None:
+    """Returns what a teacher says, without its probabilities for these heads."""
+    if reading is None:
+        return None
+    return replace(reading, **{field.name: () for field in fields(reading) if field.name in heads})
 
 
 class TrainingRows:

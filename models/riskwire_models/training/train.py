@@ -13,12 +13,10 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from riskwire_models.data.corpus import training_corpus
+from riskwire_models.data.corpus import Corpus, training_corpus
 from riskwire_models.data.encoding import encode_examples, load_tokenizer
-from riskwire_models.data.examples import Example
 from riskwire_models.data.labels import HEADS
 from riskwire_models.data.own_labels import read_own_labels
-from riskwire_models.data.splits import Split
 from riskwire_models.data.teacher import read_readings, with_readings
 from riskwire_models.data.vocabulary import needed_pieces, trimmed_tokenizer
 from riskwire_models.errors import TrainingDataError
@@ -31,7 +29,7 @@ from riskwire_models.training.loss import Labelling, LossWeights, batch_tensors,
 from riskwire_models.training.measure import dev_figures
 from riskwire_models.training.model import MultiHeadModel, untrained_model
 from riskwire_models.training.recipe import Recipe
-from riskwire_models.training.rows import TrainingRows, chosen_examples
+from riskwire_models.training.rows import TrainingRows, chosen_examples, masked_examples
 
 #: Seconds between checkpoints.
 CHECKPOINT_INTERVAL_S = 150.0
@@ -116,9 +114,10 @@ def start_or_resume(
     optimiser = torch.optim.AdamW(parameter_groups(model, recipe), fused=True)
     if saved is None:
         log(f"new run {recipe.name}: seed {recipe.seed}, {recipe.steps} steps on {device.type}")
-        return model, optimiser, Checkpoint(recipe, 0, 0.0, {}, {}, torch.get_rng_state())
+        return model, optimiser, Checkpoint(recipe, 0, 0.0, {}, {}, torch.get_rng_state(), device=device.type)
     optimiser.load_state_dict(saved.optimiser)
-    torch.set_rng_state(saved.rng)
+    saved.restore_generators(device)
+    saved.device = device.type
     if saved.recipe != recipe:
         change = f"recipe changed at step {saved.step}: {_changes(saved.recipe, recipe)}"
         saved.history.append(change)
@@ -153,24 +152,31 @@ def _changes(before: Recipe, after: Recipe) -> str:
     return ", ".join(f"{field} {old[field]} became {new[field]}" for field in new if old[field] != new[field])
 
 
-def recipe_corpus(data: Path, work: Path, recipe: Recipe) -> dict[Split, list[Example]]:
-    """Returns the examples of a recipe by split; those of the train split with the readings of its teacher."""
-    splits = training_corpus(data, recipe.data, recipe.seed)
+def recipe_corpus(data: Path, work: Path, recipe: Recipe, corpus: Corpus | None = None) -> Corpus:
+    """Returns the examples of a recipe by split; those of the train split with the readings of its teacher.
+
+    Args:
+        corpus: the examples of the recipe's data sets by split, if they were read before.
+    """
+    splits = training_corpus(data, recipe.data, recipe.seed) if corpus is None else corpus
     train = chosen_examples(splits["train"], recipe)
     if recipe.own_labels is not None:
         train += [example for example in read_own_labels(recipe.own_labels) if not is_held_out(example.text)]
     if recipe.teacher is not None:
         train = list(with_readings(train, read_readings(recipe.teacher.file_for(work))))
-    return {**splits, "train": train}
+    return {**splits, "train": masked_examples(train, recipe)}
 
 
-def train(data: Path, work: Path, recipe: Recipe, *, threads: int = 2, log: Log = print) -> MultiHeadModel:
+def train(
+    data: Path, work: Path, recipe: Recipe, *, corpus: Corpus | None = None, threads: int = 2, log: Log = print
+) -> MultiHeadModel:
     """Trains to the last step of the recipe, from the checkpoint in ``work`` if there is one.
 
     Args:
         data: folder of the data sets.
         work: folder of the checkpoint and of the events that TensorBoard shows.
         recipe: what to train; a change against the checkpoint's recipe is recorded in its history.
+        corpus: the examples of the recipe's data sets by split, if they were read before.
         threads: CPU threads of torch.
         log: receives progress lines.
 
@@ -179,7 +185,7 @@ def train(data: Path, work: Path, recipe: Recipe, *, threads: int = 2, log: Log 
     """
     torch.set_num_threads(threads)
     device = training_device()
-    splits = recipe_corpus(data, work, recipe)
+    splits = recipe_corpus(data, work, recipe, corpus)
     write_tokenizer(work, recipe, (example.text for example in splits["train"]))
     tokenizer = load_tokenizer(work / TOKENIZER)
     model, optimiser, state = start_or_resume(work, recipe, device, log)
@@ -192,7 +198,7 @@ def train(data: Path, work: Path, recipe: Recipe, *, threads: int = 2, log: Log 
     weights = LossWeights(recipe.heads, expected_counts(first_epoch, steps_per_epoch))
     labelling = Labelling(recipe.smoothing, recipe.teacher.weight if recipe.teacher else 0.0)
     log(f"{len(first_epoch)} training rows, {len(dev)} dev rows, about {steps_per_epoch} steps an epoch")
-    run = _Run(model, optimiser, state, work, recipe, log)
+    run = _Run(model, optimiser, state, work, device, log)
     model.train()
     batches = rows.batches_from_step(state.step)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"))
@@ -241,7 +247,7 @@ class _Run:
         optimiser: torch.optim.Optimizer,
         state: Checkpoint,
         work: Path,
-        recipe: Recipe,
+        device: torch.device,
         log: Log,
     ) -> None:
         """Starts the clock. ``state`` is the checkpoint from which the run continues; it is updated in place."""
@@ -249,7 +255,8 @@ class _Run:
         self._model = model
         self._optimiser = optimiser
         self._work = work
-        self._recipe = recipe
+        self._recipe = state.recipe
+        self._device = device
         self._log = log
         self._first_step = state.step
         self._earlier_s = state.seconds
@@ -301,6 +308,6 @@ class _Run:
         self.state.seconds = self.seconds()
         self.state.model = self._model.state_dict()
         self.state.optimiser = self._optimiser.state_dict()
-        self.state.rng = torch.get_rng_state()
+        self.state.keep_generators(self._device)
         self.state.save(self._work)
         self._saved_at = time.monotonic()

@@ -20,13 +20,14 @@ if not missing_libraries("seqeval", "sklearn"):
         bootstrap_intervals,
         choose_thresholds,
         event_f1,
+        event_logit,
         precision_of_adverse,
         recall_of_material,
         risk_estimates,
         risk_readings,
         risk_scores,
     )
-    from riskwire_models.evaluation.scores import Predictions
+    from riskwire_models.evaluation.scores import Predictions, held_out_scores
 
 pytestmark = needs_metrics
 
@@ -176,7 +177,30 @@ def test_the_intervals_of_a_seed_are_always_the_same() -> None:
     assert first != bootstrap_intervals(readings, RiskThresholds(), seed=5, resamples=30)
 
 
+def test_an_event_is_named_from_the_logit_whose_probability_is_the_threshold() -> None:
+    for threshold, temperature in ((0.5, 1.0), (0.2, 1.0), (0.8, 2.0), (0.3, 0.7)):
+        logit = event_logit(threshold, temperature)
+        assert 1 / (1 + np.exp(-logit / temperature)) == pytest.approx(threshold)
+    assert event_logit(0.3, None) == event_logit(0.3, 1.0)
+
+
+def test_the_scores_count_the_events_that_the_bundle_names() -> None:
+    """The probabilities are .27 and .5 of a mention, and .27 of the sentence."""
+    events = np.zeros((3, len(EVENT_TYPES)), np.float32) - 9
+    events[0, 5], events[1, 7], events[1, 8] = -1.0, -1.0, 0.0
+    row = EncodedExample((1, 2, 3), targets=(EncodedTarget((1,), events=(7, 8)),), events=(5,))
+    predictions = Predictions([Example("a", "risk")], [row], [HeadLogits({"events": events})], [[]])
+    named = {
+        threshold: held_out_scores(predictions, event_logit=event_logit(threshold, 1.0))["events"]
+        for threshold in (0.2, 0.4)
+    }
+    assert [named[0.2][rows]["recall"] for rows in ("all", "mentions")] == [1.0, 1.0]
+    assert [named[0.4][rows]["recall"] for rows in ("all", "mentions")] == [0.3333, 0.5]
+    assert [named[0.4][rows]["n"] for rows in ("all", "mentions")] == [3, 2]
+
+
 def test_readings_are_calibrated_means_over_the_pieces_of_each_labelled_mention() -> None:
+    """The event of the sentence that belongs to no mention is no row: the goal counts the events of mentions."""
     level, events = np.zeros((3, 4), np.float32), np.zeros((3, len(EVENT_TYPES)), np.float32)
     level[1], level[2] = [4, 0, 0, 0], [0, 0, 4, 0]
     events[0, 5], events[1, 7], events[2, 7] = 3.0, 1.0, 3.0
@@ -196,6 +220,5 @@ def test_readings_are_calibrated_means_over_the_pieces_of_each_labelled_mention(
     assert readings.levels == pytest.approx(np.stack([first / first.sum(), second / second.sum()]))
     assert readings.truth.tolist() == [MATERIAL, MILD]
     assert readings.adverse == pytest.approx(readings.levels[:, [MILD, MATERIAL]].sum(1))
-    assert readings.true_events.nonzero()[1].tolist() == [7, 5]
+    assert readings.true_events.nonzero()[1].tolist() == [7]
     assert readings.events[0, 7] == pytest.approx(1 / (1 + np.exp(-2.0 / 0.5)))
-    assert readings.events[1, 5] == pytest.approx(1 / (1 + np.exp(-3.0 / 0.5)))

@@ -182,10 +182,13 @@ def test_an_unfinished_run_and_the_step_of_the_best_weights_are_noted(
     assert f"weights of step {checkpoint.best_step}, at which level.accuracy was highest" in manifest.notes
     assert "unfinished: a development bundle, not for use" not in manifest.notes
 
+    assert manifest.notes[0].endswith(" s of training on the CPU")
+    checkpoint.device = "cuda"
     checkpoint.recipe = checkpoint.recipe.model_copy(update={"steps": 9})
     checkpoint.save(work)
     manifest = export_module.export(data_folder, work, tmp_path / "out", threads=1, log=lambda line: None)
     assert "unfinished: a development bundle, not for use" in manifest.notes
+    assert manifest.notes[0].endswith(" s of training on a GPU")
     assert set(manifest.heads["events"].labels) == set(EVENT_TYPES)
 
 

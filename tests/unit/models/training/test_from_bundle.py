@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import riskwire_models.data.corpus as corpus_module
 from riskwire_models.cli import app
+from riskwire_models.data.catalogue import DEFAULT_TRAINING
 from riskwire_models.data.encoding import load_tokenizer
 from riskwire_models.data.labels import HEADS
 from riskwire_models.errors import BundleFolderError
@@ -24,6 +25,8 @@ if CAN_TRAIN:
     import torch
     from small_models.bundle import write_small_bundle
 
+    import riskwire_models.training.own as own_module
+    import riskwire_models.training.train as train_module
     from riskwire_models.training.checkpoint import load_checkpoint
     from riskwire_models.training.from_bundle import HELD_OUT_SHARE, is_held_out, model_from_bundle
     from riskwire_models.training.own import own_recipe
@@ -76,11 +79,12 @@ def test_a_bundle_that_does_not_say_what_its_encoder_is_is_refused(bundle: Path,
 
 
 def test_old_texts_are_replayed_beside_the_own_labels(bundle: Path, labels: Path, data_folder: Path) -> None:
-    recipe = own_recipe(labels, bundle, data_folder, steps=None, seed=None)
+    old = len(corpus_module.training_corpus(data_folder, DEFAULT_TRAINING, 17)["train"])
+    recipe = own_recipe(labels, bundle, old, steps=None, seed=17)
     assert (recipe.name, recipe.bundle, recipe.seed) == ("my-labels", "small", 17)
     assert (recipe.start_from, recipe.own_labels) == (bundle, labels)
     assert all(0 < share <= 1 for share in recipe.data.values())
-    chosen = own_recipe(labels, bundle, data_folder, steps=3, seed=4)
+    chosen = own_recipe(labels, bundle, old, steps=3, seed=4)
     assert (chosen.steps, chosen.seed) == (3, 4)
 
 
@@ -92,14 +96,23 @@ def test_a_fifth_of_the_own_texts_measures_the_result_and_near_copies_stay_toget
 
 
 def test_the_command_trains_on_and_shows_the_figures_before_and_after(
-    bundle: Path, labels: Path, data_folder: Path, tmp_path: Path
+    bundle: Path, labels: Path, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The old data is read once: for the real data sets that takes longer than to measure the bundle."""
+    reads: list[str] = []
+    for module in (own_module, train_module):
+        monkeypatch.setattr(
+            module,
+            "training_corpus",
+            lambda *arguments: [reads.append("read"), corpus_module.training_corpus(*arguments)][1],
+        )
     arguments = ["train", labels, "--from", bundle, "--data", data_folder, "--work", tmp_path / "work"]
     options = ["--steps", 8, "--threads", 1]
     result = CliRunner().invoke(app, [str(item) for item in (*arguments, *options)], env={"COLUMNS": "160"})
     assert result.exit_code == 0, result.output
     assert "before" in result.output
     assert "old data, dev" in result.output
+    assert reads == ["read"]
     checkpoint = load_checkpoint(tmp_path / "work" / "my-labels")
     assert checkpoint is not None
     assert checkpoint.step == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from small_models.libraries import CAN_TRAIN, needs_training
@@ -195,6 +196,19 @@ def test_the_loss_of_a_teacher_is_least_where_the_model_says_what_the_teacher_sa
         changed = [logits + 0.3 * noise for logits, noise in zip(exact, random_outputs(batch, seed), strict=True)]
         losses = weighted_loss(tuple(changed), batch, LossWeights(SUMS, SUMS))[1]
         assert all(losses[head] > least[head] for head in HEADS if head != "entities")
+
+
+def test_a_masked_reading_teaches_its_head_nothing() -> None:
+    mention, sentence = replace(MENTION, level=()), replace(SENTENCE, topics=(), events=())
+    row = EncodedExample((1, 2), targets=(EncodedTarget((1,), teacher=mention),), teacher=sentence)
+    labels = batch_tensors([row]).labels
+    counts = {head: len(labels[head].index) for head in labels}
+    assert counts == {"sentiment": 1, "target_sentiment": 1, "topics": 0, "level": 0, "events": 1}
+    expected = expected_counts([row] * 10, 1)
+    assert expected == {**{head: 10.0 * count for head, count in counts.items() if count}, "entities": 1.0} | {
+        "topics": 1.0,
+        "level": 1.0,
+    }
 
 
 def test_batches_are_padded_to_a_multiple_and_masked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from tokenizers import Tokenizer
 
 from riskwire_models.data.augmentation import Augmentation
 from riskwire_models.data.examples import Example
-from riskwire_models.data.labels import LabelledSpan, LabelledTarget
+from riskwire_models.data.labels import HEADS, LabelledSpan, LabelledTarget, MentionReading, SentenceReading
 from riskwire_models.training.recipe import Recipe
-from riskwire_models.training.rows import TrainingRows, chosen_examples, without_labels
+from riskwire_models.training.rows import TrainingRows, chosen_examples, masked_examples, without_labels
 
 LABELLED = Example(
     "Acme shares fall",
@@ -89,11 +90,25 @@ def test_a_set_does_not_teach_the_heads_that_it_masks(head: str, known: object) 
             "events": target.events,
         }
 
-    (masked,) = chosen_examples([LABELLED], Recipe(masks={"risk": (head,)}))
+    (masked,) = masked_examples([LABELLED], Recipe(masks={"risk": (head,)}))
     assert labels(LABELLED)[head] == known
     assert labels(masked) == {**labels(LABELLED), head: None}
     assert masked.events == (None if head == "events" else ())
     assert without_labels(LABELLED, ()) == LABELLED
+
+
+@pytest.mark.parametrize("head", [head for head in HEADS if head != "entities"])
+def test_a_masked_head_gets_no_readings_of_a_teacher_either(head: str) -> None:
+    mention = MentionReading((1.0,), (1.0,), (0.5,))
+    sentence = SentenceReading((1.0,), (1.0,), (0.5,))
+    read = replace(LABELLED, targets=(replace(LABELLED.targets[0], teacher=mention),), teacher=sentence)
+    (masked,) = masked_examples([read], Recipe(masks={"risk": (head,)}))
+    for before, after in ((mention, masked.targets[0].teacher), (sentence, masked.teacher)):
+        assert after is not None
+        for field in fields(before):
+            expected = () if field.name == head else getattr(before, field.name)
+            assert getattr(after, field.name) == expected
+    assert masked_examples([read], Recipe(masks={"tfns": (head,)})) == [read]
 
 
 def test_an_epoch_is_always_the_same_and_differs_from_the_next(tokenizer: Tokenizer, data: Path) -> None:

@@ -98,6 +98,37 @@ def test_a_resumed_run_has_the_losses_and_weights_of_an_uninterrupted_run(
     assert resumed.history == []
 
 
+def test_the_generator_of_a_gpu_is_kept_and_set_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of a GPU stands a generator of the test."""
+    cuda, gpu = torch.Generator().manual_seed(5), torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: cuda.get_state())
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: cuda.set_state(state))
+    kept = Checkpoint(PLAIN, 3, 1.0, {}, {}, None)
+    kept.keep_generators(gpu)
+    kept.save(tmp_path)
+    expected = (torch.rand(3), torch.rand(3, generator=cuda))
+    loaded = checkpoint_in(tmp_path)
+    assert loaded.device == "cuda"
+    loaded.restore_generators(gpu)
+    assert all(
+        torch.equal(*pair) for pair in zip(expected, (torch.rand(3), torch.rand(3, generator=cuda)), strict=True)
+    )
+    state = cuda.get_state()
+    loaded.restore_generators(torch.device("cpu"))
+    assert torch.equal(cuda.get_state(), state)
+
+
+def test_a_checkpoint_of_an_earlier_version_can_be_resumed(data_folder: Path, tmp_path: Path) -> None:
+    train_module.train(data_folder, tmp_path, PLAIN.model_copy(update={"steps": 2}), threads=1, log=lambda line: None)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    for field in ("cuda_rng", "device"):
+        del content[field]
+    torch.save(content, tmp_path / "checkpoint.pt")
+    assert (checkpoint_in(tmp_path).device, checkpoint_in(tmp_path).cuda_rng) == ("cpu", None)
+    train_module.train(data_folder, tmp_path, PLAIN.model_copy(update={"steps": 3}), threads=1, log=lambda line: None)
+    assert checkpoint_in(tmp_path).step == 3
+
+
 def test_a_changed_recipe_is_recorded_when_the_run_resumes(data_folder: Path, tmp_path: Path) -> None:
     train_module.train(data_folder, tmp_path, PLAIN.model_copy(update={"steps": 2}), threads=1, log=lambda line: None)
     lines: list[str] = []
