@@ -51,7 +51,7 @@ bench: $(READY) ## run the benchmarks and print their figures
 lock: $(READY) ## rewrite requirements.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
-		--no-emit-index-url --no-header --extra cpu --extra kafka --extra dev pyproject.toml - -o requirements.lock
+		--no-emit-index-url --no-header --extra cpu --extra kafka --extra postgres --extra dev pyproject.toml - -o requirements.lock
 
 kafka: ## fetch Apache Kafka for the tests into .cache/kafka (needs Maven; KAFKA_HOME may name a release instead)
 	@command -v mvn >/dev/null || { echo "make kafka needs Maven (Debian: apt install maven). Or unpack an Apache Kafka release" \

@@ -330,15 +330,18 @@ def shared_data() -> Path:
 
 
 REQUIRED = {name.strip() for name in os.environ.get("RISKWIRE_REQUIRE", "").split(",")} - {""}
-"""Resources that must exist (data, kafka, browser): a test that needs one and is skipped fails. Set by `.ci/run`."""
+"""Resources that must exist (data, kafka, browser, postgresql): a test that needs one and is skipped fails.
+
+Set by `.ci/run`.
+"""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Reports a skipped test as failed if RISKWIRE_REQUIRE names a resource that the test needs.
 
-    A test needs the resources of its markers `needs_data`, `needs_kafka` and `needs_browser`. A test that is expected
-    to fail (`xfail`) is reported as usual, although pytest counts it as skipped.
+    A test needs the resources of its markers `needs_data`, `needs_kafka`, `needs_browser` and `needs_postgresql`. A
+    test that is expected to fail (`xfail`) is reported as usual, although pytest counts it as skipped.
     """
     report = yield
     needed = sorted(name for name in REQUIRED if item.get_closest_marker(f"needs_{name}"))
