@@ -8,7 +8,8 @@
     │   ├── BusVersionError *     the bus was written by another version of riskwire
     │   └── FencedError *         another worker or publisher has taken over
     ├── StoreError *              the store cannot be opened or has failed
-    │   └── StoreVersionError *   the store was written by another version of riskwire
+    │   ├── StoreVersionError *   the store was written by another version of riskwire
+    │   └── StoreUnavailableError *  the store is away, in use or full for now
     ├── InUseError                a port or data directory that another process holds
     ├── SchemaError               a record that cannot be read or published; it becomes a dead letter
     │   └── TooLargeError         a record that is too large for its topic
@@ -138,6 +139,10 @@ class StoreError(RiskwireError):
 
 class StoreVersionError(StoreError):
     """The store was written by another version of riskwire."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store is away, in use or full; the same may succeed later."""
 
 
 class InUseError(RiskwireError):

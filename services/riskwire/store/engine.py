@@ -1,4 +1,4 @@
-"""Opens the database of the store: finds its URL, configures SQLite, checks the schema version, creates the tables."""
+"""Opens the database of the store: finds its URL, checks the version of its schema, creates the tables."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DataError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from riskwire.errors import SchemaError, SettingsError, StoreError, StoreVersionError
+from riskwire.errors import SchemaError, SettingsError, StoreError, StoreUnavailableError
 from riskwire.settings import Settings
 from riskwire.settings.permissions import make_private_directory
 from riskwire.store import tables
+from riskwire.store.postgresql.sessions import create_postgresql_engine
+from riskwire.store.schema_version import usable_version
+from riskwire.store.sqlite import create_sqlite_engine, sqlite_file, use_write_ahead_log
 
-BUSY_S = 15.0
-"""How long a transaction waits while another process writes."""
-_LAST_VERSION_OF_0_1 = 3
-"""The schema version of the last stores that riskwire 0.1 wrote."""
-_CREATION_LOCK = int.from_bytes(b"riskwire")
-"""The PostgreSQL advisory lock that a process holds while it creates the tables."""
+_AWAY = ("08", "53", "57P", "55P03", "40001", "40P01", "25P03")
+"""The beginnings of SQLSTATE codes of PostgreSQL after which the same transaction may succeed later.
+
+Lost connection, no resources or full disk, server stops or starts, lock not available, serialisation failure, deadlock,
+suspended for too long.
+"""
 
 
 def store_url(settings: Settings) -> URL:
@@ -52,13 +55,13 @@ def check_store(settings: Settings) -> None:
         SettingsError: see `store_url`.
     """
     url = store_url(settings)
-    file = _sqlite_file(url)
+    file = sqlite_file(url)
     if file is not None and not file.exists():
         return
     engine, where = _create_engine(url, read_only=True)
     try:
         with reported(where), engine.connect() as connection:
-            _stored_version(connection, where)
+            usable_version(connection, where)
     finally:
         engine.dispose()
 
@@ -72,7 +75,7 @@ def open_engine(settings: Settings, *, read_only: bool) -> Engine:
         SettingsError: see `store_url`.
     """
     url = store_url(settings)
-    file = _sqlite_file(url)
+    file = sqlite_file(url)
     if file is not None:
         _require_file(file, read_only)
     engine, where = _create_engine(url, read_only=read_only)
@@ -83,11 +86,6 @@ def open_engine(settings: Settings, *, read_only: bool) -> Engine:
         engine.dispose()
         raise
     return engine
-
-
-def _sqlite_file(url: URL) -> Path | None:
-    is_file = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
-    return Path(url.database) if is_file and url.database else None
 
 
 def _require_file(file: Path, read_only: bool) -> None:
@@ -112,40 +110,14 @@ def _create_engine(url: URL, *, read_only: bool) -> tuple[Engine, str]:
     Raises:
         StoreError: the driver of the database is not installed, or the engine cannot be created.
     """
-    where = str(_sqlite_file(url) or url.render_as_string(hide_password=True))
-    sqlite = url.get_backend_name() == "sqlite"
+    where = str(sqlite_file(url) or url.render_as_string(hide_password=True))
     with reported(where):
         try:
-            engine = create_engine(url, **({"connect_args": {"timeout": BUSY_S}} if sqlite else {}))
+            if url.get_backend_name() == "sqlite":
+                return create_sqlite_engine(url, read_only=read_only), where
+            return create_postgresql_engine(url, read_only=read_only), where
         except (NoSuchModuleError, ImportError) as error:
             raise StoreError("the driver is missing", where=where, do="Install riskwire[postgres].") from error
-    if sqlite:
-        _configure_sqlite(engine, read_only)
-    return engine, where
-
-
-def _configure_sqlite(engine: Engine, read_only: bool) -> None:
-    """Registers listeners on the engine that configure each connection, and begin each transaction explicitly.
-
-    sqlite3 itself would begin a transaction only before a write, so several reads could see different states. A
-    transaction of a connection with the execution option `writes` takes the write lock as it begins.
-    """
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        """Sets durability, cache and read-only mode of a new connection. Leaves transactions to SQLAlchemy."""
-        connection.isolation_level = None
-        # The bus commits a position after the store has committed: only FULL keeps that order through a power cut.
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA cache_size=-32000")
-        if read_only:
-            connection.execute("PRAGMA query_only=ON")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
@@ -159,70 +131,30 @@ def _check_or_create(engine: Engine, where: str, read_only: bool) -> None:
         StoreError: the store is empty and is only read.
     """
     with engine.connect() as connection:
-        version = _stored_version(connection, where)
+        version = usable_version(connection, where)
     if version is not None:
         return
     if read_only:
         raise StoreError("the store is empty", where=where, do="Start `riskwire run` or `replay` on it first.")
     if engine.dialect.name == "sqlite":
-        raw = engine.raw_connection()
-        try:
-            raw.cursor().execute("PRAGMA journal_mode=WAL")
-        finally:
-            raw.close()
+        use_write_ahead_log(engine)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        # SQLite allows one writer at a time. On PostgreSQL two processes would find no tables, and one would fail.
-        if connection.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
-        if _stored_version(connection, where) is None:  # another process may have created the tables
-            tables.metadata.create_all(connection)
-            connection.execute(tables.schema.insert().values(version=tables.SCHEMA_VERSION))
+        if usable_version(connection, where) is None:  # another process may have created the tables
+            create_tables(connection)
 
 
-def _stored_version(connection: Connection, where: str) -> int | None:
-    """Returns the schema version of the store, or None for a database without tables.
-
-    Raises:
-        StoreError: the database is not a store.
-        StoreVersionError: the store has another version than this riskwire.
-    """
-    names = inspect(connection).get_table_names()
-    if not names:
-        return None
-    if tables.schema.name not in names:
-        raise StoreError(
-            "this database is not a riskwire store",
-            value=sorted(names)[:5],
-            where=where,
-            do=f"Name {_another(connection)}.",
-        )
-    version = int(connection.execute(select(tables.schema.c.version)).scalar_one())
-    if version > tables.SCHEMA_VERSION:
-        raise StoreVersionError(
-            f"the store was written by a newer riskwire (version {version}; this one reads {tables.SCHEMA_VERSION})",
-            where=where,
-            do=f"Upgrade riskwire, or name {_another(connection)}.",
-        )
-    if version < tables.SCHEMA_VERSION:
-        writer = "riskwire 0.1" if version <= _LAST_VERSION_OF_0_1 else "an unreleased riskwire 0.2"
-        raise StoreVersionError(
-            f"the store was written by {writer} (version {version}; this one reads only {tables.SCHEMA_VERSION})",
-            where=where,
-            do=f"Name {_another(connection)}, or replay an archive into a new one; this one is left as it is.",
-        )
-    return version
-
-
-def _another(connection: Connection) -> str:
-    sqlite = connection.dialect.name == "sqlite"
-    return "another directory with --data" if sqlite else "another database with store.url"
+def create_tables(connection: Connection) -> None:
+    """Creates the tables of the present schema in an empty database."""
+    tables.metadata.create_all(connection)
+    connection.execute(tables.schema.insert().values(version_num=str(tables.SCHEMA_VERSION)))
 
 
 @contextmanager
 def reported(where: str) -> Iterator[None]:
     """Raises an error of the database in the `with` block as a StoreError; other errors pass through.
 
-    The error is a SchemaError if the database cannot store a value.
+    The error is a SchemaError if the database cannot store a value, and a StoreUnavailableError if the same may
+    succeed later.
 
     Args:
         where: the name of the store, for the error.
@@ -233,9 +165,27 @@ def reported(where: str) -> Iterator[None]:
         raise SchemaError("the database cannot store a value of this record", where=where) from error.orig
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
-        do = ""
-        if "not a database" in str(cause):
-            do = "Move the file away or name another directory with --data."
-        elif "locked" in str(cause):
-            do = "Another process holds the store: stop it or wait."
+        if problem := _passing_problem(error, cause):
+            what, do = problem
+            raise StoreUnavailableError(what, where=where, do=do) from cause
+        do = "Move the file away or name another directory with --data." if "not a database" in str(cause) else ""
         raise StoreError("the store failed", where=where, do=do) from cause
+
+
+def _passing_problem(error: SQLAlchemyError, cause: Any) -> tuple[str, str] | None:
+    """Returns what is wrong and what to do, if the same transaction may succeed later; otherwise None."""
+    state = getattr(cause, "sqlstate", None)
+    lost = isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError))
+    problem = None
+    if isinstance(cause, sqlite3.Error):
+        if "locked" in str(cause):
+            problem = "the store is in use", "Another process holds the store: stop it or wait."
+        elif "disk is full" in str(cause):
+            problem = "the disk is full", "Free space; nothing is lost."
+    elif state == "53100":
+        problem = "the disk of PostgreSQL is full", "Free space on the server; nothing is lost."
+    elif state is None and lost:
+        problem = "PostgreSQL cannot be reached", "Start it, or check store.url and the network."
+    elif state is not None and any(state.startswith(beginning) for beginning in _AWAY):
+        problem = f"PostgreSQL refused for now (SQLSTATE {state})", "Nothing is lost; see the log of PostgreSQL."
+    return problem

@@ -1,4 +1,4 @@
-"""Retention: deletes data older than `store.keep_days` before the newest data, and updates the derived rows."""
+"""Retention: deletes months of data that end `store.keep_days` before the newest data, and updates derived rows."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, se
 
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms, oldest_ms
+from riskwire.store.months import month_of, month_start
+from riskwire.store.postgresql.partitions import drop_partitions
 from riskwire.store.writes.watched import WITHOUT_NEWS
 
 _DAY_MS = 86_400_000
 
 
 def cutoff_ms(connection: Connection, keep_days: int) -> int | None:
-    """Returns the time before which data is to be deleted, in milliseconds since 1970: `keep_days` before the newest.
+    """Returns the time before which data is to be deleted, in milliseconds since 1970, or None if there is none.
 
-    Returns None for an empty store, and until the oldest data is more than a day older. So a deletion, which
-    counts all stories again, takes place about once a day.
+    It is the start of the month (UTC) of the day `keep_days` before the newest data. So a deletion, which counts all
+    stories again, takes place about once a month, and PostgreSQL drops whole partitions.
     """
     newest, oldest = newest_ms(connection), oldest_ms(connection)
-    if newest is None or oldest is None or oldest >= newest - (keep_days + 1) * _DAY_MS:
+    if newest is None or oldest is None:
         return None
-    return newest - keep_days * _DAY_MS
+    cutoff = month_start(month_of(max(0, newest - keep_days * _DAY_MS)))
+    return cutoff if oldest < cutoff else None
 
 
 def delete_before(connection: Connection, cutoff: int) -> None:
     """Deletes data older than `cutoff`, and updates the rows that are derived from it.
+
+    PostgreSQL drops partitions that end before. Rows are deleted where that cannot be done, and in SQLite.
 
     The age of an alert is that of its newest record; it is deleted with all its records. Stories and targets are
     counted again, and targets without data are deleted. Commands of watched entries, dead letters and sources are kept.
@@ -33,13 +38,11 @@ def delete_before(connection: Connection, cutoff: int) -> None:
         cutoff: milliseconds since 1970.
     """
     signal, story, target = tables.signals.c, tables.stories.c, tables.targets.c
-    article = tables.articles.c
-    old = select(article.id).where(article.seen_ms < cutoff)
-    connection.execute(delete(tables.mentions).where(tables.mentions.c.article.in_(old)))
+    drop_partitions(connection, cutoff)
+    for name, column in tables.PARTITIONED.items():
+        table = tables.metadata.tables[name]
+        connection.execute(delete(table).where(table.c[column] < cutoff))
     connection.execute(delete(tables.replaced_versions).where(tables.replaced_versions.c.seen_ms < cutoff))
-    connection.execute(delete(tables.articles).where(article.seen_ms < cutoff))
-    connection.execute(delete(tables.trends).where(tables.trends.c.start_ms < cutoff))
-    connection.execute(delete(tables.signals).where(signal.seen_ms < cutoff))
     connection.execute(delete(tables.stories).where(story.seen_ms < cutoff))
     current = (signal.target == story.target, signal.story == story.story, signal.superseded.is_(False))
     articles = select(func.count(signal.article)).where(*current)

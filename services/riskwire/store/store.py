@@ -23,6 +23,7 @@ from riskwire.store.changes import changes_after, last_change
 from riskwire.store.clock import newest_ms
 from riskwire.store.command_log import CommandLog
 from riskwire.store.engine import check_store, open_engine, reported
+from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
 from riskwire.store.rows import (
     AlertHistory,
@@ -56,6 +57,7 @@ class Store:
         """
         self._engine = engine
         self._where = engine.url.database or engine.url.render_as_string(hide_password=True)
+        self._snapshot = snapshot_options(engine)
         self._keep_days = settings.store.keep_days
         self._keep_dead_letters = settings.store.keep_dead_letters
         self._max_mentions = settings.store.keep_mentions
@@ -352,5 +354,8 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with reported(self._where), self._engine.connect() as connection:
+        with (
+            reported(self._where),
+            self._engine.connect().execution_options(**self._snapshot) as connection,
+        ):
             yield connection

@@ -7,6 +7,8 @@ when it was published, otherwise when it was seen. A record that no query looks 
 `articles`, `mentions`, `signals`, `trends`, `alerts`, `commands` and `dead_letters` hold the content of topics.
 `stories`, `targets`, `target_sources`, `sources`, `alert_heads` and `changes` are derived from them in the same
 transaction, so that no read has to scan all records.
+
+On PostgreSQL the largest tables are partitioned by month, and text sorts by its bytes, as in SQLite.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ from sqlalchemy import (
 
 from riskwire.store.risk_columns import risk_columns
 
-SCHEMA_VERSION = 7
-"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 6; they are refused."""
+SCHEMA_VERSION = 8
+"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 7; they are refused."""
 
 metadata = MetaData()
 
-schema = Table("riskwire_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+schema = Table("riskwire_schema", metadata, Column("version_num", String(32), primary_key=True))
+"""The revision of the schema (`SCHEMA_VERSION` as text), where Alembic looks for it."""
 
 counters = Table(
     "counters",
@@ -63,7 +66,7 @@ articles = Table(
     Column("story", String),
     Column("topics", Text, nullable=False),
     Column("published_ms", BigInteger, nullable=False),
-    Column("seen_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("backfill", Boolean, nullable=False),
     Column("counted_ms", BigInteger, nullable=False),
     Column("negative", Float),
@@ -114,7 +117,7 @@ mentions = Table(
     Column("neutral", Float, nullable=False),
     Column("positive", Float, nullable=False),
     *risk_columns(),
-    Column("seen_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, primary_key=True, autoincrement=False),
     Index("mentions_key", "key", "seen_ms"),
     Index("mentions_entity", "entity", "seen_ms"),
 )
@@ -144,7 +147,7 @@ signals = Table(
     Column("title", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("published_ms", BigInteger, nullable=False),
-    Column("seen_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("backfill", Boolean, nullable=False),
     Column("counted_ms", BigInteger, nullable=False),
     Column("negative", Float, nullable=False),
@@ -296,3 +299,23 @@ changes = Table(
 
 The table is bounded by their number, and a reader that returns after a break misses none.
 """
+
+PARTITIONED = {"articles": "seen_ms", "mentions": "seen_ms", "signals": "seen_ms", "trends": "start_ms"}
+"""The tables that PostgreSQL partitions by month, and the column with the time, which is part of the primary key.
+
+An article has one row though its key contains the time: the sink looks it up by its id (`writes/analyses.py`). Of a
+signal, it looks up target and article (`writes/signals.py`).
+"""
+
+
+def _for_postgresql() -> None:
+    """Declares partitions, and gives text the order of its bytes."""
+    for table in metadata.tables.values():
+        if table.name in PARTITIONED:
+            table.dialect_options["postgresql"]["partition_by"] = f"RANGE ({PARTITIONED[table.name]})"
+        for column in table.columns:
+            if isinstance(column.type, String):
+                column.type = column.type.with_variant(type(column.type)(collation="C"), "postgresql")
+
+
+_for_postgresql()

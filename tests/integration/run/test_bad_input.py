@@ -98,9 +98,9 @@ def test_a_bad_feed_list_is_named(tmp_path: Path, text: str) -> None:
     ("file", "change", "message"),
     [
         ("bus.sqlite", "pragma user_version = 9999", "newer riskwire"),
-        ("store.sqlite", "update riskwire_schema set version = 9999", "newer riskwire"),
+        ("store.sqlite", "update riskwire_schema set version_num = 9999", "newer riskwire"),
         ("bus.sqlite", "pragma user_version = 1", "riskwire 0.1"),
-        ("store.sqlite", "update riskwire_schema set version = 3", "riskwire 0.1"),
+        ("store.sqlite", "update riskwire_schema set version_num = 3", "riskwire 0.1"),
     ],
     ids=["newer bus", "newer store", "bus of 0.1", "store of 0.1"],
 )

@@ -76,7 +76,7 @@ async def test_a_store_of_0_1_is_refused_before_a_bus_is_created(settings: Setti
     Store.open(settings).close()
     file = settings.data / "store.sqlite"
     with closing(sqlite3.connect(file)) as raw, raw:
-        raw.execute("UPDATE riskwire_schema SET version = 3")
+        raw.execute("UPDATE riskwire_schema SET version_num = 3")
     before = file.read_bytes()
     with pytest.raises(StoreVersionError, match=r"riskwire 0\.1.*another directory with --data"):
         async with open_process(settings, STAGES, page=True, live=True):

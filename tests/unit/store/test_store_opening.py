@@ -1,4 +1,4 @@
-"""Opening the store: versions, databases that are not a store, read-only access."""
+"""Opening the store, mostly on SQLite: versions, databases that are not a store, read-only access."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ OTHER_VERSIONS = pytest.mark.parametrize(
 )
 
 
-def store_of_version(settings: Settings, version: int) -> Path:
+def store_of_version(sqlite_settings: Settings, version: int) -> Path:
     """Creates an empty store, writes another version of the schema into it, and returns its file."""
-    Store.open(settings).close()
-    file = settings.data / "store.sqlite"
+    Store.open(sqlite_settings).close()
+    file = sqlite_settings.data / "store.sqlite"
     with sqlite3.connect(file) as raw:
-        raw.execute("UPDATE riskwire_schema SET version = ?", (version,))
+        raw.execute("UPDATE riskwire_schema SET version_num = ?", (str(version),))
     raw.close()
     return file
 
@@ -45,79 +45,79 @@ def store_of_version(settings: Settings, version: int) -> Path:
 @OTHER_VERSIONS
 @pytest.mark.parametrize("read_only", [False, True], ids=["to write", "to read"])
 def test_a_store_of_another_version_is_refused_and_not_changed(
-    settings: Settings, version: int, message: str, read_only: bool
+    sqlite_settings: Settings, version: int, message: str, read_only: bool
 ) -> None:
-    file = store_of_version(settings, version)
+    file = store_of_version(sqlite_settings, version)
     before = file.read_bytes()
 
     with pytest.raises(StoreVersionError, match=message):
-        Store.open(settings, read_only=read_only)
+        Store.open(sqlite_settings, read_only=read_only)
     assert file.read_bytes() == before
-    assert list(settings.data.iterdir()) == [file]
+    assert list(sqlite_settings.data.iterdir()) == [file]
 
 
 @OTHER_VERSIONS
 def test_checking_a_store_of_another_version_fails_and_changes_nothing(
-    settings: Settings, version: int, message: str
+    sqlite_settings: Settings, version: int, message: str
 ) -> None:
-    file = store_of_version(settings, version)
+    file = store_of_version(sqlite_settings, version)
     before = file.read_bytes()
 
     with pytest.raises(StoreVersionError, match=message):
-        Store.check(settings)
+        Store.check(sqlite_settings)
     assert file.read_bytes() == before
-    assert list(settings.data.iterdir()) == [file]
+    assert list(sqlite_settings.data.iterdir()) == [file]
 
 
-def test_checking_accepts_a_missing_store_and_creates_nothing(settings: Settings) -> None:
-    Store.check(settings)
-    assert list(settings.data.iterdir()) == []
+def test_checking_accepts_a_missing_store_and_creates_nothing(sqlite_settings: Settings) -> None:
+    Store.check(sqlite_settings)
+    assert list(sqlite_settings.data.iterdir()) == []
 
 
-def test_checking_accepts_a_store_of_this_version(settings: Settings) -> None:
-    Store.open(settings).close()
-    Store.check(settings)
+def test_checking_accepts_a_store_of_this_version(sqlite_settings: Settings) -> None:
+    Store.open(sqlite_settings).close()
+    Store.check(sqlite_settings)
 
 
-def test_a_file_that_is_no_database_is_refused_and_not_changed(settings: Settings) -> None:
-    file = settings.data / "store.sqlite"
+def test_a_file_that_is_no_database_is_refused_and_not_changed(sqlite_settings: Settings) -> None:
+    file = sqlite_settings.data / "store.sqlite"
     file.write_text("these are the household accounts\n" * 100)
 
     with pytest.raises(StoreError, match=r"store\.sqlite.*not a database.*another directory with --data"):
-        Store.open(settings)
+        Store.open(sqlite_settings)
     assert file.read_text().startswith("these are the household accounts")
-    assert list(settings.data.iterdir()) == [file]
+    assert list(sqlite_settings.data.iterdir()) == [file]
 
 
-def test_a_database_of_another_program_is_refused_and_not_changed(settings: Settings) -> None:
-    file = settings.data / "store.sqlite"
+def test_a_database_of_another_program_is_refused_and_not_changed(sqlite_settings: Settings) -> None:
+    file = sqlite_settings.data / "store.sqlite"
     with sqlite3.connect(file) as raw:
         raw.execute("CREATE TABLE recipes (name)")
     raw.close()
     before = file.read_bytes()
 
     with pytest.raises(StoreError, match=r"not a riskwire store.*recipes"):
-        Store.open(settings)
+        Store.open(sqlite_settings)
     assert file.read_bytes() == before
 
 
-def test_opening_a_missing_store_read_only_fails_and_creates_nothing(settings: Settings) -> None:
+def test_opening_a_missing_store_read_only_fails_and_creates_nothing(sqlite_settings: Settings) -> None:
     with pytest.raises(StoreError, match=r"there is no store.*riskwire run"):
-        Store.open(settings, read_only=True)
-    assert list(settings.data.iterdir()) == []
+        Store.open(sqlite_settings, read_only=True)
+    assert list(sqlite_settings.data.iterdir()) == []
 
 
-def test_a_read_only_store_cannot_be_written(settings: Settings, news: ModuleType) -> None:
-    Store.open(settings).close()
-    with Store.open(settings, read_only=True) as store, pytest.raises(StoreError, match="the store failed"):
+def test_a_read_only_store_cannot_be_written(sqlite_settings: Settings, news: ModuleType) -> None:
+    Store.open(sqlite_settings).close()
+    with Store.open(sqlite_settings, read_only=True) as store, pytest.raises(StoreError, match="the store failed"):
         store.write_alerts([news.alert()])
 
 
-def test_reads_do_not_wait_for_a_writing_process(settings: Settings, news: ModuleType) -> None:
+def test_reads_do_not_wait_for_a_writing_process(sqlite_settings: Settings, news: ModuleType) -> None:
     """Another connection holds the write lock of the database during the read."""
-    with Store.open(settings) as store:
+    with Store.open(sqlite_settings) as store:
         store.write_alerts([news.alert()])
-        writer = sqlite3.connect(settings.data / "store.sqlite", isolation_level=None)
+        writer = sqlite3.connect(sqlite_settings.data / "store.sqlite", isolation_level=None)
         writer.execute("BEGIN IMMEDIATE")
         try:
             assert len(store.alerts()) == 1

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import permutations
 from types import ModuleType
 from typing import Any
 
 import pytest
+from store_rows import stored_rows
 
-from riskwire.settings import Settings, StoreSettings
+from riskwire.settings import Settings
 from riskwire.store import Store
 
 
 def kept_versions(settings: Settings) -> list[tuple[Any, ...]]:
     """Returns (version, read_with, body) of each replaced version in the database; `read_with` -1 means None."""
-    with closing(sqlite3.connect(settings.data / "store.sqlite")) as raw:
-        return raw.execute("select version, read_with, body from replaced_versions order by read_with").fetchall()
+    return stored_rows(settings, "select version, read_with, body from replaced_versions order by read_with")
 
 
 def versions(news: ModuleType, *read_with: int | None) -> list[Any]:
@@ -73,12 +72,14 @@ def test_the_last_version_read_with_each_earlier_watchlist_is_kept(
     assert [row[:2] for row in kept_versions(settings)] == expected
 
 
-def test_the_kept_versions_do_not_depend_on_order_or_batches(settings: Settings, news: ModuleType) -> None:
+def test_the_kept_versions_do_not_depend_on_order_or_batches(
+    new_settings: Callable[..., Settings], news: ModuleType
+) -> None:
     """Two versions were read before any watchlist command and one after it, so that version 2 is kept."""
     results = []
-    for index, order in enumerate(permutations(versions(news, None, None, 4))):
+    for order in permutations(versions(news, None, None, 4)):
         for one_batch in (False, True):
-            settings_of_order = settings.model_copy(update={"data": settings.data / f"{index}{one_batch}"})
+            settings_of_order = new_settings()
             with Store.open(settings_of_order) as store:
                 for batch in [list(order)] if one_batch else [[analysis] for analysis in order]:
                     store.write_analyses(batch)
@@ -87,14 +88,14 @@ def test_the_kept_versions_do_not_depend_on_order_or_batches(settings: Settings,
     assert [row[:2] for row in results[0]] == [(2, -1)]
 
 
-def test_a_kept_version_is_deleted_with_its_article(settings: Settings, news: ModuleType) -> None:
-    """Data is kept for 10 days before the newest. The article `a1` is 30 days older than `new`, written last."""
-    short = settings.model_copy(update={"store": StoreSettings(keep_days=10)})
-    old = news.NOON - timedelta(days=30)
+def test_a_kept_version_is_deleted_with_its_article(new_settings: Callable[..., Settings], news: ModuleType) -> None:
+    """Data is kept for 10 days before the newest, in whole months. The article `a1` is 60 days older than `new`."""
+    short = new_settings(keep_days=10)
+    old = news.NOON - timedelta(days=60)
     with Store.open(short) as store:
         for analysis in versions(news, None, 3):
             article = analysis.article.model_copy(update={"seen_at": old})
             store.write_analyses([analysis.model_copy(update={"article": article})])
-        assert len(kept_versions(settings)) == 1
+        assert len(kept_versions(short)) == 1
         store.write_analyses([news.analysis("new")])
-    assert kept_versions(settings) == []
+    assert kept_versions(short) == []

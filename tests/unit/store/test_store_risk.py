@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from types import ModuleType
 from typing import Any
+
+from store_rows import stored_rows
 
 from riskwire.records import EventScore, Level, Mention, SentenceAnalysis
 from riskwire.settings import Settings
@@ -39,8 +39,7 @@ def mention(news: ModuleType, level: Level | None, *events: EventScore, entity: 
 def columns(settings: Settings, table: str) -> list[tuple[Any, ...]]:
     """Returns the columns of level and event types of a table."""
     query = f"select level_neutral, level_mild, level_material, level_favourable, adverse, events from {table}"
-    with closing(sqlite3.connect(settings.data / "store.sqlite")) as raw:
-        return raw.execute(query).fetchall()
+    return stored_rows(settings, query)
 
 
 def test_the_stories_of_a_target_have_the_level_and_events_of_their_signals(

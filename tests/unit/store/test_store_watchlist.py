@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any
 
 import pytest
+from store_rows import stored_rows
 
 from riskwire.records import Command, Mention, SentenceAnalysis
-from riskwire.settings import Settings, StoreSettings
+from riskwire.settings import Settings
 from riskwire.store import Cursor, Store
 
 TITLE = "Acme Corp falls"
@@ -44,11 +44,6 @@ def analysis(news: ModuleType, article: str = "a1", mentions: tuple[Mention, ...
     return news.analysis(article, title=TITLE, mentions=mentions, sentences=sentences, **fields)
 
 
-def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(settings.data / "store.sqlite")) as raw:
-        return raw.execute(query).fetchall()
-
-
 def command(kind: str, name: str, at: datetime, by: str = "ada") -> Command:
     value = {"id": name, "name": name.title()} if kind == "watchlist_set" else {}
     return Command(kind=kind, target=f"entity:{name}", by=by, at=at, value=value)
@@ -72,14 +67,14 @@ def test_mentions_of_one_name_are_summarised_with_the_weights_of_inference(
         ),
     )
     store.write_analyses([analysed, analysed])
-    stored = rows(
-        settings, "select entity, key, text, sentence, start, end, weight, relevance from mentions order by key"
+    stored = stored_rows(
+        settings, "select entity, key, text, sentence, start, \"end\", weight, relevance from mentions order by key"
     )
     assert stored == [
         ("name:acme", "acme", "Acme Corp", 0, 0, 9, pytest.approx(1 + 0.5 + 0.425), 1.0),
         ("name:globex", "globex", "Globex", 3, -1, -1, pytest.approx(0.5 * 0.85**2), pytest.approx(0.3613, abs=1e-4)),
     ]
-    ((negative,),) = rows(settings, "select negative from mentions where key = 'acme'")
+    ((negative,),) = stored_rows(settings, "select negative from mentions where key = 'acme'")
     low, high = news.mood(-0.8).negative, news.mood(0.5).negative
     assert negative == pytest.approx((low + 0.925 * high) / 1.925)
 
@@ -92,37 +87,41 @@ def test_a_later_version_replaces_the_mentions_and_an_earlier_version_does_not(
     store.write_analyses([analysis(news, mentions=(first,))])
     store.write_analyses([analysis(news, mentions=(second,), version=2)])
     store.write_analyses([analysis(news, mentions=(first,))])
-    assert rows(settings, "select key from mentions") == [("two",)]
+    assert stored_rows(settings, "select key from mentions") == [("two",)]
 
 
-def test_the_names_with_the_largest_weights_are_kept_up_to_the_limit(settings: Settings, news: ModuleType) -> None:
+def test_the_names_with_the_largest_weights_are_kept_up_to_the_limit(
+    new_settings: Callable[..., Settings], news: ModuleType
+) -> None:
     """Two names of an article are kept: the earlier the sentence of a mention, the larger its weight."""
-    few = settings.model_copy(update={"store": StoreSettings(keep_mentions=2)})
+    few = new_settings(keep_mentions=2)
     names = tuple(
         mention(f"name{number}", number, min(number, 3), 0.1, news, entity=f"name:name{number}") for number in range(6)
     )
     with Store.open(few) as store:
         store.write_analyses([analysis(news, mentions=names[::-1])])
-    assert rows(settings, "select key from mentions order by key") == [("name0",), ("name1",)]
+    assert stored_rows(few, "select key from mentions order by key") == [("name0",), ("name1",)]
 
 
-def test_mentions_are_deleted_with_their_article(settings: Settings, news: ModuleType) -> None:
-    """Data is kept for 10 days before the newest; the old article is 30 days older."""
-    short = settings.model_copy(update={"store": StoreSettings(keep_days=10)})
+def test_mentions_are_deleted_with_their_article(new_settings: Callable[..., Settings], news: ModuleType) -> None:
+    """Data is kept for 10 days before the newest, in whole months; the old article is 60 days older."""
+    short = new_settings(keep_days=10)
     with Store.open(short) as store:
         store.write_analyses(
-            [analysis(news, "old", (mention("old", 0, 0, 0.1, news),), at=news.NOON - timedelta(days=30))]
+            [analysis(news, "old", (mention("old", 0, 0, 0.1, news),), at=news.NOON - timedelta(days=60))]
         )
         store.write_analyses([analysis(news, "new", (mention("new", 0, 0, 0.1, news),))])
-    assert rows(settings, "select key from mentions") == [("new",)]
+    assert stored_rows(short, "select key from mentions") == [("new",)]
 
 
-def test_retention_keeps_only_the_commands_about_entries_on_the_watchlist(settings: Settings, news: ModuleType) -> None:
+def test_retention_keeps_only_the_commands_about_entries_on_the_watchlist(
+    new_settings: Callable[..., Settings], news: ModuleType
+) -> None:
     """Data is kept for 10 days before the newest. `kept` is still on the list, and all its commands are kept.
 
     `gone` was removed long ago, and `late` just now, so that only its removal is recent enough.
     """
-    short = settings.model_copy(update={"store": StoreSettings(keep_days=10)})
+    short = new_settings(keep_days=10)
     old = news.NOON - timedelta(days=100)
     with Store.open(short) as store:
         store.write_commands(
@@ -146,7 +145,7 @@ def test_retention_keeps_only_the_commands_about_entries_on_the_watchlist(settin
         ("watchlist_remove", "entity:kept", "bob"),
         ("watchlist_set", "entity:kept", "ada"),
     ]
-    assert rows(settings, "select count(*) from commands where kind = 'acknowledge'") == [(0,)]
+    assert stored_rows(short, "select count(*) from commands where kind = 'acknowledge'") == [(0,)]
 
 
 def test_pages_of_the_watchlist_log_are_complete_even_for_commands_of_the_same_time(

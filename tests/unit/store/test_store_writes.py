@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from riskwire.records import Command, DeadLetter, Evidence
-from riskwire.settings import Settings, StoreSettings
+from riskwire.settings import Settings
 from riskwire.store import Store
 
 
@@ -87,18 +86,16 @@ def some_records(news: ModuleType) -> list[Any]:
 
 
 @given(data=st.data())
-@hypothesis_settings(max_examples=20, deadline=None)
-def test_order_repeats_and_batches_do_not_change_the_content(data: st.DataObject, news: ModuleType) -> None:
+@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_order_repeats_and_batches_do_not_change_the_content(
+    data: st.DataObject, new_settings: Callable[..., Settings], news: ModuleType
+) -> None:
     """One store gets the records once, in order; the other in any order and batches, and some twice."""
     records = some_records(news)
     repeats = data.draw(st.lists(st.sampled_from(records), max_size=12), label="repeats")
     order = data.draw(st.permutations(records + repeats), label="order")
     batch = data.draw(st.integers(1, len(order)), label="batch")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Store.open(Settings(data=Path(folder) / "expected")) as expected,
-        Store.open(Settings(data=Path(folder) / "shuffled")) as shuffled,
-    ):
+    with Store.open(new_settings()) as expected, Store.open(new_settings()) as shuffled:
         write(expected, records)
         for start in range(0, len(order), batch):
             write(shuffled, order[start : start + batch])
@@ -174,10 +171,12 @@ def test_a_target_is_blind_since_its_last_source_fell_silent(store: Store, news:
     assert store.counts().blind == 1
 
 
-def test_all_dead_letters_are_counted_and_the_newest_kept(news: ModuleType, tmp_path: Path) -> None:
+def test_all_dead_letters_are_counted_and_the_newest_kept(
+    new_settings: Callable[..., Settings], news: ModuleType
+) -> None:
     """The store keeps 10,000 dead letters and 10,000 characters of each error. Repeated ones count once."""
     keep = 10_000
-    settings = Settings(data=tmp_path, store=StoreSettings(keep_dead_letters=keep))
+    settings = new_settings(keep_dead_letters=keep)
 
     def dead_letter(number: int) -> DeadLetter:
         return DeadLetter(
@@ -195,13 +194,15 @@ def test_all_dead_letters_are_counted_and_the_newest_kept(news: ModuleType, tmp_
         assert len(stored[0].error) == 10_000
 
 
-def test_data_older_than_keep_days_before_the_newest_data_is_deleted(tmp_path: Path, news: ModuleType) -> None:
-    """Data is kept for 30 days; the old records are 40 days older than the newest.
+def test_data_older_than_keep_days_before_the_newest_data_is_deleted(
+    new_settings: Callable[..., Settings], news: ModuleType
+) -> None:
+    """Data is kept for 30 days, in whole months; the old records are 70 days older than the newest.
 
     One story has an old and a new article: it stays, with the new one.
     """
-    settings = Settings(data=tmp_path, store=StoreSettings(keep_days=30))
-    old = news.NOON - timedelta(days=40)
+    settings = new_settings(keep_days=30)
+    old = news.NOON - timedelta(days=70)
     with Store.open(settings) as store:
         store.write_analyses([news.analysis("old", at=old)])
         store.write_signals(

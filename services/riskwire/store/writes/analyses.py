@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, select
 
 from riskwire.records import Analysis, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
+from riskwire.store.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
-from riskwire.store.upsert import upsert
+from riskwire.store.upsert import chunks, upsert
 from riskwire.store.writes.counted import counted_ms
 from riskwire.store.writes.mentions import mention_rows, replace_mentions
 from riskwire.store.writes.replaced_versions import keep_if_replaced, keep_replaced
@@ -46,8 +47,7 @@ def write_analyses(connection: Connection, analyses: Iterable[Analysis], max_men
         source_times[article.source] = max(source_times.get(article.source, 0), to_ms(article.seen_at))
     rows = [_article_row(analysis) for analysis in newest.values()]
     keep_replaced(connection, rows)
-    changed = upsert(connection, tables.articles, rows, newer=lambda new: new.version >= tables.articles.c.version)
-    written = {article for (article,) in changed}
+    written = _replace_articles(connection, rows)
     replace_mentions(connection, [newest[article] for article in newest if article in written], max_mentions)
     replaced += [analysis for article, analysis in newest.items() if article not in written]
     if replaced:
@@ -59,8 +59,27 @@ def write_analyses(connection: Connection, analyses: Iterable[Analysis], max_men
         [{"source": source, "seen_ms": seen_ms} for source, seen_ms in source_times.items()],
         newer=lambda new: new.seen_ms > tables.sources.c.seen_ms,
     )
-    if changed:
+    if written:
         record_changes(connection, [("status", "")])
+
+
+def _replace_articles(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Writes rows of the table `articles`, unless a later version is stored. Returns the articles that changed.
+
+    A later version has another time, hence on PostgreSQL perhaps another partition, and no unique key of the id alone
+    can exist there. So the stored row is looked up by its id, and deleted if the new one has another time.
+    """
+    article = tables.articles.c
+    stored: dict[str, tuple[int, int]] = {}
+    for chunk in chunks([row["id"] for row in rows]):
+        query = select(article.id, article.version, article.seen_ms).where(article.id.in_(chunk))
+        stored.update({row.id: (row.version, row.seen_ms) for row in connection.execute(query)})
+    newer = [row for row in rows if row["id"] not in stored or row["version"] >= stored[row["id"]][0]]
+    moved = [row["id"] for row in newer if row["id"] in stored and row["seen_ms"] != stored[row["id"]][1]]
+    for chunk in chunks(moved):
+        connection.execute(delete(tables.articles).where(article.id.in_(chunk)))
+    make_partitions(connection, tables.articles, [row["seen_ms"] for row in newer])
+    return {key[0] for key in upsert(connection, tables.articles, newer)}
 
 
 def _article_row(analysis: Analysis) -> dict[str, Any]:

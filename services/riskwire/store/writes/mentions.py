@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert
 from riskwire.entities.names import join_key, name_key
 from riskwire.records import Analysis, Mention, to_ms
 from riskwire.store import tables
+from riskwire.store.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.upsert import chunks
 from riskwire.weights import relevance, sentence_weight
@@ -35,6 +36,7 @@ def replace_mentions(connection: Connection, analyses: Iterable[Analysis], limit
     for chunk in chunks(articles):
         connection.execute(delete(tables.mentions).where(tables.mentions.c.article.in_(chunk)))
     if rows:
+        make_partitions(connection, tables.mentions, [row["seen_ms"] for row in rows])
         connection.execute(insert(tables.mentions), rows)
 
 

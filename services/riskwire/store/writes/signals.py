@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
 from riskwire.records import Signal, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
+from riskwire.store.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.rows import target_kind
 from riskwire.store.upsert import chunks, insert_missing, upsert
@@ -55,6 +56,7 @@ def write_signals(connection: Connection, signals: Iterable[Signal]) -> None:
         if current:
             added.setdefault((target, signal.story), []).append(signal)
 
+    make_partitions(connection, tables.signals, [row["seen_ms"] for row in rows])
     connection.execute(insert(tables.signals), rows)
     key = tuple_(tables.signals.c.target, tables.signals.c.article, tables.signals.c.version)
     for chunk in chunks(superseded, 250):

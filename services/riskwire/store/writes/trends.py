@@ -9,6 +9,7 @@ from sqlalchemy import Connection, tuple_
 from riskwire.records import TrendPoint, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
+from riskwire.store.postgresql.partitions import make_partitions
 from riskwire.store.rows import target_kind
 from riskwire.store.upsert import upsert
 
@@ -21,6 +22,7 @@ def write_trends(connection: Connection, points: Iterable[TrendPoint]) -> None:
     points, for live readers.
     """
     rows = {(point.target, point.start, point.length_s): point for point in points}
+    make_partitions(connection, tables.trends, [to_ms(point.start) for point in rows.values()])
     changed = upsert(
         connection,
         tables.trends,

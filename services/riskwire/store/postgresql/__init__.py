@@ -1,0 +1,1 @@
+"""What only PostgreSQL needs: sessions, one writer at a time, tables partitioned by time, a role for readers."""
