@@ -21,6 +21,7 @@ class Topic(StrEnum):
     SIGNALS = "signals"
     TRENDS = "trends"
     ALERTS = "alerts"
+    NEAR_MISSES = "near-misses"
     COMMANDS = "commands"
     FEEDS = "feeds"
     DEAD_LETTERS = "dead-letters"
@@ -96,6 +97,7 @@ TOPICS: Final = {
         TopicSpec(Topic.SIGNALS, retention=_WEEK),
         TopicSpec(Topic.TRENDS, retention=_MONTH),
         TopicSpec(Topic.ALERTS, retention=_MONTH),
+        TopicSpec(Topic.NEAR_MISSES, retention=_MONTH),
         # People write commands, a few at a time. The history stage may read them hours late, because it waits for
         # infer, and nobody who decides something should wait for that. The sink audits every command, also one that
         # a later command on the same subject replaced; the delay gives it a week to read them.
@@ -111,6 +113,7 @@ _STORED: Final = (
     Topic.SIGNALS,
     Topic.TRENDS,
     Topic.ALERTS,
+    Topic.NEAR_MISSES,
     Topic.COMMANDS,
     Topic.DEAD_LETTERS,
 )
@@ -118,7 +121,7 @@ _STORED: Final = (
 INGEST: Final = StageSpec("ingest", Topic.FEEDS, (Topic.ARTICLES,), "ingest", "ingest", StageKind.EFFECTS)
 INFER: Final = StageSpec("infer", Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), "infer", "inference")
 WATCHLIST: Final = StageSpec("watchlist", Topic.COMMANDS, (Topic.ARTICLES,), "infer", "watching")
-ALERT: Final = StageSpec("alert", Topic.SIGNALS, (Topic.TRENDS, Topic.ALERTS), "alert", "alerting")
+ALERT: Final = StageSpec("alert", Topic.SIGNALS, (Topic.TRENDS, Topic.ALERTS, Topic.NEAR_MISSES), "alert", "alerting")
 HISTORY: Final = StageSpec("history", Topic.COMMANDS, (Topic.SIGNALS,), "sink", "watching", max_batch=1)
 """One command a step: a single one may bring a thousand signals."""
 NOTIFY: Final = StageSpec("notify", Topic.ALERTS, (), "notify", "notify", StageKind.EFFECTS, outside="receivers")

@@ -14,7 +14,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-TOPICS = ("articles", "analyses", "signals", "trends", "alerts")
+TOPICS = ("articles", "analyses", "signals", "trends", "alerts", "near-misses")
 OFFSET_BITS = 40
 """A record's id is its partition's slot and its offset in one number."""
 MAX_SHOWN = 400

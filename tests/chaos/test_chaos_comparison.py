@@ -15,6 +15,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "signals": {"kind": "signal", "article": "a", "version": 1, "target": "market", "relevance": 1.0},
     "trends": {"target": "market", "start": "2025-01-01T00:00:00Z", "length_s": 60, "stories": 3},
     "alerts": {"id": "c", "status": "firing", "at": "2025-01-01T00:00:00Z", "surprise": 4.1},
+    "near-misses": {"id": "n", "at": "2025-01-01T00:00:00Z", "reason": "level"},
     "dead-letters": {
         "stage": "infer",
         "topic": "articles",

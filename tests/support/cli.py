@@ -99,10 +99,11 @@ class DownstreamRecords:
     signals: Counter[str]
     trends: Counter[str]
     alerts: Counter[str]
+    near_misses: Counter[str]
 
     def repeated(self) -> list[str]:
         """Returns the records that were published more than once."""
-        records = self.analyses + self.signals + self.trends + self.alerts
+        records = self.analyses + self.signals + self.trends + self.alerts + self.near_misses
         return [record for record, count in records.items() if count > 1]
 
 
@@ -116,7 +117,7 @@ async def _read_downstream(data: Path) -> DownstreamRecords:
     bus = await EmbeddedBus.open(data, BusSettings())
     try:
         records: dict[Topic, Counter[str]] = {}
-        for topic in (Topic.ANALYSES, Topic.SIGNALS, Topic.TRENDS, Topic.ALERTS):
+        for topic in (Topic.ANALYSES, Topic.SIGNALS, Topic.TRENDS, Topic.ALERTS, Topic.NEAR_MISSES):
             records[topic] = Counter()
             for partition in range(bus.partitions(topic)):
                 start = 0

@@ -100,7 +100,8 @@ class AlertTask:
 
 
 def _published(closed: BookStep) -> list[Outgoing]:
-    """Returns the trends, then the alerts of closed buckets as records to publish; the key of each is its target."""
+    """Returns trends, alerts and near misses of closed buckets as records to publish; the key of each is its target."""
     trends = [Outgoing(Topic.TRENDS, point.target, point.to_bytes()) for point in closed.trends]
     alerts = [Outgoing(Topic.ALERTS, alert.target, alert.to_bytes()) for alert in closed.alerts]
-    return trends + alerts
+    near_misses = [Outgoing(Topic.NEAR_MISSES, miss.target, miss.to_bytes()) for miss in closed.near_misses]
+    return trends + alerts + near_misses

@@ -30,7 +30,7 @@ from riskwire.store import Store
 
 _EMPTIED = (Topic.ARTICLES, Topic.SIGNALS)
 """The topics whose records of the future give way to a tick or mark, which has no content."""
-_CLAMPED = (Topic.ANALYSES, Topic.TRENDS, Topic.ALERTS)
+_CLAMPED = (Topic.ANALYSES, Topic.TRENDS, Topic.ALERTS, Topic.NEAR_MISSES)
 """The topics whose records of the future are dated back."""
 
 

@@ -81,9 +81,9 @@ def _date_back(connection: Connection, latest_ms: int) -> None:
 
 
 def _date_alerts_back(connection: Connection, latest_ms: int) -> None:
-    """Dates alert records back; of several records of one alert and status, the newest remains."""
+    """Dates alert records and near misses back; of several records of one alert and status, the newest remains."""
     latest = from_ms(latest_ms)
-    for table, key in ((tables.alerts, ("id", "status")), (tables.alert_heads, ("id",))):
+    for table, key in ((tables.alerts, ("id", "status")), (tables.alert_heads, ("id",)), (tables.near_misses, ("id",))):
         rows = connection.execute(select(table).where(table.c.at_ms > latest_ms).order_by(table.c.at_ms)).mappings()
         dated = {
             tuple(row[column] for column in key): {

@@ -23,6 +23,7 @@ from riskwire.records import (
     ArticleRef,
     Command,
     DeadLetter,
+    NearMiss,
     Signal,
     TrendPoint,
     read_record,
@@ -107,6 +108,7 @@ def sink_stages(store: Store) -> list[BatchStage]:
         SinkStage(store, Topic.SIGNALS, SIGNALS, Signal, store.write_signals),
         SinkStage(store, Topic.TRENDS, TypeAdapter(TrendPoint), TrendPoint, store.write_trends),
         SinkStage(store, Topic.ALERTS, TypeAdapter(Alert), Alert, store.write_alerts),
+        SinkStage(store, Topic.NEAR_MISSES, TypeAdapter(NearMiss), NearMiss, store.write_near_misses),
         SinkStage(store, Topic.COMMANDS, TypeAdapter(Command), Command, store.write_commands),
         SinkStage(store, Topic.DEAD_LETTERS, TypeAdapter(DeadLetter), DeadLetter, store.write_dead_letters),
     ]

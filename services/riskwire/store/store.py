@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from riskwire.records import Alert, Analysis, Command, DeadLetter, Signal, TrendPoint, from_ms, to_ms
+from riskwire.records import Alert, Analysis, Command, DeadLetter, NearMiss, Signal, TrendPoint, from_ms, to_ms
 from riskwire.settings import Settings
 from riskwire.store import command_log, future, retention, writes
 from riskwire.store.changes import changes_after, last_change
@@ -25,6 +25,7 @@ from riskwire.store.command_log import CommandLog
 from riskwire.store.engine import check_store, open_engine, reported
 from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
+from riskwire.store.reads.near_misses import list_near_misses
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
@@ -131,6 +132,11 @@ class Store:
         with self._writing() as connection:
             writes.write_alerts(connection, alerts)
 
+    def write_near_misses(self, near_misses: Iterable[NearMiss]) -> None:
+        """Writes each story that came near an event alert."""
+        with self._writing() as connection:
+            writes.write_near_misses(connection, near_misses)
+
     def write_commands(self, commands: Iterable[Command]) -> None:
         """Writes commands."""
         with self._writing() as connection:
@@ -193,6 +199,13 @@ class Store:
         """Returns the newest record of each existing alert of these ids, oldest first."""
         with self._reading() as connection:
             return alerts.alerts_by_id(connection, ids)
+
+    def near_misses(
+        self, target: str, *, since: datetime | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[NearMiss]:
+        """Returns the newest near misses of a target, at most `limit`, decided from `since` until before `until`."""
+        with self._reading() as connection:
+            return list_near_misses(connection, target, since, until, limit)
 
     def alert(self, alert: str) -> AlertHistory | None:
         """Returns an alert with all its records, oldest first, and its commands, or None if it does not exist."""

@@ -4,7 +4,8 @@ Times are milliseconds since 1970 (UTC). `counted_ms` is the time at which an ar
 when it was published, otherwise when it was seen. A record that no query looks into is stored as JSON, in a column
 `body`.
 
-`articles`, `mentions`, `signals`, `trends`, `alerts`, `commands` and `dead_letters` hold the content of topics.
+`articles`, `mentions`, `signals`, `trends`, `alerts`, `near_misses`, `commands` and `dead_letters` hold the content of
+topics.
 `stories`, `targets`, `target_sources`, `sources`, `alert_heads` and `changes` are derived from them in the same
 transaction, so that no read has to scan all records.
 
@@ -257,6 +258,18 @@ alert_heads = Table(
     Index("alert_heads_target", "target", "at_ms"),
 )
 """The newest record of each episode. `rank` orders records of the same time: firing, escalated, resolved."""
+
+near_misses = Table(
+    "near_misses",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("target", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("near_misses_target", "target", "at_ms", "id"),
+    Index("near_misses_at", "at_ms"),
+)
+"""The stories that came near an event alert and did not notify."""
 
 commands = Table(
     "commands",

@@ -49,13 +49,13 @@ def service_environment(url: str, prefix: str, **variables: str) -> dict[str, st
 
 def read_downstream_on_kafka(client: dict[str, str], prefix: str) -> DownstreamRecords:
     """Counts each record downstream of `articles`, read by an independent client; marks of time are left out."""
-    topics = ("analyses", "signals", "trends", "alerts")
+    topics = ("analyses", "signals", "trends", "alerts", "near-misses")
     values = {
         topic: Counter(record.value.decode() for record in committed_records(client, prefix + topic))
         for topic in topics
     }
     signals = Counter({value: n for value, n in values["signals"].items() if '"kind":"mark"' not in value})
-    return DownstreamRecords(values["analyses"], signals, values["trends"], values["alerts"])
+    return DownstreamRecords(values["analyses"], signals, values["trends"], values["alerts"], values["near-misses"])
 
 
 async def wait_until_read(url: str, prefix: str, groups: list[str]) -> None:
@@ -82,8 +82,8 @@ def test_services_under_faults_publish_the_records_of_an_undisturbed_process(
 ) -> None:
     """Two workers of infer and two of alert are killed or suspended while a replayed archive is published.
 
-    A replay in one process, without Kafka and faults, must have written the same analyses, signals, trends and alerts,
-    byte for byte and as often. Nothing is repeated, and the groups have no lag.
+    A replay in one process, without Kafka and faults, must have written the same analyses, signals, trends, alerts
+    and near misses, byte for byte and as often. Nothing is repeated, and the groups have no lag.
     """
     undisturbed = tmp_path / "undisturbed"
     completed = riskwire("replay", corpus_path(), "--watchlist", watchlist_path(), "--data", undisturbed)
@@ -117,6 +117,7 @@ def test_services_under_faults_publish_the_records_of_an_undisturbed_process(
     assert records.signals == expected.signals
     assert records.trends == expected.trends
     assert records.alerts == expected.alerts
+    assert records.near_misses == expected.near_misses
     assert CRISIS in {json.loads(alert)["target"] for alert in records.alerts}
     assert status["lag"] == {"infer": 0, "watchlist": 0, "alert": 0}
     assert status["topics"]["analyses"] >= len(records.analyses)

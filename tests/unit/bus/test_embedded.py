@@ -56,7 +56,7 @@ async def test_the_file_keeps_the_partitions_it_was_created_with(open_embedded):
     await bus.close()
     with capture_logs() as logs:
         bus = await open_embedded(partitions=5)
-    assert [bus.partitions(topic) for topic in Topic] == [3, 3, 3, 3, 3, 1, 3, 1]
+    assert [bus.partitions(topic) for topic in Topic] == [3, 3, 3, 3, 3, 3, 1, 3, 1]
     assert [(entry["log_level"], entry["stored"], entry["configured"]) for entry in logs] == [("warning", 3, 5)]
 
 

@@ -20,6 +20,7 @@ def test_each_stored_topic_has_one_sink(store: Store) -> None:
         "sink-signals": "signals",
         "sink-trends": "trends",
         "sink-alerts": "alerts",
+        "sink-near-misses": "near-misses",
         "sink-commands": "commands",
         "sink-dead-letters": "dead-letters",
     }

@@ -15,7 +15,8 @@ DEADLINE_S = 8.0
 STUCK_AFTER_S = 30
 """Session timeout, deadline and stuck limit; much shorter than in production, so that they expire within minutes."""
 
-GROUPS = ("infer", "alert", "notify", *(f"sink-{topic}" for topic in ("analyses", "signals", "trends", "alerts")))
+_STORED = ("analyses", "signals", "trends", "alerts", "near-misses")
+GROUPS = ("infer", "alert", "notify", *(f"sink-{topic}" for topic in _STORED))
 """Consumer groups that must have read everything before the records are compared."""
 
 LIVE_PREFIX = "live-"

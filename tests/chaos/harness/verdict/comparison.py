@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TOPICS = ("articles", "analyses", "signals", "trends", "alerts", "dead-letters")
+TOPICS = ("articles", "analyses", "signals", "trends", "alerts", "near-misses", "dead-letters")
 _MAX_EXAMPLES = 3
 _COMPARED_DEAD_LETTER_FIELDS = ("stage", "topic", "record", "encoding")
 """The fields of a dead letter that do not depend on when and where it was written."""
@@ -40,6 +40,10 @@ def _alert_identity(record: Record) -> Identity:
     return record["id"], record["status"], record["at"]
 
 
+def _near_miss_identity(record: Record) -> Identity:
+    return (record["id"],)
+
+
 def _dead_letter_identity(record: Record) -> Identity:
     return record["stage"], record["record"]
 
@@ -50,6 +54,7 @@ IDENTITIES: Mapping[str, Callable[[Record], Identity]] = {
     "signals": _signal_identity,
     "trends": _trend_identity,
     "alerts": _alert_identity,
+    "near-misses": _near_miss_identity,
     "dead-letters": _dead_letter_identity,
 }
 """The identity of a record, by topic. No two records of a topic may have the same identity."""
