@@ -21,6 +21,7 @@ from riskwire.alerting import AlertStage
 from riskwire.app.data_files import DataFiles
 from riskwire.app.health import Health, HealthLimits
 from riskwire.app.inputs import configured_watchlist
+from riskwire.app.measurements import Measurements
 from riskwire.bus import Bus
 from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import FILE as BUS_FILE
@@ -97,6 +98,7 @@ class Process:
         self.health = Health(bus, self.groups, HealthLimits.from_settings(settings))
         self._page = page
         self._files = files
+        self._measurements = Measurements(bus, self.groups, page.store if page else None, self._watched)
 
     @property
     def groups(self) -> list[str]:
@@ -147,6 +149,7 @@ class Process:
             if self._page is not None:
                 group.create_task(self._page.follower.run(), name="follow-watchlist")
             group.create_task(self.health.watch(), name="health")
+            group.create_task(self._measurements.run(), name="measurements")
             group.create_task(serve(app, self.settings, on_started, listener=listener), name="web")
             if probes is not None:
                 open_probes = create_open_probes(self.settings, self.readiness)
@@ -159,6 +162,12 @@ class Process:
     async def wait_until_drained(self) -> None:
         """Waits until the stages have read every published record."""
         await wait_until_drained(self.bus, self.groups)
+
+    def _watched(self) -> list[str]:
+        """Returns the targets of the watchlist that the page follows: its entities, then its groups."""
+        entities = self._page.follower.linker.watchlist.entities if self._page else ()
+        groups = dict.fromkeys(entity.group for entity in entities if entity.group)
+        return [*(entity.target for entity in entities), *(f"group:{group}" for group in groups)]
 
     async def _run_stages_for_ever(self) -> None:
         await self.run_stages()

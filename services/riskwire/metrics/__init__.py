@@ -25,6 +25,7 @@ from riskwire.metrics.alerting import (
     TARGET_SCORE,
     TARGET_STORIES,
     TARGET_SURPRISE,
+    TARGET_THRESHOLD,
     TARGETS,
     WATCHED_TARGETS,
 )
@@ -160,6 +161,7 @@ __all__ = [
     "TARGET_SCORE",
     "TARGET_STORIES",
     "TARGET_SURPRISE",
+    "TARGET_THRESHOLD",
     "TOKENS",
     "TRIMMED_RECORDS",
     "UNDATABLE_FEEDS",

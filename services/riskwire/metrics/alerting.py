@@ -62,6 +62,12 @@ TARGET_STORIES = SnapshotGauge(
 TARGET_SURPRISE = SnapshotGauge(
     "riskwire_target_surprise", "Surprise of a target: -log10 of a chance", ["target"], limit=_MAX_TARGETS
 )
+TARGET_THRESHOLD = SnapshotGauge(
+    "riskwire_target_surprise_threshold",
+    "Surprise from which the window that is nearest to firing would notify",
+    ["target"],
+    limit=_MAX_TARGETS,
+)
 TARGET_NEWEST = SnapshotGauge(
     "riskwire_target_newest_info",
     "1 with the level and the event type of the newest article on a target; empty where the bundle predicts none",

@@ -25,6 +25,7 @@ from riskwire.store.command_log import CommandLog
 from riskwire.store.engine import check_store, open_engine, reported
 from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
+from riskwire.store.reads.target_figures import TargetFigures, read_target_figures
 from riskwire.store.reads.near_misses import list_near_misses
 from riskwire.store.rows import (
     AlertHistory,
@@ -249,6 +250,11 @@ class Store:
                 connection, [target], spark=spark, blind_after_s=self._blind_after_s, fresh_s=self._fresh_s
             )
         return rows[0] if rows else None
+
+    def target_figures(self, watched: Sequence[str], others: int) -> tuple[list[TargetFigures], int]:
+        """Returns the figures of `watched` and of the `others` most striking targets; and how many are blind."""
+        with self._reading() as connection:
+            return read_target_figures(connection, watched, others, self._blind_after_s, self._fresh_s)
 
     def trend(
         self, target: str, *, since: datetime | None = None, until: datetime | None = None, step_s: int = 3_600
