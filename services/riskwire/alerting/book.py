@@ -12,9 +12,8 @@ from operator import attrgetter
 
 import orjson
 
+from riskwire.alerting.calibration import LimitTable
 from riskwire.alerting.clock import BucketClock
-from riskwire.alerting.detectors.rate_detector import threshold
-from riskwire.alerting.episode import Thresholds
 from riskwire.alerting.events import EventRules, EventWatch, load_rules
 from riskwire.alerting.exposure import Exposure
 from riskwire.alerting.target import SLOT_MS, Target, half_life_ms, horizon_ms
@@ -65,17 +64,18 @@ class Book:
         article_partitions: int,
         state: Mapping[str, bytes],
         rules: EventRules | None = None,
+        limits: LimitTable | None = None,
     ) -> None:
         """Restores a book from the committed state of its partition of `signals`; an empty state begins a new one.
 
         Args:
             article_partitions: the number of partitions of `articles`, each of which sends marks.
             rules: the rules of event alerts; None for those that the settings name.
+            limits: the surprise from which spikes and slides notify; None for that of the calibration that the
+                settings name.
         """
         self._settings = settings
-        self._thresholds = Thresholds(
-            threshold(settings.budget.notice, settings.windows_s), threshold(settings.budget.page, settings.windows_s)
-        )
+        self._limits = LimitTable.from_settings(settings) if limits is None else limits
         self._clock = BucketClock(article_partitions, settings.bucket_s * 1000, settings.lateness_s * 1000)
         self._swept_ms = 0
         """The day on which idle targets were last dropped."""
@@ -259,7 +259,7 @@ class Book:
         return target
 
     def _new_target(self, name: str) -> Target:
-        return Target(name, self._settings, self._thresholds, self._parts)
+        return Target(name, self._settings, self._limits, self._parts)
 
     def _drop_targets(self, now_ms: int, step: BookStep) -> None:
         """Drops idle targets once a day of stream time, and the longest silent ones whenever there are too many.

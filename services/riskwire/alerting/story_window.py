@@ -12,6 +12,7 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from riskwire.alerting.detectors.adverse import is_adverse
 from riskwire.alerting.known_stories import KnownStories
 from riskwire.alerting.target_story import (
     MAX_SOURCES,
@@ -140,9 +141,9 @@ class StoryWindow:
 
         Args:
             at_ms: the time of the signal, or the start of the bucket that took a late one.
-            negative_from: the negative weight from which a story is negative.
+            negative_from: the probability of negative from which a signal without a level is adverse.
         """
-        negative = signal.sentiment.negative >= negative_from
+        negative = is_adverse(signal, negative_from)
         story = self._known.find(signal.article, signal.story)
         if story is None:
             story = TargetStory(signal.story, at_ms, at_ms if negative else None, weights_of(signal))
@@ -170,7 +171,7 @@ class StoryWindow:
         Args:
             seen_ms: the time of the signal.
             now_ms: the present, for whether the story is too old.
-            negative_from: the negative weight from which a story is negative.
+            negative_from: the probability of negative from which a signal without a level is adverse.
 
         Returns:
             whether the story was not known.
@@ -181,7 +182,7 @@ class StoryWindow:
                 self._stored_parts.touch(story.part.key)
             return False
         if self._slot_of(seen_ms) + self._slot_ms + self._memory_ms > now_ms:
-            negative = signal.sentiment.negative >= negative_from
+            negative = is_adverse(signal, negative_from)
             story = TargetStory(
                 signal.story, seen_ms, seen_ms if negative else None, weights_of(signal), from_history=True
             )

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 from riskwire.alerting.baseline import Baseline, Rate, prior_of
+from riskwire.alerting.calibration import LimitTable
+from riskwire.alerting.detectors.adverse import is_adverse
 from riskwire.alerting.detectors.rate_detector import MAX_SOURCES, Prediction, WindowVerdict
 from riskwire.alerting.episode import (
     Episode,
@@ -49,13 +51,13 @@ class Target:
     """
 
     def __init__(
-        self, target: str, settings: AlertingSettings, thresholds: Thresholds, stored_parts: KeyedState[StoryPart]
+        self, target: str, settings: AlertingSettings, limits: LimitTable, stored_parts: KeyedState[StoryPart]
     ) -> None:
         """Begins a target without stories and without a past.
 
         Args:
             target: its id, such as `entity:acme`.
-            thresholds: the surprise from which an alert is a notice or a page.
+            limits: the surprise from which spikes and slides notify, by bundle.
             stored_parts: the stories of all targets, as the state of the stage holds them.
         """
         self.target = target
@@ -79,10 +81,15 @@ class Target:
             max_stories=settings.max_stories,
         )
         self._settings = settings
-        self._thresholds = thresholds
+        self._limits = limits
         self._prior = prior_of(target)
         self._horizon_ms = horizon_ms(settings)
         self._half_life_ms = half_life_ms(settings)
+
+    @property
+    def _thresholds(self) -> Thresholds:
+        """The surprise from which a spike is a notice or a page, for the bundle of the newest signal."""
+        return self._limits.of(self.bundle).spike
 
     def add(self, signal: Signal, at_ms: int) -> WindowChange:
         """Adds a signal and returns what changed: a new article, a new story, a story that turned negative.
@@ -96,7 +103,7 @@ class Target:
         """
         self._take_description_from(signal, at_ms)
         if signal.backfill:
-            negative = signal.sentiment.negative >= self._settings.negative_from
+            negative = is_adverse(signal, self._settings.negative_from)
             self.baseline.learn(at_ms, 1, int(negative), signal.sentiment.score, 0, self._half_life_ms)
             return WindowChange(new_article=True, new_story=True, turned_negative=False)
         return self.window.add(signal, at_ms, self._settings.negative_from)
@@ -116,7 +123,7 @@ class Target:
         if not self.window.remember(signal, seen_ms, now_ms, self._settings.negative_from):
             return
         weight = decay(now_ms - seen_ms, self._half_life_ms)
-        negative = weight if signal.sentiment.negative >= self._settings.negative_from else 0.0
+        negative = weight if is_adverse(signal, self._settings.negative_from) else 0.0
         events = 0.0 if signal.was_backfill else negative
         self.baseline.learn(now_ms, weight, negative, weight * signal.sentiment.score, events, self._half_life_ms)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Self
@@ -154,6 +155,7 @@ def read_calibration(path: Path) -> Calibration:
 _DO = "Make one with `riskwire calibrate`"
 
 
+@cache
 def shipped_calibration() -> Calibration | None:
     """Returns the calibration that ships, which is bound to the bundle that ships; None if none does."""
     return read_calibration(_SHIPPED) if _SHIPPED.exists() else None
