@@ -1,15 +1,19 @@
-"""Packs token windows into batches and runs a batch. Pure, so tests can show that batching never changes a result."""
+"""Packs token windows into batches, runs a batch, and collects the logits of sentences.
+
+Pure, so tests can show that batching never changes a result.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from riskwire.inference.model.session import Logits, ModelSession
-from riskwire.inference.model.tokens import TokenWindow
+from riskwire.inference.model.tokens import TokenizedSentence, TokenWindow
 
 PADDING_STEP = 16
 """Windows are padded to a multiple of this. The padded length of a window depends on its own length alone."""
@@ -113,3 +117,58 @@ def _padded(windows: Sequence[TokenWindow], length: int) -> tuple[NDArray[np.int
 
 def _row(logits: Logits, row: int, tokens: int) -> Logits:
     return {head: values[row, :tokens] if values.ndim == 3 else values[row] for head, values in logits.items()}
+
+
+class SentenceGroup:
+    """Sentences that were tokenized together, with their tokens for each model."""
+
+    def __init__(self, texts: list[str], windows: list[ModelWindows]) -> None:
+        """Counts for each sentence the models that have not read it."""
+        self.texts = texts
+        self.windows = windows
+        self._unread = [len(windows)] * len(texts)
+
+    def count(self, read: list[int]) -> list[int]:
+        """Counts sentences (by index) that a model has read, and returns those that all models have read now."""
+        for index in read:
+            self._unread[index] -= 1
+        return [index for index in read if not self._unread[index]]
+
+
+class ModelWindows:
+    """The windows of sentences for one model, and the logits received so far.
+
+    Attributes:
+        windows: the windows of all sentences, in order; a position in this list is a row.
+        sentence_of_row: for each row, the index of its sentence.
+    """
+
+    def __init__(self, session: ModelSession, tokenized: list[TokenizedSentence]) -> None:
+        """Numbers the windows of the sentences as rows. `_missing` counts the rows of each sentence without logits."""
+        self.session = session
+        self._tokenized = tokenized
+        self.windows = [window for sentence in tokenized for window in sentence.windows]
+        self.sentence_of_row = [index for index, sentence in enumerate(tokenized) for _ in sentence.windows]
+        self._first_row = [0, *accumulate(len(sentence.windows) for sentence in tokenized)]
+        self._missing = [len(sentence.windows) for sentence in tokenized]
+        self._logits: list[Logits | None] = [None] * len(self.windows)
+
+    def add_logits(self, batch: WindowBatch, logits: list[Logits]) -> list[int]:
+        """Stores the logits of a batch, one for each of its rows (windows of this object, by position).
+
+        Returns:
+            The indexes of the sentences that this batch completed: all their windows have logits now.
+        """
+        complete = []
+        for row, values in zip(batch.rows, logits, strict=True):
+            self._logits[row] = values
+            index = self.sentence_of_row[row]
+            self._missing[index] -= 1
+            if not self._missing[index]:
+                complete.append(index)
+        return complete
+
+    def read(self, index: int) -> tuple[TokenizedSentence, list[Logits]]:
+        """Returns the tokens of a complete sentence, and its logits, window by window."""
+        rows = range(self._first_row[index], self._first_row[index + 1])
+        return self._tokenized[index], [values for row in rows if (values := self._logits[row]) is not None]

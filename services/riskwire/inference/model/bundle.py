@@ -160,8 +160,25 @@ class BundleHeads(BaseModel):
         return self
 
 
+class SentimentModel(BaseModel):
+    """A second model of a bundle, with its own tokenizer: its only head is the sentiment of a sentence.
+
+    `riskwire model export --sentiment DIR --ner DIR` makes such a bundle of two models that were trained apart.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    max_length: int = Field(ge=8, le=8_192)
+    tokenizer: BundleFile
+    files: dict[str, BundleFile] = Field(min_length=1)
+
+
 class InferenceManifest(BaseModel):
-    """The contents of `bundle.json`."""
+    """The contents of `bundle.json`.
+
+    Attributes:
+        sentiment_model: the model that gives the sentiment of sentences; None if the first model does.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -173,18 +190,36 @@ class InferenceManifest(BaseModel):
     heads: BundleHeads
     tokenizer: BundleFile
     files: dict[str, BundleFile] = Field(min_length=1)
+    sentiment_model: SentimentModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleModel:
+    """A model of a bundle, with its own tokens.
+
+    Attributes:
+        heads: the outputs that are read of it, with the labels of each.
+        tokenizer_path: the file of its tokenizer, whose hash has been checked.
+        max_length: the most tokens of a window, with the special tokens.
+        files: its ONNX file in each precision.
+    """
+
+    heads: dict[str, tuple[str, ...]]
+    tokenizer_path: Path
+    max_length: int
+    files: dict[str, BundleFile]
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose manifest and tokenizer have been checked. `model_path` checks the model file."""
+    """A bundle whose manifest and tokenizers have been checked. `model_path` checks a model file."""
 
     folder: Path
     manifest: InferenceManifest
 
     @classmethod
     def load(cls, path: Path | None = None) -> Bundle:
-        """Reads and checks the manifest of a bundle, and the hash of its tokenizer. `model_path` checks a model file.
+        """Reads and checks the manifest of a bundle, and the hash of each tokenizer. `model_path` checks a model file.
 
         Args:
             path: the folder of the bundle; None for the bundle that ships with riskwire.
@@ -211,7 +246,9 @@ class Bundle:
             field = ".".join(str(part) for part in first["loc"]) or "bundle.json"
             raise BundleError(f"{field}: {first['msg']}", value=first.get("input"), where=str(file)) from None
         bundle = cls(folder, manifest)
-        bundle._checked(manifest.tokenizer)
+        for model in (manifest, manifest.sentiment_model):
+            if model is not None:
+                bundle._checked(model.tokenizer)
         return bundle
 
     @property
@@ -226,19 +263,37 @@ class Bundle:
 
     @property
     def tokenizer_path(self) -> Path:
-        """The path of the tokenizer file."""
+        """The path of the tokenizer file of the first model, the one that finds names."""
         return self.folder / self.manifest.tokenizer.path
 
-    def model_path(self, precision: str) -> Path:
+    @property
+    def models(self) -> tuple[BundleModel, ...]:
+        """The models that read each sentence: one, or one that finds names and then one for the sentiment."""
+        manifest = self.manifest
+        heads = {name: head.labels for name, head in manifest.heads if head is not None}
+        second = manifest.sentiment_model
+        if second is None:
+            return (BundleModel(heads, self.tokenizer_path, manifest.max_length, manifest.files),)
+        of_sentence = {"sentiment": heads.pop("sentiment")}
+        return (
+            BundleModel(heads, self.tokenizer_path, manifest.max_length, manifest.files),
+            BundleModel(of_sentence, self.folder / second.tokenizer.path, second.max_length, second.files),
+        )
+
+    def model_path(self, precision: str, model: BundleModel | None = None) -> Path:
         """Returns the path of the ONNX file of a precision, after checking its hash.
+
+        Args:
+            model: one of `models`; None for the first.
 
         Raises:
             BundleError: the bundle has no file of that precision, or the file is missing or damaged.
         """
-        file = self.manifest.files.get(precision)
+        files = self.manifest.files if model is None else model.files
+        file = files.get(precision)
         if file is None:
             raise BundleError(
-                f"the bundle has no {precision} file; it has {', '.join(sorted(self.manifest.files))}",
+                f"the bundle has no {precision} file; it has {', '.join(sorted(files))}",
                 where=str(self.folder / MANIFEST_FILE),
                 do="Set inference.precision to one of those",
             )

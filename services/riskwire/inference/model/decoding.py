@@ -17,7 +17,11 @@ from riskwire.inference.model.tokens import TokenizedSentence
 
 
 def decode_sentence(
-    text: str, tokenized: TokenizedSentence, logits: Sequence[Logits], heads: BundleHeads
+    text: str,
+    tokenized: TokenizedSentence,
+    logits: Sequence[Logits],
+    heads: BundleHeads,
+    for_sentiment: tuple[TokenizedSentence, Sequence[Logits]] | None = None,
 ) -> SentencePrediction:
     """Returns the prediction for a sentence from the logits of its windows: sentiment, topics, names and event types.
 
@@ -31,11 +35,12 @@ def decode_sentence(
         tokenized: the tokens of the sentence, in one or more overlapping windows.
         logits: the outputs of the model for each window, by head.
         heads: the labels and temperatures of the bundle.
+        for_sentiment: the tokens and outputs of the model that gives the sentiment, if it is a second one.
     """
     target_head = heads.target_sentiment
     entity_logits = _joined(tokenized, logits, "entities")
     return SentencePrediction(
-        sentiment=_pooled(tokenized, logits, "sentiment", heads.sentiment.temperature),
+        sentiment=_pooled(*(for_sentiment or (tokenized, logits)), "sentiment", heads.sentiment.temperature),
         topics=_pooled(tokenized, logits, "topics", heads.topics.temperature) if heads.topics else (),
         names=tuple(named_spans(text, entity_logits, tokenized.offsets, tokenized.words, heads.entities.labels)),
         offsets=np.array(tokenized.offsets, dtype=np.int32).reshape(-1, 2),

@@ -13,20 +13,27 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
 from riskwire import metrics
 from riskwire.errors import LimitError, RiskwireError
-from riskwire.inference.model.batches import WindowBatch, max_tokens_per_run, pack, padding, run_batch
-from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.batches import (
+    ModelWindows,
+    SentenceGroup,
+    WindowBatch,
+    max_tokens_per_run,
+    pack,
+    padding,
+    run_batch,
+)
+from riskwire.inference.model.bundle import Bundle, BundleModel
 from riskwire.inference.model.cache import SentenceCache
 from riskwire.inference.model.decoding import decode_sentence
 from riskwire.inference.model.prediction import DocumentPrediction, PredictedSentence, SentencePrediction
 from riskwire.inference.model.sentences import SentenceSpan, TextDocument
 from riskwire.inference.model.session import Logits, ModelSession
-from riskwire.inference.model.tokens import TokenEncoder, TokenizedSentence, TokenWindow
+from riskwire.inference.model.tokens import TokenEncoder, TokenWindow
 from riskwire.inference.model.turns import Turns
 from riskwire.settings import InferenceSettings
 
@@ -65,13 +72,8 @@ class Engine:
             RiskwireError: the model or the tokenizer cannot be loaded.
         """
         settings = self.settings
-        self.session = await asyncio.to_thread(
-            ModelSession,
-            self.bundle,
-            device=settings.device,
-            precision=settings.precision,
-            threads=settings.threads,
-        )
+        self._readers = [await asyncio.to_thread(_Reader, self.bundle, model, settings) for model in self.bundle.models]
+        self.session = self._readers[0].session
         metrics.DEVICE.info(
             {
                 "device": self.session.device,
@@ -79,10 +81,6 @@ class Engine:
                 "precision": self.session.precision,
                 "bundle": self.bundle.label,
             }
-        )
-        self._token_budget = max_tokens_per_run(self.session, settings.token_budget)
-        self._encoder = await asyncio.to_thread(
-            TokenEncoder, self.bundle.tokenizer_path, self.bundle.manifest.max_length
         )
         self._text_thread = ThreadPoolExecutor(1, "riskwire-text")
         self._run_threads = ThreadPoolExecutor(self.session.workers, "riskwire-run")
@@ -229,54 +227,72 @@ class Engine:
         """
         loop = asyncio.get_running_loop()
         try:
-            tokenized = await loop.run_in_executor(self._text_thread, self._encoder.encode, texts)
+            parts = await loop.run_in_executor(self._text_thread, self._tokenize, texts)
         except Exception as error:  # noqa: BLE001 - fails the requests for these sentences; the engine continues
             self._fail(texts, error)
             return
-        work = _SentenceGroup(texts, tokenized)
-        for batch in pack([len(window) for window in work.windows], self._token_budget, self.session.workers):
-            await self._batch_slots.acquire()
-            group.create_task(self._run_and_decode(work, batch))
+        work = SentenceGroup(texts, parts)
+        for reader, part in zip(self._readers, parts, strict=True):
+            lengths = [len(window) for window in part.windows]
+            for batch in pack(lengths, reader.token_budget, self.session.workers):
+                await self._batch_slots.acquire()
+                group.create_task(self._run_and_decode(work, part, batch))
 
-    async def _run_and_decode(self, work: _SentenceGroup, batch: WindowBatch) -> None:
-        """Runs the model on one batch, and resolves the sentences that it completes.
+    def _tokenize(self, texts: list[str]) -> list[ModelWindows]:
+        """Returns the tokens of sentences for each model; runs in a thread."""
+        return [ModelWindows(reader.session, reader.encoder.encode(texts)) for reader in self._readers]
 
-        A sentence may have several windows of tokens, in different batches; the last one completes it. An error fails
-        the requests for the sentences of the batch, and is not raised. Frees the slot of the batch at the end.
+    async def _run_and_decode(self, work: SentenceGroup, part: ModelWindows, batch: WindowBatch) -> None:
+        """Runs a model on one batch, and resolves the sentences that it completes.
+
+        A sentence may have several windows of tokens, in different batches, and those of two models; the last one
+        completes it. An error fails the requests for the sentences of the batch, and is not raised. Frees the slot of
+        the batch at the end.
 
         Args:
-            work: the sentences that were tokenized together, and the logits received so far.
-            batch: the windows of `work` to run, by position (`rows`).
+            work: the sentences that were tokenized together.
+            part: their tokens for one model, and the logits received so far.
+            batch: the windows of `part` to run, by position (`rows`).
         """
         loop = asyncio.get_running_loop()
         try:
             logits = await loop.run_in_executor(
-                self._run_threads, self._run, [work.windows[row] for row in batch.rows], batch
+                self._run_threads, self._run, part, [part.windows[row] for row in batch.rows], batch
             )
-            complete = work.add_logits(batch, logits)
+            complete = work.count(part.add_logits(batch, logits))
             predictions = await loop.run_in_executor(self._decode_thread, self._decode, work, complete)
             for index, prediction in predictions:
                 self._cache.put(work.texts[index], prediction)
         except Exception as error:  # noqa: BLE001 - fails the requests for these sentences; the engine continues
-            self._fail([work.texts[work.sentence_of_row[row]] for row in batch.rows], error)
+            self._fail([work.texts[part.sentence_of_row[row]] for row in batch.rows], error)
         finally:
             self._batch_slots.release()
 
-    def _run(self, windows: list[TokenWindow], batch: WindowBatch) -> list[Logits]:
+    def _run(self, part: ModelWindows, windows: list[TokenWindow], batch: WindowBatch) -> list[Logits]:
         """Returns the logits of a batch, one for each token window. Runs in a thread and measures the time."""
         started = time.perf_counter()
-        logits = run_batch(self.session, windows, batch.length)
+        session = part.session
+        logits = run_batch(session, windows, batch.length)
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - started)
         metrics.INFERENCE_BATCH.observe(len(windows))
         metrics.TOKENS.labels(kind="text").inc(sum(map(len, windows)))
-        metrics.TOKENS.labels(kind="padding").inc(padding(self.session, windows, batch.length))
+        metrics.TOKENS.labels(kind="padding").inc(padding(session, windows, batch.length))
         return logits
 
-    def _decode(self, work: _SentenceGroup, indexes: list[int]) -> list[tuple[int, SentencePrediction]]:
+    def _decode(self, work: SentenceGroup, indexes: list[int]) -> list[tuple[int, SentencePrediction]]:
         """Returns (index, prediction) for sentences whose logits are complete; runs in a thread."""
         heads = self.bundle.manifest.heads
+        first, *others = work.windows
         return [
-            (index, decode_sentence(work.texts[index], work.tokenized[index], work.logits_of(index), heads))
+            (
+                index,
+                decode_sentence(
+                    work.texts[index],
+                    *first.read(index),
+                    heads,
+                    for_sentiment=others[0].read(index) if others else None,
+                ),
+            )
             for index in indexes
         ]
 
@@ -312,43 +328,25 @@ class _Request:
             )
 
 
-class _SentenceGroup:
-    """Sentences that were tokenized together, their windows, and the logits received so far.
+class _Reader:
+    """A model of the bundle, and its tokenizer.
 
     Attributes:
-        windows: the windows of all sentences, in order; a position in this list is a row.
-        sentence_of_row: for each row, the index of its sentence.
+        token_budget: the most padded tokens of a batch.
     """
 
-    def __init__(self, texts: list[str], tokenized: list[TokenizedSentence]) -> None:
-        """Numbers the windows of the sentences as rows. `_missing` counts the rows of each sentence without logits."""
-        self.texts = texts
-        self.tokenized = tokenized
-        self.windows = [window for sentence in tokenized for window in sentence.windows]
-        self.sentence_of_row = [index for index, sentence in enumerate(tokenized) for _ in sentence.windows]
-        self._first_row = [0, *accumulate(len(sentence.windows) for sentence in tokenized)]
-        self._missing = [len(sentence.windows) for sentence in tokenized]
-        self._logits: list[Logits | None] = [None] * len(self.windows)
+    def __init__(self, bundle: Bundle, model: BundleModel, settings: InferenceSettings) -> None:
+        """Loads the model and the tokenizer.
 
-    def add_logits(self, batch: WindowBatch, logits: list[Logits]) -> list[int]:
-        """Stores the logits of a batch, one for each of its rows (windows of this group, by position).
-
-        Returns:
-            The indexes of the sentences that this batch completed: all their windows have logits now.
+        Raises:
+            BundleError: a file of the bundle cannot be used.
+            DeviceError: the requested device is not available.
         """
-        complete = []
-        for row, values in zip(batch.rows, logits, strict=True):
-            self._logits[row] = values
-            index = self.sentence_of_row[row]
-            self._missing[index] -= 1
-            if not self._missing[index]:
-                complete.append(index)
-        return complete
-
-    def logits_of(self, index: int) -> list[Logits]:
-        """Returns the logits of a complete sentence, window by window."""
-        rows = range(self._first_row[index], self._first_row[index + 1])
-        return [values for row in rows if (values := self._logits[row]) is not None]
+        self.session = ModelSession(
+            bundle, model=model, device=settings.device, precision=settings.precision, threads=settings.threads
+        )
+        self.encoder = TokenEncoder(model.tokenizer_path, model.max_length)
+        self.token_budget = max_tokens_per_run(self.session, settings.token_budget)
 
 
 def _split(documents: Sequence[TextDocument], max_sentences: int) -> list[tuple[list[SentenceSpan], int]]:

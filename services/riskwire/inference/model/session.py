@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskwire.errors import BundleError, DeviceError, RiskwireError
-from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.bundle import Bundle, BundleModel
 
 Logits = dict[str, NDArray[np.float32]]
 Device = Literal["cpu", "cuda"]
@@ -83,13 +83,22 @@ class ModelSession:
         DeviceError: the device or its runtime is not available.
     """
 
-    def __init__(self, bundle: Bundle, *, device: Device = "cpu", precision: Precision = "auto", threads: int = 0):
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        model: BundleModel | None = None,
+        device: Device = "cpu",
+        precision: Precision = "auto",
+        threads: int = 0,
+    ) -> None:
         """Opens the model file of a bundle on a device; precision `auto` is int8 on a CPU and fp16 on a GPU.
 
         Sets `workers`, how many runs may go in parallel (1 on a GPU), and `rows_alone`, whether each row must run alone
         so that its result does not depend on other rows: a dynamically quantised model on a CPU needs that.
 
         Args:
+            model: one of the models of the bundle; None for the first.
             threads: on a CPU, the number of parallel runs; 0 for one on each core.
 
         Raises:
@@ -99,12 +108,13 @@ class ModelSession:
         runtime = installed_runtime()
         if precision == "auto":
             precision = "int8" if device == "cpu" else "fp16"
-        path = bundle.model_path(precision)
+        model = model or bundle.models[0]
+        path = bundle.model_path(precision, model)
         self.device: Device = device
         self.precision: str = precision
         self.workers = (threads or cores()) if device == "cpu" else 1
         self.rows_alone = device == "cpu" and _contains(path, _DYNAMIC_QUANTISATION)
-        self._labels = {name: len(head.labels) for name, head in bundle.manifest.heads if head is not None}
+        self._labels = {name: len(labels) for name, labels in model.heads.items()}
         self._outputs = [*self._labels]
         self._session = _open_cuda(path, runtime) if device == "cuda" else _open_cpu(path)
         self.provider: str = next(iter(self._session.get_providers()), "")

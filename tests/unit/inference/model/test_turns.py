@@ -64,13 +64,14 @@ async def test_sentences_of_a_cancelled_request_are_not_computed(tiny_bundle: Pa
     """A request of 3,000 sentences is cancelled; a sentence that it shares with another request is computed."""
     computed: list[str] = []
     async with Engine(Bundle.load(tiny_bundle), InferenceSettings(threads=1)) as engine:
-        encode = engine._encoder.encode
+        encoder = engine._readers[0].encoder
+        encode = encoder.encode
 
         def counted(texts: list[str]) -> object:
             computed.extend(texts)
             return encode(texts)
 
-        engine._encoder.encode = counted  # type: ignore[method-assign, assignment]
+        encoder.encode = counted  # type: ignore[method-assign, assignment]
         abandoned = asyncio.create_task(engine.predict([sentences("a", 3_000)], max_sentences=10_000, urgent=True))
         await engine._arrived.wait()
         shared = asyncio.create_task(engine.predict([TextDocument("Acme Corp loss a 2999.")]))
