@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from riskwire.store import tables
+from riskwire.store.reads.exact import exact_sum, in_units, mean_of
 from riskwire.store.upsert import chunks
 
 
@@ -17,11 +18,11 @@ def floor(column: ColumnElement[int], step: int) -> ColumnElement[int]:
 
 def backfill_steps(
     connection: Connection, targets: Sequence[str], since_ms: int, until_ms: int, step: int
-) -> Iterable[Row[tuple[str, int, int, int, float, float, float]]]:
+) -> Iterable[Row[tuple[str, int, int, int, int, int, int]]]:
     """Yields the backfill of targets by step of its publication: target, step, stories, articles, and the weights.
 
     A story weighs one in a step, with the mean sentiment of its articles, as in trend points. Steps are aligned to
-    1970; one without backfill is missing.
+    1970; one without backfill is missing. Weights are in `exact.UNITS`.
 
     Args:
         since_ms: start of the range in milliseconds since 1970; `until_ms` is its end, exclusive.
@@ -35,9 +36,9 @@ def backfill_steps(
                 signal.target,
                 index,
                 func.count().label("articles"),
-                func.avg(signal.negative).label("negative"),
-                func.avg(signal.neutral).label("neutral"),
-                func.avg(signal.positive).label("positive"),
+                mean_of(exact_sum(in_units(signal.negative))).label("negative"),
+                mean_of(exact_sum(in_units(signal.neutral))).label("neutral"),
+                mean_of(exact_sum(in_units(signal.positive))).label("positive"),
             )
             .where(
                 signal.target.in_(chunk),
@@ -49,7 +50,7 @@ def backfill_steps(
             .group_by(signal.target, index, signal.story)
             .subquery()
         )
-        weights = (func.sum(story.c[name]).label(name) for name in ("articles", "negative", "neutral", "positive"))
+        weights = (exact_sum(story.c[name]).label(name) for name in ("articles", "negative", "neutral", "positive"))
         query = select(story.c.target, story.c.step, func.count().label("stories"), *weights).group_by(
             story.c.target, story.c.step
         )

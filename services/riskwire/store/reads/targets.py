@@ -7,17 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, case, cast, exists, func, or_, select
 
 from riskwire.records import NearestWindow, from_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
+from riskwire.store.reads.exact import exact_sum, mean_of
 from riskwire.store.reads.trends import SPARK_STEPS, sparks
 from riskwire.store.rows import TargetKind, TargetOrder, TargetRow
 from riskwire.store.upsert import chunks
 
 _SCORE_WINDOW = timedelta(days=7)
 """Period before the newest data over which `TargetRow.score` is a mean."""
+
+_SCORE_UNITS = 100_000
+"""Parts of a ten-thousandth in which mean scores are summed, as whole numbers."""
 
 _T = tables.targets.c
 
@@ -114,7 +118,12 @@ def _target_rows(
     since = newest - int(_SCORE_WINDOW.total_seconds() * 1000)
     story, head = tables.stories.c, tables.alert_heads.c
     mean = (
-        select(story.target, (func.sum(story.score_1e4 / (story.articles * 1e4)) / func.count()).label("score"))
+        select(
+            story.target,
+            mean_of(
+                exact_sum(cast(story.score_1e4, BigInteger) * _SCORE_UNITS // func.nullif(story.articles, 0))
+            ).label("score"),
+        )
         .where(story.counted_ms >= since)
         .group_by(story.target)
         .subquery()
@@ -164,7 +173,7 @@ def _target_rows(
             groups=tuple(orjson.loads(row.groups)),
             stories=row.stories,
             articles=row.articles,
-            score=None if row.score is None else round(row.score, 4),
+            score=None if row.score is None else round(row.score / (_SCORE_UNITS * 10_000), 4),
             surprise=row.surprise_now,
             nearest=NearestWindow.model_validate_json(row.nearest_now) if row.nearest_now else empty_window,
             alerts=row.alerts,
@@ -178,7 +187,7 @@ def _target_rows(
 
 def _empty_window(connection: Connection) -> NearestWindow | None:
     """Returns the nearest window of the newest trend point, without its stories; None if the store has none."""
-    query = select(_T.nearest).where(_T.nearest.is_not(None)).order_by(_T.surprise_ms.desc()).limit(1)
+    query = select(_T.nearest).where(_T.nearest.is_not(None)).order_by(_T.surprise_ms.desc(), _T.target).limit(1)
     newest = connection.execute(query).scalar()
     if newest is None:
         return None

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from riskwire.records import from_ms, to_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
 from riskwire.store.reads.backfill import backfill_steps, floor
+from riskwire.store.reads.exact import UNITS, exact_sum, in_units
 from riskwire.store.rows import Trend, TrendBucket
 from riskwire.store.upsert import chunks
 
@@ -23,13 +24,13 @@ SPARK_STEP = timedelta(hours=6)
 
 @dataclass(slots=True)
 class _Sums:
-    """The sums of one step of a trend."""
+    """The sums of one step of a trend. Weights are in `UNITS`, so that they do not depend on the order of addition."""
 
     stories: int = 0
     articles: int = 0
-    negative: float = 0.0
-    neutral: float = 0.0
-    positive: float = 0.0
+    negative: int = 0
+    neutral: int = 0
+    positive: int = 0
     surprise: float = 0.0
 
     def add(self, row: Row[Any]) -> None:
@@ -51,6 +52,12 @@ class _Sums:
         return round((self.positive - self.negative) / weight, 4) if weight > 0 else None
 
 
+def _weights() -> list[ColumnElement[int]]:
+    """Returns the sums of the weights of trend points."""
+    table = tables.trends.c
+    return [exact_sum(in_units(table[name])).label(name) for name in ("negative", "neutral", "positive")]
+
+
 def sparks(connection: Connection, targets: Sequence[str], newest: int) -> dict[str, list[float | None]]:
     """Returns, by target, the scores of the last `SPARK_STEPS` steps, oldest first.
 
@@ -67,9 +74,7 @@ def sparks(connection: Connection, targets: Sequence[str], newest: int) -> dict[
             select(
                 table.target,
                 index,
-                func.sum(table.negative).label("negative"),
-                func.sum(table.neutral).label("neutral"),
-                func.sum(table.positive).label("positive"),
+                *_weights(),
             )
             .where(table.target.in_(chunk), table.start_ms >= (end - SPARK_STEPS) * step, table.start_ms < end * step)
             .group_by(table.target, index)
@@ -115,9 +120,7 @@ def read_trend(
             index,
             func.sum(table.stories).label("stories"),
             func.sum(table.articles).label("articles"),
-            func.sum(table.negative).label("negative"),
-            func.sum(table.neutral).label("neutral"),
-            func.sum(table.positive).label("positive"),
+            *_weights(),
             func.max(table.surprise).label("surprise"),
         )
         .where(
@@ -139,9 +142,9 @@ def read_trend(
             start=from_ms(index_of_step * step),
             stories=sums.stories,
             articles=sums.articles,
-            negative=round(sums.negative, 4),
-            neutral=round(sums.neutral, 4),
-            positive=round(sums.positive, 4),
+            negative=round(sums.negative / UNITS, 4),
+            neutral=round(sums.neutral / UNITS, 4),
+            positive=round(sums.positive / UNITS, 4),
             score=sums.score or 0.0,
             surprise=round(sums.surprise, 4),
         )
