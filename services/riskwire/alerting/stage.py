@@ -53,6 +53,7 @@ class AlertTask:
     def __init__(self, partition: int, book: Book, lock: asyncio.Lock) -> None:
         self._book = book
         self._lock = lock
+        self._log = log.bind()
         self._targets = metrics.TARGETS.labels(partition=str(partition))
 
     async def process(self, batch: Sequence[Message]) -> Step:
@@ -75,6 +76,8 @@ class AlertTask:
                 step.results.append(dead_letter(ALERT.name, message, error))
         for record in records:
             self._book.take(record)
+            if isinstance(record, Signal) and not record.backfill:
+                step.seen.append(record.seen_at)
         closed = self._book.close()
         self._report(closed)
         step.results.extend(_published(closed))
@@ -82,12 +85,18 @@ class AlertTask:
         return step
 
     def _report(self, closed: BookStep) -> None:
-        """Adds late signals, dropped targets, targets and alerts of a step to the metrics, and logs each alert."""
+        """Adds what a step decided to the metrics, and logs each alert; at level `debug`, also each near miss."""
         metrics.LATE_SIGNALS.inc(closed.late_signals)
         metrics.DROPPED_TARGETS.inc(closed.dropped_targets)
         self._targets.set(len(self._book.targets))
         for alert in closed.alerts:
-            metrics.ALERTS.labels(status=alert.status).inc()
+            metrics.ALERTS.labels(
+                kind=alert.kind,
+                tier=alert.tier,
+                status=alert.status,
+                severity=alert.severity,
+                type=alert.events[0] if alert.events else "none",
+            ).inc()
             log.info(
                 "alert",
                 kind=alert.kind,
@@ -96,6 +105,12 @@ class AlertTask:
                 target=alert.target,
                 surprise=alert.surprise,
                 id=alert.id,
+                stories=[evidence.story for evidence in alert.evidence],
+            )
+        for miss in closed.near_misses:
+            metrics.NEAR_MISSES.labels(reason=miss.reason).inc()
+            self._log.debug(
+                "near miss", article=miss.article, version=miss.version, target=miss.target, reason=miss.reason
             )
 
 

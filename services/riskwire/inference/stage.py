@@ -14,6 +14,8 @@ from datetime import datetime
 from time import perf_counter
 from typing import Literal, NamedTuple
 
+import structlog
+
 from riskwire import metrics
 from riskwire.bus import Message, Outgoing
 from riskwire.bus.protocol import broadcast
@@ -70,6 +72,8 @@ class InferStage:
         self.linkers = LinkerCache(linker, settings.inference.watchlists)
         self.settings = settings
         self.signal_partitions = signal_partitions
+        self.log = structlog.get_logger(__name__).bind()
+        """Bound once, since there is an event for each article: binding takes longer than leaving one out."""
         self.event_loop_turn = asyncio.Lock()
         """Held by the partition that links and writes its articles. Linking and writing are pure Python, so they run
         on the event loop, in short slices. A thread would hold the GIL for longer at a time, and several threads that
@@ -277,6 +281,7 @@ class InferTask:
                 status: Literal["empty", "unsupported"] = "empty" if stage.reads(article) else "unsupported"
                 output.statuses[status] += 1
                 output.results.append(write_unread_analysis(article, status, label, watchlist.read_with))
+                stage.log.debug("article not analysed", article=article.id, version=article.version, status=status)
                 yield
                 continue
             story, summary, linker = next(stories), next(summaries), linkers[watchlist]
@@ -288,6 +293,9 @@ class InferTask:
                 write_analysis(article, prediction, mentions, summary, label, story, watchlist.read_with, adverse_from)
             )
             output.results += write_signals(article, targets, label, story, adverse_from)
+            stage.log.debug(
+                "article analysed", article=article.id, version=article.version, story=story, targets=len(targets)
+            )
             output.statuses["ok"] += 1
             if not article.backfill:
                 output.news.append(article)

@@ -145,6 +145,7 @@ class IngestTask:
         self._polls: set[asyncio.Task[PollResult]] = set()
         self._isolation = ArticleIsolation(INGEST.name)
         self._outage = Outage() if outage is None else outage
+        self._log = log.bind()
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
         """Starts the polls that are due. Returns the running polls."""
@@ -310,6 +311,13 @@ class IngestTask:
         await self._commit(results, state, tick=tick)
         for article in articles:
             metrics.ARTICLES.labels(kind="new" if article.version == 1 else "revised").inc()
+            self._log.debug(
+                "article published",
+                article=article.id,
+                version=article.version,
+                feed=article.source,
+                backfill=article.backfill,
+            )
 
     def _origin(self, feed: Feed, ordinal: int, article: Article) -> Message:
         """Returns an article's origin as a message, from which a dead letter of the article can be made.

@@ -25,7 +25,14 @@ HISTORY_WAITING = Gauge(
 LATE_SIGNALS = Counter("riskwire_alerting_late_signals", "Signals that arrived after their bucket had closed")
 DROPPED_TARGETS = Counter("riskwire_alerting_dropped_targets", "Targets dropped because there were too many")
 TARGETS = Gauge("riskwire_alerting_targets", "Targets followed", ["partition"])
-ALERTS = Counter("riskwire_alerting_alerts", "Alert records published", ["status"])
+ALERTS = Counter(
+    "riskwire_alerting_alerts",
+    "Alert records published; `type` is the newest event type, `none` for spikes and slides",
+    ["kind", "tier", "status", "severity", "type"],
+)
+NEAR_MISSES = Counter(
+    "riskwire_alerting_near_misses", "Stories that came near an alert and did not notify, by reason", ["reason"]
+)
 
 DELIVERIES = Counter("riskwire_notify_deliveries", "Deliveries of alerts", ["channel", "outcome"])
 PENDING_DELIVERIES = Gauge("riskwire_notify_pending", "Deliveries that wait for a receiver")

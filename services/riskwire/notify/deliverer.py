@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import stamina
+import structlog
 from pydantic import TypeAdapter
 
 from riskwire import metrics
@@ -18,6 +19,8 @@ from riskwire.notify.retry import AttemptError, retry_decision
 from riskwire.records import Alert, read_record
 from riskwire.settings import NotifySettings
 from riskwire.steady_clock import SteadyClock
+
+log = structlog.get_logger(__name__)
 
 _ALERT: Final = TypeAdapter(Alert)
 
@@ -117,6 +120,7 @@ class Deliverer:
                         await receiver.attempt(alert, delivery.message.value)
         except AttemptError as error:
             return error
+        log.info("notified", id=alert.id, status=alert.status, target=alert.target, receiver=receiver.label)
         if alert.status != "resolved" and alert.evidence:
             newest = max(story.seen_at for story in alert.evidence)
             age_s = (self.wall() - newest).total_seconds()
