@@ -1,0 +1,158 @@
+"""The rules of event alerts: what a user's file overrides, and how a wrong value is reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from timeline import Timeline, event, mark
+
+from riskwire.alerting import AlertStage
+from riskwire.alerting.events import load_rules
+from riskwire.errors import SettingsError
+from riskwire.records import EVENT_TYPES
+from riskwire.settings import AlertingSettings
+
+FAVOURABLE = {
+    "results_good",
+    "guidance_up",
+    "upgrade",
+    "deal",
+    "contract",
+    "product",
+    "capital_return",
+    "financing",
+    "price_rise",
+    "appointment",
+    "relief",
+}
+
+
+def rules_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_adverse_event_type_has_a_rule_and_no_favourable_one_has() -> None:
+    rules = load_rules()
+    assert set(rules.places) == set(EVENT_TYPES) - FAVOURABLE
+    for event_type in rules.places:
+        rule = rules.rule(event_type, "entity:acme", ())
+        assert 0 < rule.doubtful <= rule.threshold <= 1
+        assert rule.rearm_days > 0
+
+
+def test_a_more_specific_rule_overrides_a_more_general_one(tmp_path: Path) -> None:
+    path = rules_file(
+        tmp_path,
+        """
+        defaults: {threshold: 0.61}
+        families: {litigation: {rearm_days: 3}}
+        types: {penalty: {threshold: 0.62}}
+        groups: {tech: {threshold: 0.63, tier: page}}
+        targets: {"entity:acme": {tier: digest}}
+        """,
+    )
+    rules = load_rules(path)
+    assert rules.rule("litigation", "entity:b", ()).threshold == 0.61
+    assert rules.rule("litigation", "entity:b", ()).rearm_days == 3
+    assert rules.rule("penalty", "entity:b", ()).threshold == 0.62
+    assert rules.rule("penalty", "entity:b", ("tech",)).threshold == 0.63
+    acme = rules.rule("penalty", "entity:acme", ("tech", "other"))
+    assert (acme.threshold, acme.tier) == (0.63, "digest")
+    assert rules.rule("bankruptcy", "entity:b", ()).threshold == load_rules().rule("bankruptcy", "", ()).threshold
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    path = rules_file(tmp_path, "# nothing\n")
+    for event_type in load_rules().places:
+        assert load_rules(path).rule(event_type, "a", ()) == load_rules().rule(event_type, "a", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "families: {litigation: {threshold: 1.5}}",
+            r"litigation\.threshold: .*less than or equal.*got 1\.5",
+        ),
+        (
+            "families: {litigation: {treshold: 0.5}}",
+            r"litigation\.treshold: there is no such rule.*threshold",
+        ),
+        ("types: {bankrupcy: {tier: page}}", r"types: there is no such event type.*got 'bankrupcy'.*bankruptcy"),
+        ("types: {upgrade: {tier: page}}", r"types: this event type is in no family.*got 'upgrade'"),
+        ("families: {mine: {tier: page}}", r"families\.mine\.steps: a new family needs its event types"),
+        ("families: {mine: {steps: [[recall]]}}", r"mine\.steps: .*also in the family safety.*got 'recall'"),
+        ("families: {litigation: {tier: loud}}", r"families\.litigation\.tier: .*got 'loud'"),
+        ("targets: {a: {least_sources: 0}}", r"targets\.a\.least_sources: .*got 0"),
+        ("defaults: {rearm_days: 90}", r"defaults\.rearm_days: longer than memory_days, which is 60.*got 90"),
+        ("familys: {}", r"familys: there is no such rule.*families"),
+        ("[1, 2]", "must be a mapping, and is a list"),
+        ("a: b: c", "line 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    path = rules_file(tmp_path, text)
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_rules(path)
+    assert str(path) in str(caught.value)
+
+
+def test_the_stage_refuses_wrong_rules_before_it_reads_anything(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"missing\.yaml"):
+        AlertStage(AlertingSettings(rules=tmp_path / "missing.yaml"), article_partitions=1)
+
+
+@pytest.mark.parametrize(
+    ("title", "feared"),
+    [
+        ("Chrysler may file for bankruptcy", True),
+        ("Chrysler warns of bankruptcy risk", True),
+        ("Chrysler nears default", True),
+        ("Chrysler in talks on rescue", True),
+        ("Chrysler files for bankruptcy", False),
+        ("Chrysler to file for bankruptcy", False),
+        ("Maytag files for bankruptcy", False),
+    ],
+)
+def test_the_words_of_a_title_tell_what_is_feared_from_what_happened(title: str, feared: bool) -> None:
+    assert load_rules().is_feared(title) is feared
+
+
+@pytest.mark.parametrize(
+    ("title", "denied"),
+    [
+        ("Chrysler denies bankruptcy", True),
+        ("Citi CEO rules out capital hike", True),
+        ("Judge denied bail for Stanford", False),
+        ("FDA denies approval of drug", False),
+        ("Chrysler files for bankruptcy", False),
+    ],
+)
+def test_the_words_of_a_title_tell_a_denial_by_the_party(title: str, denied: bool) -> None:
+    assert load_rules().is_denied(title) is denied
+
+
+def test_rules_of_a_user_decide_what_is_told(tmp_path: Path) -> None:
+    """Lay-offs are never told, a lawsuit needs two publishers, and one party is told from 0.3 on."""
+    path = rules_file(
+        tmp_path,
+        """
+        families: {people: {tier: none}, litigation: {least_sources: 2}}
+        targets: {"entity:weak": {threshold: 0.3, doubtful: 0.2, adverse: 0.5}}
+        """,
+    )
+    timeline = Timeline(AlertingSettings(rules=path))
+    timeline.quiet(0, 24)
+    timeline.feed(
+        event(33, "Acme cuts jobs", "layoffs"),
+        event(33.01, "Acme sued", "litigation", publisher="a.example"),
+        event(33.02, "Weak is weak", "operations", target="entity:weak", material=0.31, mild=0.3),
+        mark(34, (33.0,)),
+    )
+    assert [alert.target for alert in timeline.alerts] == ["entity:weak"]
+    assert [miss.reason for miss in timeline.near_misses] == ["muted", "corroboration"]
+    timeline.feed(event(35, "Lawsuit against Acme", "litigation", publisher="b.example"), mark(36, (35.0,)))
+    assert (timeline.alerts[-1].events, timeline.alerts[-1].sources) == (("litigation",), 2)
