@@ -70,8 +70,8 @@ class Measurements:
         if self._store is None:
             return
         watched = list(self._watched())
-        shown = watched[:WATCHED_TARGETS]
-        figures, blind = await self._store.off_loop(self._store.target_figures, shown, OTHER_TARGETS)
+        most = (WATCHED_TARGETS, OTHER_TARGETS)
+        figures, blind = await self._store.off_loop(self._store.target_figures, watched, most)
         metrics.LISTED_TARGETS.set(len(watched))
         metrics.BLIND_TARGETS.set(blind)
         show_targets(figures, set(watched))

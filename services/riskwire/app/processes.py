@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 
+from riskwire import metrics
 from riskwire.alerting import AlertStage
 from riskwire.app.data_files import DataFiles
 from riskwire.app.health import Health, HealthLimits
@@ -98,6 +99,8 @@ class Process:
         self.health = Health(bus, self.groups, HealthLimits.from_settings(settings))
         self._page = page
         self._files = files
+        for stage in self.stages:
+            metrics.show_stage(stage.spec.name, stage.spec.reads)
         self._measurements = Measurements(bus, self.groups, page.store if page else None, self._watched)
 
     @property

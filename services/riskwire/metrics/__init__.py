@@ -86,6 +86,7 @@ from riskwire.metrics.stages import (
     UNWRITTEN_DEAD_LETTERS,
     count_error,
     observe_ages,
+    show_stage,
 )
 from riskwire.metrics.web import (
     CLOSED_CONNECTIONS,
@@ -174,4 +175,5 @@ __all__ = [
     "count_error",
     "exposition",
     "observe_ages",
+    "show_stage",
 ]

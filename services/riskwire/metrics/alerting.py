@@ -43,7 +43,7 @@ FETCHED_TO_NOTIFIED = Histogram(
     buckets=AGE_BUCKETS,
 )
 
-BLIND_TARGETS = Gauge("riskwire_targets_blind", "Entities whose sources have all been silent")
+BLIND_TARGETS = Gauge("riskwire_targets_blind", "Targets of the watchlist whose sources have all been silent")
 LISTED_TARGETS = Gauge("riskwire_targets_listed", "Targets of the watchlist, whether they are shown one by one or not")
 TARGET = SnapshotGauge(
     "riskwire_target_info",

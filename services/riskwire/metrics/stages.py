@@ -86,6 +86,17 @@ MISSED_RECORDS = Counter(
 TRIMMED_RECORDS = Counter("riskwire_bus_trimmed_records", "Processed records deleted from the embedded bus", ["topic"])
 
 
+def show_stage(stage: str, topic: str) -> None:
+    """Shows the counters of a stage from 0 on: Prometheus cannot tell that a series began with the first error.
+
+    Args:
+        topic: the topic that the stage reads.
+    """
+    for counter in (STAGE_RECORDS, DEAD_LETTERS, UNWRITTEN_DEAD_LETTERS):
+        counter.labels(stage=stage)
+    MISSED_RECORDS.labels(group=stage, topic=topic)
+
+
 def count_error(stage: str, error: BaseException) -> None:
     """Counts an error that a stage met, by its kind: a class of `errors.py`, or what the operating system refused.
 

@@ -251,10 +251,10 @@ class Store:
             )
         return rows[0] if rows else None
 
-    def target_figures(self, watched: Sequence[str], others: int) -> tuple[list[TargetFigures], int]:
-        """Returns the figures of `watched` and of the `others` most striking targets; and how many are blind."""
+    def target_figures(self, watched: Sequence[str], most: tuple[int, int]) -> tuple[list[TargetFigures], int]:
+        """Returns the figures of at most so many watched and other targets, and how many watched ones are blind."""
         with self._reading() as connection:
-            return read_target_figures(connection, watched, others, self._blind_after_s, self._fresh_s)
+            return read_target_figures(connection, watched, most, self._blind_after_s, self._fresh_s)
 
     def trend(
         self, target: str, *, since: datetime | None = None, until: datetime | None = None, step_s: int = 3_600

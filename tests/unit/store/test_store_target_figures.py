@@ -10,7 +10,7 @@ from riskwire.store import Store, TargetFigures
 
 def figures(store: Store, watched: list[str], others: int = 10) -> dict[str, TargetFigures]:
     """Returns the figures by target, in their order."""
-    return {row.target.target: row for row in store.target_figures(watched, others)[0]}
+    return {row.target.target: row for row in store.target_figures(watched, (10, others))[0]}
 
 
 def test_an_empty_store_has_no_figures(store: Store) -> None:
@@ -60,3 +60,18 @@ def test_other_targets_follow_the_watched_ones_up_to_their_number(store: Store, 
     assert len(rows) == 4
     assert set(rows) <= set(targets)
     assert list(figures(store, targets[:1], others=0)) == targets[:1]
+
+
+def test_a_watched_target_is_blind_while_its_sources_are_silent_and_others_are_not(
+    store: Store, news: ModuleType
+) -> None:
+    """It counts even if there are more watched targets than figures."""
+    long_ago = news.NOON - timedelta(days=3)
+    store.write_signals(
+        [
+            news.signal("a1", target="entity:old", at=long_ago, source="silent"),
+            news.signal("a2", target="entity:new", at=news.NOON, source="heard"),
+        ]
+    )
+    store.write_analyses([news.analysis("a1", at=long_ago, source="silent"), news.analysis("a2", at=news.NOON)])
+    assert store.target_figures(["entity:old", "entity:new"], (0, 0)) == ([], 1)

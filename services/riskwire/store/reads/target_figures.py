@@ -12,7 +12,7 @@ from sqlalchemy import Connection, case, func, select
 from riskwire.records import ADVERSE_FROM
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
-from riskwire.store.reads.targets import count_blind, list_targets, targets_by_id
+from riskwire.store.reads.targets import blind_since, list_targets, targets_by_id
 from riskwire.store.risk_columns import events_of, level_of
 from riskwire.store.rows import TargetRow
 from riskwire.store.upsert import chunks
@@ -40,20 +40,21 @@ class TargetFigures:
 
 
 def read_target_figures(
-    connection: Connection, watched: Sequence[str], others: int, blind_after_s: int, fresh_s: int
+    connection: Connection, watched: Sequence[str], most: tuple[int, int], blind_after_s: int, fresh_s: int
 ) -> tuple[list[TargetFigures], int]:
-    """Returns the figures of watched targets, then of other targets: those with alerts, then with most surprise.
+    """Returns the figures of watched targets, then of others: those with alerts, then with most surprise.
 
-    Also returns the number of blind entities, of all.
+    Also returns how many of the watched targets are blind, whether they are among the figures or not.
 
     Args:
         watched: ids of targets; unknown ones are left out.
-        others: the most other targets.
+        most: the most watched targets, and the most others, of which figures are returned.
         blind_after_s: seconds without news from any of its sources, after which a target is blind.
         fresh_s: age in seconds beyond which a surprise counts as 0.
     """
-    rows = targets_by_id(connection, watched, spark=False, blind_after_s=blind_after_s, fresh_s=fresh_s)
-    known = {row.target for row in rows}
+    shown, others = most
+    rows = targets_by_id(connection, watched[:shown], spark=False, blind_after_s=blind_after_s, fresh_s=fresh_s)
+    known = {*watched, *(row.target for row in rows)}
     candidates = list_targets(
         connection,
         limit=others + len(known) if others else 0,
@@ -66,7 +67,8 @@ def read_target_figures(
         fresh_s=fresh_s,
     )
     rows += [row for row in candidates if row.target not in known][:others]
-    since = (newest_ms(connection) or 0) - int(PERIOD.total_seconds() * 1000)
+    newest_at = newest_ms(connection) or 0
+    since = newest_at - int(PERIOD.total_seconds() * 1000)
     figures: list[TargetFigures] = []
     for chunk in chunks(rows):
         targets = [row.target for row in chunk]
@@ -79,7 +81,7 @@ def read_target_figures(
             count, score = stories.get(row.target, (0, None))
             level, event_type = newest.get(row.target, ("", ""))
             figures.append(TargetFigures(row, count, score, shares.get(row.target), level, event_type))
-    return figures, count_blind(connection, blind_after_s)
+    return figures, len(blind_since(connection, watched, newest_at - blind_after_s * 1000))
 
 
 def _stories(connection: Connection, targets: Sequence[str], since: int) -> dict[str, tuple[int, float | None]]:

@@ -163,7 +163,7 @@ def _target_rows(
     rows = connection.execute(query).all()
     targets = [row.target for row in rows]
     empty_window = _empty_window(connection) if any(row.nearest_now is None for row in rows) else None
-    blind_since = _blind_since(connection, targets, newest - blind_after_s * 1000)
+    blind = blind_since(connection, targets, newest - blind_after_s * 1000)
     spark_of = sparks(connection, targets, newest) if spark else {}
     return [
         TargetRow(
@@ -178,7 +178,7 @@ def _target_rows(
             nearest=NearestWindow.model_validate_json(row.nearest_now) if row.nearest_now else empty_window,
             alerts=row.alerts,
             last_seen=None if row.counted_ms is None else from_ms(row.counted_ms),
-            blind_since=from_ms(blind_since[row.target]) if row.target in blind_since else None,
+            blind_since=from_ms(blind[row.target]) if row.target in blind else None,
             spark=tuple(spark_of.get(row.target, (None,) * SPARK_STEPS)) if spark else None,
         )
         for row in rows
@@ -194,7 +194,7 @@ def _empty_window(connection: Connection) -> NearestWindow | None:
     return NearestWindow.model_validate_json(newest).model_copy(update={"stories": 0, "surprise": 0.0})
 
 
-def _blind_since(connection: Connection, targets: list[str], cutoff: int) -> dict[str, int]:
+def blind_since(connection: Connection, targets: Sequence[str], cutoff: int) -> dict[str, int]:
     """Returns when any source of each blind target was last seen, in milliseconds since 1970, by target.
 
     A target is blind if no source that has reported on it was seen since `cutoff` (milliseconds since 1970). Targets
