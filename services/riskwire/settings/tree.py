@@ -229,7 +229,9 @@ class StoreSettings(Section):
     url: str | None = None
     """SQLAlchemy URL of an SQLite or PostgreSQL database. Default: SQLite in the data directory."""
     keep_days: int = Field(default=400, ge=1)
-    """Days of trends, stories and alerts that are kept, counted back from the newest data."""
+    """Days of trends, stories and alerts that are kept, counted back from the newest data, in whole months (UTC)."""
+    wait_s: float = Field(default=900.0, ge=0, le=86_400)
+    """Seconds that a writer waits for a database that is away, in use or full, before its process ends."""
     keep_mentions: int = Field(default=40, ge=1)
     """Most mentioned names kept per article, by weight. They give targets that are watched later a history."""
     history: int = Field(default=500, ge=0, le=2_000)

@@ -23,6 +23,7 @@ from riskwire.store.changes import changes_after, last_change
 from riskwire.store.clock import newest_ms
 from riskwire.store.command_log import CommandLog
 from riskwire.store.engine import check_store, open_engine, reported
+from riskwire.store.patience import when_available
 from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
 from riskwire.store.reads.target_figures import TargetFigures, read_target_figures
@@ -60,6 +61,7 @@ class Store:
         self._engine = engine
         self._where = engine.url.database or engine.url.render_as_string(hide_password=True)
         self._snapshot = snapshot_options(engine)
+        self._wait_s = settings.store.wait_s
         self._keep_days = settings.store.keep_days
         self._keep_dead_letters = settings.store.keep_dead_letters
         self._max_mentions = settings.store.keep_mentions
@@ -107,8 +109,20 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, lambda: method(*args, **kwargs))
 
     async def write_off_loop(self, method: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
-        """Calls a writing method on the write thread. Cancellation does not interrupt a write that has begun."""
-        await asyncio.get_running_loop().run_in_executor(self._write_thread, lambda: method(*args, **kwargs))
+        """Calls a writing method on the write thread. Cancellation does not interrupt a write that has begun.
+
+        Waits up to `store.wait_s` while the store is away, in use or full. What such an attempt wrote is rolled back,
+        or written again without effect.
+        """
+
+        async def attempt() -> None:
+            await asyncio.get_running_loop().run_in_executor(self._write_thread, lambda: method(*args, **kwargs))
+
+        await when_available(attempt, self._wait_s)
+
+    async def off_loop_when_available(self, method: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Calls a reading method like `off_loop`. Waits up to `store.wait_s` while the store is away."""
+        return await when_available(lambda: self.off_loop(method, *args, **kwargs), self._wait_s)
 
     # Writes
 

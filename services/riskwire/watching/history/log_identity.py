@@ -40,7 +40,7 @@ async def bind_store_to_log(store: Store, positions: LogPositions, state: Mappin
         BusError: the bus cannot be asked for the end of the log.
     """
     number = int(state[LOG_NUMBER]) if LOG_NUMBER in state else None
-    stored = await store.off_loop(store.command_log)
+    stored = await store.off_loop_when_available(store.command_log)
     # The end is read after the store: every offset in the store is then below it, if the store belongs to this log.
     (end,) = await positions.ends(Topic.COMMANDS)
     other_log = stored.number not in (None, number) or (stored.last is not None and stored.last >= end)

@@ -119,7 +119,7 @@ class HistoryTask:
             if entry is None or not self._settings.history:
                 continue
             await self._wait_until_stored(message.offset, entry, uncommitted=bool(step.results))
-            signals = await self._store.off_loop(self._past_signals, entry, message.offset)
+            signals = await self._store.off_loop_when_available(self._past_signals, entry, message.offset)
             log.info("published the past of a target", target=entry.target, signals=len(signals))
             metrics.HISTORY_SIGNALS.inc(len(signals))
             step.results.extend(Outgoing(Topic.SIGNALS, signal.target, signal.to_bytes()) for signal in signals)
