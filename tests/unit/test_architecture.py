@@ -42,7 +42,7 @@ LEVELS = [
     {"stage"},
     {"store"},
     STAGE_ROOMS | {"dead_letters", "web", "demo"},
-    {"app"},
+    {"app", "backtest"},
     {"cli"},
 ]
 """The rooms from the ground up. A room imports rooms of lower levels; on the ground, also rooms of the same level."""

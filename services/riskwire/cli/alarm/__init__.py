@@ -1,0 +1,1 @@
+"""Commands of the alarm: the back-test, and what belongs to it."""
