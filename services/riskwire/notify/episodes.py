@@ -15,8 +15,9 @@ from riskwire.stage.state import KeyedState
 _RANK: Final[dict[Severity, int]] = {"warning": 0, "high": 1, "critical": 2}
 _PREFIX: Final = "episode:"
 
-NotifyOutcome = Literal["sent", "not_live", "below"]
-"""`sent`: to every receiver; `not_live`: logged, but too far from the present to send; `below`: below the severity."""
+NotifyOutcome = Literal["sent", "not_live", "below", "digest"]
+"""`sent`: to every receiver; `not_live`: logged, but too far from the present to send; `below`: below the severity;
+`digest`: a line of the daily list, which is never pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class NotifyDecision:
 
 
 _BELOW: Final = NotifyDecision(log=False, send=False, outcome="below")
+_DIGEST: Final = NotifyDecision(log=False, send=False, outcome="digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class _NotifiedEpisode:
 class NotifiedEpisodes:
     """Decides on alert records one by one, and remembers the open episodes that it has notified.
 
-    A `firing` or `escalated` record is notified from the minimum severity upward. A `resolved` record is notified when
+    A record of tier `digest` is never notified. A `firing` or `escalated` record is notified from the minimum severity
+    upward. A `resolved` record is notified when
     an earlier record of its episode was, whatever its own severity. A record whose `at` is further than `max_age_s`
     from the wall clock, in either direction, comes from a replay, a demo or a very old backlog: it is logged and never
     sent.
@@ -81,6 +84,7 @@ class NotifiedEpisodes:
     def decide(self, alert: Alert, now: datetime) -> NotifyDecision:
         """Returns whether a record of an alert is logged and sent, and remembers whether its episode was sent.
 
+        A record of tier digest is neither.
         An episode is all records of one alert: firing, escalated, resolved. A firing or escalated record below the
         minimum severity is neither logged nor sent. A resolved record, whatever its severity, is logged if an earlier
         record was, and sent if an earlier one was sent; its episode is then forgotten.
@@ -88,6 +92,8 @@ class NotifiedEpisodes:
         Args:
             now: the wall clock time; a record further from it than `max_age_s` is logged at most, not sent.
         """
+        if alert.tier == "digest":
+            return _DIGEST
         recent = self._live and abs((now - alert.at).total_seconds()) <= self._max_age_s
         episode = self._open.get(alert.id)
         if alert.status == "resolved":

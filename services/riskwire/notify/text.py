@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from riskwire.records import Alert, AlertEvidence, content_id
+from riskwire.records import MAX_EVENTS, Alert, AlertEvidence, content_id, event_label
 
 MAX_STORIES = 5
 """Stories listed in a text for people; the alert record has every story."""
@@ -39,8 +39,9 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 def notification_text(alert: Alert) -> NotificationText:
     """Returns an alert as text for people.
 
-    The title has severity, name and status. The body has the summary, at most `MAX_STORIES` stories with links, the
-    alert's sentence on what would not have fired (`would_not_fire`, left out if empty), and target, time and id.
+    The title has severity, name, event types and status. The body has the summary, at most `MAX_STORIES` stories with
+    links, the alert's sentence on what would not have fired (`would_not_fire`, left out if empty), and target, time and
+    id.
     """
     change = {"firing": "alert", "escalated": "alert escalated", "resolved": "resolved"}[alert.status]
     lines = [sanitised_line(alert.summary)]
@@ -52,7 +53,9 @@ def notification_text(alert: Alert) -> NotificationText:
     if alert.would_not_fire:
         lines += ["", f"Would not have fired: {sanitised_line(alert.would_not_fire)}"]
     lines += ["", f"{alert.target} · {alert.at:%Y-%m-%d %H:%M} UTC · alert {alert.id}"]
-    title = f"{alert.severity.upper()}: {sanitised_line(alert.name)} ({change})"
+    what = ", ".join(map(event_label, alert.events[:MAX_EVENTS]))
+    name = f"{alert.name}: {what}" if what else alert.name
+    title = f"{alert.severity.upper()}: {sanitised_line(name)} ({change})"
     return NotificationText(title=title, body="\n".join(lines))
 
 

@@ -57,6 +57,7 @@ from riskwire.records.risk import (
     EventScore,
     Level,
     LevelLabel,
+    event_label,
 )
 from riskwire.records.score import (
     ScoreMention,
@@ -129,6 +130,7 @@ __all__ = [
     "Utc",
     "WatchlistChange",
     "content_id",
+    "event_label",
     "from_ms",
     "read_record",
     "schema_error",

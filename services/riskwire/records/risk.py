@@ -51,10 +51,41 @@ EVENT_TYPES = (
     "other",
 )
 """The codes of the event types, in the order of the guide of the risk labels."""
+_EVENT_LABELS = {
+    "credit_downgrade": "credit rating cut",
+    "broker_downgrade": "cut by a broker",
+    "results_bad": "bad results",
+    "writedown": "write-down",
+    "accounting": "accounting trouble",
+    "recall": "recall or defect",
+    "cyber": "cyber incident",
+    "layoffs": "lay-offs",
+    "labour": "labour dispute",
+    "management_exit": "exit of a leader",
+    "price_fall": "fall in price",
+    "deal_failure": "deal fails",
+    "operations": "trouble in operations",
+    "reputation": "damage to reputation",
+    "short_attack": "attack by a short seller or activist",
+    "macro_stress": "economic stress",
+    "regulation": "action of a regulator",
+    "other": "adverse news",
+}
+"""Event types in words, where the code is not the word."""
 MAX_EVENTS = 3
 """The most event types of a mention, a sentence or a signal."""
 ADVERSE_FROM = 0.5
 """The `adverse` from which a mention counts as adverse when its bundle states no threshold."""
+
+
+def event_label(event_type: str) -> str:
+    """Returns an event type in words.
+
+    >>> event_label("bankruptcy"), event_label("profit_warning"), event_label("results_bad")
+    ('bankruptcy', 'profit warning', 'bad results')
+    """
+    return _EVENT_LABELS.get(event_type, event_type.replace("_", " "))
+
 
 LevelLabel = Literal["neutral", "mild", "material", "favourable"]
 

@@ -86,3 +86,13 @@ def test_the_oldest_episodes_are_forgotten_beyond_the_limit(alert: MakeAlert) ->
         episodes.decide(alert(id=name, at=NOW + timedelta(minutes=minutes)), NOW)
     assert episodes.decide(alert(id="a", status="resolved"), NOW) == BELOW
     assert episodes.decide(alert(id="c", status="resolved"), NOW) == SENT
+
+
+def test_a_line_of_the_digest_is_never_pushed(alert: MakeAlert) -> None:
+    """Neither its first record nor its last, and it leaves nothing in the state."""
+    notified = open_episodes()
+    for status in ("firing", "escalated", "resolved"):
+        record = alert(kind="event", tier="digest", severity="warning", status=status)
+        decision = notified.decide(record, NOW)
+        assert (decision.log, decision.send, decision.outcome) == (False, False, "digest")
+    assert notified.take_changes() == {}

@@ -66,3 +66,10 @@ def test_the_idempotency_key_is_stable_and_differs_between_records_of_an_episode
 def test_the_signature_is_the_hmac_of_timestamp_dot_body() -> None:
     expected = hmac.new(b"key", b"1790000000.{}", hashlib.sha256).hexdigest()
     assert signature("key", "1790000000", b"{}") == f"sha256={expected}"
+
+
+def test_the_title_of_an_event_says_what_happened(alert: MakeAlert) -> None:
+    """Event types are in words, the newest first, and at most three."""
+    events = ("results_bad", "profit_warning", "layoffs", "other")
+    title = notification_text(alert(kind="event", events=events)).title
+    assert title == "HIGH: Norrland Motors: bad results, profit warning, lay-offs (alert)"

@@ -8,41 +8,10 @@ from typing import Final
 from riskwire.alerting.events.reading import Happening
 from riskwire.alerting.events.verdict import EventVerdict
 from riskwire.alerting.explain import duration
-from riskwire.records import NearMissReason, Signal
-
-_LABELS: Final = {
-    "credit_downgrade": "credit rating cut",
-    "broker_downgrade": "cut by a broker",
-    "results_bad": "bad results",
-    "writedown": "write-down",
-    "accounting": "accounting trouble",
-    "recall": "recall or defect",
-    "cyber": "cyber incident",
-    "layoffs": "lay-offs",
-    "labour": "labour dispute",
-    "management_exit": "exit of a leader",
-    "price_fall": "fall in price",
-    "deal_failure": "deal fails",
-    "operations": "trouble in operations",
-    "reputation": "damage to reputation",
-    "short_attack": "attack by a short seller or activist",
-    "macro_stress": "economic stress",
-    "regulation": "action of a regulator",
-    "other": "adverse news",
-}
-"""Event types in words, where the code is not the word."""
+from riskwire.records import NearMissReason, Signal, event_label
 
 DENIED: Final = "It tells of a relief or a denial, which never fires."
 """Why a relief or a denial did not notify."""
-
-
-def event_label(event_type: str) -> str:
-    """Returns an event type in words.
-
-    >>> event_label("bankruptcy"), event_label("profit_warning"), event_label("results_bad")
-    ('bankruptcy', 'profit warning', 'bad results')
-    """
-    return _LABELS.get(event_type, event_type.replace("_", " "))
 
 
 def _what(happening: Happening) -> str:
