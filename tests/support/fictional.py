@@ -20,6 +20,7 @@ from riskwire.records import (
     Evidence,
     Level,
     Mention,
+    NearestWindow,
     Record,
     Sentiment,
     Signal,
@@ -149,8 +150,8 @@ def analysis(
         article: a label, from which the ids of the article and of its story are derived.
         at: when the article was published and seen.
         score: positive - negative, about; None for no sentiment.
-        fields: override the defaults: `source`, `publisher`, `title` and `language` of the article, and any other
-            field of the analysis.
+        fields: override the defaults: `source`, `publisher`, `title`, `language`, `published_at` and `backfill` of the
+            article, and any other field of the analysis.
     """
     sentiment = None if score is None else mood(score)
     values: dict[str, Any] = {
@@ -162,8 +163,9 @@ def analysis(
             publisher=fields.pop("publisher", ""),
             title=fields.pop("title", f"A report about {article}"),
             language=fields.pop("language", "en"),
-            published_at=at,
+            published_at=fields.pop("published_at", at),
             seen_at=at,
+            backfill=fields.pop("backfill", False),
         ),
         "bundle": "fictional@1",
         "status": "ok",
@@ -404,12 +406,14 @@ def records_by_topic(end: datetime = NOON, days: int = 28, seed: int = 7) -> dic
 def _point(target: str, at: datetime, signals: Sequence[Signal]) -> TrendPoint:
     """Returns the hourly trend point of a target from its signals of that hour, which may not be empty.
 
-    Each story counts once, with its last signal. The surprise is made up: it grows with the negative stories.
+    Each story counts once, with its last signal. The surprise is made up: it grows with the negative stories, as does
+    the nearest window.
     """
     stories = {signal.story: signal for signal in signals}.values()
     negative = round(sum(signal.sentiment.negative for signal in stories), 4)
     neutral = round(sum(signal.sentiment.neutral for signal in stories), 4)
     positive = round(sum(signal.sentiment.positive for signal in stories), 4)
+    surprise = round(max(0.0, negative * 1.6 - 0.6), 2)
     return trend(
         at.replace(minute=0, second=0),
         target=target,
@@ -421,5 +425,8 @@ def _point(target: str, at: datetime, signals: Sequence[Signal]) -> TrendPoint:
         neutral=neutral,
         positive=positive,
         score=round((positive - negative) / (negative + neutral + positive), 4),
-        surprise=round(max(0.0, negative * 1.6 - 0.6), 2),
+        surprise=surprise,
+        nearest=NearestWindow(
+            window_s=21_600, stories=round(negative), min_stories=3, surprise=surprise, threshold=3.877
+        ),
     )

@@ -237,3 +237,15 @@ def test_a_setting_of_0_1_that_no_longer_exists_is_refused(
         monkeypatch.setenv("RISKWIRE_STORE__HISTORY_WAIT_S", "30")
     with pytest.raises(SettingsError, match=r"store\.history_wait_s: there is no such setting"):
         load_settings(file)
+
+
+@pytest.mark.parametrize("name", ["Middle/Earth", "", "../etc/passwd", "Europe", "+02:00"])
+def test_a_time_zone_that_does_not_exist_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"time_zone: .*not a time zone.*Europe/Berlin"):
+        load_settings(None, {"time_zone": name})
+
+
+def test_commands_show_times_in_utc_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert str(load_settings().zone) == "UTC"
+    monkeypatch.setenv("RISKWIRE_TIME_ZONE", "Europe/Berlin")
+    assert str(load_settings().zone) == "Europe/Berlin"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,7 +88,7 @@ async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *
         json: prints JSON lines rather than a table.
     """
     from riskwire.cli.data import open_existing_bus
-    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.cli.terminal import print_json_lines, print_table, time_text
     from riskwire.dead_letters.reading import newest_dead_letters
     from riskwire.dead_letters.replay import PUBLISHER, replay_times
 
@@ -98,14 +99,14 @@ async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *
         print_json_lines([_json_fields(stored, replayed, with_record=False) for stored in dead_letters])
         return 0
     print_table(
-        ("place", "at", "stage", "from", "replayed", "error"),
+        ("place", f"at, {settings.zone}", "stage", "from", f"replayed, {settings.zone}", "error"),
         [
             (
                 stored.place,
-                f"{stored.letter.at:%Y-%m-%d %H:%M}",
+                time_text(stored.letter.at, settings.zone),
                 stored.letter.stage,
                 stored.source,
-                replayed.get(stored.place, "")[:16].replace("T", " "),
+                time_text(_replayed_at(replayed, stored.place), settings.zone),
                 stored.letter.error[:_MAX_ERROR],
             )
             for stored in dead_letters
@@ -114,6 +115,11 @@ async def list_dead_letters(settings: Settings, stage: str | None, limit: int, *
         uncut=("place",),
     )
     return 0
+
+
+def _replayed_at(replayed: Mapping[str, str], place: str) -> datetime | None:
+    """Returns when the dead letter at a place was replayed, or None if it was not."""
+    return datetime.fromisoformat(replayed[place]) if place in replayed else None
 
 
 async def show_dead_letter(settings: Settings, place: str, *, json: bool) -> int:

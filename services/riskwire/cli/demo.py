@@ -87,7 +87,8 @@ def _print_alerts(settings: Settings) -> None:
         for row in reversed(store.alerts()):
             history = store.alert(row.id)
             for alert in history.records if history else ():
-                print(f"{alert.at:%Y-%m-%d %H:%M}  {alert.status:<9}  {alert.severity:<8}  {printable(alert.summary)}")
+                at = f"{alert.at.astimezone(settings.zone):%Y-%m-%d %H:%M} {settings.zone}"
+                print(f"{at}  {alert.status:<9}  {alert.severity:<8}  {printable(alert.summary)}")
 
 
 @contextmanager

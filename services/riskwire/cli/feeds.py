@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -216,7 +216,7 @@ async def list_feeds(settings: Settings, *, json: bool, failing: bool = False) -
             (
                 status.feed.id,
                 status.state,
-                _time_text(status.poll.read_at if status.poll else None),
+                _time_text(status.poll.read_at if status.poll else None, settings.zone),
                 f"{status.feed.every_s} s",
                 feed_list.origin(status.feed.id),
                 without_secrets(status.feed.url),
@@ -225,7 +225,7 @@ async def list_feeds(settings: Settings, *, json: bool, failing: bool = False) -
         ],
         empty="No feed fails." if failing and feed_list.feeds else "No feeds yet: `riskwire feeds add URL`.",
     )
-    if problems := [problem for status in statuses for problem in _problems(status)]:
+    if problems := [problem for status in statuses for problem in _problems(status, settings.zone)]:
         print("\n" + "\n".join(map(printable, problems)))
     if feed_list.removed_by_hand and not failing:
         print(f"\nIn the feed list's file and removed by hand: {printable(', '.join(feed_list.removed_by_hand))}.")
@@ -258,7 +258,7 @@ def _json_fields(status: FeedStatus, feed_list: FeedList) -> dict[str, object]:
     return fields | poll.model_dump(mode="json", include=_POLL_FIELDS)
 
 
-def _problems(status: FeedStatus) -> Iterator[str]:
+def _problems(status: FeedStatus, zone: tzinfo) -> Iterator[str]:
     """Yields a line of text for each problem of a feed that may make riskwire miss news; none for a healthy feed.
 
     A problem is a state (failing, gone, or "in part": the last document was damaged), dates that cannot be read or make
@@ -278,16 +278,16 @@ def _problems(status: FeedStatus) -> Iterator[str]:
     if status.state == "failing":
         times = "1 failure" if poll.failures == 1 else f"{poll.failures} failures in a row"
         yield (
-            f"{feed.id} fails: {poll.error or poll.problem} ({times}, the last {_time_text(poll.failed_at)}; "
-            f"last read {_time_text(poll.read_at)}; next poll {_time_text(poll.next_at)}{by})"
+            f"{feed.id} fails: {poll.error or poll.problem} ({times}, the last {_time_text(poll.failed_at, zone)}; "
+            f"last read {_time_text(poll.read_at, zone)}; next poll {_time_text(poll.next_at, zone)}{by})"
         )
     elif status.state == "gone":
         yield (
             f"{feed.id} is no longer polled: its server says that it is gone permanently "
-            f"({_time_text(poll.failed_at)}{by})"
+            f"({_time_text(poll.failed_at, zone)}{by})"
         )
     elif status.state == "in part":
-        yield f"{feed.id} is damaged: its last document was only partly readable ({_time_text(poll.read_at)}{by})"
+        yield f"{feed.id} is damaged: its last document was only partly readable ({_time_text(poll.read_at, zone)}{by})"
     if poll.unreadable_dates and status.state != "gone":
         yield (
             f"{feed.id}: {poll.unreadable_dates} of {poll.items} dates cannot be read, such as {poll.date_example!r}; "
@@ -303,5 +303,5 @@ def _problems(status: FeedStatus) -> Iterator[str]:
         yield f"{feed.id} has moved permanently and is read at its new address; `{command}` changes the list"
 
 
-def _time_text(at: datetime | None) -> str:
-    return "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+def _time_text(at: datetime | None, zone: tzinfo) -> str:
+    return "never" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M} {zone}"

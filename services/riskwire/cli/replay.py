@@ -145,7 +145,7 @@ class ReplayBar:
         """Shows how much of the archive is published: in stories if there is a limit, else in bytes of the file."""
         completed = replayed.stories if self._limit else replayed.read_bytes
         total = self._limit or replayed.size_bytes
-        at = f"{replayed.seen_at:%Y-%m-%d %H:%M}" if replayed.seen_at else ""
+        at = f"{replayed.seen_at:%Y-%m-%d %H:%M} UTC" if replayed.seen_at else ""
         self._progress.update(self._task, completed=completed, total=total, at=at, stories=replayed.stories)
 
     async def wait_until_drained(self, process: Process) -> None:

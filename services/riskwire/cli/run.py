@@ -75,8 +75,9 @@ def repair(data: Data = None, config: ConfigFile = None) -> None:
     from riskwire.app.repair import repair_future
 
     now = datetime.now(UTC)
-    done = repair_future(settings_of(config, data=data), now)
-    typer.echo(f"now is {now:%Y-%m-%d %H:%M} UTC")
+    settings = settings_of(config, data=data)
+    done = repair_future(settings, now)
+    typer.echo(f"now is {now.astimezone(settings.zone):%Y-%m-%d %H:%M} {settings.zone}")
     typer.echo(f"{done.articles} articles of the future forgotten; feeds are read again")
     for path in done.backups:
         typer.echo(f"before the repair: {path}")

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: ConfigFile = None) -> None:
     """List the newest record of each alert, newest first."""
     from riskwire.cli.data import open_existing_store
-    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.cli.terminal import print_json_lines, print_table, time_text
 
-    with open_existing_store(settings_of(config, data=data)) as store:
+    settings = settings_of(config, data=data)
+    with open_existing_store(settings) as store:
         rows = store.alerts(limit=limit)
     if json:
         print_json_lines(rows)
         return
     print_table(
-        ("at, UTC", "status", "severity", "name", "what"),
-        [(f"{row.at:%Y-%m-%d %H:%M}", row.status, row.severity, row.name, row.summary) for row in rows],
+        (f"at, {settings.zone}", "status", "severity", "name", "what"),
+        [(time_text(row.at, settings.zone), row.status, row.severity, row.name, row.summary) for row in rows],
         empty="No alerts yet.",
     )
 
@@ -37,15 +38,16 @@ def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, confi
     An alert fires once a window reaches both limits: so many negative stories, and so much surprise.
     """
     from riskwire.cli.data import open_existing_store
-    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.cli.terminal import print_json_lines, print_table, time_text
 
-    with open_existing_store(settings_of(config, data=data)) as store:
+    settings = settings_of(config, data=data)
+    with open_existing_store(settings) as store:
         rows = store.targets(limit=limit)
     if json:
         print_json_lines(rows)
         return
     print_table(
-        ("target", "name", "stories", "articles", "score", "surprise", "nearest window", "last news, UTC"),
+        ("target", "name", "stories", "articles", "score", "surprise", "nearest window", f"last news, {settings.zone}"),
         [
             (
                 row.target,
@@ -55,7 +57,7 @@ def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, confi
                 _signed(row.score),
                 f"{row.surprise:.1f}" + (f" of {row.nearest.threshold:.1f}" if row.nearest else ""),
                 _nearest(row.nearest),
-                f"{row.last_seen:%Y-%m-%d %H:%M}" if row.last_seen else "no news yet",
+                time_text(row.last_seen, settings.zone, empty="no news yet"),
             )
             for row in rows
         ],
@@ -85,7 +87,7 @@ def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> 
         SettingsError: the target has characters that are not printable.
     """
     from riskwire.cli.data import open_existing_store
-    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.cli.terminal import print_json_lines, print_table, time_text
 
     if not target.isprintable():
         raise SettingsError("--target: not a target", value=target, do="`riskwire targets` lists the targets")
@@ -95,13 +97,22 @@ def list_stories(settings: Settings, target: str, *, json: bool, limit: int) -> 
         print_json_lines(rows)
         return
     print_table(
-        ("level", "events", "published, UTC", "seen, UTC", "negative", "source", "publisher", "title"),
+        (
+            "level",
+            "events",
+            f"published, {settings.zone}",
+            f"seen, {settings.zone}",
+            "negative",
+            "source",
+            "publisher",
+            "title",
+        ),
         [
             (
                 f"{row.level.label(row.adverse_from)} {row.level.adverse:.2f}" if row.level else "",
                 ", ".join(event.label for event in row.events or ()),
-                f"{row.published_at:%Y-%m-%d %H:%M}",
-                f"{row.seen_at:%Y-%m-%d %H:%M}",
+                time_text(row.published_at, settings.zone),
+                time_text(row.seen_at, settings.zone),
                 _negative(row.sentiment),
                 row.source,
                 row.publisher,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from datetime import datetime, tzinfo
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -25,6 +26,16 @@ def printable(text: str, *, lines: bool = False) -> str:
         else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def time_text(at: datetime | None, zone: tzinfo, *, empty: str = "", seconds: bool = False) -> str:
+    """Returns a time of a table whose heading names the zone: `2031-03-01 14:05`.
+
+    Args:
+        empty: what stands for no time.
+        seconds: adds the seconds.
+    """
+    return empty if at is None else f"{at.astimezone(zone):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
 
 
 def print_table(

@@ -206,7 +206,7 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
 def list_changes(settings: Settings, *, json: bool, limit: int) -> None:
     """Prints the commands that changed the watchlist, newest first, at most `limit`."""
     from riskwire.cli.data import open_existing_store
-    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.cli.terminal import print_json_lines, print_table, time_text
 
     with open_existing_store(settings) as store:
         rows = store.watchlist_log(limit=limit)
@@ -214,8 +214,11 @@ def list_changes(settings: Settings, *, json: bool, limit: int) -> None:
         print_json_lines(rows)
         return
     print_table(
-        ("at, UTC", "by", "what", "entry"),
-        [(f"{row.at:%Y-%m-%d %H:%M:%S}", row.by, row.kind.partition("_")[2], _entry_text(row)) for row in rows],
+        (f"at, {settings.zone}", "by", "what", "entry"),
+        [
+            (time_text(row.at, settings.zone, seconds=True), row.by, row.kind.partition("_")[2], _entry_text(row))
+            for row in rows
+        ],
         empty="No command has changed the watchlist.",
     )
 

@@ -102,7 +102,7 @@ class Redelivery:
             max_age_s = self._settings.notify.max_age_s
             if abs((now - alert.at).total_seconds()) > max_age_s and not self._deliver_old:
                 return (
-                    f"its alert is of {alert.at:%Y-%m-%d %H:%M}, further from now than notify.max_age_s "
+                    f"its alert is of {alert.at:%Y-%m-%d %H:%M} UTC, further from now than notify.max_age_s "
                     f"({max_age_s:.0f} s); --again, or the place of this one dead letter, delivers it anyway"
                 )
             error = await self._notify.deliver(Delivery(message, receiver, now.timestamp()))

@@ -81,4 +81,4 @@ def _story_line(evidence: AlertEvidence) -> str:
     """Returns a story of an alert as a line of the notification: title, source, time and, if it is safe, the link."""
     link = evidence.url if evidence.url.startswith(("https://", "http://")) and evidence.url.isprintable() else ""
     title, source = sanitised_line(evidence.title), sanitised_line(_source(evidence))
-    return f"- {title} ({source}, {evidence.seen_at:%Y-%m-%d %H:%M}) {link}".rstrip()
+    return f"- {title} ({source}, {evidence.seen_at:%Y-%m-%d %H:%M} UTC) {link}".rstrip()

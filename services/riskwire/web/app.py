@@ -35,7 +35,7 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
 
     `app.state.live.stop()` ends its live streams, which a server must do before it shuts down.
     """
-    board = StatusBoard(store, services)
+    board = StatusBoard(store, services, settings.time_zone)
     live = Live(store, board, settings.web.max_streams)
 
     @asynccontextmanager

@@ -23,6 +23,7 @@ class Status(Record):
         lag: the number of unread records, by group.
         partitions: the number of unread records, by group, topic and partition.
         blind: the number of targets whose sources are silent.
+        time_zone: that of the setting `time_zone`; None for the zone of the browser.
     """
 
     version: str
@@ -37,18 +38,21 @@ class Status(Record):
     blind: int
     alerts_open: int
     counts: Counts
+    time_zone: str | None = None
 
 
 class StatusBoard:
     """Builds the status, and caches it for `CACHE_S` seconds for all readers."""
 
-    def __init__(self, store: Store, services: AppServices) -> None:
+    def __init__(self, store: Store, services: AppServices, time_zone: str | None = None) -> None:
         """Takes what the status is read from: the store, and the services of the process (bus, readiness, model).
 
+        `time_zone` is the setting of this name.
         `_built_at` is the `time.monotonic()` at which `_status` was built.
         """
         self._store = store
         self._services = services
+        self._time_zone = time_zone
         self._lock = asyncio.Lock()
         self._built_at = 0.0
         self._status: Status | None = None
@@ -82,4 +86,5 @@ class StatusBoard:
             blind=counts.blind,
             alerts_open=counts.open_alerts,
             counts=counts,
+            time_zone=self._time_zone,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,7 +66,14 @@ class OpenPage:
 
 @asynccontextmanager
 async def open_page(
-    browser: Browser, data: Path, *, days: int = 3, width: int = 1440, scheme: str = "light", token: str | None = None
+    browser: Browser,
+    data: Path,
+    *,
+    days: int = 3,
+    width: int = 1440,
+    scheme: str = "light",
+    token: str | None = None,
+    time_zone: str | None = None,
 ) -> AsyncIterator[OpenPage]:
     """Serves a store with fictional news, and opens the page; waits until it shows that it is live.
 
@@ -74,11 +82,13 @@ async def open_page(
         width: the width of the window, in pixels.
         scheme: the colours that the browser prefers, `light` or `dark`.
         token: the token of the server, which is part of the first address; None for no token.
+        time_zone: the setting of this name; the zone of the browser is UTC.
     """
     with Store.open(Settings(data=data)) as store:
         await write_with_sink(store, fictional.records_by_topic(days=days))
         process = FakeProcess(store)
-        settings = Settings(web=WebSettings(port=0, token=SecretStr(token) if token else None))
+        web = WebSettings(port=0, token=SecretStr(token) if token else None)
+        settings = Settings(web=web, time_zone=time_zone)
         async with running_server(settings, store, process.services()) as url:
             context = await browser.new_context(
                 viewport={"width": width, "height": 900},
@@ -143,6 +153,37 @@ async def test_a_target_opens_with_its_trend_and_stories(browser: Browser, tmp_p
         await expect(detail.get_by_test_id("story-row").first.locator("mark")).to_have_text("Veldara Chemicals")
         await detail.get_by_role("button", name="24 h").click()
         await expect(detail.get_by_role("button", name="24 h")).to_have_attribute("aria-pressed", "true")
+        assert opened.errors == []
+
+
+async def test_every_target_shows_how_near_it_is_to_firing(browser: Browser, tmp_path: Path) -> None:
+    """The surprise of Arctessa is below the threshold; that of Veldara is above."""
+    async with open_page(browser, tmp_path) as opened:
+        rows = opened.page.get_by_test_id("target-row")
+        await expect(rows.locator(".surprise")).to_have_text([re.compile(r"^[\d.]+ of 3\.9$")] * len(fictional.NAMES))
+        await expect(rows.get_by_test_id("nearest")).to_have_text(
+            [re.compile(r"^\d+ of 3 stories in 6 h$")] * len(fictional.NAMES)
+        )
+        await rows.filter(has_text="Veldara").click()
+        facts = opened.page.get_by_test_id("target-detail").locator(".detail-facts")
+        await expect(facts).to_contain_text("of 3 stories in 6 h")
+
+
+async def test_backfill_shows_when_it_was_published_and_when_it_was_seen(browser: Browser, tmp_path: Path) -> None:
+    """Other news shows when it was seen alone. Times are in the zone of the setting, which the page names."""
+    async with open_page(browser, tmp_path, time_zone="Asia/Tokyo") as opened:
+        page = opened.page
+        await expect(page.get_by_test_id("status")).to_contain_text("Asia/Tokyo")
+        published, seen = fictional.NOON + timedelta(hours=1), fictional.NOON + timedelta(hours=10)
+        late = fictional.analysis("late", at=seen, title="Old news", published_at=published, backfill=True)
+        fresh = fictional.analysis("fresh", title="Fresh news")
+        await write_with_sink(opened.store, {Topic.ANALYSES: [late, fresh]})
+        row = page.locator("#news-list").get_by_test_id("story-row").filter(has_text="Old news")
+        await expect(row.locator(".meta")).to_contain_text(re.compile(r"published 2 Mar.*, 22:00seen 3 Mar.*, 07:00"))
+        await expect(row.locator(".meta")).to_contain_text("backfill")
+        row = page.locator("#news-list").get_by_test_id("story-row").filter(has_text="Fresh news")
+        await expect(row.locator(".meta")).to_contain_text("21:00")
+        await expect(row.locator(".meta")).not_to_contain_text("published")
         assert opened.errors == []
 
 

@@ -54,3 +54,18 @@ def test_json_has_the_distribution_and_the_threshold(
     assert (material["adverse"], material["adverse_from"]) == (fictional.level(-0.9).adverse, 0.5)
     assert material["events"][0] == {"label": "accident", "score": 0.91}
     assert rows["old news"]["level"] is None
+
+
+def test_times_are_in_utc_unless_a_setting_names_another_zone(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The heading names the zone. The stories were seen at 12:00 UTC, which is 21:00 in Tokyo."""
+    list_stories(settings, fictional.VELDARA, json=False, limit=10)
+    utc = capsys.readouterr().out
+    list_stories(settings.model_copy(update={"time_zone": "Asia/Tokyo"}), fictional.VELDARA, json=False, limit=10)
+    tokyo = capsys.readouterr().out
+
+    assert "seen, UTC" in utc
+    assert "2026-03-02 12:00" in utc
+    assert "seen, Asia/Tokyo" in tokyo
+    assert "2026-03-02 21:00" in tokyo

@@ -17,14 +17,14 @@ def test_the_text_contains_severity_name_summary_stories_and_what_would_not_have
     text = notification_text(alert())
     assert text.title == "HIGH: Norrland Motors (alert)"
     assert "4 negative stories in 6 h where 0.2 are usual" in text.body
-    assert "- Brake recall widens (wire, 2026-11-24 09:00) https://wire.example/1" in text.body
+    assert "- Brake recall widens (wire, 2026-11-24 09:00 UTC) https://wire.example/1" in text.body
     assert "Would not have fired: with 2 negative stories or fewer" in text.body
 
 
 def test_the_text_names_the_publisher_of_a_story_and_the_feed_that_delivered_it(alert: MakeAlert) -> None:
     evidence = alert().evidence[0].model_copy(update={"publisher": "The Paper"})
     body = notification_text(alert(evidence=(evidence,))).body
-    assert "- Brake recall widens (The Paper via wire, 2026-11-24 09:00)" in body
+    assert "- Brake recall widens (The Paper via wire, 2026-11-24 09:00 UTC)" in body
 
 
 def test_the_text_lists_a_limited_number_of_stories(alert: MakeAlert) -> None:

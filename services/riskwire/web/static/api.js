@@ -36,6 +36,7 @@ export async function page(address) {
   return { rows: await response.json(), next: link ? link[1] : null };
 }
 
+export const status = () => getJson("/status");
 export const alertsPath = (query) => path("/api/v1/alerts", query);
 export const storiesPath = (query) => path("/api/v1/stories", query);
 export const alert = (id) => getJson(`/alerts/${encodeURIComponent(id)}`);

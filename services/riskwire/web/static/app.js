@@ -5,7 +5,7 @@ import * as alerts from "./alerts.js";
 import { MoodChart, RANGES } from "./charts.js";
 import { buttonGroup, el } from "./dom.js";
 import { close, drawerAddress } from "./drawer.js";
-import { number, when } from "./format.js";
+import { number, setTimeZone, timeZone, when } from "./format.js";
 import { storyRow } from "./stories.js";
 import * as targets from "./targets.js";
 
@@ -144,6 +144,12 @@ buttonGroup(byId("market-ranges"), RANGES, range, (value) => {
   localStorage.setItem(RANGE_KEY, JSON.stringify(value));
   loadMarket();
 });
+try {
+  setTimeZone((await api.status()).time_zone);
+} catch {
+  // signed out, or not reachable: the stream says so
+}
+byId("fact-zone").textContent = timeZone;
 alerts.start();
 targets.start();
 window.addEventListener("hashchange", () => openFromAddress());

@@ -2,7 +2,7 @@
 
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { el, svg } from "./dom.js";
-import { leaning, number, score, span, time } from "./format.js";
+import { CLOCK, DAY, formatDate, leaning, number, score, span, time, timeZone } from "./format.js";
 
 export const RANGES = [
   [21600, "6 h", "Last 6 hours"],
@@ -113,6 +113,7 @@ export class MoodChart {
       height: this.height,
       padding: [8, 4, 0, 4],
       legend: { show: false },
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1000), timeZone),
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: {
         x: { time: true, range: (_, first, last) => [first - this.trend.step_s / 2, last + this.trend.step_s / 2] },
@@ -184,10 +185,9 @@ export class MoodChart {
 
 function tick(at, gap) {
   const date = new Date(at * 1000);
-  const midnight = date.getHours() === 0 && date.getMinutes() === 0;
-  if (gap >= 86400 * 27) return date.toLocaleDateString(undefined, { month: "short", year: "2-digit" });
-  if (gap >= 86400 || midnight) return date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
-  return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const clock = formatDate(date, CLOCK);
+  if (gap >= 86400 * 27) return formatDate(date, { month: "short", year: "2-digit" });
+  return gap >= 86400 || clock === "00:00" ? formatDate(date, DAY) : clock;
 }
 
 function zeroLine(plot) {

@@ -1,18 +1,40 @@
-// Formats numbers and times. Times are in the browser's time zone; the title of each shows UTC.
+// Formats numbers and times. Times are in one zone, which the page names; the title of each shows UTC.
 
 import { el } from "./dom.js";
 
-const THIS_YEAR = new Date().getFullYear();
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const dated = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+/** The zone in which the page shows times: the setting `time_zone`, or else that of the browser. */
+export let timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const formats = new Map();
+
+/** Shows times in this zone from now on; null, or a zone that the browser does not know, keeps the present one. */
+export function setTimeZone(name) {
+  try {
+    timeZone = Intl.DateTimeFormat(undefined, { timeZone: name ?? timeZone }).resolvedOptions().timeZone;
+    formats.clear();
+  } catch {
+    // the browser does not know the zone
+  }
+}
+
+/** Returns a date in the zone of the page, formatted by the options of `Intl.DateTimeFormat`. */
+export function formatDate(date, options) {
+  const key = JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(undefined, { ...options, timeZone }));
+  return formats.get(key).format(date);
+}
+
+export const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+export const DAY = { day: "numeric", month: "short" };
+const YEAR = { year: "numeric" };
 
 export function time(iso) {
   if (!iso) return "–";
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return "–";
-  const date = at.getFullYear() === THIS_YEAR ? day.format(at) : dated.format(at);
-  return at.toDateString() === new Date().toDateString() ? clock.format(at) : `${date}, ${clock.format(at)}`;
+  const now = new Date();
+  const isThisYear = formatDate(at, YEAR) === formatDate(now, YEAR);
+  const isToday = isThisYear && formatDate(at, DAY) === formatDate(now, DAY);
+  return isToday ? formatDate(at, CLOCK) : `${formatDate(at, isThisYear ? DAY : { ...DAY, ...YEAR })}, ${formatDate(at, CLOCK)}`;
 }
 
 export function when(iso) {
