@@ -21,6 +21,7 @@ from riskwire.cli.replay import replay
 from riskwire.cli.score import score
 from riskwire.cli.status import status
 from riskwire.cli.store import alerts, stories, targets
+from riskwire.cli.storage.db import db_app
 from riskwire.cli.topics import topics_app
 from riskwire.cli.watchlist import watchlist_app
 from riskwire.errors import RiskwireError, lacks_thread, leaves
@@ -56,6 +57,7 @@ for name, group in (
     ("feeds", feeds_app),
     ("dead-letters", dead_letters_app),
     ("watchlist", watchlist_app),
+    ("db", db_app),
 ):
     app.add_typer(group, name=name)
 

@@ -54,14 +54,50 @@ def check_store(settings: Settings) -> None:
         StoreVersionError: another version of riskwire wrote the store.
         SettingsError: see `store_url`.
     """
+    with existing_store(settings) as (engine, where):
+        if engine is not None:
+            with reported(where), engine.connect() as connection:
+                usable_version(connection, where)
+
+
+@contextmanager
+def existing_store(settings: Settings, *, read_only: bool = True) -> Iterator[tuple[Engine | None, str]]:
+    """Yields an engine on a database that may be no store, and how messages name it; None for a missing SQLite file.
+
+    Raises:
+        StoreError: the driver of the database is not installed.
+        SettingsError: see `store_url`.
+    """
     url = store_url(settings)
     file = sqlite_file(url)
     if file is not None and not file.exists():
+        yield None, str(file)
         return
-    engine, where = _create_engine(url, read_only=True)
+    engine, where = _create_engine(url, read_only=read_only)
     try:
-        with reported(where), engine.connect() as connection:
-            usable_version(connection, where)
+        yield engine, where
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def new_store(settings: Settings) -> Iterator[tuple[Engine, str]]:
+    """Yields an engine on a database that may be empty or missing, to be written, and how messages name it.
+
+    Raises:
+        StoreError: the directory of an SQLite file cannot be created, or the database cannot be reached.
+        SettingsError: see `store_url`.
+    """
+    url = store_url(settings)
+    file = sqlite_file(url)
+    if file is not None:
+        _require_file(file, read_only=False)
+    engine, where = _create_engine(url, read_only=False)
+    try:
+        if file is not None and not file.exists():
+            with reported(where):
+                use_write_ahead_log(engine)
+        yield engine, where
     finally:
         engine.dispose()
 

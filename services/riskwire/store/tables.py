@@ -323,7 +323,7 @@ signal, it looks up target and article (`writes/signals.py`).
 
 def _for_postgresql() -> None:
     """Declares partitions, and gives text the order of its bytes."""
-    for table in metadata.tables.values():
+    for table in set(metadata.tables.values()) - {schema}:  # Alembic creates that one
         if table.name in PARTITIONED:
             table.dialect_options["postgresql"]["partition_by"] = f"RANGE ({PARTITIONED[table.name]})"
         for column in table.columns:
