@@ -144,8 +144,8 @@ class Book:
         """Applies the pending signals of a bucket to their targets, then judges each target that had news.
 
         A bucket is an interval of stream time. Signals of history only teach a target its past: they are not judged and
-        count in no trend. A late signal counts at the start of the bucket. Event alerts are decided first. A spike may
-        fire or escalate only if a story turned negative that no event alert counts. Alerts are added to `step`.
+        count in no trend. A late signal counts at the start of the bucket. Event alerts are decided first. A spike or
+        slide may fire only if a story turned negative that no event alert counts. Alerts are added to `step`.
 
         Args:
             bucket: the start of the bucket in epoch ms.
@@ -181,14 +181,18 @@ class Book:
         for name, stories in turned_negative.items():
             target = self._targets[name]
             self._close_events(name, end_ms, step)
-            unexplained = any(not story.joined for story in stories)
+            unexplained = [story for story in stories if not story.joined]
             told = self._events.notified(name)
-            alert = target.judge(end_ms, self._exposure, may_notify=unexplained, told=told)
+            alert = target.judge(end_ms, self._exposure, may_notify=bool(unexplained), told=told)
+            slide = target.judge_slide(end_ms, self._exposure, unexplained)
             if name in counted:
                 self._minute(name, bucket).judged(target.surprise, target.nearest)
             if alert is not None:
                 self._alerting.add(name)
                 step.alerts.append(alert)
+            if slide is not None:
+                self._sliding.add(name)
+                step.alerts.append(slide)
 
     def _close_events(self, name: str, end_ms: int, step: BookStep) -> None:
         """Adds the event alerts and near misses of a target in the bucket that ends at `end_ms` to `step`."""
@@ -233,14 +237,24 @@ class Book:
             for name in self._alerting
             if (at_ms := self._targets[name].due_ms()) is not None and at_ms <= until_ms
         ]
+        due += [
+            (at_ms, name, "slide")
+            for name in self._sliding
+            if (at_ms := self._targets[name].slide.due_ms()) is not None and at_ms <= until_ms
+        ]
         due += [(at_ms, name, "event") for at_ms, name in self._events.due() if at_ms <= until_ms]
         for at_ms, name, kind in sorted(due):
             recent = self._exposure.within(at_ms, self._settings.blind_after_s * 1000)
             if kind == "event":
                 step.alerts.append(self._events.resolve(name, at_ms, blind=recent == 0))
                 continue
-            step.alerts.append(self._targets[name].resolve(at_ms, blind=recent == 0))
-            self._alerting.discard(name)
+            target = self._targets[name]
+            if kind == "slide":
+                step.alerts.append(target.slide.resolve(at_ms, blind=recent == 0))
+                self._sliding.discard(name)
+            else:
+                step.alerts.append(target.resolve(at_ms, blind=recent == 0))
+                self._alerting.discard(name)
             self._targets.touch(name)
 
     def _close_minutes(self, until_ms: int, step: BookStep) -> None:
@@ -273,7 +287,7 @@ class Book:
             self._swept_ms = day_ms
             self._events.forget(day_ms)
             for name, target in list(self._targets.entries.items()):
-                if target.roll(day_ms):
+                if target.roll(day_ms) | target.settle(day_ms, self._exposure):
                     self._targets.touch(name)
                 if target.is_idle(day_ms) and name not in self._events:
                     self._drop(target)
@@ -281,7 +295,9 @@ class Book:
         if surplus > 0:
             by_silence = sorted(self._targets.entries.values(), key=attrgetter("touched_ms", "target"))
             free = [
-                target for target in by_silence if target.episode is None and not self._events.is_running(target.target)
+                target
+                for target in by_silence
+                if target.episode is None and not target.slide.is_running and not self._events.is_running(target.target)
             ]
             for target in free[:surplus]:
                 step.dropped_targets += 1
@@ -323,7 +339,8 @@ class Book:
             bucket = int(key.partition("/")[0])
             self._pending_by_bucket.setdefault(bucket, {})[key] = None
         self._alerting = {name for name, target in self._targets.entries.items() if target.episode is not None}
-        """Targets with a running episode."""
+        """Targets with a running spike."""
+        self._sliding = {name for name, target in self._targets.entries.items() if target.slide.is_running}
 
     def _decoded_target(self, raw: bytes) -> Target:
         """Returns a target from the bytes of the state, without its stories, which the state holds separately."""

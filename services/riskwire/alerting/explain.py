@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from riskwire.alerting.detectors.rate_detector import WindowVerdict, max_count_below
-from riskwire.records import AlertEvidence
+from riskwire.records import AlertDriver, AlertEvidence
 
 
 def duration(seconds: int) -> str:
@@ -26,8 +26,20 @@ def negative_stories(count: int) -> str:
     return "1 negative story" if count == 1 else f"{count} negative stories"
 
 
+def driven_by(drivers: Sequence[AlertDriver]) -> str:
+    """Returns a sentence, after a space, that names the members that drive an alert; empty without one."""
+    named = [f"{driver.name} ({driver.stories}, {driver.share:.0%})" for driver in drivers[:3]]
+    return f" Driven by {', '.join(named)}." if named else ""
+
+
 def summary(
-    name: str, verdict: WindowVerdict, sources: int, evidence: Iterable[AlertEvidence], *, since_notified: bool
+    name: str,
+    verdict: WindowVerdict,
+    sources: int,
+    evidence: Iterable[AlertEvidence],
+    drivers: Sequence[AlertDriver] = (),
+    *,
+    since_notified: bool,
 ) -> str:
     """Returns what happened, in one or two sentences for a person.
 
@@ -36,12 +48,13 @@ def summary(
         verdict: how surprising the window is for which the alert fires.
         sources: the number of sources of its negative stories.
         evidence: the most negative story first; the text quotes its title.
+        drivers: the members of a group that drive it.
         since_notified: whether only stories since the last notification were counted.
     """
     count = f"{negative_stories(verdict.negative)} from {sources} {'source' if sources == 1 else 'sources'}"
     window = duration(verdict.window_s)
     when = f"since the last notification, within {window}" if since_notified else f"in {window}"
-    text = f"{name}: {count} {when}; {verdict.expected:.2g} expected."
+    text = f"{name}: {count} {when}; {verdict.expected:.2g} expected.{driven_by(drivers)}"
     first = next(iter(evidence), None)
     return f'{text} Most negative: "{first.title}" ({first.publisher or first.source}).' if first else text
 

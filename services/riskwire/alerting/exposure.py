@@ -13,6 +13,8 @@ import orjson
 
 from riskwire.stage import KeyedState
 
+_DAY_MS = 86_400_000
+
 
 @dataclass(slots=True)
 class ExposureSlot:
@@ -56,6 +58,10 @@ class Exposure:
         self._horizon_ms = horizon_ms
         self._half_life_ms = half_life_ms
         self._slots = KeyedState(f"{self.KEY}/", state, encode=ExposureSlot.encoded, decode=ExposureSlot.decoded)
+        self.total = 0
+        """Stories of all closed buckets, which never decay."""
+        self.began_ms = 0
+        """The start of the first bucket with a story; 0 before."""
         self._past = 0.0
         """Decayed stories of the slots that have left the horizon, as of `_past_at_ms`."""
         self._past_at_ms = 0
@@ -65,6 +71,7 @@ class Exposure:
             values = orjson.loads(state[self.KEY])
             self.open_buckets = {int(bucket): stories for bucket, stories in values["open"].items()}
             self._past, self._past_at_ms = values["past"], values["past_at"]
+            self.total, self.began_ms = values["total"], values["began"]
 
     def add(self, bucket_ms: int, stories: int) -> None:
         """Adds stories to an open bucket."""
@@ -82,6 +89,8 @@ class Exposure:
         stories = self.open_buckets.pop(bucket_ms, 0)
         if not stories:
             return
+        self.total += stories
+        self.began_ms = self.began_ms or bucket_ms
         start_ms = bucket_ms // self._slot_ms * self._slot_ms
         key = str(start_ms)
         slot = self._slots.get(key)
@@ -105,6 +114,10 @@ class Exposure:
             self._within[since, now_ms] = stories
         return stories
 
+    def of_day(self, now_ms: int) -> float:
+        """Returns the number of stories of the whole stream in a day, as in the horizon before `now_ms`."""
+        return self.within(now_ms, self._horizon_ms) * _DAY_MS / self._horizon_ms
+
     def before_horizon(self, now_ms: int) -> float:
         """Returns the number of stories before the horizon (the longest window), each halved once per half-life."""
         return self._past * decay(now_ms - self._past_at_ms, self._half_life_ms)
@@ -115,6 +128,8 @@ class Exposure:
             "open": {str(bucket): stories for bucket, stories in self.open_buckets.items()},
             "past": self._past,
             "past_at": self._past_at_ms,
+            "total": self.total,
+            "began": self.began_ms,
         }
         return {self.KEY: orjson.dumps(values), **self._slots.take_changes()}
 

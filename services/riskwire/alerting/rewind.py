@@ -34,7 +34,8 @@ def rewound(key: str, value: bytes, now_ms: int) -> bytes | None:
     if key == "exposure":
         exposure = orjson.loads(value)
         exposure["open"] = {bucket: stories for bucket, stories in exposure["open"].items() if int(bucket) <= now_ms}
-        exposure["past_at"] = min(exposure["past_at"], now_ms)
+        for field in ("past_at", "began"):
+            exposure[field] = min(exposure[field], now_ms)
         return orjson.dumps(exposure)
     if key.startswith("target/"):
         return _rewound_target(value, now_ms)
@@ -54,6 +55,12 @@ def _rewound_target(value: bytes, now_ms: int) -> bytes:
             if episode[field] is not None:
                 episode[field] = min(episode[field], now_ms)
         episode["last"] = not_after(episode["last"], from_ms(now_ms))
+    if slide := target["slide"]:
+        cusum = slide["cusum"]
+        cusum["at_ms"], cusum["since_ms"] = min(cusum["at_ms"], now_ms), min(cusum["since_ms"], now_ms)
+        cusum["day"] = min(cusum["day"], now_ms // _DAY_MS)
+        slide["last"] = not_after(slide["last"], from_ms(now_ms))
+        slide["evidence"] = not_after(slide["evidence"], from_ms(now_ms))
     return orjson.dumps(target)
 
 

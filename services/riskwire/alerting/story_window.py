@@ -386,7 +386,7 @@ class StoryWindow:
         """
         with_evidence = [story for story in stories if story.evidence is not None]
         if len(with_evidence) > self._evidence_per_slot:
-            with_evidence.sort(key=lambda story: (-story.weights[0], story.at_ms, story.fingerprint))
+            with_evidence.sort(key=lambda story: (-story.badness, story.at_ms, story.fingerprint))
             for story in with_evidence[self._evidence_per_slot :]:
                 story.evidence = None
                 self._stored_parts.touch(story.part.key)

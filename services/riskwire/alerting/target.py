@@ -12,6 +12,7 @@ import orjson
 from riskwire.alerting.baseline import Baseline, Rate, prior_of
 from riskwire.alerting.calibration import LimitTable
 from riskwire.alerting.detectors.adverse import is_adverse
+from riskwire.alerting.detectors.cusum import LEARN_MS
 from riskwire.alerting.detectors.rate_detector import MAX_SOURCES, Prediction, WindowVerdict
 from riskwire.alerting.episode import (
     Episode,
@@ -24,8 +25,9 @@ from riskwire.alerting.episode import (
 )
 from riskwire.alerting.explain import resolved, summary, would_not_fire
 from riskwire.alerting.exposure import Exposure, decay
+from riskwire.alerting.slide import Slide, SlideMeasure, SlideSubject
 from riskwire.alerting.story_window import StoryWindow, WindowChange
-from riskwire.alerting.target_story import MILLION, StoryPart
+from riskwire.alerting.target_story import MILLION, StoryPart, TargetStory, badness, drivers_of
 from riskwire.alerting.trend import nearest_window
 from riskwire.records import Alert, AlertEvidence, NearestWindow, Signal, content_id, from_ms
 from riskwire.settings import AlertingSettings
@@ -68,6 +70,7 @@ class Target:
         """The time of its newest signal."""
         self.baseline = Baseline()
         self.episode: Episode | None = None
+        self.slide = Slide()
         self.surprise = 0.0
         self.nearest: NearestWindow | None = None
         """The window nearest to firing, as of the last call of `judge`; None before the first."""
@@ -106,7 +109,9 @@ class Target:
             negative = is_adverse(signal, self._settings.negative_from)
             self.baseline.learn(at_ms, 1, int(negative), signal.sentiment.score, 0, self._half_life_ms)
             return WindowChange(new_article=True, new_story=True, turned_negative=False)
-        return self.window.add(signal, at_ms, self._settings.negative_from)
+        change = self.window.add(signal, at_ms, self._settings.negative_from)
+        self.slide.count(change.new_story)
+        return change
 
     def remember(self, signal: Signal, now_ms: int) -> None:
         """Learns a story of the target's history, once, with the weight that it would have if learned at its time.
@@ -179,6 +184,35 @@ class Target:
         self.episode = Episode(alert, notified_ms=now_ms, hot_ms=now_ms, negative=notified)
         return alert
 
+    def judge_slide(self, now_ms: int, exposure: Exposure, stories: Sequence[TargetStory]) -> Alert | None:
+        """Returns the alert if a slide fires: adverse stories have been too frequent for weeks.
+
+        In the first weeks of a stream no target has a past, so there is nothing to compare with.
+
+        Args:
+            stories: those that turned adverse in the bucket that ends at `now_ms`, and that no event alert counts.
+        """
+        if not stories or not exposure.began_ms or now_ms - exposure.began_ms < LEARN_MS:
+            return None
+        past = self.baseline.as_of(now_ms, self._half_life_ms)
+        return self.slide.judge(
+            SlideSubject(self.target, self.name, self.groups, self.bundle),
+            now_ms,
+            [story.evidence for story in stories],
+            SlideMeasure(
+                usual=self._rates(past, now_ms, exposure),
+                usual_share=past.share(self._prior),
+                exposure=exposure.total,
+                exposure_of_day=exposure.of_day(now_ms),
+                limit=self._limits.of(self.bundle).slide,
+                min_stories=self._settings.min_stories,
+            ),
+        )
+
+    def settle(self, now_ms: int, exposure: Exposure) -> bool:
+        """Brings the slide up to date once a day; returns whether the state has changed."""
+        return not self.slide.is_empty and self.slide.settle(now_ms, exposure.total, exposure.of_day(now_ms))
+
     def _judged(self, verdicts: Sequence[WindowVerdict]) -> None:
         """Sets `surprise` and `nearest` to what the verdicts on the windows say."""
         self.surprise = max(map(_SURPRISE, verdicts))
@@ -207,9 +241,9 @@ class Target:
         )
 
     def is_idle(self, now_ms: int) -> bool:
-        """Whether dropping the target has no effect: it has no stories, no episode, and a faded baseline."""
+        """Whether dropping the target has no effect: it has no stories, no running alert, and a faded baseline."""
         faded = self.baseline.as_of(now_ms, self._half_life_ms).stories < IDLE_STORIES
-        return not len(self.window) and self.episode is None and faded
+        return not len(self.window) and self.episode is None and self.slide.is_empty and faded
 
     def encoded(self) -> bytes:
         """Returns the target as bytes of the state, except its stories, which the state holds separately."""
@@ -224,6 +258,7 @@ class Target:
                 "learned": self.window.learned_until_ms,
                 "surprise": self.surprise,
                 "baseline": self.baseline,
+                "slide": self.slide.encoded(),
                 "episode": episode
                 and {
                     "last": episode.last.model_dump(mode="json"),
@@ -240,6 +275,7 @@ class Target:
         self.touched_ms, self.surprise = values["touched"], values["surprise"]
         self.window.learned_until_ms = values["learned"]
         self.baseline = Baseline(**values["baseline"])
+        self.slide.load(values["slide"])
         if values["episode"]:
             last = Alert.model_validate(values["episode"].pop("last"))
             self.episode = Episode(last, **values["episode"])
@@ -312,6 +348,7 @@ class Target:
         sources = len(set().union(*(story.sources for story in self.window.negative_stories(start))))
         opened = from_ms(now_ms) if self.episode is None else self.episode.last.opened_at
         evidence = self._evidence(start)
+        drivers = drivers_of(story.evidence for story in self.window.negative_stories(start) if story.evidence)
         pages = verdict.surprise >= self._thresholds.page
         limit = self._thresholds.page if pages else self._thresholds.notice
         return Alert(
@@ -334,19 +371,20 @@ class Target:
             score=round(verdict.score, 4),
             baseline_score=round(verdict.baseline_score, 4),
             bundle=self.bundle,
-            summary=summary(self.name, verdict, sources, evidence, since_notified=decision.since_notified),
+            summary=summary(self.name, verdict, sources, evidence, drivers, since_notified=decision.since_notified),
             would_not_fire=would_not_fire(verdict, self._thresholds.notice, self._settings.min_stories),
             evidence=evidence,
+            drivers=drivers,
         )
 
     def _evidence(self, start_ms: int) -> Sequence[AlertEvidence]:
-        """Returns the evidence of stories that turned negative after `start_ms`, the most negative first.
+        """Returns the evidence of stories that turned negative after `start_ms`, the most adverse first.
 
         At most `max_evidence` of the settings are returned. Stories without stored evidence are left out.
         """
         negative = self.window.negative_stories(start_ms)
         evidence = [story.evidence for story in negative if story.evidence is not None]
-        evidence.sort(key=lambda item: (-item.negative, item.seen_at, item.story, item.url))
+        evidence.sort(key=lambda item: (-badness(item), item.seen_at, item.story, item.url))
         return tuple(evidence[: self._settings.max_evidence])
 
 

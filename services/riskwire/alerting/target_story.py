@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from riskwire.records import AlertEvidence, Signal
+from riskwire.records import AlertDriver, AlertEvidence, Signal
 
 MILLION = 1_000_000
 MAX_SOURCES = 50
 """Sources kept of one story."""
+MAX_DRIVERS = 5
+"""Parties that an alert on a group names."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +53,11 @@ class TargetStory:
     def at_ms(self) -> int:
         """The time from which it counts."""
         return self.first_ms if self.negative_ms is None else self.negative_ms
+
+    @property
+    def badness(self) -> float:
+        """How adverse it is by its evidence; 0 without."""
+        return 0.0 if self.evidence is None else badness(self.evidence)
 
     @property
     def balance(self) -> int:
@@ -151,6 +160,28 @@ def evidence_of(signal: Signal, novelty: float | None = None) -> AlertEvidence:
         adverse=signal.adverse,
         events=signal.events,
         adverse_from=signal.adverse_from,
+        member=signal.member,
+        member_name=signal.member_name,
         novelty=novelty,
         relevance=signal.relevance,
+    )
+
+
+def badness(evidence: AlertEvidence) -> float:
+    """Returns how adverse a story is: the probability of an adverse level, without levels that of negative."""
+    return evidence.negative if evidence.adverse is None else evidence.adverse
+
+
+def drivers_of(evidence: Iterable[AlertEvidence]) -> tuple[AlertDriver, ...]:
+    """Returns the parties that most stories of a group, a topic or the market are about, at most `MAX_DRIVERS`.
+
+    The share is that of all these stories. The evidence of an entity gives none.
+    """
+    members = [(item.member, item.member_name) for item in evidence if item.member]
+    counts = sorted(Counter(members).items(), key=lambda entry: (-entry[1], entry[0]))
+    return tuple(
+        [
+            AlertDriver(target=target, name=name, stories=stories, share=round(stories / len(members), 4))
+            for (target, name), stories in counts[:MAX_DRIVERS]
+        ]
     )

@@ -2,6 +2,7 @@
 
 from riskwire.records.alert import (
     Alert,
+    AlertDriver,
     AlertEvidence,
     AlertKind,
     AlertStatus,
@@ -90,6 +91,7 @@ __all__ = [
     "MAX_EVENTS",
     "SIGNALS",
     "Alert",
+    "AlertDriver",
     "AlertEvidence",
     "AlertKind",
     "AlertStatus",

@@ -32,11 +32,28 @@ class AlertEvidence(Record):
     adverse_from: Probability | None = None
     novelty: Probability | None = None
     relevance: Probability | None = None
+    member: str = ""
+    member_name: str = ""
+    """In an alert on a group, a topic or the market, the party whose mention decided."""
 
     @property
     def source_key(self) -> str:
         """Identifies the publisher, without case, to count independent sources; without a publisher, the feed."""
         return (self.publisher or self.source).casefold()
+
+
+class AlertDriver(Record):
+    """A party that drives an alert on a group, a topic or the market.
+
+    Attributes:
+        stories: the adverse stories about it.
+        share: their share of the adverse stories of the alert.
+    """
+
+    target: str
+    name: str
+    stories: int
+    share: Probability
 
 
 AlertKind = Literal["event", "spike", "slide"]
@@ -60,6 +77,7 @@ class Alert(Record):
         surprise: -log10 of the chance of as many negative stories; 0 for an event.
         threshold: the surprise, or for an event the probability of `material`, from which it notified.
         level: of an event, that of the story that decided. So are `adverse`, `relevance` and `novelty`.
+        drivers: of a spike or slide on a group, a topic or the market, the parties that drive it, the strongest first.
         corroborated: of an event, whether a second publisher, or title and lead together, confirm it.
     """
 
@@ -95,3 +113,4 @@ class Alert(Record):
     summary: str
     would_not_fire: str
     evidence: tuple[AlertEvidence, ...] = ()
+    drivers: tuple[AlertDriver, ...] = ()

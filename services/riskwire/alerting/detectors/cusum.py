@@ -39,6 +39,8 @@ WORSE = 1.5
 """The rate that a slide is tested for, as a multiple of the usual one. A doubling over four weeks is found some ten
 days earlier than with 3, at the same rate of false alarms (`tests/bench/bench_false_alarms.py`)."""
 HALF_LIFE_MS = 28 * DAY_MS
+LEARN_MS = 28 * DAY_MS
+"""The first weeks of a stream, in which no slide begins."""
 DAY_STORIES = 2.0
 """Stories that a day counts besides twice the usual number of a day."""
 _LOG_WORSE = math.log(WORSE)
@@ -54,6 +56,7 @@ class Cusum:
         exposure: the number of stories of the whole stream up to `at_ms`.
         since_ms: when the sum left zero.
         rate: the usual number of adverse stories per story of the stream, as of `since_ms`.
+        day_mean: the usual number of adverse stories in a day.
         adverse, expected: adverse stories since `since_ms`, and how many were expected.
         day: the day of `at_ms`, in days since 1970.
         day_stories: the stories that this day has counted.
@@ -64,6 +67,7 @@ class Cusum:
     exposure: int = 0
     since_ms: int = 0
     rate: float = 0.0
+    day_mean: float = 0.0
     adverse: int = 0
     expected: float = 0.0
     day: int = 0
@@ -79,34 +83,17 @@ class Cusum:
             usual: the belief about the rate.
             exposure_of_day: the number of stories of the whole stream in a day.
         """
-        self._pass_time(now_ms, exposure, exposure_of_day)
+        self.pass_time(now_ms, exposure, exposure_of_day)
         if self.level <= 0.0:
             self.since_ms, self.rate, self.adverse, self.expected = now_ms, usual_rate(usual), 0, 0.0
-        day_mean = self.rate * exposure_of_day
+        self.day_mean = day_mean = self.rate * exposure_of_day
         counted = max(0.0, min(adverse, DAY_STORIES + 2.0 * day_mean - self.day_stories))
         self.level += counted * _LOG_WORSE / dispersion(day_mean)
         self.adverse += adverse
         self.day_stories += counted
 
-    def surprise(self, now_ms: int) -> float:
-        """Returns S / ln 10 as of a time at which no story came, without what was expected since the last update."""
-        return self.level * decay(now_ms - self.at_ms, HALF_LIFE_MS) / _LN_10
-
-    def falls_below_ms(self, surprise: float) -> int:
-        """Returns when the sum falls below a surprise above 0, if no further adverse story comes; 0 if it is below."""
-        level = surprise * _LN_10
-        return 0 if self.level < level else self.at_ms + math.ceil(HALF_LIFE_MS * math.log2(self.level / level))
-
-    def cap(self, surprise: float) -> None:
-        """Limits the sum, so that a slide that goes on can end some weeks after the last adverse story."""
-        self.level = min(self.level, surprise * _LN_10)
-
-    def reset(self) -> None:
-        """Sets the sum to zero. The next adverse story begins with the rate that is usual then."""
-        self.level = 0.0
-
-    def _pass_time(self, now_ms: int, exposure: int, exposure_of_day: float) -> None:
-        """Lets the sum fall by what was expected since the last update, not below zero, and begins a new day."""
+    def pass_time(self, now_ms: int, exposure: int, exposure_of_day: float) -> None:
+        """Lets the sum fall by what was expected since the last update, not below zero; may begin a new day."""
         if self.level > 0.0:
             mean = self.rate * max(exposure - self.exposure, 0)
             self.expected += mean
@@ -116,6 +103,28 @@ class Cusum:
         if now_ms // DAY_MS != self.day:
             self.day, self.day_stories = now_ms // DAY_MS, 0.0
         self.at_ms, self.exposure = max(now_ms, self.at_ms), max(exposure, self.exposure)
+
+    def surprise(self, now_ms: int) -> float:
+        """Returns S / ln 10 as of a time at which no story came, without what was expected since the last update."""
+        return self.level * decay(now_ms - self.at_ms, HALF_LIFE_MS) / _LN_10
+
+    def falls_below_ms(self, surprise: float) -> int:
+        """Returns when the sum falls below a surprise above 0, if no adverse story comes; `at_ms` if it is below."""
+        level = surprise * _LN_10
+        return self.at_ms + (math.ceil(HALF_LIFE_MS * math.log2(self.level / level)) if self.level > level else 0)
+
+    def most_below(self, surprise: float) -> int:
+        """Returns with how many adverse stories, instead of those that came, the sum would be below a surprise."""
+        step = _LOG_WORSE / dispersion(self.day_mean)
+        return max(0, self.adverse - math.floor((self.level - surprise * _LN_10) / step) - 1)
+
+    def cap(self, surprise: float) -> None:
+        """Limits the sum, so that a slide that goes on can end some weeks after the last adverse story."""
+        self.level = min(self.level, surprise * _LN_10)
+
+    def reset(self) -> None:
+        """Sets the sum to zero. The next adverse story begins with the rate that is usual then."""
+        self.level = 0.0
 
 
 def usual_rate(rates: Sequence[Rate]) -> float:
