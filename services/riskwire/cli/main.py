@@ -13,6 +13,7 @@ import typer
 from riskwire import __version__
 from riskwire.cli import run as services
 from riskwire.cli.alarm.backtest import backtest
+from riskwire.cli.alarm.why import why
 from riskwire.cli.config import config_app
 from riskwire.cli.dead_letters import dead_letters_app
 from riskwire.cli.demo import demo
@@ -47,7 +48,7 @@ def root(
         raise typer.Exit
 
 
-for command in (services.run, demo, replay, backtest, score, alerts, targets, stories, status, services.repair):
+for command in (services.run, demo, replay, backtest, score, alerts, targets, stories, why, status, services.repair):
     app.command()(command)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)
