@@ -21,8 +21,9 @@ from riskwire.cli.feeds import feeds_app
 from riskwire.cli.replay import replay
 from riskwire.cli.score import score
 from riskwire.cli.status import status
-from riskwire.cli.store import alerts, stories, targets
 from riskwire.cli.storage.db import db_app
+from riskwire.cli.storage.export import export
+from riskwire.cli.store import alerts, stories, targets
 from riskwire.cli.topics import topics_app
 from riskwire.cli.watchlist import watchlist_app
 from riskwire.errors import RiskwireError, lacks_thread, leaves
@@ -50,6 +51,7 @@ def root(
 
 for command in (services.run, demo, replay, backtest, score, alerts, targets, stories, why, status, services.repair):
     app.command()(command)
+app.command()(export)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)
 for name, group in (
