@@ -12,7 +12,7 @@ from operator import attrgetter
 
 import orjson
 
-from riskwire.alerting.calibration import LimitTable
+from riskwire.alerting.calibration import AchievedRate, LimitTable, RateLog, achieved_rates, counts, expected_rates
 from riskwire.alerting.clock import BucketClock
 from riskwire.alerting.events import EventRules, EventWatch, load_rules
 from riskwire.alerting.exposure import Exposure
@@ -36,6 +36,7 @@ class BookStep:
         state: changes of the state; None deletes a key.
         late_signals: signals since the last step whose bucket had closed.
         dropped_targets: targets that were dropped because there were too many.
+        rates_changed: whether `Book.rates` may have changed.
     """
 
     trends: list[TrendPoint] = field(default_factory=list)
@@ -44,6 +45,7 @@ class BookStep:
     state: dict[str, bytes | None] = field(default_factory=dict)
     late_signals: int = 0
     dropped_targets: int = 0
+    rates_changed: bool = False
 
 
 class Book:
@@ -55,7 +57,7 @@ class Book:
 
     State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `events/TARGET` (what a target was told of),
     `stories/SLOT.PART/TARGET` (stories of a target, in parts), `minute/START/TARGET` (minutes that have not ended),
-    `pending/BUCKET/…` (signals of open buckets).
+    `pending/BUCKET/…` (signals of open buckets), `rates/PARTITION/DAY` (notifications of a day).
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Book:
         state: Mapping[str, bytes],
         rules: EventRules | None = None,
         limits: LimitTable | None = None,
+        partition: int = 0,
     ) -> None:
         """Restores a book from the committed state of its partition of `signals`; an empty state begins a new one.
 
@@ -73,6 +76,7 @@ class Book:
             rules: the rules of event alerts; None for those that the settings name.
             limits: the surprise from which spikes and slides notify; None for that of the calibration that the
                 settings name.
+            partition: the number of the partition, which names its part of the counts of notifications.
         """
         self._settings = settings
         self._limits = LimitTable.from_settings(settings) if limits is None else limits
@@ -85,6 +89,7 @@ class Book:
         self._parts = KeyedState("stories/", state, encode=StoryPart.encoded, decode=StoryPart.decoded)
         self._targets = KeyedState("target/", state, encode=Target.encoded, decode=self._decoded_target)
         self._events = EventWatch(settings, rules or load_rules(settings.rules), state)
+        self._rates = RateLog(partition, state)
         self._minutes = KeyedState("minute/", state, encode=TrendMinute.encoded, decode=TrendMinute.decoded)
         self._pending = KeyedState("pending/", state, encode=Signal.to_bytes, decode=_decoded_signal)
         self._pending_by_bucket: dict[int, dict[str, None]] = {}
@@ -96,6 +101,11 @@ class Book:
     def targets(self) -> Mapping[str, Target]:
         """The targets that are followed, by id."""
         return self._targets.entries
+
+    @property
+    def rates(self) -> list[AchievedRate]:
+        """How often spikes, slides and events notified in the last days, beside what the budget allows."""
+        return list(achieved_rates(self._rates.days, expected_rates(self._settings.budget)))
 
     def take(self, record: Signal | Mark) -> None:
         """Takes a record of `signals`. It has no effect on trends and alerts before `close`.
@@ -137,6 +147,9 @@ class Book:
         self._resolve_due(until_ms, step)
         self._clock.closed_until_ms = until_ms
         self._close_minutes(until_ms, step)
+        for alert in step.alerts:
+            self._rates.add(alert)
+            step.rates_changed = True
         step.state = self._take_changes()
         return step
 
@@ -284,6 +297,9 @@ class Book:
         """
         day_ms = now_ms // DAY_MS * DAY_MS
         if day_ms > self._swept_ms:
+            followed = sum(counts(target.target, target.stories(day_ms)) for target in self._targets.entries.values())
+            self._rates.close_days(self._swept_ms // DAY_MS, day_ms // DAY_MS, followed)
+            step.rates_changed = True
             self._swept_ms = day_ms
             self._events.forget(day_ms)
             for name, target in list(self._targets.entries.items()):
@@ -322,6 +338,7 @@ class Book:
             **self._targets.take_changes(),
             **self._events.take_changes(),
             **self._parts.take_changes(),
+            **self._rates.take_changes(),
             **self._minutes.take_changes(),
             **self._pending.take_changes(),
         }

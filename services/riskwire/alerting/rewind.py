@@ -18,13 +18,14 @@ _ALIGN_MS = 300_000
 _DAY_MS = 86_400_000
 _NAMED_BY_TIME = re.compile(r"(?:exposure|stories|minute|pending)/(\d+)")
 """Keys that name the time of their content in milliseconds."""
+_NAMED_BY_DAY = re.compile(r"rates/\d+/(\d+)")
 
 
 def rewound(key: str, value: bytes, now_ms: int) -> bytes | None:
     """Returns the value of a key of the state without what is later than `now_ms`; None if nothing remains."""
-    named = _NAMED_BY_TIME.match(key)
-    if named:
-        return None if int(named[1]) > now_ms else value
+    named_ms = _named_ms(key)
+    if named_ms is not None:
+        return None if named_ms > now_ms else value
     if key == "clock":
         clock = orjson.loads(value)
         clock["marks"] = {partition: min(at_ms, now_ms) for partition, at_ms in clock["marks"].items()}
@@ -42,6 +43,14 @@ def rewound(key: str, value: bytes, now_ms: int) -> bytes | None:
     if key.startswith("events/"):
         return _rewound_events(value, now_ms)
     return value
+
+
+def _named_ms(key: str) -> int | None:
+    """Returns the time in milliseconds that a key names; None if it names none."""
+    if named := _NAMED_BY_TIME.match(key):
+        return int(named[1])
+    named = _NAMED_BY_DAY.match(key)
+    return None if named is None else int(named[1]) * _DAY_MS
 
 
 def _rewound_target(value: bytes, now_ms: int) -> bytes:

@@ -9,6 +9,7 @@ import structlog
 
 from riskwire import metrics
 from riskwire.alerting.book import Book, BookStep
+from riskwire.alerting.calibration import LimitTable
 from riskwire.alerting.events import load_rules
 from riskwire.bus import Message, Outgoing
 from riskwire.errors import SchemaError
@@ -26,20 +27,21 @@ class AlertStage:
     spec = ALERT
 
     def __init__(self, settings: AlertingSettings, article_partitions: int) -> None:
-        """Reads the rules of event alerts.
+        """Reads the rules of event alerts, and the calibration of spikes and slides.
 
         Raises:
-            SettingsError: the file of rules cannot be used.
+            SettingsError: the file of rules, or that of the calibration, cannot be used.
         """
         self._settings = settings
         self._article_partitions = article_partitions
         self._rules = load_rules(settings.rules)
+        self._limits = LimitTable.from_settings(settings)
         self._lock = asyncio.Lock()
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> AlertTask:
         """Returns a task that continues from the committed state."""
-        book = Book(self._settings, self._article_partitions, state, self._rules)
-        return AlertTask(partition, book, self._lock)
+        book = Book(self._settings, self._article_partitions, state, self._rules, self._limits, partition)
+        return AlertTask(partition, book, self._limits, self._lock)
 
 
 class AlertTask:
@@ -50,8 +52,12 @@ class AlertTask:
             compete for the interpreter.
     """
 
-    def __init__(self, partition: int, book: Book, lock: asyncio.Lock) -> None:
+    def __init__(self, partition: int, book: Book, limits: LimitTable, lock: asyncio.Lock) -> None:
+        self._partition = str(partition)
         self._book = book
+        self._limits = limits
+        self._bundle = ""
+        """The bundle of the newest signal."""
         self._lock = lock
         self._log = log.bind()
         self._targets = metrics.TARGETS.labels(partition=str(partition))
@@ -76,19 +82,38 @@ class AlertTask:
                 step.results.append(dead_letter(ALERT.name, message, error))
         for record in records:
             self._book.take(record)
-            if isinstance(record, Signal) and not record.backfill:
-                step.seen.append(record.seen_at)
+            if isinstance(record, Signal):
+                if not record.backfill:
+                    step.seen.append(record.seen_at)
+                if record.bundle != self._bundle:
+                    self._tell_limits(record.bundle)
         closed = self._book.close()
         self._report(closed)
         step.results.extend(_published(closed))
         step.state = closed.state
         return step
 
+    def _tell_limits(self, bundle: str) -> None:
+        """Logs where the thresholds of a bundle come from, once for each bundle in a row."""
+        self._bundle = bundle
+        limits = self._limits.of(bundle)
+        if limits.calibrated:
+            log.info("calibrated thresholds", bundle=bundle, notice=limits.spike.notice, page=limits.spike.page)
+        else:
+            log.warning(
+                "thresholds from theory: no calibration for this bundle",
+                bundle=bundle,
+                calibrated=self._limits.bundle or None,
+                do="Run riskwire calibrate, and set alerting.calibration to its file",
+            )
+
     def _report(self, closed: BookStep) -> None:
         """Adds what a step decided to the metrics, and logs each alert; at level `debug`, also each near miss."""
         metrics.LATE_SIGNALS.inc(closed.late_signals)
         metrics.DROPPED_TARGETS.inc(closed.dropped_targets)
         self._targets.set(len(self._book.targets))
+        if closed.rates_changed:
+            self._report_rates()
         for alert in closed.alerts:
             metrics.ALERTS.labels(
                 kind=alert.kind,
@@ -112,6 +137,14 @@ class AlertTask:
             self._log.debug(
                 "near miss", article=miss.article, version=miss.version, target=miss.target, reason=miss.reason
             )
+
+    def _report_rates(self) -> None:
+        """Sets the metrics of how often spikes, slides and events notified."""
+        for rate in self._book.rates:
+            metrics.NOTIFICATIONS.labels(partition=self._partition, rate=rate.name).set(rate.notifications)
+            metrics.TARGET_MONTHS.labels(partition=self._partition).set(rate.target_months)
+            if rate.expected is not None:
+                metrics.NOTIFICATION_BUDGET.labels(rate=rate.name).set(rate.expected)
 
 
 def _published(closed: BookStep) -> list[Outgoing]:

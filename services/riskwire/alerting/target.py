@@ -185,9 +185,7 @@ class Target:
         return alert
 
     def judge_slide(self, now_ms: int, exposure: Exposure, stories: Sequence[TargetStory]) -> Alert | None:
-        """Returns the alert if a slide fires: adverse stories have been too frequent for weeks.
-
-        In the first weeks of a stream no target has a past, so there is nothing to compare with.
+        """Returns the alert if a slide fires. In the first weeks of a stream there is no past to compare with.
 
         Args:
             stories: those that turned adverse in the bucket that ends at `now_ms`, and that no event alert counts.
@@ -239,6 +237,10 @@ class Target:
                 "summary": resolved(last.name, self._settings.calm_s, blind, last.summary),
             }
         )
+
+    def stories(self, now_ms: int) -> float:
+        """Returns the number of its stories, those of the past decayed."""
+        return self.window.count(0) + self.baseline.as_of(now_ms, self._half_life_ms).stories
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether dropping the target has no effect: it has no stories, no running alert, and a faded baseline."""

@@ -33,6 +33,21 @@ ALERTS = Counter(
 NEAR_MISSES = Counter(
     "riskwire_alerting_near_misses", "Stories that came near an alert and did not notify, by reason", ["reason"]
 )
+NOTIFICATIONS = Gauge(
+    "riskwire_alerting_notifications",
+    "Notifications on parties in the last 90 days of news, by kind and tier of the alert",
+    ["partition", "rate"],
+)
+TARGET_MONTHS = Gauge(
+    "riskwire_alerting_target_months",
+    "Followed parties times months in the last 90 days of news, by which notifications are divided",
+    ["partition"],
+)
+NOTIFICATION_BUDGET = Gauge(
+    "riskwire_alerting_notification_budget",
+    "Notifications per party and month that the budget of spikes and slides allows",
+    ["rate"],
+)
 
 DELIVERIES = Counter("riskwire_notify_deliveries", "Deliveries of alerts", ["channel", "outcome"])
 PENDING_DELIVERIES = Gauge("riskwire_notify_pending", "Deliveries that wait for a receiver")

@@ -142,7 +142,7 @@ class Budget(Section):
     """Notifications of spikes and slides (fires and escalations) per target and month. Event alerts have no budget."""
 
     notice: float = Field(default=0.02, gt=0, le=10)
-    """Budget of spikes, pages included."""
+    """Budget of spikes of tier notice. It is the geometric mean of their number without and with pages."""
     page: float = Field(default=0.01, gt=0, le=10)
     """Budget of spikes of tier page."""
     slide: float = Field(default=0.005, gt=0, le=10)

@@ -12,6 +12,7 @@ from riskwire.alerting.episode import Thresholds
 
 START = SurpriseLimits(Thresholds(3.9, 4.2), 3.8)
 TARGET_MONTHS = 10_000.0
+SPIKES = 30_000
 
 
 def falling(at_zero: float, slope: float, threshold: float) -> int:
@@ -27,8 +28,9 @@ class NewsRun:
 
     def __call__(self, limits: SurpriseLimits) -> RunCounts:
         self.runs.append(limits)
-        spikes = falling(30_000, 0.6, limits.spike.notice)
-        return RunCounts(spikes, min(spikes, falling(8_000, 0.5, limits.spike.page)), falling(5_000, 1.1, limits.slide))
+        spikes = falling(SPIKES, 0.6, limits.spike.notice)
+        pages = min(spikes, falling(8_000, 0.5, limits.spike.page))
+        return RunCounts(spikes - pages, pages, falling(5_000, 1.1, limits.slide))
 
 
 def test_the_thresholds_meet_the_budget_in_few_runs() -> None:
@@ -43,8 +45,8 @@ def test_the_thresholds_meet_the_budget_in_few_runs() -> None:
 
 def test_the_curve_gives_the_threshold_of_another_budget() -> None:
     result = find_limits(NewsRun(), START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
-    for budget in (0.005, 0.01, 0.02, 0.04, 0.1):
-        achieved = falling(30_000, 0.6, result.spike.threshold(budget)) / TARGET_MONTHS
+    for budget in (0.0025, 0.005, 0.01, 0.015):
+        achieved = falling(8_000, 0.5, result.page.threshold(budget)) / TARGET_MONTHS
         assert budget / 1.3 < achieved < budget * 1.3
 
 
@@ -64,10 +66,10 @@ def test_a_page_never_has_a_lower_threshold_than_a_notice() -> None:
 
 def test_a_jump_in_the_numbers_ends_the_search_on_the_side_that_is_nearer_to_the_budget() -> None:
     def run(limits: SurpriseLimits) -> RunCounts:
-        return RunCounts(900 if limits.spike.notice < 2.345 else 20, 20, 50)
+        return RunCounts(900 if limits.spike.notice < 2.345 else 15, 20, 50)
 
     result = find_limits(run, START, TARGET_MONTHS, notice=0.02, page=0.002, slide=0.005)
-    assert result.counts.spikes == 20
+    assert result.counts.notices == 15
     assert result.runs <= 16 + 4
 
 
@@ -90,3 +92,10 @@ def test_a_budget_beyond_the_curve_takes_a_factor_of_ten_per_unit_of_surprise() 
 def test_a_curve_that_does_not_fall_is_refused(pairs: tuple[tuple[float, float], ...]) -> None:
     with pytest.raises(ValidationError):
         Curve(points=points(*pairs))
+
+
+def test_the_budget_of_notices_is_met_with_and_without_the_pages() -> None:
+    result = find_limits(NewsRun(), START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
+    allowed = 0.02 * TARGET_MONTHS
+    assert allowed / 1.5 < result.counts.notices < allowed
+    assert allowed < result.counts.notices + result.counts.pages < 1.5 * allowed

@@ -16,18 +16,32 @@ from riskwire.alerting.calibration.calibration_file import (
     shipped_calibration,
 )
 from riskwire.alerting.calibration.limits import LimitTable, SurpriseLimits, theoretical_limits
+from riskwire.alerting.calibration.rates import (
+    AchievedRate,
+    DayRates,
+    RateLog,
+    achieved_rates,
+    counts,
+    expected_rates,
+)
 from riskwire.alerting.calibration.search import RunCounts, SearchResult, find_limits
 
 __all__ = [
+    "AchievedRate",
     "ArchiveFigures",
     "Calibration",
     "Curve",
     "CurvePoint",
+    "DayRates",
     "DetectorSettings",
     "LimitTable",
+    "RateLog",
     "RunCounts",
     "SearchResult",
     "SurpriseLimits",
+    "achieved_rates",
+    "counts",
+    "expected_rates",
     "find_limits",
     "read_calibration",
     "shipped_calibration",

@@ -12,9 +12,14 @@ from typing import Literal
 
 import orjson
 
-from riskwire.records import Alert, Tier
+from riskwire.records import Alert, Tier, to_ms
+from riskwire.settings import Budget
 from riskwire.stage import KeyedState
 
+FOLLOWED_STORIES = 0.5
+"""A party with fewer stories, those of the past decayed, does not count."""
+_PARTY = "entity:"
+_DAY_MS = 86_400_000
 DAYS = 90
 """The days over which notifications are counted."""
 MONTH_DAYS = 30
@@ -23,9 +28,9 @@ FACTOR = 1.5
 CHANCE = 0.01
 """The chance of as many notifications below which a rate counts as drifted."""
 
-RateName = Literal["spike", "spike_page", "slide", "event_digest", "event_notice", "event_page"]
-RATE_NAMES: tuple[RateName, ...] = ("spike", "spike_page", "slide", "event_digest", "event_notice", "event_page")
-"""What is counted. A spike of tier `page` counts as `spike` and as `spike_page`."""
+RateName = Literal["spike_notice", "spike_page", "slide", "event_digest", "event_notice", "event_page"]
+RATE_NAMES: tuple[RateName, ...] = ("spike_notice", "spike_page", "slide", "event_digest", "event_notice", "event_page")
+"""What is counted: alerts by kind and tier."""
 _EVENT_NAMES: dict[Tier, RateName] = {"digest": "event_digest", "notice": "event_notice", "page": "event_page"}
 Drift = Literal["as expected", "more often", "more rarely", "too early to say"]
 
@@ -67,17 +72,22 @@ class RateLog:
         prefix = f"{self.PREFIX}{partition}/"
         self._days = KeyedState(prefix, state, encode=DayRates.encoded, decode=DayRates.decoded)
 
-    def add(self, alert: Alert, day: int) -> None:
-        """Counts an alert that notifies; one that resolves has no effect."""
-        for name in rate_names(alert):
-            counts = self._day(day).counts
+    def add(self, alert: Alert) -> None:
+        """Counts an alert on a party that notifies. One that resolves, or is on a group or topic, has no effect."""
+        name = rate_name(alert)
+        if name is not None and alert.target.startswith(_PARTY):
+            counts = self._day(to_ms(alert.at) // _DAY_MS).counts
             counts[name] = counts.get(name, 0) + 1
 
-    def close_day(self, day: int, targets: int) -> None:
-        """Sets the number of followed targets of a day that has ended, and drops days that are too old."""
-        if targets or str(day) in self._days:
+    def close_days(self, first: int, end: int, targets: int) -> None:
+        """Sets the number of followed targets of the days that have ended, and drops days that are too old.
+
+        Args:
+            first, end: the first of them, and the one after the last, in days since 1970.
+        """
+        for day in range(max(first, end - DAYS), end) if targets else ():
             self._day(day).targets = targets
-        for old in [key for key in self._days if int(key) <= day - DAYS]:
+        for old in [key for key in self._days if int(key) < end - DAYS]:
             self._days.delete(old)
 
     def take_changes(self) -> dict[str, bytes | None]:
@@ -127,15 +137,34 @@ class AchievedRate:
         return None if self.expected is None else drift(self.notifications, self.expected * self.target_months)
 
 
-def rate_names(alert: Alert) -> tuple[RateName, ...]:
-    """Returns as what an alert is counted: as nothing if it does not notify."""
+def counts(target: str, stories: float) -> bool:
+    """Returns whether a target counts in the rates: a party of which there is enough news.
+
+    Args:
+        stories: its number of stories, those of the past decayed.
+    """
+    return stories >= FOLLOWED_STORIES and target.startswith(_PARTY)
+
+
+def rate_name(alert: Alert) -> RateName | None:
+    """Returns as what an alert is counted; None if it does not notify."""
     if alert.status == "resolved":
-        return ()
+        return None
     if alert.kind == "slide":
-        return ("slide",)
+        return "slide"
     if alert.kind == "spike":
-        return ("spike", "spike_page") if alert.tier == "page" else ("spike",)
-    return (_EVENT_NAMES[alert.tier],)
+        return "spike_page" if alert.tier == "page" else "spike_notice"
+    return _EVENT_NAMES[alert.tier]
+
+
+def expected_rates(budget: Budget) -> dict[RateName, float]:
+    """Returns the notifications per target and month that a budget allows, by what is counted.
+
+    The budget of notices is the geometric mean of their number without and with the pages (`RunCounts.spikes`).
+    """
+    half = budget.page / 2
+    notices = math.sqrt(budget.notice**2 + half**2) - half
+    return {"spike_notice": notices, "spike_page": budget.page, "slide": budget.slide}
 
 
 def achieved_rates(days: Iterable[DayRates], expected: Mapping[RateName, float]) -> Iterator[AchievedRate]:

@@ -29,14 +29,23 @@ class RunCounts:
     """The notifications of one run on the targets that are counted: fires and escalations.
 
     Attributes:
-        spikes: those of spikes, pages included.
+        notices: those of spikes of tier `notice`.
         pages: those of spikes of tier `page`.
         slides: those of slides.
     """
 
-    spikes: int
+    notices: int
     pages: int
     slides: int
+
+    @property
+    def spikes(self) -> float:
+        """What is held against the budget of notices.
+
+        It is the geometric mean of the notices without and with the pages, so that the budget is met within the same
+        factor in whichever way they are counted.
+        """
+        return math.sqrt(self.notices * (self.notices + self.pages))
 
 
 @dataclass(slots=True)
@@ -50,9 +59,9 @@ class _Search:
 
     wanted: float
     threshold: float
-    tried: dict[float, int] = field(default_factory=dict)
+    tried: dict[float, float] = field(default_factory=dict)
 
-    def add(self, count: int) -> None:
+    def add(self, count: float) -> None:
         """Takes the number of notifications at the current threshold, and sets the next one to try."""
         self.tried[self.threshold] = count
         self.threshold = round(min(max(self._next(), LOWEST), HIGHEST), _DECIMALS)
@@ -135,7 +144,7 @@ def find_limits(
         run: runs alerting with some thresholds, and returns how often it notified.
         start: the thresholds to begin with.
         target_months: the number of targets that are counted, times the months of the archive.
-        notice: the budget of spikes per target and month, pages included.
+        notice: the budget of notices of spikes per target and month, see `RunCounts.spikes`.
         page: the budget of pages.
         slide: the budget of slides.
         max_runs: the most runs; the best thresholds so far are returned then.
