@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -16,13 +16,19 @@ WITHOUT_BACKPRESSURE: Final = frozenset(spec.topic for spec in TOPICS.values() i
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A record as read from a partition."""
+    """A record as read from a partition.
+
+    Attributes:
+        written_at: Unix time at which it was written, for tools; None if it is unknown. Stages do not look at it:
+            their time is that of the records.
+    """
 
     topic: str
     partition: int
     offset: int
     key: str | None
     value: bytes
+    written_at: float | None = field(default=None, compare=False)
 
     @property
     def where(self) -> str:

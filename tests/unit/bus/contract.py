@@ -7,6 +7,7 @@ call creates the log, and later calls open it again. The fixture closes the buse
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -103,6 +104,14 @@ class BusContract:
         await publish(bus, list(broadcast(Topic.ARTICLES, b"tick", bus.partitions(Topic.ARTICLES))))
         for partition in range(bus.partitions(Topic.ARTICLES)):
             assert values(await read_all(bus, Topic.ARTICLES, partition)) == [b"tick"]
+
+    async def test_a_record_tells_tools_when_it_was_written(self, bus_factory: BusFactory):
+        """To within an hour, since the clock may be set while the test runs."""
+        bus = await bus_factory()
+        await publish(bus, [Outgoing(Topic.ARTICLES, None, b"x", 0)])
+        (message,) = await bus.read(Topic.ARTICLES, 0, 0, 10)
+        assert message.written_at is not None
+        assert abs(message.written_at - time.time()) < 3_600
 
     async def test_keys_and_values_are_read_as_they_were_published(self, bus_factory: BusFactory):
         """Empty, unusual and missing (None) keys, and values of any bytes and of 300 kB, are unchanged."""

@@ -179,7 +179,7 @@ def _pages(file: Path) -> int:
     ("version", "message"),
     [
         (schema.VERSION + 1, r"bus\.sqlite.*newer riskwire.*Upgrade"),
-        (1, r"bus\.sqlite.*riskwire 0\.1 \(version 1.*another directory with --data.*replay an archive"),
+        (1, r"bus\.sqlite.*riskwire 0\.1 or .*\(version 1.*another directory with --data.*replay an archive"),
     ],
     ids=["newer", "of 0.1"],
 )

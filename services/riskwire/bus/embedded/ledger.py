@@ -7,6 +7,7 @@ over. So a step is atomic whichever process is killed at whatever moment.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -273,14 +274,15 @@ def _append(connection: sqlite3.Connection, routed: Sequence[tuple[int, Outgoing
         routed: each result with the slot of its partition (the number of a partition in the file).
     """
     ends: dict[int, int] = {}
+    now_ms = time.time_ns() // 1_000_000
     rows = []
     for slot, result in routed:
         end = ends.get(slot)
         if end is None:
             (end,) = connection.execute("SELECT next_offset FROM partitions WHERE slot = ?", (slot,)).fetchone()
-        rows.append((slot << OFFSET_BITS | end, result.key, result.value))
+        rows.append((slot << OFFSET_BITS | end, result.key, result.value, now_ms))
         ends[slot] = end + 1
-    connection.executemany("INSERT INTO records (id, key, value) VALUES (?, ?, ?)", rows)
+    connection.executemany("INSERT INTO records (id, key, value, written_ms) VALUES (?, ?, ?, ?)", rows)
     connection.executemany(
         "UPDATE partitions SET next_offset = ? WHERE slot = ?", [(end, slot) for slot, end in ends.items()]
     )
@@ -355,10 +357,10 @@ def fetch(
         slot: the number of this partition of this topic in the file.
     """
     rows = connection.execute(
-        "SELECT id, key, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+        "SELECT id, key, value, written_ms FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
         (slot << OFFSET_BITS | start, (slot + 1) << OFFSET_BITS, most),
     )
-    return [Message(topic, partition, number & _OFFSETS, key, value) for number, key, value in rows]
+    return [Message(topic, partition, number & _OFFSETS, key, value, ms / 1_000) for number, key, value, ms in rows]
 
 
 def snapshot(connection: sqlite3.Connection) -> FileSnapshot:

@@ -22,7 +22,8 @@ from riskwire.settings.permissions import make_private_directory
 
 log = structlog.get_logger(__name__)
 
-VERSION = 2
+VERSION = 3
+"""riskwire 0.1 wrote version 1, and 0.2 before its release version 2; both are refused."""
 APPLICATION_ID = int.from_bytes(b"rwbs", "big")
 OFFSET_BITS = 40
 
@@ -37,7 +38,7 @@ _TABLES = (
         kept_from INTEGER NOT NULL DEFAULT 0,
         next_offset INTEGER NOT NULL DEFAULT 0,
         UNIQUE (topic, partition))""",
-    "CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT, value BLOB NOT NULL)",
+    "CREATE TABLE records (id INTEGER PRIMARY KEY, key TEXT, value BLOB NOT NULL, written_ms INTEGER NOT NULL)",
     # A group owns a position on each partition it reads; a publisher owns only its state and has slot 0.
     # AUTOINCREMENT: the id of a forgotten owner is never reused, so a stale owner cannot pass for a new one.
     """CREATE TABLE owners (
@@ -251,7 +252,7 @@ def _check_same_version(path: Path, version: int, application: int) -> None:
             do="Upgrade riskwire, or give another directory with --data",
         )
     raise BusVersionError(
-        f"the bus was written by riskwire 0.1 (version {version}; this one reads only {VERSION})",
+        f"the bus was written by riskwire 0.1 or an unreleased 0.2 (version {version}; this one reads only {VERSION})",
         where=str(path),
         do="Give another directory with --data, or replay an archive into a new one; this one is left as it is",
     )

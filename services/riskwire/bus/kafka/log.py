@@ -242,4 +242,5 @@ def label(partition: TopicPartition) -> str:
 def to_message(topic: str, partition: int, record: Any) -> Message:
     """Returns a record of aiokafka as a message; `topic` is riskwire's name. A key that is not UTF-8 is replaced."""
     key = None if record.key is None else record.key.decode("utf-8", "replace")
-    return Message(topic, partition, record.offset, key, record.value or b"")
+    written_at = record.timestamp / 1_000 if record.timestamp >= 0 else None
+    return Message(topic, partition, record.offset, key, record.value or b"", written_at)
