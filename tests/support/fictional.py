@@ -21,6 +21,7 @@ from riskwire.records import (
     Level,
     Mention,
     NearestWindow,
+    NearMiss,
     Record,
     Sentiment,
     Signal,
@@ -254,6 +255,42 @@ def alert(
         "evidence": tuple(evidence(number, name, at - timedelta(minutes=20 * number)) for number in range(4)),
     }
     return Alert(**(values | fields))
+
+
+def near_miss(number: int, at: datetime = NOON, *, target: str = VELDARA, **fields: Any) -> NearMiss:
+    """Returns a story that came near an event alert of a target. `fields` override the defaults.
+
+    Args:
+        number: chooses title and source, and identifies the story.
+    """
+    name, group = NAMES.get(target, (target, ""))
+    story = evidence(number, name, at)
+    values: dict[str, Any] = {
+        "id": content_id("near-miss", target, str(number)),
+        "target": target,
+        "name": name,
+        "groups": (group,) if group else (),
+        "at": at,
+        "reason": "threshold",
+        "detail": "It is material with 0.41; 0.55 fires.",
+        "story": story.story,
+        "article": f"near-{number}",
+        "title": story.title,
+        "url": story.url,
+        "source": story.source,
+        "published_at": at,
+        "seen_at": at,
+        "text": story.text,
+        "level": story.level,
+        "adverse": story.adverse,
+        "events": story.events,
+        "family": "safety",
+        "novelty": round(1 - number / 10, 1),
+        "relevance": round(0.5 + number / 10, 1),
+        "threshold": 0.55,
+        "bundle": "fictional@1",
+    }
+    return NearMiss(**(values | fields))
 
 
 INTRODUCTIONS = ("Regulators say ", "Court filings show ", "Workers report that ", "Two insurers warn that ")

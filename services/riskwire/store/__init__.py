@@ -1,6 +1,7 @@
 """The store: the database behind serve, the command line and Grafana. The sink fills it."""
 
 from riskwire.store.reads.history import MentionSummary, PastArticle, PastSignal
+from riskwire.store.reads.near_misses import NearMissQuery
 from riskwire.store.reads.target_figures import TargetFigures
 from riskwire.store.rows import (
     AlertHistory,
@@ -29,6 +30,7 @@ __all__ = [
     "Counts",
     "Cursor",
     "MentionSummary",
+    "NearMissQuery",
     "PastArticle",
     "PastSignal",
     "StatusFilter",

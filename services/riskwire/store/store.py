@@ -27,7 +27,7 @@ from riskwire.store.patience import when_available
 from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
 from riskwire.store.reads.target_figures import TargetFigures, read_target_figures
-from riskwire.store.reads.near_misses import list_near_misses
+from riskwire.store.reads.near_misses import NearMissQuery, list_near_misses
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
@@ -215,12 +215,10 @@ class Store:
         with self._reading() as connection:
             return alerts.alerts_by_id(connection, ids)
 
-    def near_misses(
-        self, target: str, *, since: datetime | None = None, until: datetime | None = None, limit: int = 100
-    ) -> list[NearMiss]:
-        """Returns the newest near misses of a target, at most `limit`, decided from `since` until before `until`."""
+    def near_misses(self, target: str, query: NearMissQuery) -> list[NearMiss]:
+        """Returns the newest near misses of a target that the query asks for, the newest first."""
         with self._reading() as connection:
-            return list_near_misses(connection, target, since, until, limit)
+            return list_near_misses(connection, target, query)
 
     def alert(self, alert: str) -> AlertHistory | None:
         """Returns an alert with all its records, oldest first, and its commands, or None if it does not exist."""

@@ -30,8 +30,8 @@ from sqlalchemy import (
 
 from riskwire.store.risk_columns import risk_columns
 
-SCHEMA_VERSION = 8
-"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 7; they are refused."""
+SCHEMA_VERSION = 9
+"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 8; they are refused."""
 
 metadata = MetaData()
 
@@ -265,6 +265,8 @@ near_misses = Table(
     Column("id", String, primary_key=True),
     Column("target", String, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    Column("novelty", Float, nullable=False),
+    Column("relevance", Float, nullable=False),
     Column("body", Text, nullable=False),
     Index("near_misses_target", "target", "at_ms", "id"),
     Index("near_misses_at", "at_ms"),

@@ -45,6 +45,7 @@ def _bounded_time(time: datetime) -> datetime:
 BoundedTime = Annotated[datetime, AfterValidator(_bounded_time)]
 """A time of a query or of a person's command, in UTC."""
 Limit = Annotated[int, Query(ge=1, le=1_000)]
+Share = Annotated[float, Query(ge=0.0, le=1.0)]
 Before = Annotated[
     str | None, Query(max_length=300, description="Only rows older than this: a time, or the value of the next link")
 ]

@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from riskwire.records import to_ms
+from riskwire.records import NearMiss, to_ms
 from riskwire.store import (
     AlertHistory,
     AlertRow,
     Cursor,
+    NearMissQuery,
     StatusFilter,
     Store,
     StoryRow,
@@ -32,6 +33,7 @@ from riskwire.web.bounds import (
     BoundedTime,
     LastSeconds,
     Limit,
+    Share,
     Step,
     TargetFilter,
     TargetPath,
@@ -117,6 +119,20 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         if trend is None:
             raise Problem(404, f"there is no target {target[:200]!r}")
         return trend
+
+    @router.get("/targets/{target:path}/near-misses")
+    def near_misses_of_target(
+        target: TargetPath,
+        limit: Limit = 100,
+        since: BoundedTime | None = None,
+        until: BoundedTime | None = None,
+        min_novelty: Share = 0.0,
+        min_relevance: Share = 0.0,
+    ) -> list[NearMiss]:
+        # The stories that came near an event alert of a target and did not notify, newest first, each with the reason.
+        if store.target(target) is None:
+            raise Problem(404, f"there is no target {target[:200]!r}")
+        return store.near_misses(target, NearMissQuery(since, until, min_novelty, min_relevance, limit))
 
     @router.get("/targets/{target:path}")
     def target_by_id(target: TargetPath, spark: bool = False) -> TargetRow:

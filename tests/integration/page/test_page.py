@@ -156,6 +156,28 @@ async def test_a_target_opens_with_its_trend_and_stories(browser: Browser, tmp_p
         assert opened.errors == []
 
 
+async def test_an_event_says_what_happened_and_its_target_what_came_near(browser: Browser, tmp_path: Path) -> None:
+    """The alert shows kind, tier and event types; from it, the target lists a near miss with the reason."""
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
+        at = fictional.NOON + timedelta(minutes=1)
+        event = fictional.alert(
+            "event", target="entity:pelorum", at=at, kind="event", tier="page", events=("recall", "results_bad")
+        )
+        miss = fictional.near_miss(1, at, target="entity:pelorum", reason="corroboration")
+        await write_with_sink(opened.store, {Topic.NEAR_MISSES: [miss], Topic.ALERTS: [event]})
+        row = page.get_by_test_id("alert-row").filter(has_text="Pelorum")
+        await expect(row).to_contain_text("event · page")
+        await row.click()
+        detail = page.get_by_test_id("alert-detail")
+        await expect(detail.get_by_test_id("alert-events").locator(".event")).to_have_text(["recall", "results bad"])
+        await detail.get_by_role("button", name="all stories of this target").click()
+        near = page.get_by_test_id("target-detail").get_by_test_id("near-misses")
+        await expect(near.get_by_test_id("reason")).to_have_text(["waits for a second publisher"])
+        await expect(near).to_contain_text("It is material with 0.41; 0.55 fires.")
+        assert opened.errors == []
+
+
 async def test_every_target_shows_how_near_it_is_to_firing(browser: Browser, tmp_path: Path) -> None:
     """The surprise of Arctessa is below the threshold; that of Veldara is above."""
     async with open_page(browser, tmp_path) as opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +44,26 @@ async def test_an_alert_has_its_records_and_evidence(client: aiohttp.ClientSessi
     history = await get(client, f"/api/v1/alerts/{filled.alert('veldara').id}")
     assert [record["status"] for record in history["records"]] == ["firing", "escalated"]
     assert _span(history["evidence"][0]) == history["name"]
+
+
+async def test_near_misses_of_a_target_have_their_reasons_and_can_be_filtered(
+    client: aiohttp.ClientSession, filled: ModuleType, store: Store
+) -> None:
+    """The newest comes first. Novelty falls and relevance rises with the number of a story."""
+    store.write_near_misses([filled.near_miss(number, filled.NOON + timedelta(hours=number)) for number in range(4)])
+    path = f"/api/v1/targets/{filled.VELDARA}/near-misses"
+    rows = await get(client, path)
+    assert [row["article"] for row in rows] == ["near-3", "near-2", "near-1", "near-0"]
+    assert {row["reason"] for row in rows} == {"threshold"}
+    assert rows[0]["detail"] == "It is material with 0.41; 0.55 fires."
+    kept = await get(client, path, min_novelty=0.8, min_relevance=0.6)
+    assert [row["article"] for row in kept] == ["near-2", "near-1"]
+    until = (filled.NOON + timedelta(hours=1)).isoformat()
+    assert [row["article"] for row in await get(client, path, until=until)] == ["near-0"]
+    assert [row["article"] for row in await get(client, path, limit=1)] == ["near-3"]
+    assert await get(client, "/api/v1/targets/entity:osmark/near-misses") == []
+    await get(client, "/api/v1/targets/entity:nobody/near-misses", expect=404)
+    await get(client, path, expect=422, min_novelty=2)
 
 
 async def test_the_next_links_lead_through_every_row(

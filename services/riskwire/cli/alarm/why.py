@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from riskwire.records import Alert, Level, NearMiss
     from riskwire.store import Store
 
+MinNovelty = Annotated[float, typer.Option(help="Only stories of at least this novelty.", min=0, max=1)]
+MinRelevance = Annotated[float, typer.Option(help="Only stories of at least this relevance.", min=0, max=1)]
 _AROUND = timedelta(days=1)
 """How long before and after `--at` decisions are listed."""
 
@@ -24,6 +26,8 @@ def why(
         str | None,
         typer.Option("--at", metavar="TIME", help="Only a day before and after it, such as 2026-11-24T09:30."),
     ] = None,
+    min_novelty: MinNovelty = 0.0,
+    min_relevance: MinRelevance = 0.0,
     json: Json = False,
     limit: Limit = 100,
     data: Data = None,
@@ -36,12 +40,13 @@ def why(
     """
     from riskwire.cli.data import open_existing_store
     from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.store import NearMissQuery
 
     time = None if at is None else _time(at)
     since, until = (None, None) if time is None else (time - _AROUND, time + _AROUND)
     with open_existing_store(settings_of(config, data=data)) as store:
         target = _existing(store, target)
-        near_misses = store.near_misses(target, since=since, until=until, limit=limit)
+        near_misses = store.near_misses(target, NearMissQuery(since, until, min_novelty, min_relevance, limit))
         records = [] if json else _records(store, target, since, until, limit)
     if json:
         print_json_lines(near_misses)

@@ -18,7 +18,14 @@ def write_near_misses(connection: Connection, near_misses: Iterable[NearMiss]) -
         connection,
         tables.near_misses,
         [
-            {"id": miss.id, "target": miss.target, "at_ms": to_ms(miss.at), "body": miss.to_bytes().decode()}
+            {
+                "id": miss.id,
+                "target": miss.target,
+                "at_ms": to_ms(miss.at),
+                "novelty": miss.novelty,
+                "relevance": miss.relevance,
+                "body": miss.to_bytes().decode(),
+            }
             for miss in records.values()
         ],
     )

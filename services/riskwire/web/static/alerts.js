@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { buttonGroup, el, externalLink, marked } from "./dom.js";
 import { present, show } from "./drawer.js";
-import { number, percent, plural, score, sourceLabel, span, when } from "./format.js";
+import { eventName, number, percent, plural, score, sourceLabel, span, when } from "./format.js";
 import { eventTags, levelChip } from "./risk.js";
 
 const list = document.getElementById("alert-list");
@@ -46,7 +46,7 @@ function row(alert, fresh) {
         { class: "meta" },
         el("span", {}, state.join(" · ")),
         el("span", {}, plural(alert.stories, "story", "stories")),
-        el("span", {}, `surprise ${number(alert.surprise)}`),
+        el("span", {}, alert.kind === "event" ? `event · ${alert.tier}` : `surprise ${number(alert.surprise)}`),
       ),
     ),
   );
@@ -101,6 +101,30 @@ function measure(label, value, max, kind, text) {
   );
 }
 
+/** Returns the verdict on an event: its types, and the probability of the story that decided beside the threshold. */
+function whatHappened(alert) {
+  return [
+    el("h3", {}, "What happened"),
+    el("p", { class: "events", testid: "alert-events" }, alert.events.map((code) => el("span", { class: "event" }, eventName(code)))),
+    measure("Material", alert.level?.material ?? 0, 1, "negative", percent(alert.level?.material ?? 0)),
+    measure("Threshold", alert.threshold, 1, "plain", percent(alert.threshold)),
+    measure("Adverse", alert.adverse ?? 0, 1, "negative", percent(alert.adverse ?? 0)),
+  ];
+}
+
+/** Returns the verdict on a spike: the stories seen and expected, and the surprise beside the threshold. */
+function expectedAndSeen(alert) {
+  const maxStories = Math.max(alert.stories, alert.expected);
+  const maxSurprise = Math.max(alert.surprise, alert.threshold);
+  return [
+    el("h3", {}, `Expected and seen, ${span(alert.window_s)} window`),
+    measure("Seen", alert.stories, maxStories, "negative", `${plural(alert.stories, "negative story", "negative stories")}`),
+    measure("Expected", alert.expected, maxStories, "plain", number(alert.expected)),
+    measure("Surprise", alert.surprise, maxSurprise, "negative", number(alert.surprise)),
+    measure("Threshold", alert.threshold, maxSurprise, "plain", number(alert.threshold)),
+  ];
+}
+
 function fact(label, ...value) {
   return el("div", {}, el("dt", {}, label), el("dd", {}, ...value));
 }
@@ -128,7 +152,7 @@ function timeline(alert) {
       kind: record.status === "resolved" ? "resolved" : record.severity,
       title: WORDS[record.status],
       detail: record.summary,
-      extra: record.status === "resolved" ? null : `${record.severity} · surprise ${number(record.surprise)} · ${plural(record.stories, "story", "stories")}`,
+      extra: record.status === "resolved" ? null : `${record.severity} · ${record.kind === "event" ? record.tier : `surprise ${number(record.surprise)}`} · ${plural(record.stories, "story", "stories")}`,
     })),
     ...alert.commands.map((command) => ({
       at: command.at,
@@ -203,8 +227,6 @@ export async function openAlert(id, isCurrent) {
     return;
   }
   if (!isCurrent()) return;
-  const maxStories = Math.max(alert.stories, alert.expected);
-  const maxSurprise = Math.max(alert.surprise, alert.threshold);
   present(
     "alert-detail",
     el(
@@ -219,18 +241,16 @@ export async function openAlert(id, isCurrent) {
     el(
       "section",
       {},
-      el("h3", {}, `Expected and seen, ${span(alert.window_s)} window`),
-      measure("Seen", alert.stories, maxStories, "negative", `${plural(alert.stories, "negative story", "negative stories")}`),
-      measure("Expected", alert.expected, maxStories, "plain", number(alert.expected)),
-      measure("Surprise", alert.surprise, maxSurprise, "negative", number(alert.surprise)),
-      measure("Threshold", alert.threshold, maxSurprise, "plain", number(alert.threshold)),
+      ...(alert.kind === "event" ? whatHappened(alert) : expectedAndSeen(alert)),
       el(
         "dl",
         { class: "detail-facts" },
         fact("Sources", number(alert.sources)),
-        fact("Score now", score(alert.score)),
-        fact("Usually", score(alert.baseline_score)),
+        ...(alert.kind === "event"
+          ? [fact("Novelty", percent(alert.novelty ?? 1)), fact("Relevance", percent(alert.relevance ?? 1))]
+          : [fact("Score now", score(alert.score)), fact("Usually", score(alert.baseline_score))]),
         fact("Opened", when(alert.opened_at)),
+        fact("Kind", alert.kind),
         fact("Tier", alert.tier),
         fact("Groups", alert.groups.join(", ") || "–"),
         fact("Model", alert.bundle || "–"),

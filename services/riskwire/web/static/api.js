@@ -42,6 +42,7 @@ export const storiesPath = (query) => path("/api/v1/stories", query);
 export const alert = (id) => getJson(`/alerts/${encodeURIComponent(id)}`);
 export const targets = (query) => getJson("/targets", query);
 export const target = (id) => getJson(`/targets/${encodeURIComponent(id)}`);
+export const nearMisses = (id, query) => getJson(`/targets/${encodeURIComponent(id)}/near-misses`, query);
 export const trend = (id, query) => getJson(`/targets/${encodeURIComponent(id)}/trend`, query);
 
 export async function command(body) {

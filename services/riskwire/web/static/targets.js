@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { MoodChart, RANGES, scoreBar, sparkline } from "./charts.js";
 import { buttonGroup, el } from "./dom.js";
 import { present, show } from "./drawer.js";
+import { nearMissRow } from "./near_misses.js";
 import { number, plural, score, span, when } from "./format.js";
 import { storyRow } from "./stories.js";
 
@@ -115,11 +116,12 @@ export function start() {
 let open = null;
 
 async function fillOpen(isCurrent) {
-  const { id, chart, range, list, more, alerts } = open;
-  const [trend, stories, episodes] = await Promise.all([
+  const { id, chart, range, list, more, alerts, near } = open;
+  const [trend, stories, episodes, nearMisses] = await Promise.all([
     api.trend(id, { last_s: range }),
     api.page(api.storiesPath({ target: id, limit: 20 })),
     api.page(api.alertsPath({ target: id, limit: 5 })),
+    api.nearMisses(id, { limit: 20 }),
   ]);
   if (!isCurrent() || open?.id !== id || open.range !== range) return;
   if (trend.points.length) chart.draw(trend);
@@ -129,6 +131,8 @@ async function fillOpen(isCurrent) {
     more.hidden = stories.next === null;
     open.next = stories.next;
   }
+  near.hidden = nearMisses.length === 0;
+  near.querySelector("ul").replaceChildren(...nearMisses.map(nearMissRow));
   alerts.replaceChildren(
     ...episodes.rows.map((alert) =>
       el("button", { class: "episode", onclick: () => show("alert", alert.id) },
@@ -154,6 +158,7 @@ export async function openTarget(id, isCurrent, update = false) {
   const list = el("ul", { class: "story-list" });
   const more = el("button", { class: "more", hidden: true }, "Show older");
   const alerts = el("div", { class: "episodes" });
+  const near = el("section", { testid: "near-misses", hidden: true }, el("h3", {}, "Came near, and did not notify"), el("ul", { class: "story-list" }));
   present(
     "target-detail",
     el(
@@ -171,8 +176,9 @@ export async function openTarget(id, isCurrent, update = false) {
     ),
     el("section", {}, el("div", { class: "card-head" }, el("h3", {}, "Trend"), ranges), holder),
     el("section", {}, el("h3", {}, plural(target.stories, "story", "stories")), list, more),
+    near,
   );
-  open = { id, chart: new MoodChart(holder, 200), range: 604800, list, more, alerts, pages: 1, next: null };
+  open = { id, chart: new MoodChart(holder, 200), range: 604800, list, more, alerts, near, pages: 1, next: null };
   buttonGroup(ranges, RANGES, open.range, (range) => { open.range = range; fillOpen(isCurrent); });
   more.addEventListener("click", async () => {
     const page = await api.page(open.next);
