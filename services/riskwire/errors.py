@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Sequence
 from typing import ClassVar
 
 _USERINFO = re.compile(r"(://)[^/\s]*@")
@@ -191,6 +192,18 @@ class NotifyError(RiskwireError):
 def without_secrets(text: str) -> str:
     """Returns a text with user, password and secret query parameters (`?apikey=…`) of its URLs masked."""
     return _SECRET_QUERY.sub(r"\1***", _USERINFO.sub(r"\1***@", text))
+
+
+def raise_faults(faults: Sequence[RiskwireError], what: str) -> None:
+    """Raises the only fault, or all of several as a group, so that a person can mend them at once. Else returns.
+
+    Args:
+        what: the message of the group.
+    """
+    if len(faults) > 1:
+        raise ExceptionGroup(what, list(faults))
+    if faults:
+        raise faults[0]
 
 
 def leaves(error: BaseException) -> list[BaseException]:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from riskwire.errors import SettingsError
-from riskwire.settings import Settings, describe_settings, load_settings
+from riskwire.settings import Settings, describe_settings, load_settings, load_usable_settings
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +154,7 @@ def test_an_error_about_the_file_explains_the_fault_and_shows_no_possible_secret
     """
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises((SettingsError, ExceptionGroup)) as caught:
         load_settings(file)
     shown = "".join(traceback.format_exception(caught.value))
     assert SECRET not in shown
@@ -249,3 +249,33 @@ def test_commands_show_times_in_utc_by_default(monkeypatch: pytest.MonkeyPatch) 
     assert str(load_settings().zone) == "UTC"
     monkeypatch.setenv("RISKWIRE_TIME_ZONE", "Europe/Berlin")
     assert str(load_settings().zone) == "Europe/Berlin"
+
+
+def test_all_faults_are_named_at_once_each_with_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, the environment, the command line and a secret file have a fault each, and the file has two."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("web: {port: many, token_file: nowhere}\nalerting: {windows_s: [3600, 5]}\n")
+    monkeypatch.setenv("RISKWIRE_BUS__BATCH", "0")
+    monkeypatch.setenv("RISKWIRE_WEP__PORT", "1")
+    with pytest.raises(ExceptionGroup) as caught:
+        load_settings(file, {"log": {"level": "loud"}})
+    assert all(isinstance(fault, SettingsError) for fault in caught.value.exceptions)
+    faults = sorted(str(fault) for fault in caught.value.exceptions)
+    starts = [
+        "command line: log.level: ",
+        "environment RISKWIRE_BUS__BATCH: bus.batch: ",
+        "environment RISKWIRE_WEP__PORT: there is no such setting",
+        f"{file}: alerting.windows_s.1: ",
+        f"{file}: web.port: ",
+        "nowhere: web.token_file: ",
+    ]
+    assert [fault.startswith(start) for fault, start in zip(faults, sorted(starts), strict=True)] == [True] * 6, faults
+
+
+def test_what_can_be_used_beside_the_faults_is_used(tmp_path: Path) -> None:
+    """So that a check can go on to what the other settings name."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("feeds: mine-feeds.yaml\nweb: {port: many, host: localhost}\nnosuch: 1\nkafka: 3\n")
+    settings, faults = load_usable_settings(file)
+    assert (settings.feeds, settings.web.host, settings.web.port) == (Path("mine-feeds.yaml"), "localhost", 8080)
+    assert len(faults) == 3

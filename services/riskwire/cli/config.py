@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import typer
 
-from riskwire.cli.options import ConfigFile, Data, FeedsFile, WatchlistFile, settings_of
-from riskwire.errors import RiskwireError
+from riskwire.cli.options import ConfigFile, Data, FeedsFile, WatchlistFile, settings_of, usable_settings_of
+from riskwire.errors import RiskwireError, leaves, raise_faults
 from riskwire.settings import Settings, describe_settings
 
 _REACH_S = 10.0
@@ -33,32 +34,33 @@ def check(
 
     Lists all faults at once. The bus and the store are reached, and nothing is changed.
     """
-    settings = settings_of(config, data=data, feeds=feeds, watchlist=watchlist)
-    counts = check_settings(settings)
+    settings, faults = usable_settings_of(config, data=data, feeds=feeds, watchlist=watchlist)
+    counts = check_settings(settings, faults)
     _warn_of_risky_names(settings)
     typer.echo(f"The settings are valid: {', '.join(counts)}.")
 
 
-def check_settings(settings: Settings) -> list[str]:
+def check_settings(settings: Settings, known: Sequence[RiskwireError] = ()) -> list[str]:
     """Checks feed list, port, watchlist, bus, store, receivers and bundle. Returns what was found, in words.
 
     Each call reads or makes one of these and discards it; the port is bound for a moment.
+
+    Args:
+        settings: those without the values that cannot be used.
+        known: the faults of those values, which are raised with the others.
 
     Raises:
         RiskwireError: one of these inputs cannot be used.
         ExceptionGroup: of RiskwireError, if several cannot.
     """
-    faults: list[RiskwireError] = []
+    faults: list[RiskwireError] = list(known)
     found: list[str] = []
     for look in (_feeds, _watchlist, _bundle, _receivers, _port, _bus, _store):
         try:
             found.append(look(settings))
-        except RiskwireError as error:
-            faults.append(error)
-    if len(faults) > 1:
-        raise ExceptionGroup("the settings cannot be used", faults)
-    if faults:
-        raise faults[0]
+        except* RiskwireError as group:
+            faults += [fault for fault in leaves(group) if isinstance(fault, RiskwireError)]
+    raise_faults(faults, "the settings cannot be used")
     return [text for text in found if text]
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from riskwire.errors import SettingsError
+from riskwire.errors import SettingsError, raise_faults
 from riskwire.logs import configure_logging
-from riskwire.settings import Settings, load_settings
+from riskwire.settings import Settings, load_usable_settings
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False)]
 ConfigFile = Annotated[
@@ -47,7 +47,23 @@ def settings_of(config: Path | None, **options: Any) -> Settings:
 
     Raises:
         SettingsError: a setting cannot be used.
+        ExceptionGroup: of SettingsError, if several cannot.
     """
+    settings, faults = load_usable_settings(config, _overrides(options))
+    raise_faults(faults, "the settings cannot be used")
+    configure_logging(settings.log)  # in every command: logs must not go to standard output
+    return settings
+
+
+def usable_settings_of(config: Path | None, **options: Any) -> tuple[Settings, list[SettingsError]]:
+    """Returns what `settings_of` returns, without the settings that cannot be used, and an error for each of those."""
+    settings, faults = load_usable_settings(config, _overrides(options))
+    configure_logging(settings.log)
+    return settings, faults
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options that were given as a tree of settings."""
     overrides: dict[str, Any] = {}
     for name, value in options.items():
         if value is None:
@@ -57,9 +73,7 @@ def settings_of(config: Path | None, **options: Any) -> Settings:
             overrides.setdefault(section, {})[key] = value
         else:
             overrides[section] = value
-    settings = load_settings(config, overrides)
-    configure_logging(settings.log)  # in every command: logs must not go to standard output
-    return settings
+    return overrides
 
 
 def speed_of(text: str) -> float | None:

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from riskwire.entities.isin import is_isin
 from riskwire.entities.names import join_key, name_key
 from riskwire.entities.watchlist_csv import csv_entries
-from riskwire.errors import SettingsError
+from riskwire.errors import SettingsError, raise_faults
 from riskwire.settings.yaml_file import describe_type, parse_yaml
 
 _MAX_BYTES = 20_000_000
@@ -115,16 +115,8 @@ class Watchlist:
         Raises:
             SettingsError: two entries claim the same; the message names the first such pair.
         """
-        claims: dict[tuple[str, str], WatchedEntity] = {}
-        for entity in self.entities:
-            for kind, key, shown in _claims(entity):
-                owner = claims.setdefault((kind, key), entity)
-                if owner is not entity:
-                    raise SettingsError(
-                        f"{owner.id!r} and {entity.id!r} both claim the {kind} {shown!r}",
-                        where=self.where,
-                        do="Give it to one of them",
-                    )
+        if faults := _double_claims(self.entities, self.where):
+            raise faults[0]
 
     def __bool__(self) -> bool:
         return bool(self.entities)
@@ -146,6 +138,20 @@ def _claims(entity: WatchedEntity) -> Iterable[tuple[str, str, str]]:
         yield from ((kind, key, ticker) for kind, key in sorted(_ticker_claims(ticker), reverse=True))
     if entity.isin:
         yield "isin", entity.isin, entity.isin
+
+
+def _double_claims(entities: Iterable[WatchedEntity], where: str) -> list[SettingsError]:
+    """Returns an error for each pair of entries that claim the same id, name, ticker or ISIN: the first such claim."""
+    claims: dict[tuple[str, str], WatchedEntity] = {}
+    faults: dict[tuple[int, int], SettingsError] = {}
+    for entity in entities:
+        for kind, key, shown in _claims(entity):
+            owner = claims.setdefault((kind, key), entity)
+            if owner is not entity:
+                what = f"{owner.id!r} and {entity.id!r} both claim the {kind} {shown!r}"
+                fault = SettingsError(what, where=where, do="Give it to one of them")
+                faults.setdefault((id(owner), id(entity)), fault)
+    return list(faults.values())
 
 
 def shared_claim(entity: WatchedEntity, other: WatchedEntity) -> str:
@@ -232,6 +238,7 @@ def read_watchlist(path: Path) -> Watchlist:
     Raises:
         SettingsError: the file is not a watchlist. The message names the file, the entry and the field, or two entries
             and their common claim.
+        ExceptionGroup: of SettingsError, if several entries are wrong.
     """
     try:
         raw = path.read_bytes()
@@ -244,7 +251,16 @@ def read_watchlist(path: Path) -> Watchlist:
         do = "Save it as UTF-8 (in Excel: CSV UTF-8)"
         raise SettingsError("the watchlist is not UTF-8", where=str(path), do=do) from error
     entries = _csv_rows(text, path) if path.suffix.lower() in _CSV_SUFFIXES else _yaml_entries(text, path)
-    return Watchlist(tuple(read_entry(entry, f"{path}: {position}") for position, entry in entries), str(path))
+    entities: list[WatchedEntity] = []
+    faults: list[SettingsError] = []
+    for position, entry in entries:
+        try:
+            entities.append(read_entry(entry, f"{path}: {position}"))
+        except SettingsError as error:
+            faults.append(error)
+    faults += _double_claims(entities, str(path))
+    raise_faults(faults, "the watchlist cannot be used")
+    return Watchlist(tuple(entities), str(path))
 
 
 def read_entry(entry: object, where: str) -> WatchedEntity:

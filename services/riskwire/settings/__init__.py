@@ -5,7 +5,7 @@ In the environment, keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). 
 `riskwire config show` prints that text.
 """
 
-from riskwire.settings.loading import DEFAULT_FILE, load_settings
+from riskwire.settings.loading import DEFAULT_FILE, load_settings, load_usable_settings
 from riskwire.settings.section import Section
 from riskwire.settings.tree import (
     ENV_PREFIX,
@@ -40,4 +40,5 @@ __all__ = [
     "WebSettings",
     "describe_settings",
     "load_settings",
+    "load_usable_settings",
 ]

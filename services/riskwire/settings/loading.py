@@ -9,15 +9,18 @@ import json
 import os
 import re
 import stat
+from copy import deepcopy
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-from riskwire.errors import SettingsError
+from riskwire.errors import SettingsError, raise_faults
 from riskwire.settings.tree import ENV_PREFIX, Settings
 from riskwire.settings.web import token_problem
 from riskwire.settings.yaml_file import describe_type, read_yaml
@@ -39,45 +42,113 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     Raises:
         SettingsError: a value is wrong, a key is unknown, or a file cannot be read. For a wrong value, the message
             names the key, the source and what is wrong, and the value unless it may be secret.
+        ExceptionGroup: of SettingsError, if several are wrong.
     """
-    _refuse_unknown_variables()
+    settings, faults = load_usable_settings(file, overrides)
+    raise_faults(faults, "the settings cannot be used")
+    return settings
+
+
+def load_usable_settings(
+    file: Path | None = None, overrides: dict[str, Any] | None = None
+) -> tuple[Settings, list[SettingsError]]:
+    """Returns the settings without the values that cannot be used, and an error for each of those.
+
+    See `load_settings` for the arguments. A section without one of its values has the next source's, or the default.
+    """
+    faults = _unknown_variables()
     path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    overrides = overrides or {}
-    file_values = _read_file(path) if path else {}
-
-    class Layered(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            """Returns the sources, strongest first: command line, environment, settings file. No `.env` file."""
-            return named["init_settings"], named["env_settings"], InitSettingsSource(settings_cls, file_values)
-
+    file_values: dict[str, Any] = {}
+    if path:
+        try:
+            file_values = _read_file(path)
+        except SettingsError as error:
+            faults.append(error)
     try:
-        return _with_secrets(Layered(**overrides))
-    except ValidationError as error:
-        raise _explain(error, overrides, file_values, path) from None
+        environment = EnvSettingsSource(Settings)()
     except PydanticSettingsError:
-        raise _explain_invalid_json() from None
+        faults.append(_explain_invalid_json())
+        environment = {}
+    sources = _Sources(deepcopy(overrides or {}), environment, file_values, path)
+    while True:
+        try:
+            settings = sources.settings()
+        except ValidationError as error:
+            reported: list[tuple[int | str, ...]] = []
+            for problem in error.errors(include_url=False):
+                place = problem["loc"]
+                if not any(earlier[: len(place)] == place for earlier in reported):  # a list with a wrong item
+                    reported.append(place)
+                    faults.append(_explain(problem, sources))
+            for place in reported:
+                sources.drop([str(part) for part in place])
+        else:
+            return _with_secrets(settings, faults), faults
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The values of each source of the settings, strongest first."""
+
+    overrides: dict[str, Any]
+    environment: dict[str, Any]
+    file_values: dict[str, Any]
+    path: Path | None
+    """The settings file, or None if there is none."""
+
+    def settings(self) -> Settings:
+        """Returns the settings; raises a ValidationError if a value cannot be used."""
+        layers = (self.overrides, self.environment, self.file_values)
+
+        class Layered(Settings):
+            @classmethod
+            def settings_customise_sources(
+                cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                """Returns the sources, strongest first: command line, environment, settings file. No `.env` file."""
+                return tuple(InitSettingsSource(settings_cls, values) for values in layers)
+
+        return Layered()
+
+    def name_of(self, setting: list[str]) -> str:
+        """Returns where the value of a setting comes from, for a message."""
+        variable = _variable([_safe_key(part) for part in setting])
+        if _contains(self.overrides, setting):
+            return "command line"
+        if any(name.upper() == variable for name in os.environ) or not _contains(self.file_values, setting):
+            return f"environment {variable}"
+        return str(self.path)
+
+    def drop(self, location: list[str]) -> None:
+        """Removes the value at a path of keys from every source; of a list, the whole list."""
+        for tree in (self.overrides, self.environment, self.file_values):
+            parent: Any = tree
+            for part in location:
+                if not isinstance(parent, dict) or part not in parent:
+                    break
+                if isinstance(parent[part], dict) and part != location[-1]:
+                    parent = parent[part]
+                else:
+                    del parent[part]
+                    break
 
 
 def _variable(location: list[str]) -> str:
     return ENV_PREFIX + "__".join(location).upper()
 
 
-def _refuse_unknown_variables() -> None:
-    """Refuses a variable of an unknown section, such as `RISKWIRE_WEP__PORT`, which pydantic-settings would ignore.
+def _unknown_variables() -> list[SettingsError]:
+    """Returns an error for each variable of an unknown section, such as `RISKWIRE_WEP__PORT`.
 
-    Raises:
-        SettingsError: the environment has one; the message names the first by name.
+    pydantic-settings would ignore them.
     """
+    errors: list[SettingsError] = []
     for variable in sorted(os.environ):
         section, nested, _ = variable.upper().removeprefix(ENV_PREFIX).partition("__")
         if variable.upper().startswith(ENV_PREFIX) and nested and section.lower() not in Settings.model_fields:
-            raise SettingsError(
-                f"there is no such setting; `riskwire config show` lists them ({_suggestion([section.lower()])})",
-                where=f"environment {variable}",
-            )
+            what = f"there is no such setting; `riskwire config show` lists them ({_suggestion([section.lower()])})"
+            errors.append(SettingsError(what, where=f"environment {variable}"))
+    return errors
 
 
 def _explain_invalid_json() -> SettingsError:
@@ -133,33 +204,18 @@ def _read_file(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in tree.items()}
 
 
-def _explain(
-    error: ValidationError, overrides: dict[str, Any], file_values: dict[str, Any], path: Path | None
-) -> SettingsError:
-    """Returns an error that says what is wrong first, and in which source, and counts the other errors.
+def _explain(problem: ErrorDetails, sources: _Sources) -> SettingsError:
+    """Returns an error that says what is wrong with a value, and in which source.
 
     It shows only the value of an existing setting that holds no secret: a misspelt or misplaced value may be a
     password.
-
-    Args:
-        overrides: the values of the command line.
-        file_values: the values of the settings file.
-        path: the settings file, or None if there is none.
     """
-    first, *more_errors = error.errors(include_url=False)
-    location = [str(part) for part in first["loc"]]
+    location = [str(part) for part in problem["loc"]]
     section, remainder = _innermost_section(location)
     setting = location[: len(location) - len(remainder) + 1]  # the path of the setting, without indexes into a list
-    variable = _variable([_safe_key(part) for part in setting])
-    if _contains(overrides, setting):
-        source = "command line"
-    elif any(name.upper() == variable for name in os.environ) or not _contains(file_values, setting):
-        source = f"environment {variable}"
-    else:
-        source = str(path)
-    annotation, value = _annotation(section, remainder), first.get("input")
-    message, shown = first["msg"], None
-    if first["type"] == "extra_forbidden":
+    annotation, value = _annotation(section, remainder), problem.get("input")
+    message, shown = problem["msg"], None
+    if problem["type"] == "extra_forbidden":
         message = f"there is no such setting; `riskwire config show` lists them ({_suggestion(location)})"
     elif annotation is not None and _is_secret(annotation):
         shown = "***"
@@ -174,8 +230,9 @@ def _explain(
             message = f"a section, not a setting; write {names[0]}: {value}" + "".join(
                 f", and {name}" for name in names[1:3]
             )
-    suffix = f" (and {len(more_errors)} more)" if more_errors else ""
-    return SettingsError(f"{'.'.join(map(_safe_key, location))}: {message}{suffix}", value=shown, where=source)
+    return SettingsError(
+        f"{'.'.join(map(_safe_key, location))}: {message}", value=shown, where=sources.name_of(setting)
+    )
 
 
 def _contains(tree: object, location: list[str]) -> bool:
@@ -233,23 +290,34 @@ def _allowed(section: type[BaseModel]) -> str:
     return "allowed: " + ", ".join(section.model_fields)
 
 
-def _with_secrets(settings: Settings) -> Settings:
+def _with_secrets(settings: Settings, faults: list[SettingsError]) -> Settings:
     """Returns settings in which each secret whose `…_file` setting is given is read from that file.
 
-    The file has priority over a secret that is given directly. Other settings stay as they are.
-
-    Raises:
-        SettingsError: a file cannot be read, or is empty.
+    The file has priority over a secret that is given directly. Other settings stay as they are. An error is added to
+    `faults` for each file that cannot be read, or is empty.
     """
     web, notify, kafka = settings.web, settings.notify, settings.kafka
-    if kafka.password_file is not None:
-        kafka = kafka.model_copy(update={"password": _read_secret("kafka.password_file", kafka.password_file)})
-    if web.token_file is not None:
-        web = web.model_copy(update={"token": _read_token(web.token_file)})
-    if notify.webhook_secret_file is not None:
-        secret = _read_secret("notify.webhook_secret_file", notify.webhook_secret_file)
-        notify = notify.model_copy(update={"webhook_secret": secret})
-    return settings.model_copy(update={"web": web, "notify": notify, "kafka": kafka})
+
+    def read(key: str, file: Path | None, present: SecretStr | None) -> SecretStr | None:
+        """Returns the secret of a file, or the present one without a file or if it cannot be read."""
+        try:
+            return (
+                present if file is None else _read_token(file) if key == "web.token_file" else _read_secret(key, file)
+            )
+        except SettingsError as error:
+            faults.append(error)
+            return present
+
+    password = read("kafka.password_file", kafka.password_file, kafka.password)
+    token = read("web.token_file", web.token_file, web.token)
+    secret = read("notify.webhook_secret_file", notify.webhook_secret_file, notify.webhook_secret)
+    return settings.model_copy(
+        update={
+            "web": web.model_copy(update={"token": token}),
+            "notify": notify.model_copy(update={"webhook_secret": secret}),
+            "kafka": kafka.model_copy(update={"password": password}),
+        }
+    )
 
 
 def _read_token(path: Path) -> SecretStr:

@@ -99,3 +99,21 @@ def test_an_isin_needs_the_right_check_digit(isin: str) -> None:
     assert is_isin(isin)
     assert not is_isin(isin[:-1] + str((int(isin[-1]) + 1) % 10))
     assert not is_isin(isin.lower())
+
+
+def test_all_wrong_entries_are_named_at_once(tmp_path: Path) -> None:
+    """Two entries are wrong in themselves, and two pairs claim a name in common."""
+    text = (
+        "- {id: a, name: Acme}\n- {id: b}\n- {id: c, name: ACME}\n- {id: d, name: Delta, isin: X}\n"
+        "- {id: e, name: acme}\n"
+    )
+    with pytest.raises(ExceptionGroup) as caught:
+        read_watchlist(write(tmp_path, text))
+    faults = [str(fault).partition("watch.yaml: ")[2] for fault in caught.value.exceptions]
+    starts = [
+        "entry 2 (b): name: is required",
+        "entry 4 (d): isin: ",
+        "'a' and 'c' both claim",
+        "'a' and 'e' both claim",
+    ]
+    assert [fault.startswith(start) for fault, start in zip(faults, starts, strict=True)] == [True] * 4, faults

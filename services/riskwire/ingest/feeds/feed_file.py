@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from riskwire.errors import RefusedError, SettingsError
+from riskwire.errors import RefusedError, SettingsError, raise_faults
 from riskwire.ingest.feeds.feed_id import id_of
 from riskwire.ingest.feeds.opml import read_opml
 from riskwire.ingest.fetching.address import parse_url
@@ -33,21 +33,27 @@ def read_feeds(path: Path) -> list[Feed]:
     Raises:
         SettingsError: the file cannot be read, or an entry is wrong. The message names the file, the number of the
             entry (from 1), the field and the value.
+        ExceptionGroup: of SettingsError, if several entries are wrong.
     """
     if path.suffix.lower() in (".opml", ".xml"):
         return _read_opml_feeds(path)
     feeds: dict[str, tuple[int, Feed]] = {}
+    faults: list[SettingsError] = []
     for number, entry in enumerate(_read_entries(path), start=1):
         where = f"{path}, entry {number}"
-        feed = _parse_entry(entry, where, path.parent)
-        if feed.id in feeds:
-            raise SettingsError(
-                f"id: this entry and entry {feeds[feed.id][0]} have the same id",
-                value=feed.id,
-                where=where,
-                do="Give each feed a different id",
-            )
-        feeds[feed.id] = (number, feed)
+        try:
+            feed = _parse_entry(entry, where, path.parent)
+            if feed.id in feeds:
+                raise SettingsError(
+                    f"id: this entry and entry {feeds[feed.id][0]} have the same id",
+                    value=feed.id,
+                    where=where,
+                    do="Give each feed a different id",
+                )
+            feeds[feed.id] = (number, feed)
+        except SettingsError as error:
+            faults.append(error)
+    raise_faults(faults, "the feed list cannot be used")
     return [feed for _, feed in feeds.values()]
 
 

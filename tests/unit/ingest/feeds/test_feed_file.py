@@ -114,3 +114,11 @@ def test_the_default_list_is_valid_states_that_it_is_not_verified_and_disables_t
     assert sec
     assert all(not feed.enabled and "ingest.contact" in feed.note for feed in sec)
     assert all(feed.url.startswith("https://") for feed in feeds.values())
+
+
+def test_all_wrong_entries_are_named_at_once(tmp_path: Path) -> None:
+    text = "- {id: a, url: 'ftp://a/'}\n- {id: b, url: 'https://b/'}\n- {id: b, url: 'https://c/'}\n- nonsense\n"
+    with pytest.raises(ExceptionGroup) as caught:
+        read_feeds(write_list(tmp_path, text))
+    places = [getattr(fault, "where", "").partition(", ")[2] for fault in caught.value.exceptions]
+    assert places == ["entry 1", "entry 3", "entry 4"]
