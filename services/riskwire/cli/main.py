@@ -25,6 +25,7 @@ from riskwire.cli.storage.db import db_app
 from riskwire.cli.storage.export import export
 from riskwire.cli.store import alerts, stories, targets
 from riskwire.cli.topics import topics_app
+from riskwire.cli.watch.trace import trace
 from riskwire.cli.watchlist import watchlist_app
 from riskwire.errors import RiskwireError, lacks_thread, leaves
 
@@ -52,6 +53,7 @@ def root(
 for command in (services.run, demo, replay, backtest, score, alerts, targets, stories, why, status, services.repair):
     app.command()(command)
 app.command()(export)
+app.command()(trace)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)
 for name, group in (

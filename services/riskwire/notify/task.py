@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from riskwire import metrics
 from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.errors import SchemaError
+from riskwire.notify.delivered import Delivered
 from riskwire.notify.deliverer import Deliverer
 from riskwire.notify.episodes import NotifiedEpisodes
 from riskwire.notify.outbox import Delivery, Outbox
@@ -40,10 +41,11 @@ _SMALL_ENTRY: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Attempted:
-    """A delivery that arrived (no error) or was given up."""
+    """A delivery that arrived (no error) or was given up, at a Unix time."""
 
     delivery: Delivery
     error: AttemptError | None
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class NotifyTask:
         Args:
             deliverer: the receivers and settings that all partitions share.
             assignment: the partition; steps are committed through it.
-            state: the committed state: the pending deliveries, and the open episodes that were notified.
+            state: the committed state: the pending deliveries, the open episodes that were notified, and when the
+                newest notifications arrived.
         """
         settings = deliverer.settings
         self._deliverer = deliverer
@@ -84,6 +87,7 @@ class NotifyTask:
         self._outbox = Outbox(
             state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
         )
+        self._delivered = Delivered(state)
         self._attempted: list[_Attempted] = []
         # Unbounded: the outbox limits the pending deliveries of each receiver.
         self._queues: dict[str, asyncio.Queue[Delivery]] = {name: asyncio.Queue() for name in deliverer.receivers}
@@ -208,8 +212,13 @@ class NotifyTask:
         Each delivery with an error is given up and becomes a dead letter. The read position stays.
         """
         dead_letters = [self._give_up(done.delivery, done.error) for done in attempted if done.error is not None]
+        for done in attempted:
+            if done.error is None:
+                alert = read_record(_ALERT, done.delivery.message.value, done.delivery.message.where)
+                self._delivered.add(alert, self._deliverer.receivers[done.delivery.receiver].label, done.at)
         self._outbox.remove(done.delivery for done in attempted)
-        return _StepPart(self._assignment.position or 0, dead_letters, self._outbox.take_changes())
+        changes = self._outbox.take_changes() | self._delivered.take_changes()
+        return _StepPart(self._assignment.position or 0, dead_letters, changes)
 
     def _accept(self, message: Message) -> _StepPart:
         """Returns the part of a step that one alert record adds: new deliveries, dead letters and changes of the state.
@@ -280,7 +289,7 @@ class NotifyTask:
                 self._queues[delivery.receiver].put_nowait(delivery)
             else:
                 error = AttemptError("this receiver is no longer in the settings", where=delivery.receiver)
-                self._attempted.append(_Attempted(delivery, error))
+                self._attempted.append(_Attempted(delivery, error, self._deliverer.wall().timestamp()))
 
     async def _work(self, receiver: str) -> None:
         """Delivers to one receiver until cancelled, one record after another, so that an episode arrives in order.
@@ -294,7 +303,7 @@ class NotifyTask:
             error = await self._deliverer.deliver(delivery)
             if error is None:
                 metrics.DELIVERIES.labels(channel=channel, outcome="delivered").inc()
-            self._attempted.append(_Attempted(delivery, error))
+            self._attempted.append(_Attempted(delivery, error, self._deliverer.wall().timestamp()))
 
     def _set_pending(self, deliveries: int) -> None:
         self._deliverer.set_pending(self._assignment.partition, deliveries)

@@ -1,5 +1,6 @@
 """The store: the database behind serve, the command line and Grafana. The sink fills it."""
 
+from riskwire.store.reads.article_trace import StoredArticle
 from riskwire.store.reads.history import MentionSummary, PastArticle, PastSignal
 from riskwire.store.reads.near_misses import NearMissQuery
 from riskwire.store.reads.target_figures import TargetFigures
@@ -35,6 +36,7 @@ __all__ = [
     "PastSignal",
     "StatusFilter",
     "Store",
+    "StoredArticle",
     "StoryRow",
     "TargetFigures",
     "TargetKind",

@@ -26,8 +26,9 @@ from riskwire.store.engine import check_store, open_engine, reported
 from riskwire.store.patience import when_available
 from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
-from riskwire.store.reads.target_figures import TargetFigures, read_target_figures
+from riskwire.store.reads.article_trace import StoredArticle, read_article
 from riskwire.store.reads.near_misses import NearMissQuery, list_near_misses
+from riskwire.store.reads.target_figures import TargetFigures, read_target_figures
 from riskwire.store.rows import (
     AlertHistory,
     AlertRow,
@@ -262,6 +263,11 @@ class Store:
                 connection, [target], spark=spark, blind_after_s=self._blind_after_s, fresh_s=self._fresh_s
             )
         return rows[0] if rows else None
+
+    def article(self, article: str) -> StoredArticle | None:
+        """Returns an article by its id, the start of its id or its address, with the decisions that it led to."""
+        with self._reading() as connection:
+            return read_article(connection, article)
 
     def target_figures(self, watched: Sequence[str], most: tuple[int, int]) -> tuple[list[TargetFigures], int]:
         """Returns the figures of at most so many watched and other targets, and how many watched ones are blind."""

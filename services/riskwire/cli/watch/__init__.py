@@ -1,0 +1,1 @@
+"""Commands that follow what the pipeline did."""
