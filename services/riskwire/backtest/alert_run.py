@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from riskwire.alerting.book import Book
+from riskwire.alerting.calibration import LimitTable
 from riskwire.alerting.events import EventRules
 from riskwire.records import Alert, Mark, NearMiss, Signal, TrendPoint
 from riskwire.settings import AlertingSettings
@@ -36,16 +37,20 @@ class AlertRun:
 
 
 def run_alerting(
-    records: Iterable[Signal | Mark], settings: AlertingSettings, rules: EventRules | None = None
+    records: Iterable[Signal | Mark],
+    settings: AlertingSettings,
+    rules: EventRules | None = None,
+    limits: LimitTable | None = None,
 ) -> AlertRun:
     """Returns what the alert stage makes of signals and marks, in event time.
 
     Args:
         records: in the order in which the infer stage published them, of one partition.
         rules: the rules of event alerts; None for those that the settings name.
+        limits: the thresholds of spikes and slides; None for those of the calibration that the settings name.
     """
     run = AlertRun()
-    book = Book(settings, 1, {}, rules=rules)
+    book = Book(settings, 1, {}, rules, limits)
     waiting = iter(records)
     while batch := list(islice(waiting, BATCH)):
         for record in batch:

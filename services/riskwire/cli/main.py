@@ -13,6 +13,7 @@ import typer
 from riskwire import __version__
 from riskwire.cli import run as services
 from riskwire.cli.alarm.backtest import backtest
+from riskwire.cli.alarm.calibrate import calibrate
 from riskwire.cli.alarm.why import why
 from riskwire.cli.config import config_app
 from riskwire.cli.dead_letters import dead_letters_app
@@ -50,8 +51,9 @@ def root(
         raise typer.Exit
 
 
-for command in (services.run, demo, replay, backtest, score, alerts, targets, stories, why, status, services.repair):
+for command in (services.run, demo, replay, backtest, calibrate, score, alerts, targets, stories, why, status):
     app.command()(command)
+app.command()(services.repair)
 app.command()(export)
 app.command()(trace)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):

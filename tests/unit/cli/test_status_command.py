@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from riskwire.alerting.calibration import DayRates
 from riskwire.bus import Lag, Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.cli.status import lag_rows, show_status
@@ -40,3 +41,27 @@ async def test_status_prints_lag_by_group_and_partition(tmp_path: Path, capsys: 
     assert status["topics"]["articles"] == 5
     await show_status(settings, json=False, partitions=False)
     assert re.search(r"^infer +articles +2 +1: 2 *$", capsys.readouterr().out, re.MULTILINE)
+
+
+async def test_status_says_how_often_alerts_notified_and_whether_that_drifts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two partitions together had 60 pages on 100 parties in 90 days, where 3 are allowed."""
+    settings = Settings(data=tmp_path)
+    bus = await EmbeddedBus.open(settings.data, settings.bus)
+    for number in range(2):
+        assignment = await anext(bus.assignments("alert", Topic.SIGNALS))
+        days = [DayRates(20_000 + day, 50, {"spike_page": 1} if day < 30 else {}) for day in range(90)]
+        state = {f"rates/{number}/{day.day}": day.encoded() for day in days}
+        await assignment.commit(0, [], state)
+    await bus.close()
+
+    await show_status(settings, json=True, partitions=False)
+    rates = {rate["alerts"]: rate for rate in json.loads(capsys.readouterr().out)["notifications"]}
+    assert rates["spike_page"]["notifications"] == 60
+    assert rates["spike_page"]["party_months"] == 300.0
+    assert (rates["spike_page"]["achieved"], rates["spike_page"]["budget"]) == (0.2, 0.01)
+    assert rates["spike_page"]["drift"] == "more often"
+    assert rates["event_page"]["budget"] is None
+    await show_status(settings, json=False, partitions=False)
+    assert "Thresholds of spikes and slides: " in capsys.readouterr().out

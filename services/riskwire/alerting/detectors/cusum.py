@@ -37,7 +37,7 @@ from riskwire.alerting.exposure import decay
 DAY_MS = 86_400_000
 WORSE = 1.5
 """The rate that a slide is tested for, as a multiple of the usual one. A doubling over four weeks is found some ten
-days earlier than with 3, at the same rate of false alarms (`tests/bench/bench_false_alarms.py`)."""
+days earlier than with 3, at the same rate of false alarms (`tests/bench/alerting`)."""
 HALF_LIFE_MS = 28 * DAY_MS
 LEARN_MS = 28 * DAY_MS
 """The first weeks of a stream, in which no slide begins."""

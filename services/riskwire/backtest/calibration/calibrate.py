@@ -1,0 +1,93 @@
+"""One calibration: the thresholds that meet the budget on an archive, and how often they notified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from riskwire.alerting.calibration import (
+    ArchiveFigures,
+    Calibration,
+    DetectorSettings,
+    SearchResult,
+    find_limits,
+    theoretical_limits,
+)
+from riskwire.alerting.events import EventRules
+from riskwire.backtest.calibration.archive_runs import ArchiveRuns, counted_targets
+from riskwire.backtest.signal_log import SignalLog
+from riskwire.entities.watchlist import Watchlist
+from riskwire.errors import RiskwireError
+from riskwire.settings import AlertingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRun:
+    """A calibration, and the search that found it."""
+
+    calibration: Calibration
+    search: SearchResult
+
+    @property
+    def target_months(self) -> float:
+        """The targets that were counted, times the months of the archive."""
+        archive = self.calibration.archive
+        return archive.targets * archive.months
+
+
+def calibrate(
+    log: SignalLog, archive: Path, watchlist: Watchlist, settings: AlertingSettings, rules: EventRules | None = None
+) -> CalibrationRun:
+    """Returns the thresholds at which the signals of an archive give as many notifications as the budget allows.
+
+    Args:
+        archive: the file that the signals come from.
+        watchlist: if it has entries, its targets are counted, those without news included.
+
+    Raises:
+        RiskwireError: the archive has no target with enough articles, or cannot be read.
+    """
+    targets = counted_targets(log.records(), watchlist)
+    if not targets:
+        raise RiskwireError(
+            "no target has enough articles to calibrate with", where=str(archive), do="Take a longer archive"
+        )
+    months = round(log.months, 3)
+    search = find_limits(
+        ArchiveRuns(log.records(), settings, targets, rules),
+        theoretical_limits(settings),
+        len(targets) * months,
+        notice=settings.budget.notice,
+        page=settings.budget.page,
+        slide=settings.budget.slide,
+    )
+    summary = log.summary
+    calibration = Calibration(
+        bundle=summary.bundle,
+        archive=ArchiveFigures(
+            sha256=_sha256(archive),
+            articles=len(summary.lines),
+            first=f"{summary.first:%Y-%m-%d}",
+            last=f"{summary.last:%Y-%m-%d}",
+            months=months,
+            targets=len(targets),
+            watchlist=bool(watchlist.entities),
+        ),
+        detectors=DetectorSettings.of(settings),
+        spike=search.spike,
+        page=search.page,
+        slide=search.slide,
+    )
+    return CalibrationRun(calibration, search)
+
+
+def _sha256(path: Path) -> str:
+    digest = sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise RiskwireError("the archive cannot be read", where=str(path)) from error
+    return digest.hexdigest()

@@ -1,0 +1,177 @@
+"""`riskwire calibrate`: sets the thresholds of spikes and slides by how often they notify on an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from riskwire.cli.alarm.backtest import default_cache, reading_bar
+from riskwire.cli.options import ConfigFile, WatchlistFile, run_to_end, settings_of
+from riskwire.settings import Settings
+
+if TYPE_CHECKING:
+    from riskwire.alerting.events import EventRules
+    from riskwire.backtest.calibration import CalibrationRun
+    from riskwire.backtest.event_list import ListedEvent
+    from riskwire.backtest.signal_log import SignalLog
+    from riskwire.entities.watchlist import Watchlist
+
+
+def calibrate(
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="JSON lines or CSV: uncompressed, .gz or .zst; or Parquet.")
+    ],
+    watchlist: WatchlistFile = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The file to write, for alerting.calibration.")
+    ] = Path("calibration.json"),
+    events: Annotated[
+        Path | None,
+        typer.Option("--events", metavar="FILE", help="Events that should be told, to see what the budget costs."),
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option("--rules", metavar="FILE", help="Rules of event alerts that override the shipped ones."),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Folder that keeps what the model read, for the next run.",
+            show_default="~/.cache/riskwire/backtest",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1, max=10**12)] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Set the thresholds of spikes and slides so that an archive gives as many notifications as the budget allows."""
+    settings = settings_of(config, watchlist=watchlist, alerting__rules=rules)
+    run_to_end(calibrate_archive(settings, archive, out, events=events, cache=cache or default_cache(), limit=limit))
+
+
+async def calibrate_archive(
+    settings: Settings, archive: Path, out: Path, *, events: Path | None, cache: Path, limit: int | None
+) -> int:
+    """Calibrates, writes the file and prints the figures.
+
+    Args:
+        events: the list of events; None for none.
+        cache: the folder that keeps readings and signals.
+        limit: the most lines of the archive; None for all.
+
+    Returns:
+        the exit code, 0.
+
+    Raises:
+        RiskwireError: a file cannot be read or written.
+    """
+    from riskwire.alerting.events import load_rules
+    from riskwire.app.inputs import configured_watchlist
+    from riskwire.backtest.archive_signals import read_archive
+    from riskwire.backtest.calibration import calibrate as calibrate_log
+    from riskwire.backtest.event_list import read_events
+
+    watched = configured_watchlist(settings)
+    rules = load_rules(settings.alerting.rules)
+    listed = read_events(events) if events is not None else ()
+    with reading_bar() as progress:
+        log = await read_archive(archive, settings, watched, cache, limit=limit, progress=progress)
+    run = calibrate_log(log, archive, watched, settings.alerting, rules)
+    write_calibration(run, out)
+    print_calibration(run, settings)
+    if listed:
+        print_cost(run, log, archive, watched, listed, settings, rules)
+    print(f"written: {out} (set alerting.calibration to it)")
+    return 0
+
+
+def write_calibration(run: CalibrationRun, path: Path) -> None:
+    """Writes the calibration file.
+
+    Raises:
+        RiskwireError: it cannot be written.
+    """
+    from riskwire.errors import RiskwireError
+
+    try:
+        path.write_text(run.calibration.to_text(), encoding="utf-8")
+    except OSError as error:
+        raise RiskwireError("the calibration cannot be written", where=str(path), do="Name another file") from error
+
+
+def print_calibration(run: CalibrationRun, settings: Settings) -> None:
+    """Prints the thresholds, beside those from theory, and how often they notified, beside the budget."""
+    from riskwire.alerting.calibration import expected_rates, theoretical_limits
+    from riskwire.cli.terminal import print_table
+
+    archive, search = run.calibration.archive, run.search
+    theory, limits = theoretical_limits(settings.alerting), search.limits
+    print(
+        f"{run.calibration.bundle}: {archive.articles} articles, {archive.months:.1f} months, "
+        f"{archive.targets} targets, {search.runs} runs"
+    )
+    expected = expected_rates(settings.alerting.budget)
+    rows = [
+        ("spike, notice", expected["spike_notice"], search.counts.notices, limits.spike.notice, theory.spike.notice),
+        ("spike, page", expected["spike_page"], search.counts.pages, limits.spike.page, theory.spike.page),
+        ("slide", expected["slide"], search.counts.slides, limits.slide, theory.slide),
+    ]
+    print_table(
+        ("alerts", "budget", "achieved", "notifications", "threshold", "from theory"),
+        [
+            (
+                name,
+                f"{budget:.4f}",
+                f"{count / run.target_months:.4f}",
+                str(count),
+                f"{threshold:.3f}",
+                f"{theoretical:.3f}",
+            )
+            for name, budget, count, threshold, theoretical in rows
+        ],
+    )
+    print("Budget and achieved: notifications per target and month. Event alerts have no budget.")
+
+
+def print_cost(
+    run: CalibrationRun,
+    log: SignalLog,
+    archive: Path,
+    watchlist: Watchlist,
+    events: Sequence[ListedEvent],
+    settings: Settings,
+    rules: EventRules,
+) -> None:
+    """Prints how many events are told with the calibrated thresholds, with those from theory, and by events alone."""
+    from dataclasses import replace
+
+    from riskwire.alerting.calibration import LimitTable, theoretical_limits
+    from riskwire.backtest.alert_run import run_alerting
+    from riskwire.backtest.run import Backtest
+    from riskwire.cli.terminal import print_table
+
+    families = {kind: place.family for kind, place in rules.places.items()}
+    tested = Backtest.of(log, watchlist, events, families)
+    calibrated, theory = (
+        run_alerting(log.records(), settings.alerting, rules, LimitTable.fixed(limits))
+        for limits in (run.search.limits, theoretical_limits(settings.alerting))
+    )
+    of_events = replace(calibrated, alerts=[alert for alert in calibrated.alerts if alert.kind == "event"])
+    rows = []
+    for name, alerts in (("calibrated", calibrated), ("from theory", theory), ("event alerts alone", of_events)):
+        figures = tested.results(alerts, archive=archive).figures
+        if figures is not None:
+            whole = figures.whole
+            rows.append(
+                (
+                    name,
+                    f"{whole.told} of {whole.events}",
+                    f"{whole.crises_told} of {whole.crises}",
+                    str(whole.notifications),
+                )
+            )
+    print_table(("thresholds", "events told", "crises told", "notifications"), rows)
