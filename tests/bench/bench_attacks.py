@@ -61,11 +61,16 @@ def attacks(stranger: Stranger) -> dict[str, Callable[[], Awaitable[object]]]:
     def send(data: bytes) -> Callable[[], Awaitable[object]]:
         return lambda: stranger.answer(data, 90)
 
+    async def taken() -> None:
+        """Waits until the server has taken what was sent before: it answers a later request."""
+        with suppress(OSError):
+            await Stranger(stranger.url).answer(head("/healthz", "Connection: close"), 90)
+
     async def many(data: bytes, count: int) -> None:
         for _ in range(count):
             with suppress(OSError):
                 await stranger.connect(data)
-        await asyncio.sleep(1)
+        await taken()
 
     async def together(data: list[bytes]) -> None:
         await asyncio.gather(*(stranger.answer(part, 120) for part in data), return_exceptions=True)
@@ -74,9 +79,9 @@ def attacks(stranger: Stranger) -> dict[str, Callable[[], Awaitable[object]]]:
         for _ in range(20):
             client = Stranger(stranger.url)
             await client.connect(data)
-            await asyncio.sleep(0.1)
+            await taken()
             client.close()
-        await asyncio.sleep(1)
+        await taken()
 
     end = "Connection: close"
     one_text = " ".join(distinct(12_000, "G"))[:786_000]
@@ -159,7 +164,7 @@ async def run(only: str | None) -> None:
             async with running_server(settings, store, services) as url:
                 read = [0]
                 news = asyncio.create_task(read_news(engine, read))
-                await asyncio.sleep(2)
+                await _wait_for(lambda: read[0] > 0)
                 settle_garbage_collector()  # as `riskwire run` does
                 print(f"{'attack':38} {'held':>9} {'computed':>9} {'others':>9} {'news/s':>7} {'took':>7}")
                 for name in attacks(Stranger(url)):
@@ -169,18 +174,31 @@ async def run(only: str | None) -> None:
                 await asyncio.wait([news])
 
 
+async def _wait_for(condition: Callable[[], bool]) -> None:
+    """Waits until a condition holds, for at most two minutes."""
+    async with asyncio.timeout(120):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
 async def _measure(name: str, url: str, read: list[int]) -> None:
     """Carries out one attack from another process, and prints its line."""
     attacker = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "--attack", name, "--url", url, stdin=asyncio.subprocess.PIPE
+        *(sys.executable, __file__, "--attack", name, "--url", url),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert attacker.stdin is not None
-    await asyncio.sleep(2)  # it imports its modules, and waits
+    assert attacker.stdout is not None
+    await attacker.stdout.readline()  # it has imported its modules, and waits
     begun, before = time.perf_counter(), read[0]
     async with others(url) as times, watched_loop() as watch:
         attacker.stdin.close()
         await attacker.wait()
-        await asyncio.sleep(0.2)
+        answered = len(times)
+        await _wait_for(lambda: len(times) >= answered + 2)  # the second was asked after the attack
     took = time.perf_counter() - begun
     worst, rate = max(times, default=float("nan")), (read[0] - before) / took
     milliseconds = [f"{seconds * 1000:6.0f} ms" for seconds in (watch.worst_s, watch.worst_cpu_s, worst)]
@@ -190,6 +208,7 @@ async def _measure(name: str, url: str, read: list[int]) -> None:
 async def attack(name: str, url: str) -> None:
     """Carries out one attack, once standard input is closed."""
     carry_out = attacks(Stranger(url))[name]
+    print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     with suppress(TimeoutError):
         await carry_out()
