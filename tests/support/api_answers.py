@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
@@ -45,7 +46,7 @@ async def api_answers(store: Store, *, max_targets: int = 60) -> dict[str, str]:
                 if following is None:
                     break
                 async with client.get(following) as response:
-                    text = await response.text()
+                    text = re.sub(r'"uptime_s":\d+', '"uptime_s":0', await response.text())
                     assert response.status in (200, 404), f"{following}: {text}"
                     answers[following] = f"{response.status} {response.headers.get('Link', '')}\n{text}"
                     link = response.links.get("next")

@@ -22,6 +22,7 @@ from riskwire.cli.feeds import feeds_app
 from riskwire.cli.replay import replay
 from riskwire.cli.score import score
 from riskwire.cli.status import status
+from riskwire.cli.storage.backup import backup, restore
 from riskwire.cli.storage.db import db_app
 from riskwire.cli.storage.export import export
 from riskwire.cli.store import alerts, stories, targets
@@ -54,7 +55,8 @@ def root(
 for command in (services.run, demo, replay, backtest, calibrate, score, alerts, targets, stories, why, status):
     app.command()(command)
 app.command()(services.repair)
-app.command()(export)
+for name, stored in (("export", export), ("backup", backup), ("restore", restore)):
+    app.command(name)(stored)
 app.command()(trace)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)

@@ -48,7 +48,7 @@ def test_the_command_offers_every_kind() -> None:
 async def test_both_stores_give_the_same_files_with_every_record(
     sqlite_settings: Settings, postgresql_settings: Settings, news: ModuleType, tmp_path: Path
 ) -> None:
-    records = news.records_by_topic(days=3)
+    records = news.records_by_topic(days=1)
     for settings in (sqlite_settings, postgresql_settings):
         with Store.open(settings) as store:
             await write_with_sink(store, records)

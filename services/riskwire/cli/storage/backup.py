@@ -1,0 +1,35 @@
+"""`riskwire backup|restore`: copies store and embedded bus into a folder, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from riskwire.cli.options import ConfigFile, Data, settings_of
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")], data: Data = None, config: ConfigFile = None
+) -> None:
+    """Copy store and embedded bus into a folder, also while riskwire runs. On Kafka, only the store is copied."""
+    from datetime import UTC, datetime
+
+    from riskwire.app.backup import back_up
+
+    made = back_up(settings_of(config, data=data), folder, datetime.now(UTC))
+    what = "store and bus" if made.bus else "store"
+    typer.echo(f"{folder}: {what}, {made.rows['articles']} articles, {made.rows['alert_heads']} alerts")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `riskwire backup` made.")],
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
+    """Restore a backup into an empty data directory or database. Nothing that exists is overwritten."""
+    from riskwire.app.backup import restore as restore_backup
+
+    made = restore_backup(settings_of(config, data=data), folder)
+    typer.echo(f"Restored {made.rows['articles']} articles and {made.rows['alert_heads']} alerts.")
