@@ -18,6 +18,7 @@ from riskwire.notify.receiver import configured_receivers
 from riskwire.notify.retry import AttemptError, retry_decision
 from riskwire.records import Alert, read_record
 from riskwire.settings import NotifySettings
+from riskwire.stage.spans import span
 from riskwire.steady_clock import SteadyClock
 
 log = structlog.get_logger(__name__)
@@ -115,7 +116,7 @@ class Deliverer:
                 wait_max=settings.backoff_max_s,
                 wait_jitter=settings.backoff_s / 2,
             ):
-                with attempt:
+                with attempt, span("notify attempt", channel=receiver.channel, alert=alert.id, status=alert.status):
                     async with self._limits[delivery.receiver]:
                         await receiver.attempt(alert, delivery.message.value)
         except AttemptError as error:

@@ -22,6 +22,7 @@ from riskwire.errors import is_fatal
 from riskwire.pipeline import StageSpec
 from riskwire.stage.dead_letters import commit_with_dead_letters, dead_letter
 from riskwire.stage.isolation import Isolation
+from riskwire.stage.spans import span
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +98,9 @@ class BatchLoop:
         while not self._assignment.revoked:
             batch = await self._assignment.fetch(self._max_batch, self._fetch_wait_s)
             if batch:
-                await self._take(batch)
+                first = batch[0]
+                with span(f"{self._name} batch", partition=first.partition, offset=first.offset, records=len(batch)):
+                    await self._take(batch)
                 metrics.STAGE_RECORDS.labels(stage=self._name).inc(len(batch))
                 metrics.STAGE_BATCH.labels(stage=self._name).observe(len(batch))
 
@@ -168,7 +171,7 @@ class BatchLoop:
 
     async def _commit(self, position: int, step: Step) -> None:
         """Commits a step, and measures it: how long it took, what it published, and how old its news is now."""
-        with metrics.STAGE_COMMIT_SECONDS.labels(stage=self._name).time():
+        with metrics.STAGE_COMMIT_SECONDS.labels(stage=self._name).time(), span(f"{self._name} commit"):
             await commit_with_dead_letters(self._assignment, position, step.results, step.state)
         for topic, count in Counter(str(result.topic) for result in step.results).items():
             metrics.STAGE_RESULTS.labels(stage=self._name, topic=topic).inc(count)
