@@ -34,7 +34,8 @@ def main() -> int:
     """
     sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
     from broker import missing_prerequisite
-    from harness.faults.plan import FAULT_KINDS
+    from harness.faults.plan import FAULT_KINDS, POSTGRESQL_FAULT_KINDS
+    from stores.postgresql import missing_postgresql
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, help="seed of the news, the faults and their times (default: random)")
@@ -42,8 +43,14 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=60, help="number of faults")
     parser.add_argument("--every", type=float, default=7.0, metavar="S", help="average seconds between faults")
     parser.add_argument("--partitions", type=int, default=4, help="partitions of each topic")
-    parser.add_argument("--only", action="append", choices=FAULT_KINDS, help="inject only this kind; may be repeated")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=(*FAULT_KINDS, *POSTGRESQL_FAULT_KINDS),
+        help="inject only this kind; may be repeated",
+    )
     parser.add_argument("--broken", choices=KNOWN_BUGS, help="run services with a known bug, which must be detected")
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="store of the sinks")
     parser.add_argument("--feeds", type=int, default=6, help="feeds that ingesters poll meanwhile; 0: no live news")
     parser.add_argument(
         "--drain", type=float, default=300.0, metavar="S", help="longest wait until everything has been read"
@@ -51,7 +58,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="folder for logs and data; must not exist")
     parser.add_argument("--keep", action="store_true", help="keep the folder after a successful run")
     arguments = parser.parse_args()
-    missing = missing_prerequisite()
+    missing = missing_prerequisite() or (missing_postgresql() if arguments.store == "postgresql" else None)
     if missing is not None:
         print(missing, file=sys.stderr)
         return 2
@@ -72,7 +79,7 @@ def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
     code = take_snapshot(folder / "code")
     sys.path[:0] = map(str, code.folders)  # before anything of riskwire is imported
     from harness.chaos_run import ChaosRun
-    from harness.faults.plan import FAULT_KINDS
+    from harness.faults.plan import FAULT_KINDS, POSTGRESQL_FAULT_KINDS
     from harness.outcome import WORKERS, WORKERS_WITH_KNOWN_BUG, RunOptions
     from harness.verdict.report import report_lines
 
@@ -87,7 +94,10 @@ def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
         known_bug=arguments.broken,
         feeds=arguments.feeds,
         workers=WORKERS if arguments.broken is None else WORKERS_WITH_KNOWN_BUG,
-        kinds=tuple(arguments.only) if arguments.only else FAULT_KINDS,
+        kinds=tuple(arguments.only)
+        if arguments.only
+        else FAULT_KINDS + (POSTGRESQL_FAULT_KINDS if arguments.store == "postgresql" else ()),
+        store=arguments.store,
     )
     started_at = time.monotonic()
     with (folder / "chaos.log").open("a", encoding="utf-8") as log_file:
@@ -130,7 +140,7 @@ def _command_line(arguments: argparse.Namespace, seed: int) -> str:
     """Returns the command that repeats a run."""
     command = f"python tests/chaos/run.py --seed {seed} --articles {arguments.articles} --faults {arguments.faults}"
     command += f" --every {arguments.every:g} --partitions {arguments.partitions}"
-    command += f" --feeds {arguments.feeds} --drain {arguments.drain:g}"
+    command += f" --feeds {arguments.feeds} --drain {arguments.drain:g} --store {arguments.store}"
     command += "".join(f' --only "{kind}"' for kind in arguments.only or ())
     return f"{command} --broken {arguments.broken}" if arguments.broken else command
 

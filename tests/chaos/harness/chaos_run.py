@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from broker import Broker
 from confluent_kafka import KafkaException
+from stores.postgresql import PostgresServer
 
 from harness.cluster.observer import Observer, proxied_broker
 from harness.cluster.operator import Operator, background_tasks
@@ -21,6 +22,7 @@ from harness.cluster.webhook import AlertWebhook
 from harness.faults.injector import FaultInjector
 from harness.faults.plan import Fault, plan_faults
 from harness.faults.proxy import Proxy
+from harness.faults.store_faults import StoreFaults
 from harness.news.archive import archive_digest, time_span, write_archive
 from harness.news.live_news import LiveNews, open_live_news, stop_ingesters
 from harness.outcome import RunOptions, RunOutcome
@@ -39,6 +41,7 @@ from harness.processes.services import (
     kafka_settings,
     notify_settings,
     riskwire_command,
+    store_settings,
 )
 from harness.processes.snapshot import CodeSnapshot
 from harness.verdict.final_state import (
@@ -81,6 +84,8 @@ class ChaosRun:
         self._data = options.folder / DATA
         self._logs = options.folder / "logs"
         self._outcome = RunOutcome()
+        self._postgresql: PostgresServer | None = None
+        self._store_url: str | None = None
         self._speed = 1.0
 
     async def run(self) -> RunOutcome:
@@ -113,9 +118,10 @@ class ChaosRun:
             live_news = await stack.enter_async_context(
                 open_live_news(options.feeds, random.Random(options.seed), options.folder, broker.client)
             )
+            self._start_postgresql(stack)
             commands = RoleCommands(options.folder, self._watchlist, options.known_bug, self._replay_speed)
             settings = kafka_settings(f"kafka://127.0.0.1:{proxy.port}", options.partitions)
-            settings |= notify_settings(webhook.url) | ingest_settings()
+            settings |= notify_settings(webhook.url) | ingest_settings() | store_settings(self._store_url)
             environment = base_environment(self._code) | settings
             fleet = Fleet(commands, environment, self._logs, self._log, finite_role="replay")
             stack.callback(fleet.kill_all)
@@ -132,6 +138,7 @@ class ChaosRun:
                 deadline_s=DEADLINE_S,
                 log=self._log,
                 live=live_news is not None,
+                store=self._postgresql and StoreFaults(self._postgresql, SESSION_S, self._log),
             )
             await self._run_with_faults(fleet, injector, live_news)
             await self._compare_if_readable(reference_run.result(), broker, observer, webhook, live_news)
@@ -148,6 +155,12 @@ class ChaosRun:
         return self._outcome
 
     # Preparation
+
+    def _start_postgresql(self, stack: AsyncExitStack) -> None:
+        """Starts a server with an empty database if the store is on PostgreSQL; the stack stops it."""
+        if self._options.store == "postgresql":
+            self._postgresql = stack.enter_context(PostgresServer.running(DIE_WITH_PARENT))
+            self._store_url = self._postgresql.new_database()
 
     async def _reference_run(self) -> Path:
         """Replays the archive in one process without Kafka and faults, unless this is cached for archive and code.
@@ -357,4 +370,4 @@ class ChaosRun:
         outcome.arrived = webhook.arrived.total()
         if live_news is not None:
             outcome.comparisons += await live_news.compare()
-        outcome.store_checked, outcome.store_differences = await compare_store(reference, self._data)
+        outcome.store_checked, outcome.store_differences = await compare_store(reference, self._data, self._store_url)

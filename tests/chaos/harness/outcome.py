@@ -32,6 +32,7 @@ class RunOptions:
         feeds: number of feeds that ingesters poll; 0 for no live news.
         kinds: kinds of faults.
         workers: number of workers of each role at the start.
+        store: the kind of the store of the sinks, `sqlite` or `postgresql`.
     """
 
     seed: int
@@ -45,6 +46,7 @@ class RunOptions:
     feeds: int = 6
     kinds: tuple[FaultKind, ...] = FAULT_KINDS
     workers: Mapping[str, int] = field(default_factory=lambda: WORKERS)
+    store: str = "sqlite"
 
 
 @dataclass(slots=True)

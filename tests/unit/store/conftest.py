@@ -6,8 +6,8 @@ from pathlib import Path
 from types import ModuleType
 
 import fictional
-import postgresql
 import pytest
+from stores import postgresql
 
 from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store

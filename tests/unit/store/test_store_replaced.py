@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from store_rows import stored_rows
+from stores.rows import stored_rows
 
 from riskwire.settings import Settings
 from riskwire.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from store_rows import stored_rows
+from stores.rows import stored_rows
 
 from riskwire.records import EventScore, Level, Mention, SentenceAnalysis
 from riskwire.settings import Settings

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from store_rows import stored_rows
+from stores.rows import stored_rows
 
 from riskwire.records import Command, Mention, SentenceAnalysis
 from riskwire.settings import Settings
@@ -68,7 +68,7 @@ def test_mentions_of_one_name_are_summarised_with_the_weights_of_inference(
     )
     store.write_analyses([analysed, analysed])
     stored = stored_rows(
-        settings, "select entity, key, text, sentence, start, \"end\", weight, relevance from mentions order by key"
+        settings, 'select entity, key, text, sentence, start, "end", weight, relevance from mentions order by key'
     )
     assert stored == [
         ("name:acme", "acme", "Acme Corp", 0, 0, 9, pytest.approx(1 + 0.5 + 0.425), 1.0),

@@ -14,6 +14,7 @@ from broker import Broker
 from harness.cluster.observer import Observer
 from harness.faults.plan import Fault, FaultKind
 from harness.faults.proxy import ADD_PARTITIONS, TRANSACTION_REQUESTS, Proxy, TrafficDirection, Trap
+from harness.faults.store_faults import StoreFaults
 from harness.processes.fleet import Fleet, Worker
 
 _STAGES = ("infer", "alert", "sink", "notify")
@@ -32,6 +33,7 @@ class FaultInjector:
 
     Attributes:
         live: whether there are ingesters, and an infer that reads their articles.
+        store: the faults of a store on PostgreSQL; None on SQLite.
         missed_traps: traps that caught no request in time.
         broker_lock: held while the broker is stopped, or while it must not be stopped.
     """
@@ -44,6 +46,7 @@ class FaultInjector:
     deadline_s: float
     log: Callable[[str], None]
     live: bool = False
+    store: StoreFaults | None = None
     injected: Counter[str] = field(default_factory=Counter)
     missed_traps: int = 0
     broker_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -98,6 +101,10 @@ class FaultInjector:
             "replayer suspended and replaced": self._replace_replayer,
             "duplicate and malformed articles": self._write_to_articles,
         }
+        if self.store is not None:
+            actions["PostgreSQL killed and started"] = self.store.kill
+            actions["PostgreSQL frozen"] = self.store.freeze
+            actions["PostgreSQL connections cut"] = self.store.cut_connections
         await actions[fault.kind](fault, rng)
 
     def _log_fault(self, fault: Fault, details: str) -> None:

@@ -24,8 +24,14 @@ FaultKind = Literal[
     "replayer suspended and replaced",
     "duplicate and malformed articles",
     "several at once",
+    "PostgreSQL killed and started",
+    "PostgreSQL frozen",
+    "PostgreSQL connections cut",
 ]
-FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+POSTGRESQL_FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[-3:]
+"""Kinds of faults of a store on PostgreSQL."""
+FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[:-3]
+"""All other kinds."""
 
 _WEIGHTS: dict[FaultKind, int] = {
     "SIGKILL": 3,
@@ -44,6 +50,9 @@ _WEIGHTS: dict[FaultKind, int] = {
     "replayer suspended and replaced": 1,
     "duplicate and malformed articles": 1,
     "several at once": 3,
+    "PostgreSQL killed and started": 2,
+    "PostgreSQL frozen": 2,
+    "PostgreSQL connections cut": 3,
 }
 _COMBINABLE: tuple[FaultKind, ...] = (
     "SIGKILL",

@@ -40,10 +40,14 @@ _EXPECTED_REASONS = re.compile(
     r"|another worker owns the partitions of "
     r"|other workers own the partitions"
     r"|does not become readable\. An open transaction may block it"
+    r"|PostgreSQL (cannot be reached|refused for now)"
 )
-"""The reasons that the faults of a run cause: brokers that do not answer or answer late, and another worker that has
-taken over while this one was suspended. A store, model, setting or record that cannot be used is not among them, since
-no fault damages these."""
+"""The reasons that the faults of a run cause.
+
+They are brokers that do not answer or answer late, another worker that has taken over while this one was suspended, and
+PostgreSQL that is away when a process starts. A store, model, setting or record that cannot be used is not among them,
+since no fault damages these.
+"""
 
 _MAX_REPORTED_KINDS = 12
 _MAX_KIND_LENGTH = 160

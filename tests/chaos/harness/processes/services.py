@@ -73,6 +73,11 @@ def ingest_settings() -> dict[str, str]:
     }
 
 
+def store_settings(url: str | None) -> dict[str, str]:
+    """Returns settings of the store on PostgreSQL; none for SQLite in the data directory."""
+    return {} if url is None else {"RISKWIRE_STORE__URL": url}
+
+
 class RoleCommands(dict[str, list[str]]):
     """The command of each role. The command of the replayer is built for each start, with the speed of that moment.
 

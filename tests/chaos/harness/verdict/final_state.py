@@ -75,10 +75,14 @@ async def compare_notifications(alerts: list[bytes], webhook: AlertWebhook) -> T
     return comparison
 
 
-async def compare_store(reference_data: Path, data: Path) -> tuple[int, list[str]]:
-    """Returns the number of entries of the store, and descriptions of those that differ from the reference run."""
+async def compare_store(reference_data: Path, data: Path, url: str | None = None) -> tuple[int, list[str]]:
+    """Returns the number of entries of the store, and descriptions of those that differ from the reference run.
+
+    Args:
+        url: where the store is; None for SQLite in `data`.
+    """
     reference = await asyncio.to_thread(reference_run.store_view, reference_data)
-    actual = await asyncio.to_thread(reference_run.store_view, data)
+    actual = await asyncio.to_thread(reference_run.store_view, data, url)
     return len(actual), store_differences(reference, actual)
 
 

@@ -92,16 +92,19 @@ async def _records(data: Path) -> dict[str, list[bytes]]:
         await bus.close()
 
 
-def store_view(data: Path) -> dict[str, Any]:
+def store_view(data: Path, url: str | None = None) -> dict[str, Any]:
     """Returns the entries that users of a store see: alerts with history, targets with trend and stories.
 
     A key names an entry, such as `alert ID`; its value is the content as plain data.
+
+    Args:
+        url: where the store is; None for SQLite in `data`.
     """
     from riskwire.settings import load_settings
     from riskwire.store import Store
 
     view: dict[str, Any] = {}
-    with Store.open(load_settings(overrides={"data": data}), read_only=True) as store:
+    with Store.open(load_settings(overrides={"data": data, "store": {"url": url}}), read_only=True) as store:
         for row in store.alerts(limit=100_000):
             history = store.alert(row.id)
             view[f"alert {row.id}"] = history and history.model_dump()

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from api_answers import api_answers
 from serving import write_with_sink
+from stores.answers import api_answers
 
 from riskwire.app.backup import back_up, restore
 from riskwire.bus.embedded.bus import FILE, EmbeddedBus

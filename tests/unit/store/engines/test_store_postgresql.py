@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from postgresql import PostgresServer
-from store_rows import stored_rows
+from stores.postgresql import PostgresServer
+from stores.rows import stored_rows
 
 from riskwire.errors import SettingsError, StoreError, StoreUnavailableError, StoreVersionError
 from riskwire.settings import Settings, StoreSettings

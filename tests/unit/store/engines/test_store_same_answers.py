@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
-from api_answers import api_answers
 from serving import write_with_sink
+from stores.answers import api_answers
 
 from riskwire.settings import Settings
 from riskwire.store import Store

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from postgresql import PostgresServer
 from sqlalchemy import create_engine, text
-from store_rows import stored_rows
+from stores.postgresql import PostgresServer
+from stores.rows import stored_rows
 
 from riskwire.errors import SettingsError, StoreVersionError
 from riskwire.settings import Settings

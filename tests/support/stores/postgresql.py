@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _BIN = Path(os.environ.get("POSTGRES_BIN", "/usr/lib/postgresql/15/bin"))
@@ -38,8 +38,14 @@ class PostgresServer:
     without asking for it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Makes a server that is not started yet. `folder` must be empty and belong to the user of the server."""
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        """Makes a server that is not started yet.
+
+        Args:
+            folder: an empty folder that belongs to the user of the server.
+            prefix: words before the command of the server.
+        """
+        self._prefix = prefix
         self.folder = folder
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,12 +55,12 @@ class PostgresServer:
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls) -> Iterator[PostgresServer]:
+    def running(cls, prefix: Sequence[str] = ()) -> Iterator[PostgresServer]:
         """Yields a server that accepts connections; stops it at the end and removes its files."""
         folder = Path(tempfile.mkdtemp(prefix="riskwire-pg-", dir=_fast_folder()))
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        server = cls(folder)
+        server = cls(folder, prefix)
         try:
             server.create()
             server.start()
@@ -83,7 +89,7 @@ class PostgresServer:
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [_BIN / "postgres", "-D", self.folder / "data", *arguments],
+                [*self._prefix, _BIN / "postgres", "-D", self.folder / "data", *arguments],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
