@@ -285,7 +285,7 @@ class InferTask:
                 yield
                 continue
             story, summary, linker = next(stories), next(summaries), linkers[watchlist]
-            mentions = linker.link(prediction)
+            mentions = linker.link(prediction, article.published_at.date())
             targets = target_sentiments(
                 prediction, mentions, summary, watched_only=bool(linker.watchlist), adverse_from=adverse_from
             )

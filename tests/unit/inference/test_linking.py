@@ -109,7 +109,7 @@ def test_a_ticker_reveals_a_name_that_the_model_missed(linker: Linker, marked: M
 def test_a_ticker_that_has_passed_to_another_company_does_not_change_the_entity(linker: Linker, marked: Marked) -> None:
     """Today the symbol S belongs to a company whose name does not agree with "Sprint Nextel"."""
     assert entities(linker, marked("[ORG Sprint Nextel Corp] ( S.N ) lost users")) == [
-        ("Sprint Nextel Corp", "name:sprint-nextel")
+        ("Sprint Nextel Corp", "name:sprint")
     ]
 
 

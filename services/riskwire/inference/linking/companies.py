@@ -91,7 +91,9 @@ class CompanyTable:
         self._by_prefix: dict[tuple[str, ...], Company | None] = {}
         self._by_ticker: dict[tuple[str, str], Company | None] = {}
         self._by_acronym: dict[str, Company | None] = {}
+        self._starts: Counter[str] = Counter()
         for company in companies:
+            self._starts.update({key[0] for key in company.keys})
             for key in company.keys:
                 if len(key) > 1 or company.standing != "obscure":
                     self._claim_key(join_key(key), company)
@@ -121,6 +123,10 @@ class CompanyTable:
     def add_alias(self, name: str, company: Company) -> None:
         """Lets a name find a company, also when other companies have that name."""
         self._by_key[join_key(name_key(name))] = company
+
+    def starts(self, word: str) -> int:
+        """Returns how many companies have a name that begins with a word, which is normalised."""
+        return self._starts[word]
 
     def exact(self, name: str) -> Company | None:
         """Returns the company with a name, ignoring case, punctuation and legal form; None when two have it."""

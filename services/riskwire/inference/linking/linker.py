@@ -18,22 +18,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
+from riskwire.entities.common_words import is_common_word
 from riskwire.entities.names import acronyms, is_prefix, name_key
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
+from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, is_proper, speaks_of_state
 from riskwire.inference.linking.mentions import candidates
 from riskwire.inference.linking.name_resolver import INITIALS, UNRESOLVED, NameResolver, Resolution
-from riskwire.inference.linking.publishers import dateline_end, is_market_or_label, is_publisher, speaks_of_others
+from riskwire.inference.linking.parties import PartyTable, shipped_parties
+from riskwire.inference.linking.places import nationality
+from riskwire.inference.linking.publishers import (
+    credits_start,
+    dateline_end,
+    is_market_or_label,
+    is_publisher,
+    speaks_of_others,
+)
 from riskwire.inference.linking.watched import WatchedNames
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution
 from riskwire.records import EventScore, Level, MentionType
 
-_SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
 _CACHED_NAMES = 16_384
 """Names whose resolution is cached."""
 _MAX_COMPARED = 300
@@ -53,6 +63,8 @@ class LinkedMention(NamedTuple):
         followed: whether it may become a signal. That is so for a company, an organisation, a country and any watched
             entity, but not in a dateline and not for a news agency that names itself.
         speaker: whether it is mentioned only as rating or commenting on others.
+        country: whether the entity is a country.
+        parent: the id of the company that the entity belonged to on the day of the article; empty if to none.
     """
 
     start: int
@@ -68,6 +80,8 @@ class LinkedMention(NamedTuple):
     watched: WatchedEntity | None = None
     followed: bool = False
     speaker: bool = False
+    country: bool = False
+    parent: str = ""
 
 
 @dataclass(slots=True)
@@ -78,6 +92,8 @@ class _Mention:
     text: str
     sentence: int
     resolution: Resolution = UNRESOLVED
+    doubtful: bool = False
+    """Whether it is a product with the name of a common word ("Edge"), and nothing else names its maker."""
 
     @property
     def entity(self) -> str:
@@ -97,13 +113,18 @@ class Linker:
     """Resolves the mentions of articles against a watchlist and the tables of companies."""
 
     def __init__(self, watchlist: Watchlist | None = None, companies: CompanyTable | None = None) -> None:
-        """Prepares a linker; by default nothing is watched, and companies are those of the shipped table."""
+        """Prepares a linker; by default nothing is watched, and companies are those of the shipped table.
+
+        The shipped tables of parties count only with the shipped table of companies.
+        """
         self.watchlist = watchlist or Watchlist()
         self._watched = WatchedNames(self.watchlist)
         self._companies = companies or shipped_companies()
-        self._resolver = NameResolver(self._watched, self._companies)
+        self._parties = shipped_parties() if self._companies is shipped_companies() else PartyTable(self._companies)
+        self._resolver = NameResolver(self._watched, self._companies, self._parties)
         # Most names recur, and the resolution of a name by itself never changes.
         self._resolve_name = lru_cache(maxsize=_CACHED_NAMES)(self._resolver.resolve_name)
+        self._known = lru_cache(maxsize=_CACHED_NAMES)(self._resolver.knows)
         self._resolve_fallback = lru_cache(maxsize=_CACHED_NAMES)(self._resolver.resolve_fallback)
 
     @property
@@ -111,29 +132,35 @@ class Linker:
         """The tables of companies."""
         return self._companies
 
-    def link(self, prediction: DocumentPrediction) -> list[LinkedMention]:
+    def link(self, prediction: DocumentPrediction, day: date | None = None) -> list[LinkedMention]:
         """Returns the mentions of a document that have an entity, in order, each with its entity and sentiment.
 
         Each name is first resolved by itself, if that is certain; then as a short form of a fuller name in the same
         document; then by short company names or as the name itself. A mention without an entity is left out.
+
+        Args:
+            day: the day of the article, on which its names are understood; None for today.
         """
+        era = self._parties.era(day)
         mentions = self._mentions(prediction)
         for mention in mentions:
             candidate = mention.candidate
             if candidate.mark is None and candidate.watched is None:
-                mention.resolution = self._resolve_name(mention.text, candidate.kind)
+                mention.resolution = self._resolve_name(mention.text, candidate.kind, era)
             else:
-                mention.resolution = self._resolver.resolve_certain(mention.text, candidate)
+                mention.resolution = self._resolver.resolve_certain(mention.text, candidate, era)
         mentions = _confirmed(mentions)
         _exclude(mentions)
         if len(mentions) > 1:
-            self._resolve_short_forms(mentions[:_MAX_COMPARED])
+            self._resolve_short_forms(mentions[:_MAX_COMPARED], era)
         for mention in mentions:
             if not mention.entity:
-                mention.resolution = self._resolve_fallback(mention.text, mention.candidate.kind)
+                mention.resolution = self._resolve_fallback(mention.text, mention.candidate.kind, era)
         _exclude(mentions)
+        _mark_doubtful(mentions)
         dateline = _dateline(prediction) if mentions else range(0)
-        return [_linked(prediction, mention, dateline) for mention in mentions if mention.entity]
+        end = credits_start(prediction.document.content) if mentions else 0
+        return [_linked(prediction, mention, dateline, end) for mention in mentions if mention.entity]
 
     def _mentions(self, prediction: DocumentPrediction) -> list[_Mention]:
         """Returns the mentions of names in an article, by sentence, without an entity yet.
@@ -145,12 +172,14 @@ class Linker:
         mentions: list[_Mention] = []
         for index, sentence in enumerate(prediction.sentences):
             text = content[sentence.span.start : sentence.span.end]
-            for trimmed_candidate in candidates(text, sentence.prediction.names, self._watched, self._companies):
+            for trimmed_candidate in candidates(
+                text, sentence.prediction.names, self._watched, self._companies, self._parties, self._known
+            ):
                 candidate = _with_own_possessive(text, trimmed_candidate, self._resolver.owns_possessive)
                 mentions.append(_Mention(candidate, text[candidate.start : candidate.end], index))
         return mentions
 
-    def _resolve_short_forms(self, mentions: Sequence[_Mention]) -> None:
+    def _resolve_short_forms(self, mentions: Sequence[_Mention], era: date | None) -> None:
         """Resolves names that are short for a fuller name of the same article, if only one entity fits.
 
         It changes the mentions in place. Only mentions without an entity, or with a weak one (found by a single word),
@@ -160,7 +189,7 @@ class Linker:
         full_names = [
             _FullName(name_key(mention.text), _initials(mention), mention)
             for mention in mentions
-            if mention.candidate.kind in {"ORG", "PER"} and _is_proper(mention.text) and not is_publisher(mention.text)
+            if mention.candidate.kind in {"ORG", "PER"} and is_proper(mention.text) and not is_publisher(mention.text)
         ]
         for mention in mentions:
             if mention.entity and not mention.resolution.weak:
@@ -177,15 +206,13 @@ class Linker:
             ]
             for full_mention in fits:
                 if not full_mention.entity:
-                    full_mention.resolution = self._resolve_fallback(full_mention.text, full_mention.candidate.kind)
+                    full_mention.resolution = self._resolve_fallback(
+                        full_mention.text, full_mention.candidate.kind, era
+                    )
             by_entity = {full_mention.entity: full_mention for full_mention in reversed(fits) if full_mention.entity}
             if len(by_entity) == 1:
                 (full_mention,) = by_entity.values()
-                mention.resolution = mention.resolution._replace(
-                    entity=full_mention.entity,
-                    name=full_mention.resolution.name,
-                    watched=full_mention.resolution.watched,
-                )
+                mention.resolution = full_mention.resolution._replace(weak=mention.resolution.weak)
                 if mention.candidate.kind in {"PER", "LOC"} and full_mention.candidate.kind == "ORG":
                     mention.candidate = replace(mention.candidate, kind="ORG")
 
@@ -195,6 +222,15 @@ def _exclude(mentions: Iterable[_Mention]) -> None:
     for mention in mentions:
         if mention.resolution.watched is not None and mention.resolution.watched in mention.candidate.excluded:
             mention.resolution = UNRESOLVED
+
+
+def _mark_doubtful(mentions: Sequence[_Mention]) -> None:
+    """Marks the products with the name of a common word whose maker the article does not name otherwise."""
+    for mention in mentions:
+        if mention.resolution.product and all(map(is_common_word, mention.text.split())):
+            mention.doubtful = not any(
+                other.entity == mention.entity and not other.resolution.product for other in mentions
+            )
 
 
 def _confirmed(mentions: Sequence[_Mention]) -> list[_Mention]:
@@ -235,32 +271,35 @@ def _dateline(prediction: DocumentPrediction) -> range:
     return range(0)
 
 
-def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) -> LinkedMention:
+def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range, text_end: int) -> LinkedMention:
     """Returns a mention with its entity, its place in the article, and what the sentence says of it.
 
     Only followed mentions become signals. A mention is followed if its entity is on the watchlist, or if it is a
-    target that is neither in the dateline nor a news agency. A target is a country, or a company or organisation that
-    is not a market or a label; one without an id of the tables (`name:`) must be written as a name and not be a mere
-    ticker. `speaker` says that it is mentioned only as rating or commenting on others.
+    target that is neither in the dateline nor a news agency. A target is a country; a party of the tables; or a company
+    or organisation that is no market, label or other name of no party. One without an id of the tables (`name:`) must
+    be written as a name, not be a mere ticker, and not be cut off at the end of the text. `speaker` says that it is
+    mentioned only as rating or commenting on others.
 
     Args:
         dateline: the offsets in the document of the place and agency at the start of the text.
+        text_end: the offset from which on the article only credits its reporters.
     """
     sentence = prediction.sentences[mention.sentence]
     span, candidate, resolution = sentence.span, mention.candidate, mention.resolution
     text = prediction.document.content[span.start : span.end]
     kind = candidate.kind
-    identified = not resolution.entity.startswith("name:")
-    named = identified or _is_proper(mention.text)
-    known = kind == "ORG" or identified  # a ticker that no table lists is not a target
-    is_target = resolution.country or (
-        kind in COMPANY_TYPES and named and known and not is_market_or_label(mention.text)
-    )
-    ignored = span.start + candidate.start in dateline or is_publisher(mention.text)
+    start, end = span.start + candidate.start, span.start + candidate.end
+    is_target = not mention.doubtful and is_party(mention.text, kind, resolution)
+    if is_target and resolution.country:
+        is_target = nationality(mention.text) is None or speaks_of_state(text, candidate.end)
+    elif is_target and (not resolution.party or resolution.weak):
+        is_target = is_named(text, candidate.start, candidate.end)
+    is_target = is_target and not is_cut_off(prediction.document, end)
+    ignored = start in dateline or start >= text_end or is_publisher(mention.text)
     predicted = sentence.prediction.of_span(candidate.start, candidate.end)
     return LinkedMention(
-        start=span.start + candidate.start,
-        end=span.start + candidate.end,
+        start=start,
+        end=end,
         text=mention.text,
         type=kind,
         sentence=mention.sentence,
@@ -272,22 +311,8 @@ def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range) 
         watched=resolution.watched,
         followed=resolution.watched is not None or (is_target and not ignored),
         speaker=kind in COMPANY_TYPES and speaks_of_others(text, candidate.start, candidate.end),
-    )
-
-
-@lru_cache(maxsize=16_384)
-def _is_proper(text: str) -> bool:
-    """Returns whether a text is written as a name: it has a capital or a digit, and no word in lower case.
-
-    Words such as "of" and "and" may be in lower case, and a word may have its capital inside ("eBay").
-    """
-    words = text.split()
-    return (
-        bool(words)
-        and all(
-            word in _SMALL_WORDS or not word[:1].islower() or any(char.isupper() for char in word) for word in words
-        )
-        and any(char.isupper() or char.isdigit() for char in text)
+        country=resolution.country,
+        parent=resolution.parent,
     )
 
 

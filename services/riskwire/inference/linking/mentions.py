@@ -9,6 +9,8 @@ from riskwire.entities.names import LEGAL_FORMS, words_of_name
 from riskwire.inference.linking.candidate import Candidate
 from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.context import is_ordinary_span
+from riskwire.inference.linking.edges import corrected
+from riskwire.inference.linking.parties import PartyTable
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
 from riskwire.inference.linking.watched import WatchedNames
 from riskwire.inference.linking.watched_mentions import with_watched
@@ -26,22 +28,29 @@ _MAX_NAME_STARTS = 4
 
 
 def candidates(
-    sentence: str, names: Sequence[NamedSpan], watched: WatchedNames, companies: CompanyTable
+    sentence: str,
+    names: Sequence[NamedSpan],
+    watched: WatchedNames,
+    companies: CompanyTable,
+    parties: PartyTable,
+    known: Callable[[str], object],
 ) -> list[Candidate]:
     """Returns the spans in a sentence that may name a company, person or place, in order; no two overlap.
 
     They are names of the model, joined with the ticker marks right after them; ticker marks without a name; and names
-    of the watchlist.
+    of the tables of parties and of the watchlist.
 
     Args:
         names: the names that the model found.
         watched: the names of the watchlist, which are added if the model missed them.
+        known: returns a true value for a name that these tables have, `product` for that of a product.
         companies: the companies by ticker and name.
+        parties: the parties by name, of which those of several words are added if the model missed them.
     """
     marks = ticker_marks(sentence)
-    if not (names or marks or watched):
+    mentions = _named(sentence, names, marks, known, parties)
+    if not (mentions or marks or watched):
         return []
-    mentions = _without_marks(sentence, names, marks)
     if len(mentions) > 1:
         mentions = _join_hyphenated(
             sentence, mentions, lambda name: companies.exact(name) is not None or watched.by_name(name)
@@ -53,27 +62,49 @@ def candidates(
     return sorted(mentions, key=lambda mention: mention.start) if len(mentions) > 1 else mentions
 
 
-def _without_marks(sentence: str, names: Sequence[NamedSpan], marks: Sequence[TickerMark]) -> list[Candidate]:
-    """Returns the names that the model found as candidates, cut where a ticker mark such as "(NYSE:F)" begins.
+def _named(
+    sentence: str,
+    names: Sequence[NamedSpan],
+    marks: Sequence[TickerMark],
+    known: Callable[[str], object],
+    parties: PartyTable,
+) -> list[Candidate]:
+    """Returns the names that the model found as candidates, corrected at their edges (`edges.py`).
 
-    A name that begins inside a mark is dropped. So is one without a letter, of a single character, of more than
-    `_MAX_NAME` characters, or a common word in an ordinary phrase ("Shell company fraud").
+    A name is cut where a ticker mark such as "(NYSE:F)" begins, and dropped if it begins inside one. A name that is
+    part of a longer one of the tables of parties ("Exchange Commission") is extended to it. Dropped are names without
+    a letter, of a single character, of more than `_MAX_NAME` characters, and common words in an ordinary phrase
+    ("Shell company fraud").
     """
-    mentions = []
+    mentions: list[Candidate] = []
     for name in names:
         start, end = name.start, name.end
         for mark in marks:
             if mark.start < end and mark.end > start:
                 end = mark.start if start < mark.start else start
         start, end = trimmed(sentence, start, end)
-        text = sentence[start:end]
-        if (
-            start + 1 < end <= start + _MAX_NAME
-            and (text.isalpha() or any(map(str.isalpha, text)))
-            and not is_ordinary_span(sentence, start, end)
-        ):
-            mentions.append(Candidate(start, end, _KINDS.get(name.kind, "MISC")))
-    return mentions
+        for part_start, part_end in corrected(sentence, start, end, known) if start < end else ():
+            text = sentence[part_start:part_end]
+            if (
+                part_start + 1 < part_end <= part_start + _MAX_NAME
+                and (text.isalpha() or any(map(str.isalpha, text)))
+                and not is_ordinary_span(sentence, part_start, part_end)
+            ):
+                mentions.append(Candidate(part_start, part_end, _KINDS.get(name.kind, "MISC")))
+    return _with_parties(sentence, mentions, parties)
+
+
+def _with_parties(sentence: str, mentions: list[Candidate], parties: PartyTable) -> list[Candidate]:
+    """Returns the candidates with names of several words of the tables added, in place of the parts that they contain.
+
+    A candidate that contains such a name and more stays as it is.
+    """
+    for start, end in parties.find(sentence):
+        if any(mention.start <= start and end <= mention.end for mention in mentions):
+            continue
+        mentions = [mention for mention in mentions if mention.end <= start or end <= mention.start]
+        mentions.append(Candidate(start, end, "ORG"))
+    return sorted(mentions, key=lambda mention: mention.start)
 
 
 def _join_hyphenated(sentence: str, mentions: list[Candidate], known: Callable[[str], object]) -> list[Candidate]:

@@ -1,11 +1,13 @@
-"""Recognises countries, the places that risk officers watch. Pure.
+"""Recognises countries, the places that risk officers watch, also by their people and governments. Pure.
 
-Names and codes come from the CLDR, through Babel; `_NEWSPAPER_FORMS` adds the forms that newspapers use.
+Names and codes come from the CLDR, through Babel; `_NEWSPAPER_FORMS` adds the forms that newspapers use, and the file
+of nationalities the words for their people.
 """
 
 from __future__ import annotations
 
 from functools import cache, lru_cache
+from pathlib import Path
 
 from babel import Locale
 
@@ -33,6 +35,11 @@ _NEWSPAPER_FORMS = {
 }
 
 
+_NATIONALITIES = Path(__file__).with_name("tables") / "nationalities.tsv"
+_GOVERNMENTS = frozenset({"government", "govt", "govts", "administration", "authorities", "republic", "state"})
+"""Words after a country or nationality that still name the country: "the Greek government"."""
+
+
 @cache
 def _countries() -> dict[str, str]:
     """Returns {key: usual name} of all countries, with a key for each name of a country and each newspaper form.
@@ -40,18 +47,56 @@ def _countries() -> dict[str, str]:
     A key is the normalised words of a name as one string. The usual name is that of the CLDR, except for Hong Kong and
     Turkey.
     """
-    territories = {
-        code: name for code, name in Locale("en").territories.items() if len(code) == 2 and code not in _NOT_COUNTRIES
-    }
+    territories = _territories()
     names_by_key = {join_key(words_of_name(name)): name for name in territories.values()}
     for code, forms in _NEWSPAPER_FORMS.items():
-        name = forms[0] if code in {"HK", "TR"} else territories[code]
+        name = _usual_name(code)
         names_by_key[join_key(words_of_name(territories[code]))] = name
         names_by_key.update({join_key(words_of_name(form)): name for form in forms})
     return names_by_key
 
 
 _NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO", "AQ"})
+
+
+@cache
+def _territories() -> dict[str, str]:
+    """Returns {code: name} of all countries, as the CLDR names them."""
+    territories = Locale("en").territories
+    return {code: name for code, name in territories.items() if len(code) == 2 and code not in _NOT_COUNTRIES}
+
+
+def _usual_name(code: str) -> str:
+    return _NEWSPAPER_FORMS[code][0] if code in {"HK", "TR"} else _territories()[code]
+
+
+@cache
+def _nationalities() -> dict[str, str]:
+    """Returns {key: usual name of the country} for the words of its people, with the normalised words as the key."""
+    lines = _NATIONALITIES.read_text(encoding="utf-8").splitlines()
+    rows = (line.split("\t") for line in lines if not line.startswith("#"))
+    return {join_key(words_of_name(word)): _usual_name(code) for code, words in rows for word in words.split("|")}
+
+
+@lru_cache(maxsize=16_384)
+def nationality(name: str) -> str | None:
+    """Returns the usual name of the country whose people a word names ("Greek", "Germans"); None if it names none.
+
+    A word in small letters names none ("polish").
+    """
+    return _nationalities().get(join_key(words_of_name(name))) if name[:1].isupper() else None
+
+
+@lru_cache(maxsize=16_384)
+def country_of_government(name: str) -> str | None:
+    """Returns the country of a government: "Greece" for "the Greek government"; None if it names none."""
+    words = words_of_name(name)
+    if words[:1] == ("the",):
+        words = words[1:]
+    if len(words) < 2 or words[-1] not in _GOVERNMENTS:
+        return None
+    key = join_key(words[:-1])
+    return _countries().get(key) or _nationalities().get(key)
 
 
 @lru_cache(maxsize=16_384)

@@ -24,6 +24,29 @@ PUBLISHERS = frozenset(
         *("Kyodo", "Kyodo News", "Xinhua", "Caixin", "PTI", "Press Trust of India", "IANS", "Economic Times"),
         *("Der Spiegel", "Handelsblatt", "Les Echos", "Le Figaro", "Il Sole 24 Ore", "Interfax", "TASS", "RIA", "ANSA"),
         *("PR Newswire", "Business Wire", "GlobeNewswire", "Benzinga", "Seeking Alpha", "Zacks", "Motley Fool"),
+        *("Globe and Mail", "New York Post", "China Securities Journal", "Sydney Morning Herald", "La Repubblica"),
+        *("La Stampa", "Asahi Shimbun", "Yomiuri", "Mainichi", "C-SPAN", "Bild", "Frankfurter Allgemeine Zeitung"),
+        *(
+            "Sonntagszeitung",
+            "Die Welt",
+            "El Pais",
+            "Corriere della Sera",
+            "Automotive News",
+            "Daily Mail",
+            "WirtschaftsWoche",
+        ),
+        *(
+            "Financial News",
+            "Shanghai Securities News",
+            "China Daily",
+            "Il Sole 24",
+            "Barron",
+            "NDTV",
+            "Thomson Reuters I",
+            "Thomson Reuters I/B",
+            "Chicago Tribune",
+        ),
+        *("Chosun Ilbo", "South China Morning Post", "Business Standard", "Irish Times", "Australian Financial Review"),
         *("Yonhap", "EFE", "MNI", "Thomson Reuters I/B/E/S", "Breakingviews", "USA Today", "Los Angeles Times"),
     )
 )
@@ -43,6 +66,18 @@ _LABELS = re.compile(
     r"(?:FACTBOX|ANALYSIS|TIMELINE|UPDATE(?: \d+)?|WRAPUP(?: \d+)?|INSTANT VIEW|Q\s?\+\s?A|EXCLUSIVE|SPECIAL REPORT|"
     r"SCENARIOS|PREVIEW|SNAPSHOT|HIGHLIGHTS|CORRECTED|REFILE|TABLE|TEXT|POLL|BREAKING|INTERVIEW|Q[1-4]|CEO|CFO|COO|"
     r"GDP|IPO|Chapter 11)",
+    re.IGNORECASE,
+)
+_CREDITS = re.compile(r"\((?:Additional r|R)eporting\b|\b(?:Reporting|Editing|Writing|Compiled) by [A-Z]")
+_LABEL_BEFORE = re.compile(
+    r"(?:(?:UPDATE|WRAPUP|RPT|REFILE|CORRECTED|CORRECTION|FACT ?BOX|FACTSHEET|TIMELINE|CHRONOLOGY|"
+    r"(?:SNAP )?ANALYSIS|Q ?[&+] ?A|"
+    r"INSTANT VIEW|ANALYSTS?[’']? VIEW|POLL|PREVIEW|SNAPSHOT|HIGHLIGHTS|SCENARIOS?|EXCLUSIVE|SPECIAL REPORT|"
+    r"INTERVIEW|TEXT|"
+    r"TABLE|QUOTE ?BOX|QUOTES|SCORECARD|NEWSMAKER|BREAKING(?: NEWS)?|COLUMN|WITNESS|INSIGHT|ADVISORY|ALERT|"
+    r"SUMMARY|DEALTALK|"
+    r"(?:US|EUROPE|ASIA|GLOBAL|CANADA|UK|INDIA|JAPAN) (?:STOCKS|MARKETS)|STOCKS|FOREX|TREASURIES|MARKET PULSE|BUZZ)"
+    r"(?: ?\d+)?\s?[-:–—]+\s*)+",
     re.IGNORECASE,
 )
 #: Rating agencies.
@@ -67,7 +102,8 @@ _DATELINE = re.compile(
 )
 _RATES = re.compile(
     r"(?:['’]s)?\s+(?:\w+\s+)?(?:cuts?|cutting|lowers?|lowered|raises?|raised|affirms?|affirmed|puts?|places?|placed|"
-    r"says?|said|warns?|warned|assigns?|assigned|downgrad\w+|upgrad\w+|revis\w+|keeps?|sees?|changes?|withdraws?|rates?)\b"
+    r"says?|said|warns?|warned|assigns?|assigned|downgrad\w+|upgrad\w+|revis\w+|keeps?|sees?|changes?|"
+    r"withdraws?|rates?)\b"
 )
 _RECOMMENDS = re.compile(
     r"(?:['’]s)?\s+(?:\w+\s+)?(?:downgrad\w+|upgrad\w+|initiat\w+|reiterat\w+|resum\w+ coverage|starts? coverage|"
@@ -101,6 +137,18 @@ def is_rater(name: str) -> bool:
 def is_market_or_label(name: str) -> bool:
     """Returns whether a name is a market, an index, or a label such as FACTBOX."""
     return join_key(name_key(name)) in MARKETS or _LABELS.fullmatch(name.strip()) is not None
+
+
+def credits_start(content: str) -> int:
+    """Returns where the line that credits the reporters begins ("(Reporting by"); the end of the text without one."""
+    match = _CREDITS.search(content)
+    return match.start() if match else len(content)
+
+
+def label_end(sentence: str) -> int:
+    """Returns the end of the label at the start of a title ("FACTBOX - ", "UPDATE 2-"), or 0 without one."""
+    match = _LABEL_BEFORE.match(sentence)
+    return match.end() if match else 0
 
 
 def dateline_end(sentence: str) -> int:

@@ -1,0 +1,148 @@
+"""Corrects where a name begins and ends: titles, labels, stock codes and second names are cut off. Pure.
+
+The model reads capitals. It takes "Toshiba Q1", "Transocean Ltd and" and "Fiat SpA and Chrysler" for one name each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from riskwire.inference.linking.places import country, nationality
+from riskwire.inference.linking.publishers import label_end
+from riskwire.inference.model.named_spans import trimmed
+
+_OWNER = re.compile(r"([A-Z][\w.&-]*(?: [A-Z][\w.&-]*){0,3}?)(?:['’]s|(?<=s)['’])\s+(?=[A-Z])")
+"""A country or company that a name follows: "Britain's Financial Services Authority", "General Motors' Saab"."""
+_BEFORE = re.compile(
+    r"(?:(?:The|the|ex|Ex|former|Former|daily|weekly|newspaper|magazine|state-owned|State-owned|state-run|"
+    r"State-run|privately held|"
+    r"(?:[A-Z][\w.]*(?:[ -][A-Z][\w.]*){0,2})-(?:based|owned|backed|listed|led))[ -]+)+(?=[A-Z\d])"
+)
+_TITLES = (
+    r"CEO|CFO|COO|CTO|CIO|CEOs|Chief|Chairman|Chairwoman|Chair|President|Vice|VP|Director|Managing|"
+    r"Executive(?! Board)|Governing|Secretary|Commissioner|"
+    r"Governor|Gov|Sen|Senator|Rep|Congressman|Democrat|Republican|Judge|Justice(?! Department| Dept| Ministry)|"
+    r"Spokes\w+|analysts?|Analysts?|economists?|Economist(?=\s)|"
+    r"General Counsel|Finance Director|Finance Chief|Treasurer|Founder|Heir|Heiress|Coach"
+)
+_AFTER = re.compile(
+    rf"(?<=[\w.)])(?:,?\s+(?:(?:{_TITLES})\b.*"
+    r"|(?:[QH][1-4]|FY|[1-4](?:st|nd|rd|th)[ -](?:qtr|quarter)|IPOs?|TARP|TALF|CDS|LBO|M&A|EPS|No|Nos|Says|Said|"
+    r"Sees|To|Vs)\b.*"
+    r"|(?:of|and|&|for|in|on|at|the|or|with|to|by|from|vs|says|said)"
+    r"|(?:January|February|March|April|June|July|August|September|October|November|December|(?:Mon|Tues|Wednes|"
+    r"Thurs|Fri)day)\b.*"
+    r"|[A-Z\d_]{1,10}[a-z]{0,2}\.[A-Z]{1,4}|[A-Z]{1,6}\.(?:[A-Z]{1,2})?)|\s*[&/+-]|-(?:based|led|backed|owned|"
+    r"style|listed|run))\s*$",
+    re.DOTALL,
+)
+_AFTER_FORM = re.compile(
+    r"(?<=\s)(?:Inc|Corp|Ltd|LLC|LLP|Plc|PLC|plc|NV|AG|SpA|SA|Co)\b\.?(?=\s+(?!(?:of|and|&|de|Inc|Corp|Ltd|LLC|"
+    r"LP|LLP|PLC|Plc|KG|AG|"
+    r"SA|NV|Co|Group|Holdings?)\b)\S)"
+)
+_REST = re.compile(
+    r" (?:(?:for|of|on|and) (?:the )?(?:[A-Z][a-z]+ ){0,2})?(?:Administration|Agency|Association|Authority|Bank|"
+    r"Board|Bureau|Cent(?:er|re)|"
+    r"Commission|Committee|Conference|Congress|Corp|Corporation|Council|Court|Department|Exchange|Facility|"
+    r"Federation|Foundation|Fund|Funds|"
+    r"Group|Holdings|Inc|Index|Institute|Insurance|League|Ltd|Market|Markets|Ministry|Office|Organi[sz]ation|"
+    r"Partners|Party|School|"
+    r"Securities|Services|Show|Society|Subcommittee|Survey|Trade|Trust|Union|University|Workers|Act|Bill|Fair|"
+    r"Forum|Summit|Prize)\b"
+)
+"""What a name goes on with that the model has cut off: "Korean Fair Trade | Commission"."""
+_CODE = re.compile(r"[A-Z\d_]{2,8}[a-z_]{0,2}[A-Za-z\d]{0,3}\.[A-Z]{1,3}|[A-Z]{2,5}\.|[A-Z]*\d{3,}[A-Z\d]*")
+_CODE_AFTER = re.compile(r"\.[A-Z]{1,3}\b")
+_SHARE_CLASS = re.compile(r"[A-Z]{3,}[a-z]{1,2}\.?")
+_MODEL = re.compile(r"[A-Z]{3}|i[A-Z][a-z]+")
+_INSTRUMENTS = frozenset(
+    {"ADR", "ADRs", "ADS", "bonds", "Bonds", "shares", "Shares", "stock", "Stock", "notes", "Notes", "unit", "Unit"}
+)
+"""Words for securities and parts of a company."""
+_JOINT = re.compile(r"\s+(?:and|&)\s+|\s*[-–/,]\s*")
+
+
+def corrected(sentence: str, start: int, end: int, known: Callable[[str], object]) -> Iterator[tuple[int, int]]:
+    """Yields the spans of the names in a span that the model took for one; none if nothing remains.
+
+    A label at the start of the sentence is cut off; so are words before a name ("the", "ex-", "London-based"), titles,
+    quarters and joining words after it, stock codes without brackets, and what follows a legal form. An owner
+    ("General Motors' Saab") and names that "and" or a hyphen joins become names of their own.
+
+    Args:
+        known: returns a true value for a name of the tables or the watchlist, which is never cut.
+    """
+    start = max(start, label_end(sentence))
+    if known(sentence[start:end]):
+        yield start, end
+        return
+    owner = _OWNER.match(sentence, start, end)
+    if owner and not known(owner[0].rstrip()) and (country(owner[1]) or known(owner[1])):
+        yield start, owner.end(1)
+        start = owner.end()
+    before = _BEFORE.match(sentence, start, end)
+    if before:
+        start = before.end()
+    first = sentence[start:end].partition(" ")[0]
+    if (country(first) or nationality(first)) and known(sentence[start + len(first) + 1 : end]):
+        start += len(first) + 1
+    while not known(sentence[start:end]):
+        form = _AFTER_FORM.search(sentence, start, end)
+        after = _AFTER.search(sentence, start, end)
+        cut = min(form.end() if form else end, after.start() if after else end)
+        if cut >= end or cut <= start:
+            break
+        end = cut
+    start, end = trimmed(sentence, start, end)
+    while start < end and not known(sentence[start:end]) and (rest := _REST.match(sentence, end)):
+        end = rest.end()
+    text = sentence[start:end]
+    if _is_code(sentence, start, end) and not known(text):
+        return
+    if " " in text and not known(text):
+        end = start + _without_model(text, known)
+    yield from _parts(sentence, start, end, known)
+
+
+def _is_code(sentence: str, start: int, end: int) -> bool:
+    """Returns whether a span is a stock code or part of one: "FNM.P", and "SOXX" in ".SOXX"."""
+    text = sentence[start:end]
+    if not text.replace(".", "").replace("_", "").isalnum() or not text[:2].isupper():
+        return False
+    in_code = (text.isupper() or _SHARE_CLASS.fullmatch(text)) and (
+        sentence[start - 1 : start] == "." or _CODE_AFTER.match(sentence, end - text.endswith(".")) is not None
+    )
+    return bool(in_code) or _CODE.fullmatch(text) is not None
+
+
+def _without_model(text: str, known: Callable[[str], object]) -> int:
+    """Returns the length of a name without a model or an instrument after it: "Mazda 3", "Toyota ADRs"."""
+    words = text.split()
+    for count in range(len(words) - 1, 0, -1):
+        name, rest = " ".join(words[:count]), words[count:]
+        if known(name) and (
+            known(" ".join(rest)) == "product"
+            or all(any(map(str.isdigit, word)) or word in _INSTRUMENTS or _MODEL.fullmatch(word) for word in rest)
+        ):
+            return len(name)
+    return len(text)
+
+
+def _parts(sentence: str, start: int, end: int, known: Callable[[str], object]) -> Iterator[tuple[int, int]]:
+    """Yields the two names that "and", a hyphen or a slash joins, if both are known; otherwise the span itself."""
+    text = sentence[start:end]
+    if not known(text):
+        for joint in _JOINT.finditer(text):
+            first, second = text[: joint.start()], text[joint.end() :]
+            if _is_known(first, known) and _is_known(second, known):
+                yield start, start + joint.start()
+                yield start + joint.end(), end
+                return
+    if start < end:
+        yield start, end
+
+
+def _is_known(text: str, known: Callable[[str], object]) -> bool:
+    return len(text) > 1 and text[0].isupper() and bool(country(text) or known(text))

@@ -1,0 +1,124 @@
+"""Decides which mentions are of parties, so that they may become signals. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from riskwire.entities.common_words import is_common_word
+from riskwire.inference.linking.candidate import COMPANY_TYPES
+from riskwire.inference.linking.context import shows_company
+from riskwire.inference.linking.name_resolver import Resolution
+from riskwire.inference.linking.parties import is_no_party
+from riskwire.inference.linking.publishers import is_market_or_label
+from riskwire.inference.model.sentences import TextDocument
+from riskwire.records import MentionType
+
+_SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
+_SEAT_AFTER = re.compile(r"(?:, (?:[A-Z][\w.]*\s?){1,3})?-(?:based|area|born)\b")
+_VERB_AFTER = re.compile(
+    r"\s+(?:to|will|may|has|is|was|told|sold|won|lost|hit|[a-z]{2,}ed|buys|sells|cuts|sees|plans|eyes|posts|"
+    r"files|names|faces|wins|loses|"
+    r"seeks|joins|opens|closes|beats|tops|misses|raises|lowers|slashes|swings|ends|starts|hires|taps|inks|gets|"
+    r"makes|takes|holds|keeps|"
+    r"sets|calls|asks|urges|backs|rejects|denies|agrees|offers|unveils|expects|mulls|warns|halts|recalls|"
+    r"settles|launches)\b"
+)
+_QUOTES = "'\"“”‘’"
+_COMPOUND_BEFORE = re.compile(r"\b(?!Ex-|Post-|Pre-|Anti-|Non-|Pro-)[A-Z][a-z]+-$")
+_SMALL_BEFORE = re.compile(r"\b[a-z]+\s$")
+_THINGS = re.compile(
+    r"\b(?:Fair|Show|Autoshow|Act|Bill|Treaty|Index|Indices|Prize|Award|Awards|Cup|Games|Festival|Protocol|"
+    r"Accord|Agreement|Plan|Program|"
+    r"Programme|Initiative|Amendment|Rule|Rules|Survey|Day|Days|War|Wars|Crisis|Tower|Towers|Stadium|Bridge|"
+    r"Highway|Avenue|Boulevard|Road|"
+    r"Convention|Summit|Expo|Week|Gauge|Basin|Sea|Bay|River|Island|Islands|Mountains?|Valley|Province|County|"
+    r"City|Airport|Coast|Peninsula|"
+    r"Pipeline|Project|Report|Outlook|Bulletin|Statement|Letter|Memorial|Plaza|Square|Building|Street|Park|"
+    r"Beach|Disease|Virus|Syndrome|Economy|"
+    r"Framework|Directive|Regulation|Code|Law|Doctrine|Standard|Standards|Test|Tests|Question|Debt|Bond|Bonds|"
+    r"Note|Notes|Futures|Prices?|Sales)$"
+)
+"""What the name of no party ends with: an event, a law, a place, a thing."""
+_STATE = re.compile(
+    r"['’]?s?\s+(?:(?:public|sovereign|government|state|national|federal|fiscal|foreign|consumer|economic|"
+    r"financial|political|"
+    r"debt|budget|central|trade|bond|tax|aid|bail-?out|rescue|prime|finance|banking|credit|parliamentary|"
+    r"general|austerity|"
+    r"current-account|jobless|unemployment|inflation|jobs|\d+-year)\s+)*"
+    r"(?:debts?|bonds?|bailouts?|bail-?outs?|rescue|aid|crisis|crises|default|deficits?|budgets?|government|"
+    r"govt|economy|"
+    r"recession|austerity|yields?|spreads?|rating|ratings|currency|parliament|lawmakers|minister|ministry|premier|"
+    r"president|central\s+bank|sovereign|finances|unemployment|inflation|GDP|growth|exports|election|elections|"
+    r"protests?|"
+    r"riots?|unrest|strikes?|troubles?|woes|turmoil|contagion|restructuring|treasury|reforms?|cuts|stability|"
+    r"outlook)\b",
+    re.IGNORECASE,
+)
+"""What follows an adjective that stands for the state: "Greek debt", "Irish bank bailout"."""
+
+
+def is_party(text: str, kind: MentionType, resolution: Resolution) -> bool:
+    """Returns whether a name is that of a party: a country, one of the tables, or what the model takes for a company.
+
+    A market, a label, a rating grade or the like is none. A name without an id of the tables (`name:`) must be written
+    as a name and not be a mere ticker.
+    """
+    if resolution.country:
+        return True
+    if is_market_or_label(text) or is_no_party(text):
+        return False
+    if resolution.party:
+        return True
+    identified = not resolution.entity.startswith("name:")
+    return kind in COMPANY_TYPES and (identified or (kind == "ORG" and is_proper(text)))
+
+
+def speaks_of_state(sentence: str, end: int) -> bool:
+    """Returns whether the words after the adjective of a country speak of the state: "Greek debt"."""
+    return _STATE.match(sentence, end) is not None
+
+
+def is_named(sentence: str, start: int, end: int) -> bool:
+    """Returns whether a name that no table has is that of a party: no seat of one, and no common word without support.
+
+    "Redwood City, California-based" is a seat. A title in quotes is a work, "platinum group metals (PGM)" a thing, and
+    a name that ends with "Show" or "Act" an event or a law. A single common word ("Great", "Commodity") is most often a
+    part of a name that the model has cut, so it counts only where the words around it show a company.
+    """
+    text = sentence[start:end]
+    before, after = sentence[start - 1 : start], sentence[end : end + 1]
+    if _SEAT_AFTER.match(sentence, end) or text.endswith("-based") or _THINGS.search(text):
+        return False
+    if before == "-" and _COMPOUND_BEFORE.search(sentence, max(0, start - 20), start):
+        return False
+    if before in _QUOTES and after in _QUOTES and before and after:
+        return False
+    if before == "(" and after == ")" and _SMALL_BEFORE.search(sentence, max(0, start - 20), start - 1):
+        return False
+    if not is_common_word(text) or text.isupper():
+        return True
+    return shows_company(sentence, start, end) or _VERB_AFTER.match(sentence, end) is not None
+
+
+def is_cut_off(document: TextDocument, end: int) -> bool:
+    """Returns whether a name ends where the text breaks off, as a summary of fixed length does: it may go on."""
+    rest = document.content[end:]
+    in_text = document.title_length > 0 and end > document.title_length
+    return in_text and not rest.strip(" .…\n\t") and (not rest.startswith(".") or rest.startswith(".."))
+
+
+@lru_cache(maxsize=16_384)
+def is_proper(text: str) -> bool:
+    """Returns whether a text is written as a name: it has a capital or a digit, and no word in lower case.
+
+    Words such as "of" and "and" may be in lower case, and a word may have its capital inside ("eBay").
+    """
+    words = text.split()
+    return (
+        bool(words)
+        and all(
+            word in _SMALL_WORDS or not word[:1].islower() or any(char.isupper() for char in word) for word in words
+        )
+        and any(char.isupper() or char.isdigit() for char in text)
+    )
