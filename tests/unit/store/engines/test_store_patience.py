@@ -13,7 +13,7 @@ from sqlalchemy import event
 from riskwire.errors import StoreError, StoreUnavailableError
 from riskwire.records import from_ms, to_ms
 from riskwire.settings import Settings
-from riskwire.store import Store, patience
+from riskwire.store import Store, patience, sqlite
 from riskwire.store.months import month_of, month_start
 from riskwire.store.patience import when_available
 
@@ -74,6 +74,24 @@ async def test_a_disk_that_fills_under_sqlite_loses_nothing(sqlite_settings: Set
         async with asyncio.timeout(60):
             await waiting
         assert store.counts().signals == 101
+
+
+async def test_a_process_that_writes_sqlite_for_long_is_waited_for(
+    sqlite_settings: Settings, news: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_S", 0.1)
+    with Store.open(sqlite_settings) as store:
+        other = sqlite3.connect(sqlite_settings.data / "store.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailableError, match=r"the store is in use.*Another process"):
+            store.write_alerts([news.alert()])
+        waiting = asyncio.create_task(store.write_off_loop(store.write_alerts, [news.alert()]))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        other.close()
+        async with asyncio.timeout(60):
+            await waiting
+        assert len(store.alerts()) == 1
 
 
 def test_months_follow_each_other_without_a_gap() -> None:
