@@ -120,14 +120,11 @@ class EventMemory:
             tier: the tier in which it would be told.
         """
         told = self.told.get(happening.family)
-        armed = told is None or now_ms - told.at_ms >= happening.rule.rearm_ms
-        if told is not None and not armed and self._goes_further(told, happening, tier):
-            return 1.0
-        if self._knows(fingerprint, now_ms):
-            return 0.0
-        if told is None or armed:
-            return 1.0
-        return round(max(now_ms - told.at_ms, 0) / happening.rule.rearm_ms, 2)
+        if told is not None and now_ms - told.at_ms < happening.rule.rearm_ms:
+            if self._goes_further(told, happening, tier):
+                return 1.0
+            return round(max(now_ms - told.at_ms, 0) / happening.rule.rearm_ms, 2)
+        return 0.0 if self._knows(fingerprint, now_ms) else 1.0
 
     @staticmethod
     def _goes_further(told: Told, happening: Happening, tier: str) -> bool:
@@ -228,12 +225,12 @@ class EventMemory:
                 "waiting": {family: asdict(waiting) for family, waiting in self.waiting.items()},
                 "episode": episode
                 and {
-                    "last": episode.last.model_dump(mode="json"),
+                    "last": orjson.Fragment(episode.last.to_bytes()),
                     "notified_ms": episode.notified_ms,
                     "hot_ms": episode.hot_ms,
                     "stories": episode.stories,
                     "publishers": episode.publishers,
-                    "evidence": [item.model_dump(mode="json") for item in episode.evidence],
+                    "evidence": [orjson.Fragment(item.to_bytes()) for item in episode.evidence],
                 },
             }
         )
