@@ -248,6 +248,7 @@ class IngestTask:
             articles = await self._publish(feed, items, first=first)
             after = with_date_counts(after, items, articles, self._clock.now(), first=first)
         log_changes(before, after, poll, wait_s, self._outage, len(self._roster))
+        self._log.debug("feed polled", feed=feed.id, outcome=poll.outcome, again_in_s=round(wait_s))
         self._roster.finish_poll(feed, after, wait_s, self._clock.now(), time.monotonic())
         show_feeds(self._roster.polls(), self._assignment.partition)
         await self._commit([], self._roster.take_changes())

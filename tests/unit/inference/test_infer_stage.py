@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from event_loop_turns import count_other_turns
 from state_changes import apply_changes
+from structlog.testing import capture_logs
 
 from riskwire.bus import Message, Outgoing
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
@@ -255,3 +256,20 @@ def test_a_mention_as_a_speaker_has_a_fifth_of_the_weight(marked: Callable[..., 
 
 def test_the_target_of_a_topic_is_a_slug() -> None:
     assert topic_target("M&A | Investments") == "topic:m-a-investments"
+
+
+async def test_an_event_tells_what_became_of_each_article_by_its_id(stage: InferStage) -> None:
+    """At level `debug`, so that the way of an article can be followed in the log."""
+    with capture_logs() as events:
+        await stage.open(1, {}).process(messages(article("read"), article("foreign", language="ja")))
+    told = {event["article"]: event for event in events if event["event"].startswith("article ")}
+    assert told["read"]["event"] == "article analysed"
+    assert told["read"]["targets"] > 0
+    assert told["foreign"]["event"] == "article not analysed"
+    assert told["foreign"]["status"] == "unsupported"
+
+
+async def test_live_news_is_timed_and_backfill_is_not(stage: InferStage) -> None:
+    """A step carries when its live news was first seen, for the metric of its age."""
+    step = await stage.open(1, {}).process(messages(article("live"), article("old", backfill=True)))
+    assert step.seen == [article().seen_at]

@@ -306,3 +306,13 @@ async def test_no_article_is_older_than_a_tick_before_it(feed_bus: FeedBus) -> N
             assert record.seen_at >= newest
         newest = max(newest, record.seen_at)
     assert await feed_bus.ticks() > 1
+
+
+async def test_an_event_tells_of_each_poll_and_of_each_published_article_by_its_id(feed_bus: FeedBus) -> None:
+    """At level `debug`, so that the way of an article can be followed in the log."""
+    with capture_logs() as events:
+        await feed_bus.poll([item("a"), item("b")], UNLIMITED)
+    published = [event["article"] for event in events if event["event"] == "article published"]
+    assert published == await feed_bus.article_ids()
+    (polled,) = [event for event in events if event["event"] == "feed polled"]
+    assert (polled["feed"], polled["outcome"], polled["log_level"]) == ("globex", "document", "debug")
