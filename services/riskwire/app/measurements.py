@@ -12,13 +12,12 @@ import structlog
 from riskwire import metrics
 from riskwire.app.lag_clock import LagClock
 from riskwire.bus import Bus, Lag
-from riskwire.errors import RiskwireError
 from riskwire.metrics.alerting import OTHER_TARGETS, WATCHED_TARGETS
 from riskwire.store import Store, TargetFigures
 
 log = structlog.get_logger(__name__)
 
-_LAG_INTERVAL_S = 5.0
+_LAG_INTERVAL_S = 10.0
 _TARGETS_INTERVAL_S = 30.0
 _TIMEOUT_S = 30.0
 
@@ -60,7 +59,7 @@ class Measurements:
         """Sets the lag of each partition, in records and in seconds."""
         lags = [lag for lag in await self._bus.lag() if lag.group in self._groups]
         now = time.monotonic()
-        seconds = {_labels(lag): self._clock(lag).lag_s(lag.position, lag.position + lag.records, now) for lag in lags}
+        seconds = {_labels(lag): self._seconds(lag, now) for lag in lags}
         by_length = sorted(lags, key=lambda lag: -lag.records)
         metrics.STAGE_LAG_RECORDS.replace({_labels(lag): lag.records for lag in by_length})
         metrics.STAGE_LAG_SECONDS.replace({_labels(lag): seconds[_labels(lag)] for lag in by_length})
@@ -83,17 +82,22 @@ class Measurements:
             try:
                 async with asyncio.timeout(_TIMEOUT_S):
                     await measure()
-            except (RiskwireError, TimeoutError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a stage must not end because it cannot be measured
                 if not failed:
-                    log.warning("figures cannot be read, metrics keep the last ones", figures=figures, error=str(error))
+                    log.warning(
+                        "figures cannot be read, metrics keep the last ones", figures=figures, error=repr(error)
+                    )
                 failed = True
             else:
                 failed = False
                 metrics.MEASURED.labels(figures=figures).set(datetime.now(UTC).timestamp())
             await asyncio.sleep(interval_s)
 
-    def _clock(self, lag: Lag) -> LagClock:
-        return self._clocks.setdefault((lag.group, lag.topic, lag.partition), LagClock())
+    def _seconds(self, lag: Lag, now: float) -> float:
+        """Returns how long the oldest unread record has waited; 0 if there are only markers of transactions."""
+        clock = self._clocks.setdefault((lag.group, lag.topic, lag.partition), LagClock())
+        seconds = clock.lag_s(lag.position, lag.position + lag.records if lag.end is None else lag.end, now)
+        return seconds if lag.records else 0.0
 
 
 def _labels(lag: Lag) -> tuple[str, str]:

@@ -48,13 +48,18 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The records of one partition that a group has not read yet, and the group's committed position."""
+    """The records of one partition that a group has not read yet, and the group's committed position.
+
+    Attributes:
+        end: the offset of the next record of the partition; None if it is `position + records`, without gaps between.
+    """
 
     group: str
     topic: str
     partition: int
     records: int
     position: int = 0
+    end: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,3 +104,25 @@ def test_a_target_is_shown_by_its_figures() -> None:
     assert value("riskwire_target_newest_timestamp_seconds", **acme) == NOON.timestamp()
     show_targets([], set())
     assert value("riskwire_target_score", **acme) is None
+
+
+async def test_markers_of_transactions_are_no_lag() -> None:
+    """On Kafka a gap between position and end may hold no record, and never does the group read past it."""
+    lags = [Lag("infer", "articles", 0, 0, 5, end=6)]
+    reading = measurements(LaggingBus(lags, lags))
+    await reading.measure_lag()
+    await reading.measure_lag()
+    assert value("riskwire_stage_lag_seconds", stage="infer", partition="0") == 0
+
+
+async def test_an_unexpected_error_does_not_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riskwire.app.measurements._LAG_INTERVAL_S", 0.01)
+    bus = LaggingBus(KeyError("a bug"), [Lag("infer", "articles", 0, 2, 0)], None)
+    running = asyncio.create_task(measurements(bus).run())
+    try:
+        async with asyncio.timeout(30):
+            await bus.last_asked.wait()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    assert value("riskwire_stage_lag_records", stage="infer", partition="0") == 2

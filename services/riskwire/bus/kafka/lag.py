@@ -87,8 +87,9 @@ class LagReader:
                 spans[source] = (start, ends[source])
         offsets = await self._log.record_offsets(spans, _COUNT_S)
         return [
-            Lag(group, topic, partition, _unread(position, sources[topic, partition], ends, offsets), position)
+            Lag(group, topic, partition, _unread(position, source, ends, offsets), position, ends[source])
             for (group, topic, partition), position in sorted(positions.items())
+            if (source := sources[topic, partition])
         ]
 
     async def slowest(self, topic: str) -> tuple[int, str]:
