@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from riskwire_models.errors import GateError, MissingExtraError, ModelError
+from riskwire_models.errors import ExportError, GateError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     from riskwire_models.evaluation.report.findings import RiskFindings
@@ -25,8 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_stdout = Console(highlight=False, soft_wrap=True)
-_stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 #: Modules that the train extra installs. A different module that cannot be imported is a bug.
 _TRAIN_EXTRA_MODULES = frozenset(
@@ -60,6 +58,16 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Random seed (default: 
 _WORK = Path.home() / ".cache" / "riskwire" / "train"
 
 
+def _stdout() -> Console:
+    """Returns the console of the results. A new one, because a console keeps the width that it had at first."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _stderr() -> Console:
+    """Returns the console of progress and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def _errors_reported(command: str) -> Iterator[None]:
     """Prints an error of this package as one line, and exits with 1."""
@@ -71,7 +79,7 @@ def _errors_reported(command: str) -> Iterator[None]:
                 raise
             raise MissingExtraError(command, error.name) from error
     except ModelError as error:
-        _stderr.print(f"error: {error}", markup=False)
+        _stderr().print(f"error: {error}", markup=False)
         raise typer.Exit(1) from error
 
 
@@ -86,12 +94,12 @@ def _set_library_environment() -> None:
 
 
 def _print_line(line: str) -> None:
-    _stdout.print(line, markup=False)
+    _stdout().print(line, markup=False)
     sys.stdout.flush()
 
 
 def _print_progress(line: str) -> None:
-    _stderr.print(line, markup=False)
+    _stderr().print(line, markup=False)
 
 
 def _train(name: str, data: Path, work: Path, threads: int, steps: int | None, seed: int | None) -> None:
@@ -136,7 +144,7 @@ def _print_scores(folder: Path) -> None:
             table = Table(*header, title=title)
             for row in rows:
                 table.add_row(*row)
-            _stdout.print(table)
+            _stdout().print(table)
 
 
 @app.command()
@@ -196,7 +204,7 @@ def _train_on_own_labels(
     for name, figures in before.items():
         for figure, value in figures.items():
             table.add_row(name, figure, f"{value:.3f}", f"{after[name][figure]:.3f}")
-    _stdout.print(table)
+    _stdout().print(table)
 
 
 @app.command()
@@ -218,13 +226,44 @@ def read(
 
 
 @app.command()
-def export(recipe: RecipeName, data: Data, out: Out, work: Work = _WORK, threads: Threads = 2) -> None:
+def export(
+    out: Out,
+    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe that ships, or path of a YAML file.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets.", exists=True)] = None,
+    work: Work = _WORK,
+    sentiment: Annotated[
+        Path | None,
+        typer.Option(
+            "--sentiment", help="Folder of a sequence classifier, such as FinBERT.", file_okay=False, exists=True
+        ),
+    ] = None,
+    ner: Annotated[
+        Path | None,
+        typer.Option(
+            "--ner", help="Folder of a token classifier, such as bert-base-NER.", file_okay=False, exists=True
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the bundle of --sentiment and --ner.")] = None,
+    threads: Threads = 2,
+) -> None:
     """Write the bundle of the run of a recipe in --work, if it passes the quality gate.
 
     A bundle fails if a precision loses too much accuracy against fp32, or if results depend on the batch.
+
+    With --sentiment and --ner in place of a recipe: write a bundle of two Hugging Face checkpoints in your folders.
+    It has no level, events and topics, and the sentiment toward a mention is that of its sentence.
     """
     with _errors_reported("export"):
-        _export(recipe, data, work, out, threads)
+        if sentiment is not None and ner is not None and recipe is None:
+            _set_library_environment()
+            from riskwire_models.export.checkpoints import export_checkpoints
+
+            manifest = export_checkpoints(sentiment, ner, out, name=name, threads=threads, log=_print_line)
+            _print_line(f"bundle {manifest.name} {manifest.version} in {out}")
+        elif recipe is not None and data is not None and sentiment is None and ner is None:
+            _export(recipe, data, work, out, threads)
+        else:
+            raise ExportError("name a recipe and --data, or --sentiment and --ner, two folders of checkpoints")
 
 
 @app.command()
@@ -260,7 +299,7 @@ def evaluate(
         table = Table("precision", "head", "set", "n", "scores", title=str(bundle))
         for row in evaluation.rows:
             table.add_row(row.precision, row.head, row.data_set, str(row.rows), row.scores)
-        _stdout.print(table)
+        _stdout().print(table)
         if evaluation.risk is None:
             _print_line(WITHOUT_LEVEL)
         else:
@@ -277,11 +316,11 @@ def _print_risk(risk: RiskFindings) -> None:
     figures = Table("figure", "spans given", "95 %", "end to end", "95 %", title="risk, held out")
     for title, with_spans, spans_interval, end_to_end, end_interval in risk_rows(risk):
         figures.add_row(title, f"{with_spans:.3f}", spans_interval, f"{end_to_end:.3f}", end_interval)
-    _stdout.print(figures)
+    _stdout().print(figures)
     summary = Table("measured on", "n", "figure", "value", title="robustness, pairs and fairness")
     for name, count, figure, value in summary_rows(risk):
         summary.add_row(name, str(count), figure, f"{value:.3f}")
-    _stdout.print(summary)
+    _stdout().print(summary)
 
 
 @app.command()
@@ -299,7 +338,7 @@ def look(bundle: BundleFolder, data: Data, threads: Threads = 2) -> None:
         table = Table("figure", *(row[2] for row in rows), title=f"{bundle} on the open test set, {entry.at}")
         for number, title in enumerate(header[3:], 3):
             table.add_row(title, *(row[number] for row in rows))
-        _stdout.print(table)
+        _stdout().print(table)
         _print_line(
             f"{entry.figures['mentions']} mentions, {100 * entry.figures['found']:.1f} % found by the engine; "
             f"this look is written in {bundle}"
@@ -340,7 +379,7 @@ def compare(
             table.add_row(item.slice_name, str(item.rows), *scores, points, interval, f"{item.p_value:.3f}")
             if item.is_worse(margin):
                 worse.append(item.slice_name)
-        _stdout.print(table)
+        _stdout().print(table)
         if worse:
             raise GateError(f"{new} is worse by more than {margin:g} points on: {'; '.join(worse)}")
 

@@ -5,7 +5,7 @@ ModelError
 ├── LicenceError        a data set is to be trained on, but its licence forbids commercial use
 ├── MissingExtraError   torch or another library of the ``train`` extra is not installed
 ├── CheckpointError     a checkpoint holds the weights of a different model
-├── ExportError         onnxruntime could not fuse the attention of a graph
+├── ExportError         a graph cannot be made of a model, or differs from it
 ├── GateError           a precision loses too much accuracy, or its results depend on the batch
 └── BundleFolderError   a bundle folder is incomplete or does not match its checksums
 """
@@ -43,7 +43,7 @@ class CheckpointError(ModelError):
 
 
 class ExportError(ModelError):
-    """onnxruntime could not fuse the attention of a graph."""
+    """A graph cannot be made: onnxruntime does not fuse it, it differs from torch, or its labels are unknown."""
 
 
 class GateError(ModelError):

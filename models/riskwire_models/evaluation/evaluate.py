@@ -7,14 +7,12 @@ from pathlib import Path
 
 from riskwire_models.data.catalogue import DEFAULT_TRAINING, data_set_by_name
 from riskwire_models.data.corpus import training_corpus
-from riskwire_models.data.encoding import load_tokenizer
 from riskwire_models.data.examples import Example
 from riskwire_models.data.labels import HEADS
 from riskwire_models.data.statements import company_names
 from riskwire_models.evaluation.calibration import softmax
 from riskwire_models.evaluation.engine_reading import read_labelled
 from riskwire_models.evaluation.fairness import measure_fairness
-from riskwire_models.evaluation.onnx_runner import OnnxRunner
 from riskwire_models.evaluation.report.curves import LabelReadings
 from riskwire_models.evaluation.report.findings import BundleEvaluation, RiskFindings, ScoreRow
 from riskwire_models.evaluation.risk import event_logit, risk_estimates, thresholds_of
@@ -27,10 +25,10 @@ from riskwire_models.evaluation.robustness import (
 )
 from riskwire_models.evaluation.scores import (
     Predictions,
+    bundle_reader,
     held_out_scores,
     logits_and_labels,
     never_seen_scores,
-    predict,
 )
 from riskwire_models.export.manifest import BundleManifest, read_manifest
 
@@ -53,7 +51,6 @@ def evaluate_bundle(
         log: receives progress lines.
     """
     manifest = read_manifest(folder)
-    tokenizer = load_tokenizer(folder / manifest.tokenizer.path)
     test = training_corpus(data, DEFAULT_TRAINING, manifest.seed)["test"]
     events = manifest.heads.get("events")
     least_logit = event_logit(thresholds_of(manifest).events, events.temperature if events else None)
@@ -64,11 +61,11 @@ def evaluate_bundle(
             log(f"{precision} is not measured, because its file was not derived")
             continue
         log(f"measuring {precision} on {len(test)} held-out texts and on the sets that are never trained on")
-        runner = OnnxRunner(folder / entry.path, threads)
-        predictions = predict(runner, tokenizer, test)
+        read = bundle_reader(folder, manifest, precision, threads)
+        predictions = read(test)
         labels[precision] = _label_readings(predictions, manifest)
         held_out_rows = held_out_scores(predictions, event_logit=least_logit)
-        measured = {**held_out_rows, "never seen": never_seen_scores(runner, tokenizer, data)}
+        measured = {**held_out_rows, "never seen": never_seen_scores(read, data)}
         for head, scores_by_set in measured.items():
             for name, scores in scores_by_set.items():
                 if scores["n"]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from tokenizers import Tokenizer
 
 from riskwire_models.data.catalogue import NEVER_SEEN, data_set_by_name
 from riskwire_models.data.corpus import unseen_corpus
-from riskwire_models.data.encoding import EncodedExample, encode_examples, first_pieces, truncate
+from riskwire_models.data.encoding import EncodedExample, encode_examples, first_pieces, load_tokenizer, truncate
 from riskwire_models.data.examples import Example
 from riskwire_models.data.labels import ENTITY_TAGS, EVENT_TYPES, HEADS, IGNORED, TOKEN_HEADS
 from riskwire_models.evaluation.calibration import (
@@ -25,6 +27,7 @@ from riskwire_models.evaluation.calibration import (
 from riskwire_models.evaluation.metrics import classification_scores, entity_scores, multi_label_scores
 from riskwire_models.evaluation.onnx_runner import HeadLogits, OnnxRunner
 from riskwire_models.export.default_bundle import MAX_LENGTH
+from riskwire_models.export.manifest import BundleManifest
 
 #: Sets whose tags were made by people. The entity score that the gate compares is over these.
 GOLD_SETS = ("wikigold", "wnut", "btc", "crossner")
@@ -32,6 +35,9 @@ GOLD_SETS = ("wikigold", "wnut", "btc", "crossner")
 UNTAGGED_TYPES = {"finer_ord": ("MISC",)}
 #: Heads with one label a sentence or mention, whose logits are divided by a temperature.
 CALIBRATED_HEADS = ("sentiment", "target_sentiment", "topics", "level")
+#: Weight of the squared shifts in `fit_shift`, and the rows without which nothing is shifted.
+SHIFT_PENALTY = 0.003
+LEAST_ROWS_OF_A_SHIFT = 100
 
 Truth = NDArray[np.int64]
 Logits = NDArray[np.float64]
@@ -67,6 +73,14 @@ class Predictions:
             ]
         )
 
+    def shifted(self, head: str, shift: NDArray[np.float64]) -> Predictions:
+        """Returns the predictions with something added to the logits of each label of a head."""
+        logits = [
+            HeadLogits({**row.by_head, head: row[head] + shift.astype(np.float32)}) if head in row.by_head else row
+            for row in self.logits
+        ]
+        return replace(self, logits=logits)
+
     def _select(self, numbers: Sequence[int]) -> Predictions:
         """Returns the predictions of the examples with these numbers."""
         return Predictions(
@@ -77,6 +91,10 @@ class Predictions:
         )
 
 
+#: Gives the predictions of examples.
+Reader = Callable[[Sequence[Example]], Predictions]
+
+
 def predict(runner: OnnxRunner, tokenizer: Tokenizer, examples: Sequence[Example]) -> Predictions:
     """Returns the logits of each example, truncated to `MAX_LENGTH` word pieces."""
     rows = encode_examples(examples, tokenizer, MAX_LENGTH)
@@ -85,6 +103,31 @@ def predict(runner: OnnxRunner, tokenizer: Tokenizer, examples: Sequence[Example
         for example, pieces in zip(examples, tokenizer.encode_batch([item.text for item in examples]), strict=True)
     ]
     return Predictions(examples, rows, runner.predict([row.ids for row in rows]), starts)
+
+
+def bundle_reader(folder: Path, manifest: BundleManifest, precision: str, threads: int) -> Reader:
+    """Returns what gives the predictions of a bundle in a precision; with two models, the logits of both.
+
+    The predictions have the word pieces of the first model, the one that finds names.
+    """
+    first = (
+        OnnxRunner(folder / manifest.files[precision].path, threads),
+        load_tokenizer(folder / manifest.tokenizer.path),
+    )
+    model = manifest.sentiment_model
+    if model is None:
+        return partial(predict, *first)
+    second = OnnxRunner(folder / model.files[precision].path, threads), load_tokenizer(folder / model.tokenizer.path)
+
+    def read(examples: Sequence[Example]) -> Predictions:
+        names, sentiments = predict(*first, examples), predict(*second, examples)
+        logits = [
+            HeadLogits({**of_names.by_head, **of_sentence.by_head})
+            for of_names, of_sentence in zip(names.logits, sentiments.logits, strict=True)
+        ]
+        return replace(names, logits=logits)
+
+    return read
 
 
 def logits_and_labels(predictions: Predictions, head: str) -> tuple[Logits, Truth]:
@@ -203,13 +246,18 @@ def held_out_scores(predictions: Predictions, *, event_logit: float = 0.0) -> di
     }
 
 
-def never_seen_scores(runner: OnnxRunner, tokenizer: Tokenizer, data: Path) -> dict[str, Any]:
-    """Returns scores on the sets that are never trained on. Skips sets whose files are missing."""
+def never_seen_scores(read: Reader, data: Path) -> dict[str, Any]:
+    """Returns scores on the sets that are never trained on. Skips sets whose files are missing.
+
+    Args:
+        read: gives the predictions of examples.
+        data: folder of the data sets.
+    """
     scores: dict[str, Any] = {}
     for name in NEVER_SEEN:
         if not data_set_by_name(name).is_in(data):
             continue
-        predictions = predict(runner, tokenizer, unseen_corpus(data, name))
+        predictions = read(unseen_corpus(data, name))
         if any(row.sentiment != IGNORED for row in predictions.rows):
             scores[name] = _label_scores(predictions, "sentiment")
         else:
@@ -237,6 +285,29 @@ def fit_temperatures(dev: Predictions) -> dict[str, float]:
     """Returns the temperature of each calibrated head, fitted on the dev split."""
     temperatures = {head: fit_temperature(*logits_and_labels(dev, head)) for head in CALIBRATED_HEADS}
     return {**temperatures, "events": fit_binary_temperature(*event_logits_and_labels(dev))}
+
+
+def fit_shift(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns what to add to the logits of each label, so that no label is said too often or too seldom.
+
+    Fitted with a temperature for the least negative log-likelihood plus `SHIFT_PENALTY` times the squared shifts. The
+    penalty keeps the shift of a label without rows finite. A temperature alone cannot move probability from one label
+    to another.
+
+    Source: bias-corrected temperature scaling; Alexandari, Kundaje, Shrikumar (2020), Maximum Likelihood with
+    Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation.
+    """
+    labels = logits.shape[1]
+    if len(truth) < LEAST_ROWS_OF_A_SHIFT:
+        return np.zeros(labels)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        temperature, shift = float(np.exp(parameters[0])), parameters[1:]
+        return negative_log_likelihood(logits / temperature + shift, truth, 1.0) + SHIFT_PENALTY * float(shift @ shift)
+
+    fitted = minimize(loss, np.zeros(1 + labels)).x
+    shift: NDArray[np.float64] = fitted[1:] * np.exp(fitted[0])
+    return shift - shift.mean()
 
 
 def calibration_errors(predictions: Predictions, temperatures: Mapping[str, float]) -> dict[str, dict[str, float]]:

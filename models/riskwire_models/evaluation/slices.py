@@ -11,17 +11,15 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from riskwire_models.data.catalogue import DEFAULT_TRAINING, NEVER_SEEN, data_set_by_name
 from riskwire_models.data.corpus import training_corpus, unseen_corpus
-from riskwire_models.data.encoding import load_tokenizer
 from riskwire_models.data.examples import Example
 from riskwire_models.evaluation.calibration import sigmoid
-from riskwire_models.evaluation.onnx_runner import OnnxRunner
 from riskwire_models.evaluation.risk import thresholds_of
 from riskwire_models.evaluation.scores import (
     UNTAGGED_TYPES,
     Predictions,
+    bundle_reader,
     event_logits_and_labels,
     logits_and_labels,
-    predict,
     word_tags,
 )
 from riskwire_models.export.manifest import read_manifest
@@ -61,18 +59,18 @@ def bundle_counts(folder: Path, examples: Mapping[str, list[Example]], threads: 
         BundleFolderError: the bundle cannot be read.
     """
     manifest = read_manifest(folder)
-    runner = OnnxRunner(folder / manifest.cpu_file.path, threads)
-    tokenizer = load_tokenizer(folder / manifest.tokenizer.path)
+    precision = next(name for name, entry in manifest.files.items() if entry == manifest.cpu_file)
+    read = bundle_reader(folder, manifest, precision, threads)
     counts: dict[str, Counts] = {}
     for name, rows in examples.items():
-        predictions = predict(runner, tokenizer, rows)
+        predictions = read(rows)
         for head in ("sentiment", "target_sentiment", "topics", "level"):
-            if head in runner.heads:
+            if head in manifest.heads:
                 logits, truth = logits_and_labels(predictions, head)
                 if len(truth):
                     right = (logits.argmax(axis=1) == truth).astype(np.int64)
                     counts[f"{head}, {name}"] = np.stack([right, 1 - right, 1 - right], axis=1)
-        if "events" in runner.heads:
+        if "events" in manifest.heads:
             event_logits, expected = event_logits_and_labels(predictions)
             if expected.any():
                 temperature = manifest.heads["events"].temperature or 1.0

@@ -83,6 +83,14 @@ A riskwire bundle: one small encoder that reads a sentence of English financial 
 or positive it is, which persons, organisations, places and other names it holds, how it speaks of each of them, and
 which of twenty topics it is about."""
 
+_OF_CHECKPOINTS = """\
+A riskwire bundle of two checkpoints of others: one finds the persons, organisations, places and other names of a
+sentence, one says how negative, neutral or positive the sentence is. Each reads with its own tokenizer. See the pages
+of the checkpoints for their data, licences and limits.
+
+What this bundle does not say: how a sentence speaks of each of its names (a mention has the sentiment of its sentence),
+how bad it is for them (level), what happened (event types), and what it is about (topics)."""
+
 _USE = """\
 ## Use
 
@@ -107,6 +115,51 @@ of the normalised text: texts that agree in its first twelve words never straddl
 
 def render_card(manifest: BundleManifest) -> str:
     """Returns the text of the card."""
+    return _checkpoints_card(manifest) if manifest.sentiment_model is not None else _own_card(manifest)
+
+
+def _checkpoints_card(manifest: BundleManifest) -> str:
+    """Returns the card of a bundle of two checkpoints, of which little is known."""
+    second = manifest.sentiment_model
+    models = [("names", manifest.base, manifest.max_length, manifest.files)]
+    if second is not None:
+        models.append(("sentiment", second.base, second.max_length, second.files))
+    lines = [
+        f"# {manifest.name} {manifest.version}",
+        "",
+        _OF_CHECKPOINTS,
+        "",
+        *_table(
+            ("what", "checkpoint", "licence", "word pieces", "files"),
+            (
+                (what, f"{base.name}, a {base.source}", base.licence, length, ", ".join(e.path for e in files.values()))
+                for what, base, length, files in models
+            ),
+        ),
+        "",
+        "Share of answers that are those of torch, on the sentences of the fifty pairs of `riskwire model evaluate`:",
+        "",
+        *_table(
+            ("head", *manifest.files),
+            (
+                (head, *(f"{share:.3f}" for share in by_precision.values()))
+                for head, by_precision in manifest.scores["agreement"].items()
+            ),
+        ),
+        "",
+        *_invariance(manifest),
+        "## Again",
+        "",
+        f"    {manifest.command}",
+        "",
+        *(f"- {note}" for note in manifest.notes),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _own_card(manifest: BundleManifest) -> str:
+    """Returns the card of a bundle that was trained by a recipe."""
     files = "; ".join(f"{name} for {entry.device} (`{entry.path}`)" for name, entry in manifest.files.items())
     lines = [
         f"# {manifest.name} {manifest.version}",
@@ -180,23 +233,29 @@ def render_card(manifest: BundleManifest) -> str:
             *_table(*look_table(manifest.looks)),
             "",
         ]
-    invariance = manifest.scores.get("invariance")
-    if invariance:
-        lines += [
-            "### The same in any batch",
-            "",
-            "Sentences read alone, then in shuffled batches of 2, 3, 7, 16 and 33, compared bit by bit on CPU.",
-            "",
-            *(
-                f"- {name}: {counts['differing']} of {counts['compared']} readings differed from the sentence alone."
-                for name, counts in invariance.items()
-            ),
-            "",
-        ]
+    lines += _invariance(manifest)
     lines += ["## Again", "", f"    {manifest.command}", ""]
     if manifest.notes:
         lines += ["Notes of this run:", "", *(f"- {note}" for note in manifest.notes), ""]
     return "\n".join(lines)
+
+
+def _invariance(manifest: BundleManifest) -> list[str]:
+    """Returns the section on readings in batches, if they were compared."""
+    invariance = manifest.scores.get("invariance")
+    if not invariance:
+        return []
+    return [
+        "### The same in any batch",
+        "",
+        "Sentences read alone, then in shuffled batches of 2, 3, 7, 16 and 33, compared bit by bit on CPU.",
+        "",
+        *(
+            f"- {name}: {counts['differing']} of {counts['compared']} readings differed from the sentence alone."
+            for name, counts in invariance.items()
+        ),
+        "",
+    ]
 
 
 def write_card(folder: Path, manifest: BundleManifest) -> Path:

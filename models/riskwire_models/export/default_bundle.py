@@ -40,12 +40,12 @@ _HEADS_BY_KIND = {
 }
 
 
-def write_tokenizer(source: Path, folder: Path) -> Path:
+def write_tokenizer(source: Path, folder: Path, name: str = TOKENIZER) -> Path:
     """Writes the tokenizer file without truncation and padding, since the inference engine does both itself."""
     content = json.loads(source.read_text(encoding="utf-8"))
     content["truncation"] = None
     content["padding"] = None
-    path = folder / TOKENIZER
+    path = folder / name
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     return path
 

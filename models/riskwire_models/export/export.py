@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 from riskwire_models.data.catalogue import data_set_by_name
 from riskwire_models.data.encoding import encode_examples, load_tokenizer
 from riskwire_models.data.examples import Example
+from riskwire_models.data.labels import LEVELS
 from riskwire_models.errors import BundleFolderError
 from riskwire_models.evaluation.onnx_runner import OnnxRunner, count_batch_differences
 from riskwire_models.evaluation.risk import (
@@ -24,10 +26,13 @@ from riskwire_models.evaluation.risk import (
     risk_scores,
 )
 from riskwire_models.evaluation.scores import (
+    Predictions,
     calibration_errors,
+    fit_shift,
     fit_temperatures,
     gate_scores,
     held_out_scores,
+    logits_and_labels,
     never_seen_scores,
     predict,
 )
@@ -46,6 +51,7 @@ from riskwire_models.export.gate import MAX_LOSS_POINTS, check_batch_differences
 from riskwire_models.export.manifest import BundleManifest, read_manifest, sha256_of, write_manifest
 from riskwire_models.export.onnx_graphs import write_fp16, write_fp32, write_fused
 from riskwire_models.export.quantisation import write_int8
+from riskwire_models.export.weights import shift_bias
 from riskwire_models.training.base import BASE_MODELS
 from riskwire_models.training.checkpoint import Checkpoint, best_weights, load_checkpoint
 from riskwire_models.training.lora import merge_lora
@@ -60,25 +66,21 @@ COMPARED_ROWS = 240
 
 @dataclass(frozen=True, slots=True)
 class GraphFiles:
-    """Paths of the exported graphs. Only int8 becomes part of the bundle.
+    """Paths of the exported graphs. Only int8 becomes part of the bundle."""
 
-    Attributes:
-        encoder: configuration of the encoder.
-    """
-
-    encoder: dict[str, Any]
     fp32: Path
     int8: Path
     fp16: Path
 
 
-def write_graphs(checkpoint: Checkpoint, work: Path, staging: Path) -> GraphFiles:
-    """Writes the model in three precisions, and its tokenizer, to ``staging``, whose earlier content is deleted.
-
-    fp16 is derived from int8, as it is where the bundle is used.
+def write_float_graph(checkpoint: Checkpoint, work: Path, staging: Path) -> tuple[Path, dict[str, Any]]:
+    """Writes the fp32 graph, and the tokenizer of the bundle, to ``staging``, whose earlier content is deleted.
 
     Args:
         checkpoint: the run, as `load_checkpoint` returns it from the folder ``work``.
+
+    Returns:
+        The path of the graph, and the configuration of the encoder.
     """
     model = prepared_model(checkpoint.recipe, work)
     model.restore(best_weights(checkpoint, work))
@@ -91,10 +93,16 @@ def write_graphs(checkpoint: Checkpoint, work: Path, staging: Path) -> GraphFile
     config = model.encoder.config
     fp32 = write_fused(traced, staging / "fp32.onnx", config)
     write_tokenizer(work / TOKENIZER, bundle_folder)
-    int8 = write_int8(fp32, bundle_folder / PRECISIONS["int8"][0])
+    return fp32, config.to_dict()
+
+
+def write_precisions(fp32: Path, staging: Path) -> GraphFiles:
+    """Writes the fp32 graph in int8 and fp16. fp16 is derived from int8, as it is where the bundle is used."""
+    folder = staging / "bundle"
+    int8 = write_int8(fp32, folder / PRECISIONS["int8"][0])
     half = write_fp16(fp32, staging / "fp16.onnx")
-    skeleton = write_skeleton(half, int8, bundle_folder / SKELETON)
-    return GraphFiles(config.to_dict(), fp32, int8, fill_skeleton(skeleton, int8, staging / PRECISIONS["fp16"][0]))
+    skeleton = write_skeleton(half, int8, folder / SKELETON)
+    return GraphFiles(fp32, int8, fill_skeleton(skeleton, int8, staging / PRECISIONS["fp16"][0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,7 @@ def _measure(
     graphs: GraphFiles,
     tokenizer: Tokenizer,
     data: Path,
-    dev: list[Example],
+    on_dev: Predictions,
     test: list[Example],
     threads: int,
     log: Log,
@@ -125,13 +133,11 @@ def _measure(
 
     Args:
         data: the folder of the data sets that are never trained on.
-        dev: examples for the choice of temperatures and thresholds.
+        on_dev: predictions of fp32 for the choice of temperatures and thresholds.
         test: held-out examples for the scores.
     """
     scores: dict[str, Any] = {"invariance": {}}
     rows = [row.ids for row in encode_examples(test[:: max(1, len(test) // COMPARED_ROWS)], tokenizer, MAX_LENGTH)]
-    log("choosing temperatures and thresholds")
-    on_dev = predict(OnnxRunner(graphs.fp32, threads), tokenizer, dev)
     temperatures = fit_temperatures(on_dev)
     thresholds = choose_thresholds(risk_readings(on_dev, temperatures))
     least_logit = event_logit(thresholds.events, temperatures["events"])
@@ -144,7 +150,7 @@ def _measure(
         scores[precision] = {
             "held_out": held_out_scores(predictions, event_logit=least_logit)
             | {"risk": {"all": risk_scores(risk_readings(predictions, temperatures), thresholds)}},
-            "never_seen": never_seen_scores(runner, tokenizer, data),
+            "never_seen": never_seen_scores(partial(predict, runner, tokenizer), data),
         }
         if precision in PRECISIONS:
             differing, compared = count_batch_differences(runner, rows)
@@ -195,11 +201,17 @@ def export(data: Path, work: Path, out: Path, *, threads: int = 2, log: Log = pr
     if not checkpoint.is_finished:
         notes.append("unfinished: a development bundle, not for use")
     staging = work / "export"
-    graphs = write_graphs(checkpoint, work, staging)
-    folder = graphs.int8.parent
+    fp32, encoder = write_float_graph(checkpoint, work, staging)
+    folder = staging / "bundle"
     tokenizer = load_tokenizer(folder / TOKENIZER)
     splits = recipe_corpus(data, work, recipe)
-    measured = _measure(graphs, tokenizer, data, splits["dev"], splits["test"], threads, log)
+    log("choosing temperatures and thresholds")
+    on_dev = predict(OnnxRunner(fp32, threads), tokenizer, splits["dev"])
+    shift = fit_shift(*logits_and_labels(on_dev, "level"))
+    shift_bias(fp32, "level.bias", shift)
+    notes.append("level, shifted on dev: " + ", ".join(map("{} {:+.2f}".format, LEVELS, shift)))
+    graphs = write_precisions(fp32, staging)
+    measured = _measure(graphs, tokenizer, data, on_dev.shifted("level", shift), splits["test"], threads, log)
     _check_gate(measured.scores, log)
     # The generated statements count as rows of the SEC's table, whose names they use.
     rows = Counter("sec" if example.source == "statements" else example.source for example in splits["train"])
@@ -208,7 +220,7 @@ def export(data: Path, work: Path, out: Path, *, threads: int = 2, log: Log = pr
         fp16_sha256=sha256_of(graphs.fp16),
         name=recipe.bundle,
         base=BASE_MODELS[recipe.base],
-        encoder=graphs.encoder,
+        encoder=encoder,
         temperatures=measured.temperatures,
         thresholds={"level": measured.thresholds.adverse, "events": measured.thresholds.events},
         training=[training_set_entry(data_set_by_name(name), rows[name]) for name in recipe.data],

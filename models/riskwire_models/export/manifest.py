@@ -5,6 +5,9 @@ logits: ``sentiment`` [batch, 3], ``entities`` [batch, tokens, 9], ``target_sent
 [batch, 20], ``level`` [batch, tokens, 4], ``events`` [batch, tokens, 42]. The logits of a mention are the means of
 ``target_sentiment``, ``level`` and ``events`` over its word pieces. Those of ``events`` are independent (sigmoid). At
 token 0 they are those of the events that belong to no mention.
+
+A bundle may hold a second model with its own tokenizer (``sentiment_model``), whose only output is ``sentiment``. The
+first model then has the other heads. Heads that a bundle lacks are not listed.
 """
 
 from __future__ import annotations
@@ -86,10 +89,25 @@ class LookEntry(_Strict):
     figures: dict[str, Any]
 
 
+class SentimentModelEntry(_Strict):
+    """A second model of a bundle, with its own tokenizer: its only output is ``sentiment``.
+
+    Attributes:
+        max_length: most word pieces of a sentence.
+        base: the checkpoint that it was exported from.
+    """
+
+    max_length: int
+    tokenizer: FileEntry
+    files: dict[str, FileEntry]
+    base: BaseModelEntry
+
+
 class BundleManifest(_Strict):
     """The content of bundle.json.
 
     Attributes:
+        sentiment_model: the model that gives the sentiment of sentences, if that is not the first model.
         encoder: configuration of the encoder in the form of transformers, from which training can go on.
         looks: the looks at the open test set, oldest first.
     """
@@ -111,11 +129,20 @@ class BundleManifest(_Strict):
     command: str
     notes: tuple[str, ...] = ()
     looks: tuple[LookEntry, ...] = ()
+    sentiment_model: SentimentModelEntry | None = None
 
     @property
     def cpu_file(self) -> FileEntry:
         """The int8 file, which is always part of a shipped bundle; without one the first file that is listed."""
         return self.files.get("int8") or next(iter(self.files.values()))
+
+    @property
+    def listed_files(self) -> tuple[FileEntry, ...]:
+        """The tokenizers and ONNX files of all models."""
+        models = (self, self.sentiment_model)
+        return tuple(
+            entry for model in models if model is not None for entry in (model.tokenizer, *model.files.values())
+        )
 
 
 def sha256_of(path: Path) -> str:
@@ -155,7 +182,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> BundleManifest:
     except ValidationError as error:
         raise BundleFolderError(f"{path} is not a bundle of format 1: {error}") from error
     if verify:
-        for listed in (manifest.tokenizer, *manifest.files.values()):
+        for listed in manifest.listed_files:
             is_derived = listed.skeleton is not None and not (folder / listed.path).is_file()
             entry = listed.skeleton if is_derived and listed.skeleton else listed
             file = folder / entry.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -12,6 +13,7 @@ import transformers
 from onnxconverter_common import float16
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
+from torch import nn
 from transformers import PretrainedConfig
 
 from riskwire_models.data.labels import HEADS, TOKEN_HEADS
@@ -37,12 +39,22 @@ def write_fp32(model: MultiHeadModel, path: Path) -> Path:
     model.eval()
     if model.encoder.config.model_type == "mpnet":
         model = replace_encoder(model)
-    ids = torch.randint(0, model.encoder.config.vocab_size, (2, 16))
+    trace(model, path, model.encoder.config.vocab_size, tuple(HEADS))
+    name_weights(path, model)
+    return path
+
+
+def trace(model: nn.Module, path: Path, vocabulary: int, heads: Sequence[str]) -> None:
+    """Writes a module that maps `GRAPH_INPUTS` to the logits of heads as an fp32 ONNX file.
+
+    Args:
+        vocabulary: number of word pieces.
+        heads: names of the outputs.
+    """
+    ids = torch.randint(0, vocabulary, (2, 16))
     mask = torch.ones_like(ids)
     axes: dict[str, dict[int, str]] = {name: {0: "batch", 1: "tokens"} for name in GRAPH_INPUTS}
-    axes |= {head: {0: "batch"} for head in HEADS}
-    for head in TOKEN_HEADS:
-        axes[head][1] = "tokens"
+    axes |= {head: {0: "batch", 1: "tokens"} if head in TOKEN_HEADS else {0: "batch"} for head in heads}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -50,13 +62,11 @@ def write_fp32(model: MultiHeadModel, path: Path) -> Path:
             (ids, mask),
             str(path),
             input_names=list(GRAPH_INPUTS),
-            output_names=list(HEADS),
+            output_names=list(heads),
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,  # onnxruntime does not fuse the graph that torch's newer exporter writes
         )
-    name_weights(path, model)
-    return path
 
 
 def write_fused(source: Path, path: Path, config: PretrainedConfig) -> Path:
@@ -73,6 +83,18 @@ def write_fused(source: Path, path: Path, config: PretrainedConfig) -> Path:
         ExportError: the optimiser does not recognise the attention of the installed transformers. The graph would be
             correct, but slow.
     """
+    fused_count = fuse(source, path, config)
+    if fused_count != config.num_hidden_layers:
+        raise ExportError(
+            f"onnxruntime {onnxruntime.__version__} fused {fused_count} of {config.num_hidden_layers} attentions of"
+            f" transformers {transformers.__version__}: use the versions that the train extra names"
+        )
+    name_joined_biases(path)
+    return path
+
+
+def fuse(source: Path, path: Path, config: PretrainedConfig) -> int:
+    """Writes a graph as onnxruntime's BERT optimiser fuses it, and returns the number of attentions that it fused."""
     options = FusionOptions("bert")
     options.enable_embed_layer_norm = False
     options.use_multi_head_attention = True
@@ -85,15 +107,8 @@ def write_fused(source: Path, path: Path, config: PretrainedConfig) -> Path:
         optimization_options=options,
         opt_level=0,
     )
-    fused_count = len(fused.get_nodes_by_op_type("MultiHeadAttention"))
-    if fused_count != config.num_hidden_layers:
-        raise ExportError(
-            f"onnxruntime {onnxruntime.__version__} fused {fused_count} of {config.num_hidden_layers} attentions of"
-            f" transformers {transformers.__version__}: use the versions that the train extra names"
-        )
     fused.save_model_to_file(str(path))
-    name_joined_biases(path)
-    return path
+    return len(fused.get_nodes_by_op_type("MultiHeadAttention"))
 
 
 def write_fp16(source: Path, path: Path) -> Path:

@@ -46,6 +46,22 @@ def name_weights(path: Path, model: nn.Module) -> None:
     onnx.save(graph, str(path))
 
 
+def shift_bias(path: Path, name: str, shift: NDArray[np.float64]) -> None:
+    """Adds something to the bias of a head in a float32 graph, in place.
+
+    Raises:
+        BundleFolderError: the graph has no such bias.
+    """
+    model = onnx.load(str(path))
+    for tensor in model.graph.initializer:
+        if tensor.name == name:
+            shifted = numpy_helper.to_array(tensor) + shift.astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(shifted.astype(np.float32), name))
+            onnx.save(model, str(path))
+            return
+    raise BundleFolderError(f"{path} has no bias {name}")
+
+
 def name_joined_biases(path: Path) -> None:
     """Renames the biases of fused attentions, in place: each holds those of query, key and value behind each other."""
     model = onnx.load(str(path))

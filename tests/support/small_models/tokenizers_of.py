@@ -29,11 +29,11 @@ def vocabulary_of(kind: str, words: Iterable[str]) -> dict[str, int]:
     return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
-def small_tokenizer(kind: str, words: Iterable[str]) -> Tokenizer:
-    """Returns a WordPiece tokenizer of the words, which ignores the case of letters."""
+def small_tokenizer(kind: str, words: Iterable[str], *, lowercase: bool = True) -> Tokenizer:
+    """Returns a WordPiece tokenizer of the words, which ignores the case of letters if ``lowercase``."""
     vocabulary = vocabulary_of(kind, words)
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.normalizer = BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     if kind == "bert":
         tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])

@@ -122,6 +122,7 @@ def test_the_manifest_states_heads_scores_and_training_sets(built: tuple[Path, P
     assert rows["riskwire risk labels"] == sum(example.source == "risk" for example in train)
     assert manifest.command == "riskwire model build small --data DIR --work DIR --out DIR"
     assert "unfinished" not in " ".join(manifest.notes)
+    assert any(note.startswith("level, shifted on dev: neutral ") for note in manifest.notes)
 
 
 def test_the_tokenizer_of_the_bundle_has_the_trimmed_vocabulary_of_the_run(built: tuple[Path, Path, str]) -> None:

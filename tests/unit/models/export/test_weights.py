@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ if CAN_TRAIN:
 
     from riskwire_models.export.onnx_graphs import write_fp16, write_fp32, write_fused
     from riskwire_models.export.quantisation import write_int8
-    from riskwire_models.export.weights import read_weights
+    from riskwire_models.export.weights import read_weights, shift_bias
 
 pytestmark = needs_training
 
@@ -117,3 +118,20 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     path.write_bytes(np.arange(9).tobytes())
     with pytest.raises(BundleFolderError, match=r"model\.onnx is not an ONNX file"):
         read_weights(path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shifted_bias_is_that_of_every_precision(
+    files: dict[str, dict[str, Path]], parameters: dict[str, dict[str, torch.Tensor]], kind: str, tmp_path: Path
+) -> None:
+    shift = np.array([0.5, -0.25, 0.0, 1.0])
+    fused = Path(shutil.copy(files[kind]["fused"], tmp_path / "fused.onnx"))
+    shift_bias(fused, "level.bias", shift)
+    for path in (fused, write_int8(fused, tmp_path / "int8.onnx"), write_fp16(fused, tmp_path / "fp16.onnx")):
+        weights = read_weights(path)
+        expected = parameters[kind]["level.bias"].detach().numpy() + shift
+        assert weights["level.bias"].numpy() == pytest.approx(expected, abs=2e-3)
+        unchanged = parameters[kind]["events.bias"].detach().numpy()
+        assert weights["events.bias"].numpy() == pytest.approx(unchanged, rel=2e-3)
+    with pytest.raises(BundleFolderError, match=r"fused\.onnx has no bias levels\.bias"):
+        shift_bias(fused, "levels.bias", shift)
