@@ -90,6 +90,7 @@ def event(
     version: int = 1,
     story: str = "",
     publisher: str = "wire.example",
+    confirmed: bool = False,
     backfill: bool = False,
     history: bool = False,
 ) -> Signal:
@@ -125,6 +126,7 @@ def event(
         events=tuple([EventScore(label=code, score=round(0.9 - 0.1 * n, 2)) for n, code in enumerate(events)]),
         adverse_from=0.5,
         relevance=relevance,
+        confirmed=confirmed,
         evidence=Evidence(text=title, start=0, end=4),
         bundle="tiny@1",
     )

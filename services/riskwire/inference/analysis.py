@@ -12,7 +12,7 @@ from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution, mean
 from riskwire.inference.relevance import relevance_by_entity
 from riskwire.inference.topics import topics_of
-from riskwire.records import EventScore, Level, TopicScore
+from riskwire.records import ADVERSE_FROM, EventScore, Level, TopicScore
 from riskwire.weights import SPEAKER_FACTOR, evidence_weights, sentence_weights
 from riskwire.worst_mention import MentionRisk, PartyRisk, strongest_events, worst_mention
 
@@ -84,6 +84,7 @@ class TargetSentiment(NamedTuple):
         level: how bad it is for the target; None if the bundle does not predict levels or the article has no mention.
         events: what happened to the target, the most probable event type first; None if the bundle does not predict
             them.
+        confirmed: of an entity, whether title and lead sentence both say something adverse of it.
         member: of a group, a topic or the market, target and name of the party whose mention decided; None if none did.
     """
 
@@ -96,6 +97,7 @@ class TargetSentiment(NamedTuple):
     relevance: float
     evidence: Excerpt
     member: tuple[str, str] | None = None
+    confirmed: bool = False
 
 
 def target_sentiments(
@@ -191,10 +193,12 @@ def _entity_sentiments(
         if len(entity_mentions) == 1:  # as for most entities; this way costs less
             mention = entity_mentions[0]
             sentiment, level, events = mention.sentiment, mention.level, mention.events
+            confirmed = False
         else:
             sentiment = _mean(_sentiment_by_sentence(entity_mentions, weights))
             level, events, decisive = worst_mention([_risk_of(mention) for mention in entity_mentions], adverse_from)
             mention = _clearest_mention(entity_mentions, sentiment) if decisive is None else entity_mentions[decisive]
+            confirmed = prediction.titled and _is_confirmed(entity_mentions, adverse_from)
         watched = entity_mentions[0].watched
         yield TargetSentiment(
             f"entity:{mention.entity}",
@@ -205,7 +209,23 @@ def _entity_sentiments(
             events,
             relevance[mention.entity],
             _excerpt(prediction, mention.sentence, mention.start, mention.end),
+            confirmed=confirmed,
         )
+
+
+def _is_confirmed(mentions: Sequence[LinkedMention], adverse_from: float | None) -> bool:
+    """Returns whether title and lead sentence both have an adverse mention of an entity, not as a speaker on others.
+
+    Args:
+        mentions: all mentions of the entity in a document with a title.
+    """
+    threshold = ADVERSE_FROM if adverse_from is None else adverse_from
+    adverse = {
+        mention.sentence
+        for mention in mentions
+        if mention.level is not None and not mention.speaker and mention.level.adverse >= threshold
+    }
+    return adverse >= {0, 1}
 
 
 def _sentiment_by_sentence(

@@ -180,6 +180,7 @@ def write_signals(
                     "bundle": bundle,
                     "member": target.member[0] if target.member else "",
                     "member_name": target.member[1] if target.member else "",
+                    "confirmed": target.confirmed,
                 }
             ),
         )

@@ -31,6 +31,7 @@ class Signal(Record):
         events: at most `MAX_EVENTS` event types, the most probable first; None if the bundle does not predict them.
         adverse_from: the `adverse` from which the bundle counts a mention as adverse; None if it does not predict
             levels.
+        confirmed: of an entity, whether title and lead sentence of the article both say something adverse of it.
         member, member_name: of a group, a topic or the market, the party whose mention decided; empty if none did.
     """
 
@@ -65,6 +66,7 @@ class Signal(Record):
     bundle: str = ""
     member: str = ""
     member_name: str = ""
+    confirmed: bool = False
 
     @property
     def source_key(self) -> str:

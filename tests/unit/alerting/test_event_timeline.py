@@ -137,6 +137,12 @@ def test_a_doubtful_story_waits_for_a_second_publisher(day: Timeline) -> None:
     assert (alert.status, alert.tier, alert.corroborated, alert.sources) == ("firing", "notice", True, 2)
 
 
+def test_a_doubtful_story_whose_title_and_lead_agree_does_not_wait(day: Timeline) -> None:
+    doubtful = event(33, "Acme accounts doubted", "accounting", material=0.45, mild=0.4, confirmed=True)
+    (alert,) = read(day, doubtful)
+    assert (alert.status, alert.corroborated, alert.sources) == ("firing", True, 1)
+
+
 def test_a_doubtful_story_does_not_wait_longer_than_a_day(day: Timeline) -> None:
     doubtful = {"material": 0.45, "mild": 0.4}
     first = event(33, "Acme accounts doubted", "accounting", publisher="a.example", **doubtful)

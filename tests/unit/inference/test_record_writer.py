@@ -105,6 +105,7 @@ def test_an_analysis_and_its_signals_have_the_bytes_of_their_records(
             backfill=news.backfill,
             history=False,
             relevance=target.relevance,
+            confirmed=target.confirmed,
         )
 
 

@@ -24,7 +24,7 @@ class EventVerdict:
         reason: why it is not told; None if it is.
         novelty: how new it is for the target, 0 to 1.
         publishers: the publishers that reported it so far.
-        corroborated: whether a second publisher confirms it.
+        corroborated: whether a second publisher confirms it, or title and lead of the article agree.
     """
 
     happening: Happening
@@ -52,7 +52,8 @@ def judge(
     """
     in_bucket = list(present)
     publishers = memory.publishers(happening.family, [signal.source_key, *in_bucket], now_ms, wait_ms)
-    corroborated = publishers >= max(2, happening.rule.least_sources)
+    least = happening.rule.least_sources
+    corroborated = publishers >= max(2, least) or (signal.confirmed and publishers >= least)
     tier, reason = _strength(signal, happening, publishers, corroborated=corroborated)
     novelty = memory.novelty(happening, signal.story, tier, now_ms)
     episode = memory.episode

@@ -196,3 +196,23 @@ def test_analysis_and_signals_have_the_bytes_of_their_records(marked: Callable[.
         assert signal.level is not None
         assert (signal.adverse, signal.adverse_from) == (signal.level.adverse, 0.4)
         assert [event.label for event in signal.events or ()][:1] == ["recall"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "confirmed"),
+    [
+        (("material", "mild", "neutral"), True),
+        (("material", "neutral", "material"), False),
+        (("neutral", "material", "material"), False),
+    ],
+    ids=["title and lead", "title and a later sentence", "no title"],
+)
+def test_a_signal_is_confirmed_if_title_and_lead_are_adverse(
+    targets_of: Callable[..., dict[str, TargetSentiment]], levels: tuple[str, ...], confirmed: bool
+) -> None:
+    signals = targets_of(
+        ["[ORG Acme Corp] in trouble", "[ORG Acme Corp] may default.", "[ORG Acme Corp] is old."],
+        [{"Acme Corp": (level, "default")} for level in levels],
+    )
+    (entity,) = [signal for target, signal in signals.items() if target.startswith("entity:")]
+    assert entity.confirmed is confirmed
