@@ -6,6 +6,7 @@ version). So the results depend neither on the order in which signals arrived no
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -16,7 +17,7 @@ from riskwire.alerting.calibration import AchievedRate, LimitTable, RateLog, ach
 from riskwire.alerting.clock import BucketClock
 from riskwire.alerting.events import EventRules, EventWatch, load_rules
 from riskwire.alerting.exposure import Exposure
-from riskwire.alerting.target import SLOT_MS, Target, half_life_ms, horizon_ms
+from riskwire.alerting.target import IDLE_STORIES, SLOT_MS, Target, half_life_ms, horizon_ms
 from riskwire.alerting.target_story import StoryPart, TargetStory
 from riskwire.alerting.trend import TREND_MS, TrendMinute, minute_key
 from riskwire.records import SIGNALS, Alert, Mark, NearMiss, Signal, TrendPoint, read_record
@@ -95,6 +96,8 @@ class Book:
         self._pending_by_bucket: dict[int, dict[str, None]] = {}
         """Keys of the pending signals."""
         self._late_signals = 0
+        self._due_from_ms = 0
+        """No running alert ends before this time. A new alert, or a new day, sets it back."""
         self._restore(state)
 
     @property
@@ -143,7 +146,10 @@ class Book:
         for bucket in sorted(bucket for bucket in buckets if bucket < until_ms):
             self._resolve_due(bucket, step)
             self._drop_targets(bucket, step)
+            alerts = len(step.alerts)
             self._close_bucket(bucket, step)
+            if len(step.alerts) > alerts:
+                self._due_from_ms = 0
         self._resolve_due(until_ms, step)
         self._clock.closed_until_ms = until_ms
         self._close_minutes(until_ms, step)
@@ -245,17 +251,14 @@ class Book:
         The alerts of status `resolved` are added to `step`. They are `blind` if the whole stream had no stories in the
         last `blind_after_s` seconds, so that the calm proves nothing.
         """
-        due = [
-            (at_ms, name, "spike")
-            for name in self._alerting
-            if (at_ms := self._targets[name].due_ms()) is not None and at_ms <= until_ms
-        ]
-        due += [
-            (at_ms, name, "slide")
-            for name in self._sliding
-            if (at_ms := self._targets[name].slide.due_ms()) is not None and at_ms <= until_ms
-        ]
-        due += [(at_ms, name, "event") for at_ms, name in self._events.due() if at_ms <= until_ms]
+        if until_ms < self._due_from_ms:
+            return
+        running = [(self._targets[name].due_ms(), name, "spike") for name in self._alerting]
+        running += [(self._targets[name].slide.due_ms(), name, "slide") for name in self._sliding]
+        running += [(at_ms, name, "event") for at_ms, name in self._events.due()]
+        known = [(at_ms, name, kind) for at_ms, name, kind in running if at_ms is not None]
+        due = [(at_ms, name, kind) for at_ms, name, kind in known if at_ms <= until_ms]
+        self._due_from_ms = min([at_ms for at_ms, _, _ in known if at_ms > until_ms], default=sys.maxsize)
         for at_ms, name, kind in sorted(due):
             recent = self._exposure.within(at_ms, self._settings.blind_after_s * 1000)
             if kind == "event":
@@ -297,16 +300,8 @@ class Book:
         """
         day_ms = now_ms // DAY_MS * DAY_MS
         if day_ms > self._swept_ms:
-            followed = sum(counts(target.target, target.stories(day_ms)) for target in self._targets.entries.values())
-            self._rates.close_days(self._swept_ms // DAY_MS, day_ms // DAY_MS, followed)
+            self._sweep(day_ms)
             step.rates_changed = True
-            self._swept_ms = day_ms
-            self._events.forget(day_ms)
-            for name, target in list(self._targets.entries.items()):
-                if target.roll(day_ms) | target.settle(day_ms, self._exposure):
-                    self._targets.touch(name)
-                if target.is_idle(day_ms) and name not in self._events:
-                    self._drop(target)
         surplus = len(self._targets) - self._settings.max_targets
         if surplus > 0:
             by_silence = sorted(self._targets.entries.values(), key=attrgetter("touched_ms", "target"))
@@ -318,6 +313,21 @@ class Book:
             for target in free[:surplus]:
                 step.dropped_targets += 1
                 self._drop(target)
+
+    def _sweep(self, day_ms: int) -> None:
+        """Counts the followed parties at the end of a day, and drops idle targets."""
+        self._events.forget(day_ms)
+        followed = 0
+        for name, target in list(self._targets.entries.items()):
+            stories = target.stories(day_ms)
+            followed += counts(name, stories)
+            if target.roll(day_ms) | target.settle(day_ms, self._exposure):
+                self._targets.touch(name)
+            if stories < IDLE_STORIES and target.is_idle(day_ms) and name not in self._events:
+                self._drop(target)
+        self._rates.close_days(self._swept_ms // DAY_MS, day_ms // DAY_MS, followed)
+        self._swept_ms = day_ms
+        self._due_from_ms = 0
 
     def _drop(self, target: Target) -> None:
         """Removes a target with its stories and event state from the state."""

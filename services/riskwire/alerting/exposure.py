@@ -65,13 +65,17 @@ class Exposure:
         self._past = 0.0
         """Decayed stories of the slots that have left the horizon, as of `_past_at_ms`."""
         self._past_at_ms = 0
-        self._within: dict[tuple[int, int], int] = {}
-        """Results of `within` since the last change: every target of a bucket asks for the same windows."""
+        self._since: dict[int, int] = {}
+        """Stories from the start of a slot on, for the starts that `within` was asked for: every target of a bucket
+        asks for the same windows."""
+        self._oldest_ms = self._newest_ms = 0
+        """The start of the oldest slot or earlier, and of the newest one or later."""
         if self.KEY in state:
             values = orjson.loads(state[self.KEY])
             self.open_buckets = {int(bucket): stories for bucket, stories in values["open"].items()}
             self._past, self._past_at_ms = values["past"], values["past_at"]
             self.total, self.began_ms = values["total"], values["began"]
+            self._newest_ms = max([slot.start_ms for slot in self._slots.entries.values()], default=0)
 
     def add(self, bucket_ms: int, stories: int) -> None:
         """Adds stories to an open bucket."""
@@ -84,7 +88,6 @@ class Exposure:
             bucket_ms: the start of the bucket.
             end_ms: the end of the bucket, which is the time of the move.
         """
-        self._within.clear()
         self._roll(end_ms)
         stories = self.open_buckets.pop(bucket_ms, 0)
         if not stories:
@@ -99,6 +102,10 @@ class Exposure:
         else:
             slot.stories += stories
             self._slots.touch(key)
+        self._newest_ms = max(self._newest_ms, start_ms)
+        for since_ms in self._since:
+            if since_ms <= start_ms:
+                self._since[since_ms] += stories
 
     def within(self, now_ms: int, window_ms: int) -> int:
         """Returns the number of stories of the whole stream in the last `window_ms`.
@@ -106,12 +113,13 @@ class Exposure:
         They are counted by whole slots (quarters of an hour), from the slot in which the window begins. Stories of open
         buckets are not included.
         """
-        since = (now_ms - window_ms) // self._slot_ms * self._slot_ms
-        stories = self._within.get((since, now_ms))
+        since_ms = (now_ms - window_ms) // self._slot_ms * self._slot_ms
+        stories = self._since.get(since_ms) if now_ms > self._newest_ms else None
         if stories is None:
             slots = self._slots.entries.values()
-            stories = sum([slot.stories for slot in slots if since <= slot.start_ms < now_ms])
-            self._within[since, now_ms] = stories
+            stories = sum([slot.stories for slot in slots if since_ms <= slot.start_ms < now_ms])
+            if now_ms > self._newest_ms:
+                self._since[since_ms] = stories
         return stories
 
     def of_day(self, now_ms: int) -> float:
@@ -140,12 +148,17 @@ class Exposure:
         once per half-life, and each slot is added at the time when it left.
         """
         last_start = now_ms - self._horizon_ms - self._slot_ms
+        if self._oldest_ms > last_start:
+            return
+        self._since = {}
         expired = [slot for slot in self._slots.entries.values() if slot.start_ms <= last_start]
         for slot in sorted(expired, key=lambda slot: slot.start_ms):
             left_at_ms = slot.start_ms + self._slot_ms + self._horizon_ms
             self._past = self._past * decay(left_at_ms - self._past_at_ms, self._half_life_ms) + slot.stories
             self._past_at_ms = left_at_ms
             self._slots.delete(str(slot.start_ms))
+        starts = [slot.start_ms for slot in self._slots.entries.values()]
+        self._oldest_ms = min(starts, default=now_ms - self._horizon_ms)
 
 
 def decay(elapsed_ms: float, half_life_ms: float) -> float:

@@ -227,7 +227,8 @@ class StoryWindow:
             if slot + self._slot_ms + self._memory_ms <= now_ms:
                 self._drop(slot)
         oldest = min(self._slots, default=None)
-        self._due_ms = 0 if oldest is None else min(next_expiry_ms, oldest + self._slot_ms + self._memory_ms)
+        leaves_memory_ms = sys.maxsize if oldest is None else oldest + self._slot_ms + self._memory_ms
+        self._due_ms = min(next_expiry_ms, leaves_memory_ms)
 
     def count(self, since_ms: int) -> int:
         """The number of stories that count from after `since_ms`."""

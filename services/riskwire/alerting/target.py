@@ -43,6 +43,8 @@ IDLE_STORIES = 0.02
 """A baseline of fewer stories than this has no effect."""
 RULE = "default"
 _SURPRISE = attrgetter("surprise")
+_NOTHING = Prediction(((1.0, 0.0, 1.0),))
+"""For a window without adverse stories, which is never surprising."""
 
 
 class Target:
@@ -160,9 +162,7 @@ class Target:
                 later stories can then fire, and those of the event alert count as expected.
         """
         if not may_notify and not self.window.negative_count(now_ms - self._horizon_ms):
-            rates = self._rates(self.baseline.as_of(now_ms, self._half_life_ms), now_ms, exposure)
-            prediction = Prediction(tuple((rate.weight, 0.0, rate.shape) for rate in rates))
-            self._judged([WindowVerdict(min(self._settings.windows_s), 0, prediction, prediction.surprise(0), 0.0)])
+            self._judged([WindowVerdict(min(self._settings.windows_s), 0, _NOTHING, 0.0, 0.0)])
             return None
         verdicts = self._verdicts(now_ms, exposure, since_ms=0, notified=0)
         self._judged(verdicts)
@@ -240,7 +240,7 @@ class Target:
 
     def stories(self, now_ms: int) -> float:
         """Returns the number of its stories, those of the past decayed."""
-        return self.window.count(0) + self.baseline.as_of(now_ms, self._half_life_ms).stories
+        return self.window.count(0) + self.baseline.stories * decay(now_ms - self.baseline.at, self._half_life_ms)
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether dropping the target has no effect: it has no stories, no running alert, and a faded baseline."""

@@ -43,13 +43,17 @@ class StoryIndex(Generic[S]):
 
     def remove(self, story: S) -> None:
         """Removes a story that was added; does nothing for another. An equal but different object stays."""
+        by_band = self._by_band
         for _, keys in _bands_by_kind(story.fingerprint):
             for band in keys:
-                remaining = [candidate for candidate in self._by_band.get(band, ()) if candidate is not story]
+                stories = by_band.get(band)
+                if stories is None:
+                    continue
+                remaining = [candidate for candidate in stories if candidate is not story] if len(stories) > 1 else []
                 if remaining:
-                    self._by_band[band] = remaining
-                else:
-                    self._by_band.pop(band, None)
+                    by_band[band] = remaining
+                elif len(stories) > 1 or stories[0] is story:
+                    del by_band[band]
 
     def similar(self, fingerprint: str) -> list[S]:
         """Returns the stories that a text with this fingerprint retells; a story may occur more than once.
