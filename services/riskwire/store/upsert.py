@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, or_
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, cast, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 _T = TypeVar("_T")
@@ -43,7 +43,7 @@ def upsert(
         return []
     keys = [column.name for column in table.primary_key]
     names = columns if columns is not None else [name for name in rows[0] if name not in keys]
-    statement = _insert(connection, table)
+    statement, values = _insert(connection, table, rows)
     new = statement.excluded
     differs = or_(*(table.c[name].is_distinct_from(new[name]) for name in names))
     statement = statement.on_conflict_do_update(
@@ -51,20 +51,38 @@ def upsert(
         set_={name: new[name] for name in names},
         where=differs if newer is None else differs & newer(new),
     )
-    changed: list[tuple[Any, ...]] = []
     returning = statement.returning(*(table.c[key] for key in keys))
-    changed.extend(tuple(row) for row in connection.execute(returning, list(rows)))
-    return changed
+    return [tuple(row) for row in connection.execute(returning, values)]
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Row], keys: Sequence[str]) -> int:
     """Inserts the rows whose `keys` (unique together) do not exist yet. Returns the number of inserted rows."""
     if not rows:
         return 0
-    statement = _insert(connection, table).on_conflict_do_nothing(index_elements=list(keys))
+    statement, values = _insert(connection, table, rows)
+    statement = statement.on_conflict_do_nothing(index_elements=list(keys))
     returning = statement.returning(*(table.c[key] for key in keys))
-    return len(connection.execute(returning, list(rows)).all())
+    return len(connection.execute(returning, values).all())
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts rows that do not exist yet."""
+    if rows:
+        connection.execute(*_insert(connection, table, rows))
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> tuple[Any, list[Row] | None]:
+    """Returns a statement that inserts rows, and the values to execute it with.
+
+    On PostgreSQL the statement holds the rows as one array a column. Its text is then the same for any number of rows,
+    and short: psycopg would spend more time on parsing a statement with a parameter for each value than PostgreSQL on
+    executing it (`tests/bench/stores/bench_sink.py`).
+    """
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table), list(rows)
+    names = list(rows[0])
+    arrays = [
+        cast(bindparam(None, [row[name] for row in rows], unique=True), ARRAY(table.c[name].type)) for name in names
+    ]
+    unnested = func.unnest(*arrays).table_valued(*names).render_derived()
+    return postgresql.insert(table).from_select(names, select(*(unnested.c[name] for name in names))), None

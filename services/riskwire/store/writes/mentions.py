@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete
 
 from riskwire.entities.names import join_key, name_key
 from riskwire.records import Analysis, Mention, to_ms
 from riskwire.store import tables
 from riskwire.store.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
-from riskwire.store.upsert import chunks
+from riskwire.store.upsert import chunks, insert_new
 from riskwire.weights import relevance, sentence_weight
 from riskwire.worst_mention import MentionRisk, worst_mention
 
@@ -37,7 +37,7 @@ def replace_mentions(connection: Connection, analyses: Iterable[Analysis], limit
         connection.execute(delete(tables.mentions).where(tables.mentions.c.article.in_(chunk)))
     if rows:
         make_partitions(connection, tables.mentions, [row["seen_ms"] for row in rows])
-        connection.execute(insert(tables.mentions), rows)
+        insert_new(connection, tables.mentions, rows)
 
 
 def mention_rows(analysis: Analysis, limit: int) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Row, delete, func, select, tuple_
 
 from riskwire.records import Signal, to_ms
 from riskwire.store import tables
@@ -18,7 +18,7 @@ from riskwire.store.changes import record_changes
 from riskwire.store.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.rows import target_kind
-from riskwire.store.upsert import chunks, insert_missing, upsert
+from riskwire.store.upsert import chunks, insert_missing, insert_new, upsert
 from riskwire.store.writes.counted import counted_ms
 
 _Pair = tuple[str, str]
@@ -57,7 +57,7 @@ def write_signals(connection: Connection, signals: Iterable[Signal]) -> None:
             added.setdefault((target, signal.story), []).append(signal)
 
     make_partitions(connection, tables.signals, [row["seen_ms"] for row in rows])
-    connection.execute(insert(tables.signals), rows)
+    insert_new(connection, tables.signals, rows)
     key = tuple_(tables.signals.c.target, tables.signals.c.article, tables.signals.c.version)
     for chunk in chunks(superseded, 250):
         connection.execute(tables.signals.update().where(key.in_(chunk)).values(superseded=True))
