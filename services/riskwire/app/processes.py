@@ -37,7 +37,7 @@ from riskwire.inference.score import score
 from riskwire.inference.stage import InferStage
 from riskwire.ingest.stage import IngestStage
 from riskwire.notify import NotifyStage
-from riskwire.pipeline import HISTORY, INFER, INGEST, NOTIFY, SINKS, StageSpec, Topic
+from riskwire.pipeline import ALERT, HISTORY, INFER, INGEST, NOTIFY, SINKS, StageSpec, Topic
 from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
@@ -278,10 +278,9 @@ def _stages(
         model: None if no spec needs a model; likewise `store` and `notify`.
     """
     article_partitions = bus.partitions(Topic.ARTICLES)
-    stages: list[Stage] = [
-        WatchlistStage(article_partitions),
-        AlertStage(settings.alerting, article_partitions),
-    ]
+    stages: list[Stage] = [WatchlistStage(article_partitions)]
+    if ALERT in specs:
+        stages.append(AlertStage(settings.alerting, article_partitions))
     if INGEST in specs:
         stages.append(IngestStage(settings, article_partitions))
     if model is not None:

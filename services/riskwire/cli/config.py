@@ -30,7 +30,7 @@ def show(config: ConfigFile = None) -> None:
 def check(
     data: Data = None, feeds: FeedsFile = None, watchlist: WatchlistFile = None, config: ConfigFile = None
 ) -> None:
-    """Check the settings and what they name: feeds, watchlist, bundle, receivers, port, bus and store.
+    """Check the settings and what they name: feeds, watchlist, bundle, rules, receivers, port, bus and store.
 
     Lists all faults at once. The bus and the store are reached, and nothing is changed.
     """
@@ -41,7 +41,7 @@ def check(
 
 
 def check_settings(settings: Settings, known: Sequence[RiskwireError] = ()) -> list[str]:
-    """Checks feed list, port, watchlist, bus, store, receivers and bundle. Returns what was found, in words.
+    """Checks feed list, port, watchlist, bus, store, receivers, bundle and rules. Returns what was found, in words.
 
     Each call reads or makes one of these and discards it; the port is bound for a moment.
 
@@ -55,7 +55,7 @@ def check_settings(settings: Settings, known: Sequence[RiskwireError] = ()) -> l
     """
     faults: list[RiskwireError] = list(known)
     found: list[str] = []
-    for look in (_feeds, _watchlist, _bundle, _receivers, _port, _bus, _store):
+    for look in (_feeds, _watchlist, _bundle, _rules, _receivers, _port, _bus, _store):
         try:
             found.append(look(settings))
         except* RiskwireError as group:
@@ -84,6 +84,13 @@ def _bundle(settings: Settings) -> str:
     from riskwire.inference.model.bundle import Bundle
 
     return f"bundle {Bundle.load(settings.inference.bundle).label}"
+
+
+def _rules(settings: Settings) -> str:
+    from riskwire.alerting.events import load_rules
+
+    load_rules(settings.alerting.rules)
+    return f"rules of {settings.alerting.rules}" if settings.alerting.rules else ""
 
 
 def _receivers(settings: Settings) -> str:

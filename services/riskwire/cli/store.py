@@ -26,8 +26,11 @@ def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: 
         print_json_lines(rows)
         return
     print_table(
-        (f"at, {settings.zone}", "status", "severity", "name", "what"),
-        [(time_text(row.at, settings.zone), row.status, row.severity, row.name, row.summary) for row in rows],
+        (f"at, {settings.zone}", "kind", "tier", "status", "severity", "name", "what"),
+        [
+            (time_text(row.at, settings.zone), row.kind, row.tier, row.status, row.severity, row.name, row.summary)
+            for row in rows
+        ],
         empty="No alerts yet.",
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from riskwire.cli.config import check_settings
-from riskwire.errors import leaves
+from riskwire.errors import SettingsError, leaves
 from riskwire.settings import load_usable_settings
 
 
@@ -32,3 +32,13 @@ def test_faults_of_settings_feeds_and_watchlist_are_listed_together(tmp_path: Pa
         *("watch.csv: line 2 (x1): isin", "watch.csv: line 3 (y1): isin"),
     )
     assert sorted(start for start in starts for fault in faults if fault.startswith(start)) == sorted(starts), faults
+
+
+def test_the_rules_of_event_alerts_are_checked(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("families: {litigation: {tier: loud}}")
+    settings, known = load_usable_settings(None, {"web": {"port": 0}, "data": tmp_path, "alerting": {"rules": rules}})
+    with pytest.raises(SettingsError, match=r"rules\.yaml: families\.litigation\.tier"):
+        check_settings(settings, known)
+    rules.write_text("families: {litigation: {tier: page}}")
+    assert f"rules of {rules}" in check_settings(settings, known)

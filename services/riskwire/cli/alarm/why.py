@@ -39,12 +39,13 @@ def why(
     alerts of the same time.
     """
     from riskwire.cli.data import open_existing_store
-    from riskwire.cli.terminal import print_json_lines, print_table
+    from riskwire.cli.terminal import print_json_lines, print_table, time_text
     from riskwire.store import NearMissQuery
 
     time = None if at is None else _time(at)
     since, until = (None, None) if time is None else (time - _AROUND, time + _AROUND)
-    with open_existing_store(settings_of(config, data=data)) as store:
+    settings = settings_of(config, data=data)
+    with open_existing_store(settings) as store:
         target = _existing(store, target)
         near_misses = store.near_misses(target, NearMissQuery(since, until, min_novelty, min_relevance, limit))
         records = [] if json else _records(store, target, since, until, limit)
@@ -55,8 +56,8 @@ def why(
     rows += [(record.at, _alert_row(record)) for record in records]
     rows.sort(key=lambda row: row[0], reverse=True)
     print_table(
-        ("at, UTC", "what", "level", "events", "novelty", "relevance", "publisher", "title", "why"),
-        [(f"{moment:%Y-%m-%d %H:%M}", *row) for moment, row in rows],
+        (f"at, {settings.zone}", "what", "level", "events", "novelty", "relevance", "publisher", "title", "why"),
+        [(time_text(moment, settings.zone), *row) for moment, row in rows],
         empty=f"Nothing about {target} came near an event alert.",
     )
 
