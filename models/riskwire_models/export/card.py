@@ -11,6 +11,18 @@ from riskwire_models.export.manifest import BundleManifest, LookEntry
 FILE = "README.md"
 
 
+#: What the figures of a head are called before people.
+_FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-f1", "f1": "f1"}
+#: The same for the risk labels.
+RISK_FIGURES = {
+    "material_recall": "material recognised as adverse",
+    "adverse_precision": "precision of adverse",
+    "material_average_precision": "average precision of material",
+    "event_f1": "event types, micro-F1",
+    "level_ece": "calibration error of level",
+}
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return lines + ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
@@ -32,11 +44,12 @@ def _score_rows(scores: Mapping[str, Any], part: str, precisions: Sequence[str])
         by_set = sets if part == "held_out" else {head: sets}
         for name, set_scores in by_set.items():
             path = [part, head, name] if part == "held_out" else [part, name]
-            for metric in ("accuracy", "macro_f1", "f1"):
+            metrics = RISK_FIGURES if head == "risk" else _FIGURES
+            for metric, title in metrics.items():
                 if metric in set_scores:
                     label = f"{head}, {name}" if part == "held_out" else name
                     values = [_score_text(scores[precision], path, metric) for precision in precisions]
-                    rows.append([label, str(set_scores["n"]), metric.replace("_", "-"), *values])
+                    rows.append([label, str(set_scores["n"]), title, *values])
     return rows
 
 
@@ -46,16 +59,6 @@ def score_table(manifest: BundleManifest, part: str) -> tuple[list[str], list[li
     if not precisions:
         return [], []
     return ["measured on", "n", "figure", *precisions], _score_rows(manifest.scores, part, precisions)
-
-
-#: What the figures of the risk labels are called before people.
-RISK_FIGURES = {
-    "material_recall": "material recognised as adverse",
-    "adverse_precision": "precision of adverse",
-    "material_average_precision": "average precision of material",
-    "event_f1": "event types, micro-F1",
-    "level_ece": "calibration error of level",
-}
 
 
 def look_table(looks: Iterable[LookEntry]) -> tuple[list[str], list[list[str]]]:
@@ -83,6 +86,12 @@ A riskwire bundle: one small encoder that reads a sentence of English financial 
 or positive it is, which persons, organisations, places and other names it holds, how it speaks of each of them, and
 which of twenty topics it is about."""
 
+_RISK_INTRODUCTION = """\
+A riskwire bundle: one small encoder that reads a sentence of English financial news once and says which persons,
+organisations, places and other names it holds, how bad it is for each of them (level: neutral, mild, material or
+favourable), what happened to them (42 event types), how it speaks of them, how negative, neutral or positive it is as a
+whole, and which of twenty topics it is about."""
+
 _OF_CHECKPOINTS = """\
 A riskwire bundle of two checkpoints of others: one finds the persons, organisations, places and other names of a
 sentence, one says how negative, neutral or positive the sentence is. Each reads with its own tokenizer. See the pages
@@ -94,7 +103,7 @@ how bad it is for them (level), what happened (event types), and what it is abou
 _USE = """\
 ## Use
 
-Meant for: following the mood of news toward names one watches, as one signal among others, read by a person.
+Meant for: following the news of names one watches, as one signal among others, read by a person.
 Not meant for: automatic trading, decisions about persons, other languages, advice.
 
 Limits: trained on headlines, tweets and short sentences, many of them American or Indian; figures are compared by
@@ -164,7 +173,7 @@ def _own_card(manifest: BundleManifest) -> str:
     lines = [
         f"# {manifest.name} {manifest.version}",
         "",
-        _INTRODUCTION,
+        _RISK_INTRODUCTION if "level" in manifest.heads else _INTRODUCTION,
         "",
         f"- Languages: {', '.join(manifest.languages)}.",
         f"- At most {manifest.max_length} word pieces a sentence; the case of letters is ignored.",
@@ -199,6 +208,17 @@ def _own_card(manifest: BundleManifest) -> str:
         header, rows = score_table(manifest, part)
         if rows:
             lines += [f"### {title}", "", *_table(header, rows), ""]
+    if risk := manifest.scores.get("risk"):
+        lines += [
+            "### Risk, with intervals",
+            "",
+            "int8 on the held-out mentions, whose spans are given, with 95 % bootstrap intervals. A mention is adverse",
+            f"from a probability of {manifest.heads['level'].threshold or 0.5:g}, an event type is named from"
+            f" {manifest.heads['events'].threshold or 0.5:g}.",
+            "",
+            *_table(("figure", "value"), ((RISK_FIGURES[name], _figure_text(item)) for name, item in risk.items())),
+            "",
+        ]
     errors = manifest.scores.get("calibration")
     if errors:
         temperatures = {name: head.temperature for name, head in manifest.heads.items()}

@@ -22,6 +22,7 @@ from riskwire_models.evaluation.risk import (
     RiskThresholds,
     choose_thresholds,
     event_logit,
+    risk_estimates,
     risk_readings,
     risk_scores,
 )
@@ -147,6 +148,11 @@ def _measure(
         predictions = predict(runner, tokenizer, test)
         if precision == "int8":
             scores["calibration"] = calibration_errors(predictions, temperatures)
+            readings = risk_readings(predictions, temperatures)
+            scores["risk"] = {
+                name: [estimate.value, estimate.low, estimate.high]
+                for name, estimate in risk_estimates(readings, thresholds).items()
+            }
         scores[precision] = {
             "held_out": held_out_scores(predictions, event_logit=least_logit)
             | {"risk": {"all": risk_scores(risk_readings(predictions, temperatures), thresholds)}},

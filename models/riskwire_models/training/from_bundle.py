@@ -32,7 +32,9 @@ def model_from_bundle(folder: Path) -> MultiHeadModel:
     """
     manifest = read_manifest(folder)
     if manifest.encoder is None:
-        raise BundleFolderError(f"{folder} was exported by riskwire 0.1: it does not say what its encoder is")
+        raise BundleFolderError(
+            f"{folder} does not say what its encoder is: riskwire 0.1 exported it, or it is made of others' checkpoints"
+        )
     settings: dict[str, Any] = dict(manifest.encoder)
     config: Any = AutoConfig.for_model(settings.pop("model_type"), **settings)
     encoder: Any = AutoModel.from_config(config, attn_implementation="eager")

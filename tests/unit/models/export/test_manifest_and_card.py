@@ -128,6 +128,25 @@ def test_the_card_shows_the_scores_of_every_precision_and_of_never_seen_sets(fol
     assert score_table(manifest, "held_out")[0] == ["measured on", "n", "figure", "fp32", "int8", "fp16"]
 
 
+def test_the_card_shows_the_risk_figures_with_their_intervals_and_thresholds(folder: Path) -> None:
+    risk = {"n": 9, "accuracy": 0.7, "material_recall": 0.91, "level_ece": 0.03}
+    held_out = {"risk": {"all": risk}}
+    scores = {"risk": {"material_recall": [0.91, 0.87, 0.94]}, "int8": {"held_out": held_out, "never_seen": {}}}
+    text = render_card(manifest_of(folder).model_copy(update={"scores": scores}))
+    assert "| material recognised as adverse | 0.910 (0.870 to 0.940) |" in text
+    assert "\nfrom a probability of 0.45, an event type is named from 0.4." in text
+    assert "| risk, all | 9 | material recognised as adverse | 0.910 |" in text
+    assert "| risk, all | 9 | calibration error of level | 0.030 |" in text
+    assert "| risk, all | 9 | accuracy" not in text
+
+
+def test_the_card_says_what_the_heads_of_a_bundle_say(folder: Path) -> None:
+    manifest = manifest_of(folder)
+    assert "how bad it is for each of them" in render_card(manifest)
+    four = {name: head for name, head in manifest.heads.items() if name not in ("level", "events")}
+    assert "how bad" not in render_card(manifest.model_copy(update={"heads": four}))
+
+
 def test_the_card_of_a_manifest_without_scores_has_no_score_tables(folder: Path) -> None:
     manifest = manifest_of(folder).model_copy(update={"scores": {}})
     assert score_table(manifest, "held_out") == ([], [])
