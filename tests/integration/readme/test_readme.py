@@ -22,7 +22,16 @@ from riskwire.pipeline import drawing
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAPERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md", "models/README.md", "services/README.md")
+PAPERS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "deploy/README.md",
+    "deploy/METRICS.md",
+    "deploy/RUNBOOK.md",
+    "models/README.md",
+    "services/README.md",
+)
 
 
 def blocks(language: str) -> list[str]:
