@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 _LAG_INTERVAL_S = 10.0
 _TARGETS_INTERVAL_S = 30.0
 _TIMEOUT_S = 30.0
+_MAX_NAME = 100
+"""Characters of the name of a target: others write the names that are found in news."""
 
 
 class Measurements:
@@ -112,7 +114,7 @@ def show_targets(figures: Sequence[TargetFigures], watched: set[str]) -> None:
     """
     rows = [(row, row.target) for row in figures]
     metrics.TARGET.replace(
-        {(of.target, of.name, of.kind, "yes" if of.target in watched else "no"): 1.0 for _, of in rows}
+        {(of.target, of.name[:_MAX_NAME], of.kind, "yes" if of.target in watched else "no"): 1.0 for _, of in rows}
     )
     metrics.TARGET_SCORE.replace({(of.target,): row.score for row, of in rows if row.score is not None})
     metrics.TARGET_ADVERSE.replace({(of.target,): row.adverse for row, of in rows if row.adverse is not None})
