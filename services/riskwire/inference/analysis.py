@@ -84,6 +84,7 @@ class TargetSentiment(NamedTuple):
         level: how bad it is for the target; None if the bundle does not predict levels or the article has no mention.
         events: what happened to the target, the most probable event type first; None if the bundle does not predict
             them.
+        parent: of an entity, the target of the company that it belonged to on that day; empty if to none.
         confirmed: of an entity, whether title and lead sentence both say something adverse of it.
         member: of a group, a topic or the market, target and name of the party whose mention decided; None if none did.
     """
@@ -98,6 +99,7 @@ class TargetSentiment(NamedTuple):
     evidence: Excerpt
     member: tuple[str, str] | None = None
     confirmed: bool = False
+    parent: str = ""
 
 
 def target_sentiments(
@@ -210,6 +212,7 @@ def _entity_sentiments(
             relevance[mention.entity],
             _excerpt(prediction, mention.sentence, mention.start, mention.end),
             confirmed=confirmed,
+            parent=f"entity:{mention.parent}" if mention.parent else "",
         )
 
 
@@ -269,7 +272,7 @@ def _group_sentiments(entities: Sequence[TargetSentiment]) -> Iterable[TargetSen
     for group, members in by_group.items():
         worst = max(members, key=_badness)
         member = (worst.target, worst.name)
-        yield worst._replace(target=group_target(group), name=group, groups=(group,), member=member)
+        yield worst._replace(target=group_target(group), name=group, groups=(group,), member=member, parent="")
 
 
 def _badness(entity: TargetSentiment) -> float:

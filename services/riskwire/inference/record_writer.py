@@ -79,6 +79,7 @@ def write_analysis(
                     "level": mention.level,
                     "adverse": _adverse(mention.level),
                     "events": mention.events,
+                    "parent": mention.parent,
                 }
                 for mention in mentions
             ],
@@ -181,6 +182,7 @@ def write_signals(
                     "member": target.member[0] if target.member else "",
                     "member_name": target.member[1] if target.member else "",
                     "confirmed": target.confirmed,
+                    "parent": target.parent,
                 }
             ),
         )

@@ -57,6 +57,7 @@ class Mention(Record):
         adverse: the probability that it is adverse: `level.mild + level.material`.
         events: what happened to the entity, at most `MAX_EVENTS` event types, the most probable first; None if the
             bundle does not predict them.
+        parent: the id of the company that the entity belonged to on the day of the article; empty if to none.
     """
 
     start: int
@@ -70,6 +71,7 @@ class Mention(Record):
     level: Level | None = None
     adverse: Probability | None = None
     events: tuple[EventScore, ...] | None = None
+    parent: str = ""
 
 
 class Analysis(Record):

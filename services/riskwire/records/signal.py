@@ -31,6 +31,9 @@ class Signal(Record):
         events: at most `MAX_EVENTS` event types, the most probable first; None if the bundle does not predict them.
         adverse_from: the `adverse` from which the bundle counts a mention as adverse; None if it does not predict
             levels.
+        relevance: how much the article is about the target. 1: the subject of the title. From 0.5: a subject of the
+            article. Below: named in passing, as a place, in a list, deep in the text, or in a report of no event.
+        parent: of an entity, the target of the company that it belonged to on the day of the article; empty for none.
         confirmed: of an entity, whether title and lead sentence of the article both say something adverse of it.
         member, member_name: of a group, a topic or the market, the party whose mention decided; empty if none did.
     """
@@ -67,6 +70,7 @@ class Signal(Record):
     member: str = ""
     member_name: str = ""
     confirmed: bool = False
+    parent: str = ""
 
     @property
     def source_key(self) -> str:

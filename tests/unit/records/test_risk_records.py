@@ -103,7 +103,7 @@ def test_the_analysis_of_the_contract_is_read_and_written_with_level_and_events(
     assert analysis.mentions[0].level == Level(**LEVEL)
     assert analysis.mentions[0].adverse == 0.93
     written = orjson.loads(analysis.to_bytes())
-    assert written["mentions"] == fields["mentions"]
+    assert written["mentions"] == [{**MENTION, **RISK, "parent": ""}]
     assert written["sentences"] == fields["sentences"]
 
 

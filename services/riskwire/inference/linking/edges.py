@@ -30,7 +30,7 @@ _AFTER = re.compile(
     rf"(?<=[\w.)])(?:,?\s+(?:(?:{_TITLES})\b.*"
     r"|(?:[QH][1-4]|FY|[1-4](?:st|nd|rd|th)[ -](?:qtr|quarter)|IPOs?|TARP|TALF|CDS|LBO|M&A|EPS|No|Nos|Says|Said|"
     r"Sees|To|Vs)\b.*"
-    r"|(?:of|and|&|for|in|on|at|the|or|with|to|by|from|vs|says|said)"
+    r"|(?:&|[a-z][a-z'-]*(?:\s+[a-z][a-z'-]*)*)"
     r"|(?:January|February|March|April|June|July|August|September|October|November|December|(?:Mon|Tues|Wednes|"
     r"Thurs|Fri)day)\b.*"
     r"|[A-Z\d_]{1,10}[a-z]{0,2}\.[A-Z]{1,4}|[A-Z]{1,6}\.(?:[A-Z]{1,2})?)|\s*[&/+-]|-(?:based|led|backed|owned|"
@@ -61,6 +61,9 @@ _INSTRUMENTS = frozenset(
     {"ADR", "ADRs", "ADS", "bonds", "Bonds", "shares", "Shares", "stock", "Stock", "notes", "Notes", "unit", "Unit"}
 )
 """Words for securities and parts of a company."""
+_SEATED = ("Bank", "University", "Bureau", "Institute", "Department", "Ministry", "Museum")
+_SEAT = re.compile(r" of (?:the )?[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}")
+"""The place that belongs to the name of a bank: "First Bank of Beverly Hills"."""
 _JOINT = re.compile(r"\s+(?:and|&)\s+|\s*[-–/,]\s*")
 
 
@@ -75,6 +78,8 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
         known: returns a true value for a name of the tables or the watchlist, which is never cut.
     """
     start = max(start, label_end(sentence))
+    if sentence.endswith(_SEATED, start, end) and (seat := _SEAT.match(sentence, end)):
+        end = seat.end()
     if known(sentence[start:end]):
         yield start, end
         return

@@ -60,10 +60,12 @@ class LinkedMention(NamedTuple):
         events: what happened to the entity, the most probable event type first; None if the bundle does not predict
             them.
         watched: the watchlist entry, when the entity is on the watchlist.
-        followed: whether it may become a signal. That is so for a company, an organisation, a country and any watched
-            entity, but not in a dateline and not for a news agency that names itself.
+        followed: whether it may become a signal. That is so for a company, an organisation, a country, a person in a
+            title without a company, and any watched entity, but not in a dateline and not for a news agency that names
+            itself.
         speaker: whether it is mentioned only as rating or commenting on others.
         country: whether the entity is a country.
+        institution: whether it is an authority or another institution.
         parent: the id of the company that the entity belonged to on the day of the article; empty if to none.
     """
 
@@ -81,6 +83,7 @@ class LinkedMention(NamedTuple):
     followed: bool = False
     speaker: bool = False
     country: bool = False
+    institution: bool = False
     parent: str = ""
 
 
@@ -160,7 +163,9 @@ class Linker:
         _mark_doubtful(mentions)
         dateline = _dateline(prediction) if mentions else range(0)
         end = credits_start(prediction.document.content) if mentions else 0
-        return [_linked(prediction, mention, dateline, end) for mention in mentions if mention.entity]
+        named = _named_entities(prediction, mentions)
+        linked = [_linked(prediction, mention, dateline, end, named) for mention in mentions if mention.entity]
+        return _with_people(linked) if prediction.titled else linked
 
     def _mentions(self, prediction: DocumentPrediction) -> list[_Mention]:
         """Returns the mentions of names in an article, by sentence, without an entity yet.
@@ -271,7 +276,9 @@ def _dateline(prediction: DocumentPrediction) -> range:
     return range(0)
 
 
-def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range, text_end: int) -> LinkedMention:
+def _linked(
+    prediction: DocumentPrediction, mention: _Mention, dateline: range, text_end: int, named: set[str]
+) -> LinkedMention:
     """Returns a mention with its entity, its place in the article, and what the sentence says of it.
 
     Only followed mentions become signals. A mention is followed if its entity is on the watchlist, or if it is a
@@ -283,6 +290,7 @@ def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range, 
     Args:
         dateline: the offsets in the document of the place and agency at the start of the text.
         text_end: the offset from which on the article only credits its reporters.
+        named: the entities without a party of the tables that some mention surely names.
     """
     sentence = prediction.sentences[mention.sentence]
     span, candidate, resolution = sentence.span, mention.candidate, mention.resolution
@@ -293,7 +301,7 @@ def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range, 
     if is_target and resolution.country:
         is_target = nationality(mention.text) is None or speaks_of_state(text, candidate.end)
     elif is_target and (not resolution.party or resolution.weak):
-        is_target = is_named(text, candidate.start, candidate.end)
+        is_target = mention.entity in named
     is_target = is_target and not is_cut_off(prediction.document, end)
     ignored = start in dateline or start >= text_end or is_publisher(mention.text)
     predicted = sentence.prediction.of_span(candidate.start, candidate.end)
@@ -312,8 +320,41 @@ def _linked(prediction: DocumentPrediction, mention: _Mention, dateline: range, 
         followed=resolution.watched is not None or (is_target and not ignored),
         speaker=kind in COMPANY_TYPES and speaks_of_others(text, candidate.start, candidate.end),
         country=resolution.country,
+        institution=resolution.institution,
         parent=resolution.parent,
     )
+
+
+def _named_entities(prediction: DocumentPrediction, mentions: Sequence[_Mention]) -> set[str]:
+    """Returns the entities that some mention of the article surely names, for those that no table has.
+
+    So "Acme" is the party where the same article has "Acme Corp", and a mere common word where nothing supports it.
+    """
+    named = set()
+    for mention in mentions:
+        if not mention.resolution.party or mention.resolution.weak:
+            span = prediction.sentences[mention.sentence].span
+            text = prediction.document.content[span.start : span.end]
+            if is_named(text, mention.candidate.start, mention.candidate.end):
+                named.add(mention.entity)
+    return named
+
+
+def _with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
+    """Returns the mentions, in which the people in a title are followed if it names no company.
+
+    "Madoff pleads guilty" is about Madoff, "SEC charges Wyly brothers" about them; "HP's Hurd quits" is about HP.
+    """
+    title = [mention for mention in mentions if mention.sentence == 0]
+    if any(mention.followed and not mention.country and not mention.institution for mention in title):
+        return mentions
+    people = {mention.entity for mention in title if mention.type == "PER" and is_proper(mention.text)}
+    if not people:
+        return mentions
+    return [
+        mention._replace(followed=True) if mention.type == "PER" and mention.entity in people else mention
+        for mention in mentions
+    ]
 
 
 def _is_short_for(mention: _Mention, key: tuple[str, ...], initials: str, full: _FullName) -> bool:

@@ -36,6 +36,7 @@ class Resolution(NamedTuple):
         watched: the watchlist entry, when the entity is on the watchlist.
         country: whether the entity is a country.
         party: whether a table of parties or companies has the name.
+        institution: whether it is an authority or another institution.
         product: whether the name is that of a product, and the entity its maker.
         parent: the id of the company that the entity belonged to on that day; empty if to none.
         weak: whether only a single word led to the entity. A fuller name in the same article takes precedence.
@@ -46,6 +47,7 @@ class Resolution(NamedTuple):
     watched: WatchedEntity | None = None
     country: bool = False
     party: bool = False
+    institution: bool = False
     product: bool = False
     parent: str = ""
     weak: bool = False
@@ -120,6 +122,7 @@ class NameResolver:
         if company is not None:
             sure = candidate.mark is not None or meaning.company is not None or _has_isin(company)
             found = self._resolution_of(company, day, product=product, weak=not sure and len(name_key(text)) == 1)
+            found = found._replace(institution=meaning.institution)
             return found if watched is None else found._replace(entity=watched.id, name=watched.name, watched=watched)
         if watched is not None:
             return Resolution(watched.id, watched.name, watched, party=True)

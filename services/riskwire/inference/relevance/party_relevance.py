@@ -5,8 +5,9 @@ scenery. So the relevance of a party is 1 - Π (1 - w) over the sentences that m
 factors:
 
 - the weight of the sentence (`riskwire.weights`): 1 for the title, at most 0.5 for a sentence of the text;
-- where the text stands to the title: a half if the title is about another company; the lead of a title that names no
-  party at all weighs 0.9, because it says who the title is about ("Drugmaker to cut jobs");
+- where the text stands to the title: a half if the title is about another company; the first sentence after a title
+  that names no party weighs 0.9, because it says who the title is about ("Drugmaker to cut jobs"), and 0.6 after one
+  that names only a country or an authority ("U.S. sues drugmaker");
 - a fifth for a party that only rates or comments on others;
 - 0.3 for a country as a place ("recall in China"), 0.4 for a party of the past or in a comparison ("ex-Enron trader",
   "less than Intel"), and less for one of many names in a sentence, which are listed and not told of.
@@ -30,6 +31,7 @@ _PLACE = 0.3
 _IN_PASSING = 0.4
 _BESIDE_TITLE = 0.5
 _LEAD_OF_UNNAMED = 0.9
+_LEAD_OF_OTHERS = 0.6
 _MANY = 4
 """Parties in a sentence from which on they are a list; the factor of one of `n` of them is 2 / n, at least 0.2."""
 
@@ -70,27 +72,29 @@ def relevance_by_entity(prediction: DocumentPrediction, mentions: Sequence[Linke
         by_sentence = strengths.setdefault(mention.entity, {})
         by_sentence[mention.sentence] = max(strength, by_sentence.get(mention.sentence, 0.0))
     if prediction.titled:
-        _weigh_text(strengths, {mention.entity for mention in mentions if mention.country}, weights)
+        no_company = {mention.entity for mention in mentions if mention.country or mention.institution}
+        _weigh_text(strengths, no_company, weights)
     title = content[: prediction.document.title_length]
     factor = _NO_EVENT if title and reports_no_event(title) else 1.0
     return {entity: round(factor * relevance(parts.values()), 4) for entity, parts in strengths.items()}
 
 
-def _weigh_text(strengths: dict[str, dict[int, float]], countries: set[str], weights: Sequence[float]) -> None:
-    """Weighs the mentions in the text by what the title names: another company, a country or nothing.
+def _weigh_text(strengths: dict[str, dict[int, float]], no_company: set[str], weights: Sequence[float]) -> None:
+    """Weighs the mentions in the text by what the title names: another company, a country or authority, or nothing.
 
     Args:
         strengths: by entity and sentence; sentence 0 is the title. Changed in place.
-        countries: the entities that are countries.
+        no_company: the entities that are countries or authorities.
         weights: the weights of the sentences.
     """
     subjects = {entity for entity, parts in strengths.items() if parts.get(0, 0.0) >= _IN_PASSING}
     for entity, parts in strengths.items():
         for sentence in parts:
-            if sentence > 0 and subjects - countries and entity not in subjects:
+            if sentence > 0 and subjects - no_company and entity not in subjects:
                 parts[sentence] *= _BESIDE_TITLE
-            elif sentence == 1 and not subjects:
-                parts[sentence] *= _LEAD_OF_UNNAMED / weights[1]
+            elif sentence == 1 and entity not in subjects:
+                lead = _LEAD_OF_OTHERS if subjects else _LEAD_OF_UNNAMED
+                parts[sentence] *= 1.0 if subjects and entity in no_company else lead / weights[1]
 
 
 def _strength(content: str, mention: LinkedMention, parties: int) -> float:

@@ -8,7 +8,8 @@ An article of the store is about the target if one of its mentions
 
 If the article already had a signal of that very entity, the new signal copies its sentiment, level, event types,
 relevance and evidence. If not, they are combined from the mentions, as inference does, and the evidence is the sentence
-of any signal of the article that contains the name, else the title.
+of any signal of the article that contains the name, else the title. Relevance then follows from the sentences alone,
+because the store does not have the words around a name.
 """
 
 from __future__ import annotations

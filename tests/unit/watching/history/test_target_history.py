@@ -63,7 +63,7 @@ async def test_without_a_signal_of_its_own_a_target_is_found_by_its_mentions_and
     await world.sink(await world.infer(news, watched))
     history = await world.past_of(new)
     expected = signals_in(await world.infer(news, watched, new), "entity:acme", "group:makers")
-    assert comparable(history, "evidence") == comparable(expected, "evidence")
+    assert comparable(history, "evidence", "relevance") == comparable(expected, "evidence", "relevance")
     evidence = {signal.article: signal.evidence for signal in history}
     quotes = {article_id: (quote.text, quote.text[quote.start : quote.end]) for article_id, quote in evidence.items()}
     assert quotes["a1"] == (NEWS[0].title, "Acme Corp")
@@ -91,7 +91,7 @@ async def test_short_forms_and_company_tables_find_mentions_while_only_others_we
     history = await world.past_of(new)
     assert history
     expected = signals_in(await world.infer(NEWS, entry("globex"), new), new.target, f"group:{new.group}")
-    assert comparable(history, "evidence") == comparable(expected, "evidence")
+    assert comparable(history, "evidence", "relevance") == comparable(expected, "evidence", "relevance")
 
 
 async def test_a_title_with_an_excluded_phrase_is_not_in_the_past(world: PastWorld) -> None:
