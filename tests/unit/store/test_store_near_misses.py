@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from types import ModuleType
 
+from riskwire.records import content_id
 from riskwire.settings import Settings
 from riskwire.store import NearMissQuery, Store
 
@@ -36,3 +37,24 @@ def test_a_repair_dates_near_misses_back(store: Store, news: ModuleType) -> None
     store.remove_after(latest)
     times = {miss.article: (miss.at, miss.seen_at) for miss in store.near_misses(news.VELDARA, NearMissQuery())}
     assert times == {"near-0": (news.NOON, news.NOON), "near-1": (latest, latest)}
+
+
+def test_a_story_that_is_not_read_is_a_near_miss_of_the_party_in_its_title(store: Store, news: ModuleType) -> None:
+    """The bundle does not read German. The other German article names nobody that is followed."""
+    german = {"status": "unsupported", "sentiment": None, "score": None, "mentions": (), "story": None}
+    store.write_signals([news.signal("a0")])
+    store.write_near_misses([news.near_miss(0, news.NOON - timedelta(days=1))])
+    store.write_analyses(
+        [
+            news.analysis("de1", title="VELDARA CHEMICALS meldet Insolvenz an", language="de", **german),
+            news.analysis("de2", title="Ein Konzern meldet Insolvenz an", language="de", **german),
+        ]
+    )
+    misses = store.near_misses(news.VELDARA, NearMissQuery())
+    assert [(miss.article, miss.reason) for miss in misses] == [
+        (content_id("de1"), "language"),
+        ("near-0", "threshold"),
+    ]
+    assert misses[0].detail == "The bundle does not read its language (de)."
+    assert store.near_misses(news.VELDARA, NearMissQuery(until=news.NOON - timedelta(hours=1))) == misses[1:]
+    assert store.near_misses("market", NearMissQuery()) == []
