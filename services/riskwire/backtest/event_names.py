@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -53,7 +54,6 @@ class PartyNames:
         self._linker = Linker(watchlist)
         self._parties: dict[str, _Party] = {}
         self._linked: dict[str, set[str]] = {}
-        self._known: dict[tuple[str, str, str], bool] = {}
 
     def add_linked(self, event_name: str, target: str, name: str, mention: str) -> None:
         """Notes a target that was linked in the title of an event's first story.
@@ -65,21 +65,17 @@ class PartyNames:
         """
         if any(_share_a_word(event_name, other) for other in (name, mention)):
             self._linked.setdefault(event_name, set()).add(target)
-            self._known = {key: value for key, value in self._known.items() if key[0] != event_name}
+
+    def targets_of(self, event_name: str) -> frozenset[str]:
+        """Returns the targets that are the party by their id: resolved by the linker, or linked in a title."""
+        return self._party(event_name).targets | self._linked.get(event_name, set())
 
     def is_party(self, event_name: str, target: str, name: str) -> bool:
         """Returns whether a target, with its name, is the party that an event names."""
-        key = (event_name, target, name)
-        if (known := self._known.get(key)) is None:
-            known = self._known[key] = (
-                target in self._linked.get(event_name, ())
-                or target in self._party(event_name).targets
-                or any(
-                    names_agree(other, name, known=self._party(event_name).known)
-                    for other in (event_name, *other_names().get(event_name, ()))
-                )
-            )
-        return known
+        return target in self.targets_of(event_name) or any(
+            names_agree(other, name, known=self._party(event_name).known)
+            for other in (event_name, *other_names().get(event_name, ()))
+        )
 
     def _party(self, event_name: str) -> _Party:
         """Returns what the linker knows of the name of an event, and of its other names."""
@@ -164,6 +160,42 @@ def _distinctive(name: str) -> set[str]:
     return set(words_of_name(name)) - _COMMON
 
 
-def parties_of(names: Iterable[str], party_names: PartyNames, target: str, name: str) -> tuple[str, ...]:
-    """Returns those of the names of events that a target is the party of, in order."""
-    return tuple(event_name for event_name in names if party_names.is_party(event_name, target, name))
+class NameIndex:
+    """Finds the names of a list that mean a target, without comparing it with each of them."""
+
+    def __init__(self, parties: PartyNames, names: Iterable[str]) -> None:
+        """Indexes names. The parties must know all targets that were linked in titles (`PartyNames.add_linked`)."""
+        self._parties = parties
+        self._order = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self._by_mark: dict[str, set[str]] = defaultdict(set)
+        self._found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for event_name in self._order:
+            for target in parties.targets_of(event_name):
+                self._by_mark[target].add(event_name)
+            for name in (event_name, *other_names().get(event_name, ())):
+                for mark in _marks(name):
+                    self._by_mark[mark].add(event_name)
+
+    def of(self, target: str, name: str) -> tuple[str, ...]:
+        """Returns the names that mean a target, in the order of the list."""
+        key = (target, name)
+        if (found := self._found.get(key)) is None:
+            marks = {target, *_marks(name)}
+            candidates = set().union(*(self._by_mark.get(mark, ()) for mark in marks))
+            found = self._found[key] = tuple(
+                event_name
+                for event_name in sorted(candidates, key=self._order.__getitem__)
+                if self._parties.is_party(event_name, target, name)
+            )
+        return found
+
+
+def _marks(name: str) -> set[str]:
+    """Returns what two names that agree have in common: at least one of these texts."""
+    key = name_key(name)
+    if not key:
+        return set()
+    letters = name.replace(".", "").replace("&", "")
+    return {f"word {key[0]}", f"word {key[-1]}", f"key {join_key(key)}"} | {
+        f"initials {initials}" for initials in acronyms(name) | ({letters} if letters.isupper() else frozenset())
+    }

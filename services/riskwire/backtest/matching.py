@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from riskwire.backtest.event_list import ListedEvent
-from riskwire.backtest.event_names import PartyNames
+from riskwire.backtest.event_names import NameIndex, PartyNames
 from riskwire.backtest.stories import TargetReport
 from riskwire.records import Alert
 
@@ -106,7 +106,11 @@ class Matches:
 
 
 class Matcher:
-    """Compares notifications with a list of events; made once, and used for many runs."""
+    """Compares notifications with a list of events; made once, and used for many runs.
+
+    Attributes:
+        events: the list.
+    """
 
     def __init__(
         self,
@@ -121,18 +125,17 @@ class Matcher:
             families: the family of each event type.
             first_stories: the time of the article of each line of the archive.
         """
-        self._events = events
-        self._parties = parties
+        self.events = events
         self._families = families
         self._first_stories = first_stories
         self._by_name: dict[str, list[int]] = defaultdict(list)
         for index, event in enumerate(events):
             self._by_name[event.target].append(index)
-        self._names_of_target: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._index = NameIndex(parties, self._by_name)
 
     def events_on(self, target: str, name: str) -> list[int]:
-        """Returns the indexes of the events on a target."""
-        return [index for event_name in self._event_names(target, name) for index in self._by_name[event_name]]
+        """Returns the indexes of the events on a target, by party and then in the order of the list."""
+        return [index for event_name in self._index.of(target, name) for index in self._by_name[event_name]]
 
     def match(self, notifications: Iterable[Notification]) -> Matches:
         """Returns which events the notifications told, and which notifications are on a listed event."""
@@ -144,7 +147,7 @@ class Matcher:
         for notification in ordered:
             listed = False
             for index in self.events_on(notification.target, notification.name):
-                event = self._events[index]
+                event = self.events[index]
                 if event.covers(notification.at - PLACEBO):
                     by_chance.add(index)
                 if event.covers(notification.at):
@@ -155,20 +158,12 @@ class Matcher:
             on_list.append(listed)
         tellings = tuple(
             Telling(event, first.get(index), same_family.get(index), self._first_story(event))
-            for index, event in enumerate(self._events)
+            for index, event in enumerate(self.events)
         )
         return Matches(tellings, ordered, tuple(on_list), len(by_chance))
 
     def _first_story(self, event: ListedEvent) -> datetime | None:
         return None if event.line is None else self._first_stories.get(event.line)
-
-    def _event_names(self, target: str, name: str) -> tuple[str, ...]:
-        """Returns the names of the list that mean a target."""
-        key = (target, name)
-        if (known := self._names_of_target.get(key)) is None:
-            is_party: Callable[[str], bool] = lambda event_name: self._parties.is_party(event_name, target, name)  # noqa: E731
-            known = self._names_of_target[key] = tuple(filter(is_party, self._by_name))
-        return known
 
 
 def matcher_for(

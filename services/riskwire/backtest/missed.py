@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from riskwire.backtest.alert_run import is_notification
-from riskwire.backtest.event_list import ListedEvent
-from riskwire.backtest.event_names import PartyNames
+from riskwire.backtest.matching import Matcher
 from riskwire.backtest.stories import TargetReport
 from riskwire.records import Alert, NearMiss, Record
 
@@ -34,7 +33,7 @@ class MissedReasons:
 
     def __init__(
         self,
-        parties: PartyNames,
+        matcher: Matcher,
         reports: Iterable[TargetReport],
         lines: Mapping[str, int],
         unsupported: Collection[int],
@@ -47,12 +46,14 @@ class MissedReasons:
             lines: by id of an article, the number of its line in the archive.
             unsupported: the lines that the model did not read because of their language.
         """
-        self._parties = parties
+        self._events = matcher.events
         self._unsupported = unsupported
         self._by_line: dict[int, list[TargetReport]] = defaultdict(list)
-        self._by_target: dict[tuple[str, str], list[TargetReport]] = defaultdict(list)
+        self._by_event: dict[int, list[TargetReport]] = defaultdict(list)
         for report in reports:
-            self._by_target[report.target, report.name].append(report)
+            for index in matcher.events_on(report.target, report.name):
+                if matcher.events[index].covers(report.at):
+                    self._by_event[index].append(report)
             if (line := lines.get(report.article)) is not None:
                 self._by_line[line].append(report)
         self._near_misses: dict[str, list[NearMiss]] = defaultdict(list)
@@ -63,10 +64,11 @@ class MissedReasons:
             if alert.status != "resolved" and not is_notification(alert):
                 self._digests[alert.target].append(alert)
 
-    def of(self, event: ListedEvent) -> MissedReason:
-        """Returns why an event was missed."""
+    def of(self, index: int) -> MissedReason:
+        """Returns why an event, by its index in the list, was missed."""
+        event = self._events[index]
         first_story = self._by_line.get(event.line, []) if event.line is not None else []
-        reports = self._reports(event)
+        reports = self._by_event.get(index, [])
         targets = {report.target for report in reports}
         near_misses = [
             near_miss
@@ -92,16 +94,6 @@ class MissedReasons:
         return MissedReason(
             reason="weak", detail=f"{worst.title}: material {worst.material:.2f}, adverse {worst.adverse:.2f}"
         )
-
-    def _reports(self, event: ListedEvent) -> Sequence[TargetReport]:
-        """Returns what articles in the time of an event say of its target."""
-        return [
-            report
-            for (target, name), reports in self._by_target.items()
-            if self._parties.is_party(event.target, target, name)
-            for report in reports
-            if event.covers(report.at)
-        ]
 
 
 def _linked(reports: Sequence[TargetReport]) -> str:

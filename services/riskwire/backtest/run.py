@@ -30,14 +30,13 @@ class Backtest:
     Attributes:
         reports: what its articles say of entities.
         families: the family of each event type.
-        matcher, parties: None without a list of events.
+        matcher: None without a list of events.
     """
 
     log: SignalLog
     reports: Sequence[TargetReport]
     families: Mapping[str, str]
     events: Sequence[ListedEvent]
-    parties: PartyNames
     matcher: Matcher | None
 
     @classmethod
@@ -52,9 +51,8 @@ class Backtest:
         summary = log.summary
         events = [event for event in events if event.begins + UNTIL >= summary.first and event.begins <= summary.last]
         reports = entity_reports(log.records())
-        parties = PartyNames(watchlist)
-        matcher = matcher_for(events, parties, families, reports, log.summary.lines) if events else None
-        return cls(log, reports, families, events, parties, matcher)
+        matcher = matcher_for(events, PartyNames(watchlist), families, reports, log.summary.lines) if events else None
+        return cls(log, reports, families, events, matcher)
 
     def alerts(self, settings: AlertingSettings, rules: EventRules | None = None) -> AlertRun:
         """Returns what the alert stage makes of the signals."""
@@ -86,10 +84,12 @@ class Backtest:
             return results
         matches = self.matcher.match(map(notification_of, notifications))
         reasons = MissedReasons(
-            self.parties, self.reports, summary.lines, summary.unsupported, run.near_misses, run.alerts
+            self.matcher, self.reports, summary.lines, summary.unsupported, run.near_misses, run.alerts
         )
         missed = [
-            (telling.event, reasons.of(telling.event)) for telling in matches.tellings if not telling.notification
+            (telling.event, reasons.of(index))
+            for index, telling in enumerate(matches.tellings)
+            if telling.notification is None
         ]
         rivals = self._rivals(len(matches.notifications)) if compare else []
         return replace(results, matches=matches, figures=match_figures(matches), missed=missed, rivals=rivals)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from riskwire.backtest.event_names import PartyNames, names_agree, other_names
+from riskwire.backtest.event_names import NameIndex, PartyNames, names_agree, other_names
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
 
 
@@ -13,22 +13,22 @@ def parties() -> PartyNames:
     return PartyNames()
 
 
-@pytest.mark.parametrize(
-    ("event_name", "target", "name"),
-    [
-        ("General Motors", "entity:isin:US37045V1008", "GM"),
-        ("Delta", "entity:isin:US2473617023", "Delta Air Lines"),
-        ("UK", "entity:name:united-kingdom", "United Kingdom"),
-        ("RBS", "entity:name:royal-bank-of-scotland", "Royal Bank of Scotland Group Plc"),
-        ("CIT Group", "entity:name:cit", "CIT"),
-        ("Stanford", "entity:name:allen-stanford", "Allen Stanford"),
-        ("Madoff", "entity:name:bernard-madoff", "Bernard Madoff"),
-        ("Smurfit-Stone", "entity:name:smurfit-stone-container", "Smurfit-Stone Container Corp"),
-        ("General Growth", "entity:name:general-growth-properties", "General Growth Properties"),
-        ('Toys "R" Us', "entity:name:toys-r-us", "Toys R Us Inc"),
-        ("PWC", "entity:name:pricewaterhousecoopers", "PricewaterhouseCoopers"),
-    ],
-)
+PARTIES = [
+    ("General Motors", "entity:isin:US37045V1008", "GM"),
+    ("Delta", "entity:isin:US2473617023", "Delta Air Lines"),
+    ("UK", "entity:name:united-kingdom", "United Kingdom"),
+    ("RBS", "entity:name:royal-bank-of-scotland", "Royal Bank of Scotland Group Plc"),
+    ("CIT Group", "entity:name:cit", "CIT"),
+    ("Stanford", "entity:name:allen-stanford", "Allen Stanford"),
+    ("Madoff", "entity:name:bernard-madoff", "Bernard Madoff"),
+    ("Smurfit-Stone", "entity:name:smurfit-stone-container", "Smurfit-Stone Container Corp"),
+    ("General Growth", "entity:name:general-growth-properties", "General Growth Properties"),
+    ('Toys "R" Us', "entity:name:toys-r-us", "Toys R Us Inc"),
+    ("PWC", "entity:name:pricewaterhousecoopers", "PricewaterhouseCoopers"),
+]
+
+
+@pytest.mark.parametrize(("event_name", "target", "name"), PARTIES)
 def test_spellings_initials_and_former_names_are_one_party(
     parties: PartyNames, event_name: str, target: str, name: str
 ) -> None:
@@ -75,3 +75,13 @@ def test_every_other_name_of_the_table_is_needed() -> None:
     """A row that the rules cover would only hide them."""
     needless = [(name, other) for name, others in other_names().items() for other in others if names_agree(name, other)]
     assert needless == []
+
+
+@pytest.mark.parametrize(("event_name", "target", "name"), PARTIES)
+def test_the_index_finds_every_name_that_a_comparison_with_each_would(
+    parties: PartyNames, event_name: str, target: str, name: str
+) -> None:
+    names = [known for known, _, _ in PARTIES]
+    expected = tuple(known for known in names if parties.is_party(known, target, name))
+    assert event_name in expected
+    assert NameIndex(parties, names).of(target, name) == expected

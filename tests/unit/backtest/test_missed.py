@@ -6,6 +6,7 @@ from back_test import START, at, report
 
 from riskwire.backtest.event_list import ListedEvent
 from riskwire.backtest.event_names import PartyNames
+from riskwire.backtest.matching import Matcher
 from riskwire.backtest.missed import MissedReason, MissedReasons
 from riskwire.backtest.stories import TargetReport
 from riskwire.records import Level, NearMiss
@@ -17,7 +18,8 @@ def reason(
     *reports: TargetReport, near_misses: tuple[NearMiss, ...] = (), unsupported: tuple[int, ...] = ()
 ) -> MissedReason:
     """Returns why the event was missed; the article `first` is its first story."""
-    return MissedReasons(PartyNames(), reports, {"first": 3}, unsupported, near_misses, ()).of(EVENT)
+    matcher = Matcher([EVENT], PartyNames(), {}, {})
+    return MissedReasons(matcher, reports, {"first": 3}, unsupported, near_misses, ()).of(0)
 
 
 def near_miss(article: str, why: str, material: float) -> NearMiss:
