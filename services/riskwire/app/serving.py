@@ -35,7 +35,9 @@ async def run_monitor(settings: Settings) -> int:
         settings,
         STAGES,
         page=True,
-        greeting=lambda url, feeds: f"riskwire is at {url} and polls {feeds} feeds; data in {settings.data}",
+        greeting=lambda url, feeds: (
+            f"riskwire is at {url} and polls {'1 feed' if feeds == 1 else f'{feeds} feeds'}; data in {settings.data}"
+        ),
     )
 
 
@@ -85,7 +87,7 @@ async def _run_until_stopped(
             settle_garbage_collector()
             await process.run(
                 listener,
-                lambda url: print(greeting(url, polled) + _listens_on(listener), file=sys.stderr),
+                lambda url: print(greeting(url, polled) + _listens_on(listener) + _probes_at(probes), file=sys.stderr),
                 probes=probes,
             )
     finally:
@@ -99,6 +101,14 @@ def _listens_on(listener: socket.socket) -> str:
     """Returns the address of a socket that listens on all addresses, for the greeting; else nothing."""
     host, port = listener.getsockname()[:2]
     return f" (it listens on every address of this machine, port {port})" if host in ("0.0.0.0", "::") else ""  # noqa: S104
+
+
+def _probes_at(probes: socket.socket | None) -> str:
+    """Returns the address of the port of probes, for the greeting; nothing without one."""
+    if probes is None:
+        return ""
+    host, port = probes.getsockname()[:2]
+    return f"; probes and metrics are at http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 async def _publish_feed_list(bus: Bus, settings: Settings, feeds: Sequence[Feed]) -> int:

@@ -69,7 +69,12 @@ def _feeds(settings: Settings) -> str:
 
     feeds = configured_feeds(settings)
     enabled = sum(feed.enabled for feed in feeds)
-    return f"{enabled} feeds" + ("" if settings.feeds else " of the list that ships")
+    return _count(enabled, "feed") + ("" if settings.feeds else " of the list that ships")
+
+
+def _count(number: int, singular: str, plural: str = "") -> str:
+    """Returns a number with its noun: `1 feed`, `2 feeds`."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
 def _watchlist(settings: Settings) -> str:
@@ -77,7 +82,9 @@ def _watchlist(settings: Settings) -> str:
 
     entities = configured_watchlist(settings).entities
     groups = len({entity.group for entity in entities if entity.group})
-    return f"{len(entities)} watched entities in {groups} groups" if entities else "no watchlist file"
+    if not entities:
+        return "no watchlist file"
+    return f"{_count(len(entities), 'watched entity', 'watched entities')} in {_count(groups, 'group')}"
 
 
 def _bundle(settings: Settings) -> str:
@@ -96,7 +103,7 @@ def _rules(settings: Settings) -> str:
 def _receivers(settings: Settings) -> str:
     from riskwire.notify.receiver import configured_receivers
 
-    return f"{len(configured_receivers(settings.notify))} receivers besides the log"
+    return f"{_count(len(configured_receivers(settings.notify)), 'receiver')} besides the log"
 
 
 def _port(settings: Settings) -> str:

@@ -65,6 +65,7 @@ def targets(json: Json = False, limit: Limit = 100_000, data: Data = None, confi
             for row in rows
         ],
         empty="No targets yet.",
+        uncut=("target",),
     )
 
 

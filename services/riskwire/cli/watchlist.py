@@ -140,8 +140,8 @@ async def remove_entry(settings: Settings, entry: str, by: str) -> int:
     async with open_existing_bus(settings) as bus:
         base = await _base(bus, settings)
         edit = await WatchlistEditor(bus, base).remove(entry, by)
+    in_file = any(entity.id.casefold() == entry.casefold() for entity in base.entities)
     if edit.unknown:
-        in_file = any(entity.id == entry for entity in base.entities)
         raise SettingsError(
             "no command added such an entry to the list",
             value=entry,
@@ -150,6 +150,8 @@ async def remove_entry(settings: Settings, entry: str, by: str) -> int:
             else "`riskwire watchlist list` lists the entries",
         )
     print(printable(f"removed {entry}"))
+    if in_file:
+        print(printable(f"{entry} is watched as before: it is in {base.where}"), file=sys.stderr)
     _print_scope_change(edit)
     return 0
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import threading
 import time
@@ -23,6 +24,7 @@ import pytest
 import yaml
 from cli import environment, json_lines, start_riskwire
 from playwright.sync_api import Page, expect, sync_playwright
+from tls_broker import make_certificates
 
 TIMEOUT_S = 120
 MIN_ARTICLES = 2_000
@@ -137,6 +139,39 @@ def test_run_serves_health_readiness_and_metrics(tmp_path: Path) -> None:
         with urllib.request.urlopen(url + "/metrics", timeout=TIMEOUT_S) as response:
             assert b"riskwire_stage_progress_timestamp_seconds" in response.read()
         assert _becomes_ready(url)
+    finally:
+        assert terminate(process) == 0
+
+
+def test_run_speaks_tls_with_a_token_and_answers_probes_on_a_port_of_their_own(tmp_path: Path) -> None:
+    """A kubelet and Prometheus come to the port of probes without TLS, token and a known Host header."""
+    make_certificates(tmp_path / "tls")
+    (tmp_path / "feeds.yaml").write_text("- {id: nobody, url: 'http://127.0.0.1:9/', every_s: 3600}\n")
+    process = start_riskwire(
+        *("run", "--feeds", tmp_path / "feeds.yaml", "--data", tmp_path / "data", "--port", "0"),
+        env=environment(
+            RISKWIRE_WEB__TOKEN="a-token-of-this-test",
+            RISKWIRE_WEB__CERT_FILE=str(tmp_path / "tls/broker.pem"),
+            RISKWIRE_WEB__KEY_FILE=str(tmp_path / "tls/broker.key"),
+            RISKWIRE_WEB__PROBE_PORT="0",
+        ),
+    )
+    try:
+        assert process.stderr is not None
+        pattern = r"(https://127\.0\.0\.1:\d+) .*probes and metrics are at (http://127\.0\.0\.1:\d+)"
+        page, probes = next(found.groups() for line in process.stderr if (found := re.search(pattern, line)))
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        for path in ("/healthz", "/metrics"):
+            request = urllib.request.Request(probes + path, headers={"Host": "10.0.0.7"})
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+                assert response.status == 200
+        context = ssl.create_default_context(cafile=str(tmp_path / "tls/ca.pem"))
+        request = urllib.request.Request(page + "/api/v1/status")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context)
+        request.add_header("Authorization", "Bearer a-token-of-this-test")
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=context) as response:
+            assert response.status == 200
     finally:
         assert terminate(process) == 0
 

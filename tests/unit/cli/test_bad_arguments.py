@@ -129,7 +129,7 @@ def test_config_check_reaches_bus_and_store_and_counts(tmp_path: Path) -> None:
     """A file that is no bus, and one that is no store, are faults; an empty directory is none."""
     (tmp_path / "watch.csv").write_text("id,name,group\na,Acme,x\nb,Globex,x\n")
     settings = load_settings(None, {"web": {"port": 0}, "data": tmp_path / "data", "watchlist": tmp_path / "watch.csv"})
-    assert "2 watched entities in 1 groups" in check_settings(settings)
+    assert "2 watched entities in 1 group" in check_settings(settings)
     (tmp_path / "data").mkdir()
     for name in ("bus.sqlite", "store.sqlite"):
         (tmp_path / "data" / name).write_bytes(b"x" * 5_000)
