@@ -84,7 +84,7 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
         yield start, end
         return
     owner = _OWNER.match(sentence, start, end)
-    if owner and not known(owner[0].rstrip()) and (country(owner[1]) or known(owner[1])):
+    if owner and (country(owner[1]) or known(owner[1])):
         yield start, owner.end(1)
         start = owner.end()
     before = _BEFORE.match(sentence, start, end)

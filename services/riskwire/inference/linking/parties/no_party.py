@@ -15,6 +15,7 @@ _NAMES = Path(__file__).parents[1] / "tables" / "no_parties.txt"
 _GRADE = re.compile(
     r"(?:(?:Aaa|Aa[1-3]?|A[1-3]|Baa[1-3]?|Ba[1-3]|B[1-3]|Caa[1-3]?|P-?[123]|F[123]\+?|A-[123]\+?|AAA|AA|BBB|BB|CCC|CC"
     r"|(?:AA|A|BBB|BB|B|CCC|CC|C)[+-]|(?:AA|A|BBB|BB|B|CCC)[- ](?:plus|minus))(?:\s*/\s*\S{1,9})?"
+    r"|[ABC]\s*/\s*(?:Stable|Negative|Positive|Developing|Watch\w*|[A-Z]-?\d\+?)"
     r"|(?i:(?:triple|double|single)[- ][ABC](?:[- ](?:plus|minus))?))"
 )
 """The grades of Moody's, S&P and Fitch, also a pair of them, or a grade and its outlook: "A/Stable"."""

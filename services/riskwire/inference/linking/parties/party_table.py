@@ -2,7 +2,7 @@
 
 The tables beside this file are written by hand. They add to the tables of companies (`companies.py`) what these do not
 have: names that newspapers use, names of the past with the days on which they held, and parties that are not listed.
-A name means one party on every day, so that two articles agree on it without knowing of each other (decision 0035).
+A name means one party on every day, so that two articles agree on it without knowing of each other (decision 0041).
 """
 
 from __future__ import annotations
