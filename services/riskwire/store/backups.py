@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import zstandard
 from sqlalchemy import Connection, Engine, Table, func, select, text
@@ -18,6 +17,7 @@ from riskwire.errors import StoreError
 from riskwire.settings import Settings
 from riskwire.store import tables
 from riskwire.store.engine import create_tables, existing_store, new_store, reported
+from riskwire.store.postgresql.copying import columns_of, copying
 from riskwire.store.postgresql.partitions import make_partitions
 from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.schema_version import stored_version, usable_version
@@ -149,12 +149,11 @@ def _holds_rows(engine: Engine, where: str) -> bool:
 
 def _copy_out(connection: Connection, table: Table, folder: Path) -> None:
     """Writes the rows of a table as PostgreSQL's text format, compressed."""
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    cursor = _raw(connection).cursor()
+    columns = columns_of([column.name for column in table.columns])
     with (
         _file(folder, table).open("wb") as file,
         zstandard.ZstdCompressor().stream_writer(file) as compressed,
-        cursor.copy(f"COPY (SELECT {columns} FROM {table.name}) TO STDOUT") as copied,  # noqa: S608
+        copying(connection, f"COPY (SELECT {columns} FROM {table.name}) TO STDOUT") as copied,  # noqa: S608
     ):
         for part in copied:
             compressed.write(part)
@@ -162,14 +161,12 @@ def _copy_out(connection: Connection, table: Table, folder: Path) -> None:
 
 def _copy_in(connection: Connection, table: Table, folder: Path) -> None:
     """Reads the rows of a table into a table without partitions, and from there, in order of time, into their own."""
-    names = [f'"{column.name}"' for column in table.columns]
-    columns = ", ".join(names)
+    columns = columns_of([column.name for column in table.columns])
     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE restored ON COMMIT DROP AS TABLE {table.name} WITH NO DATA")
-    cursor = _raw(connection).cursor()
     with (
         _file(folder, table).open("rb") as file,
         zstandard.ZstdDecompressor().stream_reader(file) as decompressed,
-        cursor.copy(f"COPY restored ({columns}) FROM STDIN") as copied,
+        copying(connection, f"COPY restored ({columns}) FROM STDIN") as copied,
     ):
         while part := decompressed.read(1 << 20):
             copied.write(part)
@@ -188,8 +185,3 @@ def _copy_in(connection: Connection, table: Table, folder: Path) -> None:
 
 def _file(folder: Path, table: Table) -> Path:
     return folder / f"{table.name}.copy.zst"
-
-
-def _raw(connection: Connection) -> Any:
-    """Returns the connection of psycopg under a connection, for COPY."""
-    return connection.connection.driver_connection

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, cast, func, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, cast, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+from riskwire.store.postgresql.copying import copy_rows
 
 _T = TypeVar("_T")
 
@@ -67,8 +69,12 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Row], ke
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Inserts rows that do not exist yet."""
-    if rows:
-        connection.execute(*_insert(connection, table, rows))
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        copy_rows(connection, table, rows)
+    else:
+        connection.execute(insert(table), list(rows))
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> tuple[Any, list[Row] | None]:
