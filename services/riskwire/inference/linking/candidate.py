@@ -1,12 +1,14 @@
-"""A span of a sentence that may be a mention."""
+"""A span of a sentence that may be a mention, and a mention that is linked to its entity."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.tickers import TickerMark
-from riskwire.records import MentionType
+from riskwire.inference.model.probabilities import Distribution
+from riskwire.records import EventScore, Level, MentionType
 
 COMPANY_TYPES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
 
@@ -32,3 +34,39 @@ class Candidate:
     possible: WatchedEntity | None = None
     only_possible: bool = False
     excluded: tuple[WatchedEntity, ...] = ()
+
+
+class LinkedMention(NamedTuple):
+    """A mention in its document, and the entity it refers to.
+
+    Attributes:
+        sentence: the index of the sentence.
+        level: how bad the sentence is for the entity; None if the bundle does not predict levels.
+        events: what happened to the entity, the most probable event type first; None if the bundle does not predict
+            them.
+        watched: the watchlist entry, when the entity is on the watchlist.
+        followed: whether it may become a signal. That is so for a company, an organisation, a country, a person in a
+            title without a company, and any watched entity, but not in a dateline and not for a news agency that names
+            itself.
+        speaker: whether it is mentioned only as rating or commenting on others.
+        country: whether the entity is a country.
+        institution: whether it is an authority or another institution.
+        parent: the id of the company that the entity belonged to on the day of the article; empty if to none.
+    """
+
+    start: int
+    end: int
+    text: str
+    type: MentionType
+    sentence: int
+    entity: str
+    name: str
+    sentiment: Distribution
+    level: Level | None = None
+    events: tuple[EventScore, ...] | None = None
+    watched: WatchedEntity | None = None
+    followed: bool = False
+    speaker: bool = False
+    country: bool = False
+    institution: bool = False
+    parent: str = ""

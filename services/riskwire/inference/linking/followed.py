@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from riskwire.entities.common_words import is_common_word
-from riskwire.inference.linking.candidate import COMPANY_TYPES
+from riskwire.inference.linking.candidate import COMPANY_TYPES, LinkedMention
 from riskwire.inference.linking.context import shows_company
 from riskwire.inference.linking.name_resolver import Resolution
 from riskwire.inference.linking.parties import is_no_party
@@ -122,3 +122,20 @@ def is_proper(text: str) -> bool:
         )
         and any(char.isupper() or char.isdigit() for char in text)
     )
+
+
+def with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
+    """Returns the mentions, in which the people in a title are followed if it names no company.
+
+    "Madoff pleads guilty" is about Madoff, "SEC charges Wyly brothers" about them; "HP's Hurd quits" is about HP.
+    """
+    title = [mention for mention in mentions if mention.sentence == 0]
+    if any(mention.followed and not mention.country and not mention.institution for mention in title):
+        return mentions
+    people = {mention.entity for mention in title if mention.type == "PER" and is_proper(mention.text)}
+    if not people:
+        return mentions
+    return [
+        mention._replace(followed=True) if mention.type == "PER" and mention.entity in people else mention
+        for mention in mentions
+    ]

@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 from riskwire.entities.common_words import is_common_word
 from riskwire.entities.names import acronyms, is_prefix, name_key
-from riskwire.entities.watchlist import WatchedEntity, Watchlist
-from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate
+from riskwire.entities.watchlist import Watchlist
+from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, LinkedMention
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
-from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, is_proper, speaks_of_state
+from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, is_proper, speaks_of_state, with_people
 from riskwire.inference.linking.mentions import candidates
 from riskwire.inference.linking.name_resolver import INITIALS, UNRESOLVED, NameResolver, Resolution
 from riskwire.inference.linking.parties import PartyTable, shipped_parties
@@ -41,50 +41,12 @@ from riskwire.inference.linking.publishers import (
 )
 from riskwire.inference.linking.watched import WatchedNames
 from riskwire.inference.model.prediction import DocumentPrediction
-from riskwire.inference.model.probabilities import Distribution
-from riskwire.records import EventScore, Level, MentionType
 
 _CACHED_NAMES = 16_384
 """Names whose resolution is cached."""
 _MAX_COMPARED = 300
 """The first mentions of an article that are compared for short forms. Each is compared with each other one, and an
 article with thousands of names is hostile; news has up to a hundred."""
-
-
-class LinkedMention(NamedTuple):
-    """A mention in its document, and the entity it refers to.
-
-    Attributes:
-        sentence: the index of the sentence.
-        level: how bad the sentence is for the entity; None if the bundle does not predict levels.
-        events: what happened to the entity, the most probable event type first; None if the bundle does not predict
-            them.
-        watched: the watchlist entry, when the entity is on the watchlist.
-        followed: whether it may become a signal. That is so for a company, an organisation, a country, a person in a
-            title without a company, and any watched entity, but not in a dateline and not for a news agency that names
-            itself.
-        speaker: whether it is mentioned only as rating or commenting on others.
-        country: whether the entity is a country.
-        institution: whether it is an authority or another institution.
-        parent: the id of the company that the entity belonged to on the day of the article; empty if to none.
-    """
-
-    start: int
-    end: int
-    text: str
-    type: MentionType
-    sentence: int
-    entity: str
-    name: str
-    sentiment: Distribution
-    level: Level | None = None
-    events: tuple[EventScore, ...] | None = None
-    watched: WatchedEntity | None = None
-    followed: bool = False
-    speaker: bool = False
-    country: bool = False
-    institution: bool = False
-    parent: str = ""
 
 
 @dataclass(slots=True)
@@ -165,7 +127,7 @@ class Linker:
         end = credits_start(prediction.document.content) if mentions else 0
         named = _named_entities(prediction, mentions)
         linked = [_linked(prediction, mention, dateline, end, named) for mention in mentions if mention.entity]
-        return _with_people(linked) if prediction.titled else linked
+        return with_people(linked) if prediction.titled else linked
 
     def _mentions(self, prediction: DocumentPrediction) -> list[_Mention]:
         """Returns the mentions of names in an article, by sentence, without an entity yet.
@@ -338,23 +300,6 @@ def _named_entities(prediction: DocumentPrediction, mentions: Sequence[_Mention]
             if is_named(text, mention.candidate.start, mention.candidate.end):
                 named.add(mention.entity)
     return named
-
-
-def _with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
-    """Returns the mentions, in which the people in a title are followed if it names no company.
-
-    "Madoff pleads guilty" is about Madoff, "SEC charges Wyly brothers" about them; "HP's Hurd quits" is about HP.
-    """
-    title = [mention for mention in mentions if mention.sentence == 0]
-    if any(mention.followed and not mention.country and not mention.institution for mention in title):
-        return mentions
-    people = {mention.entity for mention in title if mention.type == "PER" and is_proper(mention.text)}
-    if not people:
-        return mentions
-    return [
-        mention._replace(followed=True) if mention.type == "PER" and mention.entity in people else mention
-        for mention in mentions
-    ]
 
 
 def _is_short_for(mention: _Mention, key: tuple[str, ...], initials: str, full: _FullName) -> bool:
