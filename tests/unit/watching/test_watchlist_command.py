@@ -154,6 +154,10 @@ def test_an_entry_is_removed_unless_it_comes_from_the_file_which_the_error_names
     assert f"It is in {file}: remove it there and restart" in settings_error(watchlist("remove", "acme"))
     assert [(row["id"], row["by"]) for row in listed_entries(watchlist)] == [("acme", None), ("globex", None)]
     assert "the file" in watchlist("list").stdout
+    watchlist("add", "acme", "--name", "Acme Holdings")
+    result = watchlist("remove", "acme")
+    assert result.stdout == "removed acme\n"
+    assert f"acme is watched as before: it is in {file}" in result.stderr
     # Riskwire followed the entries of the file before, so this entry is not the first.
     assert watchlist("add", "initech", "--name", "Initech").stderr == ""
 
