@@ -43,6 +43,7 @@ from riskwire.store.rows import (
     TargetRow,
     Trend,
 )
+from riskwire.store.sqlite import sqlite_file
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -60,7 +61,7 @@ class Store:
         `_where` names the database in errors. `_fresh_s` is the age in seconds beyond which a surprise counts as 0.
         """
         self._engine = engine
-        self._where = engine.url.database or engine.url.render_as_string(hide_password=True)
+        self._where = str(sqlite_file(engine.url) or engine.url.render_as_string(hide_password=True))
         self._snapshot = snapshot_options(engine)
         self._wait_s = settings.store.wait_s
         self._keep_days = settings.store.keep_days

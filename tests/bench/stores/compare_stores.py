@@ -1,8 +1,8 @@
 """Compares SQLite and PostgreSQL: `python tests/bench/stores/compare_stores.py ARCHIVE --limit 3000`.
 
-Replays an archive (by default the one of the demo) into a store on SQLite. Then gives the records of its bus to an empty
-store on PostgreSQL, in batches of random sizes, and compares the answers of every route of the API, byte for byte, and
-the exports of every kind. Exits with 1 if one differs.
+Replays an archive (by default the one of the demo) into a store on SQLite. Then gives the records of its bus to an
+empty store on PostgreSQL, in batches of random sizes, and compares the answers of every route of the API, byte for byte,
+and the exports of every kind. Exits with 1 if one differs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ async def main() -> int:
             print(f"replaying {options.limit} stories")
             env = environment(RISKWIRE_BUS__KEEP_PROCESSED=_KEEP_ALL, RISKWIRE_STORE__KEEP_DAYS="40000")
             words = ["replay", options.archive, "--data", data, "--speed", "max", "--limit", options.limit]
-            subprocess.run([str(RISKWIRE), *map(str, words)], env=env, check=True, timeout=7_200)
+            command = [str(RISKWIRE), *map(str, words)]
+            await asyncio.to_thread(subprocess.run, command, env=env, check=True, timeout=7_200)
         on_sqlite = Settings(data=data, store=StoreSettings(keep_days=40_000))
         on_postgresql = Settings(data=data, store=StoreSettings(keep_days=40_000, url=server.new_store()))
         answers, files = [], []
