@@ -60,10 +60,13 @@ class _Search:
     wanted: float
     threshold: float
     tried: dict[float, float] = field(default_factory=dict)
+    sides: list[bool] = field(default_factory=list)
+    """For each threshold that was tried, whether it allowed too many."""
 
     def add(self, count: float) -> None:
         """Takes the number of notifications at the current threshold, and sets the next one to try."""
         self.tried[self.threshold] = count
+        self.sides.append(count > self.wanted)
         self.threshold = round(min(max(self._next(), LOWEST), HIGHEST), _DECIMALS)
 
     @property
@@ -88,6 +91,8 @@ class _Search:
             return highest - max(0.2, math.log10(self.wanted / max(self.tried[highest], 0.5)))
         low, high = max(too_many), min(too_few)
         if high <= low:  # Counts that rise with the threshold here and there, since episodes begin at other times.
+            return (low + high) / 2
+        if len(set(self.sides[-2:])) == 1:  # The other end has stayed, so interpolation is slow.
             return (low + high) / 2
         lower, upper = math.log(self.tried[low]), math.log(max(self.tried[high], 0.5))
         part = (lower - math.log(self.wanted)) / (lower - upper)
