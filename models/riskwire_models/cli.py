@@ -7,16 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from riskwire_models.errors import ExportError, GateError, MissingExtraError, ModelError
-
-if TYPE_CHECKING:
-    from riskwire_models.evaluation.report.findings import RiskFindings
 
 app = typer.Typer(
     name="model",
@@ -49,6 +46,9 @@ Data = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", f
 Work = Annotated[Path, typer.Option("--work", help="Folder of the checkpoint; a run in it is resumed.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write the bundle to.")]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder of a bundle.", file_okay=False, exists=True)]
+CheckpointFolder = Annotated[
+    Path | None, typer.Option(help="Folder of a Hugging Face checkpoint.", file_okay=False, exists=True)
+]
 Threads = Annotated[int, typer.Option("--threads", help="Number of CPU threads.", min=1)]
 Steps = Annotated[
     int | None, typer.Option("--steps", help="Steps of the training run (default: those of the recipe).", min=1)
@@ -208,6 +208,26 @@ def _train_on_own_labels(
 
 
 @app.command()
+def tune(
+    recipe: RecipeName,
+    data: Data,
+    work: Work = _WORK,
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the texts with risk labels.", min=1)] = 6,
+    threads: Threads = 2,
+) -> None:
+    """Train the heads for level and events of a finished run further, while its encoder stays as it is.
+
+    The checkpoint is changed only if the figures of the dev split rise; `export` then writes the bundle.
+    """
+    with _errors_reported("tune"):
+        _set_library_environment()
+        from riskwire_models.training.recipe import read_recipe
+        from riskwire_models.training.risk_heads import tune_risk_heads
+
+        tune_risk_heads(data, work / read_recipe(recipe).name, epochs=epochs, threads=threads, log=_print_line)
+
+
+@app.command()
 def read(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles that read; their mean is written.", exists=True)],
     data: Data,
@@ -231,18 +251,8 @@ def export(
     recipe: Annotated[str | None, typer.Argument(help="Name of a recipe that ships, or path of a YAML file.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets.", exists=True)] = None,
     work: Work = _WORK,
-    sentiment: Annotated[
-        Path | None,
-        typer.Option(
-            "--sentiment", help="Folder of a sequence classifier, such as FinBERT.", file_okay=False, exists=True
-        ),
-    ] = None,
-    ner: Annotated[
-        Path | None,
-        typer.Option(
-            "--ner", help="Folder of a token classifier, such as bert-base-NER.", file_okay=False, exists=True
-        ),
-    ] = None,
+    sentiment: CheckpointFolder = None,
+    ner: CheckpointFolder = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the bundle of --sentiment and --ner.")] = None,
     threads: Threads = 2,
 ) -> None:
@@ -289,6 +299,7 @@ def evaluate(
     with _errors_reported("evaluate"):
         from riskwire_models.evaluation.evaluate import evaluate_bundle
         from riskwire_models.evaluation.report.findings import WITHOUT_LEVEL
+        from riskwire_models.evaluation.report.printed import risk_tables
 
         if report is not None:
             from riskwire_models.evaluation.report.content import render_report
@@ -303,24 +314,11 @@ def evaluate(
         if evaluation.risk is None:
             _print_line(WITHOUT_LEVEL)
         else:
-            _print_risk(evaluation.risk)
+            for table in risk_tables(evaluation.risk):
+                _stdout().print(table)
         if report is not None:
             report.write_text(render_report(evaluation, draw_plots(evaluation)), encoding="utf-8")
             _print_line(f"report in {report}")
-
-
-def _print_risk(risk: RiskFindings) -> None:
-    """Prints the risk figures, robustness, pairs, cases and fairness."""
-    from riskwire_models.evaluation.report.content import risk_rows, summary_rows
-
-    figures = Table("figure", "spans given", "95 %", "end to end", "95 %", title="risk, held out")
-    for title, with_spans, spans_interval, end_to_end, end_interval in risk_rows(risk):
-        figures.add_row(title, f"{with_spans:.3f}", spans_interval, f"{end_to_end:.3f}", end_interval)
-    _stdout().print(figures)
-    summary = Table("measured on", "n", "figure", "value", title="robustness, pairs and fairness")
-    for name, count, figure, value in summary_rows(risk):
-        summary.add_row(name, str(count), figure, f"{value:.3f}")
-    _stdout().print(summary)
 
 
 @app.command()

@@ -52,21 +52,37 @@ class MultiHeadModel(nn.Module):
             sentiment [batch, 3], entities [batch, tokens, 9], target_sentiment [batch, tokens, 3], topics [batch, 20],
             level [batch, tokens, 4], events [batch, tokens, 42]. The events at token 0 belong to no mention.
         """
-        states = self.encoder(**self._encoder_inputs(input_ids, attention_mask)).last_hidden_state
-        mask = attention_mask[:, :, None].to(states.dtype)
-        mean = (states * mask).sum(1) / mask.sum(1)
-        sentence = self.dropout(torch.cat([states[:, 0], mean], dim=-1))
-        tokens = self.dropout(states)
+        states = self.states(input_ids, attention_mask)
+        sentence, tokens = self._dropped_out(states, attention_mask)
         toward = torch.tanh(self.target_token(tokens) + self.target_sentence(sentence)[:, None])
-        risk = self.dropout(torch.tanh(self.risk_token(tokens) + self.risk_sentence(sentence)[:, None]))
+        level, events = self._risk(sentence, tokens)
         return (
             self.sentiment(sentence),
             self.entities(tokens),
             self.target(self.dropout(toward)),
             self.topics(sentence),
-            self.level(risk),
-            self.events(risk),
+            level,
+            events,
         )
+
+    def states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Returns the last hidden states of the encoder [batch, tokens, hidden]."""
+        states: Tensor = self.encoder(**self._encoder_inputs(input_ids, attention_mask)).last_hidden_state
+        return states
+
+    def risk_of_states(self, states: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the logits of ``level`` and ``events``, as `forward` does, from the states of the encoder."""
+        return self._risk(*self._dropped_out(states, attention_mask))
+
+    def _dropped_out(self, states: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the state of each sentence [batch, 2 * hidden] and those of its tokens, after dropout."""
+        mask = attention_mask[:, :, None].to(states.dtype)
+        mean = (states * mask).sum(1) / mask.sum(1)
+        return self.dropout(torch.cat([states[:, 0], mean], dim=-1)), self.dropout(states)
+
+    def _risk(self, sentence: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        risk = self.dropout(torch.tanh(self.risk_token(tokens) + self.risk_sentence(sentence)[:, None]))
+        return self.level(risk), self.events(risk)
 
     def restore(self, weights: dict[str, Tensor]) -> None:
         """Loads the weights of a checkpoint. Raises CheckpointError if they belong to a different model."""
