@@ -42,7 +42,7 @@ from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, WatchedTarget, sink_stages
-from riskwire.store.engine import store_url
+from riskwire.store.database.engine import store_url
 from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.watching.base import publish_base, read_base
 from riskwire.web import (

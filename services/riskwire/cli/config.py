@@ -150,7 +150,7 @@ async def _reach_kafka(settings: Settings) -> None:
 def _store(settings: Settings) -> str:
     """Connects to an existing store, and so loads its driver."""
     from riskwire.store import Store
-    from riskwire.store.engine import store_url
+    from riskwire.store.database.engine import store_url
 
     Store.check(settings)
     return f"store on {store_url(settings).get_backend_name()}"

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Engine, Table, func, select, text
 from riskwire.errors import StoreError
 from riskwire.settings import Settings
 from riskwire.store import tables
-from riskwire.store.engine import create_tables, existing_store, new_store, reported
-from riskwire.store.postgresql.copying import columns_of, copying
-from riskwire.store.postgresql.partitions import make_partitions
-from riskwire.store.postgresql.sessions import snapshot_options
-from riskwire.store.schema_version import stored_version, usable_version
-from riskwire.store.sqlite import sqlite_file
+from riskwire.store.database.engine import create_tables, existing_store, new_store, reported
+from riskwire.store.database.postgresql.copying import columns_of, copying
+from riskwire.store.database.postgresql.partitions import make_partitions
+from riskwire.store.database.postgresql.sessions import snapshot_options
+from riskwire.store.database.schema_version import stored_version, usable_version
+from riskwire.store.database.sqlite import sqlite_file
 
 SQLITE_FILE = "store.sqlite"
 _DAY_MS = 86_400_000

@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, se
 
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms, oldest_ms
+from riskwire.store.database.postgresql.partitions import drop_partitions
 from riskwire.store.months import month_of, month_start
-from riskwire.store.postgresql.partitions import drop_partitions
 from riskwire.store.writes.watched import WITHOUT_NEWS
 
 _DAY_MS = 86_400_000

@@ -22,9 +22,10 @@ from riskwire.store import command_log, future, retention, writes
 from riskwire.store.changes import changes_after, last_change
 from riskwire.store.clock import newest_ms
 from riskwire.store.command_log import CommandLog
-from riskwire.store.engine import check_store, open_engine, reported
+from riskwire.store.database.engine import check_store, open_engine, reported
+from riskwire.store.database.postgresql.sessions import snapshot_options
+from riskwire.store.database.sqlite import sqlite_file
 from riskwire.store.patience import when_available
-from riskwire.store.postgresql.sessions import snapshot_options
 from riskwire.store.reads import alerts, counts, dead_letters, history, stories, targets, trends, watchlist
 from riskwire.store.reads.article_trace import StoredArticle, read_article
 from riskwire.store.reads.near_misses import NearMissQuery, list_near_misses
@@ -43,7 +44,6 @@ from riskwire.store.rows import (
     TargetRow,
     Trend,
 )
-from riskwire.store.sqlite import sqlite_file
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

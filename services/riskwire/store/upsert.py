@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ARRAY, ColumnElement, Connection, Table, bindparam, cast, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from riskwire.store.postgresql.copying import copy_rows
+from riskwire.store.database.postgresql.copying import copy_rows
 
 _T = TypeVar("_T")
 

@@ -1,7 +1,7 @@
 """Compares SQLite and PostgreSQL: `python tests/bench/stores/compare_stores.py ARCHIVE --limit 3000`.
 
 Replays an archive (by default the one of the demo) into a store on SQLite. Then gives the records of its bus to an
-empty store on PostgreSQL, in batches of random sizes, and compares the answers of every route of the API, byte for byte,
+empty store on PostgreSQL, in batches of random sizes. Compares the answers of every route of the API, byte for byte,
 and the exports of every kind. Exits with 1 if one differs.
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import create_engine, text
 
 from riskwire.settings import Settings
-from riskwire.store.engine import store_url
+from riskwire.store.database.engine import store_url
 
 
 def stored_rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:

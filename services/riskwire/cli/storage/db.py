@@ -14,8 +14,8 @@ db_app = typer.Typer(help="Check and upgrade the schema of the store.", no_args_
 @db_app.command()
 def check(data: Data = None, config: ConfigFile = None) -> None:
     """Check that this riskwire can use the store. Changes nothing; fails with code 2 if it cannot."""
-    from riskwire.store.engine import store_url
-    from riskwire.store.upgrade import schema_version
+    from riskwire.store.database.engine import store_url
+    from riskwire.store.database.upgrade import schema_version
 
     settings = settings_of(config, data=data)
     version = schema_version(settings)
@@ -29,8 +29,8 @@ def check(data: Data = None, config: ConfigFile = None) -> None:
 @db_app.command()
 def upgrade(data: Data = None, config: ConfigFile = None) -> None:
     """Upgrade the schema of the store, or create an empty store. Stop every process that uses the store before."""
+    from riskwire.store.database.upgrade import upgrade_store
     from riskwire.store.tables import SCHEMA_VERSION
-    from riskwire.store.upgrade import upgrade_store
 
     before = upgrade_store(settings_of(config, data=data))
     if before is None:
@@ -47,7 +47,7 @@ def grant_reader(
     config: ConfigFile = None,
 ) -> None:
     """Let a role of PostgreSQL read the tables of the store, and write none."""
-    from riskwire.store import upgrade as store_upgrade
+    from riskwire.store.database import upgrade as store_upgrade
 
     store_upgrade.grant_reader(settings_of(config), role)
     typer.echo(f"{role} may read the store.")

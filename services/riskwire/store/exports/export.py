@@ -11,11 +11,11 @@ from pathlib import Path
 from riskwire.errors import SettingsError
 from riskwire.records import to_ms
 from riskwire.settings import Settings
-from riskwire.store.engine import open_engine, reported
+from riskwire.store.database.engine import open_engine, reported
+from riskwire.store.database.postgresql.sessions import snapshot_options
 from riskwire.store.exports.columns import Row
 from riskwire.store.exports.files import write_csv, write_parquet
 from riskwire.store.exports.kinds import COLUMNS, ExportKind, Selection, rows
-from riskwire.store.postgresql.sessions import snapshot_options
 
 
 def export_rows(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select
 from riskwire.records import Analysis, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
-from riskwire.store.postgresql.partitions import make_partitions
+from riskwire.store.database.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.upsert import chunks, upsert
 from riskwire.store.writes.counted import counted_ms

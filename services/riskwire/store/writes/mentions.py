@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete
 from riskwire.entities.names import join_key, name_key
 from riskwire.records import Analysis, Mention, to_ms
 from riskwire.store import tables
-from riskwire.store.postgresql.partitions import make_partitions
+from riskwire.store.database.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.upsert import chunks, insert_new
 from riskwire.weights import relevance, sentence_weight

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, select, tuple_
 from riskwire.records import Signal, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
-from riskwire.store.postgresql.partitions import make_partitions
+from riskwire.store.database.postgresql.partitions import make_partitions
 from riskwire.store.risk_columns import risk_values
 from riskwire.store.rows import target_kind
 from riskwire.store.upsert import chunks, insert_missing, insert_new, upsert

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, tuple_
 from riskwire.records import TrendPoint, to_ms
 from riskwire.store import tables
 from riskwire.store.changes import record_changes
-from riskwire.store.postgresql.partitions import make_partitions
+from riskwire.store.database.postgresql.partitions import make_partitions
 from riskwire.store.rows import target_kind
 from riskwire.store.upsert import upsert
 

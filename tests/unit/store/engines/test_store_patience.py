@@ -13,7 +13,8 @@ from sqlalchemy import event
 from riskwire.errors import StoreError, StoreUnavailableError
 from riskwire.records import from_ms, to_ms
 from riskwire.settings import Settings
-from riskwire.store import Store, patience, sqlite
+from riskwire.store import Store, patience
+from riskwire.store.database import sqlite
 from riskwire.store.months import month_of, month_start
 from riskwire.store.patience import when_available
 

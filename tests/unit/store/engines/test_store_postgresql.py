@@ -17,7 +17,7 @@ from stores.rows import stored_rows
 from riskwire.errors import SettingsError, StoreError, StoreUnavailableError, StoreVersionError
 from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store
-from riskwire.store.postgresql import sessions
+from riskwire.store.database.postgresql import sessions
 
 pytestmark = pytest.mark.needs_postgresql
 

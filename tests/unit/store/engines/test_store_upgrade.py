@@ -15,9 +15,10 @@ from stores.rows import stored_rows
 
 from riskwire.errors import SettingsError, StoreVersionError
 from riskwire.settings import Settings
-from riskwire.store import Store, migrations, tables
-from riskwire.store.engine import store_url
-from riskwire.store.upgrade import grant_reader, schema_version, upgrade_store
+from riskwire.store import Store, tables
+from riskwire.store.database import migrations
+from riskwire.store.database.engine import store_url
+from riskwire.store.database.upgrade import grant_reader, schema_version, upgrade_store
 
 
 def schema(settings: Settings) -> list[tuple[str, ...]]:

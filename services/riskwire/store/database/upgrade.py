@@ -8,9 +8,10 @@ from sqlalchemy import Connection, text
 
 from riskwire.errors import SettingsError, StoreError
 from riskwire.settings import Settings
-from riskwire.store import migrations, tables
-from riskwire.store.engine import existing_store, new_store, reported
-from riskwire.store.schema_version import OLDEST_MIGRATED, stored_version, usable_version
+from riskwire.store import tables
+from riskwire.store.database import migrations
+from riskwire.store.database.engine import existing_store, new_store, reported
+from riskwire.store.database.schema_version import OLDEST_MIGRATED, stored_version, usable_version
 
 
 def schema_version(settings: Settings) -> int | None:

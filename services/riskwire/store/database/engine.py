@@ -16,9 +16,9 @@ from riskwire.errors import SchemaError, SettingsError, StoreError, StoreUnavail
 from riskwire.settings import Settings
 from riskwire.settings.permissions import make_private_directory
 from riskwire.store import tables
-from riskwire.store.postgresql.sessions import create_postgresql_engine
-from riskwire.store.schema_version import usable_version
-from riskwire.store.sqlite import create_sqlite_engine, sqlite_file, use_write_ahead_log
+from riskwire.store.database.postgresql.sessions import create_postgresql_engine
+from riskwire.store.database.schema_version import usable_version
+from riskwire.store.database.sqlite import create_sqlite_engine, sqlite_file, use_write_ahead_log
 
 _AWAY = ("08", "53", "57P", "55P03", "40001", "40P01", "25P03")
 """The beginnings of SQLSTATE codes of PostgreSQL after which the same transaction may succeed later.
