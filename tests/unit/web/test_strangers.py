@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +70,16 @@ async def test_a_head_has_a_deadline_however_slowly_its_bytes_come(serving: Any,
     async with serving(header_timeout_s=0.3) as client:
         slow = stranger(client)
         reader = await slow.connect(b"GET /healthz HTTP/1.1\r\n")
-        dripping = asyncio.create_task(slow.send_slowly(b"X-A: b\r\n", times=100, every_s=0.05))
-        begun = time.monotonic()
-        assert await reader.read() == b""
-        assert time.monotonic() - begun < 2
-        await dripping
+        dripping = asyncio.create_task(slow.send_slowly(b"X-A: b\r\n", times=10_000, every_s=0.05))
+        async with asyncio.timeout(60):  # the head would go on for longer
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            await dripping
 
 
 async def test_a_connection_that_sends_nothing_has_a_deadline(serving: Any, stranger: Any) -> None:
     async with serving(header_timeout_s=0.2) as client:
-        assert await stranger(client).answer(b"", within_s=3) == b""
+        assert await stranger(client).answer(b"", within_s=60) == b""
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
@@ -88,11 +88,11 @@ async def test_a_body_has_a_deadline(serving: Any, stranger: Any, token: SecretS
     async with serving(token=token, body_timeout_s=0.3) as client:
         slow = stranger(client)
         reader = await slow.connect(CHUNKED)
-        dripping = asyncio.create_task(slow.send_slowly(b"1\r\n[\r\n", times=100, every_s=0.05))
-        begun = time.monotonic()
-        await reader.read()
-        assert time.monotonic() - begun < 3
-        await dripping
+        dripping = asyncio.create_task(slow.send_slowly(b"1\r\n[\r\n", times=10_000, every_s=0.05))
+        async with asyncio.timeout(60):  # the body would go on for longer
+            with suppress(ConnectionError):  # a reset, if bytes come after the server has closed
+                await reader.read()
+            await dripping
 
 
 async def test_a_client_that_does_not_read_its_answer_is_disconnected(serving: Any, stranger: Any) -> None:
@@ -119,7 +119,7 @@ async def test_requests_in_progress_are_not_displaced(serving: Any, stranger: An
         ]
         await asyncio.sleep(0.3)
         refused = closed("too many")
-        assert await stranger(client).answer(head("/healthz"), within_s=3) == b""
+        assert await stranger(client).answer(head("/healthz"), within_s=60) == b""
         assert closed("too many") == refused + 1
         assert not any(reader.at_eof() for reader in readers)
 
@@ -180,7 +180,7 @@ async def test_a_cookie_of_escapes_holds_nobody_up(serving: Any, stranger: Any) 
                 head("/", 'Cookie: a="' + "\\a" * escapes + '"', "Connection: close")
             )
             assert answer.split()[1] == status
-    assert watch.worst_s < 1.0
+    assert watch.worst_cpu_s < 1.0
 
 
 async def test_what_is_no_http_gets_a_plain_refusal(serving: Any, stranger: Any) -> None:
