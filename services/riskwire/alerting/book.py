@@ -183,12 +183,14 @@ class Book:
                 self._targets.touch(signal.target)
             if signal.history:
                 target.remember(signal, end_ms)
-                self._events.consider(signal, None, end_ms)
-                remembered[signal.target] = None
+                if self._events.concerns(signal):
+                    self._events.consider(signal, None, end_ms)
+                    remembered[signal.target] = None
                 continue
             at_ms = max(_ms(signal), bucket)
             change = target.add(signal, at_ms)
-            self._events.consider(signal, change.story, end_ms)
+            if self._events.concerns(signal):
+                self._events.consider(signal, change.story, end_ms)
             stories = turned_negative.setdefault(signal.target, [])
             if change.turned_negative and change.story is not None:
                 stories.append(change.story)

@@ -149,7 +149,7 @@ class StoryWindow:
             story = TargetStory(signal.story, at_ms, at_ms if negative else None, weights_of(signal))
             story.articles.add(signal.article)
             story.sources.add(signal.source_key)
-            story.evidence = evidence_of(signal) if negative else None
+            story.show(evidence_of(signal) if negative else None)
             self._put(story)
             return WindowChange(new_article=True, new_story=True, turned_negative=negative, story=story)
         new_article = signal.article not in story.articles
@@ -261,13 +261,9 @@ class StoryWindow:
         for slot, stories in reversed(self._negative_by_slot.items()):
             if slot < first:
                 continue
-            sources.update(
-                [
-                    story.evidence.source_key
-                    for story in stories
-                    if story.evidence is not None and (slot > since_ms or story.at_ms > since_ms)
-                ]
-            )
+            counted = stories if slot > since_ms else [story for story in stories if story.at_ms > since_ms]
+            sources.update([story.evidence_source for story in counted])
+            sources.discard("")
             if len(sources) >= limit:
                 return limit
         return len(sources)
@@ -327,7 +323,7 @@ class StoryWindow:
         story.from_history = False
         story.negative_ms = at_ms
         story.weights = weights_of(signal)
-        story.evidence = evidence_of(signal)
+        story.show(evidence_of(signal))
         self._put(story)
 
     def _take_out(self, story: TargetStory) -> None:
@@ -367,7 +363,7 @@ class StoryWindow:
         """Drops evidence and sources of the stories of a slot. Their fingerprints and articles find reprints still."""
         for part in self._slots[slot].values():
             for story in part.stories:
-                story.evidence = None
+                story.show(None)
                 story.sources.clear()
             self._stored_parts.touch(part.key)
 
@@ -389,7 +385,7 @@ class StoryWindow:
         if len(with_evidence) > self._evidence_per_slot:
             with_evidence.sort(key=lambda story: (-story.badness, story.at_ms, story.fingerprint))
             for story in with_evidence[self._evidence_per_slot :]:
-                story.evidence = None
+                story.show(None)
                 self._stored_parts.touch(story.part.key)
 
 

@@ -48,6 +48,16 @@ class TargetStory:
     miss: str = ""
     joined: bool = False
     part: StoryPart = field(init=False, repr=False)
+    evidence_source: str = field(init=False, repr=False, default="")
+    """The key of the source of `evidence`; empty without. Counting sources reads it thousands of times a second."""
+
+    def __post_init__(self) -> None:
+        self.show(self.evidence)
+
+    def show(self, evidence: AlertEvidence | None) -> None:
+        """Sets what an alert shows of it."""
+        self.evidence = evidence
+        self.evidence_source = "" if evidence is None else evidence.source_key
 
     @property
     def at_ms(self) -> int:

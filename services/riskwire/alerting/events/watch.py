@@ -72,17 +72,22 @@ class EventWatch:
         episode = self._episode(target)
         return episode.notified_ms, episode.stories
 
+    def concerns(self, signal: Signal) -> bool:
+        """Whether a signal comes near an event alert: it is about a party, and adverse enough."""
+        adverse = signal.adverse
+        if adverse is None or adverse < self._rules.near or signal.level is None:
+            return False
+        return signal.target.startswith(PARTY)
+
     def consider(self, signal: Signal, story: TargetStory | None, now_ms: int) -> None:
-        """Decides on a signal of the present bucket: it notifies, joins the running alert, or came near.
+        """Decides on a signal of the present bucket that `concerns` an event alert.
+
+        It notifies, joins the running alert, or came near.
 
         Args:
             story: the story of the signal in the target's window; None for backfill and history.
             now_ms: the end of the bucket.
         """
-        if signal.adverse is None or signal.adverse < self._rules.near or signal.level is None:
-            return
-        if not signal.target.startswith(PARTY):
-            return
         happened = happenings(signal, self._rules)
         if story is None:
             self._take_past(signal, happened[0], now_ms)
