@@ -247,7 +247,8 @@ def report(samples: list[Sample], last: Figures, items: int, console: Console) -
         f"{final.articles:,.0f} of {items:,} articles in {final.after_s / 60:.1f} min; "
         f"memory of the second half {growth:+.1f} MiB; lag left {final.lag_records:,.0f} records; "
         f"largest lag {max(taken.lag_s for taken in samples):.0f} s; dead letters {letters:,.0f}; "
-        f"load of the machine {os.getloadavg()[1]:.1f}"
+        f"load of the machine {os.getloadavg()[1]:.1f}",
+        soft_wrap=True,
     )
     return growth <= MAX_GROWTH_MB and not final.lag_records and final.articles >= items
 
