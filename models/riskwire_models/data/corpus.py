@@ -88,7 +88,7 @@ def merge_labels(examples: Iterable[Example]) -> list[Example]:
     taken over only if the texts are equal character by character.
     """
     examples = list(examples)
-    merged = [example for example in examples if example.source == "risk"]
+    merged = [example for example in examples if example.source in RISK_SETS]
     by_text = {example.text: number for number, example in enumerate(merged)}
     by_key = {normalised(example.text): number for number, example in enumerate(merged)}
     kept: list[Example] = []

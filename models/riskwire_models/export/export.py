@@ -229,7 +229,10 @@ def export(data: Path, work: Path, out: Path, *, threads: int = 2, log: Log = pr
         encoder=encoder,
         temperatures=measured.temperatures,
         thresholds={"level": measured.thresholds.adverse, "events": measured.thresholds.events},
-        training=[training_set_entry(data_set_by_name(name), rows[name]) for name in recipe.data],
+        training=[
+            *(training_set_entry(data_set_by_name(name), rows[name]) for name in recipe.data),
+            *(training_set_entry(data_set_by_name(name), count) for name, count in checkpoint.tuned_on.items()),
+        ],
         scores=measured.scores,
         seed=recipe.seed,
         command=COMMAND.format(recipe=recipe.name),

@@ -29,6 +29,7 @@ class Checkpoint:
         rng: state of torch's random number generator on the CPU.
         cuda_rng: state of that on the GPU, which draws the dropout there; None for a run on the CPU.
         device: kind of device of the run: ``cpu`` or ``cuda``.
+        tuned_on: texts of data sets beside those of the recipe, by name, on which heads were trained further.
         history: changes of the recipe during the run.
         best: highest value so far of the figure that early stopping watches, or None.
         best_step: step at which it was measured; the weights of that step are in the file `BEST`.
@@ -46,6 +47,7 @@ class Checkpoint:
     # Checkpoints of earlier versions lack the fields below.
     cuda_rng: Any = None
     device: str = "cpu"
+    tuned_on: dict[str, int] = field(default_factory=dict)
 
     def keep_generators(self, device: torch.device) -> None:
         """Takes over the states of the random number generators that a run on a device draws from."""
@@ -84,6 +86,7 @@ class Checkpoint:
             "rng": self.rng,
             "cuda_rng": self.cuda_rng,
             "device": self.device,
+            "tuned_on": self.tuned_on,
             "history": self.history,
             "best": self.best,
             "best_step": self.best_step,

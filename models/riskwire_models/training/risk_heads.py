@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from riskwire_models.data.catalogue import data_set_by_name
+from riskwire_models.data.corpus import training_corpus
 from riskwire_models.data.encoding import EncodedExample, encode_examples, load_tokenizer
 from riskwire_models.data.labels import IGNORED
 from riskwire_models.errors import BundleFolderError
@@ -29,6 +31,8 @@ from riskwire_models.training.train import TOKENIZER, prepared_model, recipe_cor
 #: Passes over the texts with risk labels, and the learning rate at the start; it falls linearly to 0.
 EPOCHS = 6
 RATE = 3.0e-4
+#: Labels of hard texts, which are used though the recipe does not name them.
+EXTRA_SET = "risk_disagreements"
 #: Sentences of a batch of the encoder.
 _ROWS = 32
 #: Figures of the dev split that must not fall in sum.
@@ -77,7 +81,10 @@ def tune_risk_heads(
     tokenizer = load_tokenizer(work / TOKENIZER)
     splits = recipe_corpus(data, work, recipe.model_copy(update={"teacher": None}))
     dev = encode_examples(splits["dev"], tokenizer, recipe.training_length)
-    rows = [row for row in encode_examples(splits["train"], tokenizer, recipe.training_length) if _has_risk(row)]
+    is_extra = EXTRA_SET not in recipe.data and data_set_by_name(EXTRA_SET).is_in(data)
+    more = training_corpus(data, [EXTRA_SET], recipe.seed)["train"] if is_extra else []
+    rows = encode_examples([*splits["train"], *more], tokenizer, recipe.training_length)
+    rows = [row for row in rows if _has_risk(row)]
     before = dev_figures(model, [row for row in dev if _has_risk(row)], torch.device("cpu"))
     log(f"reading {len(rows)} texts with risk labels")
     read = _read(model, rows)
@@ -88,6 +95,7 @@ def tune_risk_heads(
     if sum(after.get(name, 0.0) - before.get(name, 0.0) for name in WATCHED) <= 0:
         log("the heads stay as they were")
         return checkpoint
+    checkpoint.tuned_on = {EXTRA_SET: len(more)} if more else {}
     checkpoint.model = model.state_dict()
     checkpoint.best = None  # the weights are no longer those of the step that measured best
     checkpoint.history.append(f"heads of level and events trained for {epochs} more epochs: {change}")

@@ -62,6 +62,13 @@ def test_examples_without_risk_labels_are_not_merged() -> None:
     assert merge_labels([*several, replace(RISK, text="Globex falls 5%")])[:2] == several
 
 
+def test_labels_of_a_second_reading_are_merged_like_those_of_the_first() -> None:
+    """They were lost once: nothing was trained on them."""
+    hard = replace(RISK, source="risk_disagreements")
+    (merged,) = merge_labels([Example(TEXT, "tfns", sentiment="negative"), hard])
+    assert (merged.source, merged.sentiment, merged.targets) == ("risk_disagreements", "negative", hard.targets)
+
+
 def test_a_known_label_is_not_replaced_by_that_of_another_set() -> None:
     first, second = Example(TEXT, "tfns", sentiment="negative"), Example(TEXT, "finentity", sentiment="neutral")
     assert [example.sentiment for example in merge_labels([first, second, RISK])] == ["negative"]

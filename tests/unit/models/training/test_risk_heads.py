@@ -10,6 +10,8 @@ from small_models.libraries import CAN_TRAIN, needs_training
 from typer.testing import CliRunner
 
 from riskwire_models.cli import app
+from riskwire_models.data.examples import Example
+from riskwire_models.data.labels import LabelledTarget
 from riskwire_models.training.recipe import Lora, Recipe
 
 if CAN_TRAIN:
@@ -82,6 +84,22 @@ def test_the_same_run_is_tuned_to_the_same_weights(
     first, second = (checkpoint_in(tmp_path / folder).model for folder in ("first", "second"))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
     assert checkpoint_in(tmp_path / "first").history
+
+
+def test_the_labels_of_hard_texts_are_used_too_and_named(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_module.train(data_folder, tmp_path, RECIPE, threads=1, log=lambda line: None)
+    hard = Example("Hooli Bank defaults", module.EXTRA_SET, targets=(LabelledTarget(0, 10, level="material"),))
+    monkeypatch.setattr(module, "training_corpus", lambda *_: {"train": [hard]})
+    monkeypatch.setattr(module, "dev_figures", scripted_figures([0.5, 0.6]))
+    lines: list[str] = []
+    module.tune_risk_heads(data_folder, tmp_path, epochs=1, threads=1, log=lines.append)
+    assert checkpoint_in(tmp_path).tuned_on == {module.EXTRA_SET: 1}
+    without = len(
+        [row for row in module.recipe_corpus(data_folder, tmp_path, RECIPE)["train"] if row.events is not None]
+    )
+    assert f"reading {without + 1} texts with risk labels" in lines
 
 
 def test_heads_that_get_worse_on_dev_are_left_as_they_were(
