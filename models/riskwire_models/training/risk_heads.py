@@ -35,6 +35,8 @@ RATE = 3.0e-4
 EXTRA_SET = "risk_disagreements"
 #: Sentences of a batch of the encoder.
 _ROWS = 32
+#: Word pieces of a batch of the heads.
+_PIECES_A_BATCH = 1024
 #: Figures of the dev split that must not fall in sum.
 WATCHED = ("level.average_precision", "events.f1")
 
@@ -137,7 +139,7 @@ def _train_heads(
     modules = (model.risk_token, model.risk_sentence, model.level, model.events)
     optimiser = torch.optim.AdamW([p for module in modules for p in module.parameters()], lr=rate)
     lengths = [len(item.row) for item in read]
-    plans = [batches_of(lengths, budget=2048, seed=seed * 1000 + epoch) for epoch in range(epochs)]
+    plans = [batches_of(lengths, budget=_PIECES_A_BATCH, seed=seed * 1000 + epoch) for epoch in range(epochs)]
     steps, step = sum(map(len, plans)), 0
     for epoch, plan in enumerate(plans):
         total = 0.0
