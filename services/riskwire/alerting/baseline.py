@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 from riskwire.alerting.exposure import decay
+from riskwire.settings import AlertingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +145,8 @@ class Baseline:
             Rate(math.exp(log_weight - largest) / total, rate.shape + self.events + notified, rate.stories + exposure)
             for log_weight, rate in zip(log_weights, prior.rates, strict=True)
         )
+
+
+def half_life_ms(settings: AlertingSettings) -> float:
+    """The half-life of baselines and of past exposure."""
+    return settings.half_life_days * 86_400_000

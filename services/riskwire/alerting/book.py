@@ -13,11 +13,12 @@ from operator import attrgetter
 
 import orjson
 
+from riskwire.alerting.baseline import half_life_ms
 from riskwire.alerting.calibration import AchievedRate, LimitTable, RateLog, achieved_rates, counts, expected_rates
 from riskwire.alerting.clock import BucketClock
 from riskwire.alerting.events import EventRules, EventWatch, load_rules
 from riskwire.alerting.exposure import Exposure
-from riskwire.alerting.target import IDLE_STORIES, SLOT_MS, Target, half_life_ms, horizon_ms
+from riskwire.alerting.target import IDLE_STORIES, SLOT_MS, Target, horizon_ms
 from riskwire.alerting.target_story import StoryPart, TargetStory
 from riskwire.alerting.trend import TREND_MS, TrendMinute, minute_key
 from riskwire.records import SIGNALS, Alert, Mark, NearMiss, Signal, TrendPoint, read_record

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from riskwire.alerting.baseline import Baseline, Rate, prior_of
-from riskwire.alerting.calibration import LimitTable
+from riskwire.alerting.baseline import Baseline, Rate, half_life_ms, prior_of
+from riskwire.alerting.calibration import LimitTable, SurpriseLimits
 from riskwire.alerting.detectors.adverse import is_adverse
 from riskwire.alerting.detectors.cusum import LEARN_MS
 from riskwire.alerting.detectors.rate_detector import MAX_SOURCES, Prediction, WindowVerdict
@@ -93,8 +93,12 @@ class Target:
 
     @property
     def _thresholds(self) -> Thresholds:
-        """The surprise from which a spike is a notice or a page, for the bundle of the newest signal."""
-        return self._limits.of(self.bundle).spike
+        return self._surprise_limits().spike
+
+    def _surprise_limits(self) -> SurpriseLimits:
+        """Returns the thresholds as of the newest signal, for its bundle and for how much bad news is usual."""
+        weight = decay(self.touched_ms - self.baseline.at, self._half_life_ms)
+        return self._limits.of(self.bundle, self.baseline.events * weight)
 
     def add(self, signal: Signal, at_ms: int) -> WindowChange:
         """Adds a signal and returns what changed: a new article, a new story, a story that turned negative.
@@ -202,7 +206,7 @@ class Target:
                 usual_share=past.share(self._prior),
                 exposure=exposure.total,
                 exposure_of_day=exposure.of_day(now_ms),
-                limit=self._limits.of(self.bundle).slide,
+                limit=self._surprise_limits().slide,
                 min_stories=self._settings.min_stories,
             ),
         )
@@ -393,8 +397,3 @@ class Target:
 def horizon_ms(settings: AlertingSettings) -> int:
     """The length of the longest window."""
     return max(settings.windows_s) * 1000
-
-
-def half_life_ms(settings: AlertingSettings) -> float:
-    """The half-life of baselines and of past exposure."""
-    return settings.half_life_days * 86_400_000

@@ -17,7 +17,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from riskwire.alerting.calibration import RunCounts, SurpriseLimits, find_limits, theoretical_limits
+from riskwire.alerting.calibration import (
+    ActivityLimits,
+    GroupMonths,
+    RunCounts,
+    SurpriseLimits,
+    find_limits,
+    theoretical_limits,
+)
 from riskwire.backtest.calibration import ArchiveRuns
 from riskwire.settings import AlertingSettings
 
@@ -38,10 +45,12 @@ def scenarios(shape: StreamShape) -> dict[str, StreamShape]:
     }
 
 
-def counts(shape: StreamShape, seed: int, limits: SurpriseLimits) -> tuple[RunCounts, float]:
+def counts(shape: StreamShape, seed: int, limits: ActivityLimits | SurpriseLimits) -> tuple[RunCounts, float]:
     """Returns the notifications on a stream, and its target-months."""
     stream = SyntheticStream(shape, seed)
-    return ArchiveRuns(stream.records(), AlertingSettings(), set(stream.targets))(limits), stream.target_months
+    quiet, active = ArchiveRuns(stream.records(), AlertingSettings(), set(stream.targets))(limits)
+    both = RunCounts(quiet.notices + active.notices, quiet.pages + active.pages, quiet.slides + active.slides)
+    return both, stream.target_months
 
 
 def main() -> None:
@@ -56,19 +65,21 @@ def main() -> None:
     shape = StreamShape(targets=options.targets, days=options.days)
     stream = SyntheticStream(shape, options.seed)
     started = time.process_time()
+    runs = ArchiveRuns(stream.records(), settings, set(stream.targets))
+    months = shape.days / 30
     result = find_limits(
-        ArchiveRuns(stream.records(), settings, set(stream.targets)),
+        runs,
         theoretical_limits(settings),
-        stream.target_months,
-        notice=budget.notice,
-        page=budget.page,
-        slide=budget.slide,
+        GroupMonths(
+            (shape.targets - len(runs.active)) * months, len(runs.active) * months, 43.3 * runs.adverse / shape.days
+        ),
+        budget,
     )
     limits = result.limits
     table = Table(
         "stream", "notice", "page", "slide",
-        title=f"notifications / budget; seed {options.seed}, thresholds {limits.spike.notice}, {limits.spike.page}, "
-        f"{limits.slide} in {result.runs} runs, {time.process_time() - started:.0f} s",
+        title=f"notifications / budget; seed {options.seed}, {result.runs} runs, {time.process_time() - started:.0f} s"
+        f"\nquiet {limits.quiet}\nactive {limits.active}",
     )  # fmt: skip
     rows = [("calibrated on", result.counts, stream.target_months)]
     for number, (name, changed) in enumerate(scenarios(shape).items(), start=1):

@@ -11,11 +11,12 @@ from riskwire.alerting.calibration.calibration_file import (
     Calibration,
     Curve,
     CurvePoint,
+    Curves,
     DetectorSettings,
     read_calibration,
     shipped_calibration,
 )
-from riskwire.alerting.calibration.limits import LimitTable, SurpriseLimits, theoretical_limits
+from riskwire.alerting.calibration.limits import ActivityLimits, LimitTable, SurpriseLimits, theoretical_limits
 from riskwire.alerting.calibration.rates import (
     AchievedRate,
     DayRates,
@@ -24,16 +25,19 @@ from riskwire.alerting.calibration.rates import (
     counts,
     expected_rates,
 )
-from riskwire.alerting.calibration.search import RunCounts, SearchResult, find_limits
+from riskwire.alerting.calibration.search import GroupMonths, RunCounts, SearchResult, find_limits
 
 __all__ = [
     "AchievedRate",
+    "ActivityLimits",
     "ArchiveFigures",
     "Calibration",
     "Curve",
     "CurvePoint",
+    "Curves",
     "DayRates",
     "DetectorSettings",
+    "GroupMonths",
     "LimitTable",
     "RateLog",
     "RunCounts",

@@ -78,7 +78,9 @@ class ArchiveFigures(_Part):
         first, last: the days of the first and the last article.
         months: months of 30 days between them.
         targets: the targets that were counted.
-        watchlist: whether they are those of a watchlist; otherwise those with enough articles.
+        active_targets: the most active of them, which have half of the adverse stories.
+        active_adverse: the adverse stories in the decayed past of a typical one of these.
+        watchlist: whether the targets are those of a watchlist; otherwise those with enough articles.
     """
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -87,6 +89,8 @@ class ArchiveFigures(_Part):
     last: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
     months: float = Field(gt=0)
     targets: int = Field(ge=1)
+    active_targets: int = Field(ge=1)
+    active_adverse: float = Field(gt=0)
     watchlist: bool
 
 
@@ -112,23 +116,34 @@ class DetectorSettings(_Part):
                 yield f"alerting.{name} is {now}, and was {value}"
 
 
+class Curves(_Part):
+    """Notifications per target and month of one group of targets, by threshold: fires and escalations.
+
+    Attributes:
+        spike: those of spikes, by the threshold of a notice (`RunCounts.spikes`).
+        page: those of spikes of tier `page`, by its threshold.
+        slide: those of slides, by their threshold.
+    """
+
+    spike: Curve
+    page: Curve
+    slide: Curve
+
+
 class Calibration(_Part):
     """The contents of a calibration file.
 
     Attributes:
         bundle: name and version of the bundle that read the archive.
-        spike: notifications of spikes by the threshold of a notice: fires and escalations, pages included.
-        page: notifications of spikes of tier `page`, by its threshold.
-        slide: notifications of slides, by their threshold.
+        quiet, active: the rates of the two groups of targets, by the thresholds of `ActivityLimits`.
     """
 
     format: Literal[1] = 1
     bundle: str = Field(min_length=3, pattern=r"^[^@]+@[^@]+$")
     archive: ArchiveFigures
     detectors: DetectorSettings
-    spike: Curve
-    page: Curve
-    slide: Curve
+    quiet: Curves
+    active: Curves
 
     def to_text(self) -> str:
         """Returns the file: JSON, two spaces deep, which is YAML too."""

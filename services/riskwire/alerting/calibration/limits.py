@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from riskwire.alerting.calibration.calibration_file import Calibration, read_calibration, shipped_calibration
+from riskwire.alerting.calibration.calibration_file import Calibration, Curves, read_calibration, shipped_calibration
 from riskwire.alerting.detectors.cusum import slide_threshold
 from riskwire.alerting.detectors.rate_detector import threshold
 from riskwire.alerting.episode import Thresholds
@@ -25,6 +26,40 @@ class SurpriseLimits:
     calibrated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ActivityLimits:
+    """Thresholds that grow with how much bad news is usual for a target.
+
+    Each adverse story is a look, so at one threshold a name that is always in the news notifies many times as often as
+    a quiet one: eight times the budget among the 40 largest of a wire. Between a quiet and an active target the
+    threshold is linear in the logarithm of 1 + the adverse stories of the decayed past, since the number of looks is
+    proportional to them and a surprise is -log10 of a chance.
+
+    Attributes:
+        quiet: for a target without a past.
+        active: for one with `adverse` adverse stories in its past.
+    """
+
+    quiet: SurpriseLimits
+    active: SurpriseLimits
+    adverse: float
+
+    def at(self, adverse: float) -> SurpriseLimits:
+        """Returns the thresholds for a target with so many adverse stories in its decayed past."""
+        if self.quiet == self.active:
+            return self.quiet
+        part = math.log1p(adverse) / math.log1p(self.adverse)
+        quiet, active = self.quiet, self.active
+        notice = max(0.0, _between(quiet.spike.notice, active.spike.notice, part))
+        page = max(notice, _between(quiet.spike.page, active.spike.page, part))
+        slide = max(0.1, _between(quiet.slide, active.slide, part))
+        return SurpriseLimits(Thresholds(notice, page), slide, quiet.calibrated)
+
+
+def _between(quiet: float, active: float, part: float) -> float:
+    return quiet + part * (active - quiet)
+
+
 class LimitTable:
     """The thresholds by bundle: calibrated ones for the bundle of the calibration, theoretical ones for any other.
 
@@ -35,15 +70,18 @@ class LimitTable:
     def __init__(self, settings: AlertingSettings, calibration: Calibration | None = None) -> None:
         self.bundle = "" if calibration is None else calibration.bundle
         """Name and version of the calibrated bundle; empty without a calibration."""
-        self.theoretical = theoretical_limits(settings)
-        self._calibrated = self.theoretical if calibration is None else calibrated_limits(settings, calibration)
+        theoretical = theoretical_limits(settings)
+        self._theoretical = ActivityLimits(theoretical, theoretical, 1.0)
+        self._calibrated = self._theoretical if calibration is None else calibrated_limits(settings, calibration)
 
     @classmethod
-    def fixed(cls, limits: SurpriseLimits) -> LimitTable:
+    def fixed(cls, limits: SurpriseLimits | ActivityLimits) -> LimitTable:
         """Returns a table with the same thresholds for every bundle."""
         table = cls.__new__(cls)
         table.bundle = ""
-        table.theoretical = table._calibrated = limits
+        if isinstance(limits, SurpriseLimits):
+            limits = ActivityLimits(limits, limits, 1.0)
+        table._theoretical = table._calibrated = limits
         return table
 
     @classmethod
@@ -68,9 +106,9 @@ class LimitTable:
             )
         return cls(settings, calibration)
 
-    def of(self, bundle: str) -> SurpriseLimits:
-        """Returns the thresholds for signals of a bundle."""
-        return self._calibrated if bundle == self.bundle else self.theoretical
+    def of(self, bundle: str, adverse: float = 0.0) -> SurpriseLimits:
+        """Returns the thresholds for signals of a bundle, on a target with so many adverse stories in its past."""
+        return (self._calibrated if bundle == self.bundle else self._theoretical).at(adverse)
 
 
 def theoretical_limits(settings: AlertingSettings) -> SurpriseLimits:
@@ -82,10 +120,15 @@ def theoretical_limits(settings: AlertingSettings) -> SurpriseLimits:
     )
 
 
-def calibrated_limits(settings: AlertingSettings, calibration: Calibration) -> SurpriseLimits:
+def calibrated_limits(settings: AlertingSettings, calibration: Calibration) -> ActivityLimits:
     """Returns the thresholds at which the archive of a calibration gave as many notifications as the budget allows."""
     budget = settings.budget
-    notice = calibration.spike.threshold(budget.notice)
-    page = calibration.page.threshold(budget.page)
-    slide = calibration.slide.threshold(budget.slide)
-    return SurpriseLimits(Thresholds(notice, max(notice, page)), slide, calibrated=True)
+
+    def limits(curves: Curves) -> SurpriseLimits:
+        notice = curves.spike.threshold(budget.notice)
+        page = curves.page.threshold(budget.page)
+        return SurpriseLimits(
+            Thresholds(notice, max(notice, page)), curves.slide.threshold(budget.slide), calibrated=True
+        )
+
+    return ActivityLimits(limits(calibration.quiet), limits(calibration.active), calibration.archive.active_adverse)

@@ -2,24 +2,25 @@
 
 The number of notifications falls as a threshold rises, nearly by a constant factor per step. So each run gives a
 better guess: the logarithm of the number is interpolated between the two nearest thresholds that were tried. Spikes,
-pages and slides are searched in the same runs, because they hardly depend on each other.
+pages and slides of quiet and of active targets are searched in the same runs, because they hardly depend on each other.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from riskwire.alerting.calibration.calibration_file import Curve, CurvePoint
-from riskwire.alerting.calibration.limits import SurpriseLimits
+from riskwire.alerting.calibration.calibration_file import Curve, CurvePoint, Curves
+from riskwire.alerting.calibration.limits import ActivityLimits, SurpriseLimits
 from riskwire.alerting.episode import Thresholds
+from riskwire.settings import Budget
 
 LOWEST, HIGHEST = 0.3, 20.0
 """The thresholds between which the search stays. A surprise of 0.3 is a chance of one half."""
 CLOSE = 0.03
 """A search ends when the number of notifications is this close to the budget, as a part of it."""
-OTHER_BUDGETS = (0.25, 0.5, 2.0, 4.0)
+OTHER_BUDGETS = (0.5, 2.0)
 """Parts of the budget for which one more run each adds a point to the curves, for who changes the budget."""
 _DECIMALS = 3
 
@@ -116,75 +117,131 @@ class _Search:
         return Curve(points=tuple(points))
 
 
+class _GroupSearch:
+    """The searches for one group of targets."""
+
+    def __init__(self, start: SurpriseLimits, target_months: float, budget: Budget) -> None:
+        self._months = target_months
+        self._budgets = (budget.notice, budget.page, budget.slide)
+        thresholds = (start.spike.notice, start.spike.page, start.slide)
+        self._searches = [
+            _Search(part * target_months, _rounded(threshold))
+            for part, threshold in zip(self._budgets, thresholds, strict=True)
+        ]
+
+    @property
+    def done(self) -> bool:
+        return all(search.tried and search.done for search in self._searches)
+
+    def next(self) -> SurpriseLimits:
+        """Returns the thresholds to try; those that are found stay."""
+        for search in self._searches:
+            if search.tried and search.done:
+                search.threshold = search.best
+        return self._limits()
+
+    def best(self) -> SurpriseLimits:
+        """Returns the best thresholds so far."""
+        for search in self._searches:
+            search.threshold = search.best
+        return self._limits()
+
+    def other(self, factor: float) -> SurpriseLimits:
+        """Returns the thresholds of another budget, of `factor` times as many notifications, by what was tried."""
+        for search, budget in zip(self._searches, self._budgets, strict=True):
+            search.threshold = _rounded(search.curve(self._months).threshold(budget * factor))
+        return self._limits()
+
+    def add(self, counts: RunCounts, *, move: bool) -> None:
+        """Takes the notifications of a run with the present thresholds; `move` sets the next ones."""
+        for search, count in zip(self._searches, (counts.spikes, counts.pages, counts.slides), strict=True):
+            if move:
+                search.add(count)
+            else:
+                search.tried.setdefault(search.threshold, count)
+
+    def curves(self) -> Curves:
+        """Returns the rates by threshold that were tried."""
+        spike, page, slide = (search.curve(self._months) for search in self._searches)
+        return Curves(spike=spike, page=page, slide=slide)
+
+    def _limits(self) -> SurpriseLimits:
+        """Returns the present thresholds. A page has at least the threshold of a notice."""
+        notice, page, slide = self._searches
+        page.threshold = max(page.threshold, notice.threshold)
+        return SurpriseLimits(Thresholds(notice.threshold, page.threshold), slide.threshold, calibrated=True)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMonths:
+    """Target-months of the two groups of targets.
+
+    Attributes:
+        adverse: the adverse stories in the decayed past of a typical active target.
+    """
+
+    quiet: float
+    active: float
+    adverse: float
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """The thresholds that a search found.
 
     Attributes:
-        counts: the notifications of the run with these thresholds.
+        counts_quiet, counts_active: the notifications of the run with these thresholds.
         runs: how often alerting was run.
     """
 
-    limits: SurpriseLimits
-    spike: Curve
-    page: Curve
-    slide: Curve
-    counts: RunCounts
+    limits: ActivityLimits
+    quiet: Curves
+    active: Curves
+    counts_quiet: RunCounts
+    counts_active: RunCounts
     runs: int
+
+    @property
+    def counts(self) -> RunCounts:
+        """The notifications on all targets."""
+        quiet, active = self.counts_quiet, self.counts_active
+        return RunCounts(quiet.notices + active.notices, quiet.pages + active.pages, quiet.slides + active.slides)
 
 
 def find_limits(
-    run: Callable[[SurpriseLimits], RunCounts],
+    run: Callable[[ActivityLimits], tuple[RunCounts, RunCounts]],
     start: SurpriseLimits,
-    target_months: float,
+    months: GroupMonths,
+    budget: Budget,
     *,
-    notice: float,
-    page: float,
-    slide: float,
-    max_runs: int = 16,
+    max_runs: int = 14,
 ) -> SearchResult:
-    """Searches the thresholds at which the number of notifications is what a budget allows.
+    """Searches the thresholds at which quiet and active targets notify as often as a budget allows.
 
     Args:
-        run: runs alerting with some thresholds, and returns how often it notified.
+        run: runs alerting with some thresholds, and returns how often it notified, on quiet and on active targets.
         start: the thresholds to begin with.
-        target_months: the number of targets that are counted, times the months of the archive.
-        notice: the budget of notices of spikes per target and month, see `RunCounts.spikes`.
-        page: the budget of pages.
-        slide: the budget of slides.
-        max_runs: the most runs; the best thresholds so far are returned then.
+        max_runs: the most runs of the search; the best thresholds so far are returned then.
     """
-    spikes = _Search(notice * target_months, _rounded(start.spike.notice))
-    pages = _Search(page * target_months, _rounded(start.spike.page))
-    slides = _Search(slide * target_months, _rounded(start.slide))
-    searches = (spikes, pages, slides)
+    quiet = _GroupSearch(start, months.quiet, budget)
+    active = _GroupSearch(start, months.active, budget)
+
+    def run_with(limits_quiet: SurpriseLimits, limits_active: SurpriseLimits, *, move: bool) -> SearchResult:
+        limits = ActivityLimits(limits_quiet, limits_active, months.adverse)
+        counts_quiet, counts_active = run(limits)
+        quiet.add(counts_quiet, move=move)
+        active.add(counts_active, move=move)
+        return SearchResult(limits, quiet.curves(), active.curves(), counts_quiet, counts_active, 0)
+
     runs = 0
-    while runs < max_runs - 1 and not (runs and all(search.done for search in searches)):
-        for search in searches:
-            if search.tried and search.done:
-                search.threshold = search.best
-        # A page has at least the threshold of a notice. The number of pages depends on its own threshold alone.
-        pages.threshold = max(pages.threshold, spikes.threshold)
-        counts = run(_limits(spikes.threshold, pages.threshold, slides.threshold))
+    while runs < max_runs and not (quiet.done and active.done):
+        run_with(quiet.next(), active.next(), move=True)
         runs += 1
-        for search, count in zip(searches, (counts.spikes, counts.pages, counts.slides), strict=True):
-            search.add(count)
-    limits = _limits(spikes.best, max(pages.best, spikes.best), slides.best)
-    counts = run(limits)
+    result = run_with(quiet.best(), active.best(), move=False)
     for factor in OTHER_BUDGETS:
-        for search, budget in zip(searches, (notice, page, slide), strict=True):
-            search.threshold = _rounded(search.curve(target_months).threshold(budget * factor))
-        pages.threshold = max(pages.threshold, spikes.threshold)
-        other = run(_limits(spikes.threshold, pages.threshold, slides.threshold))
-        for search, count in zip(searches, (other.spikes, other.pages, other.slides), strict=True):
-            search.tried.setdefault(search.threshold, count)
-    spike, of_pages, of_slides = (search.curve(target_months) for search in searches)
-    return SearchResult(limits, spike, of_pages, of_slides, counts, runs + 1 + len(OTHER_BUDGETS))
+        run_with(quiet.other(factor), active.other(factor), move=False)
+    return replace(result, quiet=quiet.curves(), active=active.curves(), runs=runs + 1 + len(OTHER_BUDGETS))
 
 
 def _rounded(threshold: float) -> float:
     return round(min(max(threshold, LOWEST), HIGHEST), _DECIMALS)
-
-
-def _limits(notice: float, page: float, slide: float) -> SurpriseLimits:
-    return SurpriseLimits(Thresholds(notice, page), slide, calibrated=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from riskwire.alerting.calibration import LimitTable, RunCounts, SurpriseLimits
+from riskwire.alerting.calibration import ActivityLimits, LimitTable, RunCounts, SurpriseLimits
 from riskwire.alerting.detectors.adverse import is_adverse
 from riskwire.alerting.events import EventRules
 from riskwire.backtest.alert_run import run_alerting
@@ -44,15 +45,38 @@ class ArchiveRuns:
             for record in kept
             if isinstance(record, Signal) and is_adverse(record, settings.negative_from)
         )
+        self.active = _most_active({target: adverse[target] for target in targets})
+        """The most active targets, which have half of the adverse stories."""
+        self.adverse = statistics.median(adverse[target] for target in self.active) if self.active else 0.0
+        """The adverse stories of a typical one of them."""
         self._records = [
             record for record in kept if isinstance(record, Mark) or adverse[record.target] >= settings.min_stories
         ]
 
-    def __call__(self, limits: SurpriseLimits) -> RunCounts:
-        """Returns the notifications of spikes and slides with these thresholds."""
+    def __call__(self, limits: ActivityLimits | SurpriseLimits) -> tuple[RunCounts, RunCounts]:
+        """Returns the notifications of spikes and slides with these thresholds, on quiet and on active targets."""
         run = run_alerting(self._records, self._settings, self._rules, LimitTable.fixed(limits))
-        counts = Counter((alert.kind, alert.tier) for alert in run.alerts if alert.status != "resolved")
-        return RunCounts(counts["spike", "notice"], counts["spike", "page"], counts["slide", "notice"])
+        counts = Counter(
+            (alert.target in self.active, alert.kind, alert.tier) for alert in run.alerts if alert.status != "resolved"
+        )
+
+        def of(group: bool) -> RunCounts:
+            pages, slides = counts[group, "spike", "page"], counts[group, "slide", "notice"]
+            return RunCounts(counts[group, "spike", "notice"], pages, slides)
+
+        return of(False), of(True)
+
+
+def _most_active(adverse: Mapping[str, int]) -> set[str]:
+    """Returns the targets with the most adverse stories, as many as have half of all; at least one."""
+    active: set[str] = set()
+    missing = sum(adverse.values()) / 2
+    for target in sorted(adverse, key=lambda target: (-adverse[target], target)):
+        if missing <= 0 and active:
+            break
+        active.add(target)
+        missing -= adverse[target]
+    return active
 
 
 def counted_targets(records: Iterable[Signal | Mark], watchlist: Watchlist) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,10 +11,12 @@ from riskwire.alerting.calibration import (
     ArchiveFigures,
     Calibration,
     DetectorSettings,
+    GroupMonths,
     SearchResult,
     find_limits,
     theoretical_limits,
 )
+from riskwire.alerting.calibration.rates import MONTH_DAYS
 from riskwire.alerting.events import EventRules
 from riskwire.backtest.calibration.archive_runs import ArchiveRuns, counted_targets
 from riskwire.backtest.signal_log import SignalLog
@@ -54,13 +57,15 @@ def calibrate(
             "no target has enough articles to calibrate with", where=str(archive), do="Take a longer archive"
         )
     months = round(log.months, 3)
+    runs = ArchiveRuns(log.records(), settings, targets, rules)
+    decayed = runs.adverse / (months * MONTH_DAYS) * settings.half_life_days / math.log(2)
     search = find_limits(
-        ArchiveRuns(log.records(), settings, targets, rules),
+        runs,
         theoretical_limits(settings),
-        len(targets) * months,
-        notice=settings.budget.notice,
-        page=settings.budget.page,
-        slide=settings.budget.slide,
+        GroupMonths(
+            max(len(targets) - len(runs.active), 1) * months, len(runs.active) * months, round(max(decayed, 0.1), 3)
+        ),
+        settings.budget,
     )
     summary = log.summary
     calibration = Calibration(
@@ -72,12 +77,13 @@ def calibrate(
             last=f"{summary.last:%Y-%m-%d}",
             months=months,
             targets=len(targets),
+            active_targets=len(runs.active),
+            active_adverse=search.limits.adverse,
             watchlist=bool(watchlist.entities),
         ),
         detectors=DetectorSettings.of(settings),
-        spike=search.spike,
-        page=search.page,
-        slide=search.slide,
+        quiet=search.quiet,
+        active=search.active,
     )
     return CalibrationRun(calibration, search)
 

@@ -110,30 +110,27 @@ def print_calibration(run: CalibrationRun, settings: Settings) -> None:
 
     archive, search = run.calibration.archive, run.search
     theory, limits = theoretical_limits(settings.alerting), search.limits
+    quiet_targets = archive.targets - archive.active_targets
     print(
-        f"{run.calibration.bundle}: {archive.articles} articles, {archive.months:.1f} months, "
-        f"{archive.targets} targets, {search.runs} runs"
+        f"{run.calibration.bundle}: {archive.articles} articles, {archive.months:.1f} months, {search.runs} runs; "
+        f"{archive.active_targets} active targets ({archive.active_adverse:.1f} adverse stories in the past), "
+        f"{quiet_targets} quiet ones"
     )
     expected = expected_rates(settings.alerting.budget)
-    rows = [
-        ("spike, notice", expected["spike_notice"], search.counts.notices, limits.spike.notice, theory.spike.notice),
-        ("spike, page", expected["spike_page"], search.counts.pages, limits.spike.page, theory.spike.page),
-        ("slide", expected["slide"], search.counts.slides, limits.slide, theory.slide),
-    ]
-    print_table(
-        ("alerts", "budget", "achieved", "notifications", "threshold", "from theory"),
-        [
-            (
-                name,
-                f"{budget:.4f}",
-                f"{count / run.target_months:.4f}",
-                str(count),
-                f"{threshold:.3f}",
-                f"{theoretical:.3f}",
-            )
-            for name, budget, count, threshold, theoretical in rows
-        ],
-    )
+    rows = []
+    for group, targets, counts, found in (
+        ("active", archive.active_targets, search.counts_active, limits.active),
+        ("quiet", quiet_targets, search.counts_quiet, limits.quiet),
+    ):
+        months = max(targets, 1) * archive.months
+        for name, budget, count, threshold, theoretical in (
+            ("spike, notice", expected["spike_notice"], counts.notices, found.spike.notice, theory.spike.notice),
+            ("spike, page", expected["spike_page"], counts.pages, found.spike.page, theory.spike.page),
+            ("slide", expected["slide"], counts.slides, found.slide, theory.slide),
+        ):
+            figures = (f"{budget:.4f}", f"{count / months:.4f}", str(count), f"{threshold:.3f}", f"{theoretical:.3f}")
+            rows.append((f"{name}, {group}", *figures))
+    print_table(("alerts", "budget", "achieved", "notifications", "threshold", "from theory"), rows)
     print("Budget and achieved: notifications per target and month. Event alerts have no budget.")
 
 

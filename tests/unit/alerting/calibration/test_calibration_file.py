@@ -23,15 +23,22 @@ CONTENT: dict[str, Any] = {
     "bundle": "finance-en@9.9.9",
     "archive": {
         "sha256": "0" * 64, "articles": 26_732, "first": "2009-01-01", "last": "2010-12-31",
-        "months": 24.3, "targets": 800, "watchlist": False,
+        "months": 24.3, "targets": 800, "active_targets": 40, "active_adverse": 9.0, "watchlist": False,
     },
     "detectors": {
         "windows_s": [21_600, 86_400], "min_stories": 3, "half_life_days": 30.0, "calm_s": 259_200,
         "negative_from": 0.5,
     },
-    "spike": {"points": [{"threshold": 2.0, "rate": 0.04}, {"threshold": 2.5, "rate": 0.02}]},
-    "page": {"points": [{"threshold": 3.5, "rate": 0.01}]},
-    "slide": {"points": [{"threshold": 1.5, "rate": 0.005}]},
+    "quiet": {
+        "spike": {"points": [{"threshold": 2.0, "rate": 0.04}, {"threshold": 2.5, "rate": 0.02}]},
+        "page": {"points": [{"threshold": 3.5, "rate": 0.01}]},
+        "slide": {"points": [{"threshold": 1.5, "rate": 0.005}]},
+    },
+    "active": {
+        "spike": {"points": [{"threshold": 3.5, "rate": 0.02}]},
+        "page": {"points": [{"threshold": 4.5, "rate": 0.01}]},
+        "slide": {"points": [{"threshold": 2.5, "rate": 0.005}]},
+    },
 }  # fmt: skip
 
 
@@ -54,6 +61,14 @@ def test_the_named_file_decides_for_its_bundle_and_theory_for_any_other(file: Pa
     assert (round(other.spike.notice, 2), round(other.spike.page, 2)) == (3.88, 4.18)
 
 
+def test_an_active_target_has_a_higher_threshold_than_a_quiet_one(file: Path) -> None:
+    """In between, the threshold is linear in the logarithm of 1 + the adverse stories of the past."""
+    table = LimitTable.from_settings(AlertingSettings(calibration=file))
+    notices = [table.of("finance-en@9.9.9", adverse).spike.notice for adverse in (0.0, 10**0.5 - 1, 9.0, 99.0)]
+    assert notices == pytest.approx([2.5, 3.0, 3.5, 4.5])
+    assert table.of("finance-en@9.9.9", 9.0).slide == pytest.approx(2.5)
+
+
 def test_another_budget_needs_no_other_file(file: Path) -> None:
     settings = AlertingSettings(calibration=file, budget=Budget(notice=0.04, page=0.001))
     limits = LimitTable.from_settings(settings).of("finance-en@9.9.9")
@@ -71,8 +86,11 @@ def test_a_file_for_other_settings_is_refused_and_names_the_setting(file: Path) 
     [
         ({"format": 2}, "format"),
         ({"bundle": "finance-en"}, "bundle"),
-        ({"spike": {"points": []}}, r"spike\.points"),
-        ({"page": {"points": [{"threshold": -1, "rate": 1}]}}, r"page\.points\.0\.threshold"),
+        ({"quiet": CONTENT["quiet"] | {"spike": {"points": []}}}, r"quiet\.spike\.points"),
+        (
+            {"active": CONTENT["active"] | {"page": {"points": [{"threshold": -1, "rate": 1}]}}},
+            r"active\.page\.points\.0\.threshold",
+        ),
         ({"slides": {}}, "slides"),
         ({"archive": {}}, r"archive\.sha256"),
     ],

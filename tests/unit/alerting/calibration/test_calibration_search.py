@@ -7,11 +7,21 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from riskwire.alerting.calibration import Curve, CurvePoint, RunCounts, SurpriseLimits, find_limits
+from riskwire.alerting.calibration import (
+    ActivityLimits,
+    Curve,
+    CurvePoint,
+    GroupMonths,
+    RunCounts,
+    SurpriseLimits,
+    find_limits,
+)
 from riskwire.alerting.episode import Thresholds
+from riskwire.settings import Budget
 
 START = SurpriseLimits(Thresholds(3.9, 4.2), 3.8)
 TARGET_MONTHS = 10_000.0
+MONTHS = GroupMonths(TARGET_MONTHS, TARGET_MONTHS, 9.0)
 SPIKES = 30_000
 
 
@@ -24,10 +34,15 @@ class NewsRun:
     """Stands in for alerting: the numbers of notifications follow from the thresholds."""
 
     def __init__(self) -> None:
-        self.runs: list[SurpriseLimits] = []
+        self.runs: list[ActivityLimits] = []
 
-    def __call__(self, limits: SurpriseLimits) -> RunCounts:
+    def __call__(self, limits: ActivityLimits) -> tuple[RunCounts, RunCounts]:
         self.runs.append(limits)
+        return self.counts(limits.quiet), self.counts(limits.active)
+
+    @staticmethod
+    def counts(limits: SurpriseLimits) -> RunCounts:
+        """Returns the notifications with these thresholds."""
         spikes = falling(SPIKES, 0.6, limits.spike.notice)
         pages = min(spikes, falling(8_000, 0.5, limits.spike.page))
         return RunCounts(spikes - pages, pages, falling(5_000, 1.1, limits.slide))
@@ -35,42 +50,46 @@ class NewsRun:
 
 def test_the_thresholds_meet_the_budget_in_few_runs() -> None:
     run = NewsRun()
-    result = find_limits(run, START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
-    assert result.counts.spikes == pytest.approx(200, rel=0.05)
-    assert result.counts.pages == pytest.approx(100, rel=0.05)
-    assert result.counts.slides == pytest.approx(50, rel=0.05)
-    assert result.runs == len(run.runs) <= 20
-    assert result.limits.calibrated
+    result = find_limits(run, START, MONTHS, Budget())
+    for counts in (result.counts_quiet, result.counts_active):
+        assert counts.spikes == pytest.approx(200, rel=0.05)
+        assert counts.pages == pytest.approx(100, rel=0.05)
+        assert counts.slides == pytest.approx(50, rel=0.05)
+    assert result.runs == len(run.runs) <= 17
+    assert result.limits.quiet.calibrated
 
 
 def test_the_curve_gives_the_threshold_of_another_budget() -> None:
-    result = find_limits(NewsRun(), START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
-    for budget in (0.0025, 0.005, 0.01, 0.015):
-        achieved = falling(8_000, 0.5, result.page.threshold(budget)) / TARGET_MONTHS
+    result = find_limits(NewsRun(), START, MONTHS, Budget())
+    for budget in (0.004, 0.005, 0.01, 0.015):
+        achieved = falling(8_000, 0.5, result.quiet.page.threshold(budget)) / TARGET_MONTHS
         assert budget / 1.3 < achieved < budget * 1.3
 
 
 def test_news_that_never_surprises_enough_gets_the_lowest_threshold() -> None:
     """A budget is no order to invent alerts: with nothing to tell, the search ends."""
-    result = find_limits(lambda _: RunCounts(3, 0, 0), START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
-    assert result.counts == RunCounts(3, 0, 0)
-    assert math.isfinite(result.spike.threshold(0.02))
+    few = RunCounts(3, 0, 0)
+    result = find_limits(lambda _: (few, few), START, MONTHS, Budget())
+    assert result.counts == RunCounts(6, 0, 0)
+    assert math.isfinite(result.quiet.spike.threshold(0.02))
 
 
 def test_a_page_never_has_a_lower_threshold_than_a_notice() -> None:
     run = NewsRun()
-    result = find_limits(run, START, TARGET_MONTHS, notice=0.01, page=0.3, slide=0.005)
-    assert all(limits.spike.page >= limits.spike.notice for limits in run.runs)
-    assert result.limits.spike.page >= result.limits.spike.notice
+    result = find_limits(run, START, MONTHS, Budget(notice=0.01, page=0.3))
+    assert all(limits.quiet.spike.page >= limits.quiet.spike.notice for limits in run.runs)
+    assert result.limits.quiet.spike.page >= result.limits.quiet.spike.notice
 
 
 def test_a_jump_in_the_numbers_ends_the_search_on_the_side_that_is_nearer_to_the_budget() -> None:
-    def run(limits: SurpriseLimits) -> RunCounts:
+    def counts(limits: SurpriseLimits) -> RunCounts:
         return RunCounts(900 if limits.spike.notice < 2.345 else 15, 20, 50)
 
-    result = find_limits(run, START, TARGET_MONTHS, notice=0.02, page=0.002, slide=0.005)
-    assert result.counts.notices == 15
-    assert result.runs <= 16 + 4
+    result = find_limits(
+        lambda limits: (counts(limits.quiet), counts(limits.active)), START, MONTHS, Budget(page=0.002)
+    )
+    assert result.counts.notices == 30
+    assert result.runs <= 17
 
 
 def points(*pairs: tuple[float, float]) -> tuple[CurvePoint, ...]:
@@ -95,7 +114,8 @@ def test_a_curve_that_does_not_fall_is_refused(pairs: tuple[tuple[float, float],
 
 
 def test_the_budget_of_notices_is_met_with_and_without_the_pages() -> None:
-    result = find_limits(NewsRun(), START, TARGET_MONTHS, notice=0.02, page=0.01, slide=0.005)
+    result = find_limits(NewsRun(), START, MONTHS, Budget())
     allowed = 0.02 * TARGET_MONTHS
-    assert allowed / 1.5 < result.counts.notices < allowed
-    assert allowed < result.counts.notices + result.counts.pages < 1.5 * allowed
+    counts = result.counts_active
+    assert allowed / 1.5 < counts.notices < allowed
+    assert allowed < counts.notices + counts.pages < 1.5 * allowed
