@@ -73,7 +73,7 @@ class ThreeSigma(_Counter):
     """
 
     name = "3-sigma, 14 days"
-    settings = (0.0, 60.0)
+    settings = (-4.0, 60.0)
     days = 14
 
     def _alarms(self, reports: Sequence[TargetReport], setting: float) -> Iterator[TargetReport]:
