@@ -65,6 +65,7 @@ class DrawnTarget:
     texts: Counter[str] = field(default_factory=Counter)
     line: int = -1
     context: str = ""
+    lines: set[int] = field(default_factory=set)
 
 
 async def read_stream(bundle: Path | None) -> list[Reading]:
@@ -119,6 +120,7 @@ def targets_of(readings: list[Reading]) -> dict[str, DrawnTarget]:
             target = targets.setdefault(mention.entity, DrawnTarget())
             target.names[mention.name] += 1
             target.texts[mention.text] += 1
+            target.lines.add(reading.line)
             if target.line < 0:
                 target.line = reading.line
                 context = reading.content[max(0, mention.start - _CONTEXT) : mention.end + _CONTEXT]
@@ -160,22 +162,32 @@ def main() -> None:
     if arguments.draw is None:
         for draw in SEEDS:
             of_targets = [verdict for drawn_in, _, verdict in verdicts("targets") if drawn_in == draw]
+            articles = Counter[str]()
+            for drawn_in, drawn, verdict in verdicts("targets"):
+                if drawn_in == draw:
+                    articles[verdict] += int(drawn.split("\t")[2])
             of_pairs = [verdict for drawn_in, _, verdict in verdicts("pairs") if drawn_in == draw]
             if of_targets:
                 parties = of_targets.count("party")
-                print(f"{draw}: {len(of_targets)} targets, {parties} parties: {parties / len(of_targets):.3f}")
+                print(
+                    f"{draw}: {len(of_targets)} targets, {parties} parties: {parties / len(of_targets):.3f}; "
+                    f"weighted by their articles {articles['party'] / articles.total():.3f}"
+                )
             if of_pairs:
                 print(f"{draw}: {len(of_pairs)} pairs, {of_pairs.count('same')} of one party")
         return
     readings = _cached(arguments.readings, arguments.bundle)
     targets = targets_of(readings)
     print(f"{len(readings)} articles, {len(targets)} targets")
-    known_targets = {drawn: verdict for draw, drawn, verdict in verdicts("targets") if draw == arguments.draw}
+    known_targets = {
+        drawn.split("\t")[0]: verdict for draw, drawn, verdict in verdicts("targets") if draw == arguments.draw
+    }
     known_pairs = {drawn: verdict for draw, drawn, verdict in verdicts("pairs") if draw == arguments.draw}
     seed = SEEDS[arguments.draw]
     for name in draw_targets(targets, seed):
         target = targets[name]
-        print("\t".join(["target", name, known_targets.get(name, "-"), str(target.line), target.context]))
+        columns = [name, str(target.line), str(len(target.lines)), known_targets.get(name, "-"), target.context]
+        print("\t".join(["target", *columns]))
     for first, second in draw_pairs(targets, seed):
         texts = [", ".join(text for text, _ in targets[name].texts.most_common(3)) for name in (first, second)]
         print("\t".join(["pair", first, second, known_pairs.get(f"{first}\t{second}", "-"), *texts]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from riskwire.entities.watchlist import WatchedEntity
@@ -11,6 +12,7 @@ from riskwire.inference.model.probabilities import Distribution
 from riskwire.records import EventScore, Level, MentionType
 
 COMPANY_TYPES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
+_SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +72,19 @@ class LinkedMention(NamedTuple):
     country: bool = False
     institution: bool = False
     parent: str = ""
+
+
+@lru_cache(maxsize=16_384)
+def is_proper(text: str) -> bool:
+    """Returns whether a text is written as a name: it has a capital or a digit, and no word in lower case.
+
+    Words such as "of" and "and" may be in lower case, and a word may have its capital inside ("eBay").
+    """
+    words = text.split()
+    return (
+        bool(words)
+        and all(
+            word in _SMALL_WORDS or not word[:1].islower() or any(char.isupper() for char in word) for word in words
+        )
+        and any(char.isupper() or char.isdigit() for char in text)
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from riskwire.entities.common_words import is_common_word
 from riskwire.inference.linking.places import country, nationality
 from riskwire.inference.linking.publishers import label_end
 from riskwire.inference.model.named_spans import trimmed
@@ -24,13 +25,14 @@ _TITLES = (
     r"Executive(?! Board)|Governing|Secretary|Commissioner|"
     r"Governor|Gov|Sen|Senator|Rep|Congressman|Democrat|Republican|Judge|Justice(?! Department| Dept| Ministry)|"
     r"Spokes\w+|analysts?|Analysts?|economists?|Economist(?=\s)|"
-    r"General Counsel|Finance Director|Finance Chief|Treasurer|Founder|Heir|Heiress|Coach"
+    r"General Counsel|Deputy|Acting|Assistant|Undersecretary|Finance Director|Finance Chief|Treasurer|Founder|"
+    r"Heir|Heiress|Coach"
 )
 _AFTER = re.compile(
     rf"(?<=[\w.)])(?:,?\s+(?:(?:{_TITLES})\b.*"
     r"|(?:[QH][1-4]|FY|[1-4](?:st|nd|rd|th)[ -](?:qtr|quarter)|IPOs?|TARP|TALF|CDS|LBO|M&A|EPS|No|Nos|Says|Said|"
     r"Sees|To|Vs)\b.*"
-    r"|(?:&|[a-z][a-z'-]*(?:\s+[a-z][a-z'-]*)*)"
+    r"|\([A-Z&]*|(?:&|[a-z][a-z'-]*(?:\s+[a-z][a-z'-]*)*)"
     r"|(?:January|February|March|April|June|July|August|September|October|November|December|(?:Mon|Tues|Wednes|"
     r"Thurs|Fri)day)\b.*"
     r"|[A-Z\d_]{1,10}[a-z]{0,2}\.[A-Z]{1,4}|[A-Z]{1,6}\.(?:[A-Z]{1,2})?)|\s*[&/+-]|-(?:based|led|backed|owned|"
@@ -49,18 +51,27 @@ _REST = re.compile(
     r"Federation|Foundation|Fund|Funds|"
     r"Group|Holdings|Inc|Index|Institute|Insurance|League|Ltd|Market|Markets|Ministry|Office|Organi[sz]ation|"
     r"Partners|Party|School|"
-    r"Securities|Services|Show|Society|Subcommittee|Survey|Trade|Trust|Union|University|Workers|Act|Bill|Fair|"
+    r"Securities|Services|Advisers|Advisors|Associates|Capital|Management|Research|Economics|Systems|"
+    r"Technologies|Communications|Financial|Resources|Pharmaceuticals|Industries|Solutions|Networks|Airlines|"
+    r"Airways|Motors|Properties|Show|Society|Subcommittee|Survey|Trade|Trust|Union|University|Workers|Act|Bill|Fair|"
     r"Forum|Summit|Prize)\b"
 )
 """What a name goes on with that the model has cut off: "Korean Fair Trade | Commission"."""
 _CODE = re.compile(r"[A-Z\d_]{2,8}[a-z_]{0,2}[A-Za-z\d]{0,3}\.[A-Z]{1,3}|[A-Z]{2,5}\.|[A-Z]*\d{3,}[A-Z\d]*")
 _CODE_AFTER = re.compile(r"\.[A-Z]{1,3}\b")
-_SHARE_CLASS = re.compile(r"[A-Z]{3,}[a-z]{1,2}\.?")
+_SHARE_CLASS = re.compile(r"[A-Z]{2,}[a-z]{1,2}\.?")
 _MODEL = re.compile(r"[A-Z]{3}|i[A-Z][a-z]+")
 _INSTRUMENTS = frozenset(
     {"ADR", "ADRs", "ADS", "bonds", "Bonds", "shares", "Shares", "stock", "Stock", "notes", "Notes", "unit", "Unit"}
 )
 """Words for securities and parts of a company."""
+_FORMED = re.compile(r"\b(?:LP|Inc|Corp|Ltd|LLC|Plc|PLC|NV|AG|SpA|SA|Co)\.?$")
+_HYPHENATED = re.compile(r"(?:-[A-Z][a-z]+|&[A-Z]\w*)\b")
+"""What a name goes on with after a hyphen: "Petro-Canada"."""
+_INITIALS = re.compile(r"[A-Z]\.[A-Z]\.?")
+_SURNAME = re.compile(r"\.? [A-Z][a-z]+\b")
+_OFFICES = ("Attorney", "Inspector", "Solicitor")
+_LAST_WORD = re.compile(r"\s[A-Z]{2,}[a-z]{0,2}$")
 _SEATED = ("Bank", "University", "Bureau", "Institute", "Department", "Ministry", "Museum")
 _SEAT = re.compile(r" of (?:the )?[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}")
 """The place that belongs to the name of a bank: "First Bank of Beverly Hills"."""
@@ -77,9 +88,9 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
     Args:
         known: returns a true value for a name of the tables or the watchlist, which is never cut.
     """
-    start = max(start, label_end(sentence))
-    if sentence.endswith(_SEATED, start, end) and (seat := _SEAT.match(sentence, end)):
-        end = seat.end()
+    start, end = max(start, label_end(sentence)), _whole_end(sentence, start, end)
+    if _is_code(sentence, start, end):
+        return
     if known(sentence[start:end]):
         yield start, end
         return
@@ -103,12 +114,26 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
     start, end = trimmed(sentence, start, end)
     while start < end and not known(sentence[start:end]) and (rest := _REST.match(sentence, end)):
         end = rest.end()
+    if not known(sentence[start:end]) and (rest := _HYPHENATED.match(sentence, end)) and start < end:
+        end = rest.end()
     text = sentence[start:end]
-    if _is_code(sentence, start, end) and not known(text):
+    if _CODE.fullmatch(text) and not known(text):
         return
     if " " in text and not known(text):
         end = start + _without_model(text, known)
     yield from _parts(sentence, start, end, known)
+
+
+def _whole_end(sentence: str, start: int, end: int) -> int:
+    """Returns where a name ends with its place, office or surname, and without a stock code: "E.F. Hutton"."""
+    if sentence.endswith(_SEATED, start, end) and (seat := _SEAT.match(sentence, end)):
+        return seat.end()
+    if sentence.endswith(_OFFICES, start, end) and sentence.startswith(" General", end):
+        return end + len(" General")
+    if _INITIALS.fullmatch(sentence, start, end) and (surname := _SURNAME.match(sentence, end)):
+        return surname.end()
+    code = _LAST_WORD.search(sentence, start, end)
+    return code.start() if code and _CODE_AFTER.match(sentence, end) else end
 
 
 def _is_code(sentence: str, start: int, end: int) -> bool:
@@ -119,7 +144,7 @@ def _is_code(sentence: str, start: int, end: int) -> bool:
     in_code = (text.isupper() or _SHARE_CLASS.fullmatch(text)) and (
         sentence[start - 1 : start] == "." or _CODE_AFTER.match(sentence, end - text.endswith(".")) is not None
     )
-    return bool(in_code) or _CODE.fullmatch(text) is not None
+    return bool(in_code)
 
 
 def _without_model(text: str, known: Callable[[str], object]) -> int:
@@ -127,6 +152,8 @@ def _without_model(text: str, known: Callable[[str], object]) -> int:
     words = text.split()
     for count in range(len(words) - 1, 0, -1):
         name, rest = " ".join(words[:count]), words[count:]
+        if known(name) == "product" and not is_common_word(name):
+            return len(name)
         if known(name) and (
             known(" ".join(rest)) == "product"
             or all(any(map(str.isdigit, word)) or word in _INSTRUMENTS or _MODEL.fullmatch(word) for word in rest)
@@ -141,7 +168,10 @@ def _parts(sentence: str, start: int, end: int, known: Callable[[str], object]) 
     if not known(text):
         for joint in _JOINT.finditer(text):
             first, second = text[: joint.start()], text[joint.end() :]
-            if _is_known(first, known) and _is_known(second, known):
+            formed = _FORMED.search(first) is not None and second[:1].isupper()
+            if (_is_known(second, known) and (formed or _is_known(first, known))) or (
+                formed and _FORMED.search(second)
+            ):
                 yield start, start + joint.start()
                 yield start + joint.end(), end
                 return

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from riskwire.entities.common_words import is_common_word
-from riskwire.inference.linking.candidate import COMPANY_TYPES, LinkedMention
+from riskwire.entities.names import name_key
+from riskwire.inference.linking.candidate import COMPANY_TYPES, LinkedMention, is_proper
 from riskwire.inference.linking.context import shows_company
 from riskwire.inference.linking.name_resolver import Resolution
 from riskwire.inference.linking.parties import is_no_party
+from riskwire.inference.linking.parties.short_names import is_family
 from riskwire.inference.linking.publishers import is_market_or_label
 from riskwire.inference.model.sentences import TextDocument
 from riskwire.records import MentionType
 
-_SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
-_SEAT_AFTER = re.compile(r"(?:, (?:[A-Z][\w.]*\s?){1,3})?-(?:based|area|born)\b")
+_SEAT_AFTER = re.compile(r"(?:, (?:[A-Z][\w.]*\s?){1,3})?[- ](?:based|area|born)\b")
 _VERB_AFTER = re.compile(
     r"\s+(?:to|will|may|has|is|was|told|sold|won|lost|hit|[a-z]{2,}ed|buys|sells|cuts|sees|plans|eyes|posts|"
     r"files|names|faces|wins|loses|"
@@ -24,9 +24,30 @@ _VERB_AFTER = re.compile(
     r"sets|calls|asks|urges|backs|rejects|denies|agrees|offers|unveils|expects|mulls|warns|halts|recalls|"
     r"settles|launches)\b"
 )
+_OPENING = re.compile(r"(?:^|[.:;\"“] |- )$")
+_SMALL_AFTER = re.compile(r" [a-z]")
+_JOINING = re.compile(r"^(?:\s+(?:of|and|&|for|the))+\s*$")
+_PRODUCT_BEFORE = re.compile(
+    r"\b(?:makers?\s+of|makes|sells|brands?|models?|drugs?|products?|versions?|shows?|films?|"
+    r"games?)\b(?:\s+(?:such\s+as|like|"
+    r"includ\w+|called|named|the|its|of|and|\w+,))*(?:\s+[A-Z][\w' -]*,)*\s+(?:and\s+)?(?:the\s+)?$"
+)
+_PRODUCT_AFTER = re.compile(
+    r",?\s+(?:and\s+\w+\s+)?(?:brands?|cars?|sedans?|drugs?|cereals?|sausages?|handsets?|appliances|tissues|"
+    r"trucks?|SUVs?|vehicles|"
+    r"phones?|smartphones?|planes?|jets?|aircraft|hybrids?|project|field|bonds|soup|beer|chocolate|video\s+game|"
+    r"films?|movies?|series|"
+    r"television\s+show|TV\s+show|software|tablet|console|Bonds|Index|Show|Act|Prize|Awards?|Conference|Summit)\b"
+)
 _QUOTES = "'\"“”‘’"
 _COMPOUND_BEFORE = re.compile(r"\b(?!Ex-|Post-|Pre-|Anti-|Non-|Pro-)[A-Z][a-z]+-$")
+_QUOTE_AFTER = re.compile(r"[,.]?['\"”’](?!s\b)")
 _SMALL_BEFORE = re.compile(r"\b[a-z]+\s$")
+_STATE_AFTER = re.compile(
+    r"\b(?:Ala|Ariz|Ark|Calif|Colo|Conn|Del|Fla|Ga|Ill|Ind|Kan|Ky|La|Md|Mass|Mich|Minn|Miss|Mo|Mont|Neb|Nev|"
+    r"Okla|Ore|Pa|"
+    r"Tenn|Tex|Va|Vt|Wash|Wis|Wyo|N\.[JYCHMD]|S\.[CD])\.?$"
+)
 _THINGS = re.compile(
     r"\b(?:Fair|Show|Autoshow|Act|Bill|Treaty|Index|Indices|Prize|Award|Awards|Cup|Games|Festival|Protocol|"
     r"Accord|Agreement|Plan|Program|"
@@ -34,7 +55,8 @@ _THINGS = re.compile(
     r"Highway|Avenue|Boulevard|Road|"
     r"Convention|Summit|Expo|Week|Gauge|Basin|Sea|Bay|River|Island|Islands|Mountains?|Valley|Province|County|"
     r"City|Airport|Coast|Peninsula|"
-    r"Pipeline|Project|Report|Outlook|Bulletin|Statement|Letter|Memorial|Plaza|Square|Building|Street|Park|"
+    r"Pipeline|Project|Assembly|Plant|Refinery|Mine|Field|Terminal|Tattoo|Airshow|Report|Outlook|Bulletin|"
+    r"Statement|Letter|Memorial|Plaza|Square|Building|Street|Park|"
     r"Beach|Disease|Virus|Syndrome|Economy|"
     r"Framework|Directive|Regulation|Code|Law|Doctrine|Standard|Standards|Test|Tests|Question|Debt|Bond|Bonds|"
     r"Note|Notes|Futures|Prices?|Sales)$"
@@ -87,41 +109,39 @@ def is_named(sentence: str, start: int, end: int) -> bool:
     part of a name that the model has cut, so it counts only where the words around it show a company.
     """
     text = sentence[start:end]
-    before, after = sentence[start - 1 : start], sentence[end : end + 1]
-    if _SEAT_AFTER.match(sentence, end) or text.endswith("-based") or _THINGS.search(text):
+    before = sentence[start - 1 : start]
+    if _SEAT_AFTER.match(sentence, end) or text.endswith("-based") or _THINGS.search(text) or _STATE_AFTER.search(text):
         return False
     if before == "-" and _COMPOUND_BEFORE.search(sentence, max(0, start - 20), start):
         return False
-    if before in _QUOTES and after in _QUOTES and before and after:
+    if (
+        is_thing(sentence, start, end)
+        or _PRODUCT_AFTER.match(sentence, end)
+        or _PRODUCT_BEFORE.search(sentence, max(0, start - 60), start)
+    ):
         return False
-    if before == "(" and after == ")" and _SMALL_BEFORE.search(sentence, max(0, start - 20), start - 1):
-        return False
-    if not is_common_word(text) or text.isupper():
+    key = name_key(text)
+    opens = text.isalpha() and not text.isupper() and _OPENING.search(sentence, max(0, start - 20), start) is not None
+    family = len(key) == 1 and is_family(key[0])
+    doubtful = is_common_word(text) or (opens and _SMALL_AFTER.match(sentence, end))
+    if not family and (not doubtful or text.isupper()):
         return True
     return shows_company(sentence, start, end) or _VERB_AFTER.match(sentence, end) is not None
 
 
+def is_thing(sentence: str, start: int, end: int) -> bool:
+    """Returns whether a sentence shows a name to be that of a work or a thing: in quotes, or "metals (PGM)"."""
+    before, after = sentence[start - 1 : start], sentence[end : end + 1]
+    if before and before in _QUOTES and _QUOTE_AFTER.match(sentence, end):
+        return True
+    return before + after == "()" and _SMALL_BEFORE.search(sentence, max(0, start - 20), start - 1) is not None
+
+
 def is_cut_off(document: TextDocument, end: int) -> bool:
     """Returns whether a name ends where the text breaks off, as a summary of fixed length does: it may go on."""
-    rest = document.content[end:]
+    rest = _JOINING.sub("", document.content[end:])
     in_text = document.title_length > 0 and end > document.title_length
     return in_text and not rest.strip(" .…\n\t") and (not rest.startswith(".") or rest.startswith(".."))
-
-
-@lru_cache(maxsize=16_384)
-def is_proper(text: str) -> bool:
-    """Returns whether a text is written as a name: it has a capital or a digit, and no word in lower case.
-
-    Words such as "of" and "and" may be in lower case, and a word may have its capital inside ("eBay").
-    """
-    words = text.split()
-    return (
-        bool(words)
-        and all(
-            word in _SMALL_WORDS or not word[:1].islower() or any(char.isupper() for char in word) for word in words
-        )
-        and any(char.isupper() or char.isdigit() for char in text)
-    )
 
 
 def with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
@@ -132,7 +152,14 @@ def with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
     title = [mention for mention in mentions if mention.sentence == 0]
     if any(mention.followed and not mention.country and not mention.institution for mention in title):
         return mentions
-    people = {mention.entity for mention in title if mention.type == "PER" and is_proper(mention.text)}
+    people = {
+        mention.entity
+        for mention in title
+        if mention.type == "PER"
+        and is_proper(mention.text)
+        and not is_no_party(mention.text)
+        and not is_common_word(mention.text)
+    }
     if not people:
         return mentions
     return [

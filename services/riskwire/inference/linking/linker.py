@@ -25,9 +25,9 @@ from typing import NamedTuple
 from riskwire.entities.common_words import is_common_word
 from riskwire.entities.names import acronyms, is_prefix, name_key
 from riskwire.entities.watchlist import Watchlist
-from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, LinkedMention
+from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, LinkedMention, is_proper
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
-from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, is_proper, speaks_of_state, with_people
+from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, is_thing, speaks_of_state, with_people
 from riskwire.inference.linking.mentions import candidates
 from riskwire.inference.linking.name_resolver import INITIALS, UNRESOLVED, NameResolver, Resolution
 from riskwire.inference.linking.parties import PartyTable, shipped_parties
@@ -292,14 +292,18 @@ def _named_entities(prediction: DocumentPrediction, mentions: Sequence[_Mention]
 
     So "Acme" is the party where the same article has "Acme Corp", and a mere common word where nothing supports it.
     """
-    named = set()
+    named: set[str] = set()
+    things: set[str] = set()
     for mention in mentions:
         if not mention.resolution.party or mention.resolution.weak:
             span = prediction.sentences[mention.sentence].span
             text = prediction.document.content[span.start : span.end]
-            if is_named(text, mention.candidate.start, mention.candidate.end):
+            start, end = mention.candidate.start, mention.candidate.end
+            if is_named(text, start, end):
                 named.add(mention.entity)
-    return named
+            elif is_thing(text, start, end):
+                things.add(mention.entity)
+    return named - things
 
 
 def _is_short_for(mention: _Mention, key: tuple[str, ...], initials: str, full: _FullName) -> bool:

@@ -77,13 +77,16 @@ def _named(
     ("Shell company fraud").
     """
     mentions: list[Candidate] = []
-    for name in names:
+    for place, name in enumerate(names):
         start, end = name.start, name.end
+        following = names[place + 1].start if place + 1 < len(names) else len(sentence)
         for mark in marks:
             if mark.start < end and mark.end > start:
                 end = mark.start if start < mark.start else start
         start, end = trimmed(sentence, start, end)
         for part_start, part_end in corrected(sentence, start, end, known) if start < end else ():
+            if end < following < part_end:  # what a name would go on with is a name of its own
+                part_end = end  # noqa: PLW2901 - the part as the model has it
             text = sentence[part_start:part_end]
             if (
                 part_start + 1 < part_end <= part_start + _MAX_NAME
@@ -91,7 +94,24 @@ def _named(
                 and not is_ordinary_span(sentence, part_start, part_end)
             ):
                 mentions.append(Candidate(part_start, part_end, _KINDS.get(name.kind, "MISC")))
-    return _with_parties(sentence, mentions, parties)
+    return _with_parties(sentence, _partners(sentence, mentions), parties)
+
+
+def _partners(sentence: str, mentions: list[Candidate]) -> list[Candidate]:
+    """Joins the names of partners: "Cravath, Swaine & Moore" is one firm."""
+    joined: list[Candidate] = []
+    for mention in mentions:
+        previous = joined[-1] if joined else None
+        if (
+            previous is not None
+            and sentence[previous.end : mention.start] == ", "
+            and " & " in sentence[mention.start : mention.end]
+            and " " not in sentence[previous.start : previous.end]
+        ):
+            joined[-1] = replace(mention, start=previous.start)
+        else:
+            joined.append(mention)
+    return joined
 
 
 def _with_parties(sentence: str, mentions: list[Candidate], parties: PartyTable) -> list[Candidate]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from riskwire.entities.common_words import is_common_word
 from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, acronyms, name_key, slug, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
-from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate
+from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, is_proper
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees
 from riskwire.inference.linking.parties import PartyTable
 from riskwire.inference.linking.parties.party_table import Meaning
@@ -19,6 +19,7 @@ from riskwire.inference.linking.parties.short_names import (
     expanded,
     is_distinctive,
     without_division,
+    without_part,
 )
 from riskwire.inference.linking.places import country, country_of_government, nationality
 from riskwire.inference.linking.publishers import is_market_or_label, is_publisher, is_rater
@@ -80,6 +81,8 @@ class NameResolver:
 
     def knows(self, name: str) -> str:
         """Returns `product` for the name of a product, `party` for another name of the tables, else an empty text."""
+        if " " in name and not is_proper(name):
+            return ""
         meaning = self._parties.by_name(name, None)
         if meaning.known:
             return "product" if meaning.product else "party"
@@ -142,10 +145,10 @@ class NameResolver:
         institution and for a company of several words; a thing may also be a product, or a company of one word that is
         no common word.
         """
-        meaning = self._parties.by_name(text, day)
+        meaning = self._parties.by_name(text, day) if is_proper(text) or " " not in text else Meaning()
         if meaning.company is None or kind in COMPANY_TYPES or (kind != "PER" and meaning.institution):
             return meaning
-        several = len(text.split()) > 1 and not meaning.product
+        several = not meaning.product and (" " in text or (kind == "PER" and is_distinctive(text)))
         thing = kind == "MISC" and (meaning.product or not is_common_word(text))
         return meaning if several or thing else Meaning()
 
@@ -183,6 +186,10 @@ class NameResolver:
                 return company
         for name in without_division(text):
             if is_distinctive(name) and (company := self._known(name, day)) and company.standing == "constituent":
+                return company
+        for name in without_part(text):
+            company = self._known(name, day) if is_distinctive(name) or name.isupper() else None
+            if company is not None and company.standing != "obscure":
                 return company
         key = name_key(text)
         head = " ".join(common_key(text, lambda word: self._companies.starts(word) - 1, COMMON_TRADES))
@@ -248,8 +255,8 @@ class NameResolver:
 
 
 def _is_no_company(text: str) -> bool:
-    """Returns whether a text is a market, a label, or a common word written small ("monster"), whoever has its name."""
-    return is_market_or_label(text) or (text.islower() and is_common_word(text))
+    """Returns whether a text is a market, a label, or written small ("monster", "U.S. bank"), whoever has its name."""
+    return is_market_or_label(text) or (is_common_word(text) if text.islower() else " " in text and not is_proper(text))
 
 
 def _fits_ticker(text: str, candidate: Candidate, watched: WatchedEntity, company: Company | None) -> bool:

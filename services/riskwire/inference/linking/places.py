@@ -16,7 +16,7 @@ from riskwire.entities.names import join_key, words_of_name
 _NEWSPAPER_FORMS = {
     "US": ("U.S.", "US", "USA", "U.S.A.", "United States of America", "America", "U.S"),
     "GB": ("UK", "U.K.", "Britain", "Great Britain", "U.K"),
-    "AE": ("UAE", "U.A.E.", "Emirates"),
+    "AE": ("UAE", "U.A.E.", "Emirates", "United Arab Emirate"),
     "KR": ("Korea", "Republic of Korea"),
     "CN": ("People's Republic of China", "PRC", "Mainland China"),
     "HK": ("Hong Kong",),

@@ -54,6 +54,49 @@ _DIVISIONS = frozenset(
     ]
 )
 """Words for a part of a company that bears its name: "UBS Investment Research", "Honda North America"."""
+_SEPARATE = frozenset(
+    [
+        *(
+            "pharma",
+            "india",
+            "steel",
+            "power",
+            "bottling",
+            "amatil",
+            "hellenic",
+            "consumer",
+            "essar",
+            "gamesa",
+            "energy",
+        ),
+        *(
+            "cement",
+            "brasil",
+            "pakistan",
+            "nigeria",
+            "japan",
+            "industries",
+            "tsusho",
+            "life",
+            "foundation",
+            "university",
+        ),
+        *(
+            "stadium",
+            "center",
+            "park",
+            "field",
+            "arena",
+            "museum",
+            "and",
+            "trust",
+            "reit",
+            "family",
+            "brothers",
+            "sons",
+        ),
+    ]
+)
 _ABBREVIATED = {
     "elec": ("electronics", "electric"), "sci": ("scientific",), "bros": ("brothers",), "intl": ("international",),
     "int'l": ("international",), "finmin": ("finance ministry",), "natl": ("national",), "assn": ("association",),
@@ -112,6 +155,22 @@ def _is_distinctive(words: tuple[str, ...]) -> bool:
 def _families() -> frozenset[str]:
     lines = _FAMILIES.read_text(encoding="utf-8").splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split("|"))
+
+
+def is_family(word: str) -> bool:
+    """Returns whether several parties or places share a normalised word as their first one."""
+    return word in _families()
+
+
+def without_part(name: str) -> Iterator[str]:
+    """Yields the beginnings of a name, the longest first: "BP" for "BP Alaska", since a part bears the company's name.
+
+    None where the rest is what separate companies add to the name of another one ("Nestle India").
+    """
+    words = name.split()
+    if _SEPARATE.isdisjoint(name_key(name)) and not {"and", "&"} & set(words):
+        for count in range(len(words) - 1, 0, -1):
+            yield " ".join(words[:count])
 
 
 @lru_cache(maxsize=16_384)
