@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from riskwire.entities.names import LEGAL_FORMS, words_of_name
-from riskwire.inference.linking.candidate import Candidate
+from riskwire.inference.linking.candidate import Candidate, is_proper
 from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.context import is_ordinary_span
 from riskwire.inference.linking.edges import corrected
@@ -94,11 +94,11 @@ def _named(
                 and not is_ordinary_span(sentence, part_start, part_end)
             ):
                 mentions.append(Candidate(part_start, part_end, _KINDS.get(name.kind, "MISC")))
-    return _with_parties(sentence, _partners(sentence, mentions), parties)
+    return _with_parties(sentence, _partners(sentence, mentions, known), parties)
 
 
-def _partners(sentence: str, mentions: list[Candidate]) -> list[Candidate]:
-    """Joins the names of partners: "Cravath, Swaine & Moore" is one firm."""
+def _partners(sentence: str, mentions: list[Candidate], known: Callable[[str], object]) -> list[Candidate]:
+    """Joins the names of partners that are not known by themselves: "Cravath, Swaine & Moore" is one firm."""
     joined: list[Candidate] = []
     for mention in mentions:
         previous = joined[-1] if joined else None
@@ -107,6 +107,8 @@ def _partners(sentence: str, mentions: list[Candidate]) -> list[Candidate]:
             and sentence[previous.end : mention.start] == ", "
             and " & " in sentence[mention.start : mention.end]
             and " " not in sentence[previous.start : previous.end]
+            and is_proper(sentence[mention.start : mention.end])
+            and not known(sentence[previous.start : previous.end])
         ):
             joined[-1] = replace(mention, start=previous.start)
         else:
