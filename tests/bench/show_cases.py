@@ -41,7 +41,7 @@ NOW = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CaseRow:
     """A case, its value now, and whether that is right; None where it cannot be told."""
 
     case: str
@@ -91,15 +91,15 @@ class Cases:
         )
 
 
-def dates(cases: Cases) -> Iterator[Row]:
+def dates(cases: Cases) -> Iterator[CaseRow]:
     """The forms of dates, alone; their right values are those of the unit test."""
     right = dict(FORMS_OF_FEEDS)
     for text in (cases.folder / "dates.txt").read_text("utf-8").splitlines():
         moment = moment_of(text)
-        yield Row(text, moment.isoformat(" ") if moment else "unknown", moment == right[text])
+        yield CaseRow(text, moment.isoformat(" ") if moment else "unknown", moment == right[text])
 
 
-def feed_dates(cases: Cases) -> Iterator[Row]:
+def feed_dates(cases: Cases) -> Iterator[CaseRow]:
     """Dates in feeds: every item of 30 November is news of 02:30 UTC, that of the 28th backfill, 1970 unknown."""
     for name in ("epoch.xml", "slash.xml", "dates2.xml"):
         articles = admit(items := cases.parse(name).items, "wire", ItemMemory({}, 1_000), NOW, 21_600)
@@ -111,16 +111,16 @@ def feed_dates(cases: Cases) -> Iterator[Row]:
             value = f"{at:%Y-%m-%d %H:%M:%S}, {'backfill' if backfill else 'news'}{' (unknown)' if unknown else ''}"
             is_old = stated.startswith("Sat, 28")
             right = unknown if "1970" in stated else f"{at:%d %H:%M}" == ("28 02:30" if is_old else "30 02:30")
-            yield Row(f"{name}: {stated} ({count} items)", value, right and backfill == is_old)
+            yield CaseRow(f"{name}: {stated} ({count} items)", value, right and backfill == is_old)
 
 
-def identity(cases: Cases) -> Iterator[Row]:
+def identity(cases: Cases) -> Iterator[CaseRow]:
     """Items that stay apart or one article: together, and one by one over several polls."""
     for name, expected in (("anchors.xml", 3), ("nolink.xml", 3)):
         items = cases.parse(name).items
-        yield Row(name, f"{len(_published([items]))} items", len(_published([items])) == expected)
+        yield CaseRow(name, f"{len(_published([items]))} items", len(_published([items])) == expected)
         single = len(_published([[item] for item in items] * 2))
-        yield Row(f"{name}, one by one", f"{single} items", single == expected)
+        yield CaseRow(f"{name}, one by one", f"{single} items", single == expected)
     changes: dict[str, Callable[[str], str]] = {
         "guidchange.xml": lambda text: text.replace("g-8-1796005973", "g-8-1796009999"),
         "retitle.xml": lambda text: text.replace("recalls bars again", "recalls more bars"),
@@ -130,7 +130,7 @@ def identity(cases: Cases) -> Iterator[Row]:
         document = (cases.folder / "feeds" / name).read_text("utf-8")
         polls = [_items(document.encode()), _items(change(document).encode())]
         articles = len(_published(polls))
-        yield Row(f"{name}, two polls", f"{articles} article", articles == 1)
+        yield CaseRow(f"{name}, two polls", f"{articles} article", articles == 1)
 
 
 def _items(document: bytes) -> tuple[FeedItem, ...]:
@@ -151,7 +151,7 @@ def _published(polls: list[Any]) -> set[str]:
     return {article.id for items in polls for article in admit(items, "wire", memory, NOW, 21_600)}
 
 
-def documents(cases: Cases) -> Iterator[Row]:
+def documents(cases: Cases) -> Iterator[CaseRow]:
     """Documents with faults: every item, every repair reported."""
     for name in ("sm1.xml", "sm2.xml", "rss_ent.xml", "enc.xml", "space.xml"):
         document = (cases.folder / "feeds" / name).read_bytes()
@@ -160,20 +160,20 @@ def documents(cases: Cases) -> Iterator[Row]:
         value = f"{len(result.items)} of {written} items: " + "; ".join(item.title for item in result.items)
         repairs = f" [{'; '.join(result.repairs)}]" if result.repairs else ""
         links = all(" " not in item.url for item in result.items)
-        yield Row(name, value + repairs, len(result.items) == written and not result.skipped and links)
+        yield CaseRow(name, value + repairs, len(result.items) == written and not result.skipped and links)
 
 
-def languages(cases: Cases) -> Iterator[Row]:
+def languages(cases: Cases) -> Iterator[CaseRow]:
     """English headlines with foreign names are read, declared or not."""
     vocabulary = Vocabulary.load(Bundle.load(cases.bundle).tokenizer_path)
     for row in cases.lines("language.jsonl"):
         read = [is_read(vocabulary, row["text"], "", declared) for declared in ("", "en", "en-us")]
-        yield Row(row["text"], "read" if all(read) else f"read undeclared, en, en-us: {read}", all(read))
+        yield CaseRow(row["text"], "read" if all(read) else f"read undeclared, en, en-us: {read}", all(read))
     for item in cases.parse("langs.xml").items:
-        yield Row(f"langs.xml: {item.title}", f"language {item.language}", item.language == "en")
+        yield CaseRow(f"langs.xml: {item.title}", f"language {item.language}", item.language == "en")
 
 
-def names(cases: Cases) -> Iterator[Row]:
+def names(cases: Cases) -> Iterator[CaseRow]:
     """Common words as names: exactly the companies that are meant."""
     watchlist = cases.folder.absolute() / "watchlist.yaml"
     ids = {line.split("id: ")[1].split(",")[0] for line in watchlist.read_text("utf-8").splitlines() if "id: " in line}
@@ -183,10 +183,10 @@ def names(cases: Cases) -> Iterator[Row]:
         meant = set(row["companies"])
         value = ", ".join(sorted(found)) or "none"
         value += "" if found == meant else f"; meant: {', '.join(sorted(meant)) or 'none'}"
-        yield Row(f"{row['id']}: {row['text']}", value, found == meant)
+        yield CaseRow(f"{row['id']}: {row['text']}", value, found == meant)
 
 
-def levels(cases: Cases, name: str) -> Iterator[Row]:
+def levels(cases: Cases, name: str) -> Iterator[CaseRow]:
     """The level of the worst mention of the company that each text is about."""
     adverse_from = Bundle.load(cases.bundle).manifest.heads.adverse_from
     rows = cases.lines(name)
@@ -195,33 +195,33 @@ def levels(cases: Cases, name: str) -> Iterator[Row]:
         allowed = row["level"].split(", ")[0].split(" or ")
         case = f"{row['id']}: {row['text']}"
         if not about:
-            yield Row(case, f"no mention; should be {row['level']}", False)
+            yield CaseRow(case, f"no mention; should be {row['level']}", False)
             continue
         if any(mention["level"] is None for mention in about):
             sentiment = max(about, key=lambda mention: mention["sentiment"]["negative"])["sentiment"]
             label, probability = max(sentiment.items(), key=lambda pair: pair[1])
-            yield Row(case, f"no level (sentiment {label} {probability:.2f}); should be {row['level']}", None)
+            yield CaseRow(case, f"no level (sentiment {label} {probability:.2f}); should be {row['level']}", None)
             continue
         worst = max(about, key=lambda mention: mention["adverse"])
         label = Level.model_validate(worst["level"]).label(adverse_from)
         events = ", ".join(event["label"] for event in worst["events"] or ()) or "no event"
         value = f"{label} (adverse {worst['adverse']:.2f} of {adverse_from or 0.5:.2f}; {events})"
-        yield Row(case, f"{value}; should be {row['level']}", label in allowed)
+        yield CaseRow(case, f"{value}; should be {row['level']}", label in allowed)
 
 
-def archive(cases: Cases) -> Iterator[Row]:
+def archive(cases: Cases) -> Iterator[CaseRow]:
     """An archive with a byte order mark, replayed and scored."""
     path = (cases.folder / "archive_bom.jsonl").absolute()
     rows = cases.lines("archive_bom.jsonl")
     with tempfile.TemporaryDirectory() as data:
         done = cases.riskwire("replay", str(path), "--data", f"{data}/d", "--publish-only")
         value = done.stderr.decode().strip().splitlines()[-1]
-        yield Row("archive_bom.jsonl, replayed", value, f"{len(rows)} articles" in value and "bad" not in value)
+        yield CaseRow("archive_bom.jsonl, replayed", value, f"{len(rows)} articles" in value and "bad" not in value)
     results = cases.score([{"text": row["title"]} for row in rows], mark=b"\xef\xbb\xbf")
-    yield Row("its titles after a mark, scored", f"{len(results)} of {len(rows)} lines", len(results) == len(rows))
+    yield CaseRow("its titles after a mark, scored", f"{len(results)} of {len(rows)} lines", len(results) == len(rows))
 
 
-GROUPS: dict[str, Callable[[Cases], Iterator[Row]]] = {
+GROUPS: dict[str, Callable[[Cases], Iterator[CaseRow]]] = {
     "dates": dates,
     "feed dates": feed_dates,
     "identity": identity,
