@@ -100,7 +100,7 @@ def _timeline(axes: Axes, results: BacktestResults) -> None:
                 days, [top] * len(days), marker=marker, s=14, color="#1b1f24" if told else "#b42318", label=label
             )
     axes.set_ylabel("a week")
-    axes.legend(loc="upper right", ncols=4, frameon=False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False)
 
 
 def _types(axes: Axes, results: BacktestResults) -> None:
