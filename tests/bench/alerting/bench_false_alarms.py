@@ -71,7 +71,10 @@ def main() -> None:
         runs,
         theoretical_limits(settings),
         GroupMonths(
-            (shape.targets - len(runs.active)) * months, len(runs.active) * months, 43.3 * runs.adverse / shape.days
+            len(runs.quiet) * months,
+            len(runs.active) * months,
+            43.3 * runs.adverse / shape.days,
+            43.3 * runs.adverse_quiet / shape.days,
         ),
         budget,
     )

@@ -31,24 +31,26 @@ class ActivityLimits:
     """Thresholds that grow with how much bad news is usual for a target.
 
     Each adverse story is a look, so at one threshold a name that is always in the news notifies many times as often as
-    a quiet one: eight times the budget among the 40 largest of a wire. Between a quiet and an active target the
+    a quiet one: eight times the budget among the 40 largest of a wire. Between a quieter and an active target the
     threshold is linear in the logarithm of 1 + the adverse stories of the decayed past, since the number of looks is
     proportional to them and a surprise is -log10 of a chance.
 
     Attributes:
-        quiet: for a target without a past.
+        quiet: for a target with `adverse_quiet` adverse stories in its past, or fewer.
         active: for one with `adverse` adverse stories in its past.
     """
 
     quiet: SurpriseLimits
     active: SurpriseLimits
     adverse: float
+    adverse_quiet: float = 0.0
 
     def at(self, adverse: float) -> SurpriseLimits:
         """Returns the thresholds for a target with so many adverse stories in its decayed past."""
         if self.quiet == self.active:
             return self.quiet
-        part = math.log1p(adverse) / math.log1p(self.adverse)
+        low, high = math.log1p(self.adverse_quiet), math.log1p(self.adverse)
+        part = max(0.0, (math.log1p(adverse) - low) / (high - low)) if high > low else 0.0
         quiet, active = self.quiet, self.active
         notice = max(0.0, _between(quiet.spike.notice, active.spike.notice, part))
         page = max(notice, _between(quiet.spike.page, active.spike.page, part))
@@ -131,4 +133,7 @@ def calibrated_limits(settings: AlertingSettings, calibration: Calibration) -> A
             Thresholds(notice, max(notice, page)), curves.slide.threshold(budget.slide), calibrated=True
         )
 
-    return ActivityLimits(limits(calibration.quiet), limits(calibration.active), calibration.archive.active_adverse)
+    archive = calibration.archive
+    return ActivityLimits(
+        limits(calibration.quiet), limits(calibration.active), archive.active_adverse, archive.quiet_adverse
+    )

@@ -177,12 +177,13 @@ class GroupMonths:
     """Target-months of the two groups of targets.
 
     Attributes:
-        adverse: the adverse stories in the decayed past of a typical active target.
+        adverse, adverse_quiet: the adverse stories in the decayed past of a typical active and quieter target.
     """
 
     quiet: float
     active: float
     adverse: float
+    adverse_quiet: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ def find_limits(
     active = _GroupSearch(start, months.active, budget)
 
     def run_with(limits_quiet: SurpriseLimits, limits_active: SurpriseLimits, *, move: bool) -> SearchResult:
-        limits = ActivityLimits(limits_quiet, limits_active, months.adverse)
+        limits = ActivityLimits(limits_quiet, limits_active, months.adverse, months.adverse_quiet)
         counts_quiet, counts_active = run(limits)
         quiet.add(counts_quiet, move=move)
         active.add(counts_active, move=move)

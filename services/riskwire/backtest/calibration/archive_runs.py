@@ -45,10 +45,16 @@ class ArchiveRuns:
             for record in kept
             if isinstance(record, Signal) and is_adverse(record, settings.negative_from)
         )
-        self.active = _most_active({target: adverse[target] for target in targets})
-        """The most active targets, which have half of the adverse stories."""
-        self.adverse = statistics.median(adverse[target] for target in self.active) if self.active else 0.0
-        """The adverse stories of a typical one of them."""
+        counted = {target: adverse[target] for target in targets}
+        self.active = _most_active(counted, sum(counted.values()) / 3)
+        """The most active targets, which have a third of the adverse stories."""
+        others = {target: count for target, count in counted.items() if target not in self.active}
+        self.quiet = _most_active(others, sum(counted.values()) / 3)
+        """The next most active ones, which have the second third. Those that are left seldom have enough adverse
+        stories in a day, whatever the threshold, and decide nothing."""
+        self.adverse = statistics.median([counted[target] for target in self.active] or [0])
+        self.adverse_quiet = statistics.median([counted[target] for target in self.quiet] or [0])
+        """The adverse stories of a typical one of each."""
         self._records = [
             record for record in kept if isinstance(record, Mark) or adverse[record.target] >= settings.min_stories
         ]
@@ -57,7 +63,9 @@ class ArchiveRuns:
         """Returns the notifications of spikes and slides with these thresholds, on quiet and on active targets."""
         run = run_alerting(self._records, self._settings, self._rules, LimitTable.fixed(limits))
         counts = Counter(
-            (alert.target in self.active, alert.kind, alert.tier) for alert in run.alerts if alert.status != "resolved"
+            (alert.target in self.active, alert.kind, alert.tier)
+            for alert in run.alerts
+            if alert.status != "resolved" and (alert.target in self.active or alert.target in self.quiet)
         )
 
         def of(group: bool) -> RunCounts:
@@ -67,10 +75,9 @@ class ArchiveRuns:
         return of(False), of(True)
 
 
-def _most_active(adverse: Mapping[str, int]) -> set[str]:
-    """Returns the targets with the most adverse stories, as many as have half of all; at least one."""
+def _most_active(adverse: Mapping[str, int], missing: float) -> set[str]:
+    """Returns the targets with the most adverse stories, as many as have `missing` of them; at least one if any is."""
     active: set[str] = set()
-    missing = sum(adverse.values()) / 2
     for target in sorted(adverse, key=lambda target: (-adverse[target], target)):
         if missing <= 0 and active:
             break

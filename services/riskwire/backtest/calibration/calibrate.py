@@ -58,12 +58,15 @@ def calibrate(
         )
     months = round(log.months, 3)
     runs = ArchiveRuns(log.records(), settings, targets, rules)
-    decayed = runs.adverse / (months * MONTH_DAYS) * settings.half_life_days / math.log(2)
+    decayed = settings.half_life_days / math.log(2) / (months * MONTH_DAYS)
     search = find_limits(
         runs,
         theoretical_limits(settings),
         GroupMonths(
-            max(len(targets) - len(runs.active), 1) * months, len(runs.active) * months, round(max(decayed, 0.1), 3)
+            max(len(runs.quiet), 1) * months,
+            len(runs.active) * months,
+            round(max(runs.adverse * decayed, 0.1), 3),
+            round(runs.adverse_quiet * decayed, 3),
         ),
         settings.budget,
     )
@@ -79,6 +82,8 @@ def calibrate(
             targets=len(targets),
             active_targets=len(runs.active),
             active_adverse=search.limits.adverse,
+            quiet_targets=len(runs.quiet),
+            quiet_adverse=search.limits.adverse_quiet,
             watchlist=bool(watchlist.entities),
         ),
         detectors=DetectorSettings.of(settings),

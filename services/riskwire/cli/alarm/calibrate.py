@@ -110,17 +110,16 @@ def print_calibration(run: CalibrationRun, settings: Settings) -> None:
 
     archive, search = run.calibration.archive, run.search
     theory, limits = theoretical_limits(settings.alerting), search.limits
-    quiet_targets = archive.targets - archive.active_targets
     print(
         f"{run.calibration.bundle}: {archive.articles} articles, {archive.months:.1f} months, {search.runs} runs; "
-        f"{archive.active_targets} active targets ({archive.active_adverse:.1f} adverse stories in the past), "
-        f"{quiet_targets} quiet ones"
+        f"{archive.targets} targets, {archive.active_targets} active ({archive.active_adverse:.1f} adverse stories), "
+        f"{archive.quiet_targets} quieter ({archive.quiet_adverse:.1f})"
     )
     expected = expected_rates(settings.alerting.budget)
     rows = []
     for group, targets, counts, found in (
         ("active", archive.active_targets, search.counts_active, limits.active),
-        ("quiet", quiet_targets, search.counts_quiet, limits.quiet),
+        ("quieter", archive.quiet_targets, search.counts_quiet, limits.quiet),
     ):
         months = max(targets, 1) * archive.months
         for name, budget, count, threshold, theoretical in (

@@ -23,7 +23,8 @@ CONTENT: dict[str, Any] = {
     "bundle": "finance-en@9.9.9",
     "archive": {
         "sha256": "0" * 64, "articles": 26_732, "first": "2009-01-01", "last": "2010-12-31",
-        "months": 24.3, "targets": 800, "active_targets": 40, "active_adverse": 9.0, "watchlist": False,
+        "months": 24.3, "targets": 800, "active_targets": 40, "active_adverse": 9.0,
+        "quiet_targets": 90, "quiet_adverse": 0.0, "watchlist": False,
     },
     "detectors": {
         "windows_s": [21_600, 86_400], "min_stories": 3, "half_life_days": 30.0, "calm_s": 259_200,

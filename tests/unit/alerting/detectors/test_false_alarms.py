@@ -6,14 +6,15 @@ the rates at the budget.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from synthetic_stream import StreamShape, SyntheticStream
 
-from riskwire.alerting.calibration import RunCounts, SurpriseLimits
+from riskwire.alerting.calibration import LimitTable, RunCounts, SurpriseLimits
 from riskwire.alerting.episode import Thresholds
-from riskwire.backtest.calibration import ArchiveRuns
+from riskwire.backtest.alert_run import run_alerting
 from riskwire.settings import AlertingSettings
 
 SEED = 7
@@ -25,8 +26,9 @@ LIMITS = SurpriseLimits(Thresholds(1.0, 1.5), 0.5)
 def notifications(shape: StreamShape, limits: SurpriseLimits = LIMITS) -> RunCounts:
     """Returns the notifications on a stream."""
     stream = SyntheticStream(shape, SEED)
-    quiet, active = ArchiveRuns(stream.records(), AlertingSettings(), set(stream.targets))(limits)
-    return RunCounts(quiet.notices + active.notices, quiet.pages + active.pages, quiet.slides + active.slides)
+    run = run_alerting(stream.records(), AlertingSettings(), limits=LimitTable.fixed(limits))
+    counts = Counter((alert.kind, alert.tier) for alert in run.alerts if alert.status != "resolved")
+    return RunCounts(counts["spike", "notice"], counts["spike", "page"], counts["slide", "notice"])
 
 
 @pytest.fixture(scope="module")
