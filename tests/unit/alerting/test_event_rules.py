@@ -48,15 +48,15 @@ def test_a_more_specific_rule_overrides_a_more_general_one(tmp_path: Path) -> No
         tmp_path,
         """
         defaults: {threshold: 0.61}
-        families: {litigation: {rearm_days: 3}}
+        families: {cyber: {rearm_days: 3}}
         types: {penalty: {threshold: 0.62}}
         groups: {tech: {threshold: 0.63, tier: page}}
         targets: {"entity:acme": {tier: digest}}
         """,
     )
     rules = load_rules(path)
-    assert rules.rule("litigation", "entity:b", ()).threshold == 0.61
-    assert rules.rule("litigation", "entity:b", ()).rearm_days == 3
+    assert rules.rule("cyber", "entity:b", ()).threshold == 0.61
+    assert rules.rule("cyber", "entity:b", ()).rearm_days == 3
     assert rules.rule("penalty", "entity:b", ()).threshold == 0.62
     assert rules.rule("penalty", "entity:b", ("tech",)).threshold == 0.63
     acme = rules.rule("penalty", "entity:acme", ("tech", "other"))
@@ -159,3 +159,35 @@ def test_rules_of_a_user_decide_what_is_told(tmp_path: Path) -> None:
     assert [miss.reason for miss in timeline.near_misses] == ["muted", "corroboration"]
     timeline.feed(event(35, "Lawsuit against Acme", "litigation", publisher="b.example"), mark(36, (35.0,)))
     assert (timeline.alerts[-1].events, timeline.alerts[-1].sources) == (("litigation",), 2)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "event_type"),
+    [
+        ("Goody's Family Clothing to liquidate stores", "bankruptcy"),
+        ("Regulators close Colonial Bank; assets sold to BB&T", "bankruptcy"),
+        ("Midway files Chapter 11 protection for U.S. operations", "bankruptcy"),
+        ("S&P cuts Greece rating to junk", "credit_downgrade"),
+        ("Honda cuts forecasts again on global sales slump", "profit_warning"),
+        ("Eaton says to cut 5,200 jobs to cut costs", "layoffs"),
+        ("Robert Rubin quits Citigroup amid criticism", "management_exit"),
+        ("Citi sees growth", None),
+        ("Acme opens a shop in Bankside", None),
+    ],
+)
+def test_the_words_of_a_sentence_state_an_event_type(sentence: str, event_type: str | None) -> None:
+    assert load_rules().stated_type(sentence) == event_type
+
+
+def test_a_stated_type_decides_before_that_of_the_model() -> None:
+    """The model says results; the sentence says Chapter 11."""
+    timeline = Timeline()
+    timeline.feed(event(9, "Acme files for Chapter 11", "results_bad"), mark(10))
+    (alert,) = timeline.alerts
+    assert alert.events == ("bankruptcy",)
+
+
+def test_a_title_of_relief_never_fires() -> None:
+    timeline = Timeline()
+    timeline.feed(event(9, "Acme emerges from bankruptcy", "bankruptcy"), mark(10))
+    assert timeline.alerts == []

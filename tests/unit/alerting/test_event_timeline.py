@@ -118,8 +118,8 @@ def test_stories_of_one_bucket_are_one_record_and_confirm_each_other(day: Timeli
     """Within 5 s two publishers report a loss, doubtful in itself, and a third one lay-offs."""
     second = 1 / 3_600
     day.feed(
-        event(33, "Acme posts loss", "results_bad", material=0.45, mild=0.4, publisher="a.example"),
-        event(33 + second, "Acme has a loss", "results_bad", material=0.5, mild=0.4, publisher="b.example"),
+        event(33, "Acme posts loss", "results_bad", material=0.52, mild=0.4, publisher="a.example"),
+        event(33 + second, "Acme has a loss", "results_bad", material=0.53, mild=0.4, publisher="b.example"),
         event(33 + 2 * second, "Acme sheds staff", "layoffs", publisher="c.example"),
         mark(33.1, (33.0,)),
     )
@@ -215,7 +215,7 @@ def test_news_that_is_not_material_does_not_fire(day: Timeline) -> None:
     weak = [
         event(33, "Acme disappoints", "results_bad", material=0.2, mild=0.5),
         event(34, "Acme is in trouble", "operations", material=0.38, mild=0.2),
-        event(35, "Acme meets analysts", "other", material=0.1, mild=0.2),
+        event(35, "Acme meets analysts", "other", material=0.05, mild=0.1),
     ]
     assert read(day, *weak) == []
     assert [miss.reason for miss in day.near_misses] == ["level", "threshold"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from riskwire.alerting.events.rules import OTHER, EventRule, EventRules
-from riskwire.records import Signal
+from riskwire.records import EventScore, Signal
 
 _RELIEF = "relief"
 """The event type of trouble that ends."""
@@ -33,12 +33,15 @@ class Happening:
 def happenings(signal: Signal, rules: EventRules) -> list[Happening]:
     """Returns what a story says happened to its target, the surest first, one of each family.
 
-    Of a family, it is the type with the highest step. Favourable types are left out. A story without a type of a family
-    is of the type `other`.
+    The words of the sentence that mentions the target decide the type, where they state one: a type that stands in the
+    text is surer than one that the model infers. Else it is that of the model: of a family, the type with the highest
+    step. Favourable types are left out. A story without a type of a family is of the type `other`.
     """
     feared = rules.is_feared(signal.title)
     by_family: dict[str, Happening] = {}
-    for event in signal.events or ():
+    stated = rules.stated_type(signal.evidence.text)
+    events = signal.events or () if stated is None else (EventScore.unvalidated(label=stated, score=1.0),)
+    for event in events:
         place = rules.places.get(event.label)
         if place is None or event.score < rules.type_from or event.label == OTHER:
             continue
@@ -57,4 +60,6 @@ def happenings(signal: Signal, rules: EventRules) -> list[Happening]:
 def is_good_news(signal: Signal, rules: EventRules) -> bool:
     """Returns whether a story is a relief or a denial, so that it is never told, however adverse its words are."""
     best = signal.events[0] if signal.events else None
-    return (best is not None and best.label == _RELIEF) or rules.is_denied(signal.title)
+    return (
+        (best is not None and best.label == _RELIEF) or rules.is_denied(signal.title) or rules.is_relief(signal.title)
+    )

@@ -22,6 +22,8 @@ from riskwire.settings.yaml_file import describe_type, parse_yaml, read_yaml
 
 _SHIPPED: Final = "families.yaml"
 _MAX_BYTES: Final = 1_000_000
+_GAP: Final = "..."
+"""Between the words of a phrase, any thirty characters."""
 OTHER: Final = "other"
 """The family of a story whose event types are in no family, and its event type."""
 TIER_RANK: Final[dict[str, int]] = {"none": 0, "digest": 1, "notice": 2, "page": 3}
@@ -69,6 +71,8 @@ class _Words(_Strict):
     feared: tuple[str, ...]
     denied: tuple[str, ...]
     not_denied: tuple[str, ...]
+    relief: tuple[str, ...]
+    types: dict[str, tuple[str, ...]]
 
 
 class _Table(_Strict):
@@ -179,6 +183,23 @@ class EventRules:
         title = title.casefold()
         return self._denied.search(title) is not None and self._not_denied.search(title) is None
 
+    def is_relief(self, title: str) -> bool:
+        """Returns whether a title says that trouble ends or is less than feared."""
+        return self._relief.search(title.casefold()) is not None
+
+    def stated_type(self, text: str) -> str | None:
+        """Returns the event type that the words of a sentence state; the first in the order of the file, else None."""
+        text = text.casefold()
+        return next((event_type for event_type, words in self._types if words.search(text)), None)
+
+    @cached_property
+    def _relief(self) -> re.Pattern[str]:
+        return _pattern(self._table.words.relief)
+
+    @cached_property
+    def _types(self) -> list[tuple[str, re.Pattern[str]]]:
+        return [(event_type, _pattern(words)) for event_type, words in self._table.words.types.items()]
+
     @cached_property
     def _feared(self) -> re.Pattern[str]:
         return _pattern(self._table.words.feared)
@@ -251,6 +272,10 @@ def _checked(values: Mapping[Any, Any], where: str) -> EventRules:
         if event_type not in places:
             raise SettingsError("types: this event type is in no family", value=event_type, where=where)
     _check_rearm(table, where)
+    for event_type in table.words.types:
+        _check_type(event_type, "words.types", where)
+        if event_type not in places:
+            raise SettingsError("words.types: this event type is in no family", value=event_type, where=where)
     if OTHER not in places:
         raise SettingsError("families: no family has the event type `other`", where=where)
     return EventRules(table)
@@ -292,6 +317,20 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
 
 
 def _pattern(words: Sequence[str]) -> re.Pattern[str]:
-    """Returns a pattern that finds any of these words or phrases; a trailing * of a word stands for any ending."""
-    alternatives = [r"\s+".join(re.escape(word).replace(r"\*", r"\w*") for word in phrase.split()) for phrase in words]
-    return re.compile(rf"\b(?:{'|'.join(alternatives)})\b" if alternatives else r"(?!)")
+    """Returns a pattern that finds any of these words or phrases.
+
+    A trailing * of a word stands for any ending, and ... between words for any thirty characters.
+    """
+    alternatives = [_phrase_pattern(phrase) for phrase in words]
+    return re.compile(rf"\b(?:{'|'.join(alternatives)})" if alternatives else r"(?!)")
+
+
+def _phrase_pattern(phrase: str) -> str:
+    pattern = ""
+    for word in phrase.split():
+        if word == _GAP:
+            pattern += r"\b.{0,30}?"
+        else:
+            pattern += (r"\s+" if pattern and not pattern.endswith("?") else "") + r"\b" * pattern.endswith("?")
+            pattern += re.escape(word.removesuffix("*")) + (r"\w*" if word.endswith("*") else r"\b")
+    return pattern
