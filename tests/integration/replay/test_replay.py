@@ -31,23 +31,26 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def test_only_the_target_in_crisis_alerts_and_its_alert_fires_escalates_and_resolves(undisturbed: Path) -> None:
-    """The statuses are cut out of the JSON of the alert records."""
+def test_only_the_target_in_crisis_pages_and_its_alert_fires_escalates_and_resolves(undisturbed: Path) -> None:
+    """Others have notices of single events, such as a recall. The statuses are cut out of the JSON of the records."""
     alerts = json_lines("alerts", "--data", undisturbed)
-    assert {alert["target"] for alert in alerts} == {CRISIS}
-    statuses = [record.split('"status":"')[1].split('"')[0] for record in read_downstream(undisturbed).alerts]
+    assert {alert["target"] for alert in alerts if alert["tier"] == "page"} == {CRISIS}
+    crisis = [record for record in read_downstream(undisturbed).alerts if f'"target":"{CRISIS}"' in record]
+    statuses = [record.split('"status":"')[1].split('"')[0] for record in crisis]
     assert {"firing", "escalated", "resolved"} <= set(statuses)
 
 
 def test_an_alert_has_everything_that_explains_it(undisturbed: Path) -> None:
-    alert = json_lines("alerts", "--data", undisturbed)[-1]
-    assert alert["surprise"] >= alert["threshold"]
-    assert alert["summary"]
+    alert = next(alert for alert in json_lines("alerts", "--data", undisturbed) if alert["target"] == CRISIS)
+    assert alert["kind"] == "event"
+    assert alert["events"]
+    assert alert["level"]["material"] >= alert["threshold"]
+    assert "Norvane Motors" in alert["summary"]
     assert "would not have fired" in alert["would_not_fire"]
     assert alert["bundle"].startswith("finance-en@")
     for evidence in alert["evidence"]:
         assert 0 <= evidence["start"] < evidence["end"] <= len(evidence["text"])
-        assert evidence["negative"] >= 0.5
+        assert evidence["adverse"] >= 0.5
         assert evidence["url"].startswith("https://")
 
 

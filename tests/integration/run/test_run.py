@@ -213,7 +213,8 @@ def test_the_demo_shows_its_alert_with_evidence_until_it_resolves(tmp_path: Path
     process = start_riskwire("demo", "--speed", "200000", "--port", "0", "--data", tmp_path)
     try:
         page.goto(url_of(process))
-        row = page.get_by_test_id("alert-row").filter(has_text="Norvane Motors")
+        row = page.get_by_test_id("alert-row").filter(has=page.locator("strong", has_text="Norvane Motors"))
+        row = row.filter(has_text="page")
         row.first.wait_for()
         row.filter(has_text="resolved").first.wait_for()
         row.first.click()
