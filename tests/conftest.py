@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from hashlib import sha256
@@ -11,12 +12,23 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+import structlog
 
 from riskwire.records import EVENT_TYPES
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("riskwire", deadline=None)
 hypothesis.settings.load_profile("riskwire")
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_a_test_ends_with_it() -> Iterator[None]:
+    """A command that runs inside a test configures logging to its standard error, which the test then closes."""
+    handlers = logging.getLogger().handlers[:]
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = handlers
+
 
 NEGATIVE = [
     "fraud",

@@ -53,12 +53,15 @@ def value(name: str, /, **labels: str) -> float:
 
 
 async def process(bus: Bus, *records: bytes) -> None:
-    """Publishes records as one step and runs the stage until it has read them."""
+    """Publishes records as one step and runs the stage until it has read them and counted its commit."""
+    commits = value("riskwire_stage_commit_seconds_count", stage=STAGE)
     async with bus.publisher("test") as publisher:
         await publisher.publish([Outgoing(Topic.ARTICLES, None, record, 0) for record in records], {})
     running = asyncio.create_task(run_stage(bus, MeasuredStage(), batch=100))
     async with asyncio.timeout(60):
         await wait_until_drained(bus, [STAGE])
+        while value("riskwire_stage_commit_seconds_count", stage=STAGE) == commits:  # noqa: ASYNC110, it has no event
+            await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

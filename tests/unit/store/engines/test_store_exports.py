@@ -33,6 +33,7 @@ TOPIC_OF = {
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
+    csv.field_size_limit(1_000_000)  # of the whole process: a replay of a CSV archive may have lowered it
     return list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
 
 
