@@ -87,7 +87,7 @@ def test_services_with_a_known_bug_are_detected(tmp_path: Path, seed: int, known
     assert numbers["lost"] + numbers["differing"] > 0
     analyses = re.search(r"^analyses +(\d+)", report, re.MULTILINE)
     assert analyses is not None
-    assert int(analyses.group(1)) > 50, "the services run: they lose some records, not all"
+    assert int(analyses.group(1)) > 10, "the services run: they lose some records, not all"
     assert "NOT EVERYTHING WAS READ" not in report
     assert "--drain 300 --store sqlite --only" in report.splitlines()[-1]
     assert f"--broken {known_bug}" in report.splitlines()[-1]
