@@ -33,9 +33,8 @@ from riskwire.backtest.event_list import read_events
 from riskwire.backtest.figures import match_figures
 from riskwire.backtest.matching import Matches, Notification, notification_of
 from riskwire.backtest.run import Backtest
-from riskwire.backtest.stories import ENTITY
-from riskwire.cli.alarm.backtest import default_cache
-from riskwire.records import Mark, Signal
+from riskwire.cli.alarm.archive import default_cache
+from riskwire.records import PARTY_TARGET, Mark, Signal
 from riskwire.settings import AlertingSettings, load_settings
 from riskwire.settings.yaml_file import read_yaml
 
@@ -97,7 +96,7 @@ def main() -> None:
     families = {event_type: place.family for event_type, place in rules.places.items()}
     tested = Backtest.of(log, watchlist, events, families)
     assert tested.matcher is not None
-    records = [record for record in log.records() if isinstance(record, Mark) or record.target.startswith(ENTITY)]
+    records = [record for record in log.records() if isinstance(record, Mark) or record.target.startswith(PARTY_TARGET)]
     console = Console(width=130)
     if not options.whole:
         labelled = _labelled(options.labels, records, log.summary.lines, rules) if options.labels else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import zstandard
@@ -79,13 +79,21 @@ def log_path(folder: Path, archive: Path, decides: Iterable[str]) -> Path:
     digest = sha256(code_id(_ROOMS).encode())
     for part in decides:
         digest.update(f"{part}\0".encode("utf-8", "surrogatepass"))
-    try:
-        with archive.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise RiskwireError("the archive cannot be read", where=str(archive)) from error
+    digest.update(archive_sha256(archive).encode())
     return folder / f"signals-{digest.hexdigest()[:20]}.jsonl.zst"
+
+
+def archive_sha256(path: Path) -> str:
+    """Returns the SHA-256 of an archive, in hexadecimal.
+
+    Raises:
+        RiskwireError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RiskwireError("the archive cannot be read", where=str(path)) from error
 
 
 def code_id(rooms: Iterable[str]) -> str:

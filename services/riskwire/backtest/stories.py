@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from riskwire.entities.names import words_of_name
-from riskwire.records import Mark, Signal
-
-ENTITY = "entity:"
+from riskwire.records import PARTY_TARGET, Mark, Signal
 
 
 class TargetReport(NamedTuple):
@@ -62,4 +60,6 @@ def report_of(signal: Signal) -> TargetReport:
 
 def entity_reports(records: Iterable[Signal | Mark]) -> list[TargetReport]:
     """Returns what the articles say of entities, in order."""
-    return [report_of(record) for record in records if isinstance(record, Signal) and record.target.startswith(ENTITY)]
+    return [
+        report_of(record) for record in records if isinstance(record, Signal) and record.target.startswith(PARTY_TARGET)
+    ]

@@ -14,6 +14,9 @@ from riskwire.errors import SettingsError, raise_faults
 from riskwire.logs import configure_logging
 from riskwire.settings import Settings, load_usable_settings
 
+Archive = Annotated[
+    Path, typer.Argument(metavar="ARCHIVE", help="JSON lines or CSV: uncompressed, .gz or .zst; or Parquet.")
+]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data directory.", show_default=False)]
 ConfigFile = Annotated[
     Path | None,
@@ -26,6 +29,7 @@ ConfigFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Limit = Annotated[int, typer.Option("--limit", help="Most rows.", min=1, max=1_000_000_000)]
+StoryLimit = Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1, max=10**12)]
 WatchlistFile = Annotated[
     Path | None, typer.Option("--watchlist", metavar="FILE", help="Watchlist (YAML or CSV).", show_default=False)
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riskwire.cli.options import ConfigFile, Data, WatchlistFile, run_to_end, settings_of, speed_of
+from riskwire.cli.options import Archive, ConfigFile, Data, StoryLimit, WatchlistFile, run_to_end, settings_of, speed_of
 from riskwire.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 
 
 def replay(
-    archive: Annotated[
-        Path, typer.Argument(metavar="ARCHIVE", help="JSON lines or CSV: uncompressed, .gz or .zst; or Parquet.")
-    ],
+    archive: Archive,
     data: Data = None,
     speed: Annotated[
         str, typer.Option("--speed", metavar="N|max", help="Archive seconds per real second, or `max`.")
     ] = "max",
-    limit: Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1, max=10**12)] = None,
+    limit: StoryLimit = None,
     publish_only: Annotated[
         bool, typer.Option("--publish-only", help="Only publish the articles; run no other stage.")
     ] = False,
@@ -170,27 +168,9 @@ def replay_bar(limit: int | None) -> Iterator[ReplayBar]:
     Args:
         limit: the number of stories to replay; None for the whole archive.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from riskwire.cli.terminal import stories_bar
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[stories]} stories"),
-        TextColumn("{task.fields[at]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with stories_bar("at") as progress:
         yield ReplayBar(progress, limit)
 
 

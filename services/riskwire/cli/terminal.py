@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -60,6 +61,25 @@ def print_table(
     for row in cells:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def stories_bar(*fields: str) -> Progress:
+    """Returns a progress bar on standard error, which is shown if that is a terminal. Its tasks count `stories`.
+
+    Args:
+        fields: further fields of its tasks, which stand behind the stories.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[stories]} stories"),
+        *(TextColumn(f"{{task.fields[{field}]}}") for field in fields),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def print_json_lines(rows: Sequence[object]) -> None:

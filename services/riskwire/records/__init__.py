@@ -71,6 +71,7 @@ from riskwire.records.sentiment import (
     Sentiment,
 )
 from riskwire.records.signal import (
+    PARTY_TARGET,
     SIGNALS,
     Evidence,
     Mark,
@@ -89,6 +90,7 @@ __all__ = [
     "EVENT_TYPES",
     "LATEST",
     "MAX_EVENTS",
+    "PARTY_TARGET",
     "SIGNALS",
     "Alert",
     "AlertDriver",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
 from riskwire.records.codec import Probability, Record, Utc
 from riskwire.records.risk import EventScore, Level
 from riskwire.records.sentiment import Sentiment
+
+PARTY_TARGET: Final = "entity:"
+"""Start of the id of a target that is a party; those of groups and topics start with `group:` and `topic:`."""
 
 
 class Evidence(Record):

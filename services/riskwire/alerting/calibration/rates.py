@@ -12,14 +12,13 @@ from typing import Literal
 
 import orjson
 
-from riskwire.records import Alert, Tier, to_ms
+from riskwire.records import PARTY_TARGET, Alert, Tier, to_ms
 from riskwire.settings import Budget
 from riskwire.stage import KeyedState
 
 FOLLOWED_STORIES = 0.8
 """A party with fewer stories, those of the past decayed, does not count. On two years of a wire, about as many parties
 have more on an average day as have ten articles in all, which a calibration without a watchlist counts."""
-_PARTY = "entity:"
 _DAY_MS = 86_400_000
 DAYS = 90
 """The days over which notifications are counted."""
@@ -76,7 +75,7 @@ class RateLog:
     def add(self, alert: Alert) -> None:
         """Counts an alert on a party that notifies. One that resolves, or is on a group or topic, has no effect."""
         name = rate_name(alert)
-        if name is not None and alert.target.startswith(_PARTY):
+        if name is not None and alert.target.startswith(PARTY_TARGET):
             counts = self._day(to_ms(alert.at) // _DAY_MS).counts
             counts[name] = counts.get(name, 0) + 1
 
@@ -144,7 +143,7 @@ def counts(target: str, stories: float) -> bool:
     Args:
         stories: its number of stories, those of the past decayed.
     """
-    return stories >= FOLLOWED_STORIES and target.startswith(_PARTY)
+    return stories >= FOLLOWED_STORIES and target.startswith(PARTY_TARGET)
 
 
 def rate_name(alert: Alert) -> RateName | None:

@@ -18,12 +18,10 @@ from riskwire.alerting.events.rules import EventRules
 from riskwire.alerting.events.told import ToldStory, alert_episode, near_miss
 from riskwire.alerting.events.verdict import EventVerdict, judge
 from riskwire.alerting.target_story import TargetStory, evidence_of
-from riskwire.records import Alert, NearMiss, Signal, from_ms, to_ms
+from riskwire.records import PARTY_TARGET, Alert, NearMiss, Signal, from_ms, to_ms
 from riskwire.settings import AlertingSettings
 from riskwire.stage import KeyedState
 
-PARTY = "entity:"
-"""Start of the id of a target that can have event alerts."""
 _RANK = attrgetter("rank")
 
 
@@ -77,7 +75,7 @@ class EventWatch:
         adverse = signal.adverse
         if adverse is None or adverse < self._rules.near or signal.level is None:
             return False
-        return signal.target.startswith(PARTY)
+        return signal.target.startswith(PARTY_TARGET)
 
     def consider(self, signal: Signal, story: TargetStory | None, now_ms: int) -> None:
         """Decides on a signal of the present bucket that `concerns` an event alert.

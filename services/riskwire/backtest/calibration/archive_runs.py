@@ -11,9 +11,8 @@ from riskwire.alerting.detectors.adverse import is_adverse
 from riskwire.alerting.events import EventRules
 from riskwire.backtest.alert_run import run_alerting
 from riskwire.backtest.results import MIN_ARTICLES
-from riskwire.backtest.stories import ENTITY
 from riskwire.entities.watchlist import Watchlist
-from riskwire.records import Mark, Signal
+from riskwire.records import PARTY_TARGET, Mark, Signal
 from riskwire.settings import AlertingSettings
 
 
@@ -93,7 +92,7 @@ def counted_targets(records: Iterable[Signal | Mark], watchlist: Watchlist) -> s
     articles = {
         (record.target, record.article)
         for record in records
-        if isinstance(record, Signal) and record.target.startswith(ENTITY)
+        if isinstance(record, Signal) and record.target.startswith(PARTY_TARGET)
     }
     counts = Counter(target for target, _ in articles)
     return {target for target, count in counts.items() if count >= MIN_ARTICLES}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from riskwire.alerting.calibration import (
@@ -19,7 +18,7 @@ from riskwire.alerting.calibration import (
 from riskwire.alerting.calibration.rates import MONTH_DAYS
 from riskwire.alerting.events import EventRules
 from riskwire.backtest.calibration.archive_runs import ArchiveRuns, counted_targets
-from riskwire.backtest.signal_log import SignalLog
+from riskwire.backtest.signal_log import SignalLog, archive_sha256
 from riskwire.entities.watchlist import Watchlist
 from riskwire.errors import RiskwireError
 from riskwire.settings import AlertingSettings
@@ -31,12 +30,6 @@ class CalibrationRun:
 
     calibration: Calibration
     search: SearchResult
-
-    @property
-    def target_months(self) -> float:
-        """The targets that were counted, times the months of the archive."""
-        archive = self.calibration.archive
-        return archive.targets * archive.months
 
 
 def calibrate(
@@ -74,7 +67,7 @@ def calibrate(
     calibration = Calibration(
         bundle=summary.bundle,
         archive=ArchiveFigures(
-            sha256=_sha256(archive),
+            sha256=archive_sha256(archive),
             articles=len(summary.lines),
             first=f"{summary.first:%Y-%m-%d}",
             last=f"{summary.last:%Y-%m-%d}",
@@ -91,14 +84,3 @@ def calibrate(
         active=search.active,
     )
     return CalibrationRun(calibration, search)
-
-
-def _sha256(path: Path) -> str:
-    digest = sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise RiskwireError("the archive cannot be read", where=str(path)) from error
-    return digest.hexdigest()

@@ -5,6 +5,7 @@ Each sees the adverse probability of each story on each entity, as riskwire does
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ ADVERSE_FROM = 0.5
 """The probability from which the rivals with a threshold of their own count a story as adverse."""
 
 
-class _Counter:
+class _Counter(ABC):
     """A rival that looks at the stories of one target at a time."""
 
     name = ""
@@ -42,9 +43,9 @@ class _Counter:
                     armed_from = report.at + REARM
         return told
 
+    @abstractmethod
     def _alarms(self, reports: Sequence[TargetReport], setting: float) -> Iterator[TargetReport]:
         """Yields the stories of a target at which the rival is above its limit."""
-        raise NotImplementedError
 
 
 class StaticCounter(_Counter):

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riskwire.cli.options import ConfigFile, WatchlistFile, run_to_end, settings_of
+from riskwire.cli.alarm.archive import CacheFolder, RulesFile, read_input
+from riskwire.cli.options import Archive, ConfigFile, StoryLimit, WatchlistFile, run_to_end, settings_of
 from riskwire.settings import Settings
 
 if TYPE_CHECKING:
-    from riskwire.backtest.archive_signals import Progress
     from riskwire.backtest.results import BacktestResults
 
 
 def backtest(
-    archive: Annotated[
-        Path, typer.Argument(metavar="ARCHIVE", help="JSON lines or CSV: uncompressed, .gz or .zst; or Parquet.")
-    ],
+    archive: Archive,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results; it is created.")],
     watchlist: WatchlistFile = None,
     events: Annotated[
@@ -34,10 +29,7 @@ def backtest(
             help="Events that should be told: line, date, target, severity, type, what, with tabs between them.",
         ),
     ] = None,
-    rules: Annotated[
-        Path | None,
-        typer.Option("--rules", metavar="FILE", help="Rules of event alerts that override the shipped ones."),
-    ] = None,
+    rules: RulesFile = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Run simpler alarms at the same number of notifications (needs --events).")
     ] = False,
@@ -45,16 +37,8 @@ def backtest(
         int, typer.Option("--sample", metavar="N", help="Draw N notifications to read, as sample.tsv.", min=0)
     ] = 100,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the sample.")] = 0,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            "--cache",
-            metavar="DIR",
-            help="Folder that keeps what the model read, for the next run.",
-            show_default="~/.cache/riskwire/backtest",
-        ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1, max=10**12)] = None,
+    cache: CacheFolder = None,
+    limit: StoryLimit = None,
     config: ConfigFile = None,
 ) -> None:
     """Run an archive through the stages in event time, and report the alerts and which known events they told."""
@@ -68,16 +52,10 @@ def backtest(
             compare=compare,
             sample=sample,
             seed=seed,
-            cache=cache or default_cache(),
+            cache=cache,
             limit=limit,
         )
     )
-
-
-def default_cache() -> Path:
-    """Returns the folder that keeps readings: `riskwire/backtest` in `$XDG_CACHE_HOME`, by default `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "riskwire" / "backtest"
 
 
 async def backtest_archive(
@@ -89,7 +67,7 @@ async def backtest_archive(
     compare: bool,
     sample: int,
     seed: int,
-    cache: Path,
+    cache: Path | None,
     limit: int | None,
 ) -> int:
     """Runs a back-test, writes its files and prints its figures.
@@ -98,7 +76,7 @@ async def backtest_archive(
         events: the list of events; None for none.
         compare: also runs the rivals.
         sample: how many notifications are drawn to read.
-        cache: the folder that keeps readings and signals.
+        cache: the folder that keeps readings and signals; None for the default one.
         limit: the most lines of the archive; None for all.
 
     Returns:
@@ -107,10 +85,6 @@ async def backtest_archive(
     Raises:
         RiskwireError: a file cannot be read or written, or `compare` lacks a list of events.
     """
-    from riskwire.alerting.events import load_rules
-    from riskwire.app.inputs import configured_watchlist
-    from riskwire.backtest.archive_signals import read_archive
-    from riskwire.backtest.event_list import read_events
     from riskwire.backtest.files import write_files
     from riskwire.backtest.report import draw, has_matplotlib
     from riskwire.backtest.run import Backtest
@@ -119,50 +93,19 @@ async def backtest_archive(
 
     if compare and events is None:
         raise SettingsError("--compare needs a list of events", do="Name one with --events")
-    listed = read_events(events) if events is not None else ()
-    watched = configured_watchlist(settings)
-    rules = load_rules(settings.alerting.rules)
     started = time.monotonic()
-    with reading_bar() as progress:
-        log = await read_archive(archive, settings, watched, cache, limit=limit, progress=progress)
-    tested = Backtest.of(log, watched, listed, {kind: place.family for kind, place in rules.places.items()})
-    run = tested.alerts(settings.alerting, rules)
+    read = await read_input(settings, archive, events=events, cache=cache, limit=limit)
+    tested = Backtest.of(read.log, read.watchlist, read.events, read.families)
+    run = tested.alerts(settings.alerting, read.rules)
     results = tested.results(run, archive=archive, compare=compare)
     if not has_matplotlib():
         print("riskwire: no drawings: they need Matplotlib (pip install 'riskwire[report]')", file=sys.stderr)
     write_files(out, run, results, draw(results) if has_matplotlib() else [])
     if sample:
-        lines = {report.url: log.summary.lines[report.article] for report in tested.reports}
+        lines = {report.url: read.log.summary.lines[report.article] for report in tested.reports}
         write_sample(out / "sample.tsv", draw_sample(results.notifications, sample, seed), lines)
     print_results(results, time.monotonic() - started)
     return 0
-
-
-@contextmanager
-def reading_bar() -> Iterator[Progress]:
-    """Shows on standard error how much of the archive is read, if that is a terminal; yields what updates it."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[stories]} stories"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading", total=None, stories=0)
-        yield lambda done, size, stories: bar.update(task, completed=done, total=size, stories=stories)
 
 
 def print_results(results: BacktestResults, seconds: float) -> None:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riskwire.cli.alarm.backtest import default_cache, reading_bar
-from riskwire.cli.options import ConfigFile, WatchlistFile, run_to_end, settings_of
+from riskwire.cli.alarm.archive import ArchiveInput, CacheFolder, RulesFile, read_input
+from riskwire.cli.options import Archive, ConfigFile, StoryLimit, WatchlistFile, run_to_end, settings_of
 from riskwire.settings import Settings
 
 if TYPE_CHECKING:
-    from riskwire.alerting.events import EventRules
     from riskwire.backtest.calibration import CalibrationRun
-    from riskwire.backtest.event_list import ListedEvent
-    from riskwire.backtest.signal_log import SignalLog
-    from riskwire.entities.watchlist import Watchlist
 
 
 def calibrate(
-    archive: Annotated[
-        Path, typer.Argument(metavar="ARCHIVE", help="JSON lines or CSV: uncompressed, .gz or .zst; or Parquet.")
-    ],
+    archive: Archive,
     watchlist: WatchlistFile = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="The file to write, for alerting.calibration.")
@@ -32,35 +25,24 @@ def calibrate(
         Path | None,
         typer.Option("--events", metavar="FILE", help="Events that should be told, to see what the budget costs."),
     ] = None,
-    rules: Annotated[
-        Path | None,
-        typer.Option("--rules", metavar="FILE", help="Rules of event alerts that override the shipped ones."),
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            "--cache",
-            metavar="DIR",
-            help="Folder that keeps what the model read, for the next run.",
-            show_default="~/.cache/riskwire/backtest",
-        ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Only the first N stories.", min=1, max=10**12)] = None,
+    rules: RulesFile = None,
+    cache: CacheFolder = None,
+    limit: StoryLimit = None,
     config: ConfigFile = None,
 ) -> None:
     """Set the thresholds of spikes and slides so that an archive gives as many notifications as the budget allows."""
     settings = settings_of(config, watchlist=watchlist, alerting__rules=rules)
-    run_to_end(calibrate_archive(settings, archive, out, events=events, cache=cache or default_cache(), limit=limit))
+    run_to_end(calibrate_archive(settings, archive, out, events=events, cache=cache, limit=limit))
 
 
 async def calibrate_archive(
-    settings: Settings, archive: Path, out: Path, *, events: Path | None, cache: Path, limit: int | None
+    settings: Settings, archive: Path, out: Path, *, events: Path | None, cache: Path | None, limit: int | None
 ) -> int:
     """Calibrates, writes the file and prints the figures.
 
     Args:
         events: the list of events; None for none.
-        cache: the folder that keeps readings and signals.
+        cache: the folder that keeps readings and signals; None for the default one.
         limit: the most lines of the archive; None for all.
 
     Returns:
@@ -69,22 +51,14 @@ async def calibrate_archive(
     Raises:
         RiskwireError: a file cannot be read or written.
     """
-    from riskwire.alerting.events import load_rules
-    from riskwire.app.inputs import configured_watchlist
-    from riskwire.backtest.archive_signals import read_archive
     from riskwire.backtest.calibration import calibrate as calibrate_log
-    from riskwire.backtest.event_list import read_events
 
-    watched = configured_watchlist(settings)
-    rules = load_rules(settings.alerting.rules)
-    listed = read_events(events) if events is not None else ()
-    with reading_bar() as progress:
-        log = await read_archive(archive, settings, watched, cache, limit=limit, progress=progress)
-    run = calibrate_log(log, archive, watched, settings.alerting, rules)
+    read = await read_input(settings, archive, events=events, cache=cache, limit=limit)
+    run = calibrate_log(read.log, archive, read.watchlist, settings.alerting, read.rules)
     write_calibration(run, out)
     print_calibration(run, settings)
-    if listed:
-        print_cost(run, log, archive, watched, listed, settings, rules)
+    if read.events:
+        print_cost(run, read, archive, settings)
     print(f"written: {out} (set alerting.calibration to it)")
     return 0
 
@@ -133,15 +107,7 @@ def print_calibration(run: CalibrationRun, settings: Settings) -> None:
     print("Budget and achieved: notifications per target and month. Event alerts have no budget.")
 
 
-def print_cost(
-    run: CalibrationRun,
-    log: SignalLog,
-    archive: Path,
-    watchlist: Watchlist,
-    events: Sequence[ListedEvent],
-    settings: Settings,
-    rules: EventRules,
-) -> None:
+def print_cost(run: CalibrationRun, read: ArchiveInput, archive: Path, settings: Settings) -> None:
     """Prints how many events are told with the calibrated thresholds, with those from theory, and by events alone."""
     from dataclasses import replace
 
@@ -150,10 +116,9 @@ def print_cost(
     from riskwire.backtest.run import Backtest
     from riskwire.cli.terminal import print_table
 
-    families = {kind: place.family for kind, place in rules.places.items()}
-    tested = Backtest.of(log, watchlist, events, families)
+    tested = Backtest.of(read.log, read.watchlist, read.events, read.families)
     calibrated, theory = (
-        run_alerting(log.records(), settings.alerting, rules, LimitTable.fixed(limits))
+        run_alerting(read.log.records(), settings.alerting, read.rules, LimitTable.fixed(limits))
         for limits in (run.search.limits, theoretical_limits(settings.alerting))
     )
     of_events = replace(calibrated, alerts=[alert for alert in calibrated.alerts if alert.kind == "event"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -308,14 +308,12 @@ class Bundle:
         path = self.folder / file.path
         try:
             with path.open("rb") as stream:
-                digest = sha256()
-                while block := stream.read(1 << 20):
-                    digest.update(block)
+                found = file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise BundleError("a file of the bundle cannot be read", where=str(path)) from error
-        if digest.hexdigest() != file.sha256:
+        if found != file.sha256:
             raise BundleError(
-                f"the file does not match bundle.json: its SHA-256 is {digest.hexdigest()}, not {file.sha256}",
+                f"the file does not match bundle.json: its SHA-256 is {found}, not {file.sha256}",
                 where=str(path),
                 do="Download the bundle again",
             )
