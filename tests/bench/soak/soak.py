@@ -56,6 +56,7 @@ class Sample:
 
     after_s: float
     memory_mb: float
+    cpu_s: float
     articles: float
     lag_records: float
     lag_s: float
@@ -128,23 +129,35 @@ def serve_feeds(feeds: Feeds) -> ThreadingHTTPServer:
     return server
 
 
-def resident_mb(pid: int) -> float:
-    """Returns the resident memory of a process and its children in MiB."""
+def family_of(pid: int) -> list[int]:
+    """Returns a process and its children."""
     pids = [pid]
     for parent in pids:
-        try:
-            children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
-        except OSError:
-            continue
-        pids += map(int, children)
-    total = 0
-    for one in pids:
-        try:
-            match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{one}/status").read_text(encoding="ascii"))
-        except OSError:
-            continue
-        total += int(match[1]) if match else 0
-    return total / 1024
+        pids += map(int, _proc(f"{parent}/task/{parent}/children").split())
+    return pids
+
+
+def resident_mb(pid: int) -> float:
+    """Returns the resident memory of a process and its children in MiB."""
+    matches = (re.search(r"VmRSS:\s+(\d+) kB", _proc(f"{member}/status")) for member in family_of(pid))
+    return sum(int(match[1]) for match in matches if match) / 1024
+
+
+def cpu_s(pid: int) -> float:
+    """Returns the CPU time of a process and its children, those that have ended included."""
+    ticks = 0
+    for member in family_of(pid):
+        fields = _proc(f"{member}/stat").rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _proc(name: str) -> str:
+    """Returns a file of /proc, or nothing if the process has ended."""
+    try:
+        return Path("/proc", name).read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def figures(port: int) -> Figures:
@@ -160,6 +173,7 @@ def sample(process: subprocess.Popen[str], port: int, began: float) -> tuple[Sam
         Sample(
             time.monotonic() - began,
             resident_mb(process.pid),
+            cpu_s(process.pid),
             sum(now.of("riskwire_ingest_articles_total")),
             sum(now.of("riskwire_stage_lag_records")),
             max(now.of("riskwire_stage_lag_seconds"), default=0.0),
@@ -227,11 +241,18 @@ def _pass_on(lines: Iterator[str]) -> None:
 
 def report(samples: list[Sample], last: Figures, items: int, console: Console) -> bool:
     """Prints the figures. Returns whether memory is flat and no lag is left."""
-    table = Table("minute", "memory, MiB", "articles", "lag, records", "lag, s", box=None)
+    table = Table("minute", "memory, MiB", "CPU, s", "articles", "lag, records", "lag, s", box=None)
     for number, taken in enumerate(samples):
         if number % max(1, len(samples) // 15) == 0 or taken is samples[-1]:
-            cells = (taken.after_s / 60, taken.memory_mb, taken.articles, taken.lag_records, taken.lag_s)
-            table.add_row(*(f"{cell:,.1f}" if place in (0, 4) else f"{cell:,.0f}" for place, cell in enumerate(cells)))
+            cells = (
+                taken.after_s / 60,
+                taken.memory_mb,
+                taken.cpu_s,
+                taken.articles,
+                taken.lag_records,
+                taken.lag_s,
+            )
+            table.add_row(*(f"{cell:,.1f}" if place in (0, 5) else f"{cell:,.0f}" for place, cell in enumerate(cells)))
     console.print(table)
     ages = Table("age of news, s", "p50", "p95", "p99", box=None)
     for stage in STAGES:
@@ -247,6 +268,7 @@ def report(samples: list[Sample], last: Figures, items: int, console: Console) -
         f"{final.articles:,.0f} of {items:,} articles in {final.after_s / 60:.1f} min; "
         f"memory of the second half {growth:+.1f} MiB; lag left {final.lag_records:,.0f} records; "
         f"largest lag {max(taken.lag_s for taken in samples):.0f} s; dead letters {letters:,.0f}; "
+        f"{(final.cpu_s - samples[0].cpu_s) / max(1.0, final.after_s - samples[0].after_s):.2f} of a core; "
         f"load of the machine {os.getloadavg()[1]:.1f}",
         soft_wrap=True,
     )
