@@ -13,7 +13,9 @@ from typing import Literal
 
 from riskwire_models.errors import LicenceError
 
-Kind = Literal["sentiment", "target", "topic", "ner", "names", "risk", "risk by id", "risk statements"]
+Kind = Literal[
+    "sentiment", "target", "topic", "ner", "names", "risk", "risk by id", "risk statements", "risk headlines"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,16 @@ CATALOGUE: tuple[DataSet, ...] = (
         "written for riskwire",
         True,
         "sentences with placeholders, filled with names of the SEC's table",
+    ),
+    DataSet(
+        "risk_headlines",
+        "riskwire risk headlines",
+        "risk headlines",
+        ("tables/sec_company_tickers_exchange.json",),
+        "our own",
+        "written for riskwire, in the style of a news wire",
+        True,
+        "headlines with placeholders are in `labels/`, filled with names of the SEC's table",
     ),
     DataSet(
         "risk_open",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from riskwire_models.data.bio import read_entities
 from riskwire_models.data.catalogue import DataSet, data_set_by_name, training_sets
-from riskwire_models.data.examples import Example, read_sentiment, read_targets, read_topics
-from riskwire_models.data.risk import fill_risk_statements, read_risk, read_risk_by_id
+from riskwire_models.data.examples import Example, json_lines, read_sentiment, read_targets, read_topics
+from riskwire_models.data.risk import fill_risk_statements, headline_rows, read_risk, read_risk_by_id
 from riskwire_models.data.splits import Split, split_of
 from riskwire_models.data.statements import company_names, write_statements
 from riskwire_models.data.text import normalised
@@ -22,12 +22,14 @@ GMB_SHARE = 0.24
 STATEMENTS = 2400
 #: Examples of each written sentence of the risk statements.
 STATEMENT_COPIES = 2
+#: Examples of each written headline.
+HEADLINE_COPIES = 4
 #: Sets of texts with risk labels that are also in other sets.
 RISK_SETS = ("risk", "risk_disagreements")
 #: Folder of the labels that ship with the project.
 LABELS = Path(__file__).parent.parent / "labels"
 #: Sets that are for training only: a score on our own sentences would prove nothing.
-TRAINING_ONLY = ("statements", "risk_statements")
+TRAINING_ONLY = ("statements", "risk_statements", "risk_headlines")
 
 
 def read_data_set(data_set: DataSet, data: Path, seed: int) -> Iterator[Example]:
@@ -35,7 +37,13 @@ def read_data_set(data_set: DataSet, data: Path, seed: int) -> Iterator[Example]
     paths = [data / name for name in data_set.files]
     match data_set.kind:
         case "risk statements":
-            yield from fill_risk_statements(paths[0], company_names(paths[1]), STATEMENT_COPIES, seed)
+            written, companies = paths[0], company_names(paths[1])
+            yield from fill_risk_statements(json_lines(written), written, companies, STATEMENT_COPIES, seed)
+            return
+        case "risk headlines":
+            written, companies = LABELS / "headlines.tsv", company_names(paths[0])
+            rows = headline_rows(written)
+            yield from fill_risk_statements(rows, written, companies, HEADLINE_COPIES, seed, data_set.name)
             return
         case "risk by id":
             names = ("tfns", "topic", "sentfin", "finentity")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,18 +105,48 @@ def find_same_occurrence(raw: str, start: int, end: int, text: str) -> int | Non
     return position
 
 
-def fill_risk_statements(path: Path, companies: Sequence[str], copies: int, seed: int) -> Iterator[Example]:
+def headline_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the written headlines of a file as rows of the form of the written sentences.
+
+    A line is ``headline<TAB>A=2:bankruptcy+layoffs;B=0``: the level of each placeholder as the guide writes it, and
+    its events.
+
+    Raises:
+        TrainingDataError: a line has a different form, or labels a placeholder that it does not hold.
+    """
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text, tab, labels = line.partition("\t")
+        targets = []
+        for label in labels.split(";"):
+            name, equals, rest = label.partition("=")
+            level, _, events = rest.partition(":")
+            if not tab or not equals or f"{{{name}}}" not in text or level not in GUIDE_LEVELS:
+                raise TrainingDataError(f"{path}:{number}: {label!r} is no label of a placeholder of {text[:60]!r}")
+            targets.append({"name": f"{{{name}}}", "level": level, "events": events.split("+") if events else []})
+        yield {"text": text, "targets": targets, "events": []}
+
+
+def fill_risk_statements(
+    rows: Iterable[Mapping[str, Any]],
+    path: Path,
+    companies: Sequence[str],
+    copies: int,
+    seed: int,
+    source: str = "risk_statements",
+) -> Iterator[Example]:
     """Yields each written sentence ``copies`` times, its placeholders filled with different names.
 
     Args:
-        path: sentences with the placeholders ``{A} {B} {C}`` (companies), ``{P}`` (person), ``{L}`` (place), ``{R}``
+        rows: sentences with the placeholders ``{A} {B} {C}`` (companies), ``{P}`` (person), ``{L}`` (place), ``{R}``
             (rating agency), ``{K}`` (broker) and ``{G}`` (authority), and labels of each placeholder.
+        path: the file of the rows, for errors.
         companies: names to choose from.
         copies: examples of each sentence.
-        seed: the same files and seed give the same sentences.
+        seed: the same rows and seed give the same sentences.
+        source: name of the data set.
     """
     generator = random.Random(seed)
-    for row in json_lines(path):
+    for row in rows:
         for _ in range(copies):
             names = _names(companies, generator)
             text, entities = fill_placeholders(row["text"], names)
@@ -133,7 +163,7 @@ def fill_risk_statements(path: Path, companies: Sequence[str], copies: int, seed
                     targets.append(_labelled(labels[placeholder], path, span.start, span.end))
             yield Example(
                 text,
-                "risk_statements",
+                source,
                 targets=tuple(targets),
                 entities=entities,
                 unknown=unknown_ranges(text, entities),

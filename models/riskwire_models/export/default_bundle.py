@@ -37,6 +37,7 @@ _HEADS_BY_KIND = {
     "risk": ("level", "events"),
     "risk by id": ("level", "events"),
     "risk statements": ("level", "events", "entities (only what is certain)"),
+    "risk headlines": ("level", "events", "entities (only what is certain)"),
 }
 
 

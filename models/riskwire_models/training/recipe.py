@@ -16,8 +16,9 @@ from riskwire_models.data.labels import HEADS
 from riskwire_models.errors import RecipeError
 from riskwire_models.training.base import BASE_MODELS, BaseName
 
-#: Folder of the recipes that ship.
+#: Folder of the recipes that ship, and of the bundles that ship.
 RECIPES = Path(__file__).parent.parent / "recipes"
+SHIPPED_BUNDLES = Path(__file__).parent.parent / "bundles"
 #: Figures of the dev split that early stopping can watch (`measure.dev_figures`).
 FIGURES = (*(f"{head}.accuracy" for head in HEADS if head != "events"), "level.average_precision", "events.f1")
 
@@ -88,7 +89,8 @@ class Recipe(_Strict):
         name: name of the recipe.
         bundle: name of the bundle that is exported from the run.
         base: the pretrained encoder.
-        start_from: folder of a bundle whose model and weights training begins with, in place of the base.
+        start_from: bundle whose model and weights training begins with, in place of the base: its folder, or the name
+            of one that ships (`start_folder`).
         own_labels: file of a user's labels that are trained on beside the data sets (`data.own_labels`).
         layers: numbers of the encoder's layers to keep, from 0; None for all.
         least_count: occurrences in the training texts that a word piece needs to remain; None keeps all.
@@ -184,6 +186,13 @@ class Recipe(_Strict):
         if self.frozen_layers >= (len(self.layers) if self.layers else count):
             raise ValueError(f"frozen_layers {self.frozen_layers}: at least one layer must be trained")
         return self
+
+    def start_folder(self) -> Path | None:
+        """Returns the folder of the bundle that training begins with, or None if it begins with the base."""
+        if self.start_from is None:
+            return None
+        shipped = SHIPPED_BUNDLES / self.start_from
+        return shipped if len(self.start_from.parts) == 1 and shipped.is_dir() else self.start_from
 
     def rate_at(self, step: int) -> float:
         """Returns the factor of the learning rates at a step: rises linearly in the warm-up, then falls linearly to 0.

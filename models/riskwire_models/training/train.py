@@ -90,8 +90,8 @@ def prepared_model(recipe: Recipe, work: Path) -> MultiHeadModel:
 
     It has adapters if the recipe has them. The vocabulary is that of the tokenizer in the work folder.
     """
-    if recipe.start_from is not None:
-        model = model_from_bundle(recipe.start_from)
+    if (start := recipe.start_folder()) is not None:
+        model = model_from_bundle(start)
     else:
         pieces = json.loads((work / PIECES).read_text()) if (work / PIECES).is_file() else None
         model = untrained_model(base_model_folder(recipe.base), layers=recipe.layers, pieces=pieces)
@@ -137,7 +137,7 @@ def write_tokenizer(work: Path, recipe: Recipe, texts: Iterable[str]) -> None:
     if path.is_file():
         return
     work.mkdir(parents=True, exist_ok=True)
-    source = (recipe.start_from or base_model_folder(recipe.base)) / TOKENIZER
+    source = (recipe.start_folder() or base_model_folder(recipe.base)) / TOKENIZER
     content = source.read_text(encoding="utf-8")
     if recipe.least_count is not None:
         kept = needed_pieces(load_tokenizer(source), texts, recipe.least_count)

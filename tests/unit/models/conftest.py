@@ -44,6 +44,7 @@ def _no_labels_by_id(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """Hides the labels that ship: they name rows of the real data sets, which the tests do not read."""
     folder = tmp_path_factory.mktemp("labels")
     (folder / "disagreements.jsonl").touch()
+    (folder / "headlines.tsv").write_text("{A} plunges\tA=2:price_fall\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("riskwire_models.data.corpus.LABELS", folder)
         yield

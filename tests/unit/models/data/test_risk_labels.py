@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwire_models.data.examples import Example
+from riskwire_models.data.examples import Example, json_lines
 from riskwire_models.data.labels import LEVELS
 from riskwire_models.data.risk import (
     GUIDE_LEVELS,
     SHARE_WITH_LINKS,
     fill_risk_statements,
     find_same_occurrence,
+    headline_rows,
     read_risk,
     short_name,
 )
 from riskwire_models.data.text import clean_tweet, unit_hash
 from riskwire_models.errors import TrainingDataError
+from riskwire_models.training.recipe import LABELS
 
 COMPANIES = ["Acme Motors Inc.", "Globex Holdings Group", "Initech", "Kohl's Corp", "Umbrella & Sons PLC"]
 
@@ -146,10 +149,14 @@ STATEMENTS = [
 ]
 
 
+def filled(path: Path, companies: Sequence[str] = COMPANIES, *, copies: int, seed: int) -> Iterator[Example]:
+    return fill_risk_statements(json_lines(path), path, companies, copies, seed)
+
+
 def test_every_placeholder_becomes_a_name_with_the_right_span_and_type(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "s.jsonl", STATEMENTS[0])
     short_names = {short_name(company) for company in COMPANIES}
-    for example in fill_risk_statements(path, COMPANIES, copies=40, seed=2):
+    for example in filled(path, copies=40, seed=2):
         assert "{" not in example.text
         assert example.entities is not None
         names = [example.text[span.start : span.end] for span in example.entities]
@@ -175,7 +182,7 @@ def test_every_placeholder_becomes_a_name_with_the_right_span_and_type(tmp_path:
 
 
 def test_the_first_name_of_each_labelled_placeholder_carries_its_label(tmp_path: Path) -> None:
-    (example,) = fill_risk_statements(write_rows(tmp_path / "s.jsonl", STATEMENTS[0]), COMPANIES, copies=1, seed=2)
+    (example,) = filled(write_rows(tmp_path / "s.jsonl", STATEMENTS[0]), copies=1, seed=2)
     assert example.entities is not None
     spans = [(example.entities[number].start, example.entities[number].end) for number in (1, 3, 4)]
     assert [(target.start, target.end) for target in example.targets] == spans
@@ -188,7 +195,7 @@ def test_the_first_name_of_each_labelled_placeholder_carries_its_label(tmp_path:
 
 
 def test_the_names_of_an_upper_case_statement_are_upper_case_and_remain_spans(tmp_path: Path) -> None:
-    for example in fill_risk_statements(write_rows(tmp_path / "s.jsonl", STATEMENTS[1]), COMPANIES, copies=30, seed=5):
+    for example in filled(write_rows(tmp_path / "s.jsonl", STATEMENTS[1]), copies=30, seed=5):
         assert example.text.isupper()
         assert example.entities is not None
         company, place = example.entities
@@ -202,15 +209,15 @@ def test_the_names_of_an_upper_case_statement_are_upper_case_and_remain_spans(tm
 
 def test_a_name_that_upper_case_would_lengthen_leaves_the_statement_as_it_is(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "s.jsonl", STATEMENTS[1])
-    for example in fill_risk_statements(path, ["Weiß", "Großmann", "Preuß"], copies=9, seed=1):
+    for example in filled(path, ["Weiß", "Großmann", "Preuß"], copies=9, seed=1):
         assert names_of(example)[0] in {"Weiß", "Großmann", "Preuß"}
 
 
 def test_the_same_seed_gives_the_same_statements_and_copies_differ(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "s.jsonl", *STATEMENTS)
-    first = list(fill_risk_statements(path, COMPANIES, copies=2, seed=3))
-    assert first == list(fill_risk_statements(path, COMPANIES, copies=2, seed=3))
-    assert first != list(fill_risk_statements(path, COMPANIES, copies=2, seed=4))
+    first = list(filled(path, copies=2, seed=3))
+    assert first == list(filled(path, copies=2, seed=3))
+    assert first != list(filled(path, copies=2, seed=4))
     assert len(first) == 4
     assert first[0].text != first[1].text
 
@@ -228,3 +235,37 @@ def test_the_same_seed_gives_the_same_statements_and_copies_differ(tmp_path: Pat
 )
 def test_a_short_name_has_no_legal_form_at_its_end(company: str, short: str) -> None:
     assert short_name(company) == short
+
+
+def test_a_headline_is_a_text_and_the_levels_and_events_of_its_placeholders(tmp_path: Path) -> None:
+    path = tmp_path / "h.tsv"
+    path.write_text("{R} cuts {A} to junk\tR=0;A=2:credit_downgrade\n{A} beats\tA=+:results_good+price_rise\n")
+    rows = list(headline_rows(path))
+    assert rows[0] == {
+        "text": "{R} cuts {A} to junk",
+        "targets": [
+            {"name": "{R}", "level": "0", "events": []},
+            {"name": "{A}", "level": "2", "events": ["credit_downgrade"]},
+        ],
+        "events": [],
+    }
+    examples = list(fill_risk_statements(rows, path, COMPANIES, copies=3, seed=4, source="risk_headlines"))
+    assert {example.source for example in examples} == {"risk_headlines"}
+    assert [target.level for target in examples[0].targets] == ["neutral", "material"]
+    assert examples[5].targets[0].events == ("results_good", "price_rise")
+
+
+@pytest.mark.parametrize("line", ["{A} falls", "{A} falls\tB=1", "{A} falls\tA=3", "{A} falls\tA"])
+def test_a_wrong_line_of_headlines_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "h.tsv"
+    path.write_text("{A} gains\tA=+\n" + line + "\n")
+    with pytest.raises(TrainingDataError, match=r"h\.tsv:2: .* is no label of a placeholder of '\{A\} falls"):
+        list(headline_rows(path))
+
+
+def test_every_headline_that_ships_has_labels_of_the_guide_and_stands_once() -> None:
+    rows = list(headline_rows(LABELS / "headlines.tsv"))
+    assert len(rows) > 600
+    assert len({row["text"] for row in rows}) == len(rows)
+    examples = list(fill_risk_statements(rows, LABELS / "headlines.tsv", COMPANIES, copies=1, seed=1))
+    assert all(example.targets for example in examples)

@@ -148,3 +148,12 @@ def test_own_readings_go_before_those_that_ship(tmp_path: Path, monkeypatch: pyt
     work.mkdir(parents=True)
     (work.parent / "readings.npz").touch()
     assert teacher.file_for(work) == work.parent / "readings.npz"
+
+
+def test_a_run_goes_on_from_a_bundle_by_its_folder_or_by_the_name_of_one_that_ships(tmp_path: Path) -> None:
+    assert Recipe().start_folder() is None
+    assert Recipe(start_from=tmp_path / "finance-en").start_folder() == tmp_path / "finance-en"
+    shipped = Recipe(start_from=Path("finance-en")).start_folder()
+    assert shipped is not None
+    assert (shipped / "bundle.json").is_file()
+    assert Recipe(start_from=Path("mine")).start_folder() == Path("mine")
