@@ -94,10 +94,14 @@ class Outbox:
         Returns:
             The deliveries that were added, and those refused because their receiver has `max_pending` already.
         """
+        key = str(message.offset)
+        record = self._records.get(key)  # of a page that is passed on while the usual receivers still wait
+        pending = record.receivers if record is not None else []
+        receivers = [receiver for receiver in receivers if receiver not in pending]
         accepted = [receiver for receiver in receivers if self._pending[receiver] < self._max_pending]
         refused = [receiver for receiver in receivers if receiver not in accepted]
         if accepted:
-            self._records.set(str(message.offset), _OutboxRecord(message, accepted_at, list(accepted)))
+            self._records.set(key, _OutboxRecord(message, accepted_at, [*pending, *accepted]))
             self._pending.update(accepted)
         return (
             [Delivery(message, receiver, accepted_at) for receiver in accepted],

@@ -23,10 +23,11 @@ from riskwire.errors import SchemaError
 from riskwire.notify.delivered import Delivered
 from riskwire.notify.deliverer import Deliverer
 from riskwire.notify.episodes import NotifiedEpisodes
+from riskwire.notify.obedience import Obedience
 from riskwire.notify.outbox import Delivery, Outbox
 from riskwire.notify.retry import AttemptError
 from riskwire.pipeline import NOTIFY
-from riskwire.records import Alert, read_record
+from riskwire.records import ALERTS, Alert, Decision, read_record
 from riskwire.stage import Isolation, commit_with_dead_letters, dead_letter
 
 log = structlog.get_logger(__name__)
@@ -84,6 +85,12 @@ class NotifyTask:
             remember=settings.remember,
             live=deliverer.live,
         )
+        self._obedience = Obedience(
+            state,
+            topic=assignment.topic,
+            partition=assignment.partition,
+            remember=settings.remember,
+        )
         self._outbox = Outbox(
             state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
         )
@@ -114,8 +121,9 @@ class NotifyTask:
         for worker in self._workers:
             if worker.done():
                 worker.result()  # raises: a worker ends only when it fails
-        if self._attempted or batch:
-            await self._take(batch)
+        due = self._tell_due()
+        if self._attempted or batch or due is not None:
+            await self._take(batch, due)
 
     async def close(self) -> None:
         """Stops the workers. Pending deliveries stay in the committed state."""
@@ -124,8 +132,8 @@ class NotifyTask:
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._set_pending(0)
 
-    async def _take(self, batch: Sequence[Message]) -> None:
-        """Commits finished deliveries and the records of a batch in one step, then queues the new deliveries.
+    async def _take(self, batch: Sequence[Message], due: _StepPart | None) -> None:
+        """Commits finished deliveries, due ones and the records of a batch in one step, then queues the new deliveries.
 
         A delivery is one alert record owed to one receiver. It is committed as pending before it is attempted. If the
         bus refuses the step, each part of it is committed separately, and a refused record becomes a dead letter. Only
@@ -134,6 +142,7 @@ class NotifyTask:
         pending_before = len(self._outbox)
         attempted, self._attempted = self._attempted, []
         parts = [self._finish_deliveries(attempted)] if attempted else []
+        parts += [] if due is None else [due]
         parts += [self._accept(message) for message in batch]
         # Set before the position is committed: `Deliverer.pending` is read after the lag, and must not be 0 yet.
         self._set_pending(max(pending_before, len(self._outbox)))
@@ -226,8 +235,24 @@ class NotifyTask:
         The deliveries are added to the outbox. The position of the part is the offset after the record.
         """
         deliveries, dead_letters = self._decide(message)
-        changes = self._episodes.take_changes() | self._outbox.take_changes()
+        changes = self._episodes.take_changes() | self._obedience.take_changes() | self._outbox.take_changes()
         return _StepPart(message.offset + 1, dead_letters, changes, message, tuple(deliveries))
+
+    def _tell_due(self) -> _StepPart | None:
+        """Returns the part of a step that tells what was held back, and unanswered pages; None if nothing is due.
+
+        Its deliveries are added to the outbox. The read position stays.
+        """
+        now = self._deliverer.wall()
+        deliveries, dead_letters = [], []
+        for due in self._obedience.due(now):
+            added, refused = self._add_deliveries(due.message, due.receivers, now.timestamp())
+            deliveries += added
+            dead_letters += refused
+        changes = self._obedience.take_changes() | self._outbox.take_changes()
+        if not changes:
+            return None
+        return _StepPart(self._assignment.position or 0, dead_letters, changes, None, tuple(deliveries))
 
     def _decide(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
         """Decides whether an alert record is logged and sent, logs it, and adds its deliveries to the outbox.
@@ -239,20 +264,45 @@ class NotifyTask:
             and of deliveries to receivers that have too many pending ones.
         """
         try:
-            alert = read_record(_ALERT, message.value, message.where)
+            record = read_record(ALERTS, message.value, message.where)
         except SchemaError as error:
             return [], [self._dead_letter(message, error)]
+        if isinstance(record, Decision):
+            if self._obedience.take(message, record):
+                log.info("decision taken", decision=record.decision, alert=record.alert, by=record.by)
+            return [], []
         now = self._deliverer.wall()
-        decision = self._episodes.decide(alert, now)
+        decision = self._episodes.decide(record, now)
+        receivers = list(self._deliverer.receivers)
+        ruling = self._obedience.judge(message, record, receivers, tellable=decision.send, now=now)
+        if ruling.withheld is not None:
+            log.info("alert withheld", alert=record.id, status=record.status, name=record.name, reason=ruling.withheld)
+            metrics.DELIVERIES.labels(channel="all", outcome=ruling.withheld).inc()
+            return [], []
         if decision.log and self._deliverer.settings.log:
-            _log_alert(alert, sent=decision.send)
+            _log_alert(record, sent=decision.send)
         outcome = "delivered" if decision.log else decision.outcome
         metrics.DELIVERIES.labels(channel="log", outcome=outcome).inc()
         if not decision.send:
             if decision.log and self._deliverer.receivers:
                 metrics.DELIVERIES.labels(channel="all", outcome=decision.outcome).inc()
             return [], []
-        deliveries, refused = self._outbox.add(message, list(self._deliverer.receivers), now.timestamp())
+        return self._add_deliveries(message, ruling.receivers, now.timestamp())
+
+    def _add_deliveries(
+        self, message: Message, receivers: Sequence[str], accepted_at: float
+    ) -> tuple[list[Delivery], list[Outgoing]]:
+        """Adds the deliveries of an alert record to the outbox.
+
+        Args:
+            receivers: their names.
+            accepted_at: the time of day, in epoch seconds.
+
+        Returns:
+            the deliveries that were added (one for each receiver), and dead letters of those to receivers that have too
+            many pending ones.
+        """
+        deliveries, refused = self._outbox.add(message, receivers, accepted_at)
         full = f"{self._deliverer.settings.max_pending} notifications already wait for it"
         return deliveries, [
             self._give_up(delivery, AttemptError(full, where=delivery.receiver)) for delivery in refused

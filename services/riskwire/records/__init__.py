@@ -44,6 +44,13 @@ from riskwire.records.command import (
 from riskwire.records.dead_letter import (
     DeadLetter,
 )
+from riskwire.records.decision import (
+    ALERTS,
+    AlertOrDecision,
+    Decision,
+    DecisionKind,
+    FalseAlarmReason,
+)
 from riskwire.records.feed import (
     Feed,
 )
@@ -85,6 +92,7 @@ from riskwire.records.trend import (
 
 __all__ = [
     "ADVERSE_FROM",
+    "ALERTS",
     "ARTICLES",
     "EARLIEST",
     "EVENT_TYPES",
@@ -96,6 +104,7 @@ __all__ = [
     "AlertDriver",
     "AlertEvidence",
     "AlertKind",
+    "AlertOrDecision",
     "AlertStatus",
     "Analysis",
     "Article",
@@ -104,8 +113,11 @@ __all__ = [
     "Command",
     "CommandKind",
     "DeadLetter",
+    "Decision",
+    "DecisionKind",
     "EventScore",
     "Evidence",
+    "FalseAlarmReason",
     "Feed",
     "Level",
     "LevelLabel",
