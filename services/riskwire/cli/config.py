@@ -102,8 +102,11 @@ def _rules(settings: Settings) -> str:
 
 def _receivers(settings: Settings) -> str:
     from riskwire.notify.receiver import configured_receivers
+    from riskwire.notify.routing import Routing
 
-    return f"{_count(len(configured_receivers(settings.notify)), 'receiver')} besides the log"
+    receivers = configured_receivers(settings.notify)
+    Routing(settings.notify.routes, receivers)
+    return f"{_count(len(receivers), 'receiver')} besides the log"
 
 
 def _port(settings: Settings) -> str:

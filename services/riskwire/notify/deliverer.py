@@ -16,6 +16,7 @@ from riskwire import metrics
 from riskwire.notify.outbox import Delivery
 from riskwire.notify.receiver import configured_receivers
 from riskwire.notify.retry import AttemptError, retry_decision
+from riskwire.notify.routing import Routing
 from riskwire.records import Alert, read_record
 from riskwire.settings import NotifySettings
 from riskwire.stage.spans import span
@@ -47,12 +48,14 @@ class Deliverer:
             wall: returns the time of day in UTC; by default that of a `SteadyClock`.
 
         Raises:
-            SettingsError: a receiver cannot be used.
+            SettingsError: a receiver or a route cannot be used.
         """
         self.settings = settings
         self.live = live
         self.wall = SteadyClock().now if wall is None else wall
-        self.receivers = {receiver.name: receiver for receiver in configured_receivers(settings)}
+        receivers = configured_receivers(settings)
+        self.receivers = {receiver.name: receiver for receiver in receivers}
+        self.routing = Routing(settings.routes, receivers)
         self._limits = {name: asyncio.Semaphore(settings.concurrency) for name in self.receivers}
         self._pending: dict[int, int] = {}
 

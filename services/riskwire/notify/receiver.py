@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -29,12 +30,15 @@ class Receiver(Protocol):
     """A configured destination of notifications.
 
     Attributes:
-        name: stable over restarts, derived from the URL without revealing it; the key of pending deliveries.
+        name: stable over restarts; the key of pending deliveries. Derived from the URL without revealing it, or of a
+            receiver with a name in the settings, from that.
+        setting: its name in `notify.receivers`; empty if it is listed without one.
         channel: `webhook` or `apprise`; a label of metrics.
         label: the name in logs and dead letters: setting, position and host, never path, user or query of the URL.
     """
 
     name: str
+    setting: str
     channel: str
     label: str
 
@@ -54,17 +58,34 @@ class Receiver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the settings have a receiver.
+
+    Attributes:
+        key: the setting, for messages, such as `notify.webhooks[0]` or `notify.receivers.desk`.
+        name: the name in `notify.receivers`; empty without one.
+    """
+
+    key: str
+    name: str = ""
+
+    def receiver_name(self, channel: str, url: str) -> str:
+        """Returns the name of the receiver; without a name in the settings, it contains a hash of the URL."""
+        return f"{channel}:{self.name or content_id(url)}"
+
+
 class WebhookReceiver:
     """POSTs the alert record unchanged, with a signature; does not follow redirects."""
 
     channel = "webhook"
 
-    def __init__(self, position: int, url: str, secret: str | None, timeout_s: float, concurrency: int) -> None:
+    def __init__(self, place: Place, url: str, secret: str | None, timeout_s: float, concurrency: int) -> None:
         """Prepares a receiver; it connects at the first attempt.
 
         Args:
-            position: the index of the receiver in `notify.webhooks`, by which messages name it instead of by its URL.
-            url: the address that alerts are posted to. The receiver's name contains only its hash.
+            place: where the settings have it, by which messages name it instead of by its URL.
+            url: the address that alerts are posted to.
             secret: the key of the signature; None sends no signature.
             timeout_s: the longest time of one attempt.
             concurrency: the most connections at a time.
@@ -72,9 +93,9 @@ class WebhookReceiver:
         Raises:
             SettingsError: the URL cannot be used.
         """
-        host = _webhook_host(url, f"notify.webhooks[{position}]")
-        self.name = f"webhook:{content_id(url)}"
-        self.label = f"notify.webhooks[{position}] ({host})"
+        host = _webhook_host(url, place.key)
+        self.name, self.setting = place.receiver_name(self.channel, url), place.name
+        self.label = f"{place.key} ({host})"
         self._url = url
         self._secret = secret
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -139,21 +160,20 @@ class AppriseReceiver:
 
     channel = "apprise"
 
-    def __init__(self, position: int, url: str, timeout_s: float) -> None:
+    def __init__(self, place: Place, url: str, timeout_s: float) -> None:
         """Prepares a receiver; it connects at the first attempt.
 
         Args:
-            position: the index of the receiver in `notify.apprise`, by which messages name it instead of by its URL.
-            url: the Apprise URL. The label shows only its scheme, the receiver's name only its hash.
+            place: where the settings have it, by which messages name it instead of by its URL.
+            url: the Apprise URL. The label shows only its scheme.
             timeout_s: the longest time of one attempt.
 
         Raises:
             SettingsError: Apprise cannot use the URL.
         """
-        setting = f"notify.apprise[{position}]"
-        self._apprise = _apprise_client(url, setting)
-        self.name = f"apprise:{content_id(url)}"
-        self.label = f"{setting} ({url.partition(':')[0].lower()})"
+        self._apprise = _apprise_client(url, place.key)
+        self.name, self.setting = place.receiver_name(self.channel, url), place.name
+        self.label = f"{place.key} ({url.partition(':')[0].lower()})"
         self._timeout_s = timeout_s
         self._thread: ThreadPoolExecutor | None = None
 
@@ -195,28 +215,36 @@ class AppriseReceiver:
 
 
 def configured_receivers(settings: NotifySettings) -> list[Receiver]:
-    """Returns the receivers that the settings name, webhooks first, without connecting to them.
+    """Returns the receivers of the settings, without connecting to them; those without a name first, webhooks first.
 
     Raises:
-        SettingsError: the key of webhooks is empty, or a URL occurs twice or cannot be used. The message names its
-            setting and position and never shows the URL.
+        SettingsError: the key of webhooks is empty, a named receiver has no URL or several, or a URL occurs twice or
+            cannot be used. The message names its setting and never shows the URL.
     """
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret is not None else None
     if secret == "":
         raise SettingsError("the key is empty", where="notify.webhook_secret", do="Set a key, or leave the setting out")
+    webhooks = [(Place(f"notify.webhooks[{position}]"), url) for position, url in enumerate(settings.webhooks)]
+    services = [(Place(f"notify.apprise[{position}]"), url) for position, url in enumerate(settings.apprise)]
+    for name, named in settings.receivers.items():
+        place = Place(f"notify.receivers.{name}", name)
+        if (named.webhook is None) == (named.apprise is None):
+            raise SettingsError("a receiver needs one of `webhook` and `apprise`", where=place.key)
+        if named.webhook is not None:
+            webhooks.append((place, named.webhook))
+        if named.apprise is not None:
+            services.append((place, named.apprise))
     receivers: list[Receiver] = [
-        WebhookReceiver(position, url.get_secret_value(), secret, settings.timeout_s, settings.concurrency)
-        for position, url in enumerate(settings.webhooks)
+        WebhookReceiver(place, url.get_secret_value(), secret, settings.timeout_s, settings.concurrency)
+        for place, url in webhooks
     ]
-    receivers += [
-        AppriseReceiver(position, url.get_secret_value(), settings.timeout_s)
-        for position, url in enumerate(settings.apprise)
-    ]
+    receivers += [AppriseReceiver(place, url.get_secret_value(), settings.timeout_s) for place, url in services]
     labels: dict[str, str] = {}
-    for receiver in receivers:
-        if receiver.name in labels:
-            raise SettingsError(f"the same URL as {labels[receiver.name]}", where=receiver.label, do="Remove one")
-        labels[receiver.name] = receiver.label
+    for (_, url), receiver in zip([*webhooks, *services], receivers, strict=True):
+        key = f"{receiver.channel}:{url.get_secret_value()}"
+        if key in labels:
+            raise SettingsError(f"the same URL as {labels[key]}", where=receiver.label, do="Remove one")
+        labels[key] = receiver.label
     return receivers
 
 

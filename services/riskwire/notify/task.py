@@ -80,6 +80,7 @@ class NotifyTask:
         self._isolation = Isolation(NOTIFY.name)
         self._episodes = NotifiedEpisodes(
             state,
+            receivers_of=deliverer.routing.receivers_of,
             min_severity=settings.min_severity,
             max_age_s=settings.max_age_s,
             remember=settings.remember,
@@ -273,8 +274,7 @@ class NotifyTask:
             return [], []
         now = self._deliverer.wall()
         decision = self._episodes.decide(record, now)
-        receivers = list(self._deliverer.receivers)
-        ruling = self._obedience.judge(message, record, receivers, tellable=decision.send, now=now)
+        ruling = self._obedience.judge(message, record, decision.receivers, tellable=decision.send, now=now)
         if ruling.withheld is not None:
             log.info("alert withheld", alert=record.id, status=record.status, name=record.name, reason=ruling.withheld)
             metrics.DELIVERIES.labels(channel="all", outcome=ruling.withheld).inc()

@@ -6,6 +6,7 @@ In the environment, keys nest with two underscores (`RISKWIRE_WEB__PORT=8080`). 
 """
 
 from riskwire.settings.loading import DEFAULT_FILE, load_settings, load_usable_settings
+from riskwire.settings.notify import NotifySettings, ReceiverSettings, RouteSettings
 from riskwire.settings.section import Section
 from riskwire.settings.tree import (
     ENV_PREFIX,
@@ -16,7 +17,6 @@ from riskwire.settings.tree import (
     IngestSettings,
     KafkaSettings,
     LogSettings,
-    NotifySettings,
     Settings,
     StoreSettings,
     describe_settings,
@@ -34,6 +34,8 @@ __all__ = [
     "KafkaSettings",
     "LogSettings",
     "NotifySettings",
+    "ReceiverSettings",
+    "RouteSettings",
     "Section",
     "Settings",
     "StoreSettings",

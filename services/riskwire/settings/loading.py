@@ -28,6 +28,8 @@ from riskwire.settings.yaml_file import describe_type, read_yaml
 DEFAULT_FILE = Path("riskwire.yaml")
 _MAX_SECRET = 65_536
 """Bytes of a file with a secret."""
+_EXAMPLES: dict[Any, str] = {tuple: '[{"to": ["desk"]}]', dict: '{"desk": {"apprise": "slack://…"}}'}
+"""A list and a mapping of sections in the environment, for messages."""
 
 
 def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
@@ -76,7 +78,7 @@ def load_usable_settings(
         except ValidationError as error:
             reported: list[tuple[int | str, ...]] = []
             for problem in error.errors(include_url=False):
-                place = problem["loc"]
+                problem["loc"] = place = tuple(part for part in problem["loc"] if part != "[key]")
                 if not any(earlier[: len(place)] == place for earlier in reported):  # a list with a wrong item
                     reported.append(place)
                     faults.append(_explain(problem, sources))
@@ -169,12 +171,13 @@ def _explain_invalid_json() -> SettingsError:
                 do=f"Set one of its settings: {name}__{next(iter(section.model_fields)).upper()}",
             )
         annotation = _annotation(section, remainder)
-        if get_origin(annotation) is tuple:
+        if get_origin(annotation) in (tuple, dict):
+            example = '["127.0.0.1"]' if _element_section(annotation) is None else _EXAMPLES[get_origin(annotation)]
             return SettingsError(
                 f"{'.'.join(location)}: this value must be JSON",
                 value="***" if _is_secret(annotation) else value,
                 where=f"environment {variable}",
-                do="""Write for example '["127.0.0.1"]'.""",
+                do=f"Write for example '{example}'.",
             )
     return SettingsError("a value in the environment must be JSON and is not", where="environment")
 
@@ -217,13 +220,15 @@ def _explain(problem: ErrorDetails, sources: _Sources) -> SettingsError:
     message, shown = problem["msg"], None
     if problem["type"] == "extra_forbidden":
         message = f"there is no such setting; `riskwire config show` lists them ({_suggestion(location)})"
+    elif problem["type"] == "missing":
+        message, setting = "this must be given", setting[:-1]
     elif annotation is not None and _is_secret(annotation):
         shown = "***"
     elif isinstance(value, dict | list | tuple):
         message += f", not {describe_type(value)}"
     elif annotation is not None:
         shown = value
-    elif not remainder:
+    elif not remainder and problem["type"] != "value_error":  # that is a wrong name in a mapping of sections
         message = f"a section, not a setting; `riskwire config show` lists its settings ({_allowed(section)})"
         if isinstance(value, (int, float)) or (isinstance(value, str) and _is_json(value)):
             names = [".".join([*map(_safe_key, location), name]) for name in section.model_fields]
@@ -236,11 +241,14 @@ def _explain(problem: ErrorDetails, sources: _Sources) -> SettingsError:
 
 
 def _contains(tree: object, location: list[str]) -> bool:
-    """Returns whether nested mappings have an entry at this path of keys."""
+    """Returns whether nested mappings and lists have an entry at this path of keys and indexes."""
     for part in location:
-        if not isinstance(tree, dict) or part not in tree:
+        if isinstance(tree, list) and part.isdigit() and int(part) < len(tree):
+            tree = tree[int(part)]
+        elif isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        else:
             return False
-        tree = tree[part]
     return True
 
 
@@ -249,15 +257,29 @@ def _innermost_section(location: list[str]) -> tuple[type[BaseModel], list[str]]
 
     Args:
         location: the keys from the top section down. ["kafka", "deadline_s"] gives `KafkaSettings` and
-            ["deadline_s"]; ["kafka"] gives `KafkaSettings` and an empty rest.
+            ["deadline_s"]; ["kafka"] gives `KafkaSettings` and an empty rest. A key of a mapping of sections, or an
+            index of a list of them, is part of the path: ["notify", "routes", "0", "to"] gives `RouteSettings`.
     """
     section: type[BaseModel] = Settings
-    for depth, part in enumerate(location):
-        annotation = _annotation(section, [part])
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return section, location[depth:]
-        section = annotation
-    return section, []
+    depth = 0
+    while depth < len(location):
+        annotation = _annotation(section, [location[depth]])
+        if _is_section(annotation):
+            section, depth = annotation, depth + 1
+        elif (element := _element_section(annotation)) is not None and depth + 1 < len(location):
+            section, depth = element, depth + 2
+        else:
+            break
+    return section, location[depth:]
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _element_section(annotation: Any) -> type[BaseModel] | None:
+    """Returns the section that a mapping or list holds several of, or None if it holds none."""
+    return next((argument for argument in get_args(annotation) if _is_section(argument)), None)
 
 
 def _annotation(section: type[BaseModel], path: list[str]) -> Any:
@@ -267,6 +289,9 @@ def _annotation(section: type[BaseModel], path: list[str]) -> Any:
 
 
 def _is_secret(annotation: Any) -> bool:
+    """Returns whether a value of this type may contain a secret."""
+    if _is_section(annotation):
+        return any(_is_secret(field.annotation) for field in annotation.model_fields.values())
     return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
@@ -296,7 +321,7 @@ def _with_secrets(settings: Settings, faults: list[SettingsError]) -> Settings:
     The file has priority over a secret that is given directly. Other settings stay as they are. An error is added to
     `faults` for each file that cannot be read, or is empty.
     """
-    web, notify, kafka = settings.web, settings.notify, settings.kafka
+    web, notify, kafka, store = settings.web, settings.notify, settings.kafka, settings.store
 
     def read(key: str, file: Path | None, present: SecretStr | None) -> SecretStr | None:
         """Returns the secret of a file, or the present one without a file or if it cannot be read."""
@@ -309,6 +334,7 @@ def _with_secrets(settings: Settings, faults: list[SettingsError]) -> Settings:
             return present
 
     password = read("kafka.password_file", kafka.password_file, kafka.password)
+    store_password = read("store.password_file", store.password_file, store.password)
     token = read("web.token_file", web.token_file, web.token)
     secret = read("notify.webhook_secret_file", notify.webhook_secret_file, notify.webhook_secret)
     return settings.model_copy(
@@ -316,6 +342,7 @@ def _with_secrets(settings: Settings, faults: list[SettingsError]) -> Settings:
             "web": web.model_copy(update={"token": token}),
             "notify": notify.model_copy(update={"webhook_secret": secret}),
             "kafka": kafka.model_copy(update={"password": password}),
+            "store": store.model_copy(update={"password": store_password}),
         }
     )
 

@@ -27,6 +27,7 @@ def open_to_others(settings: Settings) -> list[str]:
         "web.key_file": settings.web.key_file,
         "kafka.password_file": settings.kafka.password_file,
         "kafka.key_file": settings.kafka.key_file,
+        "store.password_file": settings.store.password_file,
         "notify.webhook_secret_file": settings.notify.webhook_secret_file,
     }
     warnings = [

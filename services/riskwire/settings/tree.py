@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from riskwire.errors import without_secrets
+from riskwire.settings.notify import NotifySettings
 from riskwire.settings.section import Section
 from riskwire.settings.time_zone import TimeZone
 from riskwire.settings.web import WebSettings
@@ -186,48 +187,15 @@ class AlertingSettings(Section):
     """Most near misses recorded per target and bucket. The most adverse are kept."""
 
 
-class NotifySettings(Section):
-    """Delivery of alerts to receivers."""
-
-    log: bool = True
-    """Write every notification to the log."""
-    webhooks: tuple[SecretStr, ...] = ()
-    """URLs (http or https) that receive every alert record as JSON, signed if `webhook_secret` is set."""
-    webhook_secret: SecretStr | None = None
-    """Key of the HMAC-SHA256 signature of webhooks."""
-    webhook_secret_file: Path | None = None
-    """File with the `webhook_secret`."""
-    apprise: tuple[SecretStr, ...] = ()
-    """Apprise URLs (mail, Slack, Teams, SMS, …)."""
-    min_severity: Literal["warning", "high", "critical"] = "warning"
-    """Least severity of an alert that is delivered."""
-    attempts: int = Field(default=12, ge=1, le=100)
-    """Most attempts of one delivery, before it becomes a dead letter."""
-    timeout_s: float = Field(default=10.0, gt=0, le=300)
-    """Deadline in seconds of one attempt."""
-    backoff_s: float = Field(default=2.0, gt=0, le=3_600)
-    """Wait in seconds before the second attempt. It doubles with each attempt, with jitter."""
-    backoff_max_s: float = Field(default=300.0, gt=0, le=3_600)
-    """Longest wait in seconds between two attempts, also if the receiver sends a longer `Retry-After`."""
-    give_up_after_s: float = Field(default=3_600.0, gt=0, le=604_800)
-    """A delivery becomes a dead letter this many seconds after its record was read."""
-    max_age_s: float = Field(default=86_400.0, gt=0)
-    """An alert whose `at` is more than this many seconds from the wall clock (replay, demo) is logged and not sent."""
-    max_pending: int = Field(default=1_000, ge=1, le=100_000)
-    """Most pending deliveries of one receiver. A further one becomes a dead letter, so that other receivers are not
-    blocked."""
-    concurrency: int = Field(default=4, ge=1, le=64)
-    """Most concurrent attempts per receiver."""
-    remember: int = Field(default=10_000, ge=100)
-    """Open episodes remembered per partition, so that `resolved` is sent only for delivered ones. The oldest are
-    forgotten first."""
-
-
 class StoreSettings(Section):
     """The database behind the page and the API."""
 
     url: str | None = None
     """SQLAlchemy URL of an SQLite or PostgreSQL database. Default: SQLite in the data directory."""
+    password: SecretStr | None = None
+    """Password of the role in `url`, if the URL has none."""
+    password_file: Path | None = None
+    """File with the `password`."""
     keep_days: int = Field(default=400, ge=1)
     """Days of trends, stories and alerts that are kept, counted back from the newest data, in whole months (UTC)."""
     wait_s: float = Field(default=900.0, ge=0, le=86_400)

@@ -12,13 +12,19 @@ from riskwire.records import Alert
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 MakeAlert = Callable[..., Alert]
-SENT = NotifyDecision(log=True, send=True, outcome="sent")
-LOGGED = NotifyDecision(log=True, send=False, outcome="not_live")
-BELOW = NotifyDecision(log=False, send=False, outcome="below")
+SENT = NotifyDecision(log=True, outcome="sent", receivers=("webhook:desk",))
+LOGGED = NotifyDecision(log=True, outcome="not_live")
+BELOW = NotifyDecision(log=False, outcome="below")
 
 
 def open_episodes(state: dict[str, bytes] | None = None, **changes: object) -> NotifiedEpisodes:
-    rules: dict[str, object] = {"min_severity": "high", "max_age_s": 86_400.0, "remember": 100}
+    """Without changes, every alert is routed to one receiver."""
+    rules: dict[str, object] = {
+        "receivers_of": lambda alert: ["webhook:desk"],
+        "min_severity": "high",
+        "max_age_s": 86_400.0,
+        "remember": 100,
+    }
     return NotifiedEpisodes(state or {}, **(rules | changes))  # type: ignore[arg-type]
 
 
@@ -96,3 +102,27 @@ def test_a_line_of_the_digest_is_never_pushed(alert: MakeAlert) -> None:
         decision = notified.decide(record, NOW)
         assert (decision.log, decision.send, decision.outcome) == (False, False, "digest")
     assert notified.take_changes() == {}
+
+
+def test_a_resolved_record_goes_to_everyone_who_had_an_earlier_one_and_to_nobody_else(alert: MakeAlert) -> None:
+    """The desk takes notices, the page goes to oncall alone; the record between them goes to both."""
+    routes = {"notice": ["apprise:desk"], "page": ["webhook:oncall"]}
+    episodes = open_episodes(receivers_of=lambda record: routes[record.tier])
+    assert episodes.decide(alert(), NOW).receivers == ("apprise:desk",)
+    assert episodes.decide(alert(status="escalated", tier="page"), NOW).receivers == ("apprise:desk", "webhook:oncall")
+    assert episodes.decide(alert(status="resolved", tier="page"), NOW).receivers == ("apprise:desk", "webhook:oncall")
+
+
+def test_the_receivers_of_an_open_episode_survive_a_restart(alert: MakeAlert) -> None:
+    """The routes after the restart lead elsewhere."""
+    before = open_episodes()
+    before.decide(alert(), NOW)
+    after = open_episodes(
+        {key: value for key, value in before.take_changes().items() if value}, receivers_of=lambda alert: ["webhook:x"]
+    )
+    assert after.decide(alert(status="resolved"), NOW) == SENT
+
+
+def test_an_alert_that_no_route_takes_is_logged_and_says_so(alert: MakeAlert) -> None:
+    decision = open_episodes(receivers_of=lambda alert: []).decide(alert(), NOW)
+    assert (decision.log, decision.send, decision.outcome) == (True, False, "unrouted")

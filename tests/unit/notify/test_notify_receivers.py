@@ -13,17 +13,17 @@ from pydantic import SecretStr
 
 from riskwire.errors import SettingsError
 from riskwire.notify import NotifyStage
-from riskwire.notify.receiver import MAX_ANSWER, AppriseReceiver, WebhookReceiver
+from riskwire.notify.receiver import MAX_ANSWER, AppriseReceiver, Place, WebhookReceiver
 from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert
-from riskwire.settings import NotifySettings
+from riskwire.settings import NotifySettings, ReceiverSettings
 
 MakeAlert = Callable[..., Alert]
 StartReceiver = Callable[[], Awaitable]  # type: ignore[type-arg]
 
 
 def webhook(url: str, secret: str | None = None, timeout_s: float = 5.0) -> WebhookReceiver:
-    return WebhookReceiver(position=0, url=url, secret=secret, timeout_s=timeout_s, concurrency=2)
+    return WebhookReceiver(Place("notify.webhooks[0]"), url=url, secret=secret, timeout_s=timeout_s, concurrency=2)
 
 
 async def attempt_error(receiver: WebhookReceiver | AppriseReceiver, alert: Alert) -> AttemptError:
@@ -97,7 +97,7 @@ async def test_a_refused_connection_is_retried(alert: MakeAlert) -> None:
 async def test_an_apprise_receiver_gets_title_and_body(start_receiver: StartReceiver, alert: MakeAlert) -> None:
     """Apprise posts JSON with title and message to a URL of the scheme `json`."""
     server = await start_receiver()
-    receiver = AppriseReceiver(position=0, url=server.url.replace("http://", "json://"), timeout_s=5.0)
+    receiver = AppriseReceiver(Place("notify.apprise[0]"), url=server.url.replace("http://", "json://"), timeout_s=5.0)
     await receiver.attempt(alert(), b"")
     await receiver.close()
     [(_, body)] = server.requests
@@ -113,10 +113,10 @@ async def test_an_apprise_receiver_that_fails_or_hangs_is_retried(
     server = await start_receiver()
     server.answers = [500]
     url = server.url.replace("http://", "json://")
-    failing = AppriseReceiver(position=0, url=url, timeout_s=5.0)
+    failing = AppriseReceiver(Place("notify.apprise[0]"), url=url, timeout_s=5.0)
     assert not (await attempt_error(failing, alert())).final
     server.hang = True
-    hanging = AppriseReceiver(position=0, url=f"{url}?rto=1", timeout_s=0.2)
+    hanging = AppriseReceiver(Place("notify.apprise[0]"), url=f"{url}?rto=1", timeout_s=0.2)
     assert not (await attempt_error(hanging, alert())).final
 
 
@@ -157,3 +157,20 @@ def test_labels_and_names_do_not_reveal_secrets_of_a_url() -> None:
     [receiver] = stage.receivers.values()
     assert "s3cret" not in receiver.label + receiver.name
     assert "a.example" in receiver.label
+
+
+def test_a_named_receiver_has_one_url() -> None:
+    both = ReceiverSettings(webhook=SecretStr("https://a.example/s3cret"), apprise=SecretStr("json://s3cret"))
+    for receiver in (both, ReceiverSettings()):
+        with pytest.raises(SettingsError, match=r"notify\.receivers\.desk: a receiver needs one of") as caught:
+            NotifyStage(NotifySettings(receivers={"desk": receiver}))
+        assert "s3cret" not in str(caught.value)
+
+
+def test_a_named_receiver_keeps_its_pending_deliveries_when_its_url_changes() -> None:
+    """Pending deliveries are kept under the name of the receiver."""
+    names = [
+        NotifyStage(NotifySettings(receivers={"desk": ReceiverSettings(webhook=SecretStr(url))})).receivers.keys()
+        for url in ("https://a.example/1", "https://b.example/2")
+    ]
+    assert names[0] == names[1] == {"webhook:desk"}

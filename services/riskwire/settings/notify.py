@@ -1,0 +1,105 @@
+"""The settings of notifications: receivers, what goes to which, and when."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from riskwire.records import EVENT_TYPES, AlertKind, Severity
+from riskwire.settings.section import Section
+
+
+def _require_name(text: str) -> str:
+    """Returns the name of a receiver; raises a ValueError for any other text."""
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", text):
+        raise ValueError("not a name of a receiver: use up to 40 of a-z, 0-9, - and _, and begin with a letter")
+    return text
+
+
+def _require_event_type(code: str) -> str:
+    """Returns the code of an event type; raises a ValueError for any other text."""
+    if code not in EVENT_TYPES:
+        similar = get_close_matches(code, EVENT_TYPES, n=1)
+        hint = f"did you mean {similar[0]}?" if similar else f"these are: {', '.join(EVENT_TYPES)}"
+        raise ValueError(f"not an event type; {hint}")
+    return code
+
+
+PushTier = Literal["notice", "page"]
+"""The tiers that are delivered one by one. An alert of tier digest is only a line of the digest."""
+EventType = Annotated[str, AfterValidator(_require_event_type)]
+"""The code of an event type."""
+ReceiverName = Annotated[str, AfterValidator(_require_name)]
+"""The name of a receiver."""
+
+
+class ReceiverSettings(Section):
+    """One named receiver. Give it exactly one of `webhook` and `apprise`."""
+
+    webhook: SecretStr | None = None
+    """URL (http or https) that receives every alert record as JSON, signed if `notify.webhook_secret` is set."""
+    apprise: SecretStr | None = None
+    """Apprise URL (mail, Slack, Teams, SMS, …) that receives alerts as text."""
+
+
+class RouteSettings(Section):
+    """Where some alerts go: those that meet every condition that is given, to every receiver of `to`."""
+
+    to: tuple[str, ...] = Field(min_length=1)
+    """Names of receivers."""
+    groups: tuple[str, ...] = ()
+    """Groups of the watchlist."""
+    tiers: tuple[PushTier, ...] = ()
+    """Tiers: `page`, `notice`."""
+    kinds: tuple[AlertKind, ...] = ()
+    """Kinds: `event`, `spike`, `slide`."""
+    types: tuple[EventType, ...] = ()
+    """Event types, of which the alert must have at least one. Spikes and slides have none."""
+    min_severity: Severity = "warning"
+    """Least severity."""
+
+
+class NotifySettings(Section):
+    """Delivery of alerts to receivers."""
+
+    log: bool = True
+    """Write every notification to the log."""
+    webhooks: tuple[SecretStr, ...] = ()
+    """URLs (http or https) that receive every alert record as JSON, signed if `webhook_secret` is set."""
+    webhook_secret: SecretStr | None = None
+    """Key of the HMAC-SHA256 signature of webhooks."""
+    webhook_secret_file: Path | None = None
+    """File with the `webhook_secret`."""
+    apprise: tuple[SecretStr, ...] = ()
+    """Apprise URLs (mail, Slack, Teams, SMS, …)."""
+    receivers: dict[ReceiverName, ReceiverSettings] = Field(default_factory=dict)
+    """Named receivers, by name."""
+    routes: tuple[RouteSettings, ...] = ()
+    """Which alerts go to which named receivers. All routes that match count. A receiver that no route names gets every
+    alert."""
+    min_severity: Severity = "warning"
+    """Least severity of an alert that is delivered."""
+    attempts: int = Field(default=12, ge=1, le=100)
+    """Most attempts of one delivery, before it becomes a dead letter."""
+    timeout_s: float = Field(default=10.0, gt=0, le=300)
+    """Deadline in seconds of one attempt."""
+    backoff_s: float = Field(default=2.0, gt=0, le=3_600)
+    """Wait in seconds before the second attempt. It doubles with each attempt, with jitter."""
+    backoff_max_s: float = Field(default=300.0, gt=0, le=3_600)
+    """Longest wait in seconds between two attempts, also if the receiver sends a longer `Retry-After`."""
+    give_up_after_s: float = Field(default=3_600.0, gt=0, le=604_800)
+    """A delivery becomes a dead letter this many seconds after its record was read."""
+    max_age_s: float = Field(default=86_400.0, gt=0)
+    """An alert whose `at` is more than this many seconds from the wall clock (replay, demo) is logged and not sent."""
+    max_pending: int = Field(default=1_000, ge=1, le=100_000)
+    """Most pending deliveries of one receiver. A further one becomes a dead letter, so that other receivers are not
+    blocked."""
+    concurrency: int = Field(default=4, ge=1, le=64)
+    """Most concurrent attempts per receiver."""
+    remember: int = Field(default=10_000, ge=100)
+    """Open episodes remembered per partition, so that `resolved` is sent only for delivered ones. The oldest are
+    forgotten first."""
