@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 
 from riskwire.errors import SettingsError, StoreError, StoreVersionError
-from riskwire.settings import Settings, StoreSettings
+from riskwire.settings import Settings, StoreSettings, describe_settings, load_settings
 from riskwire.store import Store
+from riskwire.store.database.engine import store_url
 
 
 def test_a_reopened_store_contains_what_was_written(settings: Settings, news: ModuleType) -> None:
@@ -30,6 +31,22 @@ OTHER_VERSIONS = pytest.mark.parametrize(
     ],
     ids=["first version of 0.1", "last version of 0.1", "before levels", "newer"],
 )
+
+
+def test_the_password_of_a_file_is_that_of_the_role_in_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password in the URL has priority. No message or listing shows the one of the file."""
+    file = tmp_path / "password"
+    file.write_text("s3cr3t/with:signs@\n")
+    monkeypatch.setenv("RISKWIRE_STORE__PASSWORD_FILE", str(file))
+    monkeypatch.setenv("RISKWIRE_STORE__URL", "postgresql://riskwire@db.example/news")
+    settings = load_settings()
+    url = store_url(settings)
+    assert (url.username, url.password, url.host) == ("riskwire", "s3cr3t/with:signs@", "db.example")
+    assert "s3cr3t" not in repr(settings) + str(describe_settings(settings)) + str(url)
+    monkeypatch.setenv("RISKWIRE_STORE__URL", "postgresql://riskwire:another@db.example/news")
+    assert store_url(load_settings()).password == "another"
+    monkeypatch.setenv("RISKWIRE_STORE__URL", f"sqlite:///{tmp_path / 'store.sqlite'}")
+    assert store_url(load_settings()).password is None
 
 
 def store_of_version(sqlite_settings: Settings, version: int) -> Path:

@@ -43,6 +43,9 @@ def store_url(settings: Settings) -> URL:
         raise SettingsError("store.url: not a database URL", do="Write sqlite:///FILE or postgresql://…") from None
     if backend not in ("sqlite", "postgresql"):
         raise SettingsError("store.url: no such kind of store", value=backend, do="Use sqlite or postgresql.")
+    password = settings.store.password
+    if password is not None and backend == "postgresql" and url.password is None:
+        url = url.set(password=password.get_secret_value())
     return url
 
 
