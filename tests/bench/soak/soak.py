@@ -283,6 +283,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20_000, help="articles an hour")
     parser.add_argument("--feeds", type=int, default=40)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the monitor is then stopped too
     seconds = options.minutes * 60
     if options.archive:
         items = archive_items(options.archive, round(seconds * options.rate / 3_600), seconds, options.feeds)
