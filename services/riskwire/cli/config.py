@@ -172,8 +172,7 @@ def _warn_of_risky_names(settings: Settings) -> None:
     except RiskwireError:
         titles = []  # before the first start there is no store
     for name in risky_names(watchlist, titles):
-        what = "the name of an index" if name.need == "mark" else "a common word"
-        typer.echo(f"warning: {name.text!r} of {name.entry} is {what}: it counts only with support", err=True)
+        typer.echo(f"warning: {name.text!r} of {name.entry} is {name.kind}: it counts only with support", err=True)
         if name.titles:
             rest = "the words around it show the company, in the others the model and the article decide"
             typer.echo(f"    in {name.titles} of the newest {len(titles)} titles; in {name.shown} {rest}", err=True)

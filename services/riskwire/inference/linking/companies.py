@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Literal
 
 from riskwire.entities.isin import is_isin
+from riskwire.entities.legal_forms import has_another_form, legal_forms
 from riskwire.entities.names import DESCRIPTORS, acronyms, is_prefix, join_key, name_key
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.tables.build import TABLE
@@ -148,6 +149,7 @@ class CompanyTable:
             longer is not None
             and longer.standing == "constituent"
             and any(is_prefix(key, known) and set(known[len(key) :]) <= DESCRIPTORS for known in longer.keys)
+            and not has_another_form(name, longer.names)
         ):
             return longer
         return None
@@ -181,6 +183,15 @@ def is_company_of(entity: WatchedEntity, company: Company) -> bool:
     if any(market == US and symbol in entity.tickers for market, symbol in company.tickers):
         return True
     return any(name_key(name) in company.keys for name in entity.names)
+
+
+def names_another_company(text: str, entity: WatchedEntity, companies: CompanyTable) -> bool:
+    """Returns whether the legal form of a text shows that it is not the watchlist entry whose short name it has."""
+    if not legal_forms(text):
+        return False
+    listed = [companies.by_ticker(US, ticker) for ticker in entity.tickers]
+    names = [name for company in listed if company and agrees(entity.name, company) for name in company.names]
+    return has_another_form(text, [*entity.names, *names])
 
 
 def _alike(first: tuple[str, ...], second: tuple[str, ...]) -> bool:

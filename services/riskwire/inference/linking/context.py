@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from riskwire.entities.common_words import is_common_word
+from riskwire.entities.family_names import is_family_name, person_end
 from riskwire.entities.folded_words import FoldedWords, folded_words
 
 _PHRASES = Path(__file__).with_name("tables") / "ordinary_phrases.tsv"
@@ -44,7 +45,8 @@ _ACTS = (
     r"(?:outlook|forecasts?|guidance|dividends?|jobs|workforce|staff|prices|stake|profit|targets?|views?|full|\d[\d,]*)"
 )
 _FORMS = (
-    r"Inc|INC|Corp|CORP|Corporation|CORPORATION|Company|Co|CO|Ltd|LTD|Limited|plc|PLC|SA|AG|NV|SE|LLC|Holdings|Group"
+    r"Inc|INC|Corp|CORP|Corporation|CORPORATION|Company|Companies|Cos|Co|CO|Ltd|LTD|Limited|plc|PLC|"
+    r"SA|AG|NV|SE|LLC|Holdings|Group"
 )
 _ANY_AFTER = re.compile(rf",?\s+(?:{_FORMS})\b|\s+(?i:{_ACTS})\b")
 _NOUN_AFTER = re.compile(
@@ -69,6 +71,11 @@ _BEFORE = re.compile(
     r"results?|profits?|earnings|revenues?)\s+(?:of|in|at|by|from)|\b(?:\w*maker|giant|retailer|insurer|lender|carmaker|"
     r"automaker|airline|rival|major|chain|miner|firm|group|supplier|startup|software|utility|bank|operator)|"
     r"\bby\s+rival|\b(?:sues|acquires|sued|downgrades|upgrades))\s+$",
+    re.IGNORECASE,
+)
+_PERSON_BEFORE = re.compile(
+    r"(?:['’]s|\b(?:Mrs?|Ms|Dr|Prof|Sen|Gov|Rep|President|Governor|Senator|Congressman|Judge|Justice|Secretary|Minister|"
+    r"Commissioner|Director|Chair|Chairman|Chairwoman|CEO|CFO|analyst|economist|strategist|trader|lawyer)\.?)\s+$",
     re.IGNORECASE,
 )
 _STARTS = re.compile(r"(?:^|[.!?:;–—|\"“‘(\[•>*]|\s-|['’](?=$))\s*$")
@@ -165,6 +172,13 @@ def shows_company(sentence: str, start: int, end: int) -> bool:
     if (_SURELY_AFTER if modifier else _NOUN_AFTER).match(sentence, end):
         return True
     return not modifier and capital_shows_name(sentence, start, end)
+
+
+def names_person(sentence: str, start: int, end: int) -> bool:
+    """Returns whether a watchlist name is that of a person: "BP Singh", "Fed's Williams", "Governor Williams"."""
+    if person_end(sentence, start, end) > end:
+        return True
+    return is_family_name(sentence[start:end]) and _PERSON_BEFORE.search(_before(sentence, start)) is not None
 
 
 def capital_shows_name(sentence: str, start: int, end: int) -> bool:

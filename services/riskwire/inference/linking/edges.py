@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from riskwire.entities.common_words import is_common_word
+from riskwire.entities.family_names import person_end
+from riskwire.inference.linking.parties import is_no_party
 from riskwire.inference.linking.places import country, nationality
 from riskwire.inference.linking.publishers import label_end
 from riskwire.inference.model.named_spans import trimmed
@@ -126,6 +128,8 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
 
 def _whole_end(sentence: str, start: int, end: int) -> int:
     """Returns where a name ends with its place, office or surname, and without a stock code: "E.F. Hutton"."""
+    if (person := person_end(sentence, start, end)) > end:
+        return person
     if sentence.endswith(_SEATED, start, end) and (seat := _SEAT.match(sentence, end)):
         return seat.end()
     if sentence.endswith(_OFFICES, start, end) and sentence.startswith(" General", end):
@@ -148,7 +152,10 @@ def _is_code(sentence: str, start: int, end: int) -> bool:
 
 
 def _without_model(text: str, known: Callable[[str], object]) -> int:
-    """Returns the length of a name without a model or an instrument after it: "Mazda 3", "Toyota ADRs"."""
+    """Returns the length of a name without a model or an instrument after it: "Mazda 3", "Toyota ADRs".
+
+    Initials after a common word are no model unless they are a known thing: "Ford SUV", but not "Cat DDO".
+    """
     words = text.split()
     for count in range(len(words) - 1, 0, -1):
         name, rest = " ".join(words[:count]), words[count:]
@@ -156,7 +163,12 @@ def _without_model(text: str, known: Callable[[str], object]) -> int:
             return len(name)
         if known(name) and (
             known(" ".join(rest)) == "product"
-            or all(any(map(str.isdigit, word)) or word in _INSTRUMENTS or _MODEL.fullmatch(word) for word in rest)
+            or all(
+                any(map(str.isdigit, word))
+                or word in _INSTRUMENTS
+                or (_MODEL.fullmatch(word) and (not word.isupper() or not is_common_word(name) or is_no_party(word)))
+                for word in rest
+            )
         ):
             return len(name)
     return len(text)

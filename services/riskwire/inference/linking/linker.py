@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from riskwire.entities.common_words import is_common_word
+from riskwire.entities.legal_forms import legal_forms
 from riskwire.entities.names import acronyms, is_prefix, name_key
 from riskwire.entities.watchlist import Watchlist
 from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, LinkedMention, is_proper
@@ -116,6 +117,7 @@ class Linker:
                 mention.resolution = self._resolver.resolve_certain(mention.text, candidate, era)
         mentions = _confirmed(mentions)
         _exclude(mentions)
+        self._resolve_other_forms(mentions, era)
         if len(mentions) > 1:
             self._resolve_short_forms(mentions[:_MAX_COMPARED], era)
         for mention in mentions:
@@ -145,6 +147,21 @@ class Linker:
                 candidate = _with_own_possessive(text, trimmed_candidate, self._resolver.owns_possessive)
                 mentions.append(_Mention(candidate, text[candidate.start : candidate.end], index))
         return mentions
+
+    def _resolve_other_forms(self, mentions: Sequence[_Mention], era: date | None) -> None:
+        """Resolves names of one common word as the company whose legal form the article states, if no table has it.
+
+        Where the article has "Delta Corp", which is not Delta Air Lines, "Delta" is Delta Corp, too.
+        """
+        formed: dict[tuple[str, ...], _Mention] = {}
+        for mention in mentions:
+            key = name_key(mention.text)
+            if not mention.entity and len(key) == 1 and is_common_word(key[0]) and legal_forms(mention.text):
+                formed.setdefault(key, mention)
+        for mention in mentions if formed else ():
+            full = formed.get(name_key(mention.text))
+            if full is not None and mention.candidate.mark is None and not legal_forms(mention.text):
+                mention.resolution = self._resolve_fallback(full.text, full.candidate.kind, era)
 
     def _resolve_short_forms(self, mentions: Sequence[_Mention], era: date | None) -> None:
         """Resolves names that are short for a fuller name of the same article, if only one entity fits.

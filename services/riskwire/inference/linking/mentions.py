@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from riskwire.entities.family_names import is_person
+from riskwire.entities.legal_forms import form_end
 from riskwire.entities.names import LEGAL_FORMS, words_of_name
 from riskwire.inference.linking.candidate import Candidate, is_proper
 from riskwire.inference.linking.companies import CompanyTable, agrees
-from riskwire.inference.linking.context import is_ordinary_span
+from riskwire.inference.linking.context import is_ordinary_span, names_person
 from riskwire.inference.linking.edges import corrected
 from riskwire.inference.linking.parties import PartyTable
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
@@ -87,13 +89,16 @@ def _named(
         for part_start, part_end in corrected(sentence, start, end, known) if start < end else ():
             if end < following < part_end:  # what a name would go on with is a name of its own
                 part_end = end  # noqa: PLW2901 - the part as the model has it
+            part_end = form_end(sentence, part_start, part_end)  # noqa: PLW2901 - "Delta Corp" of which the model has "Delta"
             text = sentence[part_start:part_end]
             if (
                 part_start + 1 < part_end <= part_start + _MAX_NAME
                 and (text.isalpha() or any(map(str.isalpha, text)))
                 and not is_ordinary_span(sentence, part_start, part_end)
             ):
-                mentions.append(Candidate(part_start, part_end, _KINDS.get(name.kind, "MISC")))
+                person = is_person(text) or names_person(sentence, part_start, part_end)
+                kind = "PER" if person else _KINDS.get(name.kind, "MISC")
+                mentions.append(Candidate(part_start, part_end, kind))
     return _with_parties(sentence, _partners(sentence, mentions, known), parties)
 
 

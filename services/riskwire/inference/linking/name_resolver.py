@@ -10,7 +10,7 @@ from riskwire.entities.common_words import is_common_word
 from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, acronyms, name_key, slug, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, is_proper
-from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees
+from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees, names_another_company
 from riskwire.inference.linking.parties import PartyTable
 from riskwire.inference.linking.parties.party_table import Meaning
 from riskwire.inference.linking.parties.short_names import (
@@ -27,6 +27,9 @@ from riskwire.inference.linking.watched import MAX_CAPITALS, WatchedNames, need_
 from riskwire.records import MentionType
 
 INITIALS = re.compile(r"[A-Z][A-Z&]{1,4}")
+_AMBIGUOUS_INITIALS = 2
+"""Initials of at most this length mean too much to find a company by themselves: MS is a disease, too."""
+_PLURAL_INITIALS = re.compile(r"[A-Z]{2,4}s")
 
 
 class Resolution(NamedTuple):
@@ -161,7 +164,7 @@ class NameResolver:
         known = self._parties.by_name(text, day).known
         if kind == "ORG" and not known and not is_publisher(text) and not _is_no_company(text):
             company = self._companies.by_name(text)
-            if company is None and INITIALS.fullmatch(text):
+            if company is None and INITIALS.fullmatch(text) and len(text) > _AMBIGUOUS_INITIALS:
                 company = self._companies.by_acronym(text)
             if company is not None:
                 return self._resolution_of(company, day)
@@ -188,7 +191,8 @@ class NameResolver:
             if is_distinctive(name) and (company := self._known(name, day)) and company.standing == "constituent":
                 return company
         for name in without_part(text):
-            company = self._known(name, day) if is_distinctive(name) or name.isupper() else None
+            initials = name.isupper() and not (text.isupper() and is_common_word(name))
+            company = self._known(name, day) if is_distinctive(name) or initials else None
             if company is not None and company.standing != "obscure":
                 return company
         key = name_key(text)
@@ -224,7 +228,9 @@ class NameResolver:
         is none in small letters: RIO is not Rio.
         """
         watched = self._watched.by_name(text)
-        if watched is None or need_of_name(text.title()) != "none":
+        if watched is None or need_of_name(text.title()) != "none" or _PLURAL_INITIALS.fullmatch(text):
+            return None
+        if names_another_company(text, watched, self._companies):
             return None
         names = [name for name in watched.names if name_key(name) == name_key(text)]
         capitals = all(name.isupper() and name.isalpha() and len(name) <= MAX_CAPITALS for name in names)
@@ -255,8 +261,10 @@ class NameResolver:
 
 
 def _is_no_company(text: str) -> bool:
-    """Returns whether a text is a market, a label, or written small ("monster", "U.S. bank"), whoever has its name."""
-    return is_market_or_label(text) or (is_common_word(text) if text.islower() else " " in text and not is_proper(text))
+    """Returns whether a text is a market, a label, several things ("FIs") or written small ("monster", "U.S. bank")."""
+    if is_market_or_label(text) or _PLURAL_INITIALS.fullmatch(text):
+        return True
+    return is_common_word(text) if text.islower() else " " in text and not is_proper(text)
 
 
 def _fits_ticker(text: str, candidate: Candidate, watched: WatchedEntity, company: Company | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from riskwire.entities.common_words import is_common_word
 from riskwire.entities.folded_words import folded_words
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
 from riskwire.inference.linking.companies import shipped_companies
@@ -36,11 +37,18 @@ class RiskyName:
     shown: int = 0
     examples: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """What makes the name risky."""
+        if self.need == "mark":
+            return "the name of an index"
+        return "a common word" if is_common_word(self.text) else "a family name"
+
 
 def risky_names(watchlist: Watchlist, titles: Iterable[str]) -> list[RiskyName]:
     """Returns the risky names of a watchlist, in its order, with what they match in titles.
 
-    A risky name is a common word, the name of an index, or a ticker that is a common word.
+    A risky name is a common word, a family name, the name of an index, or a ticker that is a common word.
     """
     risky = {
         (entity.id, folded_words(text).joined): RiskyName(entity.id, text, need)

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from ahocorasick_rs import AhoCorasick
 
 from riskwire.entities.common_words import is_common_word
+from riskwire.entities.family_names import is_family_name
 from riskwire.entities.folded_words import POSSESSIVE, FoldedWords, folded_words
 from riskwire.entities.names import LEGAL_FORMS, join_key, name_key
 from riskwire.entities.watchlist import WatchedEntity, Watchlist
@@ -161,7 +162,8 @@ def need_of_name(name: str) -> Need:
     words = folded_words(name).words
     if is_market_or_label(name) and words == _without_legal_form(words):
         return "mark"
-    return "support" if len(words) == 1 and is_common_word(words[0]) and not name.islower() else "none"
+    may_be_else = len(words) == 1 and (is_common_word(words[0]) or is_family_name(words[0]))
+    return "support" if may_be_else and not name.islower() else "none"
 
 
 def need_of_ticker(ticker: str) -> Need:

@@ -7,12 +7,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
+from riskwire.entities.legal_forms import form_end
 from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, PARTS, words_of_name
 from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate
-from riskwire.inference.linking.companies import CompanyTable, is_company_of
+from riskwire.inference.linking.companies import CompanyTable, is_company_of, names_another_company
 from riskwire.inference.linking.context import (
     in_list,
     is_longer_name,
+    names_person,
     shows_company,
     shows_institution,
     shows_ticker,
@@ -23,6 +25,8 @@ _REPORT = re.compile(r"\s+(?:EPS|[QH][1-4]|FY\s?\d*)\b.*", re.DOTALL)
 """What follows a name in the title of a report, which the model takes for a part of the name: "TJX EPS"."""
 _ADDED = LEGAL_FORMS | DESCRIPTORS | PARTS
 """Words that a longer form of a name may add to it."""
+_SEPARATE = frozenset({"pharma", "pharmaceuticals", "steel"})
+"""Trades by which separate companies of one name differ: "GSK Pharma" is not GSK."""
 _JOINTS = "-–/"
 """Characters that join two names, as in "Schwab-Ameritrade"."""
 
@@ -89,6 +93,8 @@ def with_watched(
             longer = [Candidate(span.start, span.end, "ORG")]
             placed.replace(overlapping, [*parts, *longer])
             overlapping = longer
+        if not span.full and _is_someone_else(sentence, span, companies):
+            continue
         near = [*placed.beside(span.start, span.end), *surely_placed.beside(span.start, span.end)]
         supported = _is_supported(sentence, span, overlapping, near)
         if not supported and ((overlapping and not longer) or (span.ticker and not is_longer_name(sentence, span.end))):
@@ -108,6 +114,14 @@ def with_watched(
         if hidden := placed.overlapping(start, end):
             placed.replace(hidden, [replace(mention, excluded=(*mention.excluded, entity)) for mention in hidden])
     return placed.mentions
+
+
+def _is_someone_else(sentence: str, span: WatchedSpan, companies: CompanyTable) -> bool:
+    """Returns whether the words around a name show a person, or its legal form another company: "Delta Corp"."""
+    if names_person(sentence, span.start, span.end):
+        return True
+    end = form_end(sentence, span.start, span.end)
+    return end > span.end and names_another_company(sentence[span.start : end], span.entity, companies)
 
 
 def _is_supported(
@@ -159,11 +173,13 @@ def _is_same_name(sentence: str, longer: Candidate, span: WatchedSpan, companies
     added = words_of_name(before + " " + after)
     if span.need == "none" and not before and after.islower():
         return True  # the model took the next word for a part of the name: "Tesla owners"
-    if not _ADDED.issuperset(added):
+    if not _ADDED.issuperset(added) or names_another_company(sentence[span.start : longer.end], span.entity, companies):
         return False
     company = companies.exact(sentence[longer.start : longer.end]) if added else None
     if company is not None:
         return is_company_of(span.entity, company)
+    if not _SEPARATE.isdisjoint(added):
+        return False
     parts = all(word in LEGAL_FORMS or word in PARTS for word in added)
     return parts or span.ticker or span.need == "none" or after.islower()
 

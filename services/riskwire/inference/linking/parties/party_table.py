@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from riskwire.entities.folded_words import folded_words
+from riskwire.entities.legal_forms import has_another_form
 from riskwire.entities.names import join_key, name_key
 from riskwire.inference.linking.companies import US, Company, CompanyTable, shipped_companies
 from riskwire.inference.linking.parties.validity import Validity
@@ -174,7 +175,8 @@ class PartyTable:
             namings = [naming for naming in namings if naming.capitals]
         for naming in namings:
             if naming.validity.covers(day):
-                return naming.meaning
+                company = naming.meaning.company
+                return _UNKNOWN if company and has_another_form(text, company.names) else naming.meaning
         return _NOT_THEN if namings else _UNKNOWN
 
     def by_ticker(self, symbol: str, day: date | None) -> Meaning:

@@ -95,6 +95,28 @@ _SEPARATE = frozenset(
             "brothers",
             "sons",
         ),
+        *(
+            "etf",
+            "fund",
+            "funds",
+            "hospital",
+            "hospitals",
+            "tyres",
+            "tires",
+            "textiles",
+            "sugar",
+            "sugars",
+            "jewellers",
+            "paints",
+            "infra",
+            "cements",
+            "fertilisers",
+            "fertilizers",
+            "plastics",
+            "breweries",
+            "distilleries",
+            "shipyard",
+        ),
     ]
 )
 _ABBREVIATED = {
