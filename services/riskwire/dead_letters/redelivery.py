@@ -95,7 +95,7 @@ class Redelivery:
         An alert that is further from now than `notify.max_age_s` is sent only if the operator asked for old ones.
         """
         if receiver not in self._notify.receivers:
-            return "its receiver is not in the settings of this process (notify.webhooks, notify.apprise)"
+            return "its receiver is not in the settings of this process (`notify` in `riskwire config show`)"
         now = datetime.now(UTC)
         try:
             alert = read_record(_ALERT, message.value, message.where)
@@ -105,7 +105,7 @@ class Redelivery:
                     f"its alert is of {alert.at:%Y-%m-%d %H:%M} UTC, further from now than notify.max_age_s "
                     f"({max_age_s:.0f} s); --again, or the place of this one dead letter, delivers it anyway"
                 )
-            error = await self._notify.deliver(Delivery(message, receiver, now.timestamp()))
+            error = await self._notify.deliver([Delivery(message, receiver, now.timestamp())])
         except SchemaError as unreadable:
             return str(unreadable)
         return None if error is None else str(error)

@@ -1,20 +1,26 @@
-"""Delivery of alerts: the receivers, limits and retries that all partitions of the notify stage share."""
+"""Delivery of alerts: the receivers, queues, limits and retries that all partitions of the notify stage share."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
+from zoneinfo import ZoneInfo
 
 import stamina
 import structlog
 from pydantic import TypeAdapter
 
 from riskwire import metrics
+from riskwire.bus import Assignment
+from riskwire.notify.dispatch import OnDone, ReceiverQueue
+from riskwire.notify.dispatcher import Dispatcher
+from riskwire.notify.notification import notification_of
 from riskwire.notify.outbox import Delivery
-from riskwire.notify.receiver import configured_receivers
+from riskwire.notify.quiet import QuietHours
+from riskwire.notify.receiver import Receiver, configured_receivers
 from riskwire.notify.retry import AttemptError, retry_decision
 from riskwire.notify.routing import Routing
 from riskwire.records import Alert, read_record
@@ -25,27 +31,26 @@ from riskwire.steady_clock import SteadyClock
 log = structlog.get_logger(__name__)
 
 _ALERT: Final = TypeAdapter(Alert)
+_UTC: Final = ZoneInfo("UTC")
 
 
 class Deliverer:
-    """Delivers alerts. Connects to a receiver at the first delivery, and closes connections when its context ends.
-
-    Args:
-        live: False logs every alert and sends none (replay, demo).
-        wall: returns the time of day in UTC; by default that of a `SteadyClock`.
-
-    Raises:
-        SettingsError: a receiver that cannot be used.
-    """
+    """Delivers alerts. Connects to a receiver at the first delivery, and closes connections when its context ends."""
 
     def __init__(
-        self, settings: NotifySettings, *, live: bool = True, wall: Callable[[], datetime] | None = None
+        self,
+        settings: NotifySettings,
+        *,
+        live: bool = True,
+        wall: Callable[[], datetime] | None = None,
+        zone: ZoneInfo = _UTC,
     ) -> None:
         """Creates the receivers of the settings, without connecting to them.
 
         Args:
             live: False logs every alert and sends none (replay, demo).
             wall: returns the time of day in UTC; by default that of a `SteadyClock`.
+            zone: the time zone of quiet hours.
 
         Raises:
             SettingsError: a receiver or a route cannot be used.
@@ -57,15 +62,25 @@ class Deliverer:
         self.receivers = {receiver.name: receiver for receiver in receivers}
         self.routing = Routing(settings.routes, receivers)
         self._limits = {name: asyncio.Semaphore(settings.concurrency) for name in self.receivers}
+        self._dispatchers = {receiver.name: self._dispatcher(receiver, zone) for receiver in receivers}
+        self._tasks: list[asyncio.Task[None]] = []
         self._pending: dict[int, int] = {}
 
     async def __aenter__(self) -> Self:
+        """Starts a task for each receiver, which delivers what is submitted."""
+        self._tasks = [
+            asyncio.create_task(dispatcher.run(), name=f"notify-{name}")
+            for name, dispatcher in self._dispatchers.items()
+        ]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes the connections of every receiver; an error of the context passes on."""
+        """Stops deliveries and closes the connections of every receiver; an error of the context passes on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for receiver in self.receivers.values():
             await receiver.close()
 
@@ -82,23 +97,51 @@ class Deliverer:
         self._pending[partition] = deliveries
         metrics.PENDING_DELIVERIES.set(self.pending)
 
-    async def deliver(self, delivery: Delivery) -> AttemptError | None:
-        """Attempts a delivery until it arrives or is given up, with exponential backoff between the attempts.
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """The tasks that deliver. One ends only when it fails."""
+        return self._tasks
+
+    def submit(self, delivery: Delivery, on_done: OnDone) -> None:
+        """Queues a delivery for its receiver.
+
+        Args:
+            on_done: called when it has arrived or was given up.
+
+        Raises:
+            KeyError: the receiver is not in the settings.
+            SchemaError: the record is not an alert.
+        """
+        alert = read_record(_ALERT, delivery.message.value, delivery.message.where)
+        self._dispatchers[delivery.receiver].submit(delivery, alert, on_done)
+
+    def withdraw(self, assignment: Assignment) -> None:
+        """Stops the deliveries of a partition that this process no longer owns."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.withdraw(assignment)
+
+    async def deliver(self, deliveries: Sequence[Delivery]) -> AttemptError | None:
+        """Attempts a message until it arrives or is given up, with exponential backoff between the attempts.
 
         It is given up after `settings.attempts` attempts, after an error that another attempt would not avoid, or at
-        the first failure `give_up_after_s` after its record was read. At most `concurrency` attempts for one receiver
-        run at a time.
+        the first failure `give_up_after_s` after its newest record was read. At most `concurrency` attempts for one
+        receiver run at a time.
+
+        Args:
+            deliveries: those that are one message: of one receiver, and of alerts that one story raised.
 
         Returns:
             None when it arrived, or the error of the last attempt.
 
         Raises:
             KeyError: the receiver is not in the settings.
-            SchemaError: the record is not an alert.
+            SchemaError: a record is not an alert.
         """
-        receiver, settings = self.receivers[delivery.receiver], self.settings
-        alert = read_record(_ALERT, delivery.message.value, delivery.message.where)
-        deadline = delivery.accepted_at + settings.give_up_after_s
+        first, settings = deliveries[0], self.settings
+        receiver = self.receivers[first.receiver]
+        alerts = [read_record(_ALERT, delivery.message.value, delivery.message.where) for delivery in deliveries]
+        notification = notification_of(alerts, first.message.value)
+        deadline = max(delivery.accepted_at for delivery in deliveries) + settings.give_up_after_s
 
         def decide_retry(error: Exception) -> bool | float:
             """Counts a failed attempt, and returns whether and when the next one follows, as stamina expects it.
@@ -119,14 +162,31 @@ class Deliverer:
                 wait_max=settings.backoff_max_s,
                 wait_jitter=settings.backoff_s / 2,
             ):
-                with attempt, span("notify attempt", channel=receiver.channel, alert=alert.id, status=alert.status):
-                    async with self._limits[delivery.receiver]:
-                        await receiver.attempt(alert, delivery.message.value)
+                with attempt, span("notify attempt", channel=receiver.channel, alert=alerts[0].id):
+                    async with self._limits[receiver.name]:
+                        await receiver.attempt(notification)
         except AttemptError as error:
             return error
-        log.info("notified", id=alert.id, status=alert.status, target=alert.target, receiver=receiver.label)
-        if alert.status != "resolved" and alert.evidence:
-            newest = max(story.seen_at for story in alert.evidence)
-            age_s = (self.wall() - newest).total_seconds()
-            metrics.FETCHED_TO_NOTIFIED.labels(channel=receiver.channel).observe(max(0.0, age_s))
+        for alert in alerts:
+            log.info("notified", id=alert.id, status=alert.status, target=alert.target, receiver=receiver.label)
+            if alert.status != "resolved" and alert.evidence:
+                newest = max(story.seen_at for story in alert.evidence)
+                age_s = (self.wall() - newest).total_seconds()
+                metrics.FETCHED_TO_NOTIFIED.labels(channel=receiver.channel).observe(max(0.0, age_s))
         return None
+
+    def _dispatcher(self, receiver: Receiver, zone: ZoneInfo) -> Dispatcher:
+        """Returns what delivers to a receiver, by its settings; one without a name has no quiet hours."""
+        named = self.settings.receivers.get(receiver.setting)
+        hours = named.quiet_hours if named is not None else ""
+        queue = ReceiverQueue(
+            groups=receiver.reads_text,
+            quiet=QuietHours.parse(hours, zone) if hours else None,
+            quiet_tiers=named.quiet_tiers if named is not None else (),
+        )
+        return Dispatcher(
+            queue,
+            self.deliver,
+            wall=self.wall,
+            group_wait_s=self.settings.group_wait_s if receiver.reads_text else 0.0,
+        )

@@ -15,9 +15,10 @@ import aiohttp
 
 from riskwire import __version__
 from riskwire.errors import SettingsError
+from riskwire.notify.notification import Notification
 from riskwire.notify.retry import AttemptError, error_of_status
-from riskwire.notify.text import idempotency_key, notification_text, signature
-from riskwire.records import Alert, content_id
+from riskwire.notify.text import signature
+from riskwire.records import content_id
 from riskwire.settings import NotifySettings
 
 MAX_ANSWER = 65_536
@@ -34,22 +35,21 @@ class Receiver(Protocol):
             receiver with a name in the settings, from that.
         setting: its name in `notify.receivers`; empty if it is listed without one.
         channel: `webhook` or `apprise`; a label of metrics.
+        reads_text: whether it shows text to people, so that several alerts can be one message.
         label: the name in logs and dead letters: setting, position and host, never path, user or query of the URL.
     """
 
     name: str
     setting: str
     channel: str
+    reads_text: bool
     label: str
 
-    async def attempt(self, alert: Alert, record: bytes) -> None:
-        """Makes one attempt to deliver an alert.
-
-        Args:
-            record: the alert as it was read from the topic.
+    async def attempt(self, notification: Notification) -> None:
+        """Makes one attempt to deliver a notification.
 
         Raises:
-            AttemptError: the alert was not delivered.
+            AttemptError: it was not delivered.
         """
         ...
 
@@ -79,6 +79,7 @@ class WebhookReceiver:
     """POSTs the alert record unchanged, with a signature; does not follow redirects."""
 
     channel = "webhook"
+    reads_text = False
 
     def __init__(self, place: Place, url: str, secret: str | None, timeout_s: float, concurrency: int) -> None:
         """Prepares a receiver; it connects at the first attempt.
@@ -102,11 +103,8 @@ class WebhookReceiver:
         self._concurrency = concurrency
         self._session: aiohttp.ClientSession | None = None
 
-    async def attempt(self, alert: Alert, record: bytes) -> None:
-        """Posts an alert record to the webhook once, without following redirects.
-
-        Args:
-            record: the alert as JSON, which is the body and is signed.
+    async def attempt(self, notification: Notification) -> None:
+        """Posts the alert record of a notification once, without following redirects. The record is signed.
 
         Raises:
             AttemptError: no answer in time, no connection, or a status other than 2xx; `final` if another attempt would
@@ -121,7 +119,7 @@ class WebhookReceiver:
             )
         try:
             async with self._session.post(
-                self._url, data=record, headers=self._headers(alert, record), allow_redirects=False
+                self._url, data=notification.record, headers=self._headers(notification), allow_redirects=False
             ) as answer:
                 excerpt = await answer.content.read(MAX_ANSWER)
                 error = error_of_status(answer.status, answer.headers.get("Retry-After"), self.label, datetime.now(UTC))
@@ -141,17 +139,17 @@ class WebhookReceiver:
             await self._session.close()
             self._session = None
 
-    def _headers(self, alert: Alert, record: bytes) -> dict[str, str]:
+    def _headers(self, notification: Notification) -> dict[str, str]:
         """Returns the headers of a post: an idempotency key and, with a secret, the time (epoch s) and a signature."""
         headers = {
             "Content-Type": "application/json",
-            "Idempotency-Key": idempotency_key(alert),
+            "Idempotency-Key": notification.key,
             "User-Agent": f"riskwire/{__version__}",
         }
         if self._secret is not None:
             timestamp = str(int(time.time()))
             headers["X-Riskwire-Timestamp"] = timestamp
-            headers["X-Riskwire-Signature"] = signature(self._secret, timestamp, record)
+            headers["X-Riskwire-Signature"] = signature(self._secret, timestamp, notification.record)
         return headers
 
 
@@ -159,6 +157,7 @@ class AppriseReceiver:
     """One Apprise URL. Apprise blocks, so attempts run in a thread of this receiver."""
 
     channel = "apprise"
+    reads_text = True
 
     def __init__(self, place: Place, url: str, timeout_s: float) -> None:
         """Prepares a receiver; it connects at the first attempt.
@@ -177,25 +176,21 @@ class AppriseReceiver:
         self._timeout_s = timeout_s
         self._thread: ThreadPoolExecutor | None = None
 
-    async def attempt(self, alert: Alert, record: bytes) -> None:
-        """Sends an alert as text through Apprise once, in the receiver's own thread.
+    async def attempt(self, notification: Notification) -> None:
+        """Sends the text of a notification through Apprise once, in the receiver's own thread.
 
         After a timeout the call goes on in the thread, and the next attempt waits for it.
-
-        Args:
-            record: the alert as JSON, which this receiver does not use.
 
         Raises:
             AttemptError: it failed or timed out. Its message never contains the URL, which may hold a secret.
         """
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="notify")
-        text = notification_text(alert)
         send = partial(
             self._apprise.notify,
-            body=text.body,
-            title=text.title,
-            notify_type=_notify_type(alert),
+            body=notification.text.body,
+            title=notification.text.title,
+            notify_type=notification.tone,
             body_format="text",
         )
         try:
@@ -292,10 +287,3 @@ def _apprise_client(url: str, setting: str) -> Any:
             do="`apprise --details` lists the services and how their URLs are written",
         )
     return client
-
-
-def _notify_type(alert: Alert) -> str:
-    """Returns the Apprise type of a notification, which selects its colour and icon."""
-    if alert.status == "resolved":
-        return "success"
-    return "failure" if alert.severity == "critical" else "warning"

@@ -1,7 +1,7 @@
-"""The notify stage on one partition: an outbox of pending deliveries, and a worker for each receiver.
+"""The notify stage on one partition: it decides what is delivered, and keeps an outbox of pending deliveries.
 
-A record is read, decided on and added to the outbox in one step. Each receiver's worker delivers in the order of the
-records. The next step removes what arrived or was given up from the outbox.
+A record is read, decided on and added to the outbox in one step, and then queued for its receivers (`dispatcher.py`).
+The next step removes what arrived or was given up from the outbox.
 
 Delivery is **at least once**: a process that is killed between an arrival and the next step (a fraction of a second)
 delivers again after its restart, with the same `Idempotency-Key`.
@@ -64,7 +64,7 @@ class NotifyTask:
     """The work of the notify stage on one partition."""
 
     def __init__(self, deliverer: Deliverer, assignment: Assignment, state: Mapping[str, bytes]) -> None:
-        """Restores the pending deliveries of a partition, and starts a worker for each receiver that attempts them.
+        """Restores the pending deliveries of a partition, and queues them for their receivers.
 
         A delivery is one alert record owed to one receiver. An event loop must be running.
 
@@ -97,15 +97,13 @@ class NotifyTask:
         )
         self._delivered = Delivered(state)
         self._attempted: list[_Attempted] = []
-        # Unbounded: the outbox limits the pending deliveries of each receiver.
-        self._queues: dict[str, asyncio.Queue[Delivery]] = {name: asyncio.Queue() for name in deliverer.receivers}
-        self._workers = [asyncio.create_task(self._work(name), name=f"notify-{name}") for name in self._queues]
+        self._closed = False
         self._set_pending(len(self._outbox))
         self._enqueue(self._outbox.deliveries())
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
-        """Returns the workers, one for each receiver; they run until the task is closed."""
-        return self._workers
+        """Returns the tasks that deliver, one for each receiver; all partitions share them."""
+        return self._deliverer.tasks
 
     def max_wait_s(self) -> float:
         """Returns the most seconds until the next step: few while deliveries are pending, to commit arrivals soon."""
@@ -119,18 +117,17 @@ class NotifyTask:
         Raises:
             Exception: the error that ended a worker.
         """
-        for worker in self._workers:
-            if worker.done():
-                worker.result()  # raises: a worker ends only when it fails
+        for task in self._deliverer.tasks:
+            if task.done():
+                task.result()  # raises: such a task ends only when it fails
         due = self._tell_due()
         if self._attempted or batch or due is not None:
             await self._take(batch, due)
 
     async def close(self) -> None:
-        """Stops the workers. Pending deliveries stay in the committed state."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        """Stops the deliveries of this partition. Pending ones stay in the committed state."""
+        self._closed = True
+        self._deliverer.withdraw(self._assignment)
         self._set_pending(0)
 
     async def _take(self, batch: Sequence[Message], due: _StepPart | None) -> None:
@@ -330,30 +327,25 @@ class NotifyTask:
         return dead_letter(NOTIFY.name, delivery.message, error, receiver=delivery.receiver)
 
     def _enqueue(self, deliveries: Sequence[Delivery]) -> None:
-        """Puts deliveries into the queues of their receivers, whose workers attempt them.
+        """Queues deliveries for their receivers.
 
         A delivery to a receiver that is no longer in the settings is recorded as failed; the next step gives it up.
         """
         for delivery in deliveries:
-            if delivery.receiver in self._queues:
-                self._queues[delivery.receiver].put_nowait(delivery)
+            if delivery.receiver in self._deliverer.receivers:
+                self._deliverer.submit(delivery, self._delivered_or_given_up)
             else:
                 error = AttemptError("this receiver is no longer in the settings", where=delivery.receiver)
                 self._attempted.append(_Attempted(delivery, error, self._deliverer.wall().timestamp()))
 
-    async def _work(self, receiver: str) -> None:
-        """Delivers to one receiver until cancelled, one record after another, so that an episode arrives in order.
-
-        Each delivery is attempted until it arrives or is given up (`Deliverer.deliver`). Its outcome is recorded for
-        the next step, which commits it: no error for an arrival, else the last error.
-        """
-        queue, channel = self._queues[receiver], self._deliverer.receivers[receiver].channel
-        while True:
-            delivery = await queue.get()
-            error = await self._deliverer.deliver(delivery)
-            if error is None:
-                metrics.DELIVERIES.labels(channel=channel, outcome="delivered").inc()
-            self._attempted.append(_Attempted(delivery, error, self._deliverer.wall().timestamp()))
+    def _delivered_or_given_up(self, delivery: Delivery, error: AttemptError | None) -> None:
+        """Records the outcome of a delivery for the next step, which commits it. After `close` nobody would."""
+        if self._closed:
+            return
+        if error is None:
+            channel = self._deliverer.receivers[delivery.receiver].channel
+            metrics.DELIVERIES.labels(channel=channel, outcome="delivered").inc()
+        self._attempted.append(_Attempted(delivery, error, self._deliverer.wall().timestamp()))
 
     def _set_pending(self, deliveries: int) -> None:
         self._deliverer.set_pending(self._assignment.partition, deliveries)

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from riskwire.records import MAX_EVENTS, Alert, AlertEvidence, content_id, event_label
+from riskwire.records import (
+    MAX_EVENTS,
+    Alert,
+    AlertEvidence,
+    AlertStatus,
+    Severity,
+    Tier,
+    content_id,
+    event_label,
+)
 
 MAX_STORIES = 5
 """Stories listed in a text for people; the alert record has every story."""
 _MAX_LINE = 300
 """Characters."""
+_MAX_NAMES = 4
+"""Names of targets in a title."""
+_CHANGES: Final[dict[AlertStatus, str]] = {"firing": "alert", "escalated": "alert escalated", "resolved": "resolved"}
+_TIERS: Final[dict[Tier, int]] = {"digest": 0, "notice": 1, "page": 2}
+_SEVERITIES: Final[dict[Severity, int]] = {"warning": 0, "high": 1, "critical": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +59,45 @@ def notification_text(alert: Alert) -> NotificationText:
     links, the alert's sentence on what would not have fired (`would_not_fire`, left out if empty), and target, time and
     id.
     """
-    change = {"firing": "alert", "escalated": "alert escalated", "resolved": "resolved"}[alert.status]
     lines = [sanitised_line(alert.summary)]
     if alert.evidence:
         lines += ["", "Stories:"]
         lines += [_story_line(evidence) for evidence in alert.evidence[:MAX_STORIES]]
         if len(alert.evidence) > MAX_STORIES:
             lines.append(f"and {len(alert.evidence) - MAX_STORIES} more")
-    if alert.would_not_fire:
+    if alert.would_not_fire and alert.status != "resolved":
         lines += ["", f"Would not have fired: {sanitised_line(alert.would_not_fire)}"]
-    lines += ["", f"{alert.target} · {alert.at:%Y-%m-%d %H:%M} UTC · alert {alert.id}"]
-    what = ", ".join(map(event_label, alert.events[:MAX_EVENTS]))
-    name = f"{alert.name}: {what}" if what else alert.name
-    title = f"{alert.severity.upper()}: {sanitised_line(name)} ({change})"
+    since = f" · since {alert.opened_at:%Y-%m-%d %H:%M} UTC" if alert.status == "resolved" else ""
+    lines += ["", f"{alert.target} · {alert.at:%Y-%m-%d %H:%M} UTC{since} · alert {alert.id}"]
+    title = f"{alert.severity.upper()}: {_subject(alert)} ({_CHANGES[alert.status]})"
     return NotificationText(title=title, body="\n".join(lines))
+
+
+def grouped_text(alerts: Sequence[Alert]) -> NotificationText:
+    """Returns alerts that one story raised, most on different targets, as one text for people, the loudest first."""
+    ranked = sorted(alerts, key=loudness, reverse=True)
+    names = list(dict.fromkeys(sanitised_line(alert.name) for alert in ranked))
+    listed = ", ".join(names[:_MAX_NAMES])
+    if len(names) > _MAX_NAMES:
+        listed += f" and {len(names) - _MAX_NAMES} more"
+    lines = ["One story raised these alerts:", _story_line(alerts[0].evidence[0])]
+    for alert in ranked:
+        lines += ["", f"{alert.severity.upper()}: {_subject(alert)} ({_CHANGES[alert.status]})"]
+        lines += [sanitised_line(alert.summary), f"{alert.target} · {alert.at:%Y-%m-%d %H:%M} UTC · alert {alert.id}"]
+    change = "resolved" if all(alert.status == "resolved" for alert in alerts) else "alerts"
+    title = f"{ranked[0].severity.upper()}: {listed} ({len(ranked)} {change} from one story)"
+    return NotificationText(title=title, body="\n".join(lines))
+
+
+def loudness(alert: Alert) -> tuple[int, int, float, int]:
+    """Returns the key by which alerts are ranked: tier, severity, how adverse or surprising, and stories."""
+    return _TIERS[alert.tier], _SEVERITIES[alert.severity], alert.adverse or alert.surprise, alert.stories
+
+
+def _subject(alert: Alert) -> str:
+    """Returns the name of an alert's target and, of an event, what happened."""
+    what = ", ".join(map(event_label, alert.events[:MAX_EVENTS]))
+    return sanitised_line(f"{alert.name}: {what}" if what else alert.name)
 
 
 def sanitised_line(text: str) -> str:

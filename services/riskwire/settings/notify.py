@@ -12,6 +12,16 @@ from pydantic import AfterValidator, Field, SecretStr
 from riskwire.records import EVENT_TYPES, AlertKind, Severity
 from riskwire.settings.section import Section
 
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+def _require_hours(text: str) -> str:
+    """Returns a span of the day, or the empty text; raises a ValueError for any other text."""
+    start, _, end = text.partition("-")
+    if text and not (_TIME.fullmatch(start) and _TIME.fullmatch(end) and start != end):
+        raise ValueError('not a span of the day: write two different times in quotes, such as "22:00-07:00"')
+    return text
+
 
 def _require_name(text: str) -> str:
     """Returns the name of a receiver; raises a ValueError for any other text."""
@@ -44,6 +54,11 @@ class ReceiverSettings(Section):
     """URL (http or https) that receives every alert record as JSON, signed if `notify.webhook_secret` is set."""
     apprise: SecretStr | None = None
     """Apprise URL (mail, Slack, Teams, SMS, …) that receives alerts as text."""
+    quiet_hours: Annotated[str, AfterValidator(_require_hours)] = ""
+    """Span of every day in which deliveries wait for its end, such as `"22:00-07:00"`, in `time_zone`. What is decided
+    does not depend on it."""
+    quiet_tiers: tuple[PushTier, ...] = ("notice",)
+    """Tiers that wait in quiet hours. By default pages are delivered at any time. What resolves always waits."""
 
 
 class RouteSettings(Section):
@@ -83,7 +98,9 @@ class NotifySettings(Section):
     alert."""
     min_severity: Severity = "warning"
     """Least severity of an alert that is delivered."""
-    attempts: int = Field(default=12, ge=1, le=100)
+    group_wait_s: float = Field(default=3.0, ge=0, le=300)
+    """Seconds that a message of text waits for alerts on other targets that the same story raised."""
+    attempts: int = Field(default=1_000, ge=1, le=1_000)
     """Most attempts of one delivery, before it becomes a dead letter."""
     timeout_s: float = Field(default=10.0, gt=0, le=300)
     """Deadline in seconds of one attempt."""
@@ -91,8 +108,8 @@ class NotifySettings(Section):
     """Wait in seconds before the second attempt. It doubles with each attempt, with jitter."""
     backoff_max_s: float = Field(default=300.0, gt=0, le=3_600)
     """Longest wait in seconds between two attempts, also if the receiver sends a longer `Retry-After`."""
-    give_up_after_s: float = Field(default=3_600.0, gt=0, le=604_800)
-    """A delivery becomes a dead letter this many seconds after its record was read."""
+    give_up_after_s: float = Field(default=86_400.0, gt=0, le=604_800)
+    """A delivery becomes a dead letter this many seconds after its record was read, if its receiver is still away."""
     max_age_s: float = Field(default=86_400.0, gt=0)
     """An alert whose `at` is more than this many seconds from the wall clock (replay, demo) is logged and not sent."""
     max_pending: int = Field(default=1_000, ge=1, le=100_000)

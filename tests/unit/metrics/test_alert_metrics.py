@@ -85,7 +85,7 @@ async def test_a_delivered_alert_is_timed_from_its_newest_story_and_a_resolved_o
     with capture_logs() as events:
         for alert in (firing, resolved):
             (message,) = fictional.messages("alerts", [alert])  # type: ignore[arg-type]
-            assert await deliverer.deliver(Delivery(message, "test:1", moment)) is None
+            assert await deliverer.deliver([Delivery(message, "test:1", moment)]) is None
     after = [value("riskwire_notify_fetched_to_notified_seconds" + suffix, channel="test") for suffix in SUFFIXES]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 25]
     assert [(event["id"], event["status"]) for event in events if event["event"] == "notified"] == [

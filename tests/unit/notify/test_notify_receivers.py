@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from riskwire.errors import SettingsError
 from riskwire.notify import NotifyStage
+from riskwire.notify.notification import Notification, notification_of
 from riskwire.notify.receiver import MAX_ANSWER, AppriseReceiver, Place, WebhookReceiver
 from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert
@@ -26,10 +27,14 @@ def webhook(url: str, secret: str | None = None, timeout_s: float = 5.0) -> Webh
     return WebhookReceiver(Place("notify.webhooks[0]"), url=url, secret=secret, timeout_s=timeout_s, concurrency=2)
 
 
+def told(alert: Alert) -> Notification:
+    return notification_of([alert], alert.to_bytes())
+
+
 async def attempt_error(receiver: WebhookReceiver | AppriseReceiver, alert: Alert) -> AttemptError:
     """Returns the error of an attempt to deliver that must fail, and closes the receiver."""
     with pytest.raises(AttemptError) as caught:
-        await receiver.attempt(alert, alert.to_bytes())
+        await receiver.attempt(told(alert))
     await receiver.close()
     return caught.value
 
@@ -40,7 +45,7 @@ async def test_a_webhook_gets_the_unchanged_record_with_a_valid_signature(
     server = await start_receiver()
     receiver = webhook(server.url, "topsecret")
     record = alert().to_bytes()
-    await receiver.attempt(alert(), record)
+    await receiver.attempt(told(alert()))
     await receiver.close()
     [(headers, body)] = server.requests
     assert body == record
@@ -54,7 +59,7 @@ async def test_a_webhook_gets_the_unchanged_record_with_a_valid_signature(
 async def test_a_webhook_without_a_secret_is_not_signed(start_receiver: StartReceiver, alert: MakeAlert) -> None:
     server = await start_receiver()
     receiver = webhook(server.url)
-    await receiver.attempt(alert(), alert().to_bytes())
+    await receiver.attempt(told(alert()))
     await receiver.close()
     [(headers, _)] = server.requests
     assert not [name for name in headers if name.startswith("X-Riskwire")]
@@ -98,7 +103,7 @@ async def test_an_apprise_receiver_gets_title_and_body(start_receiver: StartRece
     """Apprise posts JSON with title and message to a URL of the scheme `json`."""
     server = await start_receiver()
     receiver = AppriseReceiver(Place("notify.apprise[0]"), url=server.url.replace("http://", "json://"), timeout_s=5.0)
-    await receiver.attempt(alert(), b"")
+    await receiver.attempt(told(alert()))
     await receiver.close()
     [(_, body)] = server.requests
     notification = orjson.loads(body)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -17,16 +18,17 @@ from refusing import STATE, RefusingBus
 
 from riskwire.bus import Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.bus.protocol import partition_of
 from riskwire.errors import RiskwireError
 from riskwire.notify import NotifyStage
 from riskwire.pipeline import Topic
 from riskwire.records import Alert
-from riskwire.settings import BusSettings, NotifySettings
+from riskwire.settings import BusSettings, NotifySettings, ReceiverSettings
 from riskwire.stage import MAX_REFUSED_IN_A_ROW, run_stage
 
 MakeAlert = Callable[..., Alert]
 StartReceiver = Callable[[], Awaitable[Any]]
-FAST: dict[str, Any] = {"backoff_s": 0.02, "backoff_max_s": 0.1, "timeout_s": 5.0, "attempts": 4}
+FAST: dict[str, Any] = {"group_wait_s": 0.05, "backoff_s": 0.02, "backoff_max_s": 0.1, "timeout_s": 5.0, "attempts": 4}
 
 
 def notify_stage(*, wall: datetime, **settings: Any) -> NotifyStage:
@@ -55,7 +57,8 @@ class RunningNotify:
         async with self.bus.publisher("test") as publisher:
             for record in records:
                 value = record if isinstance(record, bytes) else record.to_bytes()
-                await publisher.publish([Outgoing(Topic.ALERTS, "entity:norrland", value)], {})
+                key = "entity:norrland" if isinstance(record, bytes) else record.target
+                await publisher.publish([Outgoing(Topic.ALERTS, key, value)], {})
 
     async def wait_until_done(self, timeout_s: float = 10.0) -> None:
         """Waits until every published record has been read, and was delivered or given up."""
@@ -325,6 +328,86 @@ async def test_logs_do_not_reveal_secrets_of_a_url(
     assert "s3cret" not in str(logs)
 
 
+async def test_alerts_of_one_story_on_several_partitions_are_one_message_for_people(
+    tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
+) -> None:
+    """The targets are on different partitions. A machine gets each record by itself."""
+    hook, service = await start_receiver(), await start_receiver()
+    names = {"entity:a": "Alpha Bank", "entity:b": "Beta Bank", "entity:c": "Gamma Bank"}
+    assert len({partition_of(target, 2) for target in names}) == 2
+    stage = notify_stage(wall=alert().at, webhooks=urls(hook), apprise=(json_url(service),), group_wait_s=2.0)
+    async with running(tmp_path, stage) as notify:
+        await notify.publish(*(alert(id=target, target=target, name=name) for target, name in names.items()))
+        await notify.wait_until_done()
+        assert await notify.dead_letters() == []
+    [(_, body)] = service.requests
+    message = orjson.loads(body)
+    assert all(name in message["title"] for name in names.values())
+    assert message["title"].endswith("(3 alerts from one story)")
+    assert message["message"].count("Brake recall widens") == 1
+    assert {orjson.loads(body)["target"] for _, body in hook.requests} == set(names)
+
+
+async def test_quiet_hours_hold_a_delivery_over_a_restart_and_deliver_it_once_in_the_morning(
+    tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
+) -> None:
+    """It is 23:00 in Berlin. The webhook without a name has no quiet hours. The process restarts at night."""
+    desk, always = await start_receiver(), await start_receiver()
+    clock = [datetime(2026, 11, 24, 22, tzinfo=UTC)]
+    record = alert(at=clock[0], opened_at=clock[0])
+    settings = NotifySettings(
+        webhooks=urls(always),
+        receivers={"desk": ReceiverSettings(webhook=SecretStr(desk.url), quiet_hours="22:00-07:00")},
+        **FAST,
+    )
+
+    def stage() -> NotifyStage:
+        return NotifyStage(settings, wall=lambda: clock[0], zone=ZoneInfo("Europe/Berlin"))
+
+    async with running(tmp_path, stage()) as notify:
+        await notify.publish(record)
+        await always.wait_for_requests(1)
+        await notify.wait_for_pending(1)
+    async with running(tmp_path, stage()) as notify:
+        await notify.publish(record.model_copy(update={"id": "next"}))
+        await always.wait_for_requests(2)
+        await notify.wait_for_pending(2)
+        assert desk.requests == []
+    clock[0] = datetime(2026, 11, 25, 6, tzinfo=UTC)
+    async with running(tmp_path, stage()) as notify:
+        await desk.wait_for_requests(2)
+        await notify.wait_until_done()
+        assert await notify.dead_letters() == []
+    assert sorted(orjson.loads(body)["id"] for _, body in desk.requests) == ["c0de", "next"]
+    assert len(always.requests) == 2
+
+
+@pytest.mark.parametrize("answer", ["hangs", "500", "a year"])
+async def test_nothing_is_lost_while_a_receiver_is_down_and_nothing_comes_twice_when_it_is_back(
+    tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert, answer: str
+) -> None:
+    """The receiver answers late, with errors, or asks to wait for a year; then it is well again."""
+    hook = await start_receiver()
+    refused = 0 if answer == "hangs" else 3
+    hook.hang = answer == "hangs"
+    hook.answers = [{"500": 500, "a year": 429}.get(answer, 200)] * refused
+    hook.headers = {"Retry-After": "31536000"} if answer == "a year" else {}
+    stage = notify_stage(wall=alert().at, webhooks=urls(hook), timeout_s=0.3, attempts=1_000)
+    async with running(tmp_path, stage) as notify:
+        await notify.publish(alert(), alert(id="other"), alert(status="resolved"))
+        await hook.wait_for_requests(3)
+        hook.hang = False
+        seen = len(hook.requests)
+        await notify.wait_until_done()
+        assert await notify.dead_letters() == []
+    arrived = hook.requests[refused or seen :]
+    assert sorted((orjson.loads(body)["id"], orjson.loads(body)["status"]) for _, body in arrived) == [
+        ("c0de", "firing"),
+        ("c0de", "resolved"),
+        ("other", "firing"),
+    ]
+
+
 LARGE: dict[str, Any] = {"summary": "x" * 20_000}
 SMALL_STATE = {STATE: 10_000}
 
@@ -332,7 +415,10 @@ SMALL_STATE = {STATE: 10_000}
 async def test_an_alert_that_is_too_large_for_the_state_costs_only_its_own_deliveries(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
-    """The state accepts entries up to 10,000 bytes, so the first alert `b`, of 20,000, cannot become pending."""
+    """The state accepts entries up to 10,000 bytes, so the first alert `b`, of 20,000, cannot become pending.
+
+    The service for people may get `a` and `c`, which one story raised, in one message.
+    """
     hook, service = await start_receiver(), await start_receiver()
     stage = notify_stage(wall=alert().at, webhooks=urls(hook), apprise=(json_url(service),))
     async with running(tmp_path, stage, SMALL_STATE) as notify:
@@ -345,7 +431,8 @@ async def test_an_alert_that_is_too_large_for_the_state_costs_only_its_own_deliv
         ("c", "firing"),
         ("b", "resolved"),
     ]
-    assert len(service.requests) == len(delivered)
+    texts = "".join(orjson.loads(body)["message"] for _, body in service.requests)
+    assert [texts.count(f"alert {name}") for name in ("a", "b", "c")] == [1, 1, 1]
     receivers = {dead_letter["receiver"] for dead_letter in dead_letters}
     assert len(receivers) == 2, "a dead letter per receiver, so that each delivery can be repeated"
     for dead_letter in dead_letters:

@@ -7,7 +7,14 @@ import hmac
 from collections.abc import Callable
 from datetime import timedelta
 
-from riskwire.notify.text import MAX_STORIES, idempotency_key, notification_text, sanitised_line, signature
+from riskwire.notify.text import (
+    MAX_STORIES,
+    grouped_text,
+    idempotency_key,
+    notification_text,
+    sanitised_line,
+    signature,
+)
 from riskwire.records import Alert
 
 MakeAlert = Callable[..., Alert]
@@ -73,3 +80,24 @@ def test_the_title_of_an_event_says_what_happened(alert: MakeAlert) -> None:
     events = ("results_bad", "profit_warning", "layoffs", "other")
     title = notification_text(alert(kind="event", events=events)).title
     assert title == "HIGH: Norrland Motors: bad results, profit warning, lay-offs (alert)"
+
+
+def test_a_resolved_notice_says_what_the_alert_was_about_and_since_when(alert: MakeAlert) -> None:
+    later = alert().at + timedelta(days=3)
+    summary = "Norrland Motors: no surprise for 3 days. It was: 4 negative stories in 6 h where 0.2 are usual"
+    text = notification_text(alert(status="resolved", at=later, summary=summary, events=("recall",)))
+    assert text.title == "HIGH: Norrland Motors: recall or defect (resolved)"
+    assert "It was: 4 negative stories" in text.body
+    assert "Brake recall widens" in text.body
+    assert "2026-11-27 09:00 UTC · since 2026-11-24 09:00 UTC" in text.body
+    assert "Would not have fired" not in text.body
+
+
+def test_alerts_of_one_story_are_ranked_and_the_story_is_told_once(alert: MakeAlert) -> None:
+    names = ("Small", "Big", "C", "D", "E")
+    tiers = {"Big": "page"}
+    alerts = [alert(id=name, target=f"entity:{name}", name=name, tier=tiers.get(name, "notice")) for name in names]
+    text = grouped_text(alerts)
+    assert text.title == "HIGH: Big, Small, C, D and 1 more (5 alerts from one story)"
+    assert text.body.count("Brake recall widens") == 1
+    assert text.body.index("entity:Big") < text.body.index("entity:Small")
