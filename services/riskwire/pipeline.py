@@ -122,13 +122,14 @@ INGEST: Final = StageSpec("ingest", Topic.FEEDS, (Topic.ARTICLES,), "ingest", "i
 INFER: Final = StageSpec("infer", Topic.ARTICLES, (Topic.ANALYSES, Topic.SIGNALS), "infer", "inference")
 WATCHLIST: Final = StageSpec("watchlist", Topic.COMMANDS, (Topic.ARTICLES,), "infer", "watching")
 ALERT: Final = StageSpec("alert", Topic.SIGNALS, (Topic.TRENDS, Topic.ALERTS, Topic.NEAR_MISSES), "alert", "alerting")
+DECISIONS: Final = StageSpec("decisions", Topic.COMMANDS, (Topic.ALERTS,), "notify", "deciding")
 HISTORY: Final = StageSpec("history", Topic.COMMANDS, (Topic.SIGNALS,), "sink", "watching", max_batch=1)
 """One command a step: a single one may bring a thousand signals."""
 NOTIFY: Final = StageSpec("notify", Topic.ALERTS, (), "notify", "notify", StageKind.EFFECTS, outside="receivers")
 SINKS: Final = {topic: StageSpec(f"sink-{topic}", topic, (), "sink", "store", outside="store") for topic in _STORED}
 """The stages that write a topic into the store, by topic."""
 
-STAGES: Final = (INGEST, INFER, WATCHLIST, ALERT, HISTORY, NOTIFY, *SINKS.values())
+STAGES: Final = (INGEST, INFER, WATCHLIST, ALERT, DECISIONS, HISTORY, NOTIFY, *SINKS.values())
 """Every stage. Each also writes dead letters and, on Kafka, its state to `NAME-state`."""
 
 SERVE: Final = "serve"

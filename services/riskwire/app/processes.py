@@ -28,6 +28,7 @@ from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import FILE as BUS_FILE
 from riskwire.bus.embedded.lock import lock_data_dir
 from riskwire.bus.open import open_bus
+from riskwire.deciding import Decider, DecisionsStage
 from riskwire.entities.watchlist import Watchlist
 from riskwire.errors import RiskwireError, SettingsError, StoreError
 from riskwire.inference.linking import Linker
@@ -49,7 +50,6 @@ from riskwire.web import (
     AppServices,
     BusState,
     Readiness,
-    command_publisher,
     create_app,
     create_open_probes,
     create_probes,
@@ -191,7 +191,7 @@ class Process:
 
         services = AppServices(
             score=answer,
-            publish_command=command_publisher(self.bus),
+            publish_command=Decider(self.bus).publish,
             watchlist=WatchlistEditor(self.bus, page.model.linker.watchlist),
             ready=self.readiness,
             bus=bus_state,
@@ -278,7 +278,7 @@ def _stages(
         model: None if no spec needs a model; likewise `store` and `notify`.
     """
     article_partitions = bus.partitions(Topic.ARTICLES)
-    stages: list[Stage] = [WatchlistStage(article_partitions)]
+    stages: list[Stage] = [WatchlistStage(article_partitions), DecisionsStage(bus.partitions(Topic.ALERTS))]
     if ALERT in specs:
         stages.append(AlertStage(settings.alerting, article_partitions))
     if INGEST in specs:

@@ -115,10 +115,10 @@ def _record(topic: str, value: bytes, now: datetime) -> bytes:
         return value
     if not isinstance(fields, dict):
         return value
-    if topic in _CLAMPED:
+    if topic in _CLAMPED and fields.get("kind") != "decision":  # a mute may end in the future
         clamped = not_after(fields, now)
         return value if clamped == fields else orjson.dumps(clamped)
-    if not_after(fields.get("seen_at"), now) == fields.get("seen_at"):
+    if topic in _CLAMPED or not_after(fields.get("seen_at"), now) == fields.get("seen_at"):
         return value
     if topic == Topic.ARTICLES:
         return Tick(seen_at=now).to_bytes()

@@ -9,7 +9,17 @@ from pydantic import Field
 from riskwire.records.codec import Record, Utc
 
 CommandKind = Literal[
-    "acknowledge", "assign", "snooze", "comment", "false_alarm", "watchlist_set", "watchlist_remove", "rule_set"
+    "acknowledge",
+    "assign",
+    "snooze",
+    "comment",
+    "false_alarm",
+    "correct",
+    "mute",
+    "unmute",
+    "watchlist_set",
+    "watchlist_remove",
+    "rule_set",
 ]
 
 
@@ -25,4 +35,5 @@ class Command(Record):
     comment: str = ""
     until: Utc | None = None
     value: dict[str, Any] = Field(default_factory=dict)
-    """For `watchlist_set`, the fields of the entry, as in a watchlist file."""
+    """For `watchlist_set`, the fields of the entry, as in a watchlist file. For a decision, the fields of
+    `DecisionRequest` that a command has none for, and what the alert was: `name`, `summary`, `evidence`."""

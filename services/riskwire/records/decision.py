@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter
 from riskwire.records.alert import Alert
 from riskwire.records.codec import Record, Utc
 
-DecisionKind = Literal["acknowledge", "assign", "snooze", "comment", "false_alarm", "mute", "unmute"]
+DecisionKind = Literal["acknowledge", "assign", "snooze", "comment", "false_alarm", "correct", "mute", "unmute"]
 FalseAlarmReason = Literal["not_adverse", "not_material", "wrong_party", "wrong_type", "old_news", "duplicate", "other"]
 """Why an alert was no alert.
 

@@ -17,6 +17,7 @@ from riskwire.bus import Message
 from riskwire.errors import SchemaError
 from riskwire.pipeline import SINKS, Topic
 from riskwire.records import (
+    ALERTS,
     SIGNALS,
     Alert,
     Analysis,
@@ -101,13 +102,14 @@ def sink_stages(store: Store) -> list[BatchStage]:
     """Returns the stages that write records of the bus to a store, one for each topic that it stores.
 
     Each gets its topic, the reader of the topic's records, the class of those to write, and the method that writes
-    them. The topic `signals` also has marks (records of the time), which are not written.
+    them. The topic `signals` also has marks (records of the time), and `alerts` decisions, which are written as the
+    commands that they come from.
     """
     return [
         SinkStage(store, Topic.ANALYSES, TypeAdapter(Analysis), Analysis, store.write_analyses),
         SinkStage(store, Topic.SIGNALS, SIGNALS, Signal, store.write_signals),
         SinkStage(store, Topic.TRENDS, TypeAdapter(TrendPoint), TrendPoint, store.write_trends),
-        SinkStage(store, Topic.ALERTS, TypeAdapter(Alert), Alert, store.write_alerts),
+        SinkStage(store, Topic.ALERTS, ALERTS, Alert, store.write_alerts),
         SinkStage(store, Topic.NEAR_MISSES, TypeAdapter(NearMiss), NearMiss, store.write_near_misses),
         SinkStage(store, Topic.COMMANDS, TypeAdapter(Command), Command, store.write_commands),
         SinkStage(store, Topic.DEAD_LETTERS, TypeAdapter(DeadLetter), DeadLetter, store.write_dead_letters),

@@ -1,7 +1,6 @@
 """The web server: API, page and probes."""
 
 from riskwire.web.app import create_app, create_open_probes, create_probes
-from riskwire.web.commands import command_publisher
 from riskwire.web.listening.address import bind, bind_probes
 from riskwire.web.listening.server import serve, serve_probes
 from riskwire.web.services import AppServices, BusState, Readiness, StageState
@@ -16,7 +15,6 @@ __all__ = [
     "StatusBoard",
     "bind",
     "bind_probes",
-    "command_publisher",
     "create_app",
     "create_open_probes",
     "create_probes",

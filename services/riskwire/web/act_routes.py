@@ -1,19 +1,21 @@
-"""Routes that act: score texts, and publish commands about alerts."""
+"""Routes that act: score texts, and publish decisions about alerts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
+from riskwire.deciding import DecisionRequest, decision_command
+from riskwire.errors import SettingsError
 from riskwire.records import Command, ScoreRequest, ScoreResult
 from riskwire.settings import WebSettings
 from riskwire.store import Store
-from riskwire.web.bounds import BoundedRoute, BoundedTime
+from riskwire.web.bounds import BoundedRoute
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
 
@@ -21,29 +23,24 @@ MAX_TARGETS = 1_000
 """The most spans whose sentiment one request to `/analyse` may ask for."""
 
 
-class CommandRequest(BaseModel):
-    """A command about an alert, as the client sends it; the server adds the time."""
+class CommandRequest(DecisionRequest):
+    """A decision as the client sends it; the server adds the time.
 
-    model_config = ConfigDict(extra="forbid")
+    Attributes:
+        by: who decides. Left out with a named token, whose owner it is.
+    """
 
-    kind: Literal["acknowledge", "snooze", "comment", "false_alarm"]
-    alert: str = Field(min_length=1, max_length=100)
-    by: str = Field(min_length=1, max_length=100)
-    comment: str = Field(default="", max_length=2_000)
-    until: BoundedTime | None = None
+    by: str | None = Field(default=None, min_length=1, max_length=100, pattern=r"\S")
 
-    @model_validator(mode="after")
-    def _require_fields_of_kind(self) -> CommandRequest:
-        """Checks that the fields which this kind of command needs are set. Raises a ValueError if one is missing."""
-        if self.kind == "snooze" and self.until is None:
-            raise ValueError("snooze needs `until`")
-        if self.kind == "comment" and not self.comment.strip():
-            raise ValueError("comment needs `comment`")
-        return self
+
+class CommandAnswer(Command):
+    """A decision that was published, and the one in force before that it replaces."""
+
+    replaced: Command | None = None
 
 
 def act_routes(store: Store, services: AppServices, settings: WebSettings) -> APIRouter:
-    """Returns the routes that score texts and publish commands about alerts.
+    """Returns the routes that score texts and publish decisions about alerts.
 
     Args:
         services: functions of the process; one that is None is answered with 503.
@@ -75,20 +72,27 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
             return await asyncio.to_thread(_json, results)
 
     @router.post("/commands", status_code=202)
-    async def post_command(request: CommandRequest) -> Command:
-        # Publishes a command about an alert (such as an acknowledgement), and returns it with its time. Answers 503 if
-        # the process cannot publish, 404 if there is no such alert, 504 after the timeout.
+    async def post_command(request: CommandRequest) -> CommandAnswer:
+        # Publishes a decision about an alert (such as an acknowledgement) or a mute, and returns it with its time and
+        # the decision that it replaces. Answers 503 if the process cannot publish, 404 if there is no such alert, 409
+        # if it has ended and nothing of the kind can be decided, 504 after the timeout.
         if services.publish_command is None:
             raise Problem(503, "this process only reads; send the command to `riskwire run` or `riskwire serve`")
-        if await store.off_loop(store.alert, request.alert) is None:
+        if request.by is None:
+            raise Problem(422, "body.by: say who decides")
+        alert = None if request.alert is None else await store.off_loop(store.alert, request.alert)
+        if request.alert is not None and alert is None:
             raise Problem(404, f"there is no alert {request.alert!r}")
-        command = Command(**request.model_dump(), at=datetime.now(UTC))
+        try:
+            command = decision_command(request, alert, request.by, datetime.now(UTC))
+        except SettingsError as error:
+            raise Problem(409, str(error)) from None
         try:
             async with asyncio.timeout(settings.timeout_s):
-                await services.publish_command(command)
+                replaced = await services.publish_command(command)
         except TimeoutError:
             raise Problem(504, f"the bus took longer than web.timeout_s ({settings.timeout_s} s)") from None
-        return command
+        return CommandAnswer(**command.model_dump(), replaced=replaced)
 
     return router
 

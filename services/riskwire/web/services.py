@@ -69,7 +69,7 @@ class AppServices:
 
     Attributes:
         score: scores texts with the model.
-        publish_command: publishes a command about an alert.
+        publish_command: publishes a decision about an alert, and returns the one that it replaces.
         watchlist: reads and changes the watchlist.
         ready: returns the readiness of the process.
         bus: returns the state of the bus.
@@ -78,7 +78,7 @@ class AppServices:
     """
 
     score: Callable[[Sequence[ScoreRequest]], Awaitable[list[ScoreResult]]] | None = None
-    publish_command: Callable[[Command], Awaitable[None]] | None = None
+    publish_command: Callable[[Command], Awaitable[Command | None]] | None = None
     watchlist: WatchlistEditor | None = None
     ready: Callable[[], Readiness] = Readiness
     bus: Callable[[], Awaitable[BusState]] = _no_bus

@@ -143,7 +143,7 @@ def test_a_snooze_that_has_ended_already_holds_nothing(timeline: Timeline) -> No
     ("subject", "fields"),
     [
         ("target:entity:norrland", {}),
-        ("type:lawsuit", {"kind": "event", "events": ("lawsuit",)}),
+        ("type:litigation", {"kind": "event", "events": ("litigation",)}),
         ("type:spike", {"kind": "spike"}),
         ("publisher:WIRE", {}),
     ],
@@ -162,7 +162,7 @@ def test_what_is_muted_is_not_told(timeline: Timeline, subject: str, fields: dic
     ("subject", "fields"),
     [
         ("target:entity:osmark", {}),
-        ("type:lawsuit", {"kind": "event", "events": ("bankruptcy", "lawsuit")}),
+        ("type:litigation", {"kind": "event", "events": ("bankruptcy", "litigation")}),
         ("type:event", {"kind": "spike"}),
         ("publisher:wire", {"evidence": ()}),
     ],
