@@ -125,7 +125,9 @@ ALERT: Final = StageSpec("alert", Topic.SIGNALS, (Topic.TRENDS, Topic.ALERTS, To
 DECISIONS: Final = StageSpec("decisions", Topic.COMMANDS, (Topic.ALERTS,), "notify", "deciding")
 HISTORY: Final = StageSpec("history", Topic.COMMANDS, (Topic.SIGNALS,), "sink", "watching", max_batch=1)
 """One command a step: a single one may bring a thousand signals."""
-NOTIFY: Final = StageSpec("notify", Topic.ALERTS, (), "notify", "notify", StageKind.EFFECTS, outside="receivers")
+NOTIFY: Final = StageSpec(
+    "notify", Topic.ALERTS, (Topic.NEAR_MISSES,), "notify", "notify", StageKind.EFFECTS, outside="receivers"
+)
 SINKS: Final = {topic: StageSpec(f"sink-{topic}", topic, (), "sink", "store", outside="store") for topic in _STORED}
 """The stages that write a topic into the store, by topic."""
 

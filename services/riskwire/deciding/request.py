@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from riskwire.errors import SettingsError
 from riskwire.records import (
     EVENT_TYPES,
-    Alert,
     AlertKind,
     Command,
     DecisionKind,
@@ -19,6 +18,7 @@ from riskwire.records import (
     LevelLabel,
     Utc,
 )
+from riskwire.store import AlertRow
 
 _SCOPES: Final = ("target", "type", "publisher")
 _MAX_EVIDENCE: Final = 5
@@ -91,7 +91,7 @@ class DecisionRequest(BaseModel):
         return self
 
 
-def decision_command(request: DecisionRequest, alert: Alert | None, by: str, at: datetime) -> Command:
+def decision_command(request: DecisionRequest, alert: AlertRow | None, by: str, at: datetime) -> Command:
     """Returns the command of a decision. It says what the alert was, so that it can be read when that is deleted.
 
     Args:
@@ -99,10 +99,14 @@ def decision_command(request: DecisionRequest, alert: Alert | None, by: str, at:
         by: who decides, `at` when.
 
     Raises:
-        SettingsError: the time has passed, or the alert has ended and cannot take such a decision.
+        SettingsError: the time has passed, or the alert has ended or was closed and cannot take such a decision.
     """
     if request.until is not None and request.until <= at:
         raise SettingsError("until: this time has passed", value=f"{request.until:%Y-%m-%dT%H:%M:%SZ}")
+    if alert is not None and alert.handling == "false_alarm" and request.kind in (*_OF_RUNNING, "false_alarm"):
+        raise SettingsError(
+            f"{alert.handled_by} has marked this alert as a false alarm, which closes it", value=alert.id
+        )
     if alert is not None and alert.status == "resolved" and request.kind in _OF_RUNNING:
         raise SettingsError(
             f"this alert ended at {alert.at:%Y-%m-%d %H:%M} UTC, so there is nothing to {request.kind}",

@@ -19,13 +19,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import orjson
 
 from riskwire.bus import Message
-from riskwire.records import Alert, AlertStatus, Decision, Tier
+from riskwire.records import (
+    Alert,
+    AlertStatus,
+    Decision,
+    Tier,
+    covering_mute,
+    mute_key,
+    publishers_of,
+)
 from riskwire.stage.state import KeyedState
 
 Withheld = Literal["acknowledged", "snoozed", "muted", "false_alarm"]
@@ -45,10 +53,12 @@ class Ruling:
     Attributes:
         withheld: why it must not be told, or None if it may be.
         receivers: the names of the receivers that are told, if it may be.
+        detail: of a muted record, the mute in a sentence.
     """
 
     withheld: Withheld | None
     receivers: tuple[str, ...] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,14 @@ class Due:
 
     message: Message
     receivers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mute:
+    """A mute: until when (epoch seconds), and who decided it."""
+
+    until: float
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +153,9 @@ class Obedience:
         self._alerts: KeyedState[_OpenAlert] = KeyedState(
             _EPISODES, state, encode=_encode, decode=_decode, oldest_first=lambda alert: alert.at
         )
-        self._mutes: KeyedState[float] = KeyedState(_MUTES, state, encode=orjson.dumps, decode=orjson.loads)
+        self._mutes: KeyedState[_Mute] = KeyedState(
+            _MUTES, state, encode=orjson.dumps, decode=lambda value: _Mute(**orjson.loads(value))
+        )
 
     def take(self, message: Message, decision: Decision) -> bool:
         """Takes a decision.
@@ -196,18 +216,18 @@ class Obedience:
         elif withheld in ("snoozed", "muted"):
             newest = replace(newest, held=newest.status != "resolved" or newest.told)
         self._remember_alert(alert.id, newest)
-        return Ruling(withheld, audience)
+        return Ruling(withheld, audience, self._mute_text(newest) if withheld == "muted" else "")
 
     def due(self, now: datetime) -> list[Due]:
         """Returns the records to tell now, and remembers them as told. Forgets mutes that have ended."""
         moment = now.timestamp()
-        for subject in [subject for subject, until in self._mutes.entries.items() if until <= moment]:
+        for subject in [key for key, mute in self._mutes.entries.items() if mute.until <= moment]:
             self._mutes.delete(subject)
         due: list[Due] = []
         for alert_id, alert in list(self._alerts.entries.items()):
             if not alert.held and not alert.unanswered_since:
                 continue
-            if alert.snoozed_until > moment or self._is_muted(alert, moment):
+            if alert.snoozed_until > moment or self._covering_mute(alert, moment):
                 continue
             if alert.held:
                 due.append(Due(self._message(alert), self._audience(alert)))
@@ -222,9 +242,10 @@ class Obedience:
         return self._alerts.take_changes() | self._mutes.take_changes()
 
     def _take_mute(self, decision: Decision, subject: str) -> None:
-        key = _mute_key(*_split(subject))
+        key = mute_key(subject)
         if decision.decision == "mute":
-            self._mutes.set(key, _FOR_EVER if decision.until is None else decision.until.timestamp())
+            until = _FOR_EVER if decision.until is None else decision.until.timestamp()
+            self._mutes.set(key, _Mute(until, decision.by))
         elif key in self._mutes:
             self._mutes.delete(key)
 
@@ -235,28 +256,23 @@ class Obedience:
             return "false_alarm"
         if alert.acknowledged is not None and not alert.rises and not ends_told:
             return "acknowledged"
-        if self._is_muted(alert, alert.at):
+        if self._covering_mute(alert, alert.at):
             return "muted"
         return "snoozed" if alert.snoozed_until > alert.at else None
 
-    def _is_muted(self, alert: _OpenAlert, moment: float) -> bool:
-        """Returns whether a mute covers an alert at a time.
-
-        A mute of a type covers an alert if all its types are muted, or its kind is. A mute of a publisher covers it if
-        the publishers of all its stories are muted.
-        """
-        if not self._mutes:
-            return False
-
-        def mutes(scope: str, *names: str) -> bool:
-            return bool(names) and all(self._mutes.entries.get(_mute_key(scope, name), 0.0) > moment for name in names)
-
-        return (
-            mutes("target", alert.target)
-            or mutes("type", alert.kind)
-            or mutes("type", *alert.types)
-            or mutes("publisher", *alert.publishers)
+    def _covering_mute(self, alert: _OpenAlert, moment: float) -> str | None:
+        """Returns the key of the mute that covers an alert at a time, or None."""
+        in_force = {key for key, mute in self._mutes.entries.items() if mute.until > moment}
+        return covering_mute(
+            in_force, target=alert.target, kind=alert.kind, types=alert.types, publishers=alert.publishers
         )
+
+    def _mute_text(self, alert: _OpenAlert) -> str:
+        """Returns the mute that covers the newest record of an alert, as a sentence."""
+        key = str(self._covering_mute(alert, alert.at))
+        mute = self._mutes[key]
+        end = "" if mute.until == _FOR_EVER else f" until {datetime.fromtimestamp(mute.until, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{mute.by} has muted {key}{end}."
 
     def _is_unanswered(self, alert: _OpenAlert, moment: float) -> bool:
         """Returns whether a page has waited so long for an acknowledgement that it is passed on."""
@@ -298,7 +314,7 @@ def _with_record(
         target=alert.target,
         kind=alert.kind,
         types=alert.events,
-        publishers=tuple(dict.fromkeys(story.source_key for story in alert.evidence)),
+        publishers=publishers_of(alert),
         receivers=tuple(receivers),
         offset=message.offset,
         key=message.key,
@@ -354,16 +370,6 @@ def _after_telling(alert: _OpenAlert, now: datetime) -> _OpenAlert:
         acknowledged=None if alert.rises else alert.acknowledged,
         unanswered_since=now.timestamp() if waits and is_new else alert.unanswered_since if waits else 0.0,
     )
-
-
-def _split(subject: str) -> tuple[str, str]:
-    """Returns scope and name of the subject of a mute, such as `publisher` and `Reuters`."""
-    scope, _, name = subject.partition(":")
-    return scope, name
-
-
-def _mute_key(scope: str, name: str) -> str:
-    return f"{scope}:{name.casefold() if scope == 'publisher' else name}"
 
 
 def _encode(alert: _OpenAlert) -> bytes:

@@ -26,8 +26,8 @@ from riskwire.notify.episodes import NotifiedEpisodes
 from riskwire.notify.obedience import Obedience
 from riskwire.notify.outbox import Delivery, Outbox
 from riskwire.notify.retry import AttemptError
-from riskwire.pipeline import NOTIFY
-from riskwire.records import ALERTS, Alert, Decision, read_record
+from riskwire.pipeline import NOTIFY, Topic
+from riskwire.records import ALERTS, Alert, Decision, near_miss_of_alert, read_record
 from riskwire.stage import Isolation, commit_with_dead_letters, dead_letter
 
 log = structlog.get_logger(__name__)
@@ -244,6 +244,8 @@ class NotifyTask:
         now = self._deliverer.wall()
         deliveries, dead_letters = [], []
         for due in self._obedience.due(now):
+            if self._deliverer.settings.log:
+                _log_alert(read_record(_ALERT, due.message.value, due.message.where), sent=bool(due.receivers))
             added, refused = self._add_deliveries(due.message, due.receivers, now.timestamp())
             deliveries += added
             dead_letters += refused
@@ -258,8 +260,9 @@ class NotifyTask:
         A record may be logged and not sent: an old one, or one of a replay.
 
         Returns:
-            the deliveries that were added (one for each receiver), and dead letters: of a record that cannot be read,
-            and of deliveries to receivers that have too many pending ones.
+            the deliveries that were added (one for each receiver), and further records: dead letters of a record that
+            cannot be read and of deliveries to receivers that have too many pending ones, and a muted alert as a near
+            miss.
         """
         try:
             record = read_record(ALERTS, message.value, message.where)
@@ -271,11 +274,13 @@ class NotifyTask:
             return [], []
         now = self._deliverer.wall()
         decision = self._episodes.decide(record, now)
-        ruling = self._obedience.judge(message, record, decision.receivers, tellable=decision.send, now=now)
+        tellable = decision.outcome in ("sent", "unrouted")
+        ruling = self._obedience.judge(message, record, decision.receivers, tellable=tellable, now=now)
         if ruling.withheld is not None:
             log.info("alert withheld", alert=record.id, status=record.status, name=record.name, reason=ruling.withheld)
             metrics.DELIVERIES.labels(channel="all", outcome=ruling.withheld).inc()
-            return [], []
+            miss = near_miss_of_alert(record, ruling.detail) if ruling.withheld == "muted" else None
+            return [], [] if miss is None else [Outgoing(Topic.NEAR_MISSES, miss.target, miss.to_bytes())]
         if decision.log and self._deliverer.settings.log:
             _log_alert(record, sent=decision.send)
         outcome = "delivered" if decision.log else decision.outcome

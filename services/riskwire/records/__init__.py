@@ -50,6 +50,9 @@ from riskwire.records.decision import (
     Decision,
     DecisionKind,
     FalseAlarmReason,
+    covering_mute,
+    mute_key,
+    publishers_of,
 )
 from riskwire.records.feed import (
     Feed,
@@ -57,6 +60,7 @@ from riskwire.records.feed import (
 from riskwire.records.near_miss import (
     NearMiss,
     NearMissReason,
+    near_miss_of_alert,
 )
 from riskwire.records.risk import (
     ADVERSE_FROM,
@@ -146,8 +150,12 @@ __all__ = [
     "Utc",
     "WatchlistChange",
     "content_id",
+    "covering_mute",
     "event_label",
     "from_ms",
+    "mute_key",
+    "near_miss_of_alert",
+    "publishers_of",
     "read_record",
     "schema_error",
     "to_json",

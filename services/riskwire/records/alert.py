@@ -11,6 +11,7 @@ from riskwire.records.risk import EventScore, Level
 class AlertEvidence(Record):
     """One story of an alert, with the article and the sentence that mention the target.
 
+    `article` is empty and `published_at` None in records from before 0.2.
     `level`, `adverse`, `events`, `adverse_from` and `relevance` are those of the signal. `novelty` is 1 if what the
     story tells was new for the target, 0 if the same was told just before; None in spikes.
     """
@@ -21,6 +22,8 @@ class AlertEvidence(Record):
     source: str
     publisher: str = ""
     """The news publisher, such as "Reuters" or the host of the page; empty in records of riskwire 0.1."""
+    article: str = ""
+    published_at: Utc | None = None
     seen_at: Utc
     text: str
     start: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter
@@ -53,6 +54,39 @@ class Decision(Record):
     at: Utc
     comment: str = ""
     command: int | None = Field(default=None, ge=0)
+
+
+def mute_key(subject: str) -> str:
+    """Returns what identifies the subject of a mute; publishers are equal without case."""
+    scope, _, name = subject.partition(":")
+    return f"{scope}:{name.casefold() if scope == 'publisher' else name}"
+
+
+def covering_mute(
+    mutes: Collection[str], *, target: str, kind: str, types: Sequence[str], publishers: Sequence[str]
+) -> str | None:
+    """Returns the key of a mute that covers an alert, or None.
+
+    A mute of a type covers an alert if all its types are muted, or its kind is. A mute of a publisher covers it if the
+    publishers of all its stories are muted.
+
+    Args:
+        mutes: the keys of the mutes in force.
+        target, kind, types, publishers: those of the alert.
+    """
+    if not mutes:
+        return None
+    scopes = (("target", [target]), ("type", [kind]), ("type", types), ("publisher", publishers))
+    for scope, names in scopes:
+        keys = [mute_key(f"{scope}:{name}") for name in names]
+        if keys and all(key in mutes for key in keys):
+            return keys[0]
+    return None
+
+
+def publishers_of(alert: Alert) -> tuple[str, ...]:
+    """Returns the keys of the publishers of the stories of an alert, each once."""
+    return tuple(dict.fromkeys(story.source_key for story in alert.evidence))
 
 
 def _tag(value: Any) -> str:

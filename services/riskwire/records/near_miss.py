@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from riskwire.records.codec import Probability, Record, Utc
+from riskwire.records.alert import Alert
+from riskwire.records.codec import Probability, Record, Utc, content_id
 from riskwire.records.risk import EventScore, Level
 
 NearMissReason = Literal[
@@ -72,3 +73,41 @@ class NearMiss(Record):
     novelty: Probability = 1.0
     threshold: Probability = 0.0
     bundle: str = ""
+
+
+def near_miss_of_alert(alert: Alert, detail: str) -> NearMiss | None:
+    """Returns a muted alert as a near miss, for the list of what was not told; None if it has no story, or has ended.
+
+    Args:
+        detail: the mute, in a sentence.
+    """
+    if not alert.evidence or alert.status == "resolved":
+        return None
+    story = alert.evidence[0]
+    return NearMiss(
+        id=content_id("near-miss", alert.target, alert.id, alert.at.isoformat(), "muted"),
+        target=alert.target,
+        name=alert.name,
+        groups=alert.groups,
+        at=alert.at,
+        reason="muted",
+        detail=f"{detail} {alert.summary}",
+        alert=alert.id,
+        story=story.story,
+        article=story.article,
+        title=story.title,
+        url=story.url,
+        source=story.source,
+        publisher=story.publisher,
+        published_at=story.published_at or story.seen_at,
+        seen_at=story.seen_at,
+        text=story.text,
+        level=story.level,
+        adverse=story.adverse,
+        events=story.events,
+        family=alert.families[0] if alert.families else "",
+        relevance=1.0 if story.relevance is None else story.relevance,
+        novelty=1.0 if story.novelty is None else story.novelty,
+        threshold=alert.threshold if alert.kind == "event" else 0.0,
+        bundle=alert.bundle,
+    )

@@ -32,7 +32,8 @@ def delete_before(connection: Connection, cutoff: int) -> None:
     PostgreSQL drops partitions that end before. Rows are deleted where that cannot be done, and in SQLite.
 
     The age of an alert is that of its newest record; it is deleted with all its records. Stories and targets are
-    counted again, and targets without data are deleted. Commands of watched entries, dead letters and sources are kept.
+    counted again, and targets without data are deleted. Decisions of people, commands of watched entries, dead letters
+    and sources are kept.
 
     Args:
         cutoff: milliseconds since 1970.
@@ -73,7 +74,9 @@ def delete_before(connection: Connection, cutoff: int) -> None:
     connection.execute(delete(tables.alert_heads).where(head.at_ms < cutoff))
     connection.execute(delete(tables.alerts).where(~exists().where(head.id == record.id)))
     connection.execute(delete(tables.near_misses).where(tables.near_misses.c.at_ms < cutoff))
-    connection.execute(delete(tables.commands).where(tables.commands.c.at_ms < cutoff, ~_concerns_watched_entry()))
+    command = tables.commands.c
+    edits = command.kind.in_(("watchlist_set", "watchlist_remove"))
+    connection.execute(delete(tables.commands).where(command.at_ms < cutoff, edits, ~_concerns_watched_entry()))
     change = tables.changes.c
     connection.execute(
         delete(tables.changes).where(

@@ -73,11 +73,24 @@ class Cursor:
 
 
 class AlertRow(Alert):
-    """The newest record of an alert, and how people have handled it."""
+    """The newest record of an alert, and how people have handled it.
+
+    Attributes:
+        handling: the last decision about it. A false alarm is final.
+        handled_by, handled_at: who decided that, and when.
+        snoozed_until: when its snooze ends.
+        assigned_to: who takes care of it.
+        reason: of a false alarm, why it was none.
+        muted: the subject of the mute that covers it now, such as `type:litigation`; None without one.
+    """
 
     handling: Handling | None = None
     handled_by: str | None = None
+    handled_at: Utc | None = None
     snoozed_until: Utc | None = None
+    assigned_to: str | None = None
+    reason: str | None = None
+    muted: str | None = None
 
     @property
     def cursor(self) -> Cursor:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -170,11 +170,7 @@ class Store:
             writes.list_watched(connection, watched)
 
     def set_command_log(self, number: int, *, forget_offsets: bool) -> None:
-        """Stores the number that identifies the command log (topic `commands`) from which the store is filled.
-
-        Args:
-            forget_offsets: whether the content was read under another log. It then counts as read before every command.
-        """
+        """Stores the number of the command log that fills the store; `forget_offsets`: another log filled it before."""
         with self._writing() as connection:
             command_log.set_command_log(connection, number, forget_offsets=forget_offsets)
 
@@ -193,6 +189,11 @@ class Store:
             retention.delete_before(connection, cutoff)
 
     # Reads
+
+    def read(self, query: Callable[Concatenate[Connection, _P], _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Returns what a function of `store/reads/` reads, in a transaction."""
+        with self._reading() as connection:
+            return query(connection, *args, **kwargs)
 
     def alerts(
         self,

@@ -19,6 +19,7 @@ from riskwire.settings import Settings
 from riskwire.store import Store
 from riskwire.web import problems
 from riskwire.web.act_routes import act_routes
+from riskwire.web.decision_routes import decision_routes
 from riskwire.web.guard import Guard
 from riskwire.web.live import Live
 from riskwire.web.probes import probe_routes
@@ -65,6 +66,7 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
     app.include_router(probe_routes(services))
     app.include_router(read_routes(store, board))
     app.include_router(act_routes(store, services, settings.web))
+    app.include_router(decision_routes(store))
     app.include_router(watchlist_routes(store, services, settings.web))
 
     @app.get("/api/v1/stream", response_class=EventSourceResponse)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, and_, or_, select
 
-from riskwire.records import Alert, Command, to_ms
+from riskwire.records import Alert, Command, covering_mute, publishers_of, to_ms
 from riskwire.store import tables
+from riskwire.store.reads.decisions import is_open, mutes_in_force
 from riskwire.store.rows import AlertHistory, AlertRow, Cursor, Handling, StatusFilter
 from riskwire.store.upsert import chunks
 
@@ -35,7 +37,7 @@ def list_alerts(
     head = tables.alert_heads.c
     query = select(head.body).order_by(head.at_ms.desc(), head.id.desc()).limit(limit)
     if status == "open":
-        query = query.where(head.status != "resolved")
+        query = query.where(is_open())
     elif status is not None:
         query = query.where(head.status == status)
     if target is not None:
@@ -83,18 +85,34 @@ def _fields(row: AlertRow) -> dict[str, object]:
 def _with_handling(connection: Connection, alerts: list[Alert]) -> list[AlertRow]:
     """Returns each alert with how people last handled it: acknowledged, snoozed, or marked as a false alarm.
 
-    Other commands, such as a comment, do not count. The three fields of the handling are None without such a command.
+    A false alarm is final. Other commands, such as a comment, do not count. Says as well to whom it is assigned, and
+    which mute covers it now.
     """
     commands = _commands_by_alert(connection, [alert.id for alert in alerts])
-    rows = []
-    for alert in alerts:
-        handling_commands = [command for command in commands.get(alert.id, ()) if command.kind in _HANDLING]
-        last = handling_commands[-1] if handling_commands else None
-        fields: dict[str, object] = {name: getattr(alert, name) for name in Alert.model_fields}
-        if last is not None:
-            fields |= {"handling": _HANDLING[last.kind], "handled_by": last.by, "snoozed_until": last.until}
-        rows.append(AlertRow.model_construct(**fields))  # type: ignore[arg-type]
-    return rows
+    mutes = mutes_in_force(connection, datetime.now(UTC)) if alerts else {}
+    return [_row(alert, commands.get(alert.id, []), mutes) for alert in alerts]
+
+
+def _row(alert: Alert, commands: list[Command], mutes: Mapping[str, Command]) -> AlertRow:
+    """Returns an alert with how people handled it.
+
+    Args:
+        commands: those that name it, oldest first.
+        mutes: the mutes in force.
+    """
+    fields: dict[str, object] = {name: getattr(alert, name) for name in Alert.model_fields}
+    handling = [command for command in commands if command.kind in _HANDLING]
+    final = [command for command in handling if command.kind == "false_alarm"]
+    if handling:
+        last = (final or handling)[-1]
+        fields |= {"handling": _HANDLING[last.kind], "handled_by": last.by, "handled_at": last.at}
+        fields |= {"snoozed_until": last.until, "reason": last.value.get("reason")}
+    assignments = [command for command in commands if command.kind == "assign"]
+    fields["assigned_to"] = assignments[-1].value.get("assignee") if assignments else None
+    fields["muted"] = covering_mute(
+        mutes, target=alert.target, kind=alert.kind, types=alert.events, publishers=publishers_of(alert)
+    )
+    return AlertRow.model_construct(**fields)  # type: ignore[arg-type]
 
 
 def _commands_by_alert(connection: Connection, alerts: list[str]) -> dict[str, list[Command]]:

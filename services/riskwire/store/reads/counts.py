@@ -8,6 +8,7 @@ from riskwire.records import from_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms, oldest_ms
 from riskwire.store.reads.dead_letters import count_dead_letters
+from riskwire.store.reads.decisions import is_open
 from riskwire.store.reads.targets import count_blind
 from riskwire.store.rows import Counts
 
@@ -26,7 +27,7 @@ def read_counts(connection: Connection, blind_after_s: int) -> Counts:
         targets=_count(connection, tables.targets),
         trends=_count(connection, tables.trends),
         alerts=_count(connection, tables.alert_heads),
-        open_alerts=_count(connection, tables.alert_heads, tables.alert_heads.c.status != "resolved"),
+        open_alerts=_count(connection, tables.alert_heads, is_open()),
         commands=_count(connection, tables.commands),
         dead_letters=count_dead_letters(connection),
         blind=count_blind(connection, blind_after_s),

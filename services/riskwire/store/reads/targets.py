@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, and_, case, cast, 
 from riskwire.records import NearestWindow, from_ms
 from riskwire.store import tables
 from riskwire.store.clock import newest_ms
+from riskwire.store.reads.decisions import is_open
 from riskwire.store.reads.exact import exact_sum, mean_of
 from riskwire.store.reads.trends import SPARK_STEPS, sparks
 from riskwire.store.rows import TargetKind, TargetOrder, TargetRow
@@ -128,12 +129,7 @@ def _target_rows(
         .group_by(story.target)
         .subquery()
     )
-    running = (
-        select(head.target, func.count().label("alerts"))
-        .where(head.status != "resolved")
-        .group_by(head.target)
-        .subquery()
-    )
+    running = select(head.target, func.count().label("alerts")).where(is_open()).group_by(head.target).subquery()
     alerts = func.coalesce(running.c.alerts, 0)
     is_fresh = _T.surprise_ms >= newest - fresh_s * 1000
     surprise = case((is_fresh, _T.surprise), else_=0.0)

@@ -1,0 +1,34 @@
+"""Routes that read what people decided: every decision, and the mutes in force."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+
+from riskwire.records import Command
+from riskwire.store import CommandRow, Cursor, Store
+from riskwire.store.reads.decisions import list_decisions, mutes_in_force
+from riskwire.web.bounds import Before, BoundedRoute, Limit
+
+
+def decision_routes(store: Store) -> APIRouter:
+    """Returns the routes that read decisions."""
+    router = APIRouter(prefix="/api/v1", route_class=BoundedRoute)
+
+    @router.get("/decisions")
+    def decisions(request: Request, response: Response, limit: Limit = 100, before: Before = None) -> list[CommandRow]:
+        # Who decided what and when, newest first. A full page has the address of the next in its header.
+        rows = store.read(list_decisions, limit, Cursor.parse(before) if before else None)
+        if len(rows) == limit:
+            query = {**dict(request.query_params), "before": str(rows[-1].cursor)}
+            response.headers["Link"] = f'<{request.scope["path"]}?{urlencode(query)}>; rel="next"'
+        return rows
+
+    @router.get("/mutes")
+    def mutes() -> list[Command]:
+        # The mutes in force, newest first.
+        return list(store.read(mutes_in_force, datetime.now(UTC)).values())
+
+    return router
