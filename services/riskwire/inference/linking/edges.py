@@ -77,6 +77,11 @@ _LAST_WORD = re.compile(r"\s[A-Z]{2,}[a-z]{0,2}$")
 _SEATED = ("Bank", "University", "Bureau", "Institute", "Department", "Ministry", "Museum")
 _SEAT = re.compile(r" of (?:the )?[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}")
 """The place that belongs to the name of a bank: "First Bank of Beverly Hills"."""
+_SMALL_WORD = re.compile(r"[\"“'‘]?\b[a-z]{3,}\b[\"”'’]?(?!['’])")
+_IN_NAMES = frozenset(
+    {"and", "the", "for", "del", "der", "des", "van", "von", "los", "las", "les", "aux", "per", "ten", "zur"}
+)
+"""Small words that are part of names and common words of English, too."""
 _JOINT = re.compile(r"\s+(?:and|&)\s+|\s*[-–/,]\s*")
 
 
@@ -93,7 +98,7 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
     start, end = max(start, label_end(sentence)), _whole_end(sentence, start, end)
     if _is_code(sentence, start, end):
         return
-    if known(sentence[start:end]):
+    if known(sentence[start:end]) or country(sentence[start:end]):
         yield start, end
         return
     owner = _OWNER.match(sentence, start, end)
@@ -123,7 +128,8 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
         return
     if " " in text and not known(text):
         end = start + _without_model(text, known)
-    yield from _parts(sentence, start, end, known)
+    for first, last in _without_small_words(sentence, start, end):
+        yield from _parts(sentence, first, last, known)
 
 
 def _whole_end(sentence: str, start: int, end: int) -> int:
@@ -172,6 +178,19 @@ def _without_model(text: str, known: Callable[[str], object]) -> int:
         ):
             return len(name)
     return len(text)
+
+
+def _without_small_words(sentence: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yields the names before and after common words in a span: "Rio Tinto" and "Cloud Peak", which "unit" joins."""
+    for word in _SMALL_WORD.finditer(sentence, start, end):
+        plain = word[0].strip("\"“”'‘’")
+        if plain not in _IN_NAMES and is_common_word(plain) and sentence[word.end() : word.end() + 1].isspace():
+            before = trimmed(sentence, start, word.start())
+            if before[0] < before[1]:
+                yield before
+            start = trimmed(sentence, word.end(), end)[0]
+    if start < end:
+        yield start, end
 
 
 def _parts(sentence: str, start: int, end: int, known: Callable[[str], object]) -> Iterator[tuple[int, int]]:

@@ -17,15 +17,31 @@ from riskwire.records import MentionType
 
 _SEAT_AFTER = re.compile(r"(?:, (?:[A-Z][\w.]*\s?){1,3})?[- ](?:based|area|born)\b")
 _VERB_AFTER = re.compile(
-    r"\s+(?:to|will|may|has|is|was|told|sold|won|lost|hit|[a-z]{2,}ed|buys|sells|cuts|sees|plans|eyes|posts|"
-    r"files|names|faces|wins|loses|"
+    r"(?:\s+and\s+others)?\s+(?:to|will|may|has|is|was|told|sold|won|lost|hit|[a-z]{2,}ed|buys|sells|cuts|sees|plans|"
+    r"eyes|posts|files|names|faces?|wins|loses|"
     r"seeks|joins|opens|closes|beats|tops|misses|raises|lowers|slashes|swings|ends|starts|hires|taps|inks|gets|"
     r"makes|takes|holds|keeps|"
     r"sets|calls|asks|urges|backs|rejects|denies|agrees|offers|unveils|expects|mulls|warns|halts|recalls|"
     r"settles|launches)\b"
 )
 _OPENING = re.compile(r"(?:^|[.:;\"“] |- )$")
-_SMALL_AFTER = re.compile(r" [a-z]")
+_INFLECTED = re.compile(r"(?:'?s|es|ed|ing|er|ers|ly)$")
+_OF_PERSON_AFTER = re.compile(
+    r"\s+(?:administration|testimony|speech|speeches|aides?|adviser|speaks|testifies|era|presidency|family|"
+    r"doctrine|camp|allies|ally|supporters?|budget|nomination|nominees?|party)\b"
+)
+"""What follows the family name of a politician that opens a title: "Obama administration"."""
+_ACCUSED_AFTER = re.compile(
+    r"(?:,? \d+,)?\s+(?:(?:is|was|are|were|to be|has been|have been)\s+)?(?:charged|sued|indicted|arrested|jailed|"
+    r"sentenced|convicted|accused|pleads?|pleaded|found\s+guilty|fined|banned|acquitted|extradited|subpoenaed|settles?|to\s+settle|"
+    r"(?:pays?|to\s+pay)\s+(?:\$|€|£|\d)|faces?\s+(?:\w+\s+)?(?:charges?|lawsuits?|trial|prison|probe|suit|arrest|fine))\b"
+)
+_ACCUSED_BEFORE = re.compile(
+    r"(?:^|\s)(?:sues?|charges|arrests?|indicts?|jails?|accuses?|convicts|sentences|fines|extradites|subpoenas|"
+    r"(?:lawsuits?|charges|suit|case|probe|claims?|fraud)\s+against)\s+(?:(?!and\b|over\b|for\b|in\b|with\b|at\b|"
+    r"on\b|to\b|of\b)[\w'’\"“”.-]+\s+){0,4}$"
+)
+"""Words around a person who is the accused: "Merkin charged", "California sues Madoff middleman Chais"."""
 _JOINING = re.compile(r"^(?:\s+(?:of|and|&|for|the))+\s*$")
 _PRODUCT_BEFORE = re.compile(
     r"\b(?:makers?\s+of|makes|sells|brands?|models?|drugs?|products?|versions?|shows?|films?|"
@@ -39,6 +55,8 @@ _PRODUCT_AFTER = re.compile(
     r"films?|movies?|series|"
     r"television\s+show|TV\s+show|software|tablet|console|Bonds|Index|Show|Act|Prize|Awards?|Conference|Summit)\b"
 )
+_BEFORE_ACCUSED = 60
+"""Characters before a person in which the accusation is sought."""
 _QUOTES = "'\"“”‘’"
 _COMPOUND_BEFORE = re.compile(r"\b(?!Ex-|Post-|Pre-|Anti-|Non-|Pro-)[A-Z][a-z]+-$")
 _QUOTE_AFTER = re.compile(r"[,.]?['\"”’](?!s\b)")
@@ -62,22 +80,6 @@ _THINGS = re.compile(
     r"Note|Notes|Futures|Prices?|Sales)$"
 )
 """What the name of no party ends with: an event, a law, a place, a thing."""
-_STATE = re.compile(
-    r"['’]?s?\s+(?:(?:public|sovereign|government|state|national|federal|fiscal|foreign|consumer|economic|"
-    r"financial|political|"
-    r"debt|budget|central|trade|bond|tax|aid|bail-?out|rescue|prime|finance|banking|credit|parliamentary|"
-    r"general|austerity|"
-    r"current-account|jobless|unemployment|inflation|jobs|\d+-year)\s+)*"
-    r"(?:debts?|bonds?|bailouts?|bail-?outs?|rescue|aid|crisis|crises|default|deficits?|budgets?|government|"
-    r"govt|economy|"
-    r"recession|austerity|yields?|spreads?|rating|ratings|currency|parliament|lawmakers|minister|ministry|premier|"
-    r"president|central\s+bank|sovereign|finances|unemployment|inflation|GDP|growth|exports|election|elections|"
-    r"protests?|"
-    r"riots?|unrest|strikes?|troubles?|woes|turmoil|contagion|restructuring|treasury|reforms?|cuts|stability|"
-    r"outlook)\b",
-    re.IGNORECASE,
-)
-"""What follows an adjective that stands for the state: "Greek debt", "Irish bank bailout"."""
 
 
 def is_party(text: str, kind: MentionType, resolution: Resolution) -> bool:
@@ -94,11 +96,6 @@ def is_party(text: str, kind: MentionType, resolution: Resolution) -> bool:
         return True
     identified = not resolution.entity.startswith("name:")
     return kind in COMPANY_TYPES and (identified or (kind == "ORG" and is_proper(text)))
-
-
-def speaks_of_state(sentence: str, end: int) -> bool:
-    """Returns whether the words after the adjective of a country speak of the state: "Greek debt"."""
-    return _STATE.match(sentence, end) is not None
 
 
 def is_named(sentence: str, start: int, end: int) -> bool:
@@ -121,9 +118,11 @@ def is_named(sentence: str, start: int, end: int) -> bool:
     ):
         return False
     key = name_key(text)
+    if len(key) == 1 and _OF_PERSON_AFTER.match(sentence, end):
+        return False
     opens = text.isalpha() and not text.isupper() and _OPENING.search(sentence, max(0, start - 20), start) is not None
     family = len(key) == 1 and is_family(key[0])
-    doubtful = is_common_word(text) or (opens and _SMALL_AFTER.match(sentence, end))
+    doubtful = is_common_word(text) or (opens and is_common_word(_INFLECTED.sub("", text)))
     if not family and (not doubtful or text.isupper()):
         return True
     return shows_company(sentence, start, end) or _VERB_AFTER.match(sentence, end) is not None
@@ -144,14 +143,17 @@ def is_cut_off(document: TextDocument, end: int) -> bool:
     return in_text and not rest.strip(" .…\n\t") and (not rest.startswith(".") or rest.startswith(".."))
 
 
-def with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
-    """Returns the mentions, in which the people in a title are followed if it names no company.
+def with_people(mentions: list[LinkedMention], content: str) -> list[LinkedMention]:
+    """Returns the mentions, in which the people in a title are followed if it names no company, or if they are accused.
 
-    "Madoff pleads guilty" is about Madoff, "SEC charges Wyly brothers" about them; "HP's Hurd quits" is about HP.
+    "Madoff pleads guilty" is about Madoff, "SEC charges Wyly brothers" about them; "HP's Hurd quits" is about HP. A
+    title such as "Countrywide's Mozilo charged with fraud" is about Mozilo besides.
+
+    Args:
+        content: the text of the document.
     """
     title = [mention for mention in mentions if mention.sentence == 0]
-    if any(mention.followed and not mention.country and not mention.institution for mention in title):
-        return mentions
+    companies = any(mention.followed and not mention.country and not mention.institution for mention in title)
     people = {
         mention.entity
         for mention in title
@@ -159,6 +161,7 @@ def with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
         and is_proper(mention.text)
         and not is_no_party(mention.text)
         and not is_common_word(mention.text)
+        and (not companies or _is_accused(content, mention.start, mention.end))
     }
     if not people:
         return mentions
@@ -166,3 +169,8 @@ def with_people(mentions: list[LinkedMention]) -> list[LinkedMention]:
         mention._replace(followed=True) if mention.type == "PER" and mention.entity in people else mention
         for mention in mentions
     ]
+
+
+def _is_accused(content: str, start: int, end: int) -> bool:
+    before = content[max(0, start - _BEFORE_ACCUSED) : start]
+    return _ACCUSED_AFTER.match(content, end) is not None or _ACCUSED_BEFORE.search(before) is not None

@@ -28,16 +28,19 @@ from riskwire.entities.names import acronyms, is_prefix, name_key
 from riskwire.entities.watchlist import Watchlist
 from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, LinkedMention, is_proper
 from riskwire.inference.linking.companies import CompanyTable, shipped_companies
-from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, is_thing, speaks_of_state, with_people
+from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, is_thing, with_people
 from riskwire.inference.linking.mentions import candidates
 from riskwire.inference.linking.name_resolver import INITIALS, UNRESOLVED, NameResolver, Resolution
 from riskwire.inference.linking.parties import PartyTable, shipped_parties
-from riskwire.inference.linking.places import nationality
+from riskwire.inference.linking.places import is_debtor_state, nationality, speaks_of_state
 from riskwire.inference.linking.publishers import (
+    RATER_OF_INDEX,
     credits_start,
     dateline_end,
     is_market_or_label,
     is_publisher,
+    is_reported_on,
+    names_rater,
     speaks_of_others,
 )
 from riskwire.inference.linking.watched import WatchedNames
@@ -58,6 +61,8 @@ class _Mention:
     text: str
     sentence: int
     resolution: Resolution = UNRESOLVED
+    called: str = ""
+    """The name that its text is short for in this sentence, if it alone means something else ("S&P")."""
     doubtful: bool = False
     """Whether it is a product with the name of a common word ("Edge"), and nothing else names its maker."""
 
@@ -112,7 +117,7 @@ class Linker:
         for mention in mentions:
             candidate = mention.candidate
             if candidate.mark is None and candidate.watched is None:
-                mention.resolution = self._resolve_name(mention.text, candidate.kind, era)
+                mention.resolution = self._resolve_name(mention.called or mention.text, candidate.kind, era)
             else:
                 mention.resolution = self._resolver.resolve_certain(mention.text, candidate, era)
         mentions = _confirmed(mentions)
@@ -129,7 +134,7 @@ class Linker:
         end = credits_start(prediction.document.content) if mentions else 0
         named = _named_entities(prediction, mentions)
         linked = [_linked(prediction, mention, dateline, end, named) for mention in mentions if mention.entity]
-        return with_people(linked) if prediction.titled else linked
+        return with_people(linked, prediction.document.content) if prediction.titled else linked
 
     def _mentions(self, prediction: DocumentPrediction) -> list[_Mention]:
         """Returns the mentions of names in an article, by sentence, without an entity yet.
@@ -145,7 +150,8 @@ class Linker:
                 text, sentence.prediction.names, self._watched, self._companies, self._parties, self._known
             ):
                 candidate = _with_own_possessive(text, trimmed_candidate, self._resolver.owns_possessive)
-                mentions.append(_Mention(candidate, text[candidate.start : candidate.end], index))
+                called = RATER_OF_INDEX if names_rater(text, candidate.start, candidate.end) else ""
+                mentions.append(_Mention(candidate, text[candidate.start : candidate.end], index, called=called))
         return mentions
 
     def _resolve_other_forms(self, mentions: Sequence[_Mention], era: date | None) -> None:
@@ -276,13 +282,19 @@ def _linked(
     text = prediction.document.content[span.start : span.end]
     kind = candidate.kind
     start, end = span.start + candidate.start, span.start + candidate.end
-    is_target = not mention.doubtful and is_party(mention.text, kind, resolution)
+    is_target = not mention.doubtful and is_party(mention.called or mention.text, kind, resolution)
     if is_target and resolution.country:
         is_target = nationality(mention.text) is None or speaks_of_state(text, candidate.end)
     elif is_target and (not resolution.party or resolution.weak):
         is_target = mention.entity in named
+    elif kind == "LOC" and not resolution.party:
+        is_target = is_debtor_state(text, candidate.start, candidate.end)
     is_target = is_target and not is_cut_off(prediction.document, end)
-    ignored = start in dateline or start >= text_end or is_publisher(mention.text)
+    ignored = (
+        start in dateline
+        or start >= text_end
+        or (is_publisher(mention.text) and not is_reported_on(text, candidate.start, candidate.end))
+    )
     predicted = sentence.prediction.of_span(candidate.start, candidate.end)
     return LinkedMention(
         start=start,

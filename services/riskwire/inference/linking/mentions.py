@@ -13,6 +13,7 @@ from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.context import is_ordinary_span, names_person
 from riskwire.inference.linking.edges import corrected
 from riskwire.inference.linking.parties import PartyTable
+from riskwire.inference.linking.parties.missed_names import missed_names
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
 from riskwire.inference.linking.watched import WatchedNames
 from riskwire.inference.linking.watched_mentions import with_watched
@@ -50,7 +51,7 @@ def candidates(
         parties: the parties by name, of which those of several words are added if the model missed them.
     """
     marks = ticker_marks(sentence)
-    mentions = _named(sentence, names, marks, known, parties)
+    mentions = _with_missed(sentence, _named(sentence, names, marks, known, parties), companies, parties)
     if not (mentions or marks or watched):
         return []
     if len(mentions) > 1:
@@ -131,6 +132,28 @@ def _with_parties(sentence: str, mentions: list[Candidate], parties: PartyTable)
             continue
         mentions = [mention for mention in mentions if mention.end <= start or end <= mention.start]
         mentions.append(Candidate(start, end, "ORG"))
+    return sorted(mentions, key=lambda mention: mention.start)
+
+
+def _with_missed(
+    sentence: str, mentions: list[Candidate], companies: CompanyTable, parties: PartyTable
+) -> list[Candidate]:
+    """Returns the candidates with names added that the model missed, where the sentence shows them (`missed_names`)."""
+
+    def is_taken(start: int, end: int) -> bool:
+        return any(mention.start < end and start < mention.end for mention in mentions)
+
+    def is_table_name(word: str) -> bool:
+        meaning = parties.by_name(word, None)
+        if meaning.known:
+            return meaning.company is not None and not meaning.product
+        company = companies.exact(word)
+        return company is not None and company.standing == "constituent"
+
+    for first, last, kind in missed_names(sentence, is_taken, is_table_name):
+        start, end = trimmed(sentence, first, last)
+        if not is_taken(start, end) and not names_person(sentence, start, end):
+            mentions.append(Candidate(start, end, kind))
     return sorted(mentions, key=lambda mention: mention.start)
 
 

@@ -84,7 +84,7 @@ class NameResolver:
 
     def knows(self, name: str) -> str:
         """Returns `product` for the name of a product, `party` for another name of the tables, else an empty text."""
-        if " " in name and not is_proper(name):
+        if " " in name and not is_proper(name) and not self._parties.writes(name):
             return ""
         meaning = self._parties.by_name(name, None)
         if meaning.known:
@@ -148,7 +148,8 @@ class NameResolver:
         institution and for a company of several words; a thing may also be a product, or a company of one word that is
         no common word.
         """
-        meaning = self._parties.by_name(text, day) if is_proper(text) or " " not in text else Meaning()
+        proper = is_proper(text) or " " not in text or self._parties.writes(text)
+        meaning = self._parties.by_name(text, day) if proper else Meaning()
         if meaning.company is None or kind in COMPANY_TYPES or (kind != "PER" and meaning.institution):
             return meaning
         several = not meaning.product and (" " in text or (kind == "PER" and is_distinctive(text)))

@@ -6,6 +6,7 @@ of nationalities the words for their people.
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _NEWSPAPER_FORMS = {
     "AE": ("UAE", "U.A.E.", "Emirates", "United Arab Emirate"),
     "KR": ("Korea", "Republic of Korea"),
     "CN": ("People's Republic of China", "PRC", "Mainland China"),
+    "EZ": ("euro zone", "euro area", "eurozone", "euro bloc"),
     "HK": ("Hong Kong",),
     "MO": ("Macau",),
     "MM": ("Burma",),
@@ -35,6 +37,39 @@ _NEWSPAPER_FORMS = {
 }
 
 
+_STATE = re.compile(
+    r"['’]?s?\s+(?:(?:public|sovereign|government|state|national|federal|fiscal|foreign|consumer|economic|"
+    r"financial|political|"
+    r"debt|budget|central|trade|bond|tax|aid|bail-?out|rescue|prime|finance|banking|credit|parliamentary|junior|"
+    r"general|austerity|"
+    r"current-account|jobless|unemployment|inflation|jobs|\d+-year)\s+)*"
+    r"(?:debts?|bonds?|bailouts?|bail-?outs?|rescue|aid|crisis|crises|default|deficits?|budgets?|government|"
+    r"govt|economy|"
+    r"recession|austerity|yields?|spreads?|rating|ratings|currency|parliament|lawmakers|ministers?|ministry|premier|"
+    r"president|central\s+bank|sovereign|finances|unemployment|inflation|GDP|growth|exports|election|elections|"
+    r"protests?|"
+    r"riots?|unrest|strikes?|troubles?|woes|turmoil|contagion|restructuring|treasury|reforms?|cuts|stability|"
+    r"outlook)\b",
+    re.IGNORECASE,
+)
+"""What follows an adjective that stands for the state: "Greek debt", "Irish bank bailout"."""
+_STATES_OF_US = frozenset(
+    [
+        *("alabama", "alaska", "arizona", "arkansas", "california", "colorado", "connecticut", "delaware"),
+        *("florida", "hawaii", "idaho", "illinois", "indiana", "iowa", "kansas", "kentucky", "louisiana"),
+        *("maine", "maryland", "massachusetts", "michigan", "minnesota", "mississippi", "missouri", "montana"),
+        *("nebraska", "nevada", "newhampshire", "newjersey", "newmexico", "northcarolina", "northdakota"),
+        *("ohio", "oklahoma", "oregon", "pennsylvania", "rhodeisland", "southcarolina", "southdakota"),
+        *("tennessee", "texas", "utah", "vermont", "virginia", "westvirginia", "wisconsin", "wyoming"),
+        *("puertorico"),
+    ]
+)
+"""States that borrow, without those whose name most often means a city or a country."""
+_DEBTOR = re.compile(r"(?:['’]s)?\s+(?:struggles|defaults?|misses\s+payment|to\s+issue\s+IOUs?|IOUs?|munis?)\b")
+_PEOPLE = re.compile(
+    r"\s+(?:reject|vote|strike|protest|riot|march|rally|brace|withdraw|queue|revolt|default|block|defy)\b"
+)
+"""What follows a people that acts as the state: "Icelanders reject deal"."""
 _NATIONALITIES = Path(__file__).with_name("tables") / "nationalities.tsv"
 _GOVERNMENTS = frozenset({"government", "govt", "govts", "administration", "authorities", "republic", "state"})
 """Words after a country or nationality that still name the country: "the Greek government"."""
@@ -56,7 +91,7 @@ def _countries() -> dict[str, str]:
     return names_by_key
 
 
-_NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO", "AQ"})
+_NOT_COUNTRIES = frozenset({"EU", "UN", "ZZ", "XA", "XB", "QO", "AQ"})
 
 
 @cache
@@ -85,6 +120,19 @@ def nationality(name: str) -> str | None:
     A word in small letters names none ("polish").
     """
     return _nationalities().get(join_key(words_of_name(name))) if name[:1].isupper() else None
+
+
+def speaks_of_state(sentence: str, end: int) -> bool:
+    """Returns whether the words after the adjective of a country, or its people, speak of the state: "Greek debt"."""
+    people = sentence[end - 1 : end] == "s" and _PEOPLE.match(sentence, end) is not None
+    return people or _STATE.match(sentence, end) is not None
+
+
+def is_debtor_state(sentence: str, start: int, end: int) -> bool:
+    """Returns whether a name is that of a state of the US as a debtor: "California budget", not "California winery"."""
+    if join_key(words_of_name(sentence[start:end])) not in _STATES_OF_US:
+        return False
+    return _DEBTOR.match(sentence, end) is not None or _STATE.match(sentence, end) is not None
 
 
 @lru_cache(maxsize=16_384)

@@ -90,6 +90,9 @@ RATERS = frozenset(
     )
 )
 
+_INDEX_OF_RATER = frozenset({"S&P", "S & P"})
+"""Names of a rating agency that most often mean its index."""
+RATER_OF_INDEX = "Standard & Poor's"
 _AGENCY = (
     r"(?:Reuters|AP|AFP|Bloomberg|dpa(?:-AFX)?|Dow Jones|MarketWatch|CNBC|ANSA|PTI|IANS|Xinhua|Kyodo|TASS|Interfax)"
 )
@@ -115,6 +118,24 @@ _RECOMMENDS = re.compile(
 _OWNER = re.compile(r"['’]s\b")
 _SPEAKER_OF = re.compile(r"(?:analysts?|economists?|strategists?)\s+(?:at|with|from|of)\s+(?:the\s+)?$", re.IGNORECASE)
 
+_RATER_AFTER = re.compile(
+    r"(?:['’]s)?(?:\s+(?:and|,)\s+[A-Z]\w+(?:['’]s)?)?\s+(?:must|sued|settles?|to\s+(?:settle|pay|face|defend)|faces?|"
+    r"defends?|agrees?|loses?|wins?|pays?|ratings?\s+(?:unit|agency|business|probe))\b"
+)
+_RATER_BEFORE = re.compile(
+    r"(?:\b(?:sues?|sued|against|probes?|charges|fines|unit|agency)\s+|(?:Moody(?:['’]s)?|Fitch)(?:,|\s+and|,\s+and|\s*/)\s*)$"
+)
+_PUBLISHER_AFTER = re.compile(
+    r"(?:['’]s?)?\s+(?:(?:newspaper|media|television|TV)\s+)?(?:(?:debt|credit|bond)\s+)?(?:ratings?|shares?|stocks?|profits?|"
+    r"loss(?:es)?|earnings|revenues?|dividends?|bonds|unions?|staff|jobs|workers|employees|shareholders?|investors?|parent|"
+    r"creditors|datafeed|data\s+feed|stake|takeover|bid|deal|merger|unit|to\s+(?:sell|buy|cut|close|lay|shut|pay|raise|"
+    r"charge|restructure|merge|settle)|cuts?|sells?|sold|files|posts|loses|swings|sues|sued|settles|buys|lays)\b"
+)
+_PUBLISHER_BEFORE = re.compile(
+    r"\b(?:sues?|buys?|sells?|sold|stake\s+in|(?:probe|investigation|inquiry)\s+(?:into|of)|owner\s+of|parent\s+of|"
+    r"(?:bid|offer|deal)\s+for|sale\s+of|lawsuit\s+against|downgrades)\s+(?:the\s+)?$"
+)
+
 _CONTEXT_AFTER = 120
 """Characters after a name that show whether it rates or comments on others."""
 _CONTEXT_BEFORE = 40
@@ -125,6 +146,20 @@ _CONTEXT_BEFORE = 40
 def is_publisher(name: str) -> bool:
     """Returns whether a name belongs to a news agency, paper or broadcaster."""
     return join_key(name_key(name)) in PUBLISHERS
+
+
+def is_reported_on(sentence: str, start: int, end: int) -> bool:
+    """Returns whether a sentence is about a publisher as a company: "New York Times shares", but not "…: NY Times"."""
+    before = sentence[max(0, start - _CONTEXT_BEFORE) : start]
+    return _PUBLISHER_AFTER.match(sentence, end) is not None or _PUBLISHER_BEFORE.search(before) is not None
+
+
+def names_rater(sentence: str, start: int, end: int) -> bool:
+    """Returns whether "S&P" is the rating agency as a party, and not an index: "Moody's, S&P must defend claims"."""
+    if sentence[start:end] not in _INDEX_OF_RATER:
+        return False
+    before = sentence[max(0, start - _CONTEXT_BEFORE) : start]
+    return _RATER_AFTER.match(sentence, end) is not None or _RATER_BEFORE.search(before) is not None
 
 
 @lru_cache(maxsize=16_384)

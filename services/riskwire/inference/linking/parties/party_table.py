@@ -99,6 +99,7 @@ class PartyTable:
         for name, parent, days in _rows(subsidiaries):
             belongs = (self._party(parent), Validity.parse(days))
             self._parents.setdefault(_id(self._party(name)), []).append(belongs)
+        self._writings = frozenset(self._written)
         self._automaton = self._build_automaton()
         validities = [
             *(naming.validity for namings in self._namings.values() for naming in namings),
@@ -152,6 +153,10 @@ class PartyTable:
         letters = name.replace(".", "")
         capitals = letters.isupper() and len(letters) <= _MAX_CAPITALS
         self._namings.setdefault(_key(name), []).append(_Naming(meaning, Validity.parse(days), capitals))
+
+    def writes(self, text: str) -> bool:
+        """Returns whether the tables have a name in exactly this writing, such as "MGM studio"."""
+        return text in self._writings
 
     def era(self, day: date | None) -> date | None:
         """Returns the first day of the time in which every name means the same as on a day; None without a day.
