@@ -128,8 +128,8 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
         return
     if " " in text and not known(text):
         end = start + _without_model(text, known)
-    for first, last in _without_small_words(sentence, start, end):
-        yield from _parts(sentence, first, last, known)
+    for part_start, part_end in _without_small_words(sentence, start, end):
+        yield from _parts(sentence, part_start, part_end, known)
 
 
 def _whole_end(sentence: str, start: int, end: int) -> int:
