@@ -16,7 +16,8 @@ from riskwire.bus.open import require_kafka
 from riskwire.errors import SettingsError
 from riskwire.ingest.feeds.publication import publish_feeds, read_feed_list
 from riskwire.logs import configure_logging
-from riskwire.pipeline import INGEST, SERVE, STAGES, StageSpec, Topic, stages_of
+from riskwire.notify import receiver_warnings
+from riskwire.pipeline import INGEST, NOTIFY, SERVE, STAGES, StageSpec, Topic, stages_of
 from riskwire.records import Feed
 from riskwire.settings import Settings
 from riskwire.settings.permissions import open_to_others
@@ -77,7 +78,8 @@ async def _run_until_stopped(
     """
     configure_logging(settings.log)
     feeds = configured_feeds(settings) if INGEST in specs else ()
-    for warning in open_to_others(settings):
+    receivers_at_risk = receiver_warnings(settings.notify) if NOTIFY in specs else []
+    for warning in (*open_to_others(settings), *receivers_at_risk):
         log.warning(warning)
     listener, probes = bind(settings.web), None
     try:

@@ -101,11 +101,13 @@ def _rules(settings: Settings) -> str:
 
 
 def _receivers(settings: Settings) -> str:
-    from riskwire.notify.receiver import configured_receivers
+    from riskwire.notify.receivers import configured_receivers, receiver_warnings
     from riskwire.notify.routing import Routing
 
     receivers = configured_receivers(settings.notify)
     Routing(settings.notify.routes, receivers)
+    for warning in receiver_warnings(settings.notify):
+        typer.echo(f"warning: {warning}", err=True)
     return f"{_count(len(receivers), 'receiver')} besides the log"
 
 

@@ -1,5 +1,6 @@
-"""Notifications: alerts are written to the log and delivered to signed webhooks and Apprise services."""
+"""Notifications: alerts are written to the log and delivered to webhooks, Apprise services and Alertmanager."""
 
+from riskwire.notify.receivers import receiver_warnings
 from riskwire.notify.stage import NotifyStage
 
-__all__ = ["NotifyStage"]
+__all__ = ["NotifyStage", "receiver_warnings"]

@@ -16,7 +16,7 @@ MAX_DELIVERED = 1_000
 
 def delivered_key(alert: Alert) -> str:
     """Returns the key of an alert record, without the prefix that a state has."""
-    return f"{DELIVERED_PREFIX}{_key(alert)}"
+    return f"{DELIVERED_PREFIX}{record_key(alert)}"
 
 
 class Delivered:
@@ -35,7 +35,10 @@ class Delivered:
 
     def add(self, alert: Alert, receiver: str, at: float) -> None:
         """Remembers that a receiver had an alert record at a Unix time."""
-        key = _key(alert)
+        self.add_key(record_key(alert), receiver, at)
+
+    def add_key(self, key: str, receiver: str, at: float) -> None:
+        """Remembers that a receiver had the alert record of a `record_key` at a Unix time."""
         self._arrivals.set(key, {**(self._arrivals.get(key) or {}), receiver: round(at, 3)})
         self._arrivals.move_to_end(key)
         while len(self._arrivals) > self._limit:
@@ -46,5 +49,6 @@ class Delivered:
         return self._arrivals.take_changes()
 
 
-def _key(alert: Alert) -> str:
+def record_key(alert: Alert) -> str:
+    """Identifies an alert record."""
     return f"{alert.id}/{alert.status}/{alert.at:%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -20,7 +20,7 @@ from riskwire.notify.dispatcher import Dispatcher
 from riskwire.notify.notification import notification_of
 from riskwire.notify.outbox import Delivery
 from riskwire.notify.quiet import QuietHours
-from riskwire.notify.receiver import Receiver, configured_receivers
+from riskwire.notify.receivers import Receiver, configured_receivers
 from riskwire.notify.retry import AttemptError, retry_decision
 from riskwire.notify.routing import Routing
 from riskwire.records import Alert, read_record

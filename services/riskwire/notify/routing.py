@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from riskwire.errors import SettingsError
-from riskwire.notify.receiver import Receiver
+from riskwire.notify.receivers import Receiver
 from riskwire.records import Alert, Severity
 from riskwire.settings import RouteSettings
 

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from riskwire import metrics
 from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.errors import SchemaError
+from riskwire.notify.alertmanager import AlertmanagerUpkeep
 from riskwire.notify.delivered import Delivered
 from riskwire.notify.deliverer import Deliverer
 from riskwire.notify.episodes import NotifiedEpisodes
@@ -96,18 +97,20 @@ class NotifyTask:
             state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
         )
         self._delivered = Delivered(state)
+        receivers = deliverer.receivers.values()
+        self._alertmanagers = AlertmanagerUpkeep(state, receivers, settings, live=deliverer.live, wall=deliverer.wall)
         self._attempted: list[_Attempted] = []
         self._closed = False
-        self._set_pending(len(self._outbox))
+        self._set_pending(self._pending)
         self._enqueue(self._outbox.deliveries())
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
-        """Returns the tasks that deliver, one for each receiver; all partitions share them."""
-        return self._deliverer.tasks
+        """Returns the tasks that deliver, one for each receiver. All partitions share them, but for Alertmanagers."""
+        return [*self._deliverer.tasks, *self._alertmanagers.tasks]
 
     def max_wait_s(self) -> float:
         """Returns the most seconds until the next step: few while deliveries are pending, to commit arrivals soon."""
-        return _BUSY_WAIT_S if self._outbox else _IDLE_WAIT_S
+        return _BUSY_WAIT_S if self._pending else _IDLE_WAIT_S
 
     async def step(self, batch: Sequence[Message]) -> None:
         """Commits finished deliveries and new alert records in one step, then queues the new deliveries.
@@ -117,18 +120,25 @@ class NotifyTask:
         Raises:
             Exception: the error that ended a worker.
         """
-        for task in self._deliverer.tasks:
+        for task in self.start_effects():
             if task.done():
                 task.result()  # raises: such a task ends only when it fails
         due = self._tell_due()
-        if self._attempted or batch or due is not None:
+        settled = self._alertmanagers.settle(self._delivered, self._deliverer.wall())
+        if self._attempted or settled or batch or due is not None:
             await self._take(batch, due)
 
     async def close(self) -> None:
         """Stops the deliveries of this partition. Pending ones stay in the committed state."""
         self._closed = True
         self._deliverer.withdraw(self._assignment)
+        await self._alertmanagers.close()
         self._set_pending(0)
+
+    @property
+    def _pending(self) -> int:
+        """The number of pending deliveries."""
+        return len(self._outbox) + self._alertmanagers.pending
 
     async def _take(self, batch: Sequence[Message], due: _StepPart | None) -> None:
         """Commits finished deliveries, due ones and the records of a batch in one step, then queues the new deliveries.
@@ -137,13 +147,16 @@ class NotifyTask:
         bus refuses the step, each part of it is committed separately, and a refused record becomes a dead letter. Only
         deliveries of parts that were committed unchanged are queued.
         """
-        pending_before = len(self._outbox)
+        pending_before = self._pending
         attempted, self._attempted = self._attempted, []
-        parts = [self._finish_deliveries(attempted)] if attempted else []
+        finished = self._finish_deliveries(attempted)
+        parts = [finished] if finished.state or finished.results else []
         parts += [] if due is None else [due]
         parts += [self._accept(message) for message in batch]
+        if not parts:  # an Alertmanager got again what it had
+            return
         # Set before the position is committed: `Deliverer.pending` is read after the lag, and must not be 0 yet.
-        self._set_pending(max(pending_before, len(self._outbox)))
+        self._set_pending(max(pending_before, self._pending))
         try:
             await self._commit(parts)
         except SchemaError as error:
@@ -152,7 +165,8 @@ class NotifyTask:
         else:
             if batch:
                 self._isolation.accepted()
-        self._set_pending(len(self._outbox))
+        self._set_pending(self._pending)
+        self._alertmanagers.publish()
         self._enqueue([delivery for part in parts for delivery in part.deliveries])
 
     async def _commit(self, parts: Sequence[_StepPart]) -> None:
@@ -224,7 +238,7 @@ class NotifyTask:
                 alert = read_record(_ALERT, done.delivery.message.value, done.delivery.message.where)
                 self._delivered.add(alert, self._deliverer.receivers[done.delivery.receiver].label, done.at)
         self._outbox.remove(done.delivery for done in attempted)
-        changes = self._outbox.take_changes() | self._delivered.take_changes()
+        changes = self._outbox.take_changes() | self._delivered.take_changes() | self._alertmanagers.take_changes()
         return _StepPart(self._assignment.position or 0, dead_letters, changes)
 
     def _accept(self, message: Message) -> _StepPart:
@@ -234,6 +248,7 @@ class NotifyTask:
         """
         deliveries, dead_letters = self._decide(message)
         changes = self._episodes.take_changes() | self._obedience.take_changes() | self._outbox.take_changes()
+        changes |= self._alertmanagers.take_changes()
         return _StepPart(message.offset + 1, dead_letters, changes, message, tuple(deliveries))
 
     def _tell_due(self) -> _StepPart | None:
@@ -249,7 +264,7 @@ class NotifyTask:
             added, refused = self._add_deliveries(due.message, due.receivers, now.timestamp())
             deliveries += added
             dead_letters += refused
-        changes = self._obedience.take_changes() | self._outbox.take_changes()
+        changes = self._obedience.take_changes() | self._outbox.take_changes() | self._alertmanagers.take_changes()
         if not changes:
             return None
         return _StepPart(self._assignment.position or 0, dead_letters, changes, None, tuple(deliveries))
@@ -294,7 +309,7 @@ class NotifyTask:
     def _add_deliveries(
         self, message: Message, receivers: Sequence[str], accepted_at: float
     ) -> tuple[list[Delivery], list[Outgoing]]:
-        """Adds the deliveries of an alert record to the outbox.
+        """Adds the deliveries of an alert record to the outbox, and takes it for the Alertmanagers among its receivers.
 
         Args:
             receivers: their names.
@@ -304,7 +319,8 @@ class NotifyTask:
             the deliveries that were added (one for each receiver), and dead letters of those to receivers that have too
             many pending ones.
         """
-        deliveries, refused = self._outbox.add(message, receivers, accepted_at)
+        others = self._alertmanagers.take(receivers, message, self._deliverer.wall())
+        deliveries, refused = self._outbox.add(message, others, accepted_at)
         full = f"{self._deliverer.settings.max_pending} notifications already wait for it"
         return deliveries, [
             self._give_up(delivery, AttemptError(full, where=delivery.receiver)) for delivery in refused

@@ -48,12 +48,14 @@ ReceiverName = Annotated[str, AfterValidator(_require_name)]
 
 
 class ReceiverSettings(Section):
-    """One named receiver. Give it exactly one of `webhook` and `apprise`."""
+    """One named receiver. Give it exactly one of `webhook`, `apprise` and `alertmanager`."""
 
     webhook: SecretStr | None = None
     """URL (http or https) that receives every alert record as JSON, signed if `notify.webhook_secret` is set."""
     apprise: SecretStr | None = None
     """Apprise URL (mail, Slack, Teams, SMS, …) that receives alerts as text."""
+    alertmanager: SecretStr | None = None
+    """URL of an Alertmanager, such as `http://127.0.0.1:9093`. It gets every alert as long as it lasts."""
     quiet_hours: Annotated[str, AfterValidator(_require_hours)] = ""
     """Span of every day in which deliveries wait for its end, such as `"22:00-07:00"`, in `time_zone`. What is decided
     does not depend on it."""
@@ -110,6 +112,10 @@ class NotifySettings(Section):
     """Longest wait in seconds between two attempts, also if the receiver sends a longer `Retry-After`."""
     give_up_after_s: float = Field(default=86_400.0, gt=0, le=604_800)
     """A delivery becomes a dead letter this many seconds after its record was read, if its receiver is still away."""
+    resend_s: float = Field(default=60.0, gt=0, le=3_600)
+    """Seconds after which an Alertmanager gets every running alert again. After a restart it has none until then."""
+    hold_s: float = Field(default=3_600.0, ge=60, le=604_800)
+    """Seconds for which an Alertmanager takes an alert for running if nothing more comes, as while riskwire is down."""
     max_age_s: float = Field(default=86_400.0, gt=0)
     """An alert whose `at` is more than this many seconds from the wall clock (replay, demo) is logged and not sent."""
     max_pending: int = Field(default=1_000, ge=1, le=100_000)

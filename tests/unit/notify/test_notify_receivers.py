@@ -14,7 +14,10 @@ from pydantic import SecretStr
 from riskwire.errors import SettingsError
 from riskwire.notify import NotifyStage
 from riskwire.notify.notification import Notification, notification_of
-from riskwire.notify.receiver import MAX_ANSWER, AppriseReceiver, Place, WebhookReceiver
+from riskwire.notify.receivers import Place, receiver_warnings
+from riskwire.notify.receivers.http import MAX_ANSWER
+from riskwire.notify.receivers.service import AppriseReceiver
+from riskwire.notify.receivers.webhook import WebhookReceiver
 from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert
 from riskwire.settings import NotifySettings, ReceiverSettings
@@ -179,3 +182,28 @@ def test_a_named_receiver_keeps_its_pending_deliveries_when_its_url_changes() ->
         for url in ("https://a.example/1", "https://b.example/2")
     ]
     assert names[0] == names[1] == {"webhook:desk"}
+
+
+def test_plain_http_and_unsigned_webhooks_are_warned_of_without_showing_the_url() -> None:
+    settings = NotifySettings(
+        webhooks=(SecretStr("http://a.example/s3cret"), SecretStr("http://127.0.0.1:9/s3cret")),
+        receivers={
+            "desk": ReceiverSettings(webhook=SecretStr("https://b.example/s3cret")),
+            "am": ReceiverSettings(alertmanager=SecretStr("http://user:s3cret@c.example:9093")),
+            "chat": ReceiverSettings(apprise=SecretStr("json://d.example/s3cret")),
+        },
+    )
+    warnings = receiver_warnings(settings)
+    plain = [warning.partition(":")[0] for warning in warnings if "plain http" in warning]
+    unsigned = [warning.partition(":")[0] for warning in warnings if "not signed" in warning]
+    assert plain == ["notify.webhooks[0]", "notify.receivers.am"]
+    assert unsigned == ["notify.webhooks[0]", "notify.webhooks[1]", "notify.receivers.desk"]
+    assert "s3cret" not in str(warnings)
+    signed = settings.model_copy(update={"webhook_secret": SecretStr("key")})
+    assert not [warning for warning in receiver_warnings(signed) if "not signed" in warning]
+
+
+def test_alertmanager_keeps_its_own_quiet_hours() -> None:
+    receiver = ReceiverSettings(alertmanager=SecretStr("http://127.0.0.1:9093"), quiet_hours="22:00-07:00")
+    with pytest.raises(SettingsError, match=r"notify\.receivers\.am\.quiet_hours: .*time_intervals"):
+        NotifyStage(NotifySettings(receivers={"am": receiver}))

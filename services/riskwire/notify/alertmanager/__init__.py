@@ -1,0 +1,5 @@
+"""Alertmanager: keeps the alerts there as they are here."""
+
+from riskwire.notify.alertmanager.upkeep import AlertmanagerUpkeep
+
+__all__ = ["AlertmanagerUpkeep"]

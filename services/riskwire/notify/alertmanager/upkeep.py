@@ -1,0 +1,112 @@
+"""Keeps every Alertmanager of the settings up to date with the alerts of one partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from pydantic import TypeAdapter
+
+from riskwire import metrics
+from riskwire.bus import Message
+from riskwire.notify.alertmanager.active import ActiveAlert, ActiveAlerts
+from riskwire.notify.alertmanager.feed import AlertmanagerFeed
+from riskwire.notify.delivered import Delivered
+from riskwire.notify.receivers import AlertmanagerReceiver, Receiver
+from riskwire.records import Alert, read_record
+from riskwire.settings import NotifySettings
+
+log = structlog.get_logger(__name__)
+
+_ALERT: Final = TypeAdapter(Alert)
+
+
+class AlertmanagerUpkeep:
+    """What the Alertmanagers should have, and the tasks that post it. Part of the notify stage on one partition."""
+
+    def __init__(
+        self,
+        state: Mapping[str, bytes],
+        receivers: Iterable[Receiver],
+        settings: NotifySettings,
+        *,
+        live: bool,
+        wall: Callable[[], datetime],
+    ) -> None:
+        """Restores what the Alertmanagers should have, and starts to post it. An event loop must be running.
+
+        Args:
+            state: the committed state of the stage.
+            live: False posts nothing.
+            wall: returns the time of day.
+        """
+        self._settings = settings
+        self._labels = {
+            receiver.name: receiver.label for receiver in receivers if isinstance(receiver, AlertmanagerReceiver)
+        }
+        self._active = ActiveAlerts(state, remember=settings.remember)
+        self._arrivals: list[ActiveAlert] = []
+        self._feeds = {
+            receiver.name: AlertmanagerFeed(receiver, settings, self._arrivals.extend, wall)
+            for receiver in receivers
+            if live and isinstance(receiver, AlertmanagerReceiver)
+        }
+        self.publish()
+        self._tasks = [asyncio.create_task(feed.run(), name=f"notify-{name}") for name, feed in self._feeds.items()]
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """The tasks that post. One ends only when it fails."""
+        return self._tasks
+
+    @property
+    def pending(self) -> int:
+        """The number of alerts that an Alertmanager has not got in their newest form."""
+        return self._active.pending
+
+    def take(self, names: Sequence[str], message: Message, now: datetime) -> list[str]:
+        """Takes an alert record for those of its receivers that are Alertmanagers. Returns the names of the others."""
+        managers = [name for name in names if name in self._labels]
+        if managers:
+            alert = read_record(_ALERT, message.value, message.where)
+            for name in managers:
+                self._active.take(name, alert, now)
+        return [name for name in names if name not in managers]
+
+    def settle(self, delivered: Delivered, now: datetime) -> bool:
+        """Remembers what has arrived, and forgets what need not or cannot arrive any more.
+
+        Returns:
+            whether `take_changes` has something to commit.
+        """
+        arrivals = list(self._arrivals)
+        self._arrivals.clear()
+        new = self._active.arrived(arrivals, now)
+        for alert in new:
+            label = self._labels[alert.receiver]
+            delivered.add_key(alert.record, label, now.timestamp())
+            metrics.DELIVERIES.labels(channel="alertmanager", outcome="delivered").inc()
+            log.info("notified", id=alert.alert, status=alert.annotations.get("status"), receiver=label)
+        lost = self._active.give_up(now - timedelta(seconds=self._settings.give_up_after_s), set(self._labels))
+        for alert in lost:
+            metrics.DELIVERIES.labels(channel="alertmanager", outcome="given_up").inc()
+            log.error("alertmanager never got the end of an alert", receiver=alert.receiver, id=alert.alert)
+        return bool(new or lost or arrivals)
+
+    def publish(self) -> None:
+        """Posts from now on what the last step has committed."""
+        for name, feed in self._feeds.items():
+            feed.want(self._active.of_receiver(name))
+
+    def take_changes(self) -> dict[str, bytes | None]:
+        """Returns the state entries that changed since the last call."""
+        return self._active.take_changes()
+
+    async def close(self) -> None:
+        """Stops to post. The alerts stay as they are there."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
