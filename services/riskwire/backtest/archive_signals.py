@@ -10,7 +10,7 @@ from pathlib import Path
 
 from riskwire.backtest.cached_engine import CachedEngine
 from riskwire.backtest.readings import ReadingFile, readings_id
-from riskwire.backtest.signal_log import SignalLog, SignalLogDraft, log_path, store_log, stored_log
+from riskwire.backtest.signal_log import SignalLog, SignalLogDraft, hash_archive, log_path, store_log, stored_log
 from riskwire.bus import Message
 from riskwire.entities.watchlist import Watchlist
 from riskwire.errors import RiskwireError
@@ -62,8 +62,9 @@ async def read_archive(
         repr(watchlist.entities),
         str(limit),
     )
-    path = await asyncio.to_thread(log_path, cache, archive, decides)
-    if (log := await asyncio.to_thread(stored_log, path)) is not None:
+    archive_sha256 = await asyncio.to_thread(hash_archive, archive)
+    path = await asyncio.to_thread(log_path, cache, archive_sha256, decides)
+    if (log := await asyncio.to_thread(stored_log, path, archive_sha256)) is not None:
         return log
     file = await asyncio.to_thread(ReadingFile, cache / f"readings-{readings}.sqlite")
     try:
@@ -73,7 +74,7 @@ async def read_archive(
             await store_log(path, reading.signals(limit, progress), reading.summary)
     finally:
         file.close()
-    log = await asyncio.to_thread(stored_log, path)
+    log = await asyncio.to_thread(stored_log, path, archive_sha256)
     if log is None:
         raise RiskwireError("the signals of the back-test are damaged", where=str(path), do="Delete them")
     return log

@@ -45,6 +45,8 @@ class SignalLog:
 
     path: Path
     summary: SignalLogSummary
+    archive_sha256: str
+    """The SHA-256 of the archive, in hexadecimal."""
 
     @property
     def months(self) -> float:
@@ -70,20 +72,20 @@ class SignalLog:
             raise RiskwireError("the signals of the back-test cannot be read", where=str(self.path)) from error
 
 
-def log_path(folder: Path, archive: Path, decides: Iterable[str]) -> Path:
+def log_path(folder: Path, archive_sha256: str, decides: Iterable[str]) -> Path:
     """Returns the path of the log of an archive: another one if its content, the code or anything in `decides` changes.
 
-    Raises:
-        RiskwireError: the archive cannot be read.
+    Args:
+        archive_sha256: the SHA-256 of the archive, in hexadecimal.
     """
     digest = sha256(code_id(_ROOMS).encode())
     for part in decides:
         digest.update(f"{part}\0".encode("utf-8", "surrogatepass"))
-    digest.update(archive_sha256(archive).encode())
+    digest.update(archive_sha256.encode())
     return folder / f"signals-{digest.hexdigest()[:20]}.jsonl.zst"
 
 
-def archive_sha256(path: Path) -> str:
+def hash_archive(path: Path) -> str:
     """Returns the SHA-256 of an archive, in hexadecimal.
 
     Raises:
@@ -109,13 +111,13 @@ def code_id(rooms: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def stored_log(path: Path) -> SignalLog | None:
+def stored_log(path: Path, archive_sha256: str) -> SignalLog | None:
     """Returns the log in a file; None if there is none that is whole."""
     try:
         summary = SignalLogSummary.model_validate_json(_summary_path(path).read_bytes())
     except (OSError, ValueError):
         return None
-    return SignalLog(path, summary) if path.exists() else None
+    return SignalLog(path, summary, archive_sha256) if path.exists() else None
 
 
 async def store_log(path: Path, records: AsyncIterator[Iterable[bytes]], summary: SignalLogDraft) -> None:

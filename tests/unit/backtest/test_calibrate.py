@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def test_the_command_writes_a_file_that_is_bound_to_the_bundle(
     assert asyncio.run(command) == 0
     calibration = read_calibration(out)
     assert calibration.bundle == "tiny@1.0.0"
+    assert calibration.archive.sha256 == sha256(news.read_bytes()).hexdigest()
     assert (calibration.archive.articles, calibration.archive.targets, calibration.archive.watchlist) == (12, 1, False)
     named = AlertingSettings(calibration=out)
     assert LimitTable.from_settings(named).of(calibration.bundle).calibrated

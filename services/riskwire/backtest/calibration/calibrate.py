@@ -18,7 +18,7 @@ from riskwire.alerting.calibration import (
 from riskwire.alerting.calibration.rates import MONTH_DAYS
 from riskwire.alerting.events import EventRules
 from riskwire.backtest.calibration.archive_runs import ArchiveRuns, counted_targets
-from riskwire.backtest.signal_log import SignalLog, archive_sha256
+from riskwire.backtest.signal_log import SignalLog
 from riskwire.entities.watchlist import Watchlist
 from riskwire.errors import RiskwireError
 from riskwire.settings import AlertingSettings
@@ -67,7 +67,7 @@ def calibrate(
     calibration = Calibration(
         bundle=summary.bundle,
         archive=ArchiveFigures(
-            sha256=archive_sha256(archive),
+            sha256=log.archive_sha256,
             articles=len(summary.lines),
             first=f"{summary.first:%Y-%m-%d}",
             last=f"{summary.last:%Y-%m-%d}",
