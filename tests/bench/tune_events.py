@@ -1,14 +1,20 @@
-"""Event alerts on cached signals, with other rules: what each event type tells at each threshold, and all together.
+"""Event alerts on cached signals, with other thresholds: what each event type tells, and all together.
 
     riskwire backtest ARCHIVE --events EVENTS --out DIR      # once: makes the signals
-    python tests/bench/tune_events.py ARCHIVE --events EVENTS [--labels OPEN.jsonl] [--rules RULES] [--year 2009]
+    python tests/bench/tune_events.py ARCHIVE --events EVENTS --year 2009 --fit 900 --write
 
-For each event type the alert stage reads only the stories of this type, so a run takes a second. `told` are the listed
-events of any type that these notifications tell; `own` those of this type. `precision` is the share of labelled titles
-that are material, of those of the type at the threshold or above.
+For each event type the rules decide on the stories of this type alone, so a run takes a second. `told` are the listed
+events of any type that these notifications tell; `own` those of this type. `outright` is the threshold of stories whose
+words state the fact. `precision` is the share of labelled texts (`--labels`, of a training set: the bundle knows them,
+so it is an upper bound) that are material, of those of the type that would be told.
 
-`--fit N` then chooses a threshold for each type: it lowers the one that tells most further events a notification, as
-long as there are at most N notifications and the precision allows it, and prints the rules, ready for `--rules`.
+`--fit N` chooses thresholds for at most N notifications of the year, all types together. It lowers the type that tells
+most further events a notification. Then it draws each type toward its thresholds in force, the more the fewer events it
+tells, and keeps to floors, so that a type with three events of one year does not decide by them.
+It prints the rules as a file for `--rules`; with `--write` it puts them into the `types:` of the shipped families.yaml,
+whose other lines and comments stay as they are. A year that was not fitted is printed besides.
+
+The settings are those of riskwire: RISKWIRE_INFERENCE__MAX_SENTENCES=1 reads titles only.
 """
 
 from __future__ import annotations
@@ -16,233 +22,217 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
 
 from riskwire.alerting.events import EventRules, load_rules
-from riskwire.alerting.events.reading import happenings
+from riskwire.alerting.events.reading import Happening, happenings
+from riskwire.alerting.events.rules import RuleOverride
 from riskwire.app.inputs import configured_watchlist
-from riskwire.backtest.alert_run import run_alerting
+from riskwire.backtest.alert_run import is_notification
 from riskwire.backtest.archive_signals import read_archive
-from riskwire.backtest.event_list import read_events
+from riskwire.backtest.event_list import CRISIS, read_events
 from riskwire.backtest.figures import match_figures
-from riskwire.backtest.matching import Matches, Notification, notification_of
+from riskwire.backtest.matching import Matcher, Matches, notification_of
 from riskwire.backtest.run import Backtest
 from riskwire.cli.alarm.archive import default_cache
 from riskwire.records import PARTY_TARGET, Mark, Signal
 from riskwire.settings import AlertingSettings, load_settings
-from riskwire.settings.yaml_file import read_yaml
 
-THRESHOLDS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9)
-ENOUGH_LABELLED = 20
-"""Labelled titles from which the precision of an event type counts."""
-LABELLED = "reuters0910:"
-"""What the ids of labelled titles of the archive begin with; the number of the line follows."""
+sys.path.insert(0, str(Path(__file__).parent / "alerting"))
+from event_fit import Thresholds, TypePoint, fitted, shrunk
+from event_labels import LabelledParty, parties_by_type, precision, read_labelled
+from event_runs import event_alerts, sorted_for_events
 
+MATERIAL = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85)
+OUTRIGHT = (0.2, 0.35, 0.55, 0.7, 0.85, 1.0)
+ROUNDS = 6
+"""How often the fit is repeated until the notifications of all types together are near the number that is allowed."""
 
-@dataclass(frozen=True, slots=True)
-class LabelledStory:
-    """A labelled title and what a signal says of the same party."""
-
-    event_type: str
-    material: float
-    is_material: bool
+Timed = list[tuple[int, Signal]]
 
 
-@dataclass(frozen=True, slots=True)
-class TypePoint:
-    """What stories of one event type tell at one threshold.
+class Bench:
+    """The signals of an archive that come near an event alert, and the events that they should tell."""
 
-    Attributes:
-        told: the indexes of the events that it tells.
-        precision: the share of the labelled titles above the threshold that are material; None without one.
-    """
+    def __init__(self, signals: Sequence[Signal], matcher: Matcher, settings: AlertingSettings, base: EventRules):
+        self.settings = settings
+        self.matcher = matcher
+        self.base = base
+        self.signals: Timed = sorted_for_events(signals, settings)
 
-    event_type: str
-    threshold: float
-    notifications: int
-    told: frozenset[int]
-    precision: float | None
-    labelled: int
+    def matches(self, signals: Timed, rules: EventRules, year: int | None) -> Matches:
+        """Returns what the notifications of a year tell, or all of them."""
+        alerts = event_alerts(signals, self.settings, rules)
+        notifications = [alert for alert in alerts if is_notification(alert) and year in (None, alert.at.year)]
+        return self.matcher.match(map(notification_of, notifications))
+
+    def thresholds(self, event_type: str) -> Thresholds:
+        """Returns the thresholds in force of an event type."""
+        rule = self.base.rule(event_type, "", ())
+        return Thresholds(rule.threshold, rule.outright)
+
+    def of_year(self, year: int | None) -> Timed:
+        """Returns the signals of a year, with the month before it, which decides what is new; without a year, all."""
+        if year is None:
+            return self.signals
+        span = (f"{year - 1}-12", f"{year + 1}")
+        return [entry for entry in self.signals if span[0] <= entry[1].seen_at.isoformat() < span[1]]
+
+    def rules(self, thresholds: Mapping[str, Thresholds], muted: Sequence[str] = ()) -> EventRules:
+        """Returns the rules with other thresholds; `muted` event types are not told, unless they have thresholds."""
+        changed = {event_type: RuleOverride.model_validate(values.rule()) for event_type, values in thresholds.items()}
+        changed |= {event_type: RuleOverride(tier="none") for event_type in muted if event_type not in thresholds}
+        return self.base.with_types(changed)
 
 
 def main() -> None:
-    """Prints a table of event types and thresholds, and the figures with the rules as they are."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archive", type=Path)
-    parser.add_argument("--events", type=Path, required=True)
-    parser.add_argument("--labels", type=Path, help="labelled titles of the archive, as JSON lines")
-    parser.add_argument("--rules", type=Path)
-    parser.add_argument("--year", type=int, help="count events and notifications of this year only")
-    parser.add_argument("--cache", type=Path, default=default_cache())
-    parser.add_argument("--types", nargs="*", help="only these event types")
-    parser.add_argument("--thresholds", nargs="*", type=float, default=THRESHOLDS)
-    parser.add_argument("--whole", action="store_true", help="only the figures of all event types together")
-    parser.add_argument("--fit", type=int, metavar="N", help="choose thresholds for at most N notifications")
-    parser.add_argument(
-        "--precision", type=float, default=0.8, help="the least precision on at least 20 labelled titles"
-    )
-    options = parser.parse_args()
-    settings = load_settings(None, {})
+    """Prints a table of event types and thresholds, fits thresholds, and prints the figures of each year."""
+    options = _options()
+    settings = load_settings(None, os.environ)
     watchlist = configured_watchlist(settings)
     log = asyncio.run(read_archive(options.archive, settings, watchlist, options.cache))
     rules = load_rules(options.rules)
-    events = [event for event in read_events(options.events) if options.year in (None, event.day.year)]
     families = {event_type: place.family for event_type, place in rules.places.items()}
+    events = read_events(options.events)
     tested = Backtest.of(log, watchlist, events, families)
     assert tested.matcher is not None
-    records = [record for record in log.records() if isinstance(record, Mark) or record.target.startswith(PARTY_TARGET)]
     console = Console(width=130)
+    records = (record for record in log.records() if not isinstance(record, Mark))
+    signals = [record for record in records if record.target.startswith(PARTY_TARGET) and record.level is not None]
+    bench = Bench(signals, tested.matcher, settings.alerting, rules)
     if not options.whole:
-        labelled = _labelled(options.labels, records, log.summary.lines, rules) if options.labels else []
-        table = Table("type", "threshold", "notifications", "on list", "told", "own", "crises", "precision", "labelled")
-        points: list[TypePoint] = []
-        for event_type in options.types or rules.places:
-            own = [record for record in records if isinstance(record, Mark) or _is_of(record, event_type, rules)]
-            for threshold in sorted(options.thresholds, reverse=True):
-                changed = _with_thresholds(options.rules, {event_type: threshold}, muted=[*rules.places])
-                matches = tested.matcher.match(_notifications(own, settings.alerting, changed, options.year))
-                points.append(_point(event_type, threshold, matches, labelled))
-                _add_row(table, points[-1], matches)
-            table.add_section()
+        labelled = {}
+        if options.labels:
+            lines = options.labels.read_text(encoding="utf-8").splitlines()
+            labelled = parties_by_type(asyncio.run(read_labelled(lines, settings, options.cache)), rules)
+        known = [name for name in rules.places if _typed(name) or options.types]
+        points, table = _points(bench, rules, options.types or known, options.year, labelled)
         console.print(table)
         if options.fit:
-            thresholds = fitted(points, options.fit, options.precision)
-            console.print(json.dumps({"types": {name: _rule(value) for name, value in thresholds.items()}}))
-            rules = _with_thresholds(options.rules, thresholds)
-    whole = _notifications(records, settings.alerting, rules, options.year)
-    figures = match_figures(tested.matcher.match(whole)).whole
-    console.print(f"told {figures.told}/{figures.events} {figures.told_share:.3f}, same family {figures.same_family}")
-    console.print(f"crises told {figures.crises_told}/{figures.crises} {figures.crises_share:.3f}")
-    console.print(f"notifications {figures.notifications}, on a listed event {figures.on_list_share:.3f}")
-    console.print(f"of those told, by the first story {figures.first_story_share:.2f}")
+            thresholds = fit(bench, points, options.fit, options.precision, options.year)
+            print(json.dumps({"types": {name: value.rule() for name, value in thresholds.items()}}))
+            rules = bench.rules(thresholds)
+            if options.write:
+                path = Path(str(files("riskwire.alerting.events").joinpath("families.yaml")))
+                path.write_text(written(path.read_text("utf-8"), thresholds), encoding="utf-8")
+                print(f"written: {path}")
+    figures = match_figures(bench.matches(bench.signals, rules, None))
+    for name, part in (("all", figures.whole), *figures.by_year.items()):
+        print(
+            f"{name:5} told {part.told}/{part.events} {part.told_share:.3f}, crises {part.crises_told}/{part.crises} "
+            f"{part.crises_share:.3f}, notifications {part.notifications}, on a listed event {part.on_list_share:.3f}, "
+            f"by the first story {part.first_story_share:.2f}"
+        )
 
 
-def _notifications(
-    records: Iterable[Signal | Mark], settings: AlertingSettings, rules: EventRules, year: int | None
-) -> list[Notification]:
-    """Returns the notifications of a year, or all."""
-    run = run_alerting(records, settings, rules)
-    return [notification_of(alert) for alert in run.notifications if year in (None, alert.at.year)]
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("archive", type=Path)
+    parser.add_argument("--events", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, help="labelled texts of a training set, as JSON lines")
+    parser.add_argument("--rules", type=Path, help="rules that override the shipped ones")
+    parser.add_argument("--year", type=int, help="tabulate and fit on this year only")
+    parser.add_argument("--cache", type=Path, default=default_cache())
+    parser.add_argument("--types", nargs="*", help="only these event types")
+    parser.add_argument("--whole", action="store_true", help="only the figures of all event types together")
+    parser.add_argument("--fit", type=int, metavar="N", help="choose thresholds for at most N notifications")
+    parser.add_argument("--write", action="store_true", help="write fitted thresholds into the shipped families.yaml")
+    parser.add_argument("--precision", type=float, default=0.8, help="the least precision, with --labels")
+    return parser.parse_args()
 
 
-def _is_of(signal: Signal, event_type: str, rules: EventRules) -> bool:
-    """Returns whether an event type is among what a story says happened."""
-    return any(happening.type == event_type for happening in happenings(signal, rules))
+def _typed(event_type: str) -> bool:
+    """Returns whether the shipped rules have thresholds of an event type of its own, and not only of its family."""
+    text = files("riskwire.alerting.events").joinpath("families.yaml").read_text("utf-8")
+    return re.search(rf"(?m)^  {event_type}: \{{", text) is not None
 
 
-def _rule(threshold: float) -> dict[str, float]:
-    """Returns the rule of a threshold: the probability of `material` alone decides, also once it is corroborated."""
-    return {"threshold": threshold, "doubtful": threshold, "adverse": min(0.5, threshold)}
+def _points(
+    bench: Bench,
+    rules: EventRules,
+    types: Iterable[str],
+    year: int | None,
+    labelled: Mapping[str, Sequence[tuple[Happening, LabelledParty]]],
+) -> tuple[list[TypePoint], Table]:
+    """Returns what each event type tells with each pair of thresholds, and the table of them."""
+    table = Table("type", "material", "outright", "notifications", "on list", "told", "crises", "precision", "labelled")
+    points = []
+    signals = bench.of_year(year)
+    by_type: dict[str, Timed] = {}
+    outright: set[str] = set()
+    for entry in signals:
+        for happening in happenings(entry[1], rules):
+            by_type.setdefault(happening.type, []).append(entry)
+            if happening.outright:
+                outright.add(happening.type)
+    for event_type in types:
+        for least in OUTRIGHT if event_type in outright else (1.0,):
+            for material in MATERIAL:
+                thresholds = Thresholds(material, least)
+                changed = bench.rules({event_type: thresholds}, muted=[*rules.places])
+                matches = bench.matches(by_type.get(event_type, []), changed, year)
+                share, number = precision(labelled.get(event_type, ()), material, least)
+                told = frozenset(
+                    index for index, telling in enumerate(matches.tellings) if telling.notification is not None
+                )
+                points.append(TypePoint(event_type, thresholds, len(matches.notifications), told, share, number))
+                figures = match_figures(matches).whole
+                table.add_row(
+                    event_type, f"{material:.2f}", f"{least:.2f}", str(figures.notifications),
+                    f"{figures.on_list_share:.2f}", str(figures.told), str(figures.crises_told),
+                    "–" if share is None else f"{share:.2f}", str(number),
+                )  # fmt: skip
+        table.add_section()
+    return points, table
 
 
-def _with_thresholds(path: Path | None, thresholds: Mapping[str, float], muted: Sequence[str] = ()) -> EventRules:
-    """Returns the rules with other thresholds of some event types.
+def fit(
+    bench: Bench, points: Sequence[TypePoint], most: int, least_precision: float, year: int | None
+) -> dict[str, Thresholds]:
+    """Returns thresholds for at most `most` notifications of all types together."""
+    types = list(dict.fromkeys(point.event_type for point in points))
+    crises = frozenset(index for index, event in enumerate(bench.matcher.events) if event.severity == CRISIS)
+    signals = bench.of_year(year)
 
-    Args:
-        muted: event types that are not told, unless they have a threshold.
+    def count(thresholds: Mapping[str, Thresholds]) -> int:
+        return len(bench.matches(signals, bench.rules(thresholds), year).notifications)
+
+    prior = {event_type: bench.thresholds(event_type) for event_type in types}
+    allowed, best = float(most), shrunk(fitted(points, 0, least_precision, crises), prior)
+    for _ in range(ROUNDS):
+        thresholds = shrunk(fitted(points, round(allowed), least_precision, crises), prior)
+        number = count(thresholds)
+        if number <= most:
+            best = thresholds
+            if number >= 0.97 * most:
+                break
+        allowed *= most / max(number, 1)
+    return best
+
+
+def written(text: str, thresholds: Mapping[str, Thresholds]) -> str:
+    """Returns the text of families.yaml with other thresholds of event types; all else stays as it is.
+
+    Raises:
+        ValueError: an event type has no line in `types:`.
     """
-    own = (read_yaml(path, "the file of rules", 1_000_000) if path else None) or {}
-    assert isinstance(own, dict)
-    types = own.setdefault("types", {})
-    for event_type in muted:
-        if event_type not in thresholds:
-            types.setdefault(event_type, {})["tier"] = "none"
-    for event_type, threshold in thresholds.items():
-        types.setdefault(event_type, {}).update(_rule(threshold))
-    with TemporaryDirectory() as folder:
-        changed = Path(folder) / "rules.yaml"
-        changed.write_text(json.dumps(own), encoding="utf-8")
-        return load_rules(changed)
-
-
-def _labelled(
-    path: Path, records: Sequence[Signal | Mark], lines: dict[str, int], rules: EventRules
-) -> list[LabelledStory]:
-    """Returns the labelled titles of the archive that have a signal on the same party."""
-    levels: dict[int, dict[str, str]] = {}
-    for raw in path.read_text(encoding="utf-8").splitlines():
-        text = json.loads(raw)
-        if text["id"].startswith(LABELLED):
-            levels[int(text["id"].removeprefix(LABELLED))] = {
-                target["text"]: target["level"] for target in text["targets"]
-            }
-    stories = []
-    for record in records:
-        if isinstance(record, Mark) or record.level is None:
-            continue
-        evidence = record.evidence
-        label = levels.get(lines.get(record.article, -1), {}).get(evidence.text[evidence.start : evidence.end])
-        if label is not None:
-            stories += [
-                LabelledStory(happening.type, record.level.material, label == "2")
-                for happening in happenings(record, rules)
-            ]
-    return stories
-
-
-def _point(event_type: str, threshold: float, matches: Matches, labelled: Sequence[LabelledStory]) -> TypePoint:
-    """Returns what an event type tells at a threshold, and how precise it is on labelled titles."""
-    above = [story for story in labelled if story.event_type == event_type and story.material >= threshold]
-    return TypePoint(
-        event_type,
-        threshold,
-        len(matches.notifications),
-        frozenset(index for index, telling in enumerate(matches.tellings) if telling.notification is not None),
-        sum(story.is_material for story in above) / len(above) if above else None,
-        len(above),
-    )
-
-
-def fitted(points: Sequence[TypePoint], most: int, least_precision: float) -> dict[str, float]:
-    """Returns a threshold for each event type, so that most events are told with at most `most` notifications.
-
-    Each type begins at its highest threshold. Then, again and again, the type is lowered whose further events a
-    further notification are the most, counting only events that no other type tells.
-    """
-    by_type: dict[str, list[TypePoint]] = {}
-    for point in points:
-        steps = by_type.setdefault(point.event_type, [])
-        if not steps or point.labelled < ENOUGH_LABELLED or (point.precision or 0.0) >= least_precision:
-            steps.append(point)
-    chosen = dict.fromkeys(by_type, 0)
-    while True:
-        told = {event_type: by_type[event_type][step].told for event_type, step in chosen.items()}
-        number = sum(by_type[event_type][step].notifications for event_type, step in chosen.items())
-        best: tuple[float, str, int] | None = None
-        for event_type, step in chosen.items():
-            others: set[int] = set().union(*(events for other, events in told.items() if other != event_type))
-            before = by_type[event_type][step]
-            for lower, after in enumerate(by_type[event_type][step + 1 :], start=step + 1):
-                more = after.notifications - before.notifications
-                gain = (len(after.told - others) - len(before.told - others)) / max(more, 1)
-                if number + more <= most and gain > (best[0] if best else 0.0):
-                    best = (gain, event_type, lower)
-        if best is None:
-            return {event_type: by_type[event_type][step].threshold for event_type, step in chosen.items()}
-        chosen[best[1]] = best[2]
-
-
-def _add_row(table: Table, point: TypePoint, matches: Matches) -> None:
-    """Adds what an event type tells at a threshold to the table."""
-    figures = match_figures(matches).whole
-    own = [telling for telling in matches.tellings if telling.event.type == point.event_type]
-    table.add_row(
-        point.event_type,
-        f"{point.threshold:.2f}",
-        str(figures.notifications),
-        f"{figures.on_list_share:.2f}",
-        str(figures.told),
-        f"{sum(telling.notification is not None for telling in own)}/{len(own)}",
-        str(figures.crises_told),
-        "–" if point.precision is None else f"{point.precision:.2f}",
-        str(point.labelled),
-    )
+    for event_type, values in thresholds.items():
+        line = re.search(rf"(?m)^  {event_type}: \{{(.*)\}}$", text)
+        if line is None:
+            raise ValueError(f"families.yaml has no line for {event_type} in its types")
+        rule = values.rule()
+        kept = [part for part in line[1].split(", ") if part.partition(":")[0] not in rule]
+        changed = [f"{name}: {value:g}" for name, value in rule.items() if name != "outright" or value < 1.0]
+        text = f"{text[: line.start(1)]}{', '.join(kept + changed)}{text[line.end(1) :]}"
+    return text
 
 
 if __name__ == "__main__":

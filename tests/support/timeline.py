@@ -84,6 +84,7 @@ def event(
     name: str = "Acme",
     material: float = 0.9,
     mild: float = 0.05,
+    favourable: float = 0.0,
     relevance: float = 1.0,
     groups: tuple[str, ...] = (),
     article: str = "",
@@ -100,11 +101,12 @@ def event(
 
     Args:
         events: the event types, the most probable first: the first with 0.9, and each further one with 0.1 less.
-        material, mild: their probabilities; the rest is neutral.
+        material, mild, favourable: their probabilities; the rest is neutral.
     """
     seen = START + timedelta(hours=at_h)
     article = article or content_id(target, seen.isoformat(), title, publisher)
-    level = Level(neutral=round(1 - material - mild, 4), mild=mild, material=material, favourable=0.0)
+    neutral = round(1 - material - mild - favourable, 4)
+    level = Level(neutral=neutral, mild=mild, material=material, favourable=favourable)
     return Signal(
         target=target,
         name=name,

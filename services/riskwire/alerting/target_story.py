@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
 
-from riskwire.records import AlertDriver, AlertEvidence, Signal
+from riskwire.records import AlertDriver, AlertEvidence, Record, Signal
 
 MILLION = 1_000_000
 MAX_SOURCES = 50
 """Sources kept of one story."""
 MAX_DRIVERS = 5
 """Parties that an alert on a group names."""
+_FORM = ("v", "kind")
+"""Fields that say what form a record has."""
 
 
 @dataclass(slots=True, eq=False)
@@ -155,26 +158,26 @@ def evidence_of(signal: Signal, novelty: float | None = None) -> AlertEvidence:
     Args:
         novelty: how new for the target what it tells was, 0 to 1; None where that was not decided.
     """
+    evidence = signal.evidence
     return AlertEvidence.unvalidated(
-        story=signal.story,
-        title=signal.title,
-        url=signal.url,
-        source=signal.source,
-        publisher=signal.publisher,
-        seen_at=signal.seen_at,
-        text=signal.evidence.text,
-        start=signal.evidence.start,
-        end=signal.evidence.end,
+        **shared_fields(signal, AlertEvidence),
+        text=evidence.text,
+        start=evidence.start,
+        end=evidence.end,
         negative=signal.sentiment.negative,
-        level=signal.level,
-        adverse=signal.adverse,
-        events=signal.events,
-        adverse_from=signal.adverse_from,
-        member=signal.member,
-        member_name=signal.member_name,
         novelty=novelty,
-        relevance=signal.relevance,
     )
+
+
+def shared_fields(signal: Signal, record: type[Record]) -> dict[str, Any]:
+    """Returns the values of a signal for the fields that a kind of record has under the same name."""
+    values = signal.__dict__
+    return {name: values[name] for name in _shared_names(record)}
+
+
+@cache
+def _shared_names(record: type[Record]) -> tuple[str, ...]:
+    return tuple([name for name in record.model_fields if name in Signal.model_fields and name not in _FORM])
 
 
 def badness(evidence: AlertEvidence) -> float:

@@ -9,6 +9,7 @@ from timeline import Timeline, event, mark
 
 from riskwire.alerting import AlertStage
 from riskwire.alerting.events import load_rules
+from riskwire.alerting.events.rules import RuleOverride
 from riskwire.errors import SettingsError
 from riskwire.records import EVENT_TYPES
 from riskwire.settings import AlertingSettings
@@ -88,6 +89,10 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("families: {litigation: {tier: loud}}", r"families\.litigation\.tier: .*got 'loud'"),
         ("targets: {a: {least_sources: 0}}", r"targets\.a\.least_sources: .*got 0"),
         ("defaults: {rearm_days: 90}", r"defaults\.rearm_days: longer than memory_days, which is 60.*got 90"),
+        ("families: {insolvency: {settled_days: 90}}", r"insolvency\.settled_days: longer than memory_days.*got 90"),
+        ("groups: {a: {spares: [bankrupcy]}}", r"groups\.a\.spares: there is no such event type.*bankruptcy"),
+        ("groups: {a: {members: entity:acme}}", r"groups\.a\.members: .*got 'entity:acme'"),
+        ("words: {done: {upgrade: [rises]}}", r"words\.done: this event type is in no family.*got 'upgrade'"),
         ("familys: {}", r"familys: there is no such rule.*families"),
         ("[1, 2]", "must be a mapping, and is a list"),
         ("a: b: c", "line 1"),
@@ -119,7 +124,7 @@ def test_the_stage_refuses_wrong_rules_before_it_reads_anything(tmp_path: Path) 
     ],
 )
 def test_the_words_of_a_title_tell_what_is_feared_from_what_happened(title: str, feared: bool) -> None:
-    assert load_rules().is_feared(title) is feared
+    assert load_rules().words.is_feared(title) is feared
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_the_words_of_a_title_tell_what_is_feared_from_what_happened(title: str,
     ],
 )
 def test_the_words_of_a_title_tell_a_denial_by_the_party(title: str, denied: bool) -> None:
-    assert load_rules().is_denied(title) is denied
+    assert load_rules().words.is_denied(title) is denied
 
 
 def test_rules_of_a_user_decide_what_is_told(tmp_path: Path) -> None:
@@ -176,7 +181,8 @@ def test_rules_of_a_user_decide_what_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_the_words_of_a_sentence_state_an_event_type(sentence: str, event_type: str | None) -> None:
-    assert load_rules().stated_type(sentence) == event_type
+    stated = load_rules().words.stated(sentence)
+    assert (stated and stated.type) == event_type
 
 
 def test_a_stated_type_decides_before_that_of_the_model() -> None:
@@ -191,3 +197,100 @@ def test_a_title_of_relief_never_fires() -> None:
     timeline = Timeline()
     timeline.feed(event(9, "Acme emerges from bankruptcy", "bankruptcy"), mark(10))
     assert timeline.alerts == []
+
+
+@pytest.mark.parametrize(
+    ("title", "fires"),
+    [
+        ("Acme wins debt reprieve, warns of liquidation", True),
+        ("Acme denies bankruptcy, shares fall", True),
+        ("Acme wins creditor protection", True),
+        ("Acme wins order but cuts 4,000 jobs", True),
+        ("Acme wins debt reprieve, thanks lenders", False),
+        ("Acme emerges from bankruptcy, wins time", False),
+    ],
+)
+def test_a_relief_or_a_denial_counts_for_its_clause_alone(title: str, fires: bool) -> None:
+    timeline = Timeline()
+    timeline.feed(event(9, title, "distress"), mark(10))
+    assert bool(timeline.alerts) is fires
+
+
+@pytest.mark.parametrize(
+    ("sentence", "event_type", "outright"),
+    [
+        ("Acme files for Chapter 11", "bankruptcy", True),
+        ("Acme seeks bankruptcy option", "bankruptcy", False),
+        ("Acme to cut 4,000 jobs", "layoffs", True),
+        ("Acme to cut 400 jobs", "layoffs", False),
+        ("Acme has $2.3 billion loss", "results_bad", True),
+        ("Acme loss narrower than in 2008", "results_bad", False),
+        ("Acme defers interest payment, shares fall", "default", True),
+        ("Acme CEO steps down", "management_exit", True),
+    ],
+)
+def test_some_words_state_a_severe_fact_outright(sentence: str, event_type: str, outright: bool) -> None:
+    stated = load_rules().words.stated(sentence)
+    assert stated is not None
+    assert (stated.type, stated.outright) == (event_type, outright)
+
+
+def test_a_fact_stated_outright_fires_if_it_is_surely_adverse_for_the_target(tmp_path: Path) -> None:
+    """The level is mild. The same words about a party that they hardly concern fire nothing; nor do weaker words."""
+    path = rules_file(
+        tmp_path, "types: {management_exit: {threshold: 0.6, doubtful: 0.5, adverse: 0.5, outright: 0.6}}"
+    )
+    timeline = Timeline(AlertingSettings(rules=path))
+    timeline.feed(
+        event(9, "Acme CEO steps down", "management_exit", material=0.1, mild=0.6),
+        event(10, "Bolt CEO steps down", "management_exit", target="entity:bolt", material=0.1, mild=0.4),
+        event(11, "Core loses its head", "management_exit", target="entity:core", material=0.1, mild=0.6),
+        mark(12),
+    )
+    (alert,) = timeline.alerts
+    assert (alert.target, alert.tier) == ("entity:acme", "notice")
+    assert "below 0.60 that it concerns the target, where it is 0.70" in alert.would_not_fire
+    assert {miss.target: miss.reason for miss in timeline.near_misses} == {
+        "entity:bolt": "level",
+        "entity:core": "level",
+    }
+
+
+def test_a_rescue_is_bad_news_for_who_needs_it_however_glad_the_words_are() -> None:
+    """Nobody is rescued who does not fail. A neutral party of the same title is the one that helps."""
+    timeline = Timeline()
+    timeline.feed(
+        event(9, "Acme gets new rescue from state", "financing", material=0.05, mild=0.05, favourable=0.6),
+        event(9, "Acme gets new rescue from Bolt", target="entity:bolt", material=0.05, mild=0.1, favourable=0.05),
+        event(10, "Core wins order", "contract", target="entity:core", material=0.05, mild=0.05, favourable=0.6),
+        mark(11),
+    )
+    (alert,) = timeline.alerts
+    assert (alert.target, alert.events, alert.tier) == ("entity:acme", ("distress",), "page")
+
+
+def test_what_happens_in_a_large_country_is_told_of_it_only_where_a_rule_says_so(tmp_path: Path) -> None:
+    """Its own rating is told. A user's rule for the country, or for the group, overrides the one that ships."""
+    country = "entity:name:united-states"
+    crime = event(9, "Banker charged in U.S. fraud", "crime", target=country)
+    rating = event(9, "S&P cuts U.S. to junk", "credit_downgrade", target=country)
+    for rules, story, told in (
+        ("{}", crime, False),
+        ("{}", rating, True),
+        ("groups: {large_countries: {tier: notice}}", crime, True),
+        (f'targets: {{"{country}": {{tier: notice}}}}', crime, True),
+        ("groups: {large_countries: {members: []}}", crime, True),
+    ):
+        timeline = Timeline(AlertingSettings(rules=rules_file(tmp_path, rules)))
+        timeline.feed(story, mark(10))
+        assert bool(timeline.alerts) is told, rules
+        assert bool(timeline.near_misses) is not told, rules
+
+
+def test_rules_with_other_types_keep_all_else(tmp_path: Path) -> None:
+    rules = load_rules(rules_file(tmp_path, "types: {cyber: {rearm_days: 3}}"))
+    changed = rules.with_types({"cyber": RuleOverride(threshold=0.31)})
+    assert changed.rule("cyber", "a", ()).threshold == 0.31
+    assert changed.rule("cyber", "a", ()).rearm_days == 3
+    assert changed.rule("crime", "a", ()) == rules.rule("crime", "a", ())
+    assert rules.rule("cyber", "a", ()).threshold != 0.31

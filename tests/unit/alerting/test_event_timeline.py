@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from timeline import START, Timeline, as_history, event, mark, signal
 
+from riskwire.alerting.events import load_rules
 from riskwire.alerting.rewind import rewound
 from riskwire.records import Alert, Mark, Signal, content_id
 from riskwire.settings import AlertingSettings
@@ -24,6 +25,13 @@ def chrysler(at_h: float, title: str, *events: str, **values: object) -> Signal:
     """Returns a signal about Chrysler; by default of reuters.com and surely material."""
     values.setdefault("publisher", "reuters.com")
     return event(at_h, title, *events, target="entity:chrysler", name="Chrysler", **values)  # type: ignore[arg-type]
+
+
+def doubtful(event_type: str) -> dict[str, float]:
+    """Returns probabilities with which the shipped rules tell a story only once it is corroborated."""
+    rule = load_rules().rule(event_type, "entity:acme", ())
+    material = round((rule.doubtful + rule.threshold) / 2, 3)
+    return {"material": material, "mild": round(0.97 - material, 3)}
 
 
 def read(timeline: Timeline, *signals: Signal) -> list[Alert]:
@@ -102,8 +110,15 @@ def test_another_family_of_event_types_escalates(day: Timeline) -> None:
         (("Bank posts loss", "results_bad"), ("Bank gets state rescue", "distress")),
         (("Bank posts loss", "results_bad"), ("Bank warns on profit", "profit_warning")),
         (("Bank could default", "default"), ("Bank defaults", "default")),
+        (("Bank to file for bankruptcy", "bankruptcy"), ("Bank files for bankruptcy", "bankruptcy")),
     ],
-    ids=["from probe to charge", "from loss to rescue", "from loss to profit warning", "from feared to happened"],
+    ids=[
+        "from probe to charge",
+        "from loss to rescue",
+        "from loss to profit warning",
+        "from feared to happened",
+        "from planned to done",
+    ],
 )
 def test_a_step_up_escalates_and_a_step_down_does_not(
     day: Timeline, first: tuple[str, str], then: tuple[str, str]
@@ -118,8 +133,8 @@ def test_stories_of_one_bucket_are_one_record_and_confirm_each_other(day: Timeli
     """Within 5 s two publishers report a loss, doubtful in itself, and a third one lay-offs."""
     second = 1 / 3_600
     day.feed(
-        event(33, "Acme posts loss", "results_bad", material=0.52, mild=0.4, publisher="a.example"),
-        event(33 + second, "Acme has a loss", "results_bad", material=0.53, mild=0.4, publisher="b.example"),
+        event(33, "Acme posts loss", "results_bad", publisher="a.example", **doubtful("results_bad")),
+        event(33 + second, "Acme has a loss", "results_bad", publisher="b.example", **doubtful("results_bad")),
         event(33 + 2 * second, "Acme sheds staff", "layoffs", publisher="c.example"),
         mark(33.1, (33.0,)),
     )
@@ -129,24 +144,24 @@ def test_stories_of_one_bucket_are_one_record_and_confirm_each_other(day: Timeli
 
 
 def test_a_doubtful_story_waits_for_a_second_publisher(day: Timeline) -> None:
-    doubtful = {"material": 0.45, "mild": 0.4}
-    assert read(day, event(33, "Acme accounts doubted", "accounting", publisher="a.example", **doubtful)) == []
-    assert read(day, event(34, "Acme accounts still doubted", "accounting", publisher="a.example", **doubtful)) == []
+    doubt = doubtful("accounting")
+    assert read(day, event(33, "Acme accounts doubted", "accounting", publisher="a.example", **doubt)) == []
+    assert read(day, event(34, "Acme accounts still doubted", "accounting", publisher="a.example", **doubt)) == []
     assert [miss.reason for miss in day.near_misses] == ["corroboration", "corroboration"]
-    (alert,) = read(day, event(35, "Doubts of Acme accounts", "accounting", publisher="b.example", **doubtful))
+    (alert,) = read(day, event(35, "Doubts of Acme accounts", "accounting", publisher="b.example", **doubt))
     assert (alert.status, alert.tier, alert.corroborated, alert.sources) == ("firing", "notice", True, 2)
 
 
 def test_a_doubtful_story_whose_title_and_lead_agree_does_not_wait(day: Timeline) -> None:
-    doubtful = event(33, "Acme accounts doubted", "accounting", material=0.45, mild=0.4, confirmed=True)
-    (alert,) = read(day, doubtful)
+    story = event(33, "Acme accounts doubted", "accounting", confirmed=True, **doubtful("accounting"))
+    (alert,) = read(day, story)
     assert (alert.status, alert.corroborated, alert.sources) == ("firing", True, 1)
 
 
 def test_a_doubtful_story_does_not_wait_longer_than_a_day(day: Timeline) -> None:
-    doubtful = {"material": 0.45, "mild": 0.4}
-    first = event(33, "Acme accounts doubted", "accounting", publisher="a.example", **doubtful)
-    second = event(33 + 25, "Acme accounts doubted too", "accounting", publisher="b.example", **doubtful)
+    doubt = doubtful("accounting")
+    first = event(33, "Acme accounts doubted", "accounting", publisher="a.example", **doubt)
+    second = event(33 + 25, "Acme accounts doubted too", "accounting", publisher="b.example", **doubt)
     assert read(day, first, second) == []
 
 
@@ -270,6 +285,31 @@ def test_a_family_told_in_an_episode_that_ended_is_new_after_its_re_arm_period(d
     assert (miss.reason, miss.alert, round(miss.novelty, 1)) == ("novelty", "", 0.7)
     (alert,) = read(day, event(33 + 8 * DAY, "Acme sued over prices", "litigation"))
     assert alert.status == "firing"
+
+
+def test_a_fact_is_new_again_later_than_a_fear(day: Timeline) -> None:
+    """After a fear the next one is new in a week; after the filing, what follows is not new for twenty days."""
+    feared = [chrysler(33 + days * DAY, f"Chrysler may fail, {days}", "bankruptcy") for days in (0, 8)]
+    assert [alert.status for alert in (read(day, feared[0]) + _after(day, feared[1]))] == ["firing", "firing"]
+    (filed,) = _after(day, chrysler(33 + 9 * DAY, "Chrysler files for bankruptcy", "bankruptcy"))
+    assert filed.status == "escalated"
+    assert _after(day, chrysler(33 + 25 * DAY, "Chrysler insolvency drags on", "bankruptcy")) == []
+    assert day.near_misses[-1].reason == "novelty"
+    assert "after 20 days if it was told as a fact" in day.near_misses[-1].detail
+    (again,) = _after(day, chrysler(33 + 30 * DAY, "Chrysler insolvency goes on", "bankruptcy"))
+    assert again.status == "firing"
+
+
+def _after(timeline: Timeline, item: Signal) -> list[Alert]:
+    """Feeds a signal after calm hours; returns the alerts that notify."""
+    at_h = (item.seen_at - START) / timedelta(hours=1)
+    timeline.quiet(at_h - 5 * DAY if at_h > 40 + 5 * DAY else at_h - 12, at_h - 1)
+    return [alert for alert in read(timeline, item) if alert.status != "resolved"]
+
+
+def test_a_fear_in_one_clause_does_not_make_a_fact_of_another_feared(day: Timeline) -> None:
+    (alert,) = read(day, chrysler(33, "Chrysler files for bankruptcy, rival may bid", "bankruptcy"))
+    assert alert.summary.startswith("Chrysler: bankruptcy. ")
 
 
 def test_a_line_of_the_digest_becomes_an_alert_of_its_own_when_it_gets_material(day: Timeline) -> None:

@@ -39,23 +39,29 @@ def summary(signal: Signal, happenings: Sequence[Happening], stories: int, sourc
     return text
 
 
-def would_not_fire(happening: Happening, material: float, adverse: float, *, corroborated: bool) -> str:
+def would_not_fire(happening: Happening, material: float, *, corroborated: bool) -> str:
     """Returns in a sentence what it would have taken not to fire."""
     rule = happening.rule
+    if happening.fires_outright:
+        return (
+            f"It would not have fired with a probability below {rule.outright:.2f} that it concerns the target, where "
+            f"it is {happening.adverse:.2f}; nor if the words did not state it outright; nor if as much had been told "
+            f"of it within {_days(rule.rearm_days)}."
+        )
     limit = rule.doubtful if corroborated and material < rule.threshold else rule.threshold
     text = f"It would not have fired with a probability of a material event below {limit:.2f}, where it is "
-    text += f"{material:.2f}; nor below {rule.adverse:.2f} of an adverse one, where it is {adverse:.2f}"
+    text += f"{material:.2f}; nor below {rule.adverse:.2f} of an adverse one, where it is {happening.adverse:.2f}"
     if limit != rule.threshold:
         text += "; nor without a second publisher"
     return f"{text}; nor if as much had been told of it within {_days(rule.rearm_days)}."
 
 
-def digest_would_not_fire(happening: Happening, adverse: float) -> str:
+def digest_would_not_fire(happening: Happening) -> str:
     """Returns in a sentence what would have kept a line out of the digest."""
     rule = happening.rule
     return (
         f"It would not be in the digest with a probability of an adverse event below {rule.mild:.2f}, where it is "
-        f"{adverse:.2f}; nor if as much had been told of it within {_days(rule.rearm_days)}."
+        f"{happening.adverse:.2f}; nor if as much had been told of it within {_days(rule.rearm_days)}."
     )
 
 
@@ -64,14 +70,17 @@ def detail(signal: Signal, verdict: EventVerdict) -> str:
     happening, rule = verdict.happening, verdict.happening.rule
     what, days = event_label(happening.type), _days(rule.rearm_days)
     material = signal.level.material if signal.level is not None else 0.0
-    adverse = signal.adverse or 0.0
+    adverse = happening.adverse
+    again = f"{what} is new again after {days}"
+    if rule.settled_ms > rule.rearm_ms:
+        again += f", and after {_days(rule.settled_days)} if it was told as a fact"
     details: dict[NearMissReason | None, str] = {
         "backfill": "It is past: published long before it was seen, or before the target was watched.",
         "level": f"It is not material for the target: the probability is {material:.2f}; {rule.threshold:.2f} fires.",
         "threshold": f"It is material with {material:.2f} and adverse with {adverse:.2f}; for {what}, "
         f"{rule.threshold:.2f} and {rule.adverse:.2f} fire.",
         "relevance": f"Its relevance for the target is {signal.relevance:.2f}; {rule.relevance:.2f} is the least.",
-        "novelty": f"As much, or the same story, was told before; {what} is new again after {days}.",
+        "novelty": f"As much, or the same story, was told before; {again}.",
         "same_episode": f"The running alert has told of {what}, and counts this story.",
         "corroboration": f"{verdict.publishers} of {max(2, rule.least_sources)} publishers reported it, and material "
         f"with {material:.2f} is doubtful where {rule.threshold:.2f} fires.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from riskwire.alerting.events.reading import Happening
+from riskwire.alerting.events.reading import Happening, is_done
 from riskwire.alerting.events.rules import TIER_RANK
 from riskwire.records import Alert, AlertEvidence
 from riskwire.story import same_story
@@ -120,10 +120,10 @@ class EventMemory:
             tier: the tier in which it would be told.
         """
         told = self.told.get(happening.family)
-        if told is not None and now_ms - told.at_ms < happening.rule.rearm_ms:
+        if told is not None and now_ms - told.at_ms < (rearm_ms := _rearm_ms(told, happening)):
             if self._goes_further(told, happening, tier):
                 return 1.0
-            return round(max(now_ms - told.at_ms, 0) / happening.rule.rearm_ms, 2)
+            return round(max(now_ms - told.at_ms, 0) / rearm_ms, 2)
         return 0.0 if self._knows(fingerprint, now_ms) else 1.0
 
     @staticmethod
@@ -148,7 +148,7 @@ class EventMemory:
             the publishers of stories of the family that waited for a further one.
         """
         told = self.told.get(happening.family)
-        if told is None or now_ms - told.at_ms >= happening.rule.rearm_ms:
+        if told is None or now_ms - told.at_ms >= _rearm_ms(told, happening):
             self.told[happening.family] = Told(now_ms, happening.step, tier)
         else:
             told.at_ms = now_ms
@@ -255,3 +255,8 @@ class EventMemory:
                 evidence=[AlertEvidence.model_validate(item) for item in episode["evidence"]],
             ),
         )
+
+
+def _rearm_ms(told: Told, happening: Happening) -> int:
+    """Returns for how long a family is not new: longer after a fact was told, such as a filing, than after a fear."""
+    return happening.rule.settled_ms if is_done(told.step) else happening.rule.rearm_ms

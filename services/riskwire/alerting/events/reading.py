@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from riskwire.alerting.events.rules import OTHER, EventRule, EventRules
-from riskwire.records import EventScore, Signal
+from riskwire.alerting.events.words import StatedType
+from riskwire.records import Signal
 
-_RELIEF = "relief"
+_RELIEF: Final = "relief"
 """The event type of trouble that ends."""
+
+
+FEARED, STATED, DONE = range(3)
+"""How far something went within a step of its family: it may happen, it is said to happen, it is a fact."""
+_STAGES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +25,33 @@ class Happening:
     Attributes:
         type: the event type.
         family: its family.
-        step: how far it went: two for each step of the family, and one more if it happened and is not only feared.
-        feared: whether the title says that it may happen.
+        step: how far it went: the step of the family, and within it feared, stated or done.
         rule: the rule for the type on this target.
+        outright: whether the words state a severe fact, so that it only matters whether it concerns the target.
+        adverse: the probability that it is adverse; that of help for a failing party counts good words too.
     """
 
     type: str
     family: str
     step: int
-    feared: bool
     rule: EventRule
+    outright: bool
+    adverse: float
+
+    @property
+    def feared(self) -> bool:
+        """Whether the title says that it may happen."""
+        return self.step % _STAGES == FEARED
+
+    @property
+    def fires_outright(self) -> bool:
+        """Whether its words are enough, since it concerns the target."""
+        return self.outright and self.adverse >= self.rule.outright
+
+
+def is_done(step: int) -> bool:
+    """Returns whether a step says that something is a fact, such as a filing, and is no more feared or planned."""
+    return step % _STAGES == DONE
 
 
 def happenings(signal: Signal, rules: EventRules) -> list[Happening]:
@@ -37,29 +61,64 @@ def happenings(signal: Signal, rules: EventRules) -> list[Happening]:
     text is surer than one that the model infers. Else it is that of the model: of a family, the type with the highest
     step. Favourable types are left out. A story without a type of a family is of the type `other`.
     """
-    feared = rules.is_feared(signal.title)
+    words = rules.words
+    text = signal.evidence.text
+    stated = words.stated(words.without_good_news(text) or text)
     by_family: dict[str, Happening] = {}
-    stated = rules.stated_type(signal.evidence.text)
-    events = signal.events or () if stated is None else (EventScore.unvalidated(label=stated, score=1.0),)
-    for event in events:
-        place = rules.places.get(event.label)
-        if place is None or event.score < rules.type_from or event.label == OTHER:
-            continue
-        step = 2 * place.step + (not feared)
-        known = by_family.get(place.family)
-        if known is None or known.step < step:
-            rule = rules.rule(event.label, signal.target, signal.groups)
-            by_family[place.family] = Happening(event.label, place.family, step, feared, rule)
-    if not by_family:
-        place = rules.places[OTHER]
-        rule = rules.rule(OTHER, signal.target, signal.groups)
-        return [Happening(OTHER, place.family, 2 * place.step + (not feared), feared, rule)]
-    return list(by_family.values())
+    if stated is None:
+        for event in signal.events or ():
+            place = rules.places.get(event.label)
+            if place is None or event.score < rules.type_from or event.label == OTHER:
+                continue
+            happening = _happening(signal, rules, StatedType(event.label))
+            known = by_family.get(place.family)
+            if known is None or known.step < happening.step:
+                by_family[place.family] = happening
+        stated = StatedType(OTHER)
+    return list(by_family.values()) or [_happening(signal, rules, stated)]
+
+
+def _happening(signal: Signal, rules: EventRules, stated: StatedType) -> Happening:
+    """Returns that an event of a type happened to the target of a signal, or is feared.
+
+    The clause that states the type tells which; where the model infers the type, the whole title.
+    """
+    words, place = rules.words, rules.places[stated.type]
+    stage = STATED
+    if words.is_feared(stated.clause or signal.title):
+        stage = FEARED
+    elif words.is_done(stated.type, stated.clause or signal.evidence.text):
+        stage = DONE
+    return Happening(
+        stated.type,
+        place.family,
+        _STAGES * place.step + stage,
+        rules.rule(stated.type, signal.target, signal.groups),
+        stated.outright,
+        adverse_of(signal, rescue=stated.outright and stated.rescue),
+    )
+
+
+def adverse_of(signal: Signal, *, rescue: bool) -> float:
+    """Returns the probability that a story is adverse for its target.
+
+    Who needs a rescue is failing, however glad the words are. So a rescue is adverse unless it is neutral, which it is
+    for whoever helps.
+    """
+    level = signal.level
+    if rescue and level is not None:
+        return 1.0 - level.neutral
+    return signal.adverse or 0.0
 
 
 def is_good_news(signal: Signal, rules: EventRules) -> bool:
-    """Returns whether a story is a relief or a denial, so that it is never told, however adverse its words are."""
+    """Returns whether a story is a relief or a denial, so that it is never told, however adverse its words are.
+
+    It is not if another clause of the title states an event: "wins debt reprieve, warns of liquidation".
+    """
+    words, title = rules.words, signal.title
+    rest = words.without_good_news(title)
+    if rest != title:
+        return words.stated(rest) is None
     best = signal.events[0] if signal.events else None
-    return (
-        (best is not None and best.label == _RELIEF) or rules.is_denied(signal.title) or rules.is_relief(signal.title)
-    )
+    return best is not None and best.label == _RELIEF

@@ -5,25 +5,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from riskwire.alerting.events.words import EventWords, WordLists
 from riskwire.errors import SettingsError
 from riskwire.records import EVENT_TYPES, Severity, Tier
 from riskwire.settings.yaml_file import describe_type, parse_yaml, read_yaml
 
 _SHIPPED: Final = "families.yaml"
 _MAX_BYTES: Final = 1_000_000
-_GAP: Final = "..."
-"""Between the words of a phrase, any thirty characters."""
 OTHER: Final = "other"
 """The family of a story whose event types are in no family, and its event type."""
 TIER_RANK: Final[dict[str, int]] = {"none": 0, "digest": 1, "notice": 2, "page": 3}
@@ -32,6 +29,7 @@ _DAY_MS: Final = 86_400_000
 RuleTier = Literal["none", "digest", "notice", "page"]
 """The tier of a rule; `none` never tells."""
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
+_Days = Annotated[float, Field(gt=0, le=3_650)]
 
 
 class _Strict(BaseModel):
@@ -48,9 +46,11 @@ class RuleOverride(_Strict):
     threshold: _Share | None = None
     doubtful: _Share | None = None
     adverse: _Share | None = None
+    outright: _Share | None = None
     mild: _Share | None = None
     relevance: _Share | None = None
-    rearm_days: Annotated[float, Field(gt=0, le=3_650)] | None = None
+    rearm_days: _Days | None = None
+    settled_days: _Days | None = None
     least_sources: Annotated[int, Field(ge=1, le=50)] | None = None
     severity: Severity | None = None
 
@@ -65,14 +65,16 @@ class _Family(RuleOverride):
     steps: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(default=(), max_length=9)
 
 
-class _Words(_Strict):
-    """Words that change what a title says."""
+class _Group(RuleOverride):
+    """A rule for the targets of a group: those that the watchlist puts into it, and its members.
 
-    feared: tuple[str, ...]
-    denied: tuple[str, ...]
-    not_denied: tuple[str, ...]
-    relief: tuple[str, ...]
-    types: dict[str, tuple[str, ...]]
+    Attributes:
+        members: targets that belong to it whatever the watchlist says.
+        spares: event types that the rule leaves alone.
+    """
+
+    members: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
 
 
 class _Table(_Strict):
@@ -81,12 +83,12 @@ class _Table(_Strict):
     near: _Share
     type_from: _Share
     corroborate_hours: Annotated[float, Field(gt=0, le=720)]
-    memory_days: Annotated[float, Field(gt=0, le=3_650)]
+    memory_days: _Days
     defaults: RuleOverride
     families: dict[str, _Family]
     types: dict[str, RuleOverride]
-    words: _Words
-    groups: dict[str, RuleOverride]
+    words: WordLists
+    groups: dict[str, _Group]
     targets: dict[str, RuleOverride]
 
 
@@ -98,10 +100,12 @@ class EventRule:
     threshold: float
     doubtful: float
     adverse: float
+    outright: float
     mild: float
     relevance: float
     rearm_days: float
     least_sources: int
+    settled_days: float = 0.0
     corroborated: RuleTier | None = None
     severity: Severity | None = None
 
@@ -109,6 +113,11 @@ class EventRule:
     def rearm_ms(self) -> int:
         """The re-arm period in milliseconds."""
         return round(self.rearm_days * _DAY_MS)
+
+    @property
+    def settled_ms(self) -> int:
+        """The re-arm period in milliseconds after something was told that is done, and no more feared or planned."""
+        return round(max(self.rearm_days, self.settled_days) * _DAY_MS)
 
     def tier_of(self, *, corroborated: bool) -> RuleTier:
         """Returns the tier of a material story."""
@@ -134,8 +143,12 @@ class TypePlace:
 class EventRules:
     """The rules in force, checked."""
 
-    def __init__(self, table: _Table) -> None:
-        """Takes a checked table; see `load_rules`."""
+    def __init__(self, table: _Table, words: EventWords | None = None) -> None:
+        """Takes a checked table; see `load_rules`.
+
+        Args:
+            words: the words of the table, if they are known from other rules.
+        """
         self.near = table.near
         self.type_from = table.type_from
         self.corroborate_ms = round(table.corroborate_hours * 3_600_000)
@@ -147,15 +160,31 @@ class EventRules:
             for event_type in types
         }
         """By event type."""
+        self.words = words or EventWords(table.words)
         self._table = table
+        self._member_groups: dict[str, list[str]] = {}
+        """The groups of the rules that name a target as a member."""
+        for group, rule in table.groups.items():
+            for member in rule.members:
+                self._member_groups.setdefault(member, []).append(group)
         self._rules: dict[tuple[str, tuple[str, ...], str], EventRule] = {}
+
+    def with_types(self, types: Mapping[str, RuleOverride]) -> EventRules:
+        """Returns these rules with other values for some event types, as a search for thresholds needs them."""
+        table = self._table
+        changed = {
+            event_type: table.types.get(event_type, RuleOverride()).model_copy(update=rule.values())
+            for event_type, rule in types.items()
+        }
+        return EventRules(table.model_copy(update={"types": {**table.types, **changed}}), self.words)
 
     def rule(self, event_type: str, target: str, groups: Sequence[str]) -> EventRule:
         """Returns the rule for an event type that has a place, on a target of these groups."""
         table = self._table
+        member_of = self._member_groups.get(target, ())
         key = (
             event_type,
-            tuple([group for group in groups if group in table.groups]) if table.groups else (),
+            tuple(dict.fromkeys([*member_of, *[group for group in groups if group in table.groups]])),
             target if target in table.targets else "",
         )
         rule = self._rules.get(key)
@@ -169,48 +198,11 @@ class EventRules:
         if event_type in table.types:
             values |= table.types[event_type].values()
         for group in groups:
-            values |= table.groups[group].values()
+            if event_type not in table.groups[group].spares:
+                values |= table.groups[group].values()
         if target:
             values |= table.targets[target].values()
         return EventRule(**values)
-
-    def is_feared(self, title: str) -> bool:
-        """Returns whether a title says that something may happen, and not that it has."""
-        return self._feared.search(title.casefold()) is not None
-
-    def is_denied(self, title: str) -> bool:
-        """Returns whether a title says that the party denies something."""
-        title = title.casefold()
-        return self._denied.search(title) is not None and self._not_denied.search(title) is None
-
-    def is_relief(self, title: str) -> bool:
-        """Returns whether a title says that trouble ends or is less than feared."""
-        return self._relief.search(title.casefold()) is not None
-
-    def stated_type(self, text: str) -> str | None:
-        """Returns the event type that the words of a sentence state; the first in the order of the file, else None."""
-        text = text.casefold()
-        return next((event_type for event_type, words in self._types if words.search(text)), None)
-
-    @cached_property
-    def _relief(self) -> re.Pattern[str]:
-        return _pattern(self._table.words.relief)
-
-    @cached_property
-    def _types(self) -> list[tuple[str, re.Pattern[str]]]:
-        return [(event_type, _pattern(words)) for event_type, words in self._table.words.types.items()]
-
-    @cached_property
-    def _feared(self) -> re.Pattern[str]:
-        return _pattern(self._table.words.feared)
-
-    @cached_property
-    def _denied(self) -> re.Pattern[str]:
-        return _pattern(self._table.words.denied)
-
-    @cached_property
-    def _not_denied(self) -> re.Pattern[str]:
-        return _pattern(self._table.words.not_denied)
 
 
 def load_rules(path: Path | None = None) -> EventRules:
@@ -254,7 +246,11 @@ def _checked(values: Mapping[Any, Any], where: str) -> EventRules:
         table = _Table.model_validate(values)
     except ValidationError as error:
         raise _explained(error, where) from None
-    missing = set(EventRule.__dataclass_fields__) - {"corroborated", "severity"} - set(table.defaults.values())
+    missing = (
+        set(EventRule.__dataclass_fields__)
+        - {"corroborated", "severity", "settled_days"}
+        - set(table.defaults.values())
+    )
     if missing:
         raise SettingsError(f"defaults.{min(missing)} is missing", where=where)
     places: dict[str, str] = {}
@@ -267,18 +263,24 @@ def _checked(values: Mapping[Any, Any], where: str) -> EventRules:
                 what = f"families.{family}.steps: this event type is also in the family {places[event_type]}"
                 raise SettingsError(what, value=event_type, where=where)
             places[event_type] = family
-    for event_type in table.types:
-        _check_type(event_type, "types", where)
-        if event_type not in places:
-            raise SettingsError("types: this event type is in no family", value=event_type, where=where)
     _check_rearm(table, where)
-    for event_type in table.words.types:
-        _check_type(event_type, "words.types", where)
-        if event_type not in places:
-            raise SettingsError("words.types: this event type is in no family", value=event_type, where=where)
+    for place, event_types in _named_types(table):
+        for event_type in event_types:
+            _check_type(event_type, place, where)
+            if event_type not in places:
+                raise SettingsError(f"{place}: this event type is in no family", value=event_type, where=where)
     if OTHER not in places:
         raise SettingsError("families: no family has the event type `other`", where=where)
     return EventRules(table)
+
+
+def _named_types(table: _Table) -> Iterator[tuple[str, Iterable[str]]]:
+    """Yields the event types that a file of rules names outside of the families, by place."""
+    yield "types", table.types
+    for name in ("types", "outright", "done"):
+        yield f"words.{name}", getattr(table.words, name)
+    for group, rule in table.groups.items():
+        yield f"groups.{group}.spares", rule.spares
 
 
 def _check_rearm(table: _Table, where: str) -> None:
@@ -287,9 +289,10 @@ def _check_rearm(table: _Table, where: str) -> None:
     for section in ("families", "types", "groups", "targets"):
         named += [(f"{section}.{name}", rule) for name, rule in getattr(table, section).items()]
     for place, rule in named:
-        if rule.rearm_days is not None and rule.rearm_days > table.memory_days:
-            what = f"{place}.rearm_days: longer than memory_days, which is {table.memory_days:g}"
-            raise SettingsError(what, value=rule.rearm_days, where=where)
+        for name, days in (("rearm_days", rule.rearm_days), ("settled_days", rule.settled_days)):
+            if days is not None and days > table.memory_days:
+                what = f"{place}.{name}: longer than memory_days, which is {table.memory_days:g}"
+                raise SettingsError(what, value=days, where=where)
 
 
 def _check_type(event_type: str, place: str, where: str) -> None:
@@ -305,7 +308,7 @@ def _explained(error: ValidationError, where: str) -> SettingsError:
     place = ".".join(str(part) for part in first["loc"])
     suffix = f" (and {len(more_errors)} more)" if more_errors else ""
     if first["type"] == "extra_forbidden":
-        names = [*_Table.model_fields] if len(first["loc"]) == 1 else [*_Family.model_fields]
+        names = [*_Table.model_fields] if len(first["loc"]) == 1 else [*_Family.model_fields, *_Group.model_fields]
         do = _suggestion(str(first["loc"][-1]), names)
         return SettingsError(f"{place}: there is no such rule{suffix}", where=where, do=do)
     return SettingsError(f"{place}: {first['msg']}{suffix}", value=first.get("input"), where=where)
@@ -314,23 +317,3 @@ def _explained(error: ValidationError, where: str) -> SettingsError:
 def _suggestion(name: str, names: Sequence[str]) -> str:
     close = get_close_matches(name, names, n=1)
     return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names)}"
-
-
-def _pattern(words: Sequence[str]) -> re.Pattern[str]:
-    """Returns a pattern that finds any of these words or phrases.
-
-    A trailing * of a word stands for any ending, and ... between words for any thirty characters.
-    """
-    alternatives = [_phrase_pattern(phrase) for phrase in words]
-    return re.compile(rf"\b(?:{'|'.join(alternatives)})" if alternatives else r"(?!)")
-
-
-def _phrase_pattern(phrase: str) -> str:
-    pattern = ""
-    for word in phrase.split():
-        if word == _GAP:
-            pattern += r"\b.{0,30}?"
-        else:
-            pattern += (r"\s+" if pattern and not pattern.endswith("?") else "") + r"\b" * pattern.endswith("?")
-            pattern += re.escape(word.removesuffix("*")) + (r"\w*" if word.endswith("*") else r"\b")
-    return pattern

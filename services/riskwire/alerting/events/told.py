@@ -10,7 +10,7 @@ from riskwire.alerting.events import explain
 from riskwire.alerting.events.memory import MAX_PUBLISHERS, EventEpisode
 from riskwire.alerting.events.rules import TIER_RANK
 from riskwire.alerting.events.verdict import EventVerdict
-from riskwire.alerting.target_story import evidence_of
+from riskwire.alerting.target_story import evidence_of, shared_fields
 from riskwire.records import (
     Alert,
     AlertEvidence,
@@ -83,7 +83,7 @@ def _alert(
 ) -> Alert:
     """Returns the record of an event alert that fires, or that escalates from `last`."""
     signal, new = worst.signal, worst.news[0]
-    level, adverse, rule = signal.level, signal.adverse or 0.0, new.happening.rule
+    level, rule = signal.level, new.happening.rule
     assert level is not None
     tiers = [new.tier for new in news]
     severities = [item.happening.rule.severity_of(item.tier) for item in news]
@@ -92,9 +92,9 @@ def _alert(
         severities.append(last.severity)
     opened = from_ms(now_ms) if last is None else last.opened_at
     if new.tier == "digest":
-        would_not_fire = explain.digest_would_not_fire(new.happening, adverse)
+        would_not_fire = explain.digest_would_not_fire(new.happening)
     else:
-        would_not_fire = explain.would_not_fire(new.happening, level.material, adverse, corroborated=new.corroborated)
+        would_not_fire = explain.would_not_fire(new.happening, level.material, corroborated=new.corroborated)
     return Alert(
         id=content_id("alert", signal.target, RULE, opened.isoformat()),
         target=signal.target,
@@ -137,32 +137,16 @@ def near_miss(signal: Signal, verdict: EventVerdict, now_ms: int, alert: str, de
     """
     assert verdict.reason is not None
     return NearMiss.unvalidated(
+        **shared_fields(signal, NearMiss),
         id=content_id("near-miss", signal.target, signal.article, str(signal.version), verdict.reason),
-        target=signal.target,
-        name=signal.name,
-        groups=signal.groups,
         at=from_ms(now_ms),
         reason=verdict.reason,
         detail=detail or explain.detail(signal, verdict),
         alert=alert,
-        story=signal.story,
-        article=signal.article,
-        version=signal.version,
-        title=signal.title,
-        url=signal.url,
-        source=signal.source,
-        publisher=signal.publisher,
-        published_at=signal.published_at,
-        seen_at=signal.seen_at,
         text=signal.evidence.text,
-        level=signal.level,
-        adverse=signal.adverse,
-        events=signal.events,
         family=verdict.happening.family,
-        relevance=signal.relevance,
         novelty=verdict.novelty,
         threshold=verdict.happening.rule.threshold,
-        bundle=signal.bundle,
     )
 
 

@@ -69,15 +69,16 @@ def _strength(
     signal: Signal, happening: Happening, publishers: int, *, corroborated: bool
 ) -> tuple[Tier, NearMissReason | None]:
     """Returns the tier in which a story is told if it is new, and why it is not told, if it is not sure enough."""
-    rule, level, adverse = happening.rule, signal.level, signal.adverse
+    rule, level, adverse = happening.rule, signal.level, happening.adverse
     assert level is not None
-    assert adverse is not None
     tier = rule.tier_of(corroborated=corroborated)
     reason: NearMissReason | None = None
     if tier == "none":
         return "digest", "muted"
     if signal.relevance < rule.relevance:
         reason = "relevance"
+    elif happening.fires_outright and publishers >= rule.least_sources:
+        reason = None
     elif adverse >= rule.adverse and level.material >= rule.doubtful:
         alone = level.material >= rule.threshold and publishers >= rule.least_sources
         reason = None if alone or corroborated else "corroboration"

@@ -72,10 +72,12 @@ class EventWatch:
 
     def concerns(self, signal: Signal) -> bool:
         """Whether a signal comes near an event alert: it is about a party, and adverse enough."""
-        adverse = signal.adverse
-        if adverse is None or adverse < self._rules.near or signal.level is None:
+        level, near = signal.level, self._rules.near
+        if level is None or signal.adverse is None or not signal.target.startswith(PARTY_TARGET):
             return False
-        return signal.target.startswith(PARTY_TARGET)
+        return signal.adverse >= near or (
+            level.favourable >= near and self._rules.words.is_rescue(signal.evidence.text)
+        )
 
     def consider(self, signal: Signal, story: TargetStory | None, now_ms: int) -> None:
         """Decides on a signal of the present bucket that `concerns` an event alert.

@@ -1,0 +1,118 @@
+"""The search for the thresholds of event types: most events told for a number of notifications. Pure.
+
+A type has two thresholds: the probability of `material` from which a story is told, and the probability of an adverse
+level from which a story is told whose words state the fact outright. A year has few events of most types. So the
+thresholds of a type are drawn toward those of the rules in force (see `shrunk`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+ENOUGH_LABELLED = 20
+"""Labelled texts from which the precision of an event type counts."""
+PRIOR_EVENTS = 20.0
+"""How many events of a type the thresholds in force are worth: as many as a type has on average in a year."""
+LEAST_THRESHOLD = 0.15
+LEAST_OUTRIGHT = 0.2
+"""No threshold is lower, whatever a year suggests."""
+CRISIS_WEIGHT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The thresholds of an event type.
+
+    Attributes:
+        material: from this probability of a material level on a story is told.
+        outright: from this probability of an adverse level on a story is told whose words state the fact; 1 for never.
+    """
+
+    material: float
+    outright: float = 1.0
+
+    def rule(self) -> dict[str, float]:
+        """Returns the values of the rule: a doubtful story may be a little less sure, and `material` decides alone."""
+        return {
+            "threshold": self.material,
+            "doubtful": round(max(self.material - 0.05, LEAST_THRESHOLD), 2),
+            "adverse": min(0.5, self.material),
+            "outright": self.outright,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TypePoint:
+    """What stories of one event type tell with certain thresholds.
+
+    Attributes:
+        told: the indexes of the events that it tells.
+        precision: the share of labelled texts that are material among those that would be told; None without one.
+        labelled: how many labelled texts would be told.
+    """
+
+    event_type: str
+    thresholds: Thresholds
+    notifications: int
+    told: frozenset[int]
+    precision: float | None = None
+    labelled: int = 0
+
+    def is_precise(self, least: float) -> bool:
+        """Returns whether it is precise enough, as far as there are enough labelled texts to tell."""
+        return self.labelled < ENOUGH_LABELLED or (self.precision or 0.0) >= least
+
+
+def fitted(
+    points: Sequence[TypePoint], most: int, least_precision: float, crises: frozenset[int] = frozenset()
+) -> dict[str, TypePoint]:
+    """Returns a point for each event type, so that most events are told with at most `most` notifications.
+
+    Each type begins with its least notifications. Then, again and again, the type takes another point whose further
+    events a further notification are the most, counting only events that no other type tells, and crises thrice.
+    """
+    by_type: dict[str, list[TypePoint]] = {}
+    for point in sorted(points, key=lambda point: (point.notifications, -len(point.told))):
+        by_type.setdefault(point.event_type, []).append(point)
+    chosen = {}
+    for event_type, own in by_type.items():
+        by_type[event_type] = [point for point in own if point.is_precise(least_precision)] or own[:1]
+        chosen[event_type] = by_type[event_type][0]
+    while True:
+        number = sum(point.notifications for point in chosen.values())
+        best: tuple[float, TypePoint] | None = None
+        for event_type, before in chosen.items():
+            others: set[int] = set().union(*(point.told for name, point in chosen.items() if name != event_type))
+            worth = _worth(before.told - others, crises)
+            for after in by_type[event_type]:
+                more = after.notifications - before.notifications
+                if more < 0 or number + more > most:
+                    continue
+                gain = (_worth(after.told - others, crises) - worth) / max(more, 0.5)
+                if gain > (best[0] if best else 0.0):
+                    best = (gain, after)
+        if best is None:
+            return chosen
+        chosen[best[1].event_type] = best[1]
+
+
+def shrunk(chosen: Mapping[str, TypePoint], prior: Mapping[str, Thresholds]) -> dict[str, Thresholds]:
+    """Returns the thresholds of each type, drawn toward those in force: the more, the fewer events the type tells."""
+    thresholds = {}
+    for event_type, point in chosen.items():
+        own = len(point.told) / (len(point.told) + PRIOR_EVENTS)
+        fitted_to, before = point.thresholds, prior[event_type]
+        thresholds[event_type] = Thresholds(
+            round(max(_between(before.material, fitted_to.material, own), LEAST_THRESHOLD), 2),
+            round(max(_between(before.outright, fitted_to.outright, own), LEAST_OUTRIGHT), 2),
+        )
+    return thresholds
+
+
+def _between(before: float, after: float, weight: float) -> float:
+    return (1.0 - weight) * before + weight * after
+
+
+def _worth(told: frozenset[int] | set[int], crises: frozenset[int]) -> int:
+    return len(told) + (CRISIS_WEIGHT - 1) * len(told & crises)

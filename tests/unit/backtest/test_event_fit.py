@@ -1,0 +1,78 @@
+"""The fit of thresholds of event types: what it chooses, how far it trusts a year, and what it writes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from riskwire.alerting.events import load_rules
+
+BENCH = Path(__file__).parents[2] / "bench"
+sys.path[:0] = [str(BENCH), str(BENCH / "alerting")]
+
+from event_fit import LEAST_OUTRIGHT, LEAST_THRESHOLD, PRIOR_EVENTS, Thresholds, TypePoint, fitted, shrunk  # noqa: E402
+from tune_events import written  # noqa: E402
+
+
+def point(event_type: str, material: float, notifications: int, *told: int, precision: float = 1.0) -> TypePoint:
+    return TypePoint(event_type, Thresholds(material), notifications, frozenset(told), precision, 100)
+
+
+LAYOFFS = [point("layoffs", 0.9, 0), point("layoffs", 0.5, 10, 1, 2), point("layoffs", 0.2, 40, 1, 2, 3)]
+CRIME = [point("crime", 0.9, 0), point("crime", 0.5, 4, 2, 4, 5)]
+
+
+def test_the_type_that_tells_most_for_a_notification_comes_first() -> None:
+    """With four notifications crime alone is told; with fourteen both, and nobody pays thirty for one event more."""
+    assert {name: chosen.thresholds.material for name, chosen in fitted(LAYOFFS + CRIME, 4, 0.0).items()} == {
+        "layoffs": 0.9,
+        "crime": 0.5,
+    }
+    chosen = fitted(LAYOFFS + CRIME, 14, 0.0)
+    assert {name: own.thresholds.material for name, own in chosen.items()} == {"layoffs": 0.5, "crime": 0.5}
+
+
+def test_a_crisis_counts_more_than_another_event() -> None:
+    rivals = [
+        point("layoffs", 0.9, 0),
+        point("layoffs", 0.5, 4, 1, 2),
+        point("default", 0.9, 0),
+        point("default", 0.5, 4, 3),
+    ]
+    assert fitted(rivals, 4, 0.0)["layoffs"].notifications == 4
+    assert fitted(rivals, 4, 0.0, crises=frozenset({3}))["default"].notifications == 4
+
+
+def test_thresholds_that_tell_what_is_not_material_are_not_chosen() -> None:
+    points = [point("crime", 0.9, 0), point("crime", 0.5, 4, 1, 2, precision=0.7)]
+    assert fitted(points, 10, 0.8)["crime"].thresholds.material == 0.9
+    assert fitted(points, 10, 0.6)["crime"].thresholds.material == 0.5
+
+
+def test_few_events_hardly_change_the_thresholds_in_force() -> None:
+    prior = {"crime": Thresholds(0.6, 0.8)}
+    few = TypePoint("crime", Thresholds(0.2, 0.4), 5, frozenset({1}))
+    many = TypePoint("crime", Thresholds(0.2, 0.4), 500, frozenset(range(int(19 * PRIOR_EVENTS))))
+    assert shrunk({"crime": few}, prior)["crime"].material == pytest.approx(0.6, abs=0.05)
+    assert shrunk({"crime": many}, prior)["crime"] == Thresholds(0.22, 0.42)
+    lowest = TypePoint("crime", Thresholds(0.0, 0.0), 500, frozenset(range(10_000)))
+    assert shrunk({"crime": lowest}, prior)["crime"] == Thresholds(LEAST_THRESHOLD, LEAST_OUTRIGHT)
+
+
+def test_fitted_thresholds_replace_those_of_the_file_and_nothing_else() -> None:
+    text = "# rules\ntypes:\n  crime: {severity: high, threshold: 0.5, doubtful: 0.4, adverse: 0.5}\n  fraud: {a: 1}\n"
+    changed = written(text, {"crime": Thresholds(0.31, 0.7)})
+    line = "  crime: {severity: high, threshold: 0.31, doubtful: 0.26, adverse: 0.31, outright: 0.7}"
+    assert changed.splitlines() == ["# rules", "types:", line, "  fraud: {a: 1}"]
+    with pytest.raises(ValueError, match="cyber"):
+        written(text, {"cyber": Thresholds(0.3)})
+
+
+def test_a_rule_of_fitted_thresholds_is_a_rule_of_the_alert_stage() -> None:
+    for thresholds in (Thresholds(0.15, 0.2), Thresholds(0.5), Thresholds(0.85, 1.0)):
+        values = thresholds.rule()
+        assert 0 < values["doubtful"] <= values["threshold"]
+        assert values["adverse"] <= values["threshold"]
+    assert load_rules().rule("crime", "", ()).doubtful <= load_rules().rule("crime", "", ()).threshold
