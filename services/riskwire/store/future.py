@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, case, delete, exists, func, insert, or_
 from riskwire.records import from_ms
 from riskwire.records.latest import not_after
 from riskwire.store import retention, tables
+from riskwire.store.database.postgresql.partitions import make_partitions
 
 
 def articles_after(connection: Connection, latest_ms: int) -> dict[str, int]:
@@ -95,4 +96,5 @@ def _date_alerts_back(connection: Connection, latest_ms: int) -> None:
         }
         connection.execute(delete(table).where(table.c.at_ms > latest_ms))
         if dated:
+            make_partitions(connection, table, [latest_ms] if table.name in tables.PARTITIONED else [])
             connection.execute(insert(table), list(dated.values()))

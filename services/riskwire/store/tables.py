@@ -30,8 +30,8 @@ from sqlalchemy import (
 
 from riskwire.store.risk_columns import risk_columns
 
-SCHEMA_VERSION = 9
-"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 8; they are refused."""
+SCHEMA_VERSION = 10
+"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 9; they are refused."""
 
 metadata = MetaData()
 
@@ -264,7 +264,7 @@ near_misses = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("target", String, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("novelty", Float, nullable=False),
     Column("relevance", Float, nullable=False),
     Column("body", Text, nullable=False),
@@ -315,11 +315,17 @@ changes = Table(
 The table is bounded by their number, and a reader that returns after a break misses none.
 """
 
-PARTITIONED = {"articles": "seen_ms", "mentions": "seen_ms", "signals": "seen_ms", "trends": "start_ms"}
+PARTITIONED = {
+    "articles": "seen_ms",
+    "mentions": "seen_ms",
+    "signals": "seen_ms",
+    "trends": "start_ms",
+    "near_misses": "at_ms",
+}
 """The tables that PostgreSQL partitions by month, and the column with the time, which is part of the primary key.
 
-An article has one row though its key contains the time: the sink looks it up by its id (`writes/analyses.py`). Of a
-signal, it looks up target and article (`writes/signals.py`).
+An article has one row though its key contains the time: the sink looks it up by its id (`writes/analyses.py`), as it
+does a near miss (`writes/near_misses.py`). Of a signal, it looks up target and article (`writes/signals.py`).
 """
 
 

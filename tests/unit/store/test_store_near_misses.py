@@ -20,6 +20,15 @@ def test_a_near_miss_that_is_written_again_is_one_near_miss(store: Store, news: 
     assert store.near_misses("entity:osmark", query) == []
 
 
+def test_a_near_miss_that_is_decided_again_in_another_month_replaces_the_first(store: Store, news: ModuleType) -> None:
+    """Its id does not contain the time, the key of its row does."""
+    first = news.near_miss(0)
+    later = first.model_copy(update={"at": first.at + timedelta(days=40), "detail": "again"})
+    store.write_near_misses([first, news.near_miss(1)])
+    store.write_near_misses([later])
+    assert store.near_misses(news.VELDARA, NearMissQuery()) == [later, news.near_miss(1)]
+
+
 def test_near_misses_that_are_too_old_are_deleted(new_settings: Callable[..., Settings], news: ModuleType) -> None:
     with Store.open(new_settings(keep_days=30)) as store:
         days = (0, 20, 100)
