@@ -16,9 +16,13 @@ FETCH = 1
 SLOW_S = 0.3
 
 
-def frame(request: int, correlation: int, body: bytes = b"") -> bytes:
-    """Returns a request in a frame of Kafka's protocol."""
-    content = request.to_bytes(2, "big") + b"\0\0" + correlation.to_bytes(4, "big") + b"\xff\xff" + body
+def frame(request: int, correlation: int, body: bytes = b"", client: bytes = b"\xff\xff") -> bytes:
+    """Returns a request in a frame of Kafka's protocol.
+
+    Args:
+        client: the id of the client after its length; by default there is none.
+    """
+    content = request.to_bytes(2, "big") + b"\0\0" + correlation.to_bytes(4, "big") + client + body
     return len(content).to_bytes(4, "big") + content
 
 
@@ -146,6 +150,21 @@ async def test_a_trap_catches_one_request_of_its_process_and_holds_it() -> None:
         assert await read_response(reader) == 3
         assert pids == [os.getpid()]
         assert not other_process_trap.caught.is_set()
+
+
+async def test_a_trap_may_wait_for_the_transaction_of_one_writer() -> None:
+    """Both transactions are of this process. The id of the client comes before that of the transaction."""
+    async with open_proxy() as (proxy, broker):
+        trap = Trap(END, lambda pid: True, lambda pid: None, hold=True, transaction="infer-articles-")
+        proxy.set_trap(trap)
+        reader, writer = await send_request(proxy, frame(END, 1, b"\0\x0bpublisher-x"))
+        assert await read_response(reader) == 1
+        assert not trap.caught.is_set()
+        writer.write(frame(END, 2, b"\0\x10infer-articles-3", client=b"\0\x02me"))
+        await trap.caught.wait()
+        assert len(broker.requests) == 1
+        proxy.remove_trap(trap)
+        assert await read_response(reader) == 2
 
 
 @pytest.mark.parametrize(("error", "fenced"), [(0, 0), (47, 1), (90, 1), (51, 0)])

@@ -74,8 +74,9 @@ def test_under_every_kind_of_fault_no_record_is_lost_doubled_or_different(tmp_pa
 def test_services_with_a_known_bug_are_detected(tmp_path: Path, seed: int, known_bug: str) -> None:
     """The bug commits the read position (`position`) or the state (`state`) outside the transaction of a step.
 
-    Workers are killed and suspended in transactions, so records are lost or differ. Such a run exits with 1, and its
-    last line is the command that repeats it.
+    Workers of infer are killed and suspended at the first request of a step's transaction, when the bug has already
+    committed the position or the state: the records of that step, at most eight a partition, are lost. Such a run exits
+    with 1, and its last line is the command that repeats it.
     """
     options = [option for kind in TRANSACTION_FAULTS for option in ("--only", kind)]
     code, report = run_chaos(
@@ -83,11 +84,10 @@ def test_services_with_a_known_bug_are_detected(tmp_path: Path, seed: int, known
         *("--feeds", 0, "--broken", known_bug, *options),
     )
     assert code == 1
-    numbers = totals(report)
-    assert numbers["lost"] + numbers["differing"] > 0
+    assert totals(report)["lost"] > 0
     analyses = re.search(r"^analyses +(\d+)", report, re.MULTILINE)
     assert analyses is not None
-    assert int(analyses.group(1)) > 10, "the services run: they lose some records, not all"
+    assert int(analyses.group(1)) > 50, "the services run: they lose some records, not all"
     assert "NOT EVERYTHING WAS READ" not in report
     assert "--drain 300 --store sqlite --only" in report.splitlines()[-1]
     assert f"--broken {known_bug}" in report.splitlines()[-1]

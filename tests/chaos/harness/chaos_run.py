@@ -39,6 +39,7 @@ from harness.processes.services import (
     base_environment,
     ingest_settings,
     kafka_settings,
+    known_bug_settings,
     notify_settings,
     riskwire_command,
     store_settings,
@@ -122,6 +123,7 @@ class ChaosRun:
             commands = RoleCommands(options.folder, self._watchlist, options.known_bug, self._replay_speed)
             settings = kafka_settings(f"kafka://127.0.0.1:{proxy.port}", options.partitions)
             settings |= notify_settings(webhook.url) | ingest_settings() | store_settings(self._store_url)
+            settings |= known_bug_settings(options.known_bug)
             environment = base_environment(self._code) | settings
             fleet = Fleet(commands, environment, self._logs, self._log, finite_role="replay")
             stack.callback(fleet.kill_all)
@@ -139,6 +141,7 @@ class ChaosRun:
                 log=self._log,
                 live=live_news is not None,
                 store=self._postgresql and StoreFaults(self._postgresql, SESSION_S, self._log),
+                known_bug=options.known_bug is not None,
             )
             await self._run_with_faults(fleet, injector, live_news)
             await self._compare_if_readable(reference_run.result(), broker, observer, webhook, live_news)
@@ -180,6 +183,7 @@ class ChaosRun:
         await asyncio.to_thread(broker.format)
         await asyncio.to_thread(broker.start)
         environment = base_environment(self._code) | kafka_settings(broker.url, self._options.partitions)
+        environment |= {"RISKWIRE_KAFKA__DEADLINE_S": str(_CREATE_TOPICS_S)}  # the short one is for the workers
         async with asyncio.TaskGroup() as group:
             for prefix in ("", LIVE_PREFIX) if self._options.feeds else ("",):
                 prefixed = environment | {"RISKWIRE_KAFKA__PREFIX": prefix}

@@ -40,12 +40,14 @@ class Trap:
         matches: whether the trap is meant for a process id.
         on_caught: called with the process id; must not block.
         hold: whether to delay the request until `release`, so that it reaches the broker late, as on a slow network.
+        transaction: the start of the transactional id; empty for a transaction of any.
     """
 
     request: int
     matches: Callable[[int], bool]
     on_caught: Callable[[int], None]
     hold: bool
+    transaction: str = ""
     caught: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -199,7 +201,7 @@ class Proxy:
             request = int.from_bytes(frame[4:6], "big")
             if request in TRANSACTION_REQUESTS:
                 pending[int.from_bytes(frame[8:12], "big")] = request
-                await self._check_traps(request, client_port)
+                await self._check_traps(request, _transactional_id(frame), client_port)
             await self.to_broker.forward(frame, broker)
 
     async def _forward_responses(
@@ -216,13 +218,13 @@ class Proxy:
                 self.fenced[TRANSACTION_REQUESTS[request]] += 1
             await self.to_workers.forward(frame, client)
 
-    async def _check_traps(self, request: int, client_port: int) -> None:
-        """Runs each trap that is set for this kind of request by the process behind a port.
+    async def _check_traps(self, request: int, transaction: str, client_port: int) -> None:
+        """Runs each trap that is set for this kind of request, in this transaction, by the process behind a port.
 
         A trap catches only once. If it holds the request, waits until it is released.
         """
         for trap in [*self._traps]:
-            if trap.request != request or trap.caught.is_set():
+            if trap.request != request or trap.caught.is_set() or not transaction.startswith(trap.transaction):
                 continue
             process = next((pid for pid in _owners(client_port, self.port) if trap.matches(pid)), None)
             if process is None:
@@ -242,6 +244,12 @@ async def _read_frame(reader: asyncio.StreamReader) -> bytes | None:
     size = await reader.readexactly(4)
     length = int.from_bytes(size, "big")
     return size + await reader.readexactly(length) if 0 < length <= _MAX_FRAME else None
+
+
+def _transactional_id(frame: bytes) -> str:
+    """Returns the transactional id of a request of a transaction; its body begins with it, in each version to 2."""
+    start = 14 + max(0, int.from_bytes(frame[12:14], "big", signed=True))  # after the id of the client, or none
+    return frame[start + 2 : start + 2 + int.from_bytes(frame[start : start + 2], "big")].decode(errors="replace")
 
 
 def _error_code(request: int, body: bytes) -> int:

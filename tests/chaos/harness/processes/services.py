@@ -78,6 +78,11 @@ def store_settings(url: str | None) -> dict[str, str]:
     return {} if url is None else {"RISKWIRE_STORE__URL": url}
 
 
+def known_bug_settings(known_bug: str | None) -> dict[str, str]:
+    """Returns settings by which a fault that hits a known bug loses a few records, not a whole partition."""
+    return {} if known_bug is None else {"RISKWIRE_BUS__BATCH": "8"}
+
+
 class RoleCommands(dict[str, list[str]]):
     """The command of each role. The command of the replayer is built for each start, with the speed of that moment.
 
