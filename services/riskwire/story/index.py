@@ -25,34 +25,48 @@ class Fingerprinted(Protocol):
 S = TypeVar("S", bound=Fingerprinted)
 
 
+class _Several(list[S]):
+    """Stories that share a band."""
+
+
 class StoryIndex(Generic[S]):
-    """Finds the stories that a fingerprint resembles. Stories are distinguished by identity."""
+    """Finds the stories that a fingerprint resembles. Stories are distinguished by identity.
+
+    Most bands have one story, which is filed without a list: thousands of targets hold the stories of three days, and
+    the lists were a sixth of what the alert stage holds.
+    """
 
     def __init__(self) -> None:
-        self._by_band: dict[str, list[S]] = {}
+        self._by_band: dict[str, S | _Several[S]] = {}
 
     def add(self, story: S) -> None:
         """Adds a story under the bands of its fingerprint. A band is a part of it; similar fingerprints share some."""
         by_band = self._by_band
         for _, keys in _bands_by_kind(story.fingerprint):
             for band in keys:
-                if band in by_band:
-                    by_band[band].append(story)
+                filed = by_band.get(band)
+                if filed is None:
+                    by_band[band] = story
+                elif isinstance(filed, _Several):
+                    filed.append(story)
                 else:
-                    by_band[band] = [story]
+                    by_band[band] = _Several((filed, story))
 
     def remove(self, story: S) -> None:
         """Removes a story that was added; does nothing for another. An equal but different object stays."""
         by_band = self._by_band
         for _, keys in _bands_by_kind(story.fingerprint):
             for band in keys:
-                stories = by_band.get(band)
-                if stories is None:
-                    continue
-                remaining = [candidate for candidate in stories if candidate is not story] if len(stories) > 1 else []
-                if remaining:
-                    by_band[band] = remaining
-                elif len(stories) > 1 or stories[0] is story:
+                filed = by_band.get(band)
+                if isinstance(filed, _Several):
+                    remaining = _Several(candidate for candidate in filed if candidate is not story)
+                    if len(remaining) > 1:
+                        by_band[band] = remaining
+                    elif remaining:
+                        by_band[band] = remaining[0]
+                    else:
+                        del by_band[band]
+                elif filed is story:
                     del by_band[band]
 
     def similar(self, fingerprint: str) -> list[S]:
@@ -63,7 +77,12 @@ class StoryIndex(Generic[S]):
         """
         matches: list[S] = []
         for min_shared, keys in _bands_by_kind(fingerprint):
-            candidates = [story for stories in map(self._by_band.get, keys) if stories for story in stories]
+            candidates: list[S] = []
+            for filed in map(self._by_band.get, keys):
+                if isinstance(filed, _Several):
+                    candidates += filed
+                elif filed is not None:
+                    candidates.append(filed)
             if candidates:
                 matches += [story for story in candidates if story.fingerprint == fingerprint]
             if len(candidates) >= min_shared:
