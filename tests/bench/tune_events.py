@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +95,7 @@ class Bench:
 def main() -> None:
     """Prints a table of event types and thresholds, fits thresholds, and prints the figures of each year."""
     options = _options()
-    settings = load_settings(None, os.environ)
+    settings = load_settings()
     watchlist = configured_watchlist(settings)
     log = asyncio.run(read_archive(options.archive, settings, watchlist, options.cache))
     rules = load_rules(options.rules)

@@ -144,9 +144,15 @@ class Book:
         self._late_signals = 0
         until_ms = self._clock.closable_until_ms()
         buckets = {*self._pending_by_bucket, *self._exposure.open_buckets}
-        for bucket in sorted(bucket for bucket in buckets if bucket < until_ms):
-            self._resolve_due(bucket, step)
-            self._drop_targets(bucket, step)
+        pending, exposure, bucket_ms = self._pending_by_bucket, self._exposure, self._clock.bucket_ms
+        for bucket in sorted([bucket for bucket in buckets if bucket < until_ms]):
+            if bucket >= self._due_from_ms:
+                self._resolve_due(bucket, step)
+            if bucket >= self._swept_ms + DAY_MS or len(self._targets) > self._settings.max_targets:
+                self._drop_targets(bucket, step)
+            exposure.close(bucket, bucket + bucket_ms)
+            if bucket not in pending:  # most buckets have news of the stream, and no signal of this partition
+                continue
             alerts = len(step.alerts)
             self._close_bucket(bucket, step)
             if len(step.alerts) > alerts:
@@ -171,7 +177,6 @@ class Book:
             bucket: the start of the bucket in epoch ms.
         """
         end_ms = bucket + self._clock.bucket_ms
-        self._exposure.close(bucket, end_ms)
         turned_negative: dict[str, list[TargetStory]] = {}
         rolled: set[str] = set()
         counted: set[str] = set()
@@ -225,9 +230,9 @@ class Book:
     def _take_pending(self, bucket: int) -> list[Signal]:
         """Removes the pending signals of a bucket and returns them by target, time, article and version.
 
-        This order does not depend on the order of arrival. The result is empty for a bucket without signals.
+        This order does not depend on the order of arrival.
         """
-        keys = self._pending_by_bucket.pop(bucket, {})
+        keys = self._pending_by_bucket.pop(bucket)
         signals = sorted([self._pending[key] for key in keys], key=_CANONICAL_ORDER)
         for key in keys:
             self._pending.delete(key)

@@ -88,7 +88,8 @@ class Exposure:
             bucket_ms: the start of the bucket.
             end_ms: the end of the bucket, which is the time of the move.
         """
-        self._roll(end_ms)
+        if end_ms >= self._oldest_ms + self._horizon_ms + self._slot_ms:
+            self._roll(end_ms)
         stories = self.open_buckets.pop(bucket_ms, 0)
         if not stories:
             return
@@ -148,8 +149,6 @@ class Exposure:
         once per half-life, and each slot is added at the time when it left.
         """
         last_start = now_ms - self._horizon_ms - self._slot_ms
-        if self._oldest_ms > last_start:
-            return
         self._since = {}
         expired = [slot for slot in self._slots.entries.values() if slot.start_ms <= last_start]
         for slot in sorted(expired, key=lambda slot: slot.start_ms):

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from riskwire.alerting.book import Book
+from riskwire.app.garbage_collection import settle_garbage_collector
 from riskwire.records import SIGNALS, Mark, Signal, read_record
 from riskwire.settings import AlertingSettings
 
@@ -71,6 +72,7 @@ def main() -> None:
     records = list(SyntheticStream(shape, seed=1).records())
     encoded = [record.to_bytes() for record in records]
     signals = sum(isinstance(record, Signal) for record in records)
+    settle_garbage_collector()  # as every process of riskwire does
     started = time.process_time()
     for value in encoded:
         read_record(SIGNALS, value, "bench")

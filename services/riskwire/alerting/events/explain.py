@@ -74,11 +74,15 @@ def detail(signal: Signal, verdict: EventVerdict) -> str:
     again = f"{what} is new again after {days}"
     if rule.settled_ms > rule.rearm_ms:
         again += f", and after {_days(rule.settled_days)} if it was told as a fact"
+    outright = ""
+    if happening.outright:
+        outright = f" Its words state it outright, for which an adverse level with {rule.outright:.2f} fires."
     details: dict[NearMissReason | None, str] = {
         "backfill": "It is past: published long before it was seen, or before the target was watched.",
-        "level": f"It is not material for the target: the probability is {material:.2f}; {rule.threshold:.2f} fires.",
+        "level": f"It is not material for the target: the probability is {material:.2f}; {rule.threshold:.2f} "
+        f"fires.{outright}",
         "threshold": f"It is material with {material:.2f} and adverse with {adverse:.2f}; for {what}, "
-        f"{rule.threshold:.2f} and {rule.adverse:.2f} fire.",
+        f"{rule.threshold:.2f} and {rule.adverse:.2f} fire.{outright}",
         "relevance": f"Its relevance for the target is {signal.relevance:.2f}; {rule.relevance:.2f} is the least.",
         "novelty": f"As much, or the same story, was told before; {again}.",
         "same_episode": f"The running alert has told of {what}, and counts this story.",
