@@ -219,7 +219,7 @@ async def open_process(
     async with AsyncExitStack() as stack:
         watchlist = configured_watchlist(settings) if needs_model else None
         bundle = await asyncio.to_thread(Bundle.load, settings.inference.bundle) if needs_model else None
-        notify = NotifyStage(settings.notify, live=live) if NOTIFY in specs else None
+        notify = NotifyStage(settings.notify, live=live, zone=settings.zone) if NOTIFY in specs else None
         model = None
         if watchlist is not None and bundle is not None:
             linker = await asyncio.to_thread(Linker, watchlist)
@@ -230,6 +230,8 @@ async def open_process(
             stack.enter_context(lock_data_dir(settings.data))
         bus = await open_bus(settings)
         stack.push_async_callback(bus.close)
+        if notify is not None:
+            notify.attach(bus)
         store = stack.enter_context(Store.open(settings)) if needs_store else None
         if model is not None and INFER in specs:
             await publish_base(bus, model.linker.watchlist)

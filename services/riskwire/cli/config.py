@@ -105,7 +105,7 @@ def _receivers(settings: Settings) -> str:
     from riskwire.notify.routing import Routing
 
     receivers = configured_receivers(settings.notify)
-    Routing(settings.notify.routes, receivers)
+    Routing(settings.notify, receivers)
     for warning in receiver_warnings(settings.notify):
         typer.echo(f"warning: {warning}", err=True)
     return f"{_count(len(receivers), 'receiver')} besides the log"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -14,10 +14,12 @@ import structlog
 from pydantic import TypeAdapter
 
 from riskwire import metrics
-from riskwire.bus import Assignment
+from riskwire.bus import Assignment, Bus
+from riskwire.notify.digest import Digests
+from riskwire.notify.digest.schedule import DigestSchedule
 from riskwire.notify.dispatch import OnDone, ReceiverQueue
 from riskwire.notify.dispatcher import Dispatcher
-from riskwire.notify.notification import notification_of
+from riskwire.notify.notification import Notification, notification_of
 from riskwire.notify.outbox import Delivery
 from riskwire.notify.quiet import QuietHours
 from riskwire.notify.receivers import Receiver, configured_receivers
@@ -44,25 +46,29 @@ class Deliverer:
         live: bool = True,
         wall: Callable[[], datetime] | None = None,
         zone: ZoneInfo = _UTC,
+        bus: Bus | None = None,
     ) -> None:
         """Creates the receivers of the settings, without connecting to them.
 
         Args:
             live: False logs every alert and sends none (replay, demo).
             wall: returns the time of day in UTC; by default that of a `SteadyClock`.
-            zone: the time zone of quiet hours.
+            zone: the time zone of quiet hours and digests.
+            bus: where digests read the log; without it, or `attach`, there are none.
 
         Raises:
             SettingsError: a receiver or a route cannot be used.
         """
         self.settings = settings
         self.live = live
+        self._zone = zone
+        self._bus = bus
         self.wall = SteadyClock().now if wall is None else wall
         receivers = configured_receivers(settings)
         self.receivers = {receiver.name: receiver for receiver in receivers}
-        self.routing = Routing(settings.routes, receivers)
+        self.routing = Routing(settings, receivers)
         self._limits = {name: asyncio.Semaphore(settings.concurrency) for name in self.receivers}
-        self._dispatchers = {receiver.name: self._dispatcher(receiver, zone) for receiver in receivers}
+        self._dispatchers = {receiver.name: self._dispatcher(receiver) for receiver in receivers}
         self._tasks: list[asyncio.Task[None]] = []
         self._pending: dict[int, int] = {}
 
@@ -83,6 +89,10 @@ class Deliverer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for receiver in self.receivers.values():
             await receiver.close()
+
+    def attach(self, bus: Bus) -> None:
+        """Gives the bus from which digests read the log. The settings can so be checked before a bus is opened."""
+        self._bus = bus
 
     @property
     def pending(self) -> int:
@@ -137,11 +147,34 @@ class Deliverer:
             KeyError: the receiver is not in the settings.
             SchemaError: a record is not an alert.
         """
-        first, settings = deliveries[0], self.settings
-        receiver = self.receivers[first.receiver]
+        first = deliveries[0]
         alerts = [read_record(_ALERT, delivery.message.value, delivery.message.where) for delivery in deliveries]
         notification = notification_of(alerts, first.message.value)
-        deadline = max(delivery.accepted_at for delivery in deliveries) + settings.give_up_after_s
+        accepted_at = max(delivery.accepted_at for delivery in deliveries)
+        error = await self.send(first.receiver, notification, accepted_at)
+        if error is not None:
+            return error
+        receiver = self.receivers[first.receiver]
+        for alert in alerts:
+            log.info("notified", id=alert.id, status=alert.status, target=alert.target, receiver=receiver.label)
+            if alert.status != "resolved" and alert.evidence:
+                newest = max(story.seen_at for story in alert.evidence)
+                age_s = (self.wall() - newest).total_seconds()
+                metrics.FETCHED_TO_NOTIFIED.labels(channel=receiver.channel).observe(max(0.0, age_s))
+        return None
+
+    async def send(self, name: str, notification: Notification, accepted_at: float) -> AttemptError | None:
+        """Attempts a notification until it arrives (None) or is given up (the last error), as `deliver` does.
+
+        Args:
+            name: the name of the receiver.
+            accepted_at: when the delivery became due, in epoch seconds.
+
+        Raises:
+            KeyError: the receiver is not in the settings.
+        """
+        receiver, settings = self.receivers[name], self.settings
+        deadline = accepted_at + settings.give_up_after_s
 
         def decide_retry(error: Exception) -> bool | float:
             """Counts a failed attempt, and returns whether and when the next one follows, as stamina expects it.
@@ -162,26 +195,41 @@ class Deliverer:
                 wait_max=settings.backoff_max_s,
                 wait_jitter=settings.backoff_s / 2,
             ):
-                with attempt, span("notify attempt", channel=receiver.channel, alert=alerts[0].id):
-                    async with self._limits[receiver.name]:
+                subject = notification.subjects[0].id if notification.subjects else ""
+                with attempt, span("notify attempt", channel=receiver.channel, alert=subject):
+                    async with self._limits[name]:
                         await receiver.attempt(notification)
         except AttemptError as error:
             return error
-        for alert in alerts:
-            log.info("notified", id=alert.id, status=alert.status, target=alert.target, receiver=receiver.label)
-            if alert.status != "resolved" and alert.evidence:
-                newest = max(story.seen_at for story in alert.evidence)
-                age_s = (self.wall() - newest).total_seconds()
-                metrics.FETCHED_TO_NOTIFIED.labels(channel=receiver.channel).observe(max(0.0, age_s))
         return None
 
-    def _dispatcher(self, receiver: Receiver, zone: ZoneInfo) -> Dispatcher:
+    def digests(self, state: Mapping[str, bytes]) -> Digests | None:
+        """Returns the digests of the receivers; None without any, or if nothing may be sent.
+
+        Args:
+            state: the committed state of the task that delivers them.
+        """
+        if self._bus is None or not self.live:
+            return None
+        schedules: dict[str, DigestSchedule] = {}
+        for receiver in self.receivers.values():
+            named = self.settings.receivers.get(receiver.setting)
+            schedule = None if named is None else DigestSchedule.of(named, self._zone)
+            if schedule is not None:
+                schedules[receiver.name] = schedule
+
+        async def send(name: str, notification: Notification) -> AttemptError | None:
+            return await self.send(name, notification, self.wall().timestamp())
+
+        return Digests(state, schedules, self._bus, send, self.wall) if schedules else None
+
+    def _dispatcher(self, receiver: Receiver) -> Dispatcher:
         """Returns what delivers to a receiver, by its settings; one without a name has no quiet hours."""
         named = self.settings.receivers.get(receiver.setting)
         hours = named.quiet_hours if named is not None else ""
         queue = ReceiverQueue(
             groups=receiver.reads_text,
-            quiet=QuietHours.parse(hours, zone) if hours else None,
+            quiet=QuietHours.parse(hours, self._zone) if hours else None,
             quiet_tiers=named.quiet_tiers if named is not None else (),
         )
         return Dispatcher(

@@ -9,7 +9,7 @@ from typing import Final
 from riskwire.errors import SettingsError
 from riskwire.notify.receivers import Receiver
 from riskwire.records import Alert, Severity
-from riskwire.settings import RouteSettings
+from riskwire.settings import NotifySettings, RouteSettings
 
 SEVERITY_RANK: Final[dict[Severity, int]] = {"warning": 0, "high": 1, "critical": 2}
 """The order of the severities."""
@@ -21,21 +21,29 @@ class Routing:
     An alert goes to the receivers of every route whose conditions it meets, and to each receiver that no route names.
     """
 
-    def __init__(self, routes: Sequence[RouteSettings], receivers: Sequence[Receiver]) -> None:
+    def __init__(self, settings: NotifySettings, receivers: Sequence[Receiver]) -> None:
         """Connects the routes of the settings with the receivers.
 
         Raises:
-            SettingsError: a route names a receiver that the settings do not have.
+            SettingsError: a route names a receiver that the settings do not have, or one that takes no alerts.
         """
         by_setting = {receiver.setting: receiver.name for receiver in receivers}
+        digest_only = {name for name, receiver in settings.receivers.items() if not receiver.alerts}
         self._routes: list[tuple[RouteSettings, list[str]]] = []
-        for position, route in enumerate(routes):
+        for position, route in enumerate(settings.routes):
             for name in route.to:
                 if name not in by_setting:
                     raise _unknown_receiver(name, position, by_setting)
+                if name in digest_only:
+                    where = f"notify.routes[{position}].to"
+                    raise SettingsError("this receiver takes only the digest", value=name, where=where)
             self._routes.append((route, [by_setting[name] for name in route.to]))
         routed = {name for _, names in self._routes for name in names}
-        self._always = [receiver.name for receiver in receivers if receiver.name not in routed]
+        self._always = [
+            receiver.name
+            for receiver in receivers
+            if receiver.name not in routed and receiver.setting not in digest_only
+        ]
 
     def receivers_of(self, alert: Alert) -> list[str]:
         """Returns the names of the receivers that an alert is routed to, each once."""

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from riskwire import metrics
 from riskwire.bus import Assignment, Message, Outgoing
 from riskwire.errors import SchemaError
+from riskwire.notify.alert_log import log_alert
 from riskwire.notify.alertmanager import AlertmanagerUpkeep
 from riskwire.notify.delivered import Delivered
 from riskwire.notify.deliverer import Deliverer
@@ -99,6 +100,8 @@ class NotifyTask:
         self._delivered = Delivered(state)
         receivers = deliverer.receivers.values()
         self._alertmanagers = AlertmanagerUpkeep(state, receivers, settings, live=deliverer.live, wall=deliverer.wall)
+        self._digests = deliverer.digests(state) if assignment.partition == 0 else None
+        self._digest_tasks = [asyncio.create_task(self._digests.run(), name="digests")] if self._digests else []
         self._attempted: list[_Attempted] = []
         self._closed = False
         self._set_pending(self._pending)
@@ -106,7 +109,7 @@ class NotifyTask:
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
         """Returns the tasks that deliver, one for each receiver. All partitions share them, but for Alertmanagers."""
-        return [*self._deliverer.tasks, *self._alertmanagers.tasks]
+        return [*self._deliverer.tasks, *self._alertmanagers.tasks, *self._digest_tasks]
 
     def max_wait_s(self) -> float:
         """Returns the most seconds until the next step: few while deliveries are pending, to commit arrivals soon."""
@@ -125,7 +128,7 @@ class NotifyTask:
                 task.result()  # raises: such a task ends only when it fails
         due = self._tell_due()
         settled = self._alertmanagers.settle(self._delivered, self._deliverer.wall())
-        if self._attempted or settled or batch or due is not None:
+        if self._attempted or settled or batch or due is not None or self._digests is not None:
             await self._take(batch, due)
 
     async def close(self) -> None:
@@ -133,6 +136,9 @@ class NotifyTask:
         self._closed = True
         self._deliverer.withdraw(self._assignment)
         await self._alertmanagers.close()
+        for task in self._digest_tasks:
+            task.cancel()
+        await asyncio.gather(*self._digest_tasks, return_exceptions=True)
         self._set_pending(0)
 
     @property
@@ -153,7 +159,7 @@ class NotifyTask:
         parts = [finished] if finished.state or finished.results else []
         parts += [] if due is None else [due]
         parts += [self._accept(message) for message in batch]
-        if not parts:  # an Alertmanager got again what it had
+        if not parts:
             return
         # Set before the position is committed: `Deliverer.pending` is read after the lag, and must not be 0 yet.
         self._set_pending(max(pending_before, self._pending))
@@ -239,6 +245,7 @@ class NotifyTask:
                 self._delivered.add(alert, self._deliverer.receivers[done.delivery.receiver].label, done.at)
         self._outbox.remove(done.delivery for done in attempted)
         changes = self._outbox.take_changes() | self._delivered.take_changes() | self._alertmanagers.take_changes()
+        changes |= self._digests.take_changes() if self._digests else {}
         return _StepPart(self._assignment.position or 0, dead_letters, changes)
 
     def _accept(self, message: Message) -> _StepPart:
@@ -260,7 +267,7 @@ class NotifyTask:
         deliveries, dead_letters = [], []
         for due in self._obedience.due(now):
             if self._deliverer.settings.log:
-                _log_alert(read_record(_ALERT, due.message.value, due.message.where), sent=bool(due.receivers))
+                log_alert(read_record(_ALERT, due.message.value, due.message.where), sent=bool(due.receivers))
             added, refused = self._add_deliveries(due.message, due.receivers, now.timestamp())
             deliveries += added
             dead_letters += refused
@@ -297,7 +304,7 @@ class NotifyTask:
             miss = near_miss_of_alert(record, ruling.detail) if ruling.withheld == "muted" else None
             return [], [] if miss is None else [Outgoing(Topic.NEAR_MISSES, miss.target, miss.to_bytes())]
         if decision.log and self._deliverer.settings.log:
-            _log_alert(record, sent=decision.send)
+            log_alert(record, sent=decision.send)
         outcome = "delivered" if decision.log else decision.outcome
         metrics.DELIVERIES.labels(channel="log", outcome=outcome).inc()
         if not decision.send:
@@ -370,25 +377,3 @@ class NotifyTask:
 
     def _set_pending(self, deliveries: int) -> None:
         self._deliverer.set_pending(self._assignment.partition, deliveries)
-
-
-def _log_alert(alert: Alert, *, sent: bool) -> None:
-    """Logs the fields of an alert record: as information if it is resolved, else as a warning.
-
-    Args:
-        sent: whether the alert is also sent to the receivers.
-    """
-    write = log.info if alert.status == "resolved" else log.warning
-    write(
-        f"alert {alert.status}",
-        severity=alert.severity,
-        name=alert.name,
-        target=alert.target,
-        summary=alert.summary,
-        stories=alert.stories,
-        sources=alert.sources,
-        surprise=round(alert.surprise, 1),
-        at=f"{alert.at:%Y-%m-%dT%H:%M:%SZ}",
-        alert=alert.id,
-        sent=sent,
-    )

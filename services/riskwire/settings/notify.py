@@ -23,6 +23,13 @@ def _require_hours(text: str) -> str:
     return text
 
 
+def _require_time(text: str) -> str:
+    """Returns a time of day; raises a ValueError for any other text."""
+    if not _TIME.fullmatch(text):
+        raise ValueError('not a time of day: write hours and minutes in quotes, such as "07:30"')
+    return text
+
+
 def _require_name(text: str) -> str:
     """Returns the name of a receiver; raises a ValueError for any other text."""
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", text):
@@ -61,6 +68,14 @@ class ReceiverSettings(Section):
     does not depend on it."""
     quiet_tiers: tuple[PushTier, ...] = ("notice",)
     """Tiers that wait in quiet hours. By default pages are delivered at any time. What resolves always waits."""
+    alerts: bool = True
+    """Deliver alerts one by one. `false`: only the digest."""
+    digest: Literal["never", "daily", "weekly"] = "never"
+    """One message with all alerts by rank, what was muted and what came near. Only for `apprise`."""
+    digest_at: Annotated[str, AfterValidator(_require_time)] = "07:00"
+    """Time of day of the digest, in `time_zone`."""
+    digest_day: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    """Day of a weekly digest."""
 
 
 class RouteSettings(Section):

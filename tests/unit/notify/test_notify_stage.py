@@ -78,7 +78,7 @@ class RunningNotify:
 
 @asynccontextmanager
 async def running(
-    data: Path, stage: NotifyStage, max_bytes: Mapping[str, int] | None = None
+    data: Path, stage: NotifyStage, max_bytes: Mapping[str, int] | None = None, *, attach: bool = False
 ) -> AsyncIterator[RunningNotify]:
     """Runs the stage. Leaving the context cancels it between two steps, as a kill would.
 
@@ -88,8 +88,11 @@ async def running(
         data: the folder of the bus, which later runs may open again.
         max_bytes: the largest records, by topic, and the largest state entry that the bus accepts; no limits by
             default.
+        attach: gives the stage the bus, which digests read.
     """
     bus = await EmbeddedBus.open(data, BusSettings())
+    if attach:
+        stage.attach(bus)
     task = asyncio.create_task(run_stage(RefusingBus(bus, max_bytes or {}), stage, batch=16, fetch_timeout_s=0.05))
     try:
         yield RunningNotify(bus, stage, task)
@@ -392,7 +395,7 @@ async def test_nothing_is_lost_while_a_receiver_is_down_and_nothing_comes_twice_
     hook.hang = answer == "hangs"
     hook.answers = [{"500": 500, "a year": 429}.get(answer, 200)] * refused
     hook.headers = {"Retry-After": "31536000"} if answer == "a year" else {}
-    stage = notify_stage(wall=alert().at, webhooks=urls(hook), timeout_s=0.3, attempts=1_000)
+    stage = notify_stage(wall=alert().at, webhooks=urls(hook), timeout_s=2.0, attempts=1_000)
     async with running(tmp_path, stage) as notify:
         await notify.publish(alert(), alert(id="other"), alert(status="resolved"))
         await hook.wait_for_requests(3)
@@ -406,6 +409,41 @@ async def test_nothing_is_lost_while_a_receiver_is_down_and_nothing_comes_twice_
         ("c0de", "resolved"),
         ("other", "firing"),
     ]
+
+
+async def test_a_digest_reaches_its_receiver_once_and_alerts_do_not(
+    tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
+) -> None:
+    """The receiver takes only the digest, which is due a day after the receiver was set up."""
+    mail, clock = await start_receiver(), [alert().at]
+    desk = ReceiverSettings(apprise=json_url(mail), alerts=False, digest="daily")
+    settings = NotifySettings(receivers={"desk": desk}, **FAST)
+
+    def stage() -> NotifyStage:
+        return NotifyStage(settings, wall=lambda: clock[0])
+
+    async with running(tmp_path, stage(), attach=True) as notify:
+        async with asyncio.timeout(20):
+            while not await notify.bus.group_state("notify", Topic.ALERTS, "digest:"):
+                await notify.bus.wait_for_change(0.05)
+        await notify.publish(alert(name="Only Listed"))
+        await notify.wait_until_done()
+    clock[0] += timedelta(days=1)
+    for _ in range(2):
+        async with running(tmp_path, stage(), attach=True) as notify:
+            await mail.wait_for_requests(1)
+            async with asyncio.timeout(20):
+                while not await is_covered(notify, clock[0]):
+                    await notify.bus.wait_for_change(0.05)
+    [(_, body)] = mail.requests
+    assert b"riskwire daily digest: 1 notice" in body
+    assert b"Only Listed" in body
+
+
+async def is_covered(notify: RunningNotify, day: datetime) -> bool:
+    """Returns whether the state says that the digest of a day has arrived."""
+    state = await notify.bus.group_state("notify", Topic.ALERTS, "digest:")
+    return all(orjson.loads(value)["until"] > (day - timedelta(days=1)).timestamp() for value in state.values())
 
 
 LARGE: dict[str, Any] = {"summary": "x" * 20_000}

@@ -32,6 +32,12 @@ def configured_receivers(settings: NotifySettings) -> list[Receiver]:
         place = Place(f"notify.receivers.{name}", name)
         if sum(url is not None for url in (named.webhook, named.apprise, named.alertmanager)) != 1:
             raise SettingsError("a receiver needs one of `webhook`, `apprise` and `alertmanager`", where=place.key)
+        if named.digest != "never" and named.apprise is None:
+            raise SettingsError(
+                "a digest is text for people", where=f"{place.key}.digest", do="Give it to a receiver with `apprise`"
+            )
+        if not named.alerts and named.digest == "never":
+            raise SettingsError("this receiver would get nothing", where=f"{place.key}.alerts", do="Set `digest`")
         if named.webhook is not None:
             webhooks.append((place, named.webhook))
         if named.apprise is not None:
