@@ -220,7 +220,11 @@ def soak(items: list[Item], options: argparse.Namespace, folder: Path) -> tuple[
         samples: list[Sample] = []
         end = options.minutes * 60 + DRAIN_S
         while process.poll() is None:
-            taken, now = sample(process, port, began)
+            try:
+                taken, now = sample(process, port, began)
+            except OSError as error:  # as Prometheus misses a sample
+                sys.stderr.write(f"no answer from /metrics: {error}\n")
+                continue
             samples.append(taken)
             drained = taken.articles >= len(items) and not taken.lag_records
             if taken.after_s > end or (drained and not feeds.left):
