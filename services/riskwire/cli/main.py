@@ -12,8 +12,10 @@ import typer
 
 from riskwire import __version__
 from riskwire.cli import run as services
+from riskwire.cli.alarm.alerts import alerts_app
 from riskwire.cli.alarm.backtest import backtest
 from riskwire.cli.alarm.calibrate import calibrate
+from riskwire.cli.alarm.label import label_app
 from riskwire.cli.alarm.why import why
 from riskwire.cli.config import config_app
 from riskwire.cli.dead_letters import dead_letters_app
@@ -25,7 +27,7 @@ from riskwire.cli.status import status
 from riskwire.cli.storage.backup import backup, restore
 from riskwire.cli.storage.db import db_app
 from riskwire.cli.storage.export import export
-from riskwire.cli.store import alerts, stories, targets
+from riskwire.cli.store import stories, targets
 from riskwire.cli.topics import topics_app
 from riskwire.cli.watch.trace import trace
 from riskwire.cli.watchlist import watchlist_app
@@ -52,7 +54,7 @@ def root(
         raise typer.Exit
 
 
-for command in (services.run, demo, replay, backtest, calibrate, score, alerts, targets, stories, why, status):
+for command in (services.run, demo, replay, backtest, calibrate, score, targets, stories, why, status):
     app.command()(command)
 app.command()(services.repair)
 for name, stored in (("export", export), ("backup", backup), ("restore", restore)):
@@ -61,10 +63,12 @@ app.command()(trace)
 for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)
 for name, group in (
+    ("alerts", alerts_app),
     ("config", config_app),
     ("topics", topics_app),
     ("feeds", feeds_app),
     ("dead-letters", dead_letters_app),
+    ("label", label_app),
     ("watchlist", watchlist_app),
     ("db", db_app),
 ):

@@ -26,9 +26,19 @@ def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: 
         print_json_lines(rows)
         return
     print_table(
-        (f"at, {settings.zone}", "kind", "tier", "status", "severity", "name", "what"),
+        (f"at, {settings.zone}", "id", "kind", "tier", "status", "handled", "severity", "name", "what"),
         [
-            (time_text(row.at, settings.zone), row.kind, row.tier, row.status, row.severity, row.name, row.summary)
+            (
+                time_text(row.at, settings.zone),
+                row.id[:8],
+                row.kind,
+                row.tier,
+                row.status,
+                (row.handling or ("muted" if row.muted else "")).replace("_", " "),
+                row.severity,
+                row.name,
+                row.summary,
+            )
             for row in rows
         ],
         empty="No alerts yet.",

@@ -21,7 +21,7 @@ from riskwire.settings.tree import (
     StoreSettings,
     describe_settings,
 )
-from riskwire.settings.web import WebSettings
+from riskwire.settings.web import Role, TokenSettings, WebSettings
 
 __all__ = [
     "DEFAULT_FILE",
@@ -35,10 +35,12 @@ __all__ = [
     "LogSettings",
     "NotifySettings",
     "ReceiverSettings",
+    "Role",
     "RouteSettings",
     "Section",
     "Settings",
     "StoreSettings",
+    "TokenSettings",
     "WebSettings",
     "describe_settings",
     "load_settings",

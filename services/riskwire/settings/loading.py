@@ -22,7 +22,7 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 
 from riskwire.errors import SettingsError, raise_faults
 from riskwire.settings.tree import ENV_PREFIX, Settings
-from riskwire.settings.web import token_problem
+from riskwire.settings.web import problems_of_tokens, token_problem
 from riskwire.settings.yaml_file import describe_type, read_yaml
 
 DEFAULT_FILE = Path("riskwire.yaml")
@@ -326,9 +326,9 @@ def _with_secrets(settings: Settings, faults: list[SettingsError]) -> Settings:
     def read(key: str, file: Path | None, present: SecretStr | None) -> SecretStr | None:
         """Returns the secret of a file, or the present one without a file or if it cannot be read."""
         try:
-            return (
-                present if file is None else _read_token(file) if key == "web.token_file" else _read_secret(key, file)
-            )
+            if file is None:
+                return present
+            return _read_token(key, file) if key.startswith("web.token") else _read_secret(key, file)
         except SettingsError as error:
             faults.append(error)
             return present
@@ -336,10 +336,15 @@ def _with_secrets(settings: Settings, faults: list[SettingsError]) -> Settings:
     password = read("kafka.password_file", kafka.password_file, kafka.password)
     store_password = read("store.password_file", store.password_file, store.password)
     token = read("web.token_file", web.token_file, web.token)
+    tokens = tuple(
+        named.model_copy(update={"token": read(f"web.tokens[{place}].token_file", named.token_file, named.token)})
+        for place, named in enumerate(web.tokens)
+    )
+    faults += [SettingsError(problem) for problem in problems_of_tokens(tokens, token)]
     secret = read("notify.webhook_secret_file", notify.webhook_secret_file, notify.webhook_secret)
     return settings.model_copy(
         update={
-            "web": web.model_copy(update={"token": token}),
+            "web": web.model_copy(update={"token": token, "tokens": tokens}),
             "notify": notify.model_copy(update={"webhook_secret": secret}),
             "kafka": kafka.model_copy(update={"password": password}),
             "store": store.model_copy(update={"password": store_password}),
@@ -347,16 +352,16 @@ def _with_secrets(settings: Settings, faults: list[SettingsError]) -> Settings:
     )
 
 
-def _read_token(path: Path) -> SecretStr:
+def _read_token(key: str, path: Path) -> SecretStr:
     """Returns the token in a file.
 
     Raises:
         SettingsError: see `_read_secret`; or the text is too short for a token.
     """
-    token = _read_secret("web.token_file", path)
+    token = _read_secret(key, path)
     problem = token_problem(token.get_secret_value())
     if problem is not None:
-        raise SettingsError(f"web.token_file: {problem}", where=str(path))
+        raise SettingsError(f"{key}: {problem}", where=str(path))
     return token
 
 

@@ -29,6 +29,7 @@ def open_to_others(settings: Settings) -> list[str]:
         "kafka.key_file": settings.kafka.key_file,
         "store.password_file": settings.store.password_file,
         "notify.webhook_secret_file": settings.notify.webhook_secret_file,
+        **{f"web.tokens[{place}].token_file": named.token_file for place, named in enumerate(settings.web.tokens)},
     }
     warnings = [
         f"{key}: every user of this machine can read {path}. Take that away with: chmod 600 {path}"

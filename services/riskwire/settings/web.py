@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -33,6 +34,48 @@ def token_problem(token: str) -> str | None:
     return None
 
 
+Role = Literal["read", "operate", "push"]
+"""What the owner of a token may do.
+
+- `read`: see the page, read the API and the metrics, and score texts.
+- `operate`: all of that, and decide about alerts and edit the watchlist.
+- `push`: only send articles.
+"""
+Token = Annotated[SecretStr, AfterValidator(_require_token)]
+
+
+class TokenSettings(Section):
+    """One named token. Give it exactly one of `token` and `token_file`."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[\w.@-][\w.@ -]*$")
+    """The owner: a person or a program. Decisions carry this name."""
+    roles: tuple[Role, ...] = Field(default=("read",), min_length=1)
+    """What the owner may do: `read`, `operate` (which includes `read`), `push`."""
+    token: Token | None = None
+    """The token. At least 16 characters."""
+    token_file: Path | None = None
+    """File with the `token`."""
+
+
+def problems_of_tokens(tokens: Sequence[TokenSettings], shared: SecretStr | None) -> Iterator[str]:
+    """Yields what is wrong with the named tokens together, without the tokens.
+
+    Args:
+        shared: the token without a name.
+    """
+    names = {"": shared.get_secret_value()} if shared is not None else {}
+    for position, named in enumerate(tokens):
+        where = f"web.tokens[{position}]"
+        if named.token is None:
+            yield f"{where}: {named.name!r} needs one of `token` and `token_file`"
+            continue
+        if named.name in names:
+            yield f"{where}: a second token of {named.name!r}; give each token a name of its own"
+        if named.token.get_secret_value() in names.values():
+            yield f"{where}: {named.name!r} has the token of another one; make one with: openssl rand -hex 24"
+        names[named.name] = named.token.get_secret_value()
+
+
 class WebSettings(Section):
     """The page and the API."""
 
@@ -40,10 +83,13 @@ class WebSettings(Section):
     """Address to listen on. Any address but loopback requires a token."""
     port: int = Field(default=8080, ge=0, le=65_535)
     """Port to listen on. 0 chooses a free one."""
-    token: Annotated[SecretStr, AfterValidator(_require_token)] | None = None
-    """Bearer token that every request must carry, if set. At least 16 characters."""
+    token: Token | None = None
+    """Bearer token that every request must carry, if set. At least 16 characters. It may do everything; who uses it
+    says who they are."""
     token_file: Path | None = None
     """File with the `token`. Only its owner should be able to read it."""
+    tokens: tuple[TokenSettings, ...] = ()
+    """Named tokens with roles, each of one owner. A request then needs one of them, or `token`."""
     session_s: int = Field(default=604_800, ge=60, le=31_536_000)
     """Seconds after which a browser must open the page with the token again."""
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")

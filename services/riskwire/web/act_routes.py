@@ -18,6 +18,7 @@ from riskwire.store import Store
 from riskwire.web.bounds import BoundedRoute
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
+from riskwire.web.session import decided_by
 
 MAX_TARGETS = 1_000
 """The most spans whose sentiment one request to `/analyse` may ask for."""
@@ -72,19 +73,18 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
             return await asyncio.to_thread(_json, results)
 
     @router.post("/commands", status_code=202)
-    async def post_command(request: CommandRequest) -> CommandAnswer:
+    async def post_command(body: CommandRequest, request: Request) -> CommandAnswer:
         # Publishes a decision about an alert (such as an acknowledgement) or a mute, and returns it with its time and
         # the decision that it replaces. Answers 503 if the process cannot publish, 404 if there is no such alert, 409
         # if it has ended and nothing of the kind can be decided, 504 after the timeout.
         if services.publish_command is None:
             raise Problem(503, "this process only reads; send the command to `riskwire run` or `riskwire serve`")
-        if request.by is None:
-            raise Problem(422, "body.by: say who decides")
-        alert = None if request.alert is None else await store.off_loop(store.alert, request.alert)
-        if request.alert is not None and alert is None:
-            raise Problem(404, f"there is no alert {request.alert!r}")
+        by = decided_by(request, body.by)
+        alert = None if body.alert is None else await store.off_loop(store.alert, body.alert)
+        if body.alert is not None and alert is None:
+            raise Problem(404, f"there is no alert {body.alert!r}")
         try:
-            command = decision_command(request, alert, request.by, datetime.now(UTC))
+            command = decision_command(body, alert, by, datetime.now(UTC))
         except SettingsError as error:
             raise Problem(409, str(error)) from None
         try:

@@ -1,4 +1,4 @@
-"""Routes that read what people decided: every decision, and the mutes in force."""
+"""Routes that read what people decided: every decision, the mutes in force, and who the reader is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
-from riskwire.records import Command
+from riskwire.records import Command, Record
 from riskwire.store import CommandRow, Cursor, Store
 from riskwire.store.reads.decisions import list_decisions, mutes_in_force
 from riskwire.web.bounds import Before, BoundedRoute, Limit
+from riskwire.web.session import ANYBODY, PRINCIPAL
+
+
+class Me(Record):
+    """Who sends the request: the owner of its token, or None if it has no name, and what the owner may do."""
+
+    name: str | None
+    roles: tuple[str, ...]
 
 
 def decision_routes(store: Store) -> APIRouter:
@@ -30,5 +38,10 @@ def decision_routes(store: Store) -> APIRouter:
     def mutes() -> list[Command]:
         # The mutes in force, newest first.
         return list(store.read(mutes_in_force, datetime.now(UTC)).values())
+
+    @router.get("/me")
+    def me(request: Request) -> Me:
+        principal = request.scope.get(PRINCIPAL, ANYBODY)
+        return Me(name=principal.name, roles=tuple(sorted(principal.roles)))
 
     return router

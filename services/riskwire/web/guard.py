@@ -19,7 +19,7 @@ from riskwire.logs import Repeats
 from riskwire.settings import WebSettings
 from riskwire.web.head import call_for_head
 from riskwire.web.problems import problem
-from riskwire.web.session import SessionToken, WrongTokens
+from riskwire.web.session import PRINCIPAL, SessionToken, WrongTokens, role_for, session_tokens
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +48,13 @@ class Guard:
     """ASGI middleware around the whole app."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
-        """Wraps an app. Takes the largest body in bytes, the accepted names of this host, and the token, if any."""
+        """Wraps an app. Takes the largest body in bytes, the accepted names of this host, and the tokens, if any."""
         self._app = app
         self._max_body = settings.max_body
         self._hosts = {host.lower() for host in (*settings.hosts, _bracketed(settings.host))}
         self._any_host = "*" in settings.hosts
         self._open_probes = settings.open_probes
-        token = settings.token.get_secret_value() if settings.token else None
-        self._token = SessionToken(token, settings.session_s) if token else None
+        self._tokens = session_tokens(settings)
         self._wrong_tokens = WrongTokens()
         self._delayed = 0
         self._repeats = Repeats()
@@ -63,14 +62,15 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that is refused; passes any other on to the app. Adds the security headers to the response.
 
-        With a token configured, a request needs the token or its cookie, except for `OPEN_PATHS`; it is answered with
-        401 otherwise. `/?token=TOKEN` sets the cookie.
+        With tokens configured, a request needs one of them or its cookie, except for `OPEN_PATHS`; it is answered with
+        401 otherwise, and with 403 if the token lacks the role. `/?token=TOKEN` sets the cookie, and ends the sessions
+        of other tokens.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        cookie: str | None = None
+        cookies: list[str] = []
 
         async def send_with_headers(message: Message) -> None:
             """Sends a message of the response; adds the headers to its first one."""
@@ -80,18 +80,25 @@ class Guard:
                     out.setdefault(name, value)
                 if scope["path"].startswith("/api/"):
                     out.setdefault("Cache-Control", "no-store")
-                if cookie is not None:
+                for cookie in cookies:
                     out.append("Set-Cookie", cookie)
             await send(message)
 
         open_probe = self._open_probes and scope["path"] in PROBES and scope["method"] in SAFE_METHODS
         refusal = None if open_probe else self._refusal(scope, headers)
-        if refusal is None and self._token is not None and not open_probe and scope["path"] not in OPEN_PATHS:
+        if refusal is None and self._tokens and not open_probe and scope["path"] not in OPEN_PATHS:
             query_token = _query_token(scope) if scope["path"] == "/" else None
-            if self._token.matches(query_token):
-                cookie = self._token.new_cookie(time.time(), secure=_is_secure(scope, headers))
-            elif not self._is_authenticated(headers):
+            opened = self._matching(query_token)
+            token = opened or self._authenticated(headers)
+            if opened is not None:
+                cookies.append(opened.new_cookie(time.time(), secure=_is_secure(scope, headers)))
+                cookies += [other.removed_cookie() for other in self._tokens if other is not opened]
+            if token is None:
                 refusal = await self._unauthorized(scope, headers, query_token)
+            elif not token.owner.may(role := role_for(scope["method"], scope["path"])):
+                refusal = _refused("role", headers, 403, f"the token of {token.owner.name} lacks the role {role}")
+            else:
+                scope[PRINCIPAL] = token.owner
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
         elif scope["method"] == "HEAD":
@@ -150,13 +157,18 @@ class Guard:
         why = "a token is needed: send `Authorization: Bearer TOKEN`, or open the page once as /?token=TOKEN"
         return _refused(event, headers, 401, why, {"WWW-Authenticate": 'Bearer realm="riskwire"'})
 
-    def _is_authenticated(self, headers: Headers) -> bool:
-        """Returns whether the request has the token as a bearer token, or the cookie that stands for it."""
-        assert self._token is not None, "asked only with a token configured"
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._token.matches(token.strip()):
-            return True
-        return self._token.has_session(headers.get("cookie", ""), time.time())
+    def _matching(self, text: str | None) -> SessionToken | None:
+        """Returns the token that a text is, or None. Compares with each, in constant time."""
+        matching = [token for token in self._tokens if token.matches(text)]
+        return matching[0] if matching else None
+
+    def _authenticated(self, headers: Headers) -> SessionToken | None:
+        """Returns the token that a request has, as a bearer token or by the cookie that stands for it; None without."""
+        scheme, _, text = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and (token := self._matching(text.strip())) is not None:
+            return token
+        now = time.time()
+        return next((token for token in self._tokens if token.has_session(headers.get("cookie", ""), now)), None)
 
     async def _call_with_body_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Calls the app, and answers 413 if the body turns out larger than `web.max_body` as it is read.

@@ -1,24 +1,78 @@
-"""The token of the web port, and the session cookie that stands for it in a browser."""
+"""The tokens of the web port, whose they are, and the session cookies that stand for them in a browser."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
 from collections import OrderedDict
+from dataclasses import dataclass
+from typing import get_args
+
+from fastapi import Request
+
+from riskwire.settings import Role, WebSettings
+from riskwire.web.problems import Problem
 
 MAX_COOKIE = 4_096
 """Characters of a `Cookie` header that is read. Python's own parser takes quadratic time (decision 0028)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sends a request.
+
+    Attributes:
+        name: the owner of the token; None without tokens, or with the token that has no name.
+        roles: what the owner may do.
+    """
+
+    name: str | None = None
+    roles: frozenset[Role] = frozenset(get_args(Role))
+
+    def may(self, role: Role) -> bool:
+        """Returns whether this role was given. Whoever may operate may read."""
+        return role in self.roles or (role == "read" and "operate" in self.roles)
+
+
+ANYBODY = Principal()
+"""The sender of a request where no token has a name."""
+PRINCIPAL = "riskwire.principal"
+"""Where the scope of a request has its `Principal`."""
+
+
+def role_for(method: str, path: str) -> Role:
+    """Returns the role that a request needs: to change something is to operate; scoring texts changes nothing."""
+    return "read" if method in ("GET", "HEAD", "OPTIONS") or path == "/api/v1/analyse" else "operate"
+
+
+def decided_by(request: Request, by: str | None, where: str = "body.by") -> str:
+    """Returns who decides: the owner of the token, or without a named token whom the request names.
+
+    Args:
+        by: whom the request names.
+        where: the field in which it does.
+
+    Raises:
+        Problem: 422 if nobody is named, 403 if the request names another than the owner of the token.
+    """
+    owner = request.scope.get(PRINCIPAL, ANYBODY).name
+    if owner is None and by is None:
+        raise Problem(422, f"{where}: say who decides")
+    if owner is not None and by not in (None, owner):
+        raise Problem(403, f"{where}: this token is {owner}'s, so {by!r} cannot decide with it. Leave `by` out.")
+    return owner or str(by)
+
+
 class SessionToken:
-    """The configured token. Its cookie proves knowledge of the token without containing it, and expires.
+    """A configured token. Its cookie proves knowledge of the token without containing it, and expires.
 
     The name of the cookie differs from that of another riskwire on the same host, because browsers share cookies
     between ports. The cookie is valid for every process with the same token.
     """
 
-    def __init__(self, token: str, session_s: int) -> None:
-        """Takes the token, and the seconds after which a cookie expires."""
+    def __init__(self, token: str, session_s: int, owner: Principal = ANYBODY) -> None:
+        """Takes the token, the seconds after which a cookie expires, and whose token it is."""
+        self.owner = owner
         self._token = token.encode()
         self._session_s = session_s
         self._cookie = f"riskwire-{self._proof('page')[:8]}"
@@ -38,6 +92,10 @@ class SessionToken:
         attributes = f"Path=/; Max-Age={self._session_s}; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
         return f"{self._cookie}={expires}.{self._proof(str(expires))}; {attributes}"
 
+    def removed_cookie(self) -> str:
+        """Returns the value of `Set-Cookie` that ends the session of this token in a browser."""
+        return f"{self._cookie}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
+
     def has_session(self, cookies: str, now: float) -> bool:
         """Returns whether a `Cookie` header has the cookie of a session that has not expired."""
         for part in cookies[:MAX_COOKIE].split(";"):
@@ -51,6 +109,18 @@ class SessionToken:
 
     def _proof(self, text: str) -> str:
         return hmac.new(self._token, f"riskwire {text}".encode(), "sha256").hexdigest()
+
+
+def session_tokens(settings: WebSettings) -> list[SessionToken]:
+    """Returns the tokens of the settings; empty if none is needed."""
+    tokens = []
+    if settings.token is not None:
+        tokens.append(SessionToken(settings.token.get_secret_value(), settings.session_s))
+    for named in settings.tokens:
+        if named.token is not None:
+            owner = Principal(named.name, frozenset(named.roles))
+            tokens.append(SessionToken(named.token.get_secret_value(), settings.session_s, owner))
+    return tokens
 
 
 class WrongTokens:

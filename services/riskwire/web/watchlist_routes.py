@@ -19,6 +19,7 @@ from riskwire.watching import ListedEntry, WatchlistEdit, WatchlistEditor
 from riskwire.web.bounds import Before, BoundedRoute, Limit
 from riskwire.web.problems import Problem
 from riskwire.web.services import AppServices
+from riskwire.web.session import decided_by
 
 _Answer = TypeVar("_Answer")
 
@@ -32,7 +33,7 @@ class EntryRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: By
+    by: By | None = None
     comment: str = Field(default="", max_length=2_000)
     name: _Name
     aliases: Annotated[list[_Name], Field(max_length=200)] = []
@@ -87,20 +88,24 @@ def watchlist_routes(store: Store, services: AppServices, settings: WebSettings)
         return rows
 
     @router.put("/{entry}", status_code=202)
-    async def put(entry: EntryId, request: EntryRequest) -> EditResult:
+    async def put(entry: EntryId, body: EntryRequest, request: Request) -> EditResult:
         # Adds the entry with this id, or changes it. Answers 422 for an invalid entry, and
         # 409 if the list refuses it, such as for a name that another entry has.
-        entity = _entity(entry, request)
+        entity, by = _entity(entry, body), decided_by(request, body.by)
         try:
-            edit = await _with_timeout(settings, editor().put([entity], request.by, comment=request.comment))
+            edit = await _with_timeout(settings, editor().put([entity], by, comment=body.comment))
         except SettingsError as error:
             raise Problem(409, str(error)) from None
         return _edit_result(edit)
 
     @router.delete("/{entry}", status_code=202)
-    async def remove(entry: EntryId, by: By, comment: Annotated[str, Query(max_length=2_000)] = "") -> EditResult:
+    async def remove(
+        entry: EntryId, request: Request, by: By | None = None, comment: Annotated[str, Query(max_length=2_000)] = ""
+    ) -> EditResult:
         # Removes an entry that was added by a command. One of the watchlist file is unknown here, and is answered 404.
-        edit = await _with_timeout(settings, editor().remove(entry, by, comment=comment))
+        edit = await _with_timeout(
+            settings, editor().remove(entry, decided_by(request, by, "query.by"), comment=comment)
+        )
         if edit.unknown:
             raise Problem(404, f"no entry {entry!r} was added to the watchlist by a command")
         return _edit_result(edit)

@@ -24,17 +24,17 @@ def bind(settings: WebSettings) -> socket.socket:
     """
     addresses = _resolve("web.host", settings.host, settings.port)
     loopback = all(ipaddress.ip_address(str(address[0])).is_loopback for *_, address in addresses)
-    if not loopback and settings.token is None:
+    if not loopback and not (settings.token or settings.tokens):
         raise SettingsError(
             "web.host: listening on anything but loopback needs a token",
             value=settings.host,
-            do="Set web.token_file (or RISKWIRE_WEB__TOKEN), or listen on 127.0.0.1.",
+            do="Set web.tokens or web.token_file (or RISKWIRE_WEB__TOKEN), or listen on 127.0.0.1.",
         )
-    if "*" in settings.hosts and settings.token is None:
+    if "*" in settings.hosts and not (settings.token or settings.tokens):
         raise SettingsError(
             "web.hosts: accepting any Host header needs a token, since any web site could read the page otherwise",
             value=settings.hosts,
-            do="Set web.token_file (or RISKWIRE_WEB__TOKEN), or list the host names.",
+            do="Set web.tokens or web.token_file (or RISKWIRE_WEB__TOKEN), or list the host names.",
         )
     tls_context(settings)
     return _listen(addresses[0], "web", settings.host, settings.port)
