@@ -38,8 +38,8 @@ CREDENTIAL_PARAMETER = (
     r"|[\w.-]*[_-]?key|sig|pass|pwd|pin|licen[cs]e|session(?:[_-]?id)?)"
 )
 """The name of a query parameter whose value is taken for a secret."""
-_SECRET_QUERY = re.compile(rf"([?&;]{CREDENTIAL_PARAMETER}=)[^&;#\s\"'<>]+", re.IGNORECASE)
-"""A query parameter of a URL that holds a secret."""
+_SECRET_QUERY = re.compile(rf"([?&;]{CREDENTIAL_PARAMETER}=)[^&;#\s\"'<>]*[^&;#\s\"'<>.,:!?)\]}}]", re.IGNORECASE)
+"""A query parameter of a URL that holds a secret. Punctuation at the end belongs to the sentence."""
 _MAX_VALUE = 200
 """Characters of a value in a message."""
 _SHORT_REPR = reprlib.Repr()

@@ -75,6 +75,8 @@ def test_errors_of_a_record_are_not_fatal(error: Exception) -> None:
         ("https://a.example/f?apikey=S3CRET&lang=en", "https://a.example/f?apikey=***&lang=en"),
         ("https://a.example/f?lang=en&Subscription-Key=S3CRET", "https://a.example/f?lang=en&Subscription-Key=***"),
         ("https://a.example/f?access_token=S3CRET#x", "https://a.example/f?access_token=***#x"),
+        ("https://a.example/f?apikey=S3CRET: HTTP 503", "https://a.example/f?apikey=***: HTTP 503"),
+        ("(https://a.example/f?apikey=S3.C:RET=), and", "(https://a.example/f?apikey=***), and"),
         ("https://ada:S3CRET@a.example/f", "https://***@a.example/f"),
         (
             "https://a.example/f?keywords=banks&author=ada&page=2",

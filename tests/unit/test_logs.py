@@ -121,6 +121,17 @@ def test_the_console_format_is_text_for_libraries_too(capsys: pytest.CaptureFixt
     assert "gone" in of_riskwire
 
 
+@pytest.mark.parametrize("value", ["", "1"])
+def test_no_color_makes_the_console_format_plain(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """As https://no-color.org asks: any value that is not empty."""
+    monkeypatch.setenv("NO_COLOR", value)
+    configure_logging(LogSettings(format="console"))
+    structlog.get_logger("x").error("gone")
+    assert ("\x1b[" in capsys.readouterr().err) is (value == "")
+
+
 def test_a_secret_in_the_address_of_a_feed_is_in_no_log(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="json"))
     structlog.get_logger("riskwire.ingest").warning("feed is gone", url="https://a.example/f?apikey=S3CRET")

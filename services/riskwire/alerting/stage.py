@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -37,11 +37,29 @@ class AlertStage:
         self._rules = load_rules(settings.rules)
         self._limits = LimitTable.from_settings(settings)
         self._lock = asyncio.Lock()
+        self._told: set[str] = set()
+        """The bundles of which `_tell_limits` has logged the thresholds."""
 
     def open(self, partition: int, state: Mapping[str, bytes]) -> AlertTask:
         """Returns a task that continues from the committed state."""
         book = Book(self._settings, self._article_partitions, state, self._rules, self._limits, partition)
-        return AlertTask(partition, book, self._limits, self._lock)
+        return AlertTask(partition, book, self._lock, self._tell_limits)
+
+    def _tell_limits(self, bundle: str) -> None:
+        """Logs where the thresholds of a bundle come from, once for all partitions."""
+        if bundle in self._told:
+            return
+        self._told.add(bundle)
+        limits = self._limits.of(bundle)
+        if limits.calibrated:
+            log.info("calibrated thresholds", bundle=bundle, notice=limits.spike.notice, page=limits.spike.page)
+        else:
+            log.warning(
+                "thresholds from theory: no calibration for this bundle",
+                bundle=bundle,
+                calibrated=self._limits.bundle or None,
+                do="Run riskwire calibrate, and set alerting.calibration to its file",
+            )
 
 
 class AlertTask:
@@ -50,15 +68,16 @@ class AlertTask:
     Args:
         lock: held while a batch is processed. The work is pure Python, so that threads that run at the same time only
             compete for the interpreter.
+        tell_limits: logs where the thresholds of a bundle come from.
     """
 
-    def __init__(self, partition: int, book: Book, limits: LimitTable, lock: asyncio.Lock) -> None:
+    def __init__(self, partition: int, book: Book, lock: asyncio.Lock, tell_limits: Callable[[str], None]) -> None:
         self._partition = str(partition)
         self._book = book
-        self._limits = limits
         self._bundle = ""
         """The bundle of the newest signal."""
         self._lock = lock
+        self._tell_limits = tell_limits
         self._log = log.bind()
         self._targets = metrics.TARGETS.labels(partition=str(partition))
 
@@ -86,26 +105,13 @@ class AlertTask:
                 if not record.backfill:
                     step.seen.append(record.seen_at)
                 if record.bundle != self._bundle:
+                    self._bundle = record.bundle
                     self._tell_limits(record.bundle)
         closed = self._book.close()
         self._report(closed)
         step.results.extend(_published(closed))
         step.state = closed.state
         return step
-
-    def _tell_limits(self, bundle: str) -> None:
-        """Logs where the thresholds of a bundle come from, once for each bundle in a row."""
-        self._bundle = bundle
-        limits = self._limits.of(bundle)
-        if limits.calibrated:
-            log.info("calibrated thresholds", bundle=bundle, notice=limits.spike.notice, page=limits.spike.page)
-        else:
-            log.warning(
-                "thresholds from theory: no calibration for this bundle",
-                bundle=bundle,
-                calibrated=self._limits.bundle or None,
-                do="Run riskwire calibrate, and set alerting.calibration to its file",
-            )
 
     def _report(self, closed: BookStep) -> None:
         """Adds what a step decided to the metrics, and logs each alert; at level `debug`, also each near miss."""

@@ -66,25 +66,22 @@ def check_settings(settings: Settings, known: Sequence[RiskwireError] = ()) -> l
 
 def _feeds(settings: Settings) -> str:
     from riskwire.app.inputs import configured_feeds
+    from riskwire.cli.terminal import counted
 
     feeds = configured_feeds(settings)
     enabled = sum(feed.enabled for feed in feeds)
-    return _count(enabled, "feed") + ("" if settings.feeds else " of the list that ships")
-
-
-def _count(number: int, singular: str, plural: str = "") -> str:
-    """Returns a number with its noun: `1 feed`, `2 feeds`."""
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+    return counted(enabled, "feed") + ("" if settings.feeds else " of the list that ships")
 
 
 def _watchlist(settings: Settings) -> str:
     from riskwire.app.inputs import configured_watchlist
+    from riskwire.cli.terminal import counted
 
     entities = configured_watchlist(settings).entities
     groups = len({entity.group for entity in entities if entity.group})
     if not entities:
         return "no watchlist file"
-    return f"{_count(len(entities), 'watched entity', 'watched entities')} in {_count(groups, 'group')}"
+    return f"{counted(len(entities), 'watched entity', 'watched entities')} in {counted(groups, 'group')}"
 
 
 def _bundle(settings: Settings) -> str:
@@ -101,6 +98,7 @@ def _rules(settings: Settings) -> str:
 
 
 def _receivers(settings: Settings) -> str:
+    from riskwire.cli.terminal import counted
     from riskwire.notify.receivers import configured_receivers, receiver_warnings
     from riskwire.notify.routing import Routing
 
@@ -108,7 +106,7 @@ def _receivers(settings: Settings) -> str:
     Routing(settings.notify, receivers)
     for warning in receiver_warnings(settings.notify):
         typer.echo(f"warning: {warning}", err=True)
-    return f"{_count(len(receivers), 'receiver')} besides the log"
+    return f"{counted(len(receivers), 'receiver')} besides the log"
 
 
 def _port(settings: Settings) -> str:

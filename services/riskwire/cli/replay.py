@@ -179,9 +179,12 @@ def _print_report(report: ReplayReport) -> None:
 
     A replay continues where an earlier one of the archive ended, after line `resumed_at`, and counts from there.
     """
+    from riskwire.cli.terminal import counted
+
     if report.nothing_new:
         print("Nothing new: this archive has been replayed here before.", file=sys.stderr)
         return
     resumed = f" (continued after line {report.resumed_at})" if report.resumed_at else ""
-    bad = f", {report.bad} bad lines to the dead letters" if report.bad else ""
-    print(f"Replayed {report.stories} stories{resumed}: {report.published} articles{bad}.", file=sys.stderr)
+    bad = f", {counted(report.bad, 'bad line')} to the dead letters" if report.bad else ""
+    stories, articles = counted(report.stories, "story", "stories"), counted(report.published, "article")
+    print(f"Replayed {stories}{resumed}: {articles}{bad}.", file=sys.stderr)

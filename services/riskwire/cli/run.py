@@ -73,12 +73,13 @@ def repair(data: Data = None, config: ConfigFile = None) -> None:
     feeds; what was learned before stays. Copies of the files as they were stay beside them.
     """
     from riskwire.app.repair import repair_future
+    from riskwire.cli.terminal import counted
 
     now = datetime.now(UTC)
     settings = settings_of(config, data=data)
     done = repair_future(settings, now)
     typer.echo(f"now is {now.astimezone(settings.zone):%Y-%m-%d %H:%M} {settings.zone}")
-    typer.echo(f"{done.articles} articles of the future forgotten; feeds are read again")
+    typer.echo(f"{counted(done.articles, 'article')} of the future forgotten; feeds are read again")
     for path in done.backups:
         typer.echo(f"before the repair: {path}")
 

@@ -29,6 +29,15 @@ def printable(text: str, *, lines: bool = False) -> str:
     )
 
 
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """Returns a number with its noun: `1 feed`, `2 feeds`.
+
+    Args:
+        plural: the plural, unless it is the singular with an s.
+    """
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
 def time_text(at: datetime | None, zone: tzinfo, *, empty: str = "", seconds: bool = False) -> str:
     """Returns a time of a table whose heading names the zone: `2031-03-01 14:05`.
 

@@ -8,7 +8,7 @@ import pytest
 
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.cli.status import show_status
-from riskwire.cli.terminal import print_table, printable
+from riskwire.cli.terminal import counted, print_table, printable
 from riskwire.pipeline import Topic
 from riskwire.settings import Settings
 
@@ -32,6 +32,11 @@ def test_control_characters_are_printed_as_escapes(text: str, printed: str) -> N
     """With `lines=True`, line breaks stay, and only they."""
     assert printable(text) == printed
     assert printable("x\n\x07", lines=True) == "x\n\\x07"
+
+
+def test_one_thing_is_counted_in_the_singular() -> None:
+    assert [counted(number, "story", "stories") for number in (0, 1, 2)] == ["0 stories", "1 story", "2 stories"]
+    assert [counted(number, "article") for number in (1, 2)] == ["1 article", "2 articles"]
 
 
 @pytest.mark.parametrize("cell", LOOKS_LIKE_MARKUP)

@@ -17,10 +17,12 @@ def backup(
     from datetime import UTC, datetime
 
     from riskwire.app.backup import back_up
+    from riskwire.cli.terminal import counted
 
     made = back_up(settings_of(config, data=data), folder, datetime.now(UTC))
     what = "store and bus" if made.bus else "store"
-    typer.echo(f"{folder}: {what}, {made.rows['articles']} articles, {made.rows['alert_heads']} alerts")
+    articles, alerts = counted(made.rows["articles"], "article"), counted(made.rows["alert_heads"], "alert")
+    typer.echo(f"{folder}: {what}, {articles}, {alerts}")
 
 
 def restore(
@@ -30,6 +32,8 @@ def restore(
 ) -> None:
     """Restore a backup into an empty data directory or database. Nothing that exists is overwritten."""
     from riskwire.app.backup import restore as restore_backup
+    from riskwire.cli.terminal import counted
 
     made = restore_backup(settings_of(config, data=data), folder)
-    typer.echo(f"Restored {made.rows['articles']} articles and {made.rows['alert_heads']} alerts.")
+    articles, alerts = counted(made.rows["articles"], "article"), counted(made.rows["alert_heads"], "alert")
+    typer.echo(f"Restored {articles} and {alerts}.")

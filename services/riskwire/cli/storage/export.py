@@ -40,6 +40,7 @@ def export(
     """
     from datetime import UTC
 
+    from riskwire.cli.terminal import counted
     from riskwire.store.exports import ExportKind, export_rows
 
     settings = settings_of(config, data=data)
@@ -53,4 +54,4 @@ def export(
         replace=force,
     )
     if file is not None:
-        typer.echo(f"{file}: {count} rows")
+        typer.echo(f"{file}: {counted(count, 'row')}")
