@@ -15,7 +15,7 @@ from riskwire.settings import Settings, WebSettings
 from riskwire.store import Store
 
 _ORDERS = ("alerts", "surprise", "score", "stories", "name", "last_seen")
-_OTHER_ROUTES = {"/api/v1/stream", "/api/v1/watchlist"}
+_OTHER_ROUTES = {"/api/v1/stream", "/api/v1/watchlist", "/api/v1/me"}
 """Routes that answer about the process, not about the store."""
 _PAGE = 7
 _MAX_PAGES = 6
@@ -72,6 +72,8 @@ async def _check_routes(get: Get) -> None:
     known = {
         "/api/v1/alerts",
         "/api/v1/alerts/{alert}",
+        "/api/v1/decisions",
+        "/api/v1/mutes",
         "/api/v1/status",
         "/api/v1/stories",
         "/api/v1/targets",
@@ -97,6 +99,8 @@ async def _read_lists(get: Get) -> None:
     await get(f"/api/v1/stories?limit={_PAGE}")
     await get("/api/v1/stories?limit=500")
     await get(f"/api/v1/watchlist/log?limit={_PAGE}")
+    await get(f"/api/v1/decisions?limit={_PAGE}")
+    await get("/api/v1/mutes")
     await get("/api/v1/status")
 
 
