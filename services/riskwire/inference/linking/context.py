@@ -74,7 +74,7 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _PERSON_BEFORE = re.compile(
-    r"(?:['’]s|\b(?:Mrs?|Ms|Dr|Prof|Sen|Gov|Rep|President|Governor|Senator|Congressman|Judge|Justice|Secretary|Minister|"
+    r"(?:['’]s|s['’]|\b(?:Mrs?|Ms|Dr|Prof|Sen|Gov|Rep|President|Governor|Senator|Congressman|Judge|Justice|Secretary|Minister|"
     r"Commissioner|Director|Chair|Chairman|Chairwoman|CEO|CFO|analyst|economist|strategist|trader|lawyer)\.?)\s+$",
     re.IGNORECASE,
 )

@@ -19,7 +19,7 @@ _OWNER = re.compile(r"([A-Z][\w.&-]*(?: [A-Z][\w.&-]*){0,3}?)(?:['’]s|(?<=s)['
 """A country or company that a name follows: "Britain's Financial Services Authority", "General Motors' Saab"."""
 _BEFORE = re.compile(
     r"(?:(?:The|the|ex|Ex|former|Former|daily|weekly|newspaper|magazine|state-owned|State-owned|state-run|"
-    r"State-run|privately held|"
+    r"State-run|privately held|Sen\.?|Rep\.?|Gov\.?|Mrs?\.?|Ms\.?|Dr\.(?= )|"
     r"(?:[A-Z][\w.]*(?:[ -][A-Z][\w.]*){0,2})-(?:based|owned|backed|listed|led))[ -]+)+(?=[A-Z\d])"
 )
 _TITLES = (
@@ -98,8 +98,9 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
     start, end = max(start, label_end(sentence)), _whole_end(sentence, start, end)
     if _is_code(sentence, start, end):
         return
-    if known(sentence[start:end]) or country(sentence[start:end]):
-        yield start, end
+    listed = _listed_names(sentence, start, end, known)
+    if len(listed) > 1 or known(sentence[start:end]) or country(sentence[start:end]):
+        yield from listed
         return
     owner = _OWNER.match(sentence, start, end)
     if owner and (country(owner[1]) or known(owner[1])):
@@ -130,6 +131,18 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
         end = start + _without_model(text, known)
     for part_start, part_end in _without_small_words(sentence, start, end):
         yield from _parts(sentence, part_start, part_end, known)
+
+
+def _listed_names(sentence: str, start: int, end: int, known: Callable[[str], object]) -> list[tuple[int, int]]:
+    """Returns the spans of the names that commas join if all are known, else the span: "Fiat, Chrysler" are two."""
+    names = sentence[start:end].split(", ")
+    if len(names) == 1 or not all(_is_known(name, known) for name in names):
+        return [(start, end)]
+    spans = []
+    for name in names:
+        spans.append((start, start + len(name)))
+        start += len(name) + len(", ")
+    return spans
 
 
 def _whole_end(sentence: str, start: int, end: int) -> int:

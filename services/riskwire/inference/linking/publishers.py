@@ -119,7 +119,7 @@ _OWNER = re.compile(r"['’]s\b")
 _SPEAKER_OF = re.compile(r"(?:analysts?|economists?|strategists?)\s+(?:at|with|from|of)\s+(?:the\s+)?$", re.IGNORECASE)
 
 _RATER_AFTER = re.compile(
-    r"(?:['’]s)?(?:\s+(?:and|,)\s+[A-Z]\w+(?:['’]s)?)?\s+(?:must|sued|settles?|to\s+(?:settle|pay|face|defend)|faces?|"
+    r"(?:['’]s)?(?:\s+(?:and|,)\s+[A-Z]\w+(?:['’]s)?)?\s+(?:must|sued|settles?|to\s+(?:settle|pay|face|defend)|faces?(?!\s+\d)|"
     r"defends?|agrees?|loses?|wins?|pays?|ratings?\s+(?:unit|agency|business|probe))\b"
 )
 _RATER_BEFORE = re.compile(
