@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -37,12 +38,12 @@ from riskwire.inference.model.engine import Engine
 from riskwire.inference.score import score
 from riskwire.inference.stage import InferStage
 from riskwire.ingest.stage import IngestStage
-from riskwire.notify import NotifyStage
+from riskwire.notify import NotifyStage, wants_charts
 from riskwire.pipeline import ALERT, HISTORY, INFER, INGEST, NOTIFY, SINKS, StageSpec, Topic
 from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
 from riskwire.stage import Stage, run_stage
-from riskwire.store import Store, WatchedTarget, sink_stages
+from riskwire.store import Store, Trend, WatchedTarget, sink_stages
 from riskwire.store.database.engine import store_url
 from riskwire.watching import Follower, HistoryStage, WatchlistEditor, WatchlistStage
 from riskwire.watching.base import publish_base, read_base
@@ -216,6 +217,7 @@ async def open_process(
     """
     needs_model = page or INFER in specs
     needs_store = page or HISTORY in specs or any(sink in specs for sink in SINKS.values())
+    needs_store = needs_store or (NOTIFY in specs and wants_charts(settings.notify))
     async with AsyncExitStack() as stack:
         watchlist = configured_watchlist(settings) if needs_model else None
         bundle = await asyncio.to_thread(Bundle.load, settings.inference.bundle) if needs_model else None
@@ -230,9 +232,9 @@ async def open_process(
             stack.enter_context(lock_data_dir(settings.data))
         bus = await open_bus(settings)
         stack.push_async_callback(bus.close)
-        if notify is not None:
-            notify.attach(bus)
         store = stack.enter_context(Store.open(settings)) if needs_store else None
+        if notify is not None:
+            notify.attach(bus, None if store is None else partial(_read_trend, store))
         if model is not None and INFER in specs:
             await publish_base(bus, model.linker.watchlist)
         if store is not None and INGEST in specs:
@@ -242,6 +244,11 @@ async def open_process(
         stages = _stages(settings, specs, bus, model, store, notify)
         served = _Page(store, model, Follower(bus, model.linker)) if page and store and model else None
         yield Process(settings, bus, stages, served, DataFiles(_database_files(settings)))
+
+
+async def _read_trend(store: Store, target: str, since: datetime, until: datetime, step_s: int) -> Trend | None:
+    """Returns the trend of a target, read off the event loop."""
+    return await store.off_loop(store.trend, target, since=since, until=until, step_s=step_s)
 
 
 async def _list_holdings(bus: Bus, store: Store) -> None:

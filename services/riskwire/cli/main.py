@@ -29,6 +29,7 @@ from riskwire.cli.storage.db import db_app
 from riskwire.cli.storage.export import export
 from riskwire.cli.store import stories, targets
 from riskwire.cli.topics import topics_app
+from riskwire.cli.watch.notify import notify_app
 from riskwire.cli.watch.trace import trace
 from riskwire.cli.watchlist import watchlist_app
 from riskwire.errors import RiskwireError, lacks_thread, leaves
@@ -60,8 +61,9 @@ app.command()(services.repair)
 for name, stored in (("export", export), ("backup", backup), ("restore", restore)):
     app.command(name)(stored)
 app.command()(trace)
-for service in (services.ingest, services.infer, services.alert, services.sink, services.notify, services.serve):
+for service in (services.ingest, services.infer, services.alert, services.sink, services.serve):
     app.command(rich_help_panel="Services on Kafka")(service)
+app.add_typer(notify_app, name="notify", rich_help_panel="Services on Kafka")
 for name, group in (
     ("alerts", alerts_app),
     ("config", config_app),

@@ -15,13 +15,12 @@ from pydantic import TypeAdapter
 
 from riskwire import metrics
 from riskwire.bus import Assignment, Bus
+from riskwire.notify.chart import TrendReader, check_charts, draw_chart, trend_of_alert
 from riskwire.notify.digest import Digests
 from riskwire.notify.digest.schedule import DigestSchedule
-from riskwire.notify.dispatch import OnDone, ReceiverQueue
-from riskwire.notify.dispatcher import Dispatcher
+from riskwire.notify.dispatch import Dispatcher, OnDone, QuietHours, ReceiverQueue
 from riskwire.notify.notification import Notification, notification_of
 from riskwire.notify.outbox import Delivery
-from riskwire.notify.quiet import QuietHours
 from riskwire.notify.receivers import Receiver, configured_receivers
 from riskwire.notify.retry import AttemptError, retry_decision
 from riskwire.notify.routing import Routing
@@ -33,6 +32,8 @@ from riskwire.steady_clock import SteadyClock
 log = structlog.get_logger(__name__)
 
 _ALERT: Final = TypeAdapter(Alert)
+_CHART_S: Final = 20.0
+"""Seconds that a chart may take. Then the alert goes without it."""
 _UTC: Final = ZoneInfo("UTC")
 
 
@@ -63,8 +64,10 @@ class Deliverer:
         self.live = live
         self._zone = zone
         self._bus = bus
+        self._read_trend: TrendReader | None = None
         self.wall = SteadyClock().now if wall is None else wall
         receivers = configured_receivers(settings)
+        check_charts(settings)
         self.receivers = {receiver.name: receiver for receiver in receivers}
         self.routing = Routing(settings, receivers)
         self._limits = {name: asyncio.Semaphore(settings.concurrency) for name in self.receivers}
@@ -90,9 +93,15 @@ class Deliverer:
         for receiver in self.receivers.values():
             await receiver.close()
 
-    def attach(self, bus: Bus) -> None:
-        """Gives the bus from which digests read the log. The settings can so be checked before a bus is opened."""
+    def attach(self, bus: Bus, read_trend: TrendReader | None = None) -> None:
+        """Gives what digests and charts are read from. The settings can so be checked before it is opened.
+
+        Args:
+            bus: the log.
+            read_trend: reads trends from the store; None without a store, and then there are no charts.
+        """
         self._bus = bus
+        self._read_trend = read_trend
 
     @property
     def pending(self) -> int:
@@ -149,7 +158,8 @@ class Deliverer:
         """
         first = deliveries[0]
         alerts = [read_record(_ALERT, delivery.message.value, delivery.message.where) for delivery in deliveries]
-        notification = notification_of(alerts, first.message.value)
+        chart = await self._chart(first.receiver, alerts[0])
+        notification = notification_of(alerts, first.message.value, chart)
         accepted_at = max(delivery.accepted_at for delivery in deliveries)
         error = await self.send(first.receiver, notification, accepted_at)
         if error is not None:
@@ -222,6 +232,19 @@ class Deliverer:
             return await self.send(name, notification, self.wall().timestamp())
 
         return Digests(state, schedules, self._bus, send, self.wall) if schedules else None
+
+    async def _chart(self, name: str, alert: Alert) -> bytes | None:
+        """Returns the chart for an alert that begins or escalates, if its receiver wants one and it can be drawn."""
+        named = self.settings.receivers.get(self.receivers[name].setting)
+        if named is None or not named.chart or self._read_trend is None or alert.status == "resolved":
+            return None
+        try:
+            async with asyncio.timeout(_CHART_S):
+                trend = await trend_of_alert(alert, self._read_trend)
+                return None if trend is None else await asyncio.to_thread(draw_chart, alert, trend, self._zone)
+        except Exception as error:  # noqa: BLE001 - an alert without its chart is better than none
+            log.warning("alert goes without its chart", id=alert.id, error=repr(error))
+            return None
 
     def _dispatcher(self, receiver: Receiver) -> Dispatcher:
         """Returns what delivers to a receiver, by its settings; one without a name has no quiet hours."""

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from riskwire.bus import Message
-from riskwire.notify.dispatch import MAX_STARTED, ReceiverQueue, Waiting
+from riskwire.notify.dispatch import QuietHours
+from riskwire.notify.dispatch.receiver_queue import MAX_STARTED, ReceiverQueue, Waiting
 from riskwire.notify.outbox import Delivery
-from riskwire.notify.quiet import QuietHours
 from riskwire.records import Alert
 from riskwire.story import fingerprint
 

@@ -51,6 +51,7 @@ class AppriseReceiver:
             body=notification.text.body,
             title=notification.text.title,
             notify_type=notification.tone,
+            attach=_attachment(notification),
             body_format="text",
         )
         try:
@@ -67,6 +68,17 @@ class AppriseReceiver:
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
             self._thread = None
+
+
+def _attachment(notification: Notification) -> Any:
+    """Returns the chart of a notification as Apprise takes it, or None. Services without attachments leave it out."""
+    if notification.chart is None:
+        return None
+    from apprise import AppriseAttachment  # noqa: PLC0415 - see below
+    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+
+    picture = AttachMemory(content=notification.chart, name="chart.png", mimetype="image/png")
+    return AppriseAttachment(picture)
 
 
 def _apprise_client(url: str, setting: str) -> Any:

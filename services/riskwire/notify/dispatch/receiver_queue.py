@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from riskwire.notify.dispatch.quiet_hours import QuietHours
 from riskwire.notify.outbox import Delivery
-from riskwire.notify.quiet import QuietHours
 from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert
 from riskwire.story import is_fingerprint, same_story

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from riskwire.bus import Assignment
-from riskwire.notify.dispatch import OnDone, ReceiverQueue, Waiting
+from riskwire.notify.dispatch.receiver_queue import OnDone, ReceiverQueue, Waiting
 from riskwire.notify.outbox import Delivery
 from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert
