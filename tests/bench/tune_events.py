@@ -1,18 +1,21 @@
 """Event alerts on cached signals, with other thresholds: what each event type tells, and all together.
 
     riskwire backtest ARCHIVE --events EVENTS --out DIR      # once: makes the signals
-    python tests/bench/tune_events.py ARCHIVE --events EVENTS --year 2009 --fit 900 --write
+    python tests/bench/tune_events.py ARCHIVE --events EVENTS --labels risk/train.jsonl --year 2009 --fit 930 --write
 
 For each event type the rules decide on the stories of this type alone, so a run takes a second. `told` are the listed
-events of any type that these notifications tell; `own` those of this type. `outright` is the threshold of stories whose
-words state the fact. `precision` is the share of labelled texts (`--labels`, of a training set: the bundle knows them,
-so it is an upper bound) that are material, of those of the type that would be told.
+events of any type that these notifications tell. `outright` is the threshold of stories whose words state the fact.
+With `--labels TEXTS` (a training set) it has a floor: the fewer of the adverse texts with such words are material, the
+higher. With `--precision P` besides, the bundle reads these texts (minutes), and only thresholds count with which P of
+the labelled texts that would be told are material; the bundle knows the texts, so it is an upper bound.
 
 `--fit N` chooses thresholds for at most N notifications of the year, all types together. It lowers the type that tells
-most further events a notification. Then it draws each type toward its thresholds in force, the more the fewer events it
-tells, and keeps to floors, so that a type with three events of one year does not decide by them.
-It prints the rules as a file for `--rules`; with `--write` it puts them into the `types:` of the shipped families.yaml,
-whose other lines and comments stay as they are. A year that was not fitted is printed besides.
+most further events a notification. Then it draws each type toward its thresholds in force, the more the fewer events
+it tells, and keeps to floors, so that a type with three events of one year does not decide by them. A crisis is never
+withheld for a number: thresholds of types that page do not rise. Run it once on the shipped thresholds, not again on
+its own result, which would draw it nearer to the year. It prints the rules as a file for `--rules`; with `--write` it
+puts them into the `types:` of the shipped families.yaml, whose other lines and comments stay as they are. A year that
+was not fitted is printed besides.
 
 The settings are those of riskwire: RISKWIRE_INFERENCE__MAX_SENTENCES=1 reads titles only.
 """
@@ -47,7 +50,7 @@ from riskwire.settings import AlertingSettings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent / "alerting"))
 from event_fit import Thresholds, TypePoint, fitted, shrunk
-from event_labels import LabelledParty, parties_by_type, precision, read_labelled
+from event_labels import LabelledParty, outright_floors, parties_by_type, precision, read_labelled
 from event_runs import event_alerts, sorted_for_events
 
 MATERIAL = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85)
@@ -108,15 +111,17 @@ def main() -> None:
     signals = [record for record in records if record.target.startswith(PARTY_TARGET) and record.level is not None]
     bench = Bench(signals, tested.matcher, settings.alerting, rules)
     if not options.whole:
-        labelled = {}
+        labelled, floors = {}, {}
         if options.labels:
             lines = options.labels.read_text(encoding="utf-8").splitlines()
-            labelled = parties_by_type(asyncio.run(read_labelled(lines, settings, options.cache)), rules)
+            floors = outright_floors(lines, rules)
+            if options.precision:
+                labelled = parties_by_type(asyncio.run(read_labelled(lines, settings, options.cache)), rules)
         known = [name for name in rules.places if _typed(name) or options.types]
         points, table = _points(bench, rules, options.types or known, options.year, labelled)
         console.print(table)
         if options.fit:
-            thresholds = fit(bench, points, options.fit, options.precision, options.year)
+            thresholds = fit(bench, points, options.fit, options.precision, options.year, floors)
             print(json.dumps({"types": {name: value.rule() for name, value in thresholds.items()}}))
             rules = bench.rules(thresholds)
             if options.write:
@@ -144,7 +149,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--whole", action="store_true", help="only the figures of all event types together")
     parser.add_argument("--fit", type=int, metavar="N", help="choose thresholds for at most N notifications")
     parser.add_argument("--write", action="store_true", help="write fitted thresholds into the shipped families.yaml")
-    parser.add_argument("--precision", type=float, default=0.8, help="the least precision, with --labels")
+    parser.add_argument(
+        "--precision", type=float, default=0.0, help="the least precision on --labels, which the bundle then reads"
+    )
     return parser.parse_args()
 
 
@@ -194,7 +201,12 @@ def _points(
 
 
 def fit(
-    bench: Bench, points: Sequence[TypePoint], most: int, least_precision: float, year: int | None
+    bench: Bench,
+    points: Sequence[TypePoint],
+    most: int,
+    least_precision: float,
+    year: int | None,
+    floors: Mapping[str, float],
 ) -> dict[str, Thresholds]:
     """Returns thresholds for at most `most` notifications of all types together."""
     types = list(dict.fromkeys(point.event_type for point in points))
@@ -205,9 +217,15 @@ def fit(
         return len(bench.matches(signals, bench.rules(thresholds), year).notifications)
 
     prior = {event_type: bench.thresholds(event_type) for event_type in types}
-    allowed, best = float(most), shrunk(fitted(points, 0, least_precision, crises), prior)
+    paged = {event_type for event_type in types if bench.base.rule(event_type, "", ()).tier == "page"}
+
+    def choose(allowed: int) -> dict[str, Thresholds]:
+        chosen = shrunk(fitted(points, allowed, least_precision, crises), prior, floors)
+        return chosen | {event_type: chosen[event_type].at_most(prior[event_type]) for event_type in paged}
+
+    allowed, best = float(most), choose(0)
     for _ in range(ROUNDS):
-        thresholds = shrunk(fitted(points, round(allowed), least_precision, crises), prior)
+        thresholds = choose(round(allowed))
         number = count(thresholds)
         if number <= most:
             best = thresholds

@@ -17,6 +17,8 @@ PRIOR_EVENTS = 20.0
 LEAST_THRESHOLD = 0.15
 LEAST_OUTRIGHT = 0.2
 """No threshold is lower, whatever a year suggests."""
+CAREFUL_OUTRIGHT = ((0.8, 0.2), (0.6, 0.45), (0.0, 0.6))
+"""The least `outright` threshold by how many adverse labelled texts with these words are material: from .8 on .2 …"""
 CRISIS_WEIGHT = 3
 
 
@@ -31,6 +33,10 @@ class Thresholds:
 
     material: float
     outright: float = 1.0
+
+    def at_most(self, limit: Thresholds) -> Thresholds:
+        """Returns the lower ones of these thresholds and others."""
+        return Thresholds(min(self.material, limit.material), min(self.outright, limit.outright))
 
     def rule(self) -> dict[str, float]:
         """Returns the values of the rule: a doubtful story may be a little less sure, and `material` decides alone."""
@@ -97,17 +103,35 @@ def fitted(
         chosen[best[1].event_type] = best[1]
 
 
-def shrunk(chosen: Mapping[str, TypePoint], prior: Mapping[str, Thresholds]) -> dict[str, Thresholds]:
-    """Returns the thresholds of each type, drawn toward those in force: the more, the fewer events the type tells."""
+def shrunk(
+    chosen: Mapping[str, TypePoint], prior: Mapping[str, Thresholds], floors: Mapping[str, float] | None = None
+) -> dict[str, Thresholds]:
+    """Returns the thresholds of each type, drawn toward those in force: the more, the fewer events the type tells.
+
+    Args:
+        floors: the least `outright` threshold of some types; of the others it is `LEAST_OUTRIGHT`.
+    """
     thresholds = {}
     for event_type, point in chosen.items():
         own = len(point.told) / (len(point.told) + PRIOR_EVENTS)
         fitted_to, before = point.thresholds, prior[event_type]
+        floor = max(LEAST_OUTRIGHT, (floors or {}).get(event_type, 0.0))
         thresholds[event_type] = Thresholds(
             round(max(_between(before.material, fitted_to.material, own), LEAST_THRESHOLD), 2),
-            round(max(_between(before.outright, fitted_to.outright, own), LEAST_OUTRIGHT), 2),
+            round(max(_between(before.outright, fitted_to.outright, own), floor), 2),
         )
     return thresholds
+
+
+def outright_floor(material: int, mild: int) -> float:
+    """Returns the least `outright` threshold of a type.
+
+    Args:
+        material, mild: labelled parties of texts that state the type outright. A few texts count little: five more, of
+            which three are material, are added.
+    """
+    share = (material + 3) / (material + mild + 5)
+    return next(floor for least, floor in CAREFUL_OUTRIGHT if share >= least)
 
 
 def _between(before: float, after: float, weight: float) -> float:

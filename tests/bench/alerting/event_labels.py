@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from event_fit import outright_floor
 
 from riskwire.alerting.events import EventRules
 from riskwire.alerting.events.reading import Happening, happenings, is_good_news
@@ -19,7 +22,7 @@ from riskwire.records import Evidence, Signal
 from riskwire.settings import Settings
 
 _AT = datetime(2020, 1, 1, tzinfo=UTC)
-_MATERIAL = "2"
+_MATERIAL, _MILD = "2", "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,17 @@ async def read_labelled(lines: Sequence[str], settings: Settings, cache: Path) -
             )
             parties.append(LabelledParty(signal, target["level"] == _MATERIAL))
     return parties
+
+
+def outright_floors(lines: Sequence[str], rules: EventRules) -> dict[str, float]:
+    """Returns the least `outright` threshold of each event type, by what persons say of texts with its words."""
+    counts: dict[str, Counter[str]] = {}
+    for line in lines:
+        row = json.loads(line)
+        stated = rules.words.stated(row["text"])
+        if stated is not None and stated.outright:
+            counts.setdefault(stated.type, Counter()).update(target["level"] for target in row["targets"])
+    return {event_type: outright_floor(levels[_MATERIAL], levels[_MILD]) for event_type, levels in counts.items()}
 
 
 def parties_by_type(

@@ -288,15 +288,23 @@ def test_a_family_told_in_an_episode_that_ended_is_new_after_its_re_arm_period(d
 
 
 def test_a_fact_is_new_again_later_than_a_fear(day: Timeline) -> None:
-    """After a fear the next one is new in a week; after the filing, what follows is not new for twenty days."""
-    feared = [chrysler(33 + days * DAY, f"Chrysler may fail, {days}", "bankruptcy") for days in (0, 8)]
-    assert [alert.status for alert in (read(day, feared[0]) + _after(day, feared[1]))] == ["firing", "firing"]
-    (filed,) = _after(day, chrysler(33 + 9 * DAY, "Chrysler files for bankruptcy", "bankruptcy"))
+    """After a fear the next one is new when the family re-arms; after the filing, what follows is not until later."""
+    rule = load_rules().rule("bankruptcy", "entity:chrysler", ())
+    assert rule.rearm_days < rule.settled_days
+    first, second = 33.0, 33 + (rule.rearm_days + 0.5) * DAY
+    assert [alert.status for alert in _after(day, chrysler(first, "Chrysler may fail", "bankruptcy"))] == ["firing"]
+    assert [alert.status for alert in _after(day, chrysler(second, "Chrysler may yet fail", "bankruptcy"))] == [
+        "firing"
+    ]
+    filed_at = second + DAY
+    (filed,) = _after(day, chrysler(filed_at, "Chrysler files for bankruptcy", "bankruptcy"))
     assert filed.status == "escalated"
-    assert _after(day, chrysler(33 + 25 * DAY, "Chrysler insolvency drags on", "bankruptcy")) == []
+    between = filed_at + (rule.rearm_days + rule.settled_days) / 2 * DAY
+    assert _after(day, chrysler(between, "Chrysler insolvency drags on", "bankruptcy")) == []
     assert day.near_misses[-1].reason == "novelty"
-    assert "after 20 days if it was told as a fact" in day.near_misses[-1].detail
-    (again,) = _after(day, chrysler(33 + 30 * DAY, "Chrysler insolvency goes on", "bankruptcy"))
+    assert f"after {rule.settled_days:g} days if it was told as a fact" in day.near_misses[-1].detail
+    later = filed_at + (rule.settled_days + 1) * DAY
+    (again,) = _after(day, chrysler(later, "Chrysler insolvency goes on", "bankruptcy"))
     assert again.status == "firing"
 
 

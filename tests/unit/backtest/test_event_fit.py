@@ -12,7 +12,16 @@ from riskwire.alerting.events import load_rules
 BENCH = Path(__file__).parents[2] / "bench"
 sys.path[:0] = [str(BENCH), str(BENCH / "alerting")]
 
-from event_fit import LEAST_OUTRIGHT, LEAST_THRESHOLD, PRIOR_EVENTS, Thresholds, TypePoint, fitted, shrunk  # noqa: E402
+from event_fit import (  # noqa: E402
+    LEAST_OUTRIGHT,
+    LEAST_THRESHOLD,
+    PRIOR_EVENTS,
+    Thresholds,
+    TypePoint,
+    fitted,
+    outright_floor,
+    shrunk,
+)
 from tune_events import written  # noqa: E402
 
 
@@ -59,6 +68,21 @@ def test_few_events_hardly_change_the_thresholds_in_force() -> None:
     assert shrunk({"crime": many}, prior)["crime"] == Thresholds(0.22, 0.42)
     lowest = TypePoint("crime", Thresholds(0.0, 0.0), 500, frozenset(range(10_000)))
     assert shrunk({"crime": lowest}, prior)["crime"] == Thresholds(LEAST_THRESHOLD, LEAST_OUTRIGHT)
+
+
+def test_words_that_persons_call_mild_need_a_surer_story() -> None:
+    assert [outright_floor(29, 3), outright_floor(13, 5), outright_floor(21, 60), outright_floor(0, 0)] == [
+        0.2,
+        0.45,
+        0.6,
+        0.45,
+    ]
+    lowest = TypePoint("crime", Thresholds(0.2, 0.2), 500, frozenset(range(10_000)))
+    assert shrunk({"crime": lowest}, {"crime": Thresholds(0.2, 0.2)}, {"crime": 0.6})["crime"].outright == 0.6
+
+
+def test_thresholds_that_may_not_rise_fall() -> None:
+    assert Thresholds(0.6, 0.3).at_most(Thresholds(0.5, 0.4)) == Thresholds(0.5, 0.3)
 
 
 def test_fitted_thresholds_replace_those_of_the_file_and_nothing_else() -> None:
