@@ -19,6 +19,9 @@ class Routing:
     """The routes between alerts and receivers.
 
     An alert goes to the receivers of every route whose conditions it meets, and to each receiver that no route names.
+
+    Attributes:
+        second: the names of the receivers that get a page which nobody has acknowledged.
     """
 
     def __init__(self, settings: NotifySettings, receivers: Sequence[Receiver]) -> None:
@@ -29,16 +32,16 @@ class Routing:
         """
         by_setting = {receiver.setting: receiver.name for receiver in receivers}
         digest_only = {name for name, receiver in settings.receivers.items() if not receiver.alerts}
-        self._routes: list[tuple[RouteSettings, list[str]]] = []
-        for position, route in enumerate(settings.routes):
-            for name in route.to:
+        named = [(f"notify.routes[{position}].to", route.to) for position, route in enumerate(settings.routes)]
+        for where, names in [*named, ("notify.escalate_to", settings.escalate_to)]:
+            for name in names:
                 if name not in by_setting:
-                    raise _unknown_receiver(name, position, by_setting)
+                    raise _unknown_receiver(name, where, by_setting)
                 if name in digest_only:
-                    where = f"notify.routes[{position}].to"
                     raise SettingsError("this receiver takes only the digest", value=name, where=where)
-            self._routes.append((route, [by_setting[name] for name in route.to]))
-        routed = {name for _, names in self._routes for name in names}
+        self._routes = [(route, [by_setting[name] for name in route.to]) for route in settings.routes]
+        self.second = [by_setting[name] for name in settings.escalate_to]
+        routed = {name for _, names in self._routes for name in names} | set(self.second)
         self._always = [
             receiver.name
             for receiver in receivers
@@ -62,13 +65,13 @@ def _meets(alert: Alert, route: RouteSettings) -> bool:
     )
 
 
-def _unknown_receiver(name: str, position: int, known: Collection[str]) -> SettingsError:
-    """Returns the error of a route that leads to no receiver."""
+def _unknown_receiver(name: str, where: str, known: Collection[str]) -> SettingsError:
+    """Returns the error of a setting that names no receiver."""
     similar = get_close_matches(name, known, n=1)
     names = ", ".join(sorted(filter(None, known))) or "none"
     return SettingsError(
         "there is no receiver of this name",
         value=name,
-        where=f"notify.routes[{position}].to",
+        where=where,
         do=f"Did you mean {similar[0]}?" if similar else f"notify.receivers has: {names}",
     )

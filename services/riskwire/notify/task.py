@@ -93,6 +93,8 @@ class NotifyTask:
             topic=assignment.topic,
             partition=assignment.partition,
             remember=settings.remember,
+            second=deliverer.routing.second,
+            pass_on_after_s=settings.escalate_after_s,
         )
         self._outbox = Outbox(
             state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending

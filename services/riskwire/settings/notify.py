@@ -61,9 +61,6 @@ class ReceiverSettings(Section):
     """URL (http or https) that receives every alert record as JSON, signed if `notify.webhook_secret` is set."""
     apprise: SecretStr | None = None
     """Apprise URL (mail, Slack, Teams, SMS, …) that receives alerts as text."""
-    chart: bool = False
-    """Attach a chart of a month of news about the target (extra `report`). The process of `notify` reads the store for
-    it."""
     alertmanager: SecretStr | None = None
     """URL of an Alertmanager, such as `http://127.0.0.1:9093`. It gets every alert as long as it lasts."""
     quiet_hours: Annotated[str, AfterValidator(_require_hours)] = ""
@@ -141,6 +138,11 @@ class NotifySettings(Section):
     blocked."""
     concurrency: int = Field(default=4, ge=1, le=64)
     """Most concurrent attempts per receiver."""
+    escalate_to: tuple[str, ...] = ()
+    """Names of receivers that get a page which nobody has acknowledged, and its end. A receiver that is only named here
+    gets nothing else."""
+    escalate_after_s: float = Field(default=900.0, ge=1, le=604_800)
+    """Seconds that a page waits for an acknowledgement before it goes to `escalate_to`."""
     remember: int = Field(default=10_000, ge=100)
     """Open episodes remembered per partition, so that `resolved` is sent only for delivered ones. The oldest are
     forgotten first."""

@@ -17,7 +17,7 @@ from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.notify import NotifyStage
 from riskwire.pipeline import Topic
 from riskwire.records import Alert, Decision, NearMiss
-from riskwire.settings import BusSettings, NotifySettings
+from riskwire.settings import BusSettings, NotifySettings, ReceiverSettings
 from riskwire.stage import run_stage
 
 MakeAlert = Callable[..., Alert]
@@ -59,9 +59,18 @@ class Notify:
 
 
 @asynccontextmanager
-async def running(data: Path, hook: Any, clock: Clock) -> AsyncIterator[Notify]:
-    """Runs the stage with one webhook. Leaving the context cancels it between two steps, as a kill would."""
-    settings = NotifySettings(webhooks=(SecretStr(hook.url),), backoff_s=0.02, group_wait_s=0)
+async def running(data: Path, hook: Any, clock: Clock, second: Any = None) -> AsyncIterator[Notify]:
+    """Runs the stage with one webhook. Leaving the context cancels it between two steps, as a kill would.
+
+    Args:
+        second: a receiver to which pages are passed on after ten minutes; None for none.
+    """
+    escalation = {
+        "receivers": {"second": ReceiverSettings(webhook=SecretStr(second.url))} if second else {},
+        "escalate_to": ("second",) if second else (),
+        "escalate_after_s": 600,
+    }
+    settings = NotifySettings(webhooks=(SecretStr(hook.url),), backoff_s=0.02, group_wait_s=0, **escalation)
     stage = NotifyStage(settings, wall=clock)
     bus = await EmbeddedBus.open(data, BusSettings(partitions=1))
     task = asyncio.create_task(run_stage(bus, stage, batch=16, fetch_timeout_s=0.05))
@@ -118,3 +127,20 @@ async def test_a_false_alarm_tells_the_receiver_that_it_is_over(
         await notify.publish(alert(status="resolved", at=clock.now + HOUR))
     assert statuses(hook) == ["firing", "resolved"]
     assert "False alarm (wrong party), says ada" in orjson.loads(hook.requests[1][1])["summary"]
+
+
+async def test_a_page_that_nobody_acknowledges_goes_to_the_second_receiver(
+    tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
+) -> None:
+    """Of two pages, one is acknowledged. The second receiver hears of the other one, and of its end."""
+    hook, second, clock = await start_receiver(), await start_receiver(), Clock(alert().at)
+    taken = Decision(decision="acknowledge", alert="taken", by="ada", at=clock.now)
+    async with running(tmp_path, hook, clock, second) as notify:
+        await notify.publish(alert(tier="page"), alert(id="taken", tier="page"), taken)
+        assert statuses(second) == []
+        clock.now += timedelta(minutes=10)
+        await second.wait_for_requests(1, timeout_s=60)
+        await notify.publish(alert(tier="page", status="resolved", at=clock.now))
+        await second.wait_for_requests(2, timeout_s=60)
+    assert [orjson.loads(body)["id"] for _, body in second.requests] == ["c0de", "c0de"]
+    assert statuses(second) == ["firing", "resolved"]

@@ -85,3 +85,21 @@ def test_a_route_to_an_unknown_receiver_is_refused_with_the_name_that_may_be_mea
         stage_with({"to": ["desk"]}, {"to": ["onkall"]})
     with pytest.raises(SettingsError, match=r"notify\.receivers has: desk, oncall"):
         stage_with({"to": ["pager"]})
+
+
+def with_escalation(name: str) -> NotifyStage:
+    """Returns a stage with the receivers desk and chief, and pages passed on to the receiver of a name."""
+    receivers = {
+        name: ReceiverSettings(webhook=SecretStr(f"https://{name}.example/hook")) for name in ("desk", "chief")
+    }
+    return NotifyStage(NotifySettings(receivers=receivers, escalate_to=(name,)))
+
+
+def test_a_receiver_of_escalation_gets_only_what_is_passed_on(alert: MakeAlert) -> None:
+    routing = with_escalation("chief").routing
+    assert (routing.receivers_of(alert()), routing.second) == (["webhook:desk"], ["webhook:chief"])
+
+
+def test_an_unknown_receiver_of_escalation_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"notify\.escalate_to.*'chef'.*Did you mean chief"):
+        with_escalation("chef")
