@@ -61,6 +61,9 @@ class ReceiverSettings(Section):
     """URL (http or https) that receives every alert record as JSON, signed if `notify.webhook_secret` is set."""
     apprise: SecretStr | None = None
     """Apprise URL (mail, Slack, Teams, SMS, …) that receives alerts as text."""
+    chart: bool = False
+    """Attach a chart of a month of news about the target (extra `report`). The process of `notify` reads the store for
+    it."""
     alertmanager: SecretStr | None = None
     """URL of an Alertmanager, such as `http://127.0.0.1:9093`. It gets every alert as long as it lasts."""
     quiet_hours: Annotated[str, AfterValidator(_require_hours)] = ""
