@@ -28,7 +28,7 @@ from riskwire.alerting.exposure import Exposure, decay
 from riskwire.alerting.slide import Slide, SlideMeasure, SlideSubject
 from riskwire.alerting.story_window import StoryWindow, WindowChange
 from riskwire.alerting.target_story import MILLION, StoryPart, TargetStory, badness, drivers_of
-from riskwire.alerting.trend import nearest_window
+from riskwire.alerting.trend import nearest_window, nothing_near
 from riskwire.records import Alert, AlertEvidence, NearestWindow, Signal, content_id, from_ms
 from riskwire.settings import AlertingSettings
 from riskwire.stage import KeyedState
@@ -43,8 +43,6 @@ IDLE_STORIES = 0.02
 """A baseline of fewer stories than this has no effect."""
 RULE = "default"
 _SURPRISE = attrgetter("surprise")
-_NOTHING = Prediction(((1.0, 0.0, 1.0),))
-"""For a window without adverse stories, which is never surprising."""
 
 
 class Target:
@@ -166,7 +164,8 @@ class Target:
                 later stories can then fire, and those of the event alert count as expected.
         """
         if not may_notify and not self.window.negative_count(now_ms - self._horizon_ms):
-            self._judged([WindowVerdict(min(self._settings.windows_s), 0, _NOTHING, 0.0, 0.0)])
+            self.surprise = 0.0
+            self.nearest = nothing_near(self._settings, self._thresholds.notice)
             return None
         verdicts = self._verdicts(now_ms, exposure, since_ms=0, notified=0)
         self._judged(verdicts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import orjson
 
@@ -11,6 +12,7 @@ from riskwire.alerting.detectors.rate_detector import WindowVerdict
 from riskwire.alerting.story_window import WindowChange
 from riskwire.alerting.target_story import MILLION
 from riskwire.records import NearestWindow, Signal, TrendPoint, from_ms
+from riskwire.settings import AlertingSettings
 
 TREND_MS = 60_000
 
@@ -114,4 +116,21 @@ def nearest_window(verdicts: Sequence[WindowVerdict], threshold: float, min_stor
         min_stories=min_stories,
         surprise=round(verdict.surprise, 3),
         threshold=round(threshold, 3),
+    )
+
+
+def nothing_near(settings: AlertingSettings, threshold: float) -> NearestWindow:
+    """Returns the window that is nearest to firing of a target without adverse stories: the shortest.
+
+    Args:
+        threshold: the surprise of a notice.
+    """
+    return _nothing_near(min(settings.windows_s), settings.min_stories, round(threshold, 3))
+
+
+@lru_cache(maxsize=1_024)
+def _nothing_near(window_s: int, min_stories: int, threshold: float) -> NearestWindow:
+    """Returns a shared record: most targets have no adverse story most of the time."""
+    return NearestWindow.unvalidated(
+        window_s=window_s, stories=0, min_stories=min_stories, surprise=0.0, threshold=threshold
     )

@@ -47,7 +47,8 @@ def tail(count: int, mean: float, shape: float) -> float:
     p = mean / (mean + shape)
     if count <= mean:  # The tail is the larger part, so the head is summed instead.
         return max(0.0, 1.0 - math.fsum(_probabilities(0, count, p, shape)))
-    (first,) = _probabilities(count, count + 1, p, shape)
+    log_gammas = math.lgamma(shape + count) - math.lgamma(shape) - math.lgamma(count + 1)
+    first = math.exp(log_gammas + count * math.log(p) + shape * math.log1p(-p))
     return min(1.0, first * _tail_over_first(count, p, shape))
 
 
