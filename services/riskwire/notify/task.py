@@ -1,6 +1,6 @@
 """The notify stage on one partition: it decides what is delivered, and keeps an outbox of pending deliveries.
 
-A record is read, decided on and added to the outbox in one step, and then queued for its receivers (`dispatcher.py`).
+A record is read, decided on and added to the outbox in one step, and then queued for its receivers (`dispatch/`).
 The next step removes what arrived or was given up from the outbox.
 
 Delivery is **at least once**: a process that is killed between an arrival and the next step (a fraction of a second)
@@ -100,8 +100,14 @@ class NotifyTask:
             state, topic=assignment.topic, partition=assignment.partition, max_pending=settings.max_pending
         )
         self._delivered = Delivered(state)
-        receivers = deliverer.receivers.values()
-        self._alertmanagers = AlertmanagerUpkeep(state, receivers, settings, live=deliverer.live, wall=deliverer.wall)
+        self._alertmanagers = AlertmanagerUpkeep(
+            state,
+            list(deliverer.receivers.values()),
+            settings,
+            live=deliverer.live,
+            keeps_silences=assignment.partition == 0,
+            wall=deliverer.wall,
+        )
         self._digests = deliverer.digests(state) if assignment.partition == 0 else None
         self._digest_tasks = [asyncio.create_task(self._digests.run(), name="digests")] if self._digests else []
         self._attempted: list[_Attempted] = []
@@ -293,6 +299,7 @@ class NotifyTask:
         except SchemaError as error:
             return [], [self._dead_letter(message, error)]
         if isinstance(record, Decision):
+            self._alertmanagers.take_decision(record)
             if self._obedience.take(message, record):
                 log.info("decision taken", decision=record.decision, alert=record.alert, by=record.by)
             return [], []

@@ -20,9 +20,10 @@ from webhooks import WebhookServer, running_webhook_server
 
 from riskwire.bus import Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
+from riskwire.bus.protocol import broadcast
 from riskwire.notify import NotifyStage
 from riskwire.pipeline import Topic
-from riskwire.records import Alert
+from riskwire.records import Alert, Decision
 from riskwire.settings import BusSettings, NotifySettings, ReceiverSettings
 from riskwire.stage import run_stage
 
@@ -58,6 +59,11 @@ class RunningStage:
         async with self._bus.publisher("test") as publisher:
             for alert in alerts:
                 await publisher.publish([Outgoing(Topic.ALERTS, alert.target, alert.to_bytes())], {})
+
+    async def decide(self, decision: Decision) -> None:
+        """Publishes a decision on every partition of the alerts."""
+        async with self._bus.publisher("test") as publisher:
+            await publisher.publish(list(broadcast(Topic.ALERTS, decision.to_bytes(), 2)), {})
 
     async def wait_until_done(self) -> None:
         """Waits until Alertmanager has got everything."""
@@ -227,3 +233,37 @@ async def test_an_alertmanager_that_lost_everything_gets_the_running_alerts_agai
             await eventually(lambda: list(alertmanager.alerts()) == [("entity:alfa", "notice")])
     assert notices(people)["banks-desk", "entity:beta", "notice", "firing"] == 1
     assert notices(people)["banks-desk", "entity:beta", "notice", "resolved"] == 1
+
+
+def running_silences(alertmanager: AlertmanagerServer) -> list[dict[str, Any]]:
+    return [row for row in alertmanager.get("silences") if row["status"]["state"] == "active"]
+
+
+async def test_a_mute_is_one_silence_over_restarts_until_it_is_taken_back(
+    people: WebhookServer, tmp_path: Path
+) -> None:
+    """riskwire is restarted, and Alertmanager loses everything; the silence comes again, once."""
+    mute = Decision(
+        decision="mute", subject="target:entity:alfa", by="ada", at=datetime.now(UTC), comment="known", until=None
+    )
+    data = tmp_path / "data"
+    with running_alertmanager(tmp_path / "am", people.url) as alertmanager:
+        async with running_stage(data, alertmanager.url) as stage:
+            await stage.publish(news("alfa"))
+            await eventually(lambda: len(notices(people)) == 1)
+            await stage.decide(mute)
+            await eventually(lambda: len(running_silences(alertmanager)) == 1)
+            await eventually(lambda: bool(alertmanager.alerts()["entity:alfa", "notice"]["status"]["silencedBy"]))
+        [silence] = running_silences(alertmanager)
+        assert silence["createdBy"] == "riskwire"
+        assert "muted in riskwire by ada: known" in silence["comment"]
+        async with running_stage(data, alertmanager.url) as stage:
+            await eventually(lambda: len(alertmanager.alerts()) == 1)
+            assert [row["id"] for row in running_silences(alertmanager)] == [silence["id"]]
+            alertmanager.kill()
+            alertmanager.empty()
+            alertmanager.start()
+            await eventually(lambda: len(running_silences(alertmanager)) == 1)
+            await stage.decide(mute.model_copy(update={"decision": "unmute", "at": datetime.now(UTC)}))
+            await eventually(lambda: running_silences(alertmanager) == [])
+        assert len(alertmanager.get("silences")) == 1, "no second silence was made"

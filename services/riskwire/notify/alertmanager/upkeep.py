@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,9 +14,10 @@ from riskwire import metrics
 from riskwire.bus import Message
 from riskwire.notify.alertmanager.active import ActiveAlert, ActiveAlerts
 from riskwire.notify.alertmanager.feed import AlertmanagerFeed
+from riskwire.notify.alertmanager.silences import Silences
 from riskwire.notify.delivered import Delivered
 from riskwire.notify.receivers import AlertmanagerReceiver, Receiver
-from riskwire.records import Alert, read_record
+from riskwire.records import Alert, Decision, read_record
 from riskwire.settings import NotifySettings
 
 log = structlog.get_logger(__name__)
@@ -30,10 +31,11 @@ class AlertmanagerUpkeep:
     def __init__(
         self,
         state: Mapping[str, bytes],
-        receivers: Iterable[Receiver],
+        receivers: Sequence[Receiver],
         settings: NotifySettings,
         *,
         live: bool,
+        keeps_silences: bool,
         wall: Callable[[], datetime],
     ) -> None:
         """Restores what the Alertmanagers should have, and starts to post it. An event loop must be running.
@@ -41,6 +43,7 @@ class AlertmanagerUpkeep:
         Args:
             state: the committed state of the stage.
             live: False posts nothing.
+            keeps_silences: whether the mutes of this partition become silences; every partition has them all.
             wall: returns the time of day.
         """
         self._settings = settings
@@ -54,8 +57,13 @@ class AlertmanagerUpkeep:
             for receiver in receivers
             if live and isinstance(receiver, AlertmanagerReceiver)
         }
+        managers = [receiver for receiver in receivers if isinstance(receiver, AlertmanagerReceiver)]
+        has_silences = keeps_silences and live and managers
+        self._silences = Silences(state, managers, settings, wall) if has_silences else None
         self.publish()
         self._tasks = [asyncio.create_task(feed.run(), name=f"notify-{name}") for name, feed in self._feeds.items()]
+        if self._silences is not None:
+            self._tasks.append(asyncio.create_task(self._silences.run(), name="silences"))
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
@@ -75,6 +83,11 @@ class AlertmanagerUpkeep:
             for name in managers:
                 self._active.take(name, alert, now)
         return [name for name in names if name not in managers]
+
+    def take_decision(self, decision: Decision) -> None:
+        """Takes a decision: a mute becomes a silence."""
+        if self._silences is not None:
+            self._silences.take(decision)
 
     def settle(self, delivered: Delivered, now: datetime) -> bool:
         """Remembers what has arrived, and forgets what need not or cannot arrive any more.
@@ -103,7 +116,8 @@ class AlertmanagerUpkeep:
 
     def take_changes(self) -> dict[str, bytes | None]:
         """Returns the state entries that changed since the last call."""
-        return self._active.take_changes()
+        silences = {} if self._silences is None else self._silences.take_changes()
+        return self._active.take_changes() | silences
 
     async def close(self) -> None:
         """Stops to post. The alerts stay as they are there."""
