@@ -329,7 +329,8 @@ class Book:
         for name, target in list(self._targets.entries.items()):
             stories = target.stories(day_ms)
             followed += counts(name, stories)
-            if target.roll(day_ms) | target.settle(day_ms, self._exposure):
+            learned = not target.window.is_rolled(day_ms) and target.roll(day_ms)
+            if target.settle(day_ms, self._exposure) or learned:
                 self._targets.touch(name)
             if stories < IDLE_STORIES and target.is_idle(day_ms) and name not in self._events:
                 self._drop(target)

@@ -190,6 +190,10 @@ class StoryWindow:
             self._put(story)
         return True
 
+    def is_rolled(self, now_ms: int) -> bool:
+        """Returns whether `roll` would change nothing that counts: no story counts, and no slot leaves."""
+        return now_ms < self._due_ms and not self._times
+
     def roll(self, now_ms: int) -> Iterator[ExpiredSlot]:
         """Yields the sums of slots that left the horizon since the last call, and drops slots that left the memory.
 
