@@ -24,6 +24,7 @@ from riskwire.app.data_files import DataFiles
 from riskwire.app.health import Health, HealthLimits
 from riskwire.app.inputs import configured_watchlist
 from riskwire.app.measurements import Measurements
+from riskwire.app.silences import ShownSilences
 from riskwire.bus import Bus
 from riskwire.bus.drain import wait_until_drained
 from riskwire.bus.embedded.bus import FILE as BUS_FILE
@@ -38,7 +39,7 @@ from riskwire.inference.model.engine import Engine
 from riskwire.inference.score import score
 from riskwire.inference.stage import InferStage
 from riskwire.ingest.stage import IngestStage
-from riskwire.notify import NotifyStage, wants_charts
+from riskwire.notify import NotifyStage, SilenceList, has_alertmanager, wants_charts
 from riskwire.pipeline import ALERT, HISTORY, INFER, INGEST, NOTIFY, SINKS, StageSpec, Topic
 from riskwire.records import ScoreRequest, ScoreResult
 from riskwire.settings import Settings
@@ -80,6 +81,8 @@ class _Page:
     model: _Model
     follower: Follower
     """Keeps the linker of the API up to date with the watchlist."""
+    silences: ShownSilences | None
+    """Reads the silences of Alertmanager; None without one."""
 
 
 class Process:
@@ -196,6 +199,7 @@ class Process:
             watchlist=WatchlistEditor(self.bus, page.model.linker.watchlist),
             ready=self.readiness,
             bus=bus_state,
+            silences=None if page.silences is None else page.silences.rows,
             bundle=page.model.engine.bundle.label,
         )
         return create_app(self.settings, page.store, services)
@@ -221,6 +225,9 @@ async def open_process(
     async with AsyncExitStack() as stack:
         watchlist = configured_watchlist(settings) if needs_model else None
         bundle = await asyncio.to_thread(Bundle.load, settings.inference.bundle) if needs_model else None
+        silences = SilenceList(settings.notify) if page and has_alertmanager(settings.notify) else None
+        if silences is not None:
+            stack.push_async_callback(silences.close)
         notify = NotifyStage(settings.notify, live=live, zone=settings.zone) if NOTIFY in specs else None
         model = None
         if watchlist is not None and bundle is not None:
@@ -242,7 +249,8 @@ async def open_process(
         if store is not None and any(sink in specs for sink in SINKS.values()):
             await _list_holdings(bus, store)
         stages = _stages(settings, specs, bus, model, store, notify)
-        served = _Page(store, model, Follower(bus, model.linker)) if page and store and model else None
+        shown = None if silences is None else ShownSilences(silences)
+        served = _Page(store, model, Follower(bus, model.linker), shown) if page and store and model else None
         yield Process(settings, bus, stages, served, DataFiles(_database_files(settings)))
 
 

@@ -25,6 +25,7 @@ from riskwire.web.live import Live
 from riskwire.web.probes import probe_routes
 from riskwire.web.read_routes import read_routes
 from riskwire.web.services import AppServices, Readiness
+from riskwire.web.silence_routes import silence_routes
 from riskwire.web.status import StatusBoard
 from riskwire.web.watchlist_routes import watchlist_routes
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings, store: Store, services: AppServices) -> FastA
     app.include_router(read_routes(store, board))
     app.include_router(act_routes(store, services, settings.web))
     app.include_router(decision_routes(store))
+    app.include_router(silence_routes(store, services))
     app.include_router(watchlist_routes(store, services, settings.web))
 
     @app.get("/api/v1/stream", response_class=EventSourceResponse)

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from riskwire.bus import Lag, lag_by_group, lag_by_partition
-from riskwire.records import Command, Record, ScoreRequest, ScoreResult
+from riskwire.records import Command, Record, ScoreRequest, ScoreResult, Utc
+from riskwire.store import AlertRow
 from riskwire.watching import WatchlistEditor
 
 
@@ -59,6 +60,26 @@ class BusState:
         return cls(topics, lag_by_group(lags), lag_by_partition(lags))
 
 
+class SilenceRow(Record):
+    """A silence of Alertmanager that is in force.
+
+    Attributes:
+        receiver: the Alertmanager.
+        by, comment: who made it, and why.
+        matchers: its conditions, such as `target=entity:acme`.
+        alerts: the ids of the open alerts that it covers; `names` are those of their targets.
+    """
+
+    receiver: str
+    id: str
+    by: str
+    comment: str
+    until: Utc
+    matchers: tuple[str, ...]
+    alerts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
 async def _no_bus() -> BusState:
     return BusState()
 
@@ -73,6 +94,8 @@ class AppServices:
         watchlist: reads and changes the watchlist.
         ready: returns the readiness of the process.
         bus: returns the state of the bus.
+        silences: returns the silences of Alertmanager, with those of the given alerts that they cover. None without an
+            Alertmanager: then there are no silences.
         bundle: name and version of the model.
         started: when the process started (`time.monotonic()`).
     """
@@ -82,5 +105,6 @@ class AppServices:
     watchlist: WatchlistEditor | None = None
     ready: Callable[[], Readiness] = Readiness
     bus: Callable[[], Awaitable[BusState]] = _no_bus
+    silences: Callable[[Sequence[AlertRow]], Awaitable[list[SilenceRow]]] | None = None
     bundle: str = ""
     started: float = field(default_factory=time.monotonic)

@@ -21,7 +21,7 @@ from webhooks import WebhookServer, running_webhook_server
 from riskwire.bus import Outgoing
 from riskwire.bus.embedded.bus import EmbeddedBus
 from riskwire.bus.protocol import broadcast
-from riskwire.notify import NotifyStage
+from riskwire.notify import NotifyStage, SilenceList
 from riskwire.pipeline import Topic
 from riskwire.records import Alert, Decision
 from riskwire.settings import BusSettings, NotifySettings, ReceiverSettings
@@ -267,3 +267,20 @@ async def test_a_mute_is_one_silence_over_restarts_until_it_is_taken_back(
             await stage.decide(mute.model_copy(update={"decision": "unmute", "at": datetime.now(UTC)}))
             await eventually(lambda: running_silences(alertmanager) == [])
         assert len(alertmanager.get("silences")) == 1, "no second silence was made"
+
+
+async def test_a_silence_made_in_alertmanager_is_listed_with_the_alerts_that_it_covers(
+    people: WebhookServer, tmp_path: Path
+) -> None:
+    with running_alertmanager(tmp_path / "am", people.url) as alertmanager:
+        command = ["amtool", "silence", "add", "--alertmanager.url", alertmanager.url, "--author=bob"]
+        command += ["--comment=maintenance", "--duration=2h", "alertname=riskwire", "target=~entity:al.*"]
+        await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+        receiver = ReceiverSettings(alertmanager=SecretStr(alertmanager.url))
+        silences = SilenceList(NotifySettings(receivers={"am": receiver}))
+        [silence] = await silences.read()
+        await silences.close()
+    assert (silence.by, silence.comment) == ("bob", "maintenance")
+    assert silence.covers(news("alfa"))
+    assert not silence.covers(news("beta"))
+    assert timedelta(hours=1) < silence.until - datetime.now(UTC) < timedelta(hours=3)

@@ -67,6 +67,11 @@ def configured_receivers(settings: NotifySettings) -> list[Receiver]:
     return receivers
 
 
+def has_alertmanager(settings: NotifySettings) -> bool:
+    """Returns whether a receiver is an Alertmanager."""
+    return any(receiver.alertmanager is not None for receiver in settings.receivers.values())
+
+
 def receiver_warnings(settings: NotifySettings) -> list[str]:
     """Returns a warning for each receiver over plain http beyond this machine, and for webhooks without a signature.
 
