@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from datetime import UTC, datetime
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from sqlalchemy import event
 
 from riskwire.errors import StoreError, StoreUnavailableError
 from riskwire.records import from_ms, to_ms
-from riskwire.settings import Settings
+from riskwire.settings import Settings, StoreSettings
 from riskwire.store import Store, patience
 from riskwire.store.database import sqlite
 from riskwire.store.months import month_of, month_start
@@ -31,6 +31,25 @@ async def test_an_action_is_repeated_until_the_store_is_available(monkeypatch: p
 
     assert await when_available(action, 60.0) == 7
     assert len(attempts) == 4
+
+
+async def test_a_store_that_is_away_for_ten_minutes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the default of `store.wait_s`, and of a clock that stands for the ten minutes."""
+    now = 1_000.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(patience, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def action() -> float:
+        if now < 1_600:
+            raise StoreUnavailableError("away")
+        return now
+
+    assert await when_available(action, StoreSettings().wait_s) < 1_610
 
 
 async def test_an_action_that_waited_too_long_fails() -> None:
