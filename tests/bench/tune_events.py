@@ -49,7 +49,7 @@ from riskwire.records import PARTY_TARGET, Mark, Signal
 from riskwire.settings import AlertingSettings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent / "alerting"))
-from event_fit import Thresholds, TypePoint, fitted, shrunk
+from event_fit import TypePoint, TypeThresholds, fitted, shrunk
 from event_labels import LabelledParty, outright_floors, parties_by_type, precision, read_labelled
 from event_runs import event_alerts, sorted_for_events
 
@@ -61,7 +61,7 @@ ROUNDS = 6
 Timed = list[tuple[int, Signal]]
 
 
-class Bench:
+class EventBench:
     """The signals of an archive that come near an event alert, and the events that they should tell."""
 
     def __init__(self, signals: Sequence[Signal], matcher: Matcher, settings: AlertingSettings, base: EventRules):
@@ -76,10 +76,10 @@ class Bench:
         notifications = [alert for alert in alerts if is_notification(alert) and year in (None, alert.at.year)]
         return self.matcher.match(map(notification_of, notifications))
 
-    def thresholds(self, event_type: str) -> Thresholds:
+    def thresholds(self, event_type: str) -> TypeThresholds:
         """Returns the thresholds in force of an event type."""
         rule = self.base.rule(event_type, "", ())
-        return Thresholds(rule.threshold, rule.outright)
+        return TypeThresholds(rule.threshold, rule.outright)
 
     def of_year(self, year: int | None) -> Timed:
         """Returns the signals of a year, with the month before it, which decides what is new; without a year, all."""
@@ -88,7 +88,7 @@ class Bench:
         span = (f"{year - 1}-12", f"{year + 1}")
         return [entry for entry in self.signals if span[0] <= entry[1].seen_at.isoformat() < span[1]]
 
-    def rules(self, thresholds: Mapping[str, Thresholds], muted: Sequence[str] = ()) -> EventRules:
+    def rules(self, thresholds: Mapping[str, TypeThresholds], muted: Sequence[str] = ()) -> EventRules:
         """Returns the rules with other thresholds; `muted` event types are not told, unless they have thresholds."""
         changed = {event_type: RuleOverride.model_validate(values.rule()) for event_type, values in thresholds.items()}
         changed |= {event_type: RuleOverride(tier="none") for event_type in muted if event_type not in thresholds}
@@ -109,7 +109,7 @@ def main() -> None:
     console = Console(width=130)
     records = (record for record in log.records() if not isinstance(record, Mark))
     signals = [record for record in records if record.target.startswith(PARTY_TARGET) and record.level is not None]
-    bench = Bench(signals, tested.matcher, settings.alerting, rules)
+    bench = EventBench(signals, tested.matcher, settings.alerting, rules)
     if not options.whole:
         labelled, floors = {}, {}
         if options.labels:
@@ -162,7 +162,7 @@ def _typed(event_type: str) -> bool:
 
 
 def _points(
-    bench: Bench,
+    bench: EventBench,
     rules: EventRules,
     types: Iterable[str],
     year: int | None,
@@ -182,7 +182,7 @@ def _points(
     for event_type in types:
         for least in OUTRIGHT if event_type in outright else (1.0,):
             for material in MATERIAL:
-                thresholds = Thresholds(material, least)
+                thresholds = TypeThresholds(material, least)
                 changed = bench.rules({event_type: thresholds}, muted=[*rules.places])
                 matches = bench.matches(by_type.get(event_type, []), changed, year)
                 share, number = precision(labelled.get(event_type, ()), material, least)
@@ -201,25 +201,25 @@ def _points(
 
 
 def fit(
-    bench: Bench,
+    bench: EventBench,
     points: Sequence[TypePoint],
     most: int,
     least_precision: float,
     year: int | None,
     floors: Mapping[str, float],
-) -> dict[str, Thresholds]:
+) -> dict[str, TypeThresholds]:
     """Returns thresholds for at most `most` notifications of all types together."""
     types = list(dict.fromkeys(point.event_type for point in points))
     crises = frozenset(index for index, event in enumerate(bench.matcher.events) if event.severity == CRISIS)
     signals = bench.of_year(year)
 
-    def count(thresholds: Mapping[str, Thresholds]) -> int:
+    def count(thresholds: Mapping[str, TypeThresholds]) -> int:
         return len(bench.matches(signals, bench.rules(thresholds), year).notifications)
 
     prior = {event_type: bench.thresholds(event_type) for event_type in types}
     paged = {event_type for event_type in types if bench.base.rule(event_type, "", ()).tier == "page"}
 
-    def choose(allowed: int) -> dict[str, Thresholds]:
+    def choose(allowed: int) -> dict[str, TypeThresholds]:
         chosen = shrunk(fitted(points, allowed, least_precision, crises), prior, floors)
         return chosen | {event_type: chosen[event_type].at_most(prior[event_type]) for event_type in paged}
 
@@ -235,7 +235,7 @@ def fit(
     return best
 
 
-def written(text: str, thresholds: Mapping[str, Thresholds]) -> str:
+def written(text: str, thresholds: Mapping[str, TypeThresholds]) -> str:
     """Returns the text of families.yaml with other thresholds of event types; all else stays as it is.
 
     Raises:

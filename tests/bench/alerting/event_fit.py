@@ -23,7 +23,7 @@ CRISIS_WEIGHT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class TypeThresholds:
     """The thresholds of an event type.
 
     Attributes:
@@ -34,9 +34,9 @@ class Thresholds:
     material: float
     outright: float = 1.0
 
-    def at_most(self, limit: Thresholds) -> Thresholds:
+    def at_most(self, limit: TypeThresholds) -> TypeThresholds:
         """Returns the lower ones of these thresholds and others."""
-        return Thresholds(min(self.material, limit.material), min(self.outright, limit.outright))
+        return TypeThresholds(min(self.material, limit.material), min(self.outright, limit.outright))
 
     def rule(self) -> dict[str, float]:
         """Returns the values of the rule: a doubtful story may be a little less sure, and `material` decides alone."""
@@ -59,7 +59,7 @@ class TypePoint:
     """
 
     event_type: str
-    thresholds: Thresholds
+    thresholds: TypeThresholds
     notifications: int
     told: frozenset[int]
     precision: float | None = None
@@ -104,8 +104,8 @@ def fitted(
 
 
 def shrunk(
-    chosen: Mapping[str, TypePoint], prior: Mapping[str, Thresholds], floors: Mapping[str, float] | None = None
-) -> dict[str, Thresholds]:
+    chosen: Mapping[str, TypePoint], prior: Mapping[str, TypeThresholds], floors: Mapping[str, float] | None = None
+) -> dict[str, TypeThresholds]:
     """Returns the thresholds of each type, drawn toward those in force: the more, the fewer events the type tells.
 
     Args:
@@ -116,7 +116,7 @@ def shrunk(
         own = len(point.told) / (len(point.told) + PRIOR_EVENTS)
         fitted_to, before = point.thresholds, prior[event_type]
         floor = max(LEAST_OUTRIGHT, (floors or {}).get(event_type, 0.0))
-        thresholds[event_type] = Thresholds(
+        thresholds[event_type] = TypeThresholds(
             round(max(_between(before.material, fitted_to.material, own), LEAST_THRESHOLD), 2),
             round(max(_between(before.outright, fitted_to.outright, own), floor), 2),
         )

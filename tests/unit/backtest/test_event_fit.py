@@ -16,8 +16,8 @@ from event_fit import (  # noqa: E402
     LEAST_OUTRIGHT,
     LEAST_THRESHOLD,
     PRIOR_EVENTS,
-    Thresholds,
     TypePoint,
+    TypeThresholds,
     fitted,
     outright_floor,
     shrunk,
@@ -26,7 +26,7 @@ from tune_events import written  # noqa: E402
 
 
 def point(event_type: str, material: float, notifications: int, *told: int, precision: float = 1.0) -> TypePoint:
-    return TypePoint(event_type, Thresholds(material), notifications, frozenset(told), precision, 100)
+    return TypePoint(event_type, TypeThresholds(material), notifications, frozenset(told), precision, 100)
 
 
 LAYOFFS = [point("layoffs", 0.9, 0), point("layoffs", 0.5, 10, 1, 2), point("layoffs", 0.2, 40, 1, 2, 3)]
@@ -61,13 +61,13 @@ def test_thresholds_that_tell_what_is_not_material_are_not_chosen() -> None:
 
 
 def test_few_events_hardly_change_the_thresholds_in_force() -> None:
-    prior = {"crime": Thresholds(0.6, 0.8)}
-    few = TypePoint("crime", Thresholds(0.2, 0.4), 5, frozenset({1}))
-    many = TypePoint("crime", Thresholds(0.2, 0.4), 500, frozenset(range(int(19 * PRIOR_EVENTS))))
+    prior = {"crime": TypeThresholds(0.6, 0.8)}
+    few = TypePoint("crime", TypeThresholds(0.2, 0.4), 5, frozenset({1}))
+    many = TypePoint("crime", TypeThresholds(0.2, 0.4), 500, frozenset(range(int(19 * PRIOR_EVENTS))))
     assert shrunk({"crime": few}, prior)["crime"].material == pytest.approx(0.6, abs=0.05)
-    assert shrunk({"crime": many}, prior)["crime"] == Thresholds(0.22, 0.42)
-    lowest = TypePoint("crime", Thresholds(0.0, 0.0), 500, frozenset(range(10_000)))
-    assert shrunk({"crime": lowest}, prior)["crime"] == Thresholds(LEAST_THRESHOLD, LEAST_OUTRIGHT)
+    assert shrunk({"crime": many}, prior)["crime"] == TypeThresholds(0.22, 0.42)
+    lowest = TypePoint("crime", TypeThresholds(0.0, 0.0), 500, frozenset(range(10_000)))
+    assert shrunk({"crime": lowest}, prior)["crime"] == TypeThresholds(LEAST_THRESHOLD, LEAST_OUTRIGHT)
 
 
 def test_words_that_persons_call_mild_need_a_surer_story() -> None:
@@ -77,25 +77,25 @@ def test_words_that_persons_call_mild_need_a_surer_story() -> None:
         0.6,
         0.45,
     ]
-    lowest = TypePoint("crime", Thresholds(0.2, 0.2), 500, frozenset(range(10_000)))
-    assert shrunk({"crime": lowest}, {"crime": Thresholds(0.2, 0.2)}, {"crime": 0.6})["crime"].outright == 0.6
+    lowest = TypePoint("crime", TypeThresholds(0.2, 0.2), 500, frozenset(range(10_000)))
+    assert shrunk({"crime": lowest}, {"crime": TypeThresholds(0.2, 0.2)}, {"crime": 0.6})["crime"].outright == 0.6
 
 
 def test_thresholds_that_may_not_rise_fall() -> None:
-    assert Thresholds(0.6, 0.3).at_most(Thresholds(0.5, 0.4)) == Thresholds(0.5, 0.3)
+    assert TypeThresholds(0.6, 0.3).at_most(TypeThresholds(0.5, 0.4)) == TypeThresholds(0.5, 0.3)
 
 
 def test_fitted_thresholds_replace_those_of_the_file_and_nothing_else() -> None:
     text = "# rules\ntypes:\n  crime: {severity: high, threshold: 0.5, doubtful: 0.4, adverse: 0.5}\n  fraud: {a: 1}\n"
-    changed = written(text, {"crime": Thresholds(0.31, 0.7)})
+    changed = written(text, {"crime": TypeThresholds(0.31, 0.7)})
     line = "  crime: {severity: high, threshold: 0.31, doubtful: 0.26, adverse: 0.31, outright: 0.7}"
     assert changed.splitlines() == ["# rules", "types:", line, "  fraud: {a: 1}"]
     with pytest.raises(ValueError, match="cyber"):
-        written(text, {"cyber": Thresholds(0.3)})
+        written(text, {"cyber": TypeThresholds(0.3)})
 
 
 def test_a_rule_of_fitted_thresholds_is_a_rule_of_the_alert_stage() -> None:
-    for thresholds in (Thresholds(0.15, 0.2), Thresholds(0.5), Thresholds(0.85, 1.0)):
+    for thresholds in (TypeThresholds(0.15, 0.2), TypeThresholds(0.5), TypeThresholds(0.85, 1.0)):
         values = thresholds.rule()
         assert 0 < values["doubtful"] <= values["threshold"]
         assert values["adverse"] <= values["threshold"]
