@@ -1,14 +1,14 @@
-"""Obeys what people decided: whether an alert may be told now, and what must be told later.
+"""Obeys what people decided: whether an alert may be sent now, and what must be sent later.
 
 A decision is a record of the same partition as the alerts (`records/decision.py`), so it applies from its place in the
 log on, after every restart. Whether a record falls into a snooze or a mute is decided by the time of the record; when
 one ends, by the clock.
 
-- Acknowledged: nothing more is told until the alert resolves, unless it rises to a higher tier than was acknowledged.
-- Snoozed or muted: the newest record is held. When it ends and the alert still runs, that record is told. If the alert
-  resolved meanwhile, its end is told to those who had been told of it; if nobody had, nothing is told.
-- False alarm: the alert is closed. Those who had been told of it are told that it is over.
-- A page that was told and that nobody acknowledged is passed on to the second receivers, which then hear of its end.
+- Acknowledged: nothing more is sent until the alert resolves, unless it rises to a higher tier than was acknowledged.
+- Snoozed or muted: the newest record is held. When it ends and the alert still runs, that record is sent. If the alert
+  resolved meanwhile, its end is sent to those who had received it; without receivers, nothing is sent.
+- False alarm: the alert is closed. Its receivers are notified that it is over.
+- A page that was sent and not acknowledged is passed on to the second receivers, which then get its end as well.
 
 Of two decisions about one alert, the later one in the log counts. One about an alert that has ended, or that this
 partition never had, has no effect.
@@ -37,7 +37,7 @@ from riskwire.records import (
 from riskwire.stage.state import KeyedState
 
 Withheld = Literal["acknowledged", "snoozed", "muted", "false_alarm"]
-"""Why an alert record is not told."""
+"""Why an alert record is not sent."""
 
 _TIERS: Final[dict[Tier, int]] = {"digest": 0, "notice": 1, "page": 2}
 _EPISODES: Final = "obeyed:"
@@ -48,11 +48,11 @@ _FOR_EVER: Final = 1e15
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """Whether an alert record may be told now.
+    """Whether an alert record may be sent now.
 
     Attributes:
-        withheld: why it must not be told, or None if it may be.
-        receivers: the names of the receivers that are told, if it may be.
+        withheld: why it must not be sent, or None if it may be.
+        receivers: the names of the receivers that get it, if it may be.
         detail: of a muted record, the mute in a sentence.
     """
 
@@ -63,11 +63,11 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A record to tell now, after its snooze or mute has ended or because nobody acknowledged a page.
+    """A record to send now, after its snooze or mute has ended or because a page was not acknowledged.
 
     Attributes:
         message: the record as it was read; of a false alarm, a closing record made from it.
-        receivers: the names of the receivers that are told.
+        receivers: the names of the receivers that get it.
     """
 
     message: Message
@@ -76,7 +76,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class _Mute:
-    """A mute: until when (epoch seconds), and who decided it."""
+    """A mute: until when (epoch seconds), and who decided."""
 
     until: float
     by: str
@@ -90,14 +90,14 @@ class _OpenAlert:
         at, status, tier: those of its newest record.
         target, kind, types, publishers: what a mute of it may name; of a publisher, the key.
         receivers: the names of the receivers that its records are for.
-        told: whether a record of it was sent to them.
+        sent: whether a record of it was sent to them.
         acknowledged: the tier that somebody acknowledged; None without an acknowledgement.
         snoozed_until: the end of its snooze.
         closed: whether it is a false alarm.
         held: whether the record below waits for the end of a snooze or a mute.
-        unanswered_since: since when a told page has waited for an acknowledgement.
-        passed_on: whether the second receivers were told of it.
-        offset, key, value: the newest record, as it was read; of a closed alert that was told, the closing record.
+        unanswered_since: since when a sent page has waited for an acknowledgement.
+        passed_on: whether the second receivers got it.
+        offset, key, value: the newest record, as it was read; of a closed alert that was sent, the closing record.
     """
 
     at: float
@@ -108,7 +108,7 @@ class _OpenAlert:
     types: tuple[str, ...]
     publishers: tuple[str, ...]
     receivers: tuple[str, ...] = ()
-    told: bool = False
+    sent: bool = False
     acknowledged: Tier | None = None
     snoozed_until: float = 0.0
     closed: bool = False
@@ -143,7 +143,7 @@ class Obedience:
         Args:
             topic: the topic of the records; `partition` likewise.
             remember: the most open alerts that are remembered; the oldest are forgotten first.
-            second: the names of the receivers that a page is passed on to if nobody acknowledges it.
+            second: the names of the receivers that a page is passed on to if it is not acknowledged.
             pass_on_after_s: for how many seconds a page waits for that.
         """
         self._place = (topic, partition)
@@ -174,12 +174,12 @@ class Obedience:
             return False
         match decision.decision:
             case "acknowledge":
-                # A held end is still told; any other held record has been seen by whoever acknowledged it.
+                # A held end is still sent. The person who acknowledged it has seen any other held record.
                 held = alert.held and alert.status == "resolved"
                 changed = replace(alert, acknowledged=alert.tier, snoozed_until=0.0, held=held, unanswered_since=0.0)
             case "snooze":
                 until = 0.0 if decision.until is None else decision.until.timestamp()
-                waits = alert.told and alert.tier == "page" and not alert.passed_on
+                waits = alert.sent and alert.tier == "page" and not alert.passed_on
                 changed = replace(
                     alert, acknowledged=None, snoozed_until=until, unanswered_since=until if waits else 0.0
                 )
@@ -193,14 +193,14 @@ class Obedience:
     def judge(
         self, message: Message, alert: Alert, receivers: Sequence[str], *, tellable: bool, now: datetime
     ) -> Ruling:
-        """Returns whether an alert record may be told now, and remembers it.
+        """Returns whether an alert record may be sent now, and remembers it.
 
         Call it for every alert record, in the order of the log.
 
         Args:
             message: the record as it was read.
             receivers: the names of the receivers that it is for.
-            tellable: whether it would be told if nobody had decided anything.
+            tellable: whether it would be sent without any decision.
             now: the wall clock time.
         """
         before = self._alerts.get(alert.id)
@@ -212,14 +212,14 @@ class Obedience:
         withheld = self._reason(newest)
         audience = self._audience(newest)
         if withheld is None:
-            newest = _after_telling(newest, now)
+            newest = _after_sending(newest, now)
         elif withheld in ("snoozed", "muted"):
-            newest = replace(newest, held=newest.status != "resolved" or newest.told)
+            newest = replace(newest, held=newest.status != "resolved" or newest.sent)
         self._remember_alert(alert.id, newest)
         return Ruling(withheld, audience, self._mute_text(newest) if withheld == "muted" else "")
 
     def due(self, now: datetime) -> list[Due]:
-        """Returns the records to tell now, and remembers them as told. Forgets mutes that have ended."""
+        """Returns the records to send now, and remembers them as sent. Forgets mutes that have ended."""
         moment = now.timestamp()
         for subject in [key for key, mute in self._mutes.entries.items() if mute.until <= moment]:
             self._mutes.delete(subject)
@@ -231,7 +231,7 @@ class Obedience:
                 continue
             if alert.held:
                 due.append(Due(self._message(alert), self._audience(alert)))
-                self._remember_alert(alert_id, _after_telling(alert, now))
+                self._remember_alert(alert_id, _after_sending(alert, now))
             elif self._is_unanswered(alert, moment):
                 due.append(Due(self._message(alert), self._second))
                 self._alerts.set(alert_id, replace(alert, passed_on=True, unanswered_since=0.0))
@@ -250,11 +250,11 @@ class Obedience:
             self._mutes.delete(key)
 
     def _reason(self, alert: _OpenAlert) -> Withheld | None:
-        """Returns why the newest record of an alert is not told, at the time of the record; None if it is told."""
-        ends_told = alert.status == "resolved" and alert.told
+        """Returns why the newest record of an alert is not sent, at the time of the record; None if it is."""
+        ends_sent = alert.status == "resolved" and alert.sent
         if alert.closed:
             return "false_alarm"
-        if alert.acknowledged is not None and not alert.rises and not ends_told:
+        if alert.acknowledged is not None and not alert.rises and not ends_sent:
             return "acknowledged"
         if self._covering_mute(alert, alert.at):
             return "muted"
@@ -280,7 +280,7 @@ class Obedience:
         return bool(self._second) and moment - waiting_since >= self._pass_on_after_s
 
     def _remember_alert(self, alert_id: str, alert: _OpenAlert) -> None:
-        """Remembers an alert as the newest, or forgets one that has ended and has nothing to tell."""
+        """Remembers an alert as the newest, or forgets one that has ended and has nothing to send."""
         if alert.status == "resolved" and not alert.held:
             if alert_id in self._alerts:
                 self._alerts.delete(alert_id)
@@ -326,7 +326,7 @@ def _with_record(
     return replace(
         newest,
         receivers=tuple(dict.fromkeys([*before.receivers, *receivers])),
-        told=before.told,
+        sent=before.sent,
         acknowledged=before.acknowledged,
         snoozed_until=before.snoozed_until,
         closed=before.closed,
@@ -340,7 +340,7 @@ def _with_record(
 
 
 def _closed(alert: _OpenAlert, message: Message, decision: Decision) -> _OpenAlert:
-    """Returns an alert that was a false alarm. If it was told, its closing record is due.
+    """Returns an alert that was a false alarm. If it was sent, its closing record is due.
 
     The closing record is the newest one, resolved at the time of the decision; its summary says who decided and why.
     """
@@ -353,19 +353,19 @@ def _closed(alert: _OpenAlert, message: Message, decision: Decision) -> _OpenAle
         closed=True,
         snoozed_until=0.0,
         unanswered_since=0.0,
-        held=alert.told,
+        held=alert.sent,
         offset=message.offset,
         value=closing.to_bytes(),
     )
 
 
-def _after_telling(alert: _OpenAlert, now: datetime) -> _OpenAlert:
-    """Returns an alert whose newest record is told now. A page starts to wait for an acknowledgement."""
+def _after_sending(alert: _OpenAlert, now: datetime) -> _OpenAlert:
+    """Returns an alert whose newest record is sent now. A page starts to wait for an acknowledgement."""
     waits = alert.tier == "page" and alert.status != "resolved" and not alert.closed
     is_new = not alert.unanswered_since and (alert.rises or not alert.passed_on)
     return replace(
         alert,
-        told=True,
+        sent=True,
         held=False,
         acknowledged=None if alert.rises else alert.acknowledged,
         unanswered_since=now.timestamp() if waits and is_new else alert.unanswered_since if waits else 0.0,

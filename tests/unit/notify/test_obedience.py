@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 MakeAlert = Callable[..., Alert]
 
 
-class Timeline:
+class Script:
     """The alerts and decisions of one partition, minute by minute, and what is told of them."""
 
     def __init__(self, alert: MakeAlert, **options: object) -> None:
@@ -69,8 +69,8 @@ class Timeline:
 
 
 @pytest.fixture
-def timeline(alert: MakeAlert) -> Timeline:
-    return Timeline(alert)
+def timeline(alert: MakeAlert) -> Script:
+    return Script(alert)
 
 
 def in_minutes(minutes: int) -> datetime:
@@ -78,7 +78,7 @@ def in_minutes(minutes: int) -> datetime:
 
 
 def test_without_decisions_every_record_is_told_and_nothing_is_remembered_of_a_resolved_alert(
-    timeline: Timeline,
+    timeline: Script,
 ) -> None:
     assert [timeline.alert(0), timeline.alert(5, status="escalated"), timeline.alert(9, status="resolved")] == [
         "told to desk"
@@ -87,7 +87,7 @@ def test_without_decisions_every_record_is_told_and_nothing_is_remembered_of_a_r
     assert timeline.remembered == 0
 
 
-def test_an_acknowledged_alert_repeats_nothing_and_tells_its_end(timeline: Timeline) -> None:
+def test_an_acknowledged_alert_repeats_nothing_and_tells_its_end(timeline: Script) -> None:
     timeline.alert(0)
     assert timeline.decide(1, "acknowledge")
     timeline.restart()
@@ -96,7 +96,7 @@ def test_an_acknowledged_alert_repeats_nothing_and_tells_its_end(timeline: Timel
     assert timeline.alert(9, status="resolved") == "told to desk"
 
 
-def test_an_acknowledged_notice_that_becomes_a_page_is_told(timeline: Timeline) -> None:
+def test_an_acknowledged_notice_that_becomes_a_page_is_told(timeline: Script) -> None:
     """Nobody has acknowledged the page. The next record of it waits for a new acknowledgement as well."""
     timeline.alert(0, tier="notice")
     timeline.decide(1, "acknowledge")
@@ -106,7 +106,7 @@ def test_an_acknowledged_notice_that_becomes_a_page_is_told(timeline: Timeline) 
     assert timeline.alert(8, status="escalated", tier="page") == "acknowledged"
 
 
-def test_a_snoozed_alert_is_held_and_its_newest_record_is_told_when_the_snooze_ends(timeline: Timeline) -> None:
+def test_a_snoozed_alert_is_held_and_its_newest_record_is_told_when_the_snooze_ends(timeline: Script) -> None:
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60))
     assert timeline.alert(5, status="escalated") == "snoozed"
@@ -118,7 +118,9 @@ def test_a_snoozed_alert_is_held_and_its_newest_record_is_told_when_the_snooze_e
     assert timeline.due(61) == []
 
 
-def test_an_alert_that_resolves_while_it_is_snoozed_tells_its_end_when_the_snooze_ends(timeline: Timeline) -> None:
+def test_an_alert_that_resolves_while_it_is_snoozed_tells_its_end_when_the_snooze_ends(
+    timeline: Script,
+) -> None:
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60))
     assert timeline.alert(5, status="resolved") == "snoozed"
@@ -127,13 +129,13 @@ def test_an_alert_that_resolves_while_it_is_snoozed_tells_its_end_when_the_snooz
     assert timeline.remembered == 0
 
 
-def test_a_snooze_without_news_tells_nothing_at_its_end(timeline: Timeline) -> None:
+def test_a_snooze_without_news_tells_nothing_at_its_end(timeline: Script) -> None:
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60))
     assert timeline.due(60) == []
 
 
-def test_a_snooze_that_has_ended_already_holds_nothing(timeline: Timeline) -> None:
+def test_a_snooze_that_has_ended_already_holds_nothing(timeline: Script) -> None:
     timeline.alert(0)
     timeline.decide(70, "snooze", until=in_minutes(60))
     assert timeline.alert(71, status="escalated") == "told to desk"
@@ -148,7 +150,7 @@ def test_a_snooze_that_has_ended_already_holds_nothing(timeline: Timeline) -> No
         ("publisher:WIRE", {}),
     ],
 )
-def test_what_is_muted_is_not_told(timeline: Timeline, subject: str, fields: dict[str, object]) -> None:
+def test_what_is_muted_is_not_told(timeline: Script, subject: str, fields: dict[str, object]) -> None:
     """The story of the alert is of the publisher `wire`."""
     timeline.decide(0, "mute", subject=subject, until=in_minutes(60))
     timeline.restart()
@@ -167,15 +169,13 @@ def test_what_is_muted_is_not_told(timeline: Timeline, subject: str, fields: dic
         ("publisher:wire", {"evidence": ()}),
     ],
 )
-def test_a_mute_covers_no_more_than_it_names(timeline: Timeline, subject: str, fields: dict[str, object]) -> None:
+def test_a_mute_covers_no_more_than_it_names(timeline: Script, subject: str, fields: dict[str, object]) -> None:
     """A mute of a type covers only alerts of which every type is muted: the bankruptcy is told."""
     timeline.decide(0, "mute", subject=subject)
     assert timeline.alert(1, **fields) == "told to desk"
 
 
-def test_a_publisher_is_muted_only_where_no_other_publisher_tells_the_same(
-    timeline: Timeline, alert: MakeAlert
-) -> None:
+def test_a_publisher_is_muted_only_where_no_other_publisher_tells_the_same(timeline: Script, alert: MakeAlert) -> None:
     (story,) = alert().evidence
     other = story.model_copy(update={"publisher": "Herald"})
     timeline.decide(0, "mute", subject="publisher:wire")
@@ -183,7 +183,7 @@ def test_a_publisher_is_muted_only_where_no_other_publisher_tells_the_same(
     assert isinstance(other, AlertEvidence)
 
 
-def test_a_mute_that_ends_while_its_target_burns_tells_the_newest_record(timeline: Timeline) -> None:
+def test_a_mute_that_ends_while_its_target_burns_tells_the_newest_record(timeline: Script) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland", until=in_minutes(60))
     assert timeline.alert(1) == "muted"
     assert timeline.alert(30, status="escalated") == "muted"
@@ -193,7 +193,7 @@ def test_a_mute_that_ends_while_its_target_burns_tells_the_newest_record(timelin
     assert timeline.alert(61, status="resolved") == "told to desk"
 
 
-def test_a_mute_without_end_lasts_until_it_is_lifted(timeline: Timeline) -> None:
+def test_a_mute_without_end_lasts_until_it_is_lifted(timeline: Script) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland")
     assert timeline.alert(1) == "muted"
     timeline.restart()
@@ -202,7 +202,7 @@ def test_a_mute_without_end_lasts_until_it_is_lifted(timeline: Timeline) -> None
     assert timeline.due(2) == ["firing to desk"]
 
 
-def test_an_acknowledged_alert_is_not_told_when_a_mute_ends(timeline: Timeline) -> None:
+def test_an_acknowledged_alert_is_not_told_when_a_mute_ends(timeline: Script) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland", until=in_minutes(60))
     timeline.alert(1)
     timeline.decide(2, "acknowledge")
@@ -210,7 +210,7 @@ def test_an_acknowledged_alert_is_not_told_when_a_mute_ends(timeline: Timeline) 
     assert timeline.alert(61, status="resolved") == "acknowledged"  # nobody was told that it fired
 
 
-def test_a_false_alarm_is_closed_and_those_who_were_told_learn_of_it(timeline: Timeline) -> None:
+def test_a_false_alarm_is_closed_and_those_who_were_told_learn_of_it(timeline: Script) -> None:
     """The closing record is the newest one, resolved at the time of the decision. Later records are not told."""
     timeline.alert(0)
     timeline.decide(3, "false_alarm", reason="wrong_party")
@@ -225,14 +225,14 @@ def test_a_false_alarm_is_closed_and_those_who_were_told_learn_of_it(timeline: T
     assert timeline.remembered == 0
 
 
-def test_a_false_alarm_that_was_never_told_says_nothing(timeline: Timeline) -> None:
+def test_a_false_alarm_that_was_never_told_says_nothing(timeline: Script) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland", until=in_minutes(60))
     timeline.alert(1)
     timeline.decide(2, "false_alarm")
     assert timeline.due(61) == []
 
 
-def test_the_closing_record_of_a_muted_alert_waits_for_the_end_of_the_mute(timeline: Timeline) -> None:
+def test_the_closing_record_of_a_muted_alert_waits_for_the_end_of_the_mute(timeline: Script) -> None:
     timeline.alert(0)
     timeline.decide(1, "mute", subject="target:entity:norrland", until=in_minutes(60))
     timeline.decide(2, "false_alarm")
@@ -242,7 +242,7 @@ def test_the_closing_record_of_a_muted_alert_waits_for_the_end_of_the_mute(timel
     assert timeline.remembered == 0
 
 
-def test_of_two_decisions_at_once_the_later_in_the_log_counts(timeline: Timeline) -> None:
+def test_of_two_decisions_at_once_the_later_in_the_log_counts(timeline: Script) -> None:
     """Both have the same time."""
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60), by="ada")
@@ -254,7 +254,7 @@ def test_of_two_decisions_at_once_the_later_in_the_log_counts(timeline: Timeline
 
 
 @pytest.mark.parametrize("decision", ["acknowledge", "snooze", "false_alarm", "assign", "comment"])
-def test_a_decision_about_an_alert_that_ended_or_never_was_has_no_effect(timeline: Timeline, decision: str) -> None:
+def test_a_decision_about_an_alert_that_ended_or_never_was_has_no_effect(timeline: Script, decision: str) -> None:
     fields = {"until": in_minutes(60)} if decision == "snooze" else {}
     assert not timeline.decide(0, decision, **fields)
     timeline.alert(1)
@@ -263,14 +263,14 @@ def test_a_decision_about_an_alert_that_ended_or_never_was_has_no_effect(timelin
     assert timeline.alert(4) == "told to desk"
 
 
-def test_an_assignment_and_a_comment_change_nothing_for_the_receivers(timeline: Timeline) -> None:
+def test_an_assignment_and_a_comment_change_nothing_for_the_receivers(timeline: Script) -> None:
     timeline.alert(0)
     timeline.decide(1, "assign", assignee="grace")
     timeline.decide(1, "comment", comment="looking")
     assert timeline.alert(2, status="escalated") == "told to desk"
 
 
-def test_a_decision_counts_for_an_alert_that_is_not_told_yet(timeline: Timeline) -> None:
+def test_a_decision_counts_for_an_alert_that_is_not_told_yet(timeline: Script) -> None:
     """A digest alert was seen on the page and acknowledged; more of it in the digest's tier stays quiet."""
     timeline.alert(0, tier="digest", tellable=False)
     timeline.decide(1, "snooze", until=in_minutes(60))
@@ -279,11 +279,11 @@ def test_a_decision_counts_for_an_alert_that_is_not_told_yet(timeline: Timeline)
 
 
 @pytest.fixture
-def with_second(alert: MakeAlert) -> Timeline:
-    return Timeline(alert, second=["chief"], pass_on_after_s=900.0)
+def with_second(alert: MakeAlert) -> Script:
+    return Script(alert, second=["chief"], pass_on_after_s=900.0)
 
 
-def test_a_page_that_nobody_acknowledges_is_passed_on_once(with_second: Timeline) -> None:
+def test_a_page_that_nobody_acknowledges_is_passed_on_once(with_second: Script) -> None:
     """The second receiver then hears of every further record, and of the end."""
     with_second.alert(0, tier="page")
     assert with_second.due(14.9) == []
@@ -296,39 +296,39 @@ def test_a_page_that_nobody_acknowledges_is_passed_on_once(with_second: Timeline
     assert with_second.alert(201, tier="page", status="resolved") == "told to desk chief"
 
 
-def test_an_acknowledged_page_is_not_passed_on(with_second: Timeline) -> None:
+def test_an_acknowledged_page_is_not_passed_on(with_second: Script) -> None:
     with_second.alert(0, tier="page")
     with_second.decide(14, "acknowledge")
     assert with_second.due(100) == []
 
 
 @pytest.mark.parametrize("decision", ["assign", "comment"])
-def test_a_page_that_is_only_assigned_or_commented_is_passed_on(with_second: Timeline, decision: str) -> None:
+def test_a_page_that_is_only_assigned_or_commented_is_passed_on(with_second: Script, decision: str) -> None:
     with_second.alert(0, tier="page")
     with_second.decide(14, decision)
     assert with_second.due(15) == ["firing to chief"]
 
 
-def test_a_notice_is_not_passed_on(with_second: Timeline) -> None:
+def test_a_notice_is_not_passed_on(with_second: Script) -> None:
     with_second.alert(0, tier="notice")
     assert with_second.due(100) == []
 
 
-def test_a_snoozed_page_waits_anew_after_the_snooze(with_second: Timeline) -> None:
+def test_a_snoozed_page_waits_anew_after_the_snooze(with_second: Script) -> None:
     with_second.alert(0, tier="page")
     with_second.decide(5, "snooze", until=in_minutes(60))
     assert with_second.due(74.9) == []
     assert with_second.due(75) == ["firing to chief"]
 
 
-def test_a_resolved_page_is_not_passed_on(with_second: Timeline) -> None:
+def test_a_resolved_page_is_not_passed_on(with_second: Script) -> None:
     with_second.alert(0, tier="page")
     with_second.alert(5, tier="page", status="resolved")
     assert with_second.due(100) == []
 
 
 def test_the_oldest_alerts_are_forgotten_beyond_the_limit(alert: MakeAlert) -> None:
-    timeline = Timeline(alert, remember=2)
+    timeline = Script(alert, remember=2)
     for name in ("a", "b", "c"):
         timeline.alert(0, id=name)
     assert not timeline.decide(1, "acknowledge", alert="a")

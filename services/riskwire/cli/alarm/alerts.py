@@ -355,7 +355,9 @@ def _print_alert(alert: AlertHistory, settings: Settings) -> None:
             for story in alert.evidence
         ],
     )
-    rows = [(record.at, "", record.status, record.summary) for record in alert.records]
+    rows: list[tuple[datetime, str, str, str]] = [
+        (record.at, "", record.status, record.summary) for record in alert.records
+    ]
     rows += [(command.at, command.by, _words(command), command.comment) for command in alert.commands]
     rows.sort(key=lambda row: row[0])
     print_table((f"at, {zone}", "by", "what", ""), [(time_text(at, zone, seconds=True), *row) for at, *row in rows])

@@ -90,8 +90,8 @@ def compare_topic(topic: str, reference: Iterable[bytes], actual: Iterable[bytes
     Records are matched by their identity, such as id and version. One that is missing is lost. One with other bytes, or
     of an identity that the reference run has not, differs. Each repetition of an identity is doubled.
 
-    Ticks and marks are ignored, since they depend on time and on the batches. Of a dead letter only the fields are
-    compared that do not depend on when it was written and where the record was.
+    Ticks, marks and decisions are ignored, since they depend on time and on the batches. Of a dead letter only the
+    fields are compared that do not depend on when it was written and where the record was.
     """
     expected, records_by_identity = _by_identity(topic, reference), _by_identity(topic, actual)
     comparison = TopicComparison(topic, sum(map(len, records_by_identity.values())))
@@ -145,7 +145,7 @@ def expected_dead_letter(raw: bytes) -> bytes:
 
 
 def _by_identity(topic: str, records: Iterable[bytes]) -> dict[Identity, list[bytes]]:
-    """Returns the records of a topic by identity; the clock's records (ticks, marks) are left out.
+    """Returns the records of a topic by identity; ticks, marks and decisions of people are left out.
 
     Records of one identity keep their order. Dead letters are reduced to the fields that do not depend on the run.
     """
@@ -153,7 +153,7 @@ def _by_identity(topic: str, records: Iterable[bytes]) -> dict[Identity, list[by
     records_by_identity: dict[Identity, list[bytes]] = {}
     for raw in records:
         record = json.loads(raw)
-        if record.get("kind") in ("tick", "mark"):
+        if record.get("kind") in ("tick", "mark", "decision"):
             continue
         compared = raw
         if topic == "dead-letters":
