@@ -57,12 +57,12 @@ def main() -> int:
     )
     for outcome, count in sorted(outcomes.items()):
         print(f"{count:7,} {outcome}")
-    print(f"slowest document: {slowest:.2f} s")
+    print(f"slowest document: {slowest:.2f} s of CPU time")
     return 0
 
 
 def run_round(documents: dict[str, bytes], round_seed: int, outcomes: Counter[str], *, harmless: bool) -> float:
-    """Reads `ROUND` mutated documents. Returns the seconds of the slowest.
+    """Reads `ROUND` mutated documents. Returns the seconds of CPU time of the slowest.
 
     Args:
         outcomes: counts what the documents were read as.

@@ -43,7 +43,7 @@ class ReadDocument:
 
     Attributes:
         result: None if it was refused.
-        seconds: how long it took.
+        seconds: how long it took, in CPU time, since other programs may keep this one waiting.
     """
 
     result: ParseResult | None
@@ -69,15 +69,15 @@ def read(body: bytes) -> ReadDocument:
         AssertionError: a limit is exceeded, an item is lost between the document and its articles, or an article is
             published twice.
     """
-    started_at = time.perf_counter()
+    started_at = time.thread_time()
     try:
         result = parse_document(
             body, "", "https://f.example/feed", source="f", feed_format="auto", limits=LIMITS, min_confidence=0.5
         )
     except FeedError:
         result = None
-    seconds = time.perf_counter() - started_at
-    assert seconds < MAX_SECONDS, f"a document of {len(body)} bytes took {seconds:.1f} s"
+    seconds = time.thread_time() - started_at
+    assert seconds < MAX_SECONDS, f"a document of {len(body)} bytes took {seconds:.1f} s of CPU time"
     if result is not None:
         _check(result)
     return ReadDocument(result, seconds)
