@@ -70,7 +70,7 @@ def folder(checkout: Path) -> Path:
     yaml = blocks("yaml")
     (checkout / "feeds.yaml").write_text(next(block for block in yaml if "fed-press" in block))
     (checkout / "watchlist.yaml").write_text(next(block for block in yaml if "isin" in block))
-    (checkout / "riskwire.yaml").write_text(next(block for block in yaml if "webhooks" in block))
+    (checkout / "riskwire.yaml").write_text(next(block for block in yaml if "receivers" in block))
     (checkout / "webhook.key").write_text("a key\n")
     past = corpus_path().read_text().replace('"published_at": "2031-', '"published_at": "2021-')
     (checkout / "archive.jsonl").write_text("\n".join(past.splitlines()[:40]) + "\n")

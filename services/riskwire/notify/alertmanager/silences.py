@@ -1,6 +1,6 @@
 """The mutes of riskwire as silences of Alertmanager. The task of the first partition keeps them.
 
-A silence says in its comment which mute it stands for, so that a restart of either side makes no second one. One that a
+A silence says in its comment of which mute it is, so that a restart of either side makes no second one. One that a
 person ended in Alertmanager stays ended. Only mutes of a target or of a kind of alert become silences: an event type or
 a publisher is no label, and such alerts do not get to Alertmanager while they are muted.
 """
@@ -26,7 +26,7 @@ from riskwire.stage.state import KeyedState
 log = structlog.get_logger(__name__)
 
 CREATOR: Final = "riskwire"
-"""The `createdBy` of every silence that stands for a mute."""
+"""The `createdBy` of the silence of a mute."""
 _PREFIX: Final = "silence:"
 _WITHOUT_END: Final = timedelta(days=3_650)
 """How long the silence of a mute without end lasts: a silence needs an end."""
@@ -95,6 +95,7 @@ def plan_silence(mute: MutedSubject, silences: Sequence[Mapping[str, Any]], now:
     """
     ours = [row for row in silences if mute.subject_marker in str(row.get("comment", ""))]
     running = [row for row in ours if row["status"]["state"] in ("active", "pending")]
+    running.sort(key=lambda row: str(row["id"]))  # members of a cluster share silences, and must keep the same one
     over = mute.ended or (mute.until is not None and mute.until <= now.timestamp())
     kept = None if over else next((row for row in running if _stands_for(row, mute)), None)
     end = tuple(str(row["id"]) for row in running if row is not kept)
