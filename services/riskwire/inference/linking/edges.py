@@ -18,7 +18,7 @@ from riskwire.inference.model.named_spans import trimmed
 _OWNER = re.compile(r"([A-Z][\w.&-]*(?: [A-Z][\w.&-]*){0,3}?)(?:['’]s|(?<=s)['’])\s+(?=[A-Z])")
 """A country or company that a name follows: "Britain's Financial Services Authority", "General Motors' Saab"."""
 _BEFORE = re.compile(
-    r"(?:(?:The|the|ex|Ex|former|Former|daily|weekly|newspaper|magazine|state-owned|State-owned|state-run|"
+    r"(?:(?:The|the|of|and|for|ex|Ex|former|Former|daily|weekly|newspaper|magazine|state-owned|State-owned|state-run|"
     r"State-run|privately held|Sen\.?|Rep\.?|Gov\.?|Mrs?\.?|Ms\.?|Dr\.(?= )|"
     r"(?:[A-Z][\w.]*(?:[ -][A-Z][\w.]*){0,2})-(?:based|owned|backed|listed|led))[ -]+)+(?=[A-Z\d])"
 )
@@ -195,7 +195,7 @@ def _without_model(text: str, known: Callable[[str], object]) -> int:
 
 def _without_small_words(sentence: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yields the names before and after common words in a span: "Rio Tinto" and "Cloud Peak", which "unit" joins."""
-    for word in _SMALL_WORD.finditer(sentence, start, end):
+    for word in _SMALL_WORD.finditer(sentence, start, end) if sentence.find(" ", start, end) >= 0 else ():
         plain = word[0].strip("\"“”'‘’")
         if plain not in _IN_NAMES and is_common_word(plain) and sentence[word.end() : word.end() + 1].isspace():
             before = trimmed(sentence, start, word.start())

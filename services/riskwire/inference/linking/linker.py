@@ -32,7 +32,7 @@ from riskwire.inference.linking.followed import is_cut_off, is_named, is_party, 
 from riskwire.inference.linking.mentions import candidates
 from riskwire.inference.linking.name_resolver import INITIALS, UNRESOLVED, NameResolver, Resolution
 from riskwire.inference.linking.parties import PartyTable, shipped_parties
-from riskwire.inference.linking.places import is_debtor_state, nationality, speaks_of_state
+from riskwire.inference.linking.places import is_state_of_us, nationality, speaks_of_debtor, speaks_of_state
 from riskwire.inference.linking.publishers import (
     RATER_OF_INDEX,
     credits_start,
@@ -147,7 +147,13 @@ class Linker:
         for index, sentence in enumerate(prediction.sentences):
             text = content[sentence.span.start : sentence.span.end]
             for trimmed_candidate in candidates(
-                text, sentence.prediction.names, self._watched, self._companies, self._parties, self._known
+                text,
+                sentence.prediction.names,
+                self._watched,
+                self._companies,
+                self._parties,
+                self._known,
+                title=sentence.span.is_title,
             ):
                 candidate = _with_own_possessive(text, trimmed_candidate, self._resolver.owns_possessive)
                 called = RATER_OF_INDEX if names_rater(text, candidate.start, candidate.end) else ""
@@ -285,10 +291,10 @@ def _linked(
     is_target = not mention.doubtful and is_party(mention.called or mention.text, kind, resolution)
     if is_target and resolution.country:
         is_target = nationality(mention.text) is None or speaks_of_state(text, candidate.end)
+    elif not resolution.party and is_state_of_us(mention.text):
+        is_target = speaks_of_debtor(text, candidate.end)
     elif is_target and (not resolution.party or resolution.weak):
         is_target = mention.entity in named
-    elif kind == "LOC" and not resolution.party:
-        is_target = is_debtor_state(text, candidate.start, candidate.end)
     is_target = is_target and not is_cut_off(prediction.document, end)
     ignored = (
         start in dateline

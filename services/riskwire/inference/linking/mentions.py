@@ -37,6 +37,8 @@ def candidates(
     companies: CompanyTable,
     parties: PartyTable,
     known: Callable[[str], object],
+    *,
+    title: bool = False,
 ) -> list[Candidate]:
     """Returns the spans in a sentence that may name a company, person or place, in order; no two overlap.
 
@@ -49,9 +51,12 @@ def candidates(
         known: returns a true value for a name that these tables have, `product` for that of a product.
         companies: the companies by ticker and name.
         parties: the parties by name, of which those of several words are added if the model missed them.
+        title: whether the sentence is the title, in which other names that the model missed are sought, too.
     """
     marks = ticker_marks(sentence)
-    mentions = _with_missed(sentence, _named(sentence, names, marks, known, parties), companies, parties)
+    mentions = _named(sentence, names, marks, known, parties)
+    if title:
+        mentions = _with_missed(sentence, mentions, companies, parties)
     if not (mentions or marks or watched):
         return []
     if len(mentions) > 1:

@@ -44,7 +44,7 @@ _STATE = re.compile(
     r"general|austerity|"
     r"current-account|jobless|unemployment|inflation|jobs|\d+-year)\s+)*"
     r"(?:debts?|bonds?|bailouts?|bail-?outs?|rescue|aid|crisis|crises|default|deficits?|budgets?|government|"
-    r"govt|economy|"
+    r"govt|economy|financing|loans?|"
     r"recession|austerity|yields?|spreads?|rating|ratings|currency|parliament|lawmakers|ministers?|ministry|premier|"
     r"president|central\s+bank|sovereign|finances|unemployment|inflation|GDP|growth|exports|election|elections|"
     r"protests?|"
@@ -128,10 +128,14 @@ def speaks_of_state(sentence: str, end: int) -> bool:
     return people or _STATE.match(sentence, end) is not None
 
 
-def is_debtor_state(sentence: str, start: int, end: int) -> bool:
-    """Returns whether a name is that of a state of the US as a debtor: "California budget", not "California winery"."""
-    if join_key(words_of_name(sentence[start:end])) not in _STATES_OF_US:
-        return False
+@lru_cache(maxsize=16_384)
+def is_state_of_us(name: str) -> bool:
+    """Returns whether a name is that of a state of the US, and not most often that of a city or a country."""
+    return join_key(words_of_name(name)) in _STATES_OF_US
+
+
+def speaks_of_debtor(sentence: str, end: int) -> bool:
+    """Returns whether the words after the name of a state of the US speak of it as a debtor: "California budget"."""
     return _DEBTOR.match(sentence, end) is not None or _STATE.match(sentence, end) is not None
 
 

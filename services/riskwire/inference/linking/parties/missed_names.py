@@ -15,7 +15,7 @@ from riskwire.inference.linking.parties.no_party import is_no_party
 from riskwire.inference.linking.places import country, nationality, speaks_of_state
 from riskwire.records import MentionType
 
-_WORD = re.compile(r"(?<![\w.&@#$/-])(?:[A-Z]|e[A-Z]|i[A-Z])[\w&]*(?:[-.][A-Z][\w&]*)*(?![\w/&])")
+_WORD = re.compile(r"(?<![\w.&@#$/-])(?:[A-Z]|e[A-Z]|i[A-Z]|\d[A-Z])[\w&]*(?:[-.][A-Z][\w&]*)*(?![\w/&])")
 """A word with a capital, also with a hyphen or a dot inside: "Post-Intelligencer", "Amazon.Com"."""
 _CAPITAL_BEFORE = re.compile(r"(?:^|[\s(\"“'])([A-Z][\w.&-]*)[ -]$")
 _CAPITAL_AFTER = re.compile(r" (?:&|[A-Z][\w-]+)")
@@ -39,7 +39,10 @@ _ACTS = (
     r"administration|receivership|Chapter 11)|shares?|stock|bonds|creditors|bondholders|bankruptcy|founders?|chairman|"
     r"CEO|CFO|bosses|boss)\b"
 )
-_ACTS_AFTER = re.compile(rf"(?:['’]s?)? {_ACTS}")
+_ACTS_AFTER = re.compile(
+    rf"(?:['’]s?)? (?:{_ACTS}|(?:delaying|closing|cutting|halting|laying|liquidating|restructuring|seeking|"
+    r"selling|shutting|suspending)\b)"
+)
 _SMALL_WORDS = 2
 """Long words in small letters that show that a sentence is not in Title Case, so that a capital shows a name."""
 _SURELY_NAME = 3

@@ -39,6 +39,7 @@ _LABEL = re.compile(
     r"PRESS DIGEST|MARKET PULSE|BREAKINGVIEWS|WITNESS|INSIGHT|COLUMN|DIARY|NEWSMAKER|ADVISORY|ALERT|BREAKING|LIVE)"
     r"(?:\s?\d+)?(?:\s*[-:].*)?",
 )
+_INDEX_FUND = re.compile(r"(?:Select Sector )?SPDRs?(?: .+)?|iShares .+|.+ ETFs?")
 _LINK = re.compile(r"(?:https?://|www\.|@|#)\S*|\S+\.(?:ly|gl|html?)\S*|t\.co\S*", re.IGNORECASE)
 
 
@@ -48,7 +49,7 @@ def is_no_party(name: str) -> bool:
     text = " ".join(name.split()).strip(" .,:;'\"’”")
     if not any(character.isalpha() for character in text):
         return True
-    if any(pattern.fullmatch(text) for pattern in (_GRADE, _TIME, _AMOUNT, _LABEL, _LINK)):
+    if any(pattern.fullmatch(text) for pattern in (_GRADE, _TIME, _AMOUNT, _LABEL, _INDEX_FUND, _LINK)):
         return True
     words = words_of_name(text)
     return join_key(words) in _no_parties() or LEGAL_FORMS.issuperset(words)

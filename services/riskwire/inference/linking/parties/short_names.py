@@ -29,7 +29,18 @@ _TRADES = DESCRIPTORS - {"and", "bank", "global", "international"} | {
         "advisors",
         "advisers",
     ),
-    *("worldwide", "international", "manufacturing", "products", "companies", "securities", "components"),
+    *(
+        "us",
+        "usa",
+        "uk",
+        "worldwide",
+        "international",
+        "manufacturing",
+        "products",
+        "companies",
+        "securities",
+        "components",
+    ),
 }
 """Words that say what a company does, or how large it is."""
 COMMON_TRADES = _TRADES - {
