@@ -36,7 +36,7 @@ class FakeProcess:
         ]
 
     async def publish(self, command: Command) -> None:
-        """Writes a command to the store at once, as bus and sink do later."""
+        """Writes a decision to the store at once, as bus and sink do later. None was in force before."""
         self.commands.append(command)
         await self.store.write_off_loop(self.store.write_commands, [command])
 

@@ -51,6 +51,7 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 BESIDE = {
     ("watching", "inference"),  # history finds mentions of the past by the rules of linking
     ("web", "watching"),  # the page edits the watchlist
+    ("web", "deciding"),  # the page publishes decisions
     ("dead_letters", "notify"),  # replaying a delivery delivers it
 }
 """The imports between rooms of one level, above the ground."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 
 from riskwire.errors import SchemaError
+from riskwire.store import Store
 from riskwire.web import AppServices, Readiness, StageState
 
 
@@ -135,6 +137,10 @@ async def test_an_acknowledgement_is_published_and_shown_with_the_alert(
         ({"kind": "watchlist_set"}, "body.kind"),
         ({"kind": "snooze"}, "until"),
         ({"kind": "comment"}, "comment"),
+        ({"by": None}, "body.by"),
+        ({"kind": "assign"}, "assignee"),
+        ({"kind": "mute"}, "subject"),
+        ({"kind": "snooze", "until": "soon"}, "body.until"),
         ({"by": ""}, "body.by"),
         ({"colour": "red"}, "body.colour"),
         ({"kind": "comment", "comment": "\ud800"}, "body.comment"),
@@ -157,6 +163,19 @@ async def test_a_command_about_an_unknown_alert_is_a_404(client: aiohttp.ClientS
     problem = await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": "unknown", "by": "ada"}, 404)
     assert "unknown" in problem["detail"]
     assert process.commands == []
+
+
+async def test_an_alert_that_has_ended_cannot_be_acknowledged_and_can_be_a_false_alarm(
+    client: aiohttp.ClientSession, store: Store, filled: ModuleType, process: Any
+) -> None:
+    alert = filled.alert("veldara")
+    store.write_alerts([alert.model_copy(update={"status": "resolved", "at": alert.at + timedelta(days=5)})])
+    problem = await post(client, "/api/v1/commands", {"kind": "acknowledge", "alert": alert.id, "by": "ada"}, 409)
+    assert "this alert ended" in problem["detail"]
+    command = {"kind": "false_alarm", "alert": alert.id, "by": "ada", "reason": "not_material"}
+    answer = await post(client, "/api/v1/commands", command, 202)
+    assert (answer["value"]["reason"], answer["replaced"]) == ("not_material", None)
+    assert [command.kind for command in process.commands] == ["false_alarm"]
 
 
 async def test_readiness_names_the_stage_that_makes_no_progress(client: aiohttp.ClientSession, process: Any) -> None:
