@@ -3,110 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import fictional
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
-from pydantic import SecretStr
-from serving import FakeProcess, running_server, write_with_sink
+from page_browser.open_page import open_page
+from playwright.async_api import Browser, expect
+from serving import write_with_sink
 
 from riskwire.pipeline import Topic
 from riskwire.records import Evidence
-from riskwire.settings import Settings, WebSettings
-from riskwire.store import Store
-
-CHROMIUM = shutil.which("chromium")
-TIMEOUT_MS = 60_000
-ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 pytestmark = [pytest.mark.needs_browser, pytest.mark.asyncio(loop_scope="module")]
 
-expect.set_options(timeout=TIMEOUT_MS)
-
 HOSTILE_TEXT = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script> \U0001f4a5\U0001f4a5 Veldara'
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Yields a Chromium without a window, for all tests of this file; skips them if none is installed."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get update && apt-get install -y chromium")
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        await browser.close()
-
-
-@dataclass
-class OpenPage:
-    """An open page, its store and process, and the errors in its console."""
-
-    page: Page
-    store: Store
-    process: FakeProcess
-    url: str
-    errors: list[str] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def open_page(
-    browser: Browser,
-    data: Path,
-    *,
-    days: int = 3,
-    width: int = 1440,
-    scheme: str = "light",
-    token: str | None = None,
-    time_zone: str | None = None,
-) -> AsyncIterator[OpenPage]:
-    """Serves a store with fictional news, and opens the page; waits until it shows that it is live.
-
-    Args:
-        days: the length of the news.
-        width: the width of the window, in pixels.
-        scheme: the colours that the browser prefers, `light` or `dark`.
-        token: the token of the server, which is part of the first address; None for no token.
-        time_zone: the setting of this name; the zone of the browser is UTC.
-    """
-    with Store.open(Settings(data=data)) as store:
-        await write_with_sink(store, fictional.records_by_topic(days=days))
-        process = FakeProcess(store)
-        web = WebSettings(port=0, token=SecretStr(token) if token else None)
-        settings = Settings(web=web, time_zone=time_zone)
-        async with running_server(settings, store, process.services()) as url:
-            context = await browser.new_context(
-                viewport={"width": width, "height": 900},
-                color_scheme="dark" if scheme == "dark" else "light",
-                locale="en-GB",
-                timezone_id="UTC",
-            )
-            context.set_default_timeout(TIMEOUT_MS)
-            page = await context.new_page()
-            opened = OpenPage(page, store, process, url)
-            page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
-            page.on("pageerror", lambda error: opened.errors.append(str(error)))
-            await page.goto(f"{url}/?token={token}" if token else url)
-            await expect(page.get_by_test_id("status")).to_contain_text("live")
-            try:
-                yield opened
-            finally:
-                await context.close()
 
 
 async def test_the_page_shows_mood_alerts_targets_and_status(browser: Browser, tmp_path: Path) -> None:

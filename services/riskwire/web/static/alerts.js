@@ -2,20 +2,21 @@
 
 import * as api from "./api.js";
 import { buttonGroup, el, externalLink, marked } from "./dom.js";
+import { decisionForm, handlingText } from "./decide.js";
 import { present, show } from "./drawer.js";
-import { eventName, number, percent, plural, score, sourceLabel, span, when } from "./format.js";
+import { eventName, number, percent, plural, score, sourceLabel, span, times, when } from "./format.js";
 import { eventTags, levelChip } from "./risk.js";
 
 const list = document.getElementById("alert-list");
 const more = document.getElementById("alert-more");
 const announce = document.getElementById("announce");
 const WORDS = { firing: "fired", escalated: "escalated", resolved: "resolved" };
-const HANDLED = { acknowledged: "acknowledged", snoozed: "snoozed", false_alarm: "false alarm" };
-const NAME_KEY = "riskwire-name";
+const FILTER_KEY = "riskwire-alert-filter";
 const NEGATIVE = "Probability that this is negative for the target";
 
 const rows = new Map();
-let filter = "";
+const arrived = new Map(); // what the stream has brought since the last load began: the answer may be older
+let filter = sessionStorage.getItem(FILTER_KEY) ?? "";
 let next = null;
 
 const newerFirst = (a, b) => (a.at === b.at ? (a.id < b.id ? 1 : -1) : a.at < b.at ? 1 : -1);
@@ -25,9 +26,16 @@ function severity(alert) {
   return el("span", { class: `severity ${calm ? "resolved" : alert.severity}` }, calm ? "resolved" : alert.severity);
 }
 
+/** Returns what an alert was about: its event types, and the title of the story that weighs most; null without a story. */
+export function reasonOf(alert) {
+  const story = alert.evidence[0];
+  if (!story) return null;
+  const types = alert.events.map(eventName).join(", ");
+  return el("span", { class: "alert-reason", testid: "alert-reason", dir: "auto" }, types ? el("strong", {}, `${types}: `) : "", `${story.title} (${story.publisher || story.source})`);
+}
+
 function row(alert, fresh) {
-  const state = [WORDS[alert.status]];
-  if (alert.handling) state.push(HANDLED[alert.handling]);
+  const state = [WORDS[alert.status], handlingText(alert)].filter(Boolean);
   return el(
     "li",
     {},
@@ -41,6 +49,7 @@ function row(alert, fresh) {
       },
       el("span", { class: "alert-head" }, severity(alert), el("strong", { dir: "auto" }, alert.name), when(alert.at)),
       el("span", { class: "alert-summary", dir: "auto" }, alert.summary),
+      reasonOf(alert),
       el(
         "span",
         { class: "meta" },
@@ -53,7 +62,7 @@ function row(alert, fresh) {
 }
 
 function draw(fresh = null) {
-  const shown = [...rows.values()].filter((alert) => filter !== "open" || alert.status !== "resolved").sort(newerFirst);
+  const shown = [...rows.values()].filter((alert) => filter !== "open" || (alert.status !== "resolved" && alert.handling !== "false_alarm")).sort(newerFirst);
   const focused = document.activeElement?.id;
   list.replaceChildren(
     ...(shown.length ? shown.map((alert) => row(alert, alert.id === fresh)) : [el("li", { class: "empty" }, "No alerts.")]),
@@ -63,9 +72,10 @@ function draw(fresh = null) {
 }
 
 export async function load() {
+  arrived.clear();
   const page = await api.page(api.alertsPath({ status: filter, limit: 50 }));
   rows.clear();
-  for (const alert of page.rows) rows.set(alert.id, alert);
+  for (const alert of [...page.rows, ...arrived.values()]) rows.set(alert.id, alert);
   next = page.next;
   draw();
 }
@@ -73,6 +83,7 @@ export async function load() {
 export function receive(alert) {
   const known = rows.get(alert.id);
   rows.set(alert.id, alert);
+  arrived.set(alert.id, alert);
   const isNew = !known || known.at !== alert.at || known.status !== alert.status;
   draw(isNew ? alert.id : null);
   if (isNew) announce.textContent = `${alert.severity} alert ${WORDS[alert.status]}: ${alert.name}. ${alert.summary}`;
@@ -81,6 +92,7 @@ export function receive(alert) {
 export function start() {
   buttonGroup(document.getElementById("alert-filter"), [["", "All"], ["open", "Open"]], filter, (value) => {
     filter = value;
+    sessionStorage.setItem(FILTER_KEY, value);
     load();
   });
   more.addEventListener("click", async () => {
@@ -140,9 +152,16 @@ function evidenceRow(item) {
       eventTags(item),
       externalLink(item.url, item.title, { class: "story-title", dir: "auto" }),
       marked(item.text, item.start, item.end),
-      el("p", { class: "meta" }, el("span", { class: "source" }, sourceLabel(item)), when(item.seen_at), item.level ? el("span", { title: NEGATIVE }, `negative ${percent(item.negative)}`) : null),
+      el("p", { class: "meta" }, el("span", { class: "source" }, sourceLabel(item)), ...times(item), item.level ? el("span", { title: NEGATIVE }, `negative ${percent(item.negative)}`) : null),
     ),
   );
+}
+
+/** Returns what else a decision says: the reason, the assignee, the right labels, its end; null if nothing. */
+function detailsOf({ value, until }) {
+  const words = [value?.reason?.replaceAll("_", " "), value?.assignee && `to ${value.assignee}`, value?.level, ...(value?.events ?? []).map(eventName)];
+  if (until) words.push(`until ${until.slice(0, 16).replace("T", " ")} UTC`);
+  return words.filter(Boolean).join(" · ") || null;
 }
 
 function timeline(alert) {
@@ -159,7 +178,7 @@ function timeline(alert) {
       kind: "command",
       title: `${command.kind.replace("_", " ")} by ${command.by}`,
       detail: command.comment,
-      extra: command.until ? "until " + command.until : null,
+      extra: detailsOf(command),
     })),
   ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   return el(
@@ -174,46 +193,6 @@ function timeline(alert) {
         event.detail ? el("p", { dir: "auto" }, event.detail) : null,
       ),
     ),
-  );
-}
-
-function actions(alert) {
-  const name = el("input", { id: "act-name", maxlength: 100, autocomplete: "name", required: true, placeholder: "Your name" });
-  name.value = localStorage.getItem(NAME_KEY) ?? "";
-  const comment = el("input", { id: "act-comment", maxlength: 2000, autocomplete: "off", placeholder: "Comment (optional)" });
-  const message = el("p", { class: "message", role: "status" });
-  async function act(kind, more = {}) {
-    if (!name.value.trim()) {
-      message.textContent = "Enter your name first.";
-      name.focus();
-      return;
-    }
-    localStorage.setItem(NAME_KEY, name.value.trim());
-    try {
-      await api.command({ kind, alert: alert.id, by: name.value.trim(), comment: comment.value.trim(), ...more });
-      comment.value = "";
-      message.textContent = "Sent; it will appear in the timeline in a moment.";
-    } catch (error) {
-      message.textContent = error.message;
-    }
-  }
-  const tomorrow = () => new Date(Date.now() + 86400000).toISOString();
-  return el(
-    "form",
-    { class: "actions", onsubmit: (event) => event.preventDefault() },
-    el("label", { class: "visually-hidden", for: "act-name" }, "Your name"),
-    name,
-    el("label", { class: "visually-hidden", for: "act-comment" }, "Comment"),
-    comment,
-    el(
-      "div",
-      { class: "buttons" },
-      el("button", { type: "button", class: "primary", onclick: () => act("acknowledge") }, "Acknowledge"),
-      el("button", { type: "button", onclick: () => act("snooze", { until: tomorrow() }) }, "Snooze 24 h"),
-      el("button", { type: "button", onclick: () => act("false_alarm") }, "False alarm"),
-      el("button", { type: "button", onclick: () => (comment.value.trim() ? act("comment") : comment.focus()) }, "Comment"),
-    ),
-    message,
   );
 }
 
@@ -235,6 +214,7 @@ export async function openAlert(id, isCurrent) {
       el("p", { class: "overline" }, severity(alert), el("span", {}, `${WORDS[alert.status]} `, when(alert.at))),
       el("h2", { id: "drawer-title", dir: "auto" }, alert.name),
       el("p", { class: "lead", dir: "auto" }, alert.summary),
+      decisionForm(alert, () => window.dispatchEvent(new Event("riskwire-decided"))),
       el("button", { class: "link", onclick: () => show("target", alert.target) }, "Trend and all stories of this target →"),
     ),
     alert.blind ? el("p", { class: "notice inline" }, "Some of its sources are silent: this may be less than the whole picture.") : null,
@@ -258,6 +238,6 @@ export async function openAlert(id, isCurrent) {
       el("p", { class: "aside" }, alert.would_not_fire),
     ),
     el("section", {}, el("h3", {}, `Evidence: ${plural(alert.evidence.length, "story", "stories")}`), el("ul", { class: "story-list" }, alert.evidence.map(evidenceRow))),
-    el("section", {}, el("h3", {}, "Timeline"), timeline(alert), actions(alert)),
+    el("section", {}, el("h3", {}, "Timeline"), timeline(alert)),
   );
 }

@@ -45,10 +45,14 @@ export const target = (id) => getJson(`/targets/${encodeURIComponent(id)}`);
 export const nearMisses = (id, query) => getJson(`/targets/${encodeURIComponent(id)}/near-misses`, query);
 export const trend = (id, query) => getJson(`/targets/${encodeURIComponent(id)}/trend`, query);
 
+export const me = () => getJson("/me");
+
+/** Sends a decision. Returns it, with the one that it replaces. */
 export async function command(body) {
-  await request("/api/v1/commands", {
+  const response = await request("/api/v1/commands", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
+  return response.json();
 }

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import * as alerts from "./alerts.js";
 import { MoodChart, RANGES } from "./charts.js";
+import { loadMe } from "./decide.js";
 import { buttonGroup, el } from "./dom.js";
 import { close, drawerAddress } from "./drawer.js";
 import { number, setTimeZone, timeZone, when } from "./format.js";
@@ -130,9 +131,9 @@ async function openFromAddress(update = false) {
   }
   const isCurrent = () => drawerAddress()?.kind === address.kind && drawerAddress()?.id === address.id;
   if (address.kind === "alert") {
-    // an update does not redraw the drawer while someone types a comment
+    // an update does not redraw the drawer while someone types a comment or chooses
     const comment = byId("act-comment");
-    const typing = comment !== null && (comment.value !== "" || byId("drawer").contains(document.activeElement?.closest("input")));
+    const typing = comment !== null && (comment.value !== "" || byId("drawer").contains(document.activeElement?.closest("input, select")));
     if (!update || !typing) await alerts.openAlert(address.id, isCurrent);
   } else {
     await targets.openTarget(address.id, isCurrent, update);
@@ -150,8 +151,11 @@ try {
   // signed out, or not reachable: the stream says so
 }
 byId("fact-zone").textContent = timeZone;
+await loadMe();
 alerts.start();
 targets.start();
+// a decision is stored a moment after it was sent
+window.addEventListener("riskwire-decided", () => setTimeout(() => { refresh.alerts(); refresh.detail(); }, 1500));
 window.addEventListener("hashchange", () => openFromAddress());
 openFromAddress();
 follow();

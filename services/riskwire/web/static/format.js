@@ -41,6 +41,12 @@ export function when(iso) {
   return el("time", { datetime: iso, title: iso ? iso.replace("T", " ").replace("Z", " UTC") : null }, time(iso));
 }
 
+/** Returns when a story was published and when it was seen; only when it was seen if that is within a minute. */
+export function times({ published_at: published, seen_at: seen }) {
+  if (!published || Math.abs(new Date(seen) - new Date(published)) < 60000) return [when(seen)];
+  return [el("span", {}, "published ", when(published)), el("span", {}, "seen ", when(seen))];
+}
+
 export function score(value) {
   if (value === null || value === undefined) return "–";
   const text = Math.abs(value).toFixed(2);

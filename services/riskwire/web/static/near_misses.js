@@ -1,7 +1,7 @@
 // Rows of near misses: stories that came near an event alert of a target, each with the reason why it did not notify.
 
 import { el, externalLink } from "./dom.js";
-import { percent, sourceLabel, when } from "./format.js";
+import { percent, sourceLabel, times } from "./format.js";
 import { eventTags, levelChip } from "./risk.js";
 
 const REASONS = {
@@ -32,7 +32,7 @@ export function nearMissRow(miss) {
         { class: "meta" },
         el("span", { class: "tag", testid: "reason" }, REASONS[miss.reason] ?? miss.reason),
         el("span", { class: "source" }, sourceLabel(miss)),
-        when(miss.at),
+        ...times(miss),
         el("span", {}, `novelty ${percent(miss.novelty)}`),
         el("span", {}, `relevance ${percent(miss.relevance)}`),
       ),

@@ -1,7 +1,7 @@
 // Rows of stories. A story shows its level and what happened first; one of a target, the sentence about that target.
 
 import { el, externalLink, marked } from "./dom.js";
-import { leaning, plural, score, sourceLabel, when } from "./format.js";
+import { leaning, plural, score, sourceLabel, times } from "./format.js";
 import { eventTags, levelChip } from "./risk.js";
 
 const SCORE = "Score: positive − negative";
@@ -35,10 +35,4 @@ export function storyRow(story) {
 
 function isBackfill(story) {
   return story.counted_at !== story.seen_at;
-}
-
-/** Returns when a story was seen; of backfill also when it was published, which is the time that counts. */
-function times(story) {
-  if (!isBackfill(story)) return [when(story.seen_at)];
-  return [el("span", {}, "published ", when(story.published_at)), el("span", {}, "seen ", when(story.seen_at))];
 }

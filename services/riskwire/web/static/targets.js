@@ -1,5 +1,6 @@
 // Targets: the table, and the details of one target with its trend and stories.
 
+import { reasonOf } from "./alerts.js";
 import * as api from "./api.js";
 import { MoodChart, RANGES, scoreBar, sparkline } from "./charts.js";
 import { buttonGroup, el } from "./dom.js";
@@ -26,7 +27,9 @@ const forward = document.getElementById("target-next");
 const query = document.getElementById("target-query");
 const kind = document.getElementById("target-kind");
 
-let order = "alerts";
+const FILTER_KEY = "riskwire-target-filter";
+const kept = JSON.parse(sessionStorage.getItem(FILTER_KEY) ?? "{}");
+let order = kept.order ?? "alerts";
 let offset = 0;
 let requests = 0;
 
@@ -87,7 +90,12 @@ function row(target) {
   );
 }
 
+function keepFilter() {
+  sessionStorage.setItem(FILTER_KEY, JSON.stringify({ order, kind: kind.value, query: query.value }));
+}
+
 export async function load() {
+  keepFilter();
   const request = ++requests;
   const rows = await api.targets({ limit: PAGE + 1, offset, kind: kind.value, query: query.value.trim(), order, spark: true });
   if (request !== requests) return; // a later request replaces this one
@@ -103,6 +111,8 @@ export async function load() {
 }
 
 export function start() {
+  kind.value = kept.kind ?? kind.value;
+  query.value = kept.query ?? "";
   drawHeads();
   let typing;
   const restart = () => { offset = 0; load(); };
@@ -137,7 +147,7 @@ async function fillOpen(isCurrent) {
     ...episodes.rows.map((alert) =>
       el("button", { class: "episode", onclick: () => show("alert", alert.id) },
         el("span", { class: `severity ${alert.status === "resolved" ? "resolved" : alert.severity}` }, alert.status === "resolved" ? "resolved" : alert.severity),
-        el("span", { dir: "auto" }, alert.summary), when(alert.at)),
+        el("span", { dir: "auto" }, alert.summary, reasonOf(alert)), when(alert.at)),
     ),
   );
 }
