@@ -72,8 +72,8 @@ class AlertmanagerUpkeep:
 
     @property
     def pending(self) -> int:
-        """The number of alerts that an Alertmanager has not got in their newest form."""
-        return self._active.pending
+        """The number of alerts that an Alertmanager has not got in their newest form; 0 if nothing is posted."""
+        return self._active.pending if self._feeds else 0
 
     def take(self, names: Sequence[str], message: Message, now: datetime) -> list[str]:
         """Takes an alert record for those of its receivers that are Alertmanagers. Returns the names of the others."""

@@ -20,6 +20,8 @@ LOOK_AGAIN_S = 60.0
 """The most seconds between two looks at what is held: the wall clock may be set."""
 MAX_TARGETS = 50
 """The most alerts in one message."""
+_MAX_COMPARED = 500
+"""The most waiting alerts whose stories are compared with that of a message."""
 MAX_STARTED = 64
 """The most messages that are on their way to one receiver. Most of them wait for their next attempt."""
 
@@ -135,7 +137,7 @@ class ReceiverQueue:
         ended = first.alert.status == "resolved"
         others = [
             waiting
-            for waiting in startable
+            for waiting in startable[:_MAX_COMPARED]
             if waiting is not first
             and (waiting.alert.status == "resolved") == ended
             and _is_one_story(first.lead, waiting.lead)
