@@ -73,7 +73,6 @@ def delete_before(connection: Connection, cutoff: int) -> None:
     head, record = tables.alert_heads.c, tables.alerts.c
     connection.execute(delete(tables.alert_heads).where(head.at_ms < cutoff))
     connection.execute(delete(tables.alerts).where(~exists().where(head.id == record.id)))
-    connection.execute(delete(tables.near_misses).where(tables.near_misses.c.at_ms < cutoff))
     command = tables.commands.c
     edits = command.kind.in_(("watchlist_set", "watchlist_remove"))
     connection.execute(delete(tables.commands).where(command.at_ms < cutoff, edits, ~_concerns_watched_entry()))

@@ -15,7 +15,7 @@ from riskwire.settings import Settings, WebSettings
 from riskwire.store import Store
 
 _ORDERS = ("alerts", "surprise", "score", "stories", "name", "last_seen")
-_OTHER_ROUTES = {"/api/v1/stream", "/api/v1/watchlist", "/api/v1/me"}
+_OTHER_ROUTES = {"/api/v1/stream", "/api/v1/watchlist", "/api/v1/me", "/api/v1/silences"}
 """Routes that answer about the process, not about the store."""
 _PAGE = 7
 _MAX_PAGES = 6
