@@ -75,10 +75,12 @@ def missed_names(
     """
     if _SMALL_WORD.search(sentence) is None:
         return
+    unread = False
     for word in _WORD.finditer(sentence):
         start, end = word.span()
         if is_taken(start, end):
             continue
+        unread = unread or not is_common_word(word[0]) or not _opens(sentence, start)
         if is_table_name(word[0]):
             if _stands_alone(sentence, start, end):
                 yield start, end, "ORG"
@@ -88,7 +90,7 @@ def missed_names(
             yield middle + 1, end, "ORG"
         elif nationality(word[0]) and speaks_of_state(sentence, end):
             yield start, end, "MISC"
-    for pattern in _SHOWN:
+    for pattern in _SHOWN if unread else ():
         for match in pattern.finditer(sentence):
             start, end = match.span("name")
             if not is_taken(start, end) and _may_be_name(match["name"], opens=_opens(sentence, start)):
