@@ -34,7 +34,7 @@ def main() -> int:
     """
     sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
     from broker import missing_prerequisite
-    from harness.faults.plan import FAULT_KINDS, POSTGRESQL_FAULT_KINDS
+    from harness.faults.plan import FAULT_KINDS, POSTGRESQL_FAULT_KINDS, UPGRADE_FAULT_KINDS
     from stores.postgresql import missing_postgresql
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         action="append",
-        choices=(*FAULT_KINDS, *POSTGRESQL_FAULT_KINDS),
+        choices=(*FAULT_KINDS, *POSTGRESQL_FAULT_KINDS, *UPGRADE_FAULT_KINDS),
         help="inject only this kind; may be repeated",
     )
     parser.add_argument("--broken", choices=KNOWN_BUGS, help="run services with a known bug, which must be detected")

@@ -14,6 +14,7 @@ from broker import Broker
 from harness.cluster.observer import Observer
 from harness.faults.plan import Fault, FaultKind
 from harness.faults.proxy import ADD_PARTITIONS, TRANSACTION_REQUESTS, Proxy, TrafficDirection, Trap
+from harness.faults.rolling import RollingRestart
 from harness.faults.store_faults import StoreFaults
 from harness.processes.fleet import Fleet, Worker
 
@@ -55,8 +56,13 @@ class FaultInjector:
     injected: Counter[str] = field(default_factory=Counter)
     missed_traps: int = 0
     broker_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _rolling: RollingRestart = field(init=False)
     _malformed_batches: int = 0
     _traffic_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        """Prepares the restarts of services."""
+        self._rolling = RollingRestart(self.fleet, self._stages, self.log)
 
     @property
     def _stages(self) -> tuple[str, ...]:
@@ -104,6 +110,7 @@ class FaultInjector:
             "traffic stalled": self._stall_traffic,
             "worker added": self._add_worker,
             "worker removed": self._remove_worker,
+            "service restarted, worker by worker": lambda fault, _: self._rolling.restart_next(fault),
             "replayer killed": self._kill_replayer,
             "replayer suspended and replaced": self._replace_replayer,
             "duplicate and malformed articles": self._write_to_articles,

@@ -24,13 +24,16 @@ FaultKind = Literal[
     "replayer suspended and replaced",
     "duplicate and malformed articles",
     "several at once",
+    "service restarted, worker by worker",
     "PostgreSQL killed and started",
     "PostgreSQL frozen",
     "PostgreSQL connections cut",
 ]
 POSTGRESQL_FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[-3:]
 """Kinds of faults of a store on PostgreSQL."""
-FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[:-3]
+UPGRADE_FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[-4:-3]
+"""What an upgrade does, which is only injected when asked for (`--only`)."""
+FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[:-4]
 """All other kinds."""
 
 _WEIGHTS: dict[FaultKind, int] = {
@@ -46,6 +49,7 @@ _WEIGHTS: dict[FaultKind, int] = {
     "traffic stalled": 2,
     "worker added": 2,
     "worker removed": 2,
+    "service restarted, worker by worker": 1,
     "replayer killed": 1,
     "replayer suspended and replaced": 1,
     "duplicate and malformed articles": 1,
