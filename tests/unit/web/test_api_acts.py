@@ -178,6 +178,19 @@ async def test_an_alert_that_has_ended_cannot_be_acknowledged_and_can_be_a_false
     assert [command.kind for command in process.commands] == ["false_alarm"]
 
 
+async def test_a_mute_is_listed_until_it_is_lifted_and_shown_on_the_alerts_that_it_covers(
+    client: aiohttp.ClientSession, filled: ModuleType
+) -> None:
+    alert = filled.alert("veldara")
+    mute = {"kind": "mute", "subject": f"target:{alert.target}", "by": "ada", "until": "2150-01-01T00:00:00Z"}
+    for command, muted in ((mute, [alert.target]), ({**mute, "kind": "unmute", "until": None}, [])):
+        await post(client, "/api/v1/commands", command, 202)
+        async with client.get("/api/v1/mutes") as response:
+            assert [row["target"] for row in await response.json()] == muted
+        async with client.get(f"/api/v1/alerts/{alert.id}") as response:
+            assert (await response.json())["muted"] == (mute["subject"] if muted else None)
+
+
 async def test_readiness_names_the_stage_that_makes_no_progress(client: aiohttp.ClientSession, process: Any) -> None:
     """`/readyz` then answers 503; `/healthz` answers 200 as long as the process is alive."""
     async with client.get("/readyz") as response:
