@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 from functools import cache
@@ -83,6 +84,14 @@ def test_only_loopback_is_published_and_no_secret_is_in_the_environment(profile:
         assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", ())), name
         for variable in service.get("environment", {}):
             assert not variable.endswith(("PASSWORD", "TOKEN", "SECRET")), f"{name}: {variable}"
+
+
+@pytest.mark.parametrize("profile", ["full", "gpu", "small"])
+def test_each_container_gets_the_secrets_that_its_variables_name_and_no_others(profile: str) -> None:
+    for name, service in services(profile).items():
+        text = json.dumps([service.get("environment", {}), service.get("entrypoint")])
+        named = set(re.findall(r"/run/secrets/(\w+)", text))
+        assert {secret["source"] for secret in service.get("secrets", ())} == named, name
 
 
 def test_every_secret_is_a_file_that_the_script_makes(tmp_path: Path) -> None:
