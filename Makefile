@@ -8,10 +8,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos fuzz lint format types check lock bench kafka clean venv
+.PHONY: help run demo test stack stack-test chaos fuzz dashboards lint format types check lock bench kafka clean venv
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## run the monitor and its page on http://127.0.0.1:8080 (ARGS="--port 9000" passes options)
 	@$(BIN)/riskwire run $(ARGS)
@@ -23,13 +23,22 @@ demo: $(READY) ## replay a fictional crisis and watch it on the page
 # one test after the other, as a debugger needs it.
 test: $(READY) ## run the unit, integration and chaos tests (ARGS="-k notify -x" passes options)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-		tests/chaos tests/integration tests/unit $(ARGS)
+		tests/chaos tests/stack tests/integration tests/unit $(ARGS)
+
+stack: $(READY) ## run everything on this machine: Kafka, PostgreSQL, Prometheus, Alertmanager, services; with a crisis
+	@$(BIN)/python tests/stack/run.py $(ARGS)
+
+stack-test: $(READY) ## run everything on this machine, and check each hop of a crisis
+	@$(BIN)/python -m pytest tests/stack $(ARGS)
 
 chaos: $(READY) ## inject faults into the services on Kafka (ARGS="--faults 320 --articles 15000" passes options)
 	@$(BIN)/python tests/chaos/run.py $(ARGS)
 
 fuzz: $(READY) ## read mutated feed documents for minutes (ARGS="--seconds 300 --seed 7" passes options)
 	@$(BIN)/python tests/fuzz/fuzz_documents.py $(ARGS)
+
+dashboards: $(READY) ## write the dashboards of Grafana from deploy/grafana/riskwire_dashboards
+	@$(BIN)/python deploy/grafana/build.py
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .

@@ -83,7 +83,7 @@ def running_prometheus(
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     with (folder / "prometheus.log").open("w") as log:
-        process = subprocess.Popen(["prometheus", *arguments], stdout=log, stderr=log)
+        process = subprocess.Popen(["prometheus", *arguments], stdout=log, stderr=log, start_new_session=True)
     try:
         yield Prometheus(port)
     finally:
