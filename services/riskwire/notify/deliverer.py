@@ -19,7 +19,7 @@ from riskwire.notify.chart import TrendReader, check_charts, draw_chart, trend_o
 from riskwire.notify.digest import Digests
 from riskwire.notify.digest.schedule import DigestSchedule
 from riskwire.notify.dispatch import Dispatcher, OnDone, QuietHours, ReceiverQueue
-from riskwire.notify.notification import Notification, notification_of
+from riskwire.notify.notification import PreparedNotification, notification_of
 from riskwire.notify.outbox import Delivery
 from riskwire.notify.receivers import Receiver, configured_receivers
 from riskwire.notify.retry import AttemptError, retry_decision
@@ -173,7 +173,7 @@ class Deliverer:
                 metrics.FETCHED_TO_NOTIFIED.labels(channel=receiver.channel).observe(max(0.0, age_s))
         return None
 
-    async def send(self, name: str, notification: Notification, accepted_at: float) -> AttemptError | None:
+    async def send(self, name: str, notification: PreparedNotification, accepted_at: float) -> AttemptError | None:
         """Attempts a notification until it arrives (None) or is given up (the last error), as `deliver` does.
 
         Args:
@@ -228,7 +228,7 @@ class Deliverer:
             if schedule is not None:
                 schedules[receiver.name] = schedule
 
-        async def send(name: str, notification: Notification) -> AttemptError | None:
+        async def send(name: str, notification: PreparedNotification) -> AttemptError | None:
             return await self.send(name, notification, self.wall().timestamp())
 
         return Digests(state, schedules, self._bus, send, self.wall) if schedules else None

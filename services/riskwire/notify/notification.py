@@ -14,7 +14,7 @@ Tone = Literal["info", "success", "warning", "failure"]
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class PreparedNotification:
     """One message to one receiver.
 
     Attributes:
@@ -32,7 +32,7 @@ class Notification:
     chart: bytes | None = None
 
 
-def notification_of(alerts: Sequence[Alert], record: bytes, chart: bytes | None = None) -> Notification:
+def notification_of(alerts: Sequence[Alert], record: bytes, chart: bytes | None = None) -> PreparedNotification:
     """Returns the notification of alerts that one story raised.
 
     Args:
@@ -41,7 +41,7 @@ def notification_of(alerts: Sequence[Alert], record: bytes, chart: bytes | None 
     """
     first = alerts[0]
     text = notification_text(first) if len(alerts) == 1 else grouped_text(alerts)
-    return Notification(tuple(alerts), idempotency_key(first), record, text, _tone(alerts), chart)
+    return PreparedNotification(tuple(alerts), idempotency_key(first), record, text, _tone(alerts), chart)
 
 
 def _tone(alerts: Sequence[Alert]) -> Tone:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from riskwire.errors import SettingsError
 from riskwire.notify.chart import SPAN, STEP, draw_chart
-from riskwire.notify.notification import Notification, notification_of
+from riskwire.notify.notification import PreparedNotification, notification_of
 from riskwire.notify.receivers import Receiver, configured_receivers
 from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert, content_id
@@ -62,7 +62,7 @@ def _chosen(receivers: Sequence[Receiver], name: str | None) -> list[Receiver]:
     return chosen
 
 
-def _test_message(settings: Settings, *, with_chart: bool) -> Notification:
+def _test_message(settings: Settings, *, with_chart: bool) -> PreparedNotification:
     """Returns a test message: an alert that says that it is none."""
     now = datetime.now(UTC)
     alert = Alert(

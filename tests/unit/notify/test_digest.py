@@ -19,7 +19,7 @@ from riskwire.notify import NotifyStage
 from riskwire.notify.digest.content import MAX_ALERTS, DigestContent
 from riskwire.notify.digest.digests import Digests
 from riskwire.notify.digest.schedule import DigestSchedule
-from riskwire.notify.notification import Notification
+from riskwire.notify.notification import PreparedNotification
 from riskwire.notify.retry import AttemptError
 from riskwire.pipeline import Topic
 from riskwire.records import Alert, Decision, NearMiss
@@ -132,7 +132,7 @@ class Mailbox:
         self.away = False
         self.texts: list[str] = []
 
-    async def send(self, name: str, notification: Notification) -> AttemptError | None:
+    async def send(self, name: str, notification: PreparedNotification) -> AttemptError | None:
         if self.away:
             return AttemptError("away", where=name)
         self.texts.append(f"{notification.text.title}\n{notification.text.body}")

@@ -10,7 +10,7 @@ import pytest
 
 from riskwire.bus import Message
 from riskwire.notify.dispatch import QuietHours
-from riskwire.notify.dispatch.receiver_queue import MAX_STARTED, ReceiverQueue, Waiting
+from riskwire.notify.dispatch.receiver_queue import MAX_STARTED, ReceiverQueue, WaitingDelivery
 from riskwire.notify.outbox import Delivery
 from riskwire.records import Alert
 from riskwire.story import fingerprint
@@ -21,12 +21,12 @@ MIDNIGHT = datetime(2026, 11, 25, 0, tzinfo=UTC)
 NIGHT = QuietHours.parse("22:00-07:00", ZoneInfo("UTC"))
 
 
-def waiting(alert: Alert, ready_s: float = 0.0, partition: int = 0) -> Waiting:
+def waiting(alert: Alert, ready_s: float = 0.0, partition: int = 0) -> WaitingDelivery:
     message = Message("alerts", partition, 0, alert.target, alert.to_bytes())
-    return Waiting(Delivery(message, "apprise:desk", 0.0), alert, lambda delivery, error: None, ready_s)
+    return WaitingDelivery(Delivery(message, "apprise:desk", 0.0), alert, lambda delivery, error: None, ready_s)
 
 
-def queue_of(*deliveries: Waiting, groups: bool = True, quiet: QuietHours | None = None) -> ReceiverQueue:
+def queue_of(*deliveries: WaitingDelivery, groups: bool = True, quiet: QuietHours | None = None) -> ReceiverQueue:
     queue = ReceiverQueue(groups=groups, quiet=quiet, quiet_tiers=("notice",))
     for delivery in deliveries:
         queue.add(delivery)

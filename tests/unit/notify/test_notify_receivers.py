@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from riskwire.errors import SettingsError
 from riskwire.notify import NotifyStage
-from riskwire.notify.notification import Notification, notification_of
+from riskwire.notify.notification import PreparedNotification, notification_of
 from riskwire.notify.receivers import Place, receiver_warnings
 from riskwire.notify.receivers.http import MAX_ANSWER
 from riskwire.notify.receivers.service import AppriseReceiver
@@ -30,7 +30,7 @@ def webhook(url: str, secret: str | None = None, timeout_s: float = 5.0) -> Webh
     return WebhookReceiver(Place("notify.webhooks[0]"), url=url, secret=secret, timeout_s=timeout_s, concurrency=2)
 
 
-def told(alert: Alert) -> Notification:
+def told(alert: Alert) -> PreparedNotification:
     return notification_of([alert], alert.to_bytes())
 
 

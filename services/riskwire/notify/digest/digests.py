@@ -20,7 +20,7 @@ from riskwire.bus import Bus
 from riskwire.errors import BusError, SchemaError
 from riskwire.notify.digest.content import DigestContent
 from riskwire.notify.digest.schedule import DigestSchedule
-from riskwire.notify.notification import Notification
+from riskwire.notify.notification import PreparedNotification
 from riskwire.notify.retry import AttemptError
 from riskwire.pipeline import Topic
 from riskwire.records import ALERTS, Alert, Decision, NearMiss, content_id, read_record
@@ -35,7 +35,7 @@ _PREFIX: Final = "digest:"
 _NEAR_MISS: Final = TypeAdapter(NearMiss)
 _TOPICS: Final = (Topic.ALERTS, Topic.NEAR_MISSES)
 
-Send = Callable[[str, Notification], Awaitable[AttemptError | None]]
+Send = Callable[[str, PreparedNotification], Awaitable[AttemptError | None]]
 """Attempts to deliver a notification to the receiver of a name until it arrives (None) or is given up."""
 
 
@@ -121,7 +121,7 @@ class Digests:
         since = datetime.fromtimestamp(covered.until, schedule.zone)
         text = content.text(schedule.rhythm, since, due, schedule.zone)
         key = content_id("digest", receiver, due.isoformat())
-        error = await self._send(receiver, Notification((), key, b"", text, "info"))
+        error = await self._send(receiver, PreparedNotification((), key, b"", text, "info"))
         if error is None:
             self._covered.set(receiver, _Covered(due.timestamp(), offsets, mutes))
             log.info("digest delivered", receiver=receiver, due=due.isoformat())

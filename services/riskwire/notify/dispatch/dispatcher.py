@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from riskwire.bus import Assignment
-from riskwire.notify.dispatch.receiver_queue import OnDone, ReceiverQueue, Waiting
+from riskwire.notify.dispatch.receiver_queue import OnDone, ReceiverQueue, WaitingDelivery
 from riskwire.notify.outbox import Delivery
 from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert
@@ -33,12 +33,12 @@ class Dispatcher:
         self._wall = wall
         self._group_wait_s = group_wait_s
         self._changed = asyncio.Event()
-        self._running: dict[tuple[Waiting, ...], asyncio.Task[None]] = {}
+        self._running: dict[tuple[WaitingDelivery, ...], asyncio.Task[None]] = {}
 
     def submit(self, delivery: Delivery, alert: Alert, on_done: OnDone) -> None:
         """Adds a delivery. `on_done` is called when it has arrived or was given up, unless it was withdrawn."""
         ready_s = asyncio.get_running_loop().time() + self._group_wait_s
-        self._queue.add(Waiting(delivery, alert, on_done, ready_s))
+        self._queue.add(WaitingDelivery(delivery, alert, on_done, ready_s))
         self._changed.set()
 
     def withdraw(self, assignment: Assignment) -> None:
@@ -67,7 +67,7 @@ class Dispatcher:
                 except TimeoutError:
                     continue
 
-    async def _deliver(self, message: tuple[Waiting, ...]) -> None:
+    async def _deliver(self, message: tuple[WaitingDelivery, ...]) -> None:
         try:
             error = await self._send([waiting.delivery for waiting in message])
         finally:

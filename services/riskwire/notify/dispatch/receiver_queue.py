@@ -30,7 +30,7 @@ OnDone = Callable[[Delivery, AttemptError | None], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Waiting:
+class WaitingDelivery:
     """A delivery that waits for its receiver.
 
     Attributes:
@@ -62,18 +62,18 @@ class ReceiverQueue:
         self._groups = groups
         self._quiet = quiet
         self._quiet_tiers = quiet_tiers
-        self._waiting: list[Waiting] = []
-        self._on_their_way: list[tuple[Waiting, ...]] = []
+        self._waiting: list[WaitingDelivery] = []
+        self._on_their_way: list[tuple[WaitingDelivery, ...]] = []
 
     def __len__(self) -> int:
         """Returns the number of deliveries that wait or are on their way."""
         return len(self._waiting) + sum(map(len, self._on_their_way))
 
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: WaitingDelivery) -> None:
         """Adds a delivery behind the others."""
         self._waiting.append(waiting)
 
-    def finish(self, message: tuple[Waiting, ...]) -> None:
+    def finish(self, message: tuple[WaitingDelivery, ...]) -> None:
         """Removes a message that was on its way."""
         self._on_their_way.remove(message)
 
@@ -85,14 +85,14 @@ class ReceiverQueue:
             if (waiting.delivery.message.topic, waiting.delivery.message.partition) != (topic, partition)
         ]
 
-    def take(self, now: datetime, loop_s: float) -> list[tuple[Waiting, ...]]:
+    def take(self, now: datetime, loop_s: float) -> list[tuple[WaitingDelivery, ...]]:
         """Returns the messages that start now, and remembers them as on their way.
 
         Args:
             now: the wall clock time.
             loop_s: the time of the event loop.
         """
-        started: list[tuple[Waiting, ...]] = []
+        started: list[tuple[WaitingDelivery, ...]] = []
         while len(self._on_their_way) < MAX_STARTED:
             startable = list(self._startable(now))
             first = next((waiting for waiting in startable if waiting.ready_s <= loop_s), None)
@@ -113,7 +113,7 @@ class ReceiverQueue:
         waits += [] if end is None else [min(LOOK_AGAIN_S, (end - now).total_seconds())]
         return max(0.0, min(waits)) if waits else None
 
-    def _startable(self, now: datetime) -> Iterator[Waiting]:
+    def _startable(self, now: datetime) -> Iterator[WaitingDelivery]:
         """Yields the deliveries that nothing holds: no earlier record of their episode, and no quiet hours.
 
         A record that quiet hours do not hold lets the earlier ones of its episode go first.
@@ -130,7 +130,7 @@ class ReceiverQueue:
         """Returns whether quiet hours hold a record: by its tier, and every end, for which nobody need be woken."""
         return alert.status == "resolved" or alert.tier in self._quiet_tiers
 
-    def _with_story_of(self, first: Waiting, startable: list[Waiting]) -> tuple[Waiting, ...]:
+    def _with_story_of(self, first: WaitingDelivery, startable: list[WaitingDelivery]) -> tuple[WaitingDelivery, ...]:
         """Returns a delivery with the others of its story that can be part of the same message, the first one first."""
         if not self._groups or not first.lead:
             return (first,)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from riskwire.notify.notification import Notification
+from riskwire.notify.notification import PreparedNotification
 from riskwire.notify.receivers.http import HttpEndpoint, host_of
 from riskwire.notify.receivers.receiver import Place
 from riskwire.notify.retry import AttemptError
@@ -42,7 +42,7 @@ class AlertmanagerReceiver:
         self._url = url.rstrip("/")
         self._endpoint = HttpEndpoint(self.label, timeout_s, 2)
 
-    async def attempt(self, notification: Notification) -> None:
+    async def attempt(self, notification: PreparedNotification) -> None:
         """Raises a test alert, which ends after a minute. Alerts of the log are posted by `post_alerts`.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from riskwire.notify.notification import Notification
+from riskwire.notify.notification import PreparedNotification
 from riskwire.records import content_id
 
 
@@ -27,7 +27,7 @@ class Receiver(Protocol):
     reads_text: bool
     label: str
 
-    async def attempt(self, notification: Notification) -> None:
+    async def attempt(self, notification: PreparedNotification) -> None:
         """Makes one attempt to deliver a notification.
 
         Raises:

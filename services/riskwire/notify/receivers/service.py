@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from riskwire.errors import SettingsError
-from riskwire.notify.notification import Notification
+from riskwire.notify.notification import PreparedNotification
 from riskwire.notify.receivers.receiver import Place
 from riskwire.notify.retry import AttemptError
 
@@ -36,7 +36,7 @@ class AppriseReceiver:
         self._timeout_s = timeout_s
         self._thread: ThreadPoolExecutor | None = None
 
-    async def attempt(self, notification: Notification) -> None:
+    async def attempt(self, notification: PreparedNotification) -> None:
         """Sends the text of a notification through Apprise once, in the receiver's own thread.
 
         After a timeout the call goes on in the thread, and the next attempt waits for it.
@@ -70,7 +70,7 @@ class AppriseReceiver:
             self._thread = None
 
 
-def _attachment(notification: Notification) -> Any:
+def _attachment(notification: PreparedNotification) -> Any:
     """Returns the chart of a notification as Apprise takes it, or None. Services without attachments leave it out."""
     if notification.chart is None:
         return None

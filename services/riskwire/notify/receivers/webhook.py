@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from riskwire.notify.notification import Notification
+from riskwire.notify.notification import PreparedNotification
 from riskwire.notify.receivers.http import HttpEndpoint, host_of
 from riskwire.notify.receivers.receiver import Place
 from riskwire.notify.text import signature
@@ -36,7 +36,7 @@ class WebhookReceiver:
         self._secret = secret
         self._endpoint = HttpEndpoint(self.label, timeout_s, concurrency)
 
-    async def attempt(self, notification: Notification) -> None:
+    async def attempt(self, notification: PreparedNotification) -> None:
         """Posts the alert record of a notification once, without following redirects. The record is signed.
 
         Raises:
@@ -48,7 +48,7 @@ class WebhookReceiver:
     async def close(self) -> None:
         await self._endpoint.close()
 
-    def _headers(self, notification: Notification) -> dict[str, str]:
+    def _headers(self, notification: PreparedNotification) -> dict[str, str]:
         """Returns the headers of a post: an idempotency key and, with a secret, the time (epoch s) and a signature."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": notification.key}
         if self._secret is not None:
