@@ -74,9 +74,9 @@ def test_under_every_kind_of_fault_no_record_is_lost_doubled_or_different(tmp_pa
 def test_services_with_a_known_bug_are_detected(tmp_path: Path, seed: int, known_bug: str) -> None:
     """The bug commits the read position (`position`) or the state (`state`) outside the transaction of a step.
 
-    Workers of infer are killed and suspended at the first request of a step's transaction, when the bug has already
-    committed the position or the state: the records of that step, at most eight a partition, are lost. Such a run exits
-    with 1, and its last line is the command that repeats it.
+    Workers are killed and suspended at the first request of a step's transaction, when the bug has already committed
+    the position of infer or the state of alert: what that step of at most eight records would have written is lost.
+    Such a run exits with 1, and its last line is the command that repeats it.
     """
     options = [option for kind in TRANSACTION_FAULTS for option in ("--only", kind)]
     code, report = run_chaos(

@@ -141,7 +141,7 @@ class ChaosRun:
                 log=self._log,
                 live=live_news is not None,
                 store=self._postgresql and StoreFaults(self._postgresql, SESSION_S, self._log),
-                known_bug=options.known_bug is not None,
+                known_bug=options.known_bug,
             )
             await self._run_with_faults(fleet, injector, live_news)
             await self._compare_if_readable(reference_run.result(), broker, observer, webhook, live_news)

@@ -26,6 +26,11 @@ _LIVE_TRAP_ROLES = ("ingest", "ingest", "live")
 _MAX_WORKERS_OF_A_ROLE = 4
 _TRAP_S = 8.0
 _KNOWN_BUG_TRAP_S = 60.0
+_BUGGY_STEPS = {"position": ("infer", "infer-articles-"), "state": ("alert", "alert-signals-")}
+"""By bug: the role whose interrupted steps lose records, and the start of the transactional ids of these steps.
+
+infer knows an article that it reads again, so that its state may be ahead of its position; alert loses trend points.
+"""
 _MALFORMED_RECORDS = (b"", b"{", b'{"v":1,"kind":"article","id":7}', b"\xff\xfe no text", b'{"kind":"unheard of"}')
 
 
@@ -36,9 +41,9 @@ class FaultInjector:
     Attributes:
         live: whether there are ingesters, and an infer that reads their articles.
         store: the faults of a store on PostgreSQL; None on SQLite.
-        known_bug: whether infer has a bug that loses the records of an interrupted step. Traps then wait for the first
-            request of such a step, for as long as a worker needs to start on a busy machine, and for no other writer of
-            infer, such as its watchlist.
+        known_bug: the bug that the stages have, or None. Traps then wait for the first request of a step of the stage
+            in `_BUGGY_STEPS`, for as long as a worker needs to start on a busy machine, and for no other writer of that
+            process, such as the watchlist of infer.
         missed_traps: traps that caught no request in time.
         broker_lock: held while the broker is stopped, or while it must not be stopped.
     """
@@ -52,7 +57,7 @@ class FaultInjector:
     log: Callable[[str], None]
     live: bool = False
     store: StoreFaults | None = None
-    known_bug: bool = False
+    known_bug: str | None = None
     injected: Counter[str] = field(default_factory=Counter)
     missed_traps: int = 0
     broker_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -71,7 +76,7 @@ class FaultInjector:
     @property
     def _trap_roles(self) -> tuple[str, ...]:
         if self.known_bug:
-            return ("infer",)
+            return (_BUGGY_STEPS[self.known_bug][0],)
         return (*_TRAP_ROLES, *_LIVE_TRAP_ROLES) if self.live else _TRAP_ROLES
 
     def _choose_worker(self, rng: random.Random) -> Worker | None:
@@ -190,7 +195,7 @@ class FaultInjector:
             matches=lambda pid: pid in self.fleet.running_pids(role),
             on_caught=on_caught,
             hold=hold,
-            transaction="infer-articles-" if self.known_bug else "",
+            transaction=_BUGGY_STEPS[self.known_bug][1] if self.known_bug else "",
         )
 
     async def _spring(self, fault: Fault, trap: Trap, details: str = "") -> bool:
