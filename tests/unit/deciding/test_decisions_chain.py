@@ -16,7 +16,7 @@ from riskwire.notify import NotifyStage
 from riskwire.pipeline import Topic
 from riskwire.records import Alert
 from riskwire.settings import BusSettings, NotifySettings, Settings
-from riskwire.stage import run_stage
+from riskwire.stage import Stage, run_stage
 from riskwire.store import Store, sink_stages
 from riskwire.store.reads.near_misses import NearMissQuery
 
@@ -46,7 +46,7 @@ async def test_a_mute_silences_its_target_on_every_partition_and_is_told_by_the_
     with Store.open(Settings(data=tmp_path)) as store:
         sinks = [stage for stage in sink_stages(store) if stage.spec.name in STAGES]
         notify = NotifyStage(settings, wall=lambda: NOW)
-        stages = [DecisionsStage(bus.partitions(Topic.ALERTS)), notify, *sinks]
+        stages: list[Stage] = [DecisionsStage(bus.partitions(Topic.ALERTS)), notify, *sinks]
         tasks = [asyncio.create_task(run_stage(bus, stage, batch=16, fetch_timeout_s=0.05)) for stage in stages]
         try:
             decider = Decider(bus)
