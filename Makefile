@@ -4,6 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 WORKERS ?= 2
+TARGET ?= cpu
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -61,6 +62,35 @@ lock: $(READY) ## rewrite requirements.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-header --extra cpu --extra kafka --extra postgres --extra dev pyproject.toml - -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock \
+		--extra gpu --extra kafka --extra postgres pyproject.toml -o deploy/image/requirements.gpu.lock
+	@printf 'cyclonedx-bom\ndocker-compose-py\nkubernetes-validate\npip-audit\n' | $(BIN)/uv pip compile --quiet --upgrade \
+		--universal --generate-hashes --no-emit-index-url --no-header - -o deploy/tools.lock
+
+.PHONY: deploy-tools image sbom audit
+
+# The tools that check deploy/ have an environment of their own: riskwire needs none of them.
+deploy-tools: .venv-deploy/.ready ## install the tools that check deploy/ into .venv-deploy
+
+.venv-deploy/.ready: deploy/tools.lock
+	@$(PYTHON) -m venv .venv-deploy
+	@.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/tools.lock
+	@touch $@
+
+image: ## build the container image riskwire:cpu (TARGET=gpu for the other; ARGS are options of docker build)
+	@DOCKER_BUILDKIT=1 docker build --file deploy/Dockerfile --target $(TARGET) --tag riskwire:$(TARGET) \
+		--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
+		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(date -u +%FT%TZ)" $(ARGS) .
+
+sbom: deploy-tools ## write the bill of materials of the image (CycloneDX) to dist/riskwire.cdx.json
+	@mkdir -p dist
+	@$(PYTHON) deploy/image/locked_requirements.py requirements.lock cpu kafka postgres > dist/image-requirements.txt
+	@.venv-deploy/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
+		--output-file dist/riskwire.cdx.json dist/image-requirements.txt
+	@echo "dist/riskwire.cdx.json"
+
+audit: deploy-tools ## look the locked versions up among known vulnerabilities (needs the network)
+	@.venv-deploy/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock $(ARGS)
 
 kafka: ## fetch Apache Kafka for the tests into .cache/kafka (needs Maven; KAFKA_HOME may name a release instead)
 	@command -v mvn >/dev/null || { echo "make kafka needs Maven (Debian: apt install maven). Or unpack an Apache Kafka release" \
