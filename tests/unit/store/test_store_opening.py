@@ -11,7 +11,7 @@ import pytest
 from riskwire.errors import SettingsError, StoreError, StoreVersionError
 from riskwire.settings import Settings, StoreSettings, describe_settings, load_settings
 from riskwire.store import Store
-from riskwire.store.database.engine import store_url
+from riskwire.store.database.engine import check_store, store_url
 
 
 def test_a_reopened_store_contains_what_was_written(settings: Settings, news: ModuleType) -> None:
@@ -31,6 +31,17 @@ OTHER_VERSIONS = pytest.mark.parametrize(
     ],
     ids=["first version of 0.1", "last version of 0.1", "before levels", "newer"],
 )
+
+
+def test_a_data_directory_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may enter every directory, so the test denies it by a patch."""
+
+    def denied(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    with pytest.raises(StoreError, match=rf"{tmp_path}: the data directory cannot be entered"):
+        check_store(Settings(data=tmp_path))
 
 
 def test_the_password_of_a_file_is_that_of_the_role_in_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

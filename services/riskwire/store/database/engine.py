@@ -73,7 +73,7 @@ def existing_store(settings: Settings, *, read_only: bool = True) -> Iterator[tu
     """
     url = store_url(settings)
     file = sqlite_file(url)
-    if file is not None and not file.exists():
+    if file is not None and not _is_there(file):
         yield None, str(file)
         return
     engine, where = _create_engine(url, read_only=read_only)
@@ -97,7 +97,7 @@ def new_store(settings: Settings) -> Iterator[tuple[Engine, str]]:
         _require_file(file, read_only=False)
     engine, where = _create_engine(url, read_only=False)
     try:
-        if file is not None and not file.exists():
+        if file is not None and not _is_there(file):
             with reported(where):
                 use_write_ahead_log(engine)
         yield engine, where
@@ -134,13 +134,25 @@ def _require_file(file: Path, read_only: bool) -> None:
         StoreError: there is no file to read, or the directory cannot be created.
     """
     if read_only:
-        if not file.exists():
+        if not _is_there(file):
             raise StoreError("there is no store", where=str(file), do="Name the --data of `riskwire run` or `replay`.")
         return
     try:
         make_private_directory(file.parent)
     except OSError as error:
         raise StoreError("the data directory cannot be created", where=str(file.parent)) from error
+
+
+def _is_there(file: Path) -> bool:
+    """Returns whether there is a file.
+
+    Raises:
+        StoreError: its directory may not be entered.
+    """
+    try:
+        return file.exists()
+    except OSError as error:
+        raise StoreError("the data directory cannot be entered", where=str(file.parent)) from error
 
 
 def _create_engine(url: URL, *, read_only: bool) -> tuple[Engine, str]:
