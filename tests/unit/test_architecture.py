@@ -35,6 +35,7 @@ LEVELS = [
         "records",
         "settings",
         "story",
+        "vocabulary",
         "weights",
         "worst_mention",
     },

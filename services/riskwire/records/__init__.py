@@ -4,9 +4,7 @@ from riskwire.records.alert import (
     Alert,
     AlertDriver,
     AlertEvidence,
-    AlertKind,
     AlertStatus,
-    Severity,
     Tier,
 )
 from riskwire.records.analysis import (
@@ -64,7 +62,6 @@ from riskwire.records.near_miss import (
 )
 from riskwire.records.risk import (
     ADVERSE_FROM,
-    EVENT_TYPES,
     MAX_EVENTS,
     EventScore,
     Level,
@@ -93,6 +90,7 @@ from riskwire.records.trend import (
     NearestWindow,
     TrendPoint,
 )
+from riskwire.vocabulary import EVENT_TYPES, AlertKind, Severity
 
 __all__ = [
     "ADVERSE_FROM",

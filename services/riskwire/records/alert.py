@@ -6,6 +6,7 @@ from typing import Literal
 
 from riskwire.records.codec import Probability, Record, Utc
 from riskwire.records.risk import EventScore, Level
+from riskwire.vocabulary import AlertKind, Severity
 
 
 class AlertEvidence(Record):
@@ -59,10 +60,8 @@ class AlertDriver(Record):
     share: Probability
 
 
-AlertKind = Literal["event", "spike", "slide"]
 Tier = Literal["digest", "notice", "page"]
 AlertStatus = Literal["firing", "escalated", "resolved"]
-Severity = Literal["warning", "high", "critical"]
 
 
 class Alert(Record):

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from riskwire.records import EVENT_TYPES, AlertKind, Severity
 from riskwire.settings.section import Section
+from riskwire.vocabulary import EVENT_TYPES, AlertKind, Severity
 
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
