@@ -147,8 +147,9 @@ async def test_an_alert_is_routed_ended_where_a_label_changes_and_resolved_once(
 ) -> None:
     """A notice becomes a page, and a target changes its group. A spike of the paged target stays silent meanwhile.
 
-    The page also silences the end of the notice that it came from, so only Alertmanager's list shows it.
+    The page also silences the ends of notices of its target. Alertmanager may tell them once the page has ended.
     """
+    silenced_ends = ("banks-desk", "entity:alfa", "notice", "resolved")
     with running_alertmanager(tmp_path / "am", people.url) as alertmanager:
         async with running_stage(tmp_path / "data", alertmanager.url) as stage:
             alfa, beta = news("alfa"), news("beta")
@@ -174,9 +175,11 @@ async def test_an_alert_is_routed_ended_where_a_label_changes_and_resolved_once(
             await stage.wait_until_done()
             await stage.publish(later(alfa, status="resolved", tier="page"))
             await stage.publish(later(beta, status="resolved", groups=("insurers",)))
-            await eventually(lambda: len(notices(people)) == 7, lambda: notices(people))
+            await eventually(lambda: len(notices(people).keys() - {silenced_ends}) == 7, lambda: notices(people))
             assert alertmanager.alerts() == {}
-    assert notices(people) == {
+    counts = notices(people)
+    counts.pop(silenced_ends, None)
+    assert counts == {
         ("banks-desk", "entity:alfa", "notice", "firing"): 1,
         ("banks-desk", "entity:beta", "notice", "firing"): 1,
         ("banks-oncall", "entity:alfa", "page", "firing"): 1,
