@@ -57,6 +57,7 @@ def test_riskwire_runs_with_a_read_only_root_and_without_capabilities(profile: s
         if name not in FOREIGN:
             assert service["read_only"] is True, name
             assert service["cap_drop"] == ["ALL"], name
+            assert service["tmpfs"] == ["/tmp:size=256m,mode=1777"], "a model of 68 MB is unpacked there"
             assert service["command"] == {
                 "small": ["run"],
                 "topics": ["topics", "create"],
