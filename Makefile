@@ -67,7 +67,7 @@ lock: $(READY) ## rewrite requirements.lock from pyproject.toml
 	@printf 'cyclonedx-bom\ndocker-compose-py\nkubernetes-validate\npip-audit\n' | $(BIN)/uv pip compile --quiet --upgrade \
 		--universal --generate-hashes --no-emit-index-url --no-header - -o deploy/tools.lock
 
-.PHONY: deploy-tools image sbom audit
+.PHONY: deploy-tools image image-test sbom audit
 
 # The tools that check deploy/ have an environment of their own: riskwire needs none of them.
 deploy-tools: .venv-deploy/.ready ## install the tools that check deploy/ into .venv-deploy
@@ -81,6 +81,9 @@ image: ## build the container image riskwire:cpu (TARGET=gpu for the other; ARGS
 	@DOCKER_BUILDKIT=1 docker build --file deploy/Dockerfile --target $(TARGET) --tag riskwire:$(TARGET) \
 		--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
 		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(date -u +%FT%TZ)" $(ARGS) .
+
+image-test: $(READY) ## build the image and run riskwire in it (minutes; needs a Docker engine)
+	@$(BIN)/python -m pytest tests/image -s $(ARGS)
 
 sbom: deploy-tools ## write the bill of materials of the image (CycloneDX) to dist/riskwire.cdx.json
 	@mkdir -p dist
