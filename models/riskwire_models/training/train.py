@@ -20,6 +20,7 @@ from riskwire_models.data.own_labels import read_own_labels
 from riskwire_models.data.teacher import read_readings, with_readings
 from riskwire_models.data.vocabulary import needed_pieces, trimmed_tokenizer
 from riskwire_models.errors import TrainingDataError
+from riskwire_models.export.manifest import read_manifest
 from riskwire_models.training.base import base_model_folder
 from riskwire_models.training.batches import batches_of
 from riskwire_models.training.checkpoint import Checkpoint, load_checkpoint
@@ -114,7 +115,11 @@ def start_or_resume(
     optimiser = torch.optim.AdamW(parameter_groups(model, recipe), fused=True)
     if saved is None:
         log(f"new run {recipe.name}: seed {recipe.seed}, {recipe.steps} steps on {device.type}")
-        return model, optimiser, Checkpoint(recipe, 0, 0.0, {}, {}, torch.get_rng_state(), device=device.type)
+        state = Checkpoint(recipe, 0, 0.0, {}, {}, torch.get_rng_state(), device=device.type)
+        if (start := recipe.start_folder()) is not None:
+            begun = read_manifest(start, verify=False)
+            state.history.append(f"begins with the weights of {begun.name} {begun.version}")
+        return model, optimiser, state
     optimiser.load_state_dict(saved.optimiser)
     saved.restore_generators(device)
     saved.device = device.type

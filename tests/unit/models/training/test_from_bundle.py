@@ -116,6 +116,7 @@ def test_the_command_trains_on_and_shows_the_figures_before_and_after(
     checkpoint = load_checkpoint(tmp_path / "work" / "my-labels")
     assert checkpoint is not None
     assert checkpoint.step == 8
+    assert checkpoint.history[0] == f"begins with the weights of small {read_manifest(bundle).version}"
     before = model_from_bundle(bundle).state_dict()
     assert checkpoint.model.keys() == before.keys()
     assert any(not torch.equal(value, before[name]) for name, value in checkpoint.model.items())
