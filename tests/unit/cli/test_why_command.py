@@ -11,10 +11,14 @@ import pytest
 from timeline import Timeline, event, mark
 from typer.testing import CliRunner, Result
 
+from riskwire.alerting.events.rules import load_rules
 from riskwire.cli.main import app
 from riskwire.records import Signal
 from riskwire.settings import Settings
 from riskwire.store import Store
+
+FIRES = load_rules().rule("results_bad", "", ()).threshold
+"""The probability of a material level from which bad results fire by the rules that ship."""
 
 
 @pytest.fixture
@@ -50,9 +54,10 @@ def test_the_table_tells_what_notified_what_did_not_and_why(why: Callable[..., R
         "event firing",
     ]
     assert "Acme disappoints" in lines[0]
-    assert "It is not material for the target: the probability is 0.20; 0.55 fires." in lines[0]
+    assert f"It is not material for the target: the probability is 0.20; {FIRES:.2f} fires." in lines[0]
     assert "The running alert has told of distress, and counts this story." in lines[2]
-    assert re.search(r"It would not have fired with a probability of a material event below 0\.\d\d", lines[3])
+    assert re.search(r"It would not have fired with a probability below 0\.\d\d that it concerns the target", lines[3])
+    assert "nor if the words did not state it outright" in lines[3]
 
 
 def test_a_time_limits_the_list_to_a_day_before_and_after(why: Callable[..., Result]) -> None:
@@ -69,7 +74,7 @@ def test_json_has_the_near_misses_as_records(why: Callable[..., Result]) -> None
         ("same_episode", "Acme creditors meet"),
     ]
     assert rows[0]["level"]["mild"] == 0.5
-    assert rows[0]["threshold"] == 0.55
+    assert rows[0]["threshold"] == FIRES
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,14 @@ from riskwire.errors import SettingsError
 from riskwire.pipeline import Topic
 from riskwire.records import Command
 from riskwire.settings import BusSettings
+from riskwire.store import AlertRow
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def alert_row(**fields: object) -> AlertRow:
+    """Returns an alert that nobody has handled."""
+    return AlertRow.model_validate(fictional.alert("veldara", **fields).model_dump())
 
 
 def request(**fields: object) -> DecisionRequest:
@@ -93,7 +99,7 @@ def test_a_decision_without_what_it_needs_is_refused(fields: dict[str, object], 
 
 @pytest.mark.parametrize("kind", ["acknowledge", "snooze", "assign"])
 def test_an_alert_that_has_ended_takes_no_such_decision(kind: str) -> None:
-    ended = fictional.alert("veldara", status="resolved")
+    ended = alert_row(status="resolved")
     wanted = request(kind=kind, until=AT + timedelta(hours=1) if kind == "snooze" else None, assignee="bob")
     with pytest.raises(SettingsError, match=f"this alert ended at .*nothing to {kind}.*false alarm"):
         decision_command(wanted, ended, "ann", AT)
@@ -101,12 +107,12 @@ def test_an_alert_that_has_ended_takes_no_such_decision(kind: str) -> None:
 
 def test_a_time_that_has_passed_is_refused() -> None:
     with pytest.raises(SettingsError, match="this time has passed"):
-        decision_command(request(kind="snooze", until=AT), fictional.alert("veldara"), "ann", AT)
+        decision_command(request(kind="snooze", until=AT), alert_row(), "ann", AT)
 
 
 def test_a_false_alarm_keeps_what_the_alert_was() -> None:
     """It can be read, and become a label, when the alert has been deleted. An ended alert can be a false alarm."""
-    alert = fictional.alert("veldara", status="resolved")
+    alert = alert_row(status="resolved")
     command = decision_command(request(kind="false_alarm", reason="not_adverse"), alert, "ann", AT)
     assert command.target == alert.target
     assert command.value["summary"] == alert.summary

@@ -38,9 +38,8 @@ class DecidedBook:
 async def report(step: BookStep) -> list[Any]:
     """Lets a task report a step of its book. Returns the events of the log."""
     book: Any = DecidedBook(step)
-    limits: Any = SimpleNamespace()
     with capture_logs() as events:
-        await AlertTask(0, book, limits, asyncio.Lock()).process([])
+        await AlertTask(0, book, asyncio.Lock(), lambda bundle: None).process([])
     return events
 
 
@@ -77,7 +76,7 @@ async def test_a_delivered_alert_is_timed_from_its_newest_story_and_a_resolved_o
     async def attempt(*_: object) -> None:
         """Accepts a notification."""
 
-    receiver = SimpleNamespace(name="test:1", label="a test", channel="test", attempt=attempt)
+    receiver = SimpleNamespace(name="test:1", setting="", label="a test", channel="test", attempt=attempt)
     deliverer = Deliverer(NotifySettings(), wall=lambda: type(newest).fromtimestamp(moment, newest.tzinfo))
     deliverer.receivers["test:1"] = receiver  # type: ignore[assignment]
     deliverer._limits["test:1"] = asyncio.Semaphore(1)
