@@ -146,8 +146,9 @@ def import_base(engine: ContainerEngine, tag: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         packages = "--include=python3,ca-certificates"
-        mirror = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
-        command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(folder), mirror]
+        # Without a mirror, debootstrap asks the one that it knows for Debian.
+        mirror = os.environ.get("DEBIAN_MIRROR")
+        command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(folder), *([mirror] if mirror else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2_000:]
     with subprocess.Popen(["tar", "-C", str(folder), "-c", "."], stdout=subprocess.PIPE) as tar:
