@@ -23,22 +23,13 @@ import feedparser
 import pytest
 import yaml
 from cli import environment, json_lines, start_riskwire
+from page_browser.open_page import ARGS
 from playwright.sync_api import Page, expect, sync_playwright
 from tls_broker import make_certificates
 
 TIMEOUT_S = 120
 MIN_ARTICLES = 2_000
 """Fewer than the saved feed documents have."""
-CHROMIUM_ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 expect.set_options(timeout=TIMEOUT_S * 1_000)
@@ -197,7 +188,7 @@ def page() -> Iterator[Page]:
     if chromium is None:
         pytest.skip("chromium is not installed: apt-get update && apt-get install -y chromium")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        browser = driver.chromium.launch(executable_path=chromium, args=ARGS)
         page = browser.new_page()
         page.set_default_timeout(TIMEOUT_S * 1_000)
         yield page
