@@ -52,6 +52,8 @@ HEADS: dict[str, tuple[str, ...]] = {
 }
 #: Heads whose outputs have one row of logits for each word piece, [batch, tokens, labels].
 TOKEN_HEADS = ("entities", "target_sentiment", "level", "events")
+#: Heads that read a whole sentence and choose one label.
+SENTENCE_HEADS = ("sentiment", "topics")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from riskwire_models.data.examples import Example, checked_label, json_lines
 from riskwire_models.data.headline_names import unknown_ranges
 from riskwire_models.data.labels import EVENT_TYPES, LabelledTarget
+from riskwire_models.data.placeholder_names import AGENCIES, AUTHORITIES, BROKERS, PEOPLE, PLACES
 from riskwire_models.data.statements import fill_placeholders
 from riskwire_models.data.text import clean_tweet, unit_hash
 from riskwire_models.errors import TrainingDataError
@@ -20,24 +21,6 @@ GUIDE_LEVELS = {"0": "neutral", "1": "mild", "2": "material", "+": "favourable"}
 #: Share of the texts that keep their links, since a feed may carry them.
 SHARE_WITH_LINKS = 0.2
 
-_PEOPLE = (
-    "John Hayes", "Maria Keller", "Wei Zhang", "Priya Nair", "Ahmed Rashid", "Sofia Rossi", "Kenji Mori", "Anna Novak",
-    "Carlos Mendes", "Grace Okafor", "Pierre Lambert", "Ingrid Solberg", "David Cohen", "Elena Petrova", "Rajiv Mehta",
-    "Thomas Brandt", "Fatima Khan", "Samuel Osei", "Linh Tran", "Jack O'Connor", "Lucia Fernandez", "Mark Whitfield",
-)  # fmt: skip
-_PLACES = (
-    "Germany", "Spain", "Brazil", "India", "China", "Turkey", "Nigeria", "Argentina", "Japan", "Mexico", "Delaware",
-    "Ontario", "London", "Milan", "Dubai", "Singapore", "Ukraine", "Greece", "Sri Lanka", "Kenya", "Poland", "Texas",
-)  # fmt: skip
-_AGENCIES = ("Moody's", "Fitch", "S&P", "Standard & Poor's", "DBRS", "Moody's Investors Service", "Fitch Ratings")
-_BROKERS = (
-    "Goldman Sachs", "Morgan Stanley", "UBS", "Barclays", "Citi", "JPMorgan", "Credit Suisse", "Jefferies", "Nomura",
-    "Deutsche Bank", "Bank of America", "HSBC", "Piper Sandler", "Raymond James", "Berenberg", "Macquarie", "CLSA",
-)  # fmt: skip
-_AUTHORITIES = (
-    "SEC", "DOJ", "FDA", "European Commission", "FTC", "Bank of England", "Federal Reserve", "FCA", "BaFin", "SEBI",
-    "Justice Department", "Serious Fraud Office", "EPA", "NHTSA", "Treasury", "Reserve Bank of India", "CFTC", "OFAC",
-)  # fmt: skip
 _LEGAL_FORMS = frozenset(
     """
     inc inc. corp corp. co co. ltd ltd. plc llc lp l.p. n.v. nv s.a. sa ag holdings group
@@ -184,11 +167,11 @@ def _names(companies: Sequence[str], generator: random.Random) -> Mapping[str, t
     chosen = [name if generator.random() < 0.25 else short_name(name) for name in generator.sample(companies, 3)]
     return {
         **{placeholder: (name, "ORG") for placeholder, name in zip(("{A}", "{B}", "{C}"), chosen, strict=True)},
-        "{P}": (generator.choice(_PEOPLE), "PER"),
-        "{L}": (generator.choice(_PLACES), "LOC"),
-        "{R}": (generator.choice(_AGENCIES), "ORG"),
-        "{K}": (generator.choice(_BROKERS), "ORG"),
-        "{G}": (generator.choice(_AUTHORITIES), "ORG"),
+        "{P}": (generator.choice(PEOPLE), "PER"),
+        "{L}": (generator.choice(PLACES), "LOC"),
+        "{R}": (generator.choice(AGENCIES), "ORG"),
+        "{K}": (generator.choice(BROKERS), "ORG"),
+        "{G}": (generator.choice(AUTHORITIES), "ORG"),
     }
 
 

@@ -7,7 +7,7 @@ either is not in the index of the head, and teaches it nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -182,10 +182,12 @@ class LossWeights:
     Attributes:
         weights: weight by head.
         expected: labels of an average batch, by head (`expected_counts`).
+        of_labels: weight of each label of a head [labels], for heads whose rare labels count more (`label_weights`).
     """
 
     weights: Mapping[str, float]
     expected: Mapping[str, float]
+    of_labels: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def expected_counts(rows: Sequence[EncodedExample], batches: int) -> dict[str, float]:
@@ -205,6 +207,29 @@ def expected_counts(rows: Sequence[EncodedExample], batches: int) -> dict[str, f
             counts["level"] += target.level != IGNORED or (read is not None and bool(read.level))
             counts["events"] += target.events is not None or (read is not None and bool(read.events))
     return {head: max(1.0, count / batches) for head, count in counts.items()}
+
+
+def label_weights(rows: Sequence[EncodedExample], balance: Mapping[str, float]) -> dict[str, Tensor]:
+    """Returns the weights of the labels of sentence heads whose rare labels shall count more.
+
+    A label that is seen ``n`` times weighs in proportion to ``n`` to the power of minus the exponent, so that the mean
+    over all rows is 1. With 0 all labels weigh the same, with 1 all labels teach equally much.
+
+    Source: Mahajan et al. (2018), Exploring the Limits of Weakly Supervised Pretraining, which takes 1/2.
+
+    Args:
+        rows: training rows, in which the labels are counted.
+        balance: exponent by head, one of `SENTENCE_HEADS`.
+    """
+    weights: dict[str, Tensor] = {}
+    for head, exponent in balance.items():
+        known = [label for row in rows if (label := row.sentiment if head == "sentiment" else row.topic) != IGNORED]
+        if not known:
+            continue
+        seen = torch.bincount(torch.tensor(known), minlength=len(HEADS[head])).float()
+        factors = seen.clamp(min=1.0) ** -exponent
+        weights[head] = factors * seen.sum() / (factors * seen).sum()
+    return weights
 
 
 def head_logits(outputs: Outputs, batch: BatchTensors) -> dict[str, Tensor]:
@@ -239,7 +264,9 @@ def weighted_loss(outputs: Outputs, batch: BatchTensors, weights: LossWeights) -
         if head == "events":
             parts[head] = nn.functional.binary_cross_entropy_with_logits(chosen, labels.distribution, reduction="sum")
         else:
-            parts[head] = nn.functional.cross_entropy(chosen, labels.distribution, reduction="sum")
+            parts[head] = nn.functional.cross_entropy(
+                chosen, labels.distribution, weight=weights.of_labels.get(head), reduction="sum"
+            )
     parts = {head: part / weights.expected[head] for head, part in parts.items()}
     total = torch.stack([weights.weights[head] * part for head, part in parts.items()]).sum()
     return total, {head: float(part.detach()) for head, part in parts.items()}

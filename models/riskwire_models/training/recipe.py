@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from riskwire_models.data.augmentation import Augmentation
 from riskwire_models.data.catalogue import DEFAULT_TRAINING, data_set_by_name
 from riskwire_models.data.corpus import LABELS
-from riskwire_models.data.labels import HEADS
+from riskwire_models.data.labels import HEADS, SENTENCE_HEADS
 from riskwire_models.errors import RecipeError
 from riskwire_models.training.base import BASE_MODELS, BaseName
 
@@ -98,6 +98,7 @@ class Recipe(_Strict):
         texts_of: data sets whose texts are used; a set that only adds labels to them need not be named. None for all.
         masks: for a data set, heads that it does not teach.
         heads: weight of each head in the loss.
+        balance: for sentence heads, how much more rare labels count: 0 not, 0.5 by the root, 1 all labels the same.
         steps: optimiser steps of the run.
         warm_up: part of the steps in which the learning rates rise.
         pieces_a_batch: word pieces of a batch, padding included.
@@ -133,6 +134,7 @@ class Recipe(_Strict):
             "events": 1.0,
         }
     )
+    balance: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     steps: int = Field(3600, gt=0)
     warm_up: float = Field(0.06, ge=0, lt=1)
     pieces_a_batch: int = Field(1024, gt=0)
@@ -167,6 +169,13 @@ class Recipe(_Strict):
         if unknown := set(heads) - set(HEADS):
             raise ValueError(f"unknown head {sorted(unknown)[0]!r}; known: {', '.join(HEADS)}")
         return {head: heads.get(head, 0.0) for head in HEADS}
+
+    @field_validator("balance")
+    @classmethod
+    def _balanced_heads(cls, balance: Mapping[str, float]) -> Mapping[str, float]:
+        if unknown := set(balance) - set(SENTENCE_HEADS):
+            raise ValueError(f"head {sorted(unknown)[0]!r} cannot be balanced; known: {', '.join(SENTENCE_HEADS)}")
+        return balance
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

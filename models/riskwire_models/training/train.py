@@ -26,7 +26,14 @@ from riskwire_models.training.batches import batches_of
 from riskwire_models.training.checkpoint import Checkpoint, load_checkpoint
 from riskwire_models.training.from_bundle import is_held_out, model_from_bundle
 from riskwire_models.training.lora import add_lora
-from riskwire_models.training.loss import Labelling, LossWeights, batch_tensors, expected_counts, weighted_loss
+from riskwire_models.training.loss import (
+    Labelling,
+    LossWeights,
+    batch_tensors,
+    expected_counts,
+    label_weights,
+    weighted_loss,
+)
 from riskwire_models.training.measure import dev_figures
 from riskwire_models.training.model import MultiHeadModel, untrained_model
 from riskwire_models.training.recipe import Recipe
@@ -200,7 +207,11 @@ def train(
         raise TrainingDataError(f"recipe {recipe.name} leaves no training rows: see its data and texts_of")
     dev = encode_examples(splits["dev"], tokenizer, recipe.training_length)
     steps_per_epoch = len(batches_of([len(row) for row in first_epoch], budget=recipe.pieces_a_batch, seed=0))
-    weights = LossWeights(recipe.heads, expected_counts(first_epoch, steps_per_epoch))
+    weights = LossWeights(
+        recipe.heads,
+        expected_counts(first_epoch, steps_per_epoch),
+        {head: factors.to(device) for head, factors in label_weights(first_epoch, recipe.balance).items()},
+    )
     labelling = Labelling(recipe.smoothing, recipe.teacher.weight if recipe.teacher else 0.0)
     log(f"{len(first_epoch)} training rows, {len(dev)} dev rows, about {steps_per_epoch} steps an epoch")
     run = _Run(model, optimiser, state, work, device, log)

@@ -31,6 +31,7 @@ if CAN_TRAIN:
         batch_tensors,
         expected_counts,
         head_logits,
+        label_weights,
         weighted_loss,
     )
 
@@ -149,6 +150,24 @@ def test_the_loss_of_each_head_is_the_cross_entropy_over_its_expected_count() ->
     }
     assert parts == {head: pytest.approx(loss / 2, rel=1e-4) for head, loss in losses.items()}
     assert float(total) == pytest.approx(sum(weights[head] * loss / 2 for head, loss in losses.items()), rel=1e-4)
+
+
+def test_rare_labels_weigh_more_by_the_exponent_and_all_rows_one_on_average() -> None:
+    rows = [EncodedExample((1, 2), topic=4)] * 9 + [EncodedExample((1, 2), topic=7)] + [EncodedExample((1, 2))] * 5
+    factors = label_weights(rows, {"topics": 0.5})["topics"]
+    assert float(factors[7] / factors[4]) == pytest.approx(3.0)
+    assert float((9 * factors[4] + factors[7]) / 10) == pytest.approx(1.0)
+    assert label_weights(rows, {"sentiment": 0.5}) == {}
+
+
+def test_a_label_that_weighs_three_times_as_much_has_three_times_the_loss() -> None:
+    batch = batch_tensors([EncodedExample((1, 2, 3), topic=4)], labelling=Labelling(smoothing=0.0))
+    outputs = random_outputs(batch)
+    factors = torch.ones(len(HEADS["topics"]))
+    factors[4] = 3.0
+    plain = weighted_loss(outputs, batch, LossWeights(SUMS, SUMS))[1]
+    balanced = weighted_loss(outputs, batch, LossWeights(SUMS, SUMS, {"topics": factors}))[1]
+    assert balanced["topics"] == pytest.approx(3 * plain["topics"], rel=1e-5)
 
 
 def test_a_head_of_weight_zero_does_not_change_the_total() -> None:

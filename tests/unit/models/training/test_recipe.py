@@ -54,6 +54,7 @@ def test_the_recipes_of_the_base_models_ship() -> None:
         ("texts_of: [tfnz]", r"my\.yaml: recipe: .*texts_of names 'tfnz', which is not in data"),
         ("{data: {tfns: 1.0}, texts_of: [risk]}", r"texts_of names 'risk', which is not in data"),
         ("{data: {tfns: 1.0}, masks: {risk: [level]}}", r"masks names 'risk', which is not in data"),
+        ("balance: {entities: 0.5}", r"balance: .*head 'entities' cannot be balanced; known: sentiment, topics"),
         ("masks: {risk: [mood]}", r"masks\.risk: unknown head 'mood'; known: sentiment"),
         ("layers: [0, 6]", r"layers \[0, 6\]: minilm has the layers 0 to 5"),
         ("layers: []", r"layers \[\]: at least one layer"),
