@@ -115,7 +115,7 @@ class InferenceSettings(Section):
     """The model that reads articles."""
 
     bundle: Path | None = None
-    """Folder of the model bundle. Default: the bundle that ships with riskwire."""
+    """Folder of the model bundle, or the name of one that ships: `finance-en` (the default) or `finance-en-small`."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Device of the model. `cuda` without a usable GPU is an error; there is no fallback to cpu."""
     precision: Literal["auto", "int8", "fp16"] = "auto"

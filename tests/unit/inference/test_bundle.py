@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from riskwire.errors import BundleError, DeviceError
-from riskwire.inference.model.bundle import Bundle
+from riskwire.inference.model.bundle import Bundle, shipped_folder
 from riskwire.inference.model.session import ModelSession, installed_runtime
 
 
@@ -31,6 +31,19 @@ def test_a_valid_bundle_loads_with_its_label_and_languages(tiny_bundle: Path) ->
     bundle = Bundle.load(tiny_bundle)
     assert (bundle.label, bundle.languages) == ("tiny@1.0.0", ("en",))
     assert bundle.model_path("int8").name == "model.int8.onnx"
+
+
+def test_a_bundle_that_ships_is_loaded_by_its_name() -> None:
+    assert Bundle.load(Path("finance-en")).folder == shipped_folder()
+    assert Bundle.load(Path("finance-en")).label == Bundle.load(None).label
+
+
+def test_a_folder_goes_before_a_shipped_bundle_of_the_same_name(
+    bundle_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle_copy.rename(tmp_path / "finance-en")
+    monkeypatch.chdir(tmp_path)
+    assert Bundle.load(Path("finance-en")).folder == Path("finance-en")
 
 
 def test_the_error_for_a_missing_bundle_says_where_and_what_to_do(tmp_path: Path) -> None:

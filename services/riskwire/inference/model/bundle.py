@@ -32,19 +32,35 @@ def _file_name(path: str) -> str:
     return path
 
 
-def shipped_folder() -> Path:
-    """Returns the folder of the bundle that ships with riskwire.
+def shipped_folder(name: str = SHIPPED_BUNDLE) -> Path:
+    """Returns the folder of a bundle that ships with riskwire.
 
     Raises:
         BundleError: the package that carries it is not installed.
     """
     try:
-        return Path(str(files("riskwire_models"))) / "bundles" / SHIPPED_BUNDLE
+        return Path(str(files("riskwire_models"))) / "bundles" / name
     except ModuleNotFoundError as error:
         raise BundleError(
             "the package riskwire_models, which carries the shipped bundle, is not installed",
             do="Reinstall riskwire, or set inference.bundle to a bundle's folder",
         ) from error
+
+
+def bundle_folder(path: Path | None) -> Path:
+    """Returns the folder that `inference.bundle` names: a folder, or a shipped bundle by its name; None is the default.
+
+    A folder goes before a shipped bundle of the same name.
+
+    Raises:
+        BundleError: the package that carries the shipped bundles is not installed.
+    """
+    if path is None:
+        return shipped_folder()
+    if len(path.parts) == 1 and not path.exists():
+        shipped = shipped_folder(path.name)
+        return shipped if shipped.is_dir() else path
+    return path
 
 
 class BundleFile(BaseModel):
@@ -222,12 +238,12 @@ class Bundle:
         """Reads and checks the manifest of a bundle, and the hash of each tokenizer. `model_path` checks a model file.
 
         Args:
-            path: the folder of the bundle; None for the bundle that ships with riskwire.
+            path: the folder of the bundle, or the name of one that ships with riskwire; None for the default one.
 
         Raises:
             BundleError: the bundle cannot be used. The message names the file and what was expected.
         """
-        folder = path if path is not None else shipped_folder()
+        folder = bundle_folder(path)
         file = folder / MANIFEST_FILE
         try:
             raw = file.read_bytes()
