@@ -23,7 +23,7 @@ STATEMENTS = 2400
 #: Examples of each written sentence of the risk statements.
 STATEMENT_COPIES = 2
 #: Examples of each written headline.
-HEADLINE_COPIES = 4
+HEADLINE_COPIES = 2
 #: Sets of texts with risk labels that are also in other sets.
 RISK_SETS = ("risk", "risk_disagreements")
 #: Folder of the labels that ship with the project.
