@@ -49,6 +49,11 @@ def main() -> int:
         choices=(*FAULT_KINDS, *POSTGRESQL_FAULT_KINDS, *UPGRADE_FAULT_KINDS),
         help="inject only this kind; may be repeated",
     )
+    parser.add_argument(
+        "--upgrade-from",
+        metavar="REVISION",
+        help="upgrade from the code of this commit (default: from the checkout to a made-up next version)",
+    )
     parser.add_argument("--broken", choices=KNOWN_BUGS, help="run services with a known bug, which must be detected")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="store of the sinks")
     parser.add_argument("--feeds", type=int, default=6, help="feeds that ingesters poll meanwhile; 0: no live news")
@@ -77,6 +82,8 @@ def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
     from harness.processes.snapshot import take_snapshot
 
     code = take_snapshot(folder / "code")
+    revision: str | None = arguments.upgrade_from
+    before = None if revision is None else take_snapshot(folder / "code-before", revision)
     sys.path[:0] = map(str, code.folders)  # before anything of riskwire is imported
     from harness.chaos_run import ChaosRun
     from harness.faults.plan import FAULT_KINDS, POSTGRESQL_FAULT_KINDS
@@ -109,7 +116,7 @@ def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
 
         log(f"seed {seed}; logs and data are in {folder}")
         try:
-            outcome = asyncio.run(_run_until_signal(ChaosRun(options, code, log)))
+            outcome = asyncio.run(_run_until_signal(ChaosRun(options, code, log, before)))
         except asyncio.CancelledError:
             log("interrupted; all processes have been killed")
             return 130
@@ -142,6 +149,7 @@ def _command_line(arguments: argparse.Namespace, seed: int) -> str:
     command += f" --every {arguments.every:g} --partitions {arguments.partitions}"
     command += f" --feeds {arguments.feeds} --drain {arguments.drain:g} --store {arguments.store}"
     command += "".join(f' --only "{kind}"' for kind in arguments.only or ())
+    command += f" --upgrade-from {arguments.upgrade_from}" if arguments.upgrade_from else ""
     return f"{command} --broken {arguments.broken}" if arguments.broken else command
 
 

@@ -7,7 +7,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from harness.verdict.comparison import IDENTITIES, compare_topic, expected_dead_letter, without_added
+from harness.verdict.comparison import (
+    IDENTITIES,
+    compare_topic,
+    count_by_next_version,
+    expected_dead_letter,
+    without_added,
+    without_next_version,
+)
 
 RECORDS: dict[str, dict[str, Any]] = {
     "articles": {"kind": "article", "id": "a", "version": 1, "title": "t"},
@@ -90,3 +97,15 @@ def test_records_that_the_run_added_are_removed_as_often_as_they_were_added() ->
     assert sorted(without_added([b"a", b"a", b"b"], Counter([b"a"]))) == [b"a", b"b"]
     with pytest.raises(AssertionError, match="are missing"):
         without_added([b"b"], Counter([b"a"]))
+
+
+def test_fields_of_the_next_version_are_left_out_in_every_object() -> None:
+    record = b'{"id":"a","of_the_next_version":true,"parts":[{"x":1,"of_the_next_version":true}],"empty":{}}'
+    assert without_next_version(record) == b'{"id":"a","parts":[{"x":1}],"empty":{}}'
+    assert without_next_version(b'{"empty":{"of_the_next_version":true}}') == b'{"empty":{}}'
+
+
+def test_records_of_the_next_version_are_counted_without_marks() -> None:
+    old, mark = encode(RECORDS["signals"]), b'{"kind":"mark","of_the_next_version":true}'
+    new = old.replace(b"}", b',"of_the_next_version":true}')
+    assert count_by_next_version("signals", [old, new, mark]) == 1

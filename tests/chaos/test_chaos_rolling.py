@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from harness.faults import rolling as rolling_module
 from harness.faults.plan import Fault
-from harness.faults.rolling import RollingRestart
+from harness.faults.rolling import NEXT_VERSION, UPGRADE_ORDER, RollingRestart, upgrade_steps
 from harness.processes.fleet import Fleet, Worker
+
+from riskwire.pipeline import HISTORY, stages_of
 
 ROLES = ("infer", "alert")
 _SERVES = "import time; print('riskwire infer is at http://127.0.0.1:1', flush=True); time.sleep(600)"
@@ -66,3 +68,46 @@ async def test_a_worker_stays_if_the_new_one_does_not_serve(fleet: Fleet, monkey
     await RollingRestart(fleet, ("mute",), print).restart_next(FAULT)
     assert old in fleet.workers_of("mute")
     assert old.alive
+
+
+def test_an_upgrade_takes_readers_before_writers_and_a_rollback_writers_before_readers() -> None:
+    """Only the history of a new target goes the other way: sink sends it to alert."""
+    steps = upgrade_steps(UPGRADE_ORDER)
+    assert steps[: len(UPGRADE_ORDER)] == [(role, NEXT_VERSION) for role in UPGRADE_ORDER]
+    assert steps[len(UPGRADE_ORDER) :] == [(role, "") for role in reversed(UPGRADE_ORDER)]
+    backwards = {
+        stage.name
+        for index, early in enumerate(UPGRADE_ORDER)
+        for late in UPGRADE_ORDER[index + 1 :]
+        for stage in stages_of(early)
+        for reader in stages_of(late)
+        if reader.reads in stage.writes
+    }
+    assert backwards == {HISTORY.name}
+
+
+async def test_services_are_upgraded_in_order_and_then_rolled_back_in_reverse_order(fleet: Fleet) -> None:
+    restart = RollingRestart(fleet, ROLES, print, upgrade_order=("alert", "infer"))
+    versions = []
+    for _ in range(4):
+        await restart.upgrade_next(FAULT)
+        versions.append({role: {worker.version for worker in fleet.workers_of(role)} for role in ROLES})
+    assert versions == [
+        {"infer": {""}, "alert": {NEXT_VERSION}},
+        {"infer": {NEXT_VERSION}, "alert": {NEXT_VERSION}},
+        {"infer": {""}, "alert": {NEXT_VERSION}},
+        {"infer": {""}, "alert": {""}},
+    ]
+
+
+def environment_of(worker: Worker) -> bytes:
+    """Returns the environment of the process of a worker, as the kernel has it."""
+    return Path(f"/proc/{worker.pid}/environ").read_bytes()
+
+
+async def test_a_restarted_worker_keeps_its_version(fleet: Fleet) -> None:
+    fleet.versions = {NEXT_VERSION: {"VERSION_OF_TEST": "next"}}
+    fleet.start("infer", NEXT_VERSION)
+    await RollingRestart(fleet, ROLES, print).restart_next(FAULT)
+    assert [worker.version for worker in fleet.workers_of("infer")] == ["", "", NEXT_VERSION]
+    assert b"VERSION_OF_TEST=next" in environment_of(fleet.workers_of("infer")[-1])

@@ -1,4 +1,4 @@
-"""A small chaos run with each kind of fault, and chaos runs that must detect services with a known bug."""
+"""A small chaos run with each kind of fault, an upgrade, and chaos runs that must detect services with a known bug."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from broker import missing_prerequisite
 from harness.faults.plan import FAULT_KINDS, TRANSACTION_FAULTS
+from harness.faults.rolling import UPGRADE_ORDER
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -68,6 +69,32 @@ def test_under_every_kind_of_fault_no_record_is_lost_doubled_or_different(tmp_pa
     for kind in FAULT_KINDS:
         assert re.search(rf"^ +\d+  {re.escape(kind)}$", report, re.MULTILINE), kind
     assert not (tmp_path / "run").exists()
+
+
+def test_an_upgrade_and_its_rollback_under_load_lose_nothing_and_double_nothing(tmp_path: Path, seed: int) -> None:
+    """Old and new workers read the same groups side by side, one service after the other, while news flows.
+
+    The next version writes fields and keys of state that this one does not know. The order is that of deploy/README.md.
+    """
+    steps = 2 * len(UPGRADE_ORDER)
+    code, report = run_chaos(
+        *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", steps, "--every", 16),
+        *("--feeds", 0, "--drain", 240, "--keep", "--only", "service upgraded or rolled back, worker by worker"),
+    )
+    assert code == 0
+    numbers = totals(report)
+    assert (numbers["lost"], numbers["doubled"], numbers["differing"]) == (0, 0, 0)
+    assert numbers["checked"] > 2_000
+    while_publishing = re.search(r"(\d+) of them while news was published", report)
+    assert while_publishing is not None
+    assert int(while_publishing.group(1)) >= steps // 2
+    assert "did not serve within" not in report
+    versions = re.findall(r": (\w+), \d workers, to version (\w+)$", report, re.MULTILINE)
+    assert versions == [(role, "next") for role in UPGRADE_ORDER] + [(role, "before") for role in UPGRADE_ORDER[::-1]]
+    for topic in ("analyses", "signals", "alerts"):
+        written = re.search(rf"^{topic}: (\d+) of (\d+) records by the next version$", report, re.MULTILINE)
+        assert written is not None, topic
+        assert 0 < int(written.group(1)) < int(written.group(2)), f"both versions wrote {topic}"
 
 
 @pytest.mark.parametrize("known_bug", ["position", "state"])

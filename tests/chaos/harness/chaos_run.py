@@ -22,6 +22,7 @@ from harness.cluster.webhook import AlertWebhook
 from harness.faults.injector import FaultInjector
 from harness.faults.plan import Fault, plan_faults
 from harness.faults.proxy import Proxy
+from harness.faults.rolling import NEXT_VERSION
 from harness.faults.store_faults import StoreFaults
 from harness.news.archive import archive_digest, time_span, write_archive
 from harness.news.live_news import LiveNews, open_live_news, stop_ingesters
@@ -40,6 +41,7 @@ from harness.processes.services import (
     ingest_settings,
     kafka_settings,
     known_bug_settings,
+    next_version,
     notify_settings,
     riskwire_command,
     store_settings,
@@ -70,15 +72,23 @@ _SUPERVISION = "supervision of the workers"
 class ChaosRun:
     """A chaos run. `run` leaves no process behind, however it ends."""
 
-    def __init__(self, options: RunOptions, code: CodeSnapshot, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: RunOptions,
+        code: CodeSnapshot,
+        log: Callable[[str], None],
+        before: CodeSnapshot | None = None,
+    ) -> None:
         """Prepares a run, without starting anything.
 
         Args:
             code: the copy of the code that all processes run.
             log: receives a line for each event, such as a fault.
+            before: the code that the workers run until they are upgraded; by default `code`.
         """
         self._options = options
         self._code = code
+        self._before = before
         self._log = log
         self._rng = random.Random(options.seed)
         self._archive = options.folder / ARCHIVE
@@ -124,8 +134,9 @@ class ChaosRun:
             settings = kafka_settings(f"kafka://127.0.0.1:{proxy.port}", options.partitions)
             settings |= notify_settings(webhook.url) | ingest_settings() | store_settings(self._store_url)
             settings |= known_bug_settings(options.known_bug)
-            environment = base_environment(self._code) | settings
+            environment = base_environment(self._before or self._code) | settings
             fleet = Fleet(commands, environment, self._logs, self._log, finite_role="replay")
+            fleet.versions = {NEXT_VERSION: next_version(self._code, self._before and self._code)}
             stack.callback(fleet.kill_all)
             async with asyncio.TaskGroup() as group:
                 reference_run = group.create_task(self._reference_run())

@@ -116,6 +116,7 @@ class FaultInjector:
             "worker added": self._add_worker,
             "worker removed": self._remove_worker,
             "service restarted, worker by worker": lambda fault, _: self._rolling.restart_next(fault),
+            "service upgraded or rolled back, worker by worker": lambda fault, _: self._rolling.upgrade_next(fault),
             "replayer killed": self._kill_replayer,
             "replayer suspended and replaced": self._replace_replayer,
             "duplicate and malformed articles": self._write_to_articles,

@@ -25,15 +25,16 @@ FaultKind = Literal[
     "duplicate and malformed articles",
     "several at once",
     "service restarted, worker by worker",
+    "service upgraded or rolled back, worker by worker",
     "PostgreSQL killed and started",
     "PostgreSQL frozen",
     "PostgreSQL connections cut",
 ]
 POSTGRESQL_FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[-3:]
 """Kinds of faults of a store on PostgreSQL."""
-UPGRADE_FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[-4:-3]
-"""What an upgrade does, which is only injected when asked for (`--only`)."""
-FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[:-4]
+UPGRADE_FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[-5:-3]
+"""What upgrades do, which is only injected when asked for (`--only`)."""
+FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)[:-5]
 """All other kinds."""
 
 _WEIGHTS: dict[FaultKind, int] = {
@@ -50,6 +51,7 @@ _WEIGHTS: dict[FaultKind, int] = {
     "worker added": 2,
     "worker removed": 2,
     "service restarted, worker by worker": 1,
+    "service upgraded or rolled back, worker by worker": 1,
     "replayer killed": 1,
     "replayer suspended and replaced": 1,
     "duplicate and malformed articles": 1,

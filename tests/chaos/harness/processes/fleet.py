@@ -41,6 +41,7 @@ class Worker:
     Attributes:
         log_offset: where the output of the current process begins in the log.
         leaving: whether the run stops the worker, so that it is not restarted.
+        version: the version of riskwire that it runs, one of `Fleet.versions`.
     """
 
     role: str
@@ -51,6 +52,7 @@ class Worker:
     started_at: float = field(default_factory=time.monotonic)
     exited_at: float = 0.0
     restart_delay_s: float = 0.0
+    version: str = ""
 
     @property
     def pid(self) -> int:
@@ -70,6 +72,7 @@ class Fleet:
     Attributes:
         commands: command of each role.
         environment: environment of all workers.
+        versions: what a further version of riskwire has in its environment, by its name.
         logs: folder of their output, with one file a worker.
         log: receives messages about workers.
         finite_role: the role whose process exits with 0 when its work is done.
@@ -83,6 +86,7 @@ class Fleet:
     logs: Path
     log: Callable[[str], None]
     finite_role: str
+    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
     started: Counter[str] = field(default_factory=Counter)
     exits: list[ProcessExit] = field(default_factory=list)
@@ -96,11 +100,11 @@ class Fleet:
         """The number of exits by role and code, such as `infer -9`."""
         return Counter(f"{process_exit.worker.rpartition('-')[0]} {process_exit.code}" for process_exit in self.exits)
 
-    def start(self, role: str) -> Worker:
-        """Starts another worker of a role."""
+    def start(self, role: str, version: str = "") -> Worker:
+        """Starts another worker of a role, by default of the version that all have at first."""
         number = self.started[role] = self.started[role] + 1
         name = f"{role}-{number}"
-        worker = Worker(role, name, *self._start_process(role, name))
+        worker = Worker(role, name, *self._start_process(role, name, version), version=version)
         self.workers.append(worker)
         return worker
 
@@ -180,7 +184,7 @@ class Fleet:
                 if self.finished.is_set() and worker.role == self.finite_role:
                     continue
                 if time.monotonic() - worker.exited_at >= worker.restart_delay_s:
-                    worker.process, worker.log_offset = self._start_process(worker.role, worker.name)
+                    worker.process, worker.log_offset = self._start_process(worker.role, worker.name, worker.version)
                     worker.started_at, worker.exited_at = time.monotonic(), 0.0
             await asyncio.sleep(CHECK_EVERY_S)
 
@@ -197,7 +201,7 @@ class Fleet:
                 worker.process.wait(timeout=20)
             worker.exited_at = time.monotonic()
 
-    def _start_process(self, role: str, name: str) -> tuple[subprocess.Popen[bytes], int]:
+    def _start_process(self, role: str, name: str, version: str) -> tuple[subprocess.Popen[bytes], int]:
         """Starts the command of a role, with low priority. Its output is appended to the log file of `name`.
 
         Returns:
@@ -210,7 +214,7 @@ class Fleet:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=dict(self.environment),
+                env={**self.environment, **self.versions.get(version, {})},
                 start_new_session=True,
             )
         os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)

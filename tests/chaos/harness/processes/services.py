@@ -15,6 +15,8 @@ DEADLINE_S = 8.0
 STUCK_AFTER_S = 30
 """Session timeout, deadline and stuck limit; much shorter than in production, so that they expire within minutes."""
 
+NEXT_VERSION_CODE = Path(__file__).with_name("next_version")
+"""The folder that makes riskwire its next version, first in PYTHONPATH."""
 _STORED = ("analyses", "signals", "trends", "alerts", "near-misses")
 GROUPS = ("infer", "alert", "notify", *(f"sink-{topic}" for topic in _STORED))
 """Consumer groups that must have read everything before the records are compared."""
@@ -39,6 +41,16 @@ def base_environment(code: CodeSnapshot) -> dict[str, str]:
         "RISKWIRE_STORE__KEEP_DAYS": "40000",
         "RISKWIRE_LOG__FORMAT": "json",
     }
+
+
+def next_version(code: CodeSnapshot, newer: CodeSnapshot | None) -> dict[str, str]:
+    """Returns what the version to upgrade to has in its environment.
+
+    Args:
+        code: the version to upgrade from.
+        newer: the version to upgrade to; by default what `NEXT_VERSION_CODE` makes of `code`.
+    """
+    return {"PYTHONPATH": newer.python_path if newer else f"{NEXT_VERSION_CODE}:{code.python_path}"}
 
 
 def kafka_settings(url: str, partitions: int) -> dict[str, str]:

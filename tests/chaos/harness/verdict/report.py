@@ -34,6 +34,9 @@ def report_lines(options: RunOptions, outcome: RunOutcome) -> Iterator[str]:
     yield f"notifications that arrived, repetitions included: {outcome.arrived}"
     yield from _table(outcome)
     for comparison in outcome.comparisons:
+        if comparison.by_next_version:
+            share = f"{comparison.by_next_version} of {comparison.checked}"
+            yield f"{comparison.topic}: {share} records by the next version"
         yield from comparison.report_lines()
     yield from outcome.store_differences[:5]
     if outcome.supervision_error:
