@@ -17,6 +17,10 @@ its own result, which would draw it nearer to the year. It prints the rules as a
 puts them into the `types:` of the shipped families.yaml, whose other lines and comments stay as they are. A year that
 was not fitted is printed besides.
 
+The thresholds in force mean something else for another bundle. `--counts FILE` with the old bundle writes how often each
+type notifies in the year. With the new bundle it reads the file, and moves the thresholds in force until each type
+notifies as often; the fit draws toward these.
+
 The settings are those of riskwire: RISKWIRE_INFERENCE__MAX_SENTENCES=1 reads titles only.
 """
 
@@ -28,6 +32,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -49,7 +54,7 @@ from riskwire.records import PARTY_TARGET, Mark, Signal
 from riskwire.settings import AlertingSettings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent / "alerting"))
-from event_fit import TypePoint, TypeThresholds, fitted, shrunk
+from event_fit import TypePoint, TypeThresholds, equivalent, fitted, shrunk
 from event_labels import LabelledParty, outright_floors, parties_by_type, precision, read_labelled
 from event_runs import event_alerts, sorted_for_events
 
@@ -69,6 +74,7 @@ class EventBench:
         self.matcher = matcher
         self.base = base
         self.signals: Timed = sorted_for_events(signals, settings)
+        self._types: dict[tuple[str, int, str], frozenset[str]] = {}
 
     def matches(self, signals: Timed, rules: EventRules, year: int | None) -> Matches:
         """Returns what the notifications of a year tell, or all of them."""
@@ -80,6 +86,19 @@ class EventBench:
         """Returns the thresholds in force of an event type."""
         rule = self.base.rule(event_type, "", ())
         return TypeThresholds(rule.threshold, rule.outright)
+
+    def count(self, event_type: str, thresholds: TypeThresholds, year: int | None) -> int:
+        """Returns how many notifications of a year an event type alone sends with these thresholds."""
+        own = [entry for entry in self.of_year(year) if event_type in self._types_of(entry[1])]
+        changed = self.rules({event_type: thresholds}, muted=[*self.base.places])
+        return len(self.matches(own, changed, year).notifications)
+
+    def _types_of(self, signal: Signal) -> frozenset[str]:
+        """Returns the event types of a signal."""
+        key = (signal.article, signal.version, signal.target)
+        if key not in self._types:
+            self._types[key] = frozenset(happening.type for happening in happenings(signal, self.base))
+        return self._types[key]
 
     def of_year(self, year: int | None) -> Timed:
         """Returns the signals of a year, with the month before it, which decides what is new; without a year, all."""
@@ -118,10 +137,13 @@ def main() -> None:
             if options.precision:
                 labelled = parties_by_type(asyncio.run(read_labelled(lines, settings, options.cache)), rules)
         known = [name for name in rules.places if _typed(name) or options.types]
+        prior = {name: bench.thresholds(name) for name in options.types or known}
+        if options.counts:
+            prior = counted_prior(bench, prior, options.counts, options.year)
         points, table = _points(bench, rules, options.types or known, options.year, labelled)
         console.print(table)
         if options.fit:
-            thresholds = fit(bench, points, options.fit, options.precision, options.year, floors)
+            thresholds = fit(bench, points, options.fit, options.precision, options.year, floors, prior)
             print(json.dumps({"types": {name: value.rule() for name, value in thresholds.items()}}))
             rules = bench.rules(thresholds)
             if options.write:
@@ -148,6 +170,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--types", nargs="*", help="only these event types")
     parser.add_argument("--whole", action="store_true", help="only the figures of all event types together")
     parser.add_argument("--fit", type=int, metavar="N", help="choose thresholds for at most N notifications")
+    parser.add_argument("--counts", type=Path, metavar="FILE", help="notifications of each type with the bundle before")
     parser.add_argument("--write", action="store_true", help="write fitted thresholds into the shipped families.yaml")
     parser.add_argument(
         "--precision", type=float, default=0.0, help="the least precision on --labels, which the bundle then reads"
@@ -200,6 +223,23 @@ def _points(
     return points, table
 
 
+def counted_prior(
+    bench: EventBench, prior: Mapping[str, TypeThresholds], path: Path, year: int | None
+) -> dict[str, TypeThresholds]:
+    """Returns thresholds with which each type notifies as often as with the bundle before; writes a missing file."""
+    if not path.exists():
+        numbers = {name: bench.count(name, values, year) for name, values in prior.items()}
+        path.write_text(json.dumps(numbers), encoding="utf-8")
+        print(f"written: {path}")
+        return dict(prior)
+    wanted = json.loads(path.read_text(encoding="utf-8"))
+    moved: dict[str, TypeThresholds] = {}
+    for name, values in prior.items():
+        moved[name] = equivalent(values, wanted[name], partial(bench.count, name, year=year))
+        print(f"{name}: {values} with the bundle before is about {moved[name]}")
+    return moved
+
+
 def fit(
     bench: EventBench,
     points: Sequence[TypePoint],
@@ -207,8 +247,9 @@ def fit(
     least_precision: float,
     year: int | None,
     floors: Mapping[str, float],
+    prior: Mapping[str, TypeThresholds],
 ) -> dict[str, TypeThresholds]:
-    """Returns thresholds for at most `most` notifications of all types together."""
+    """Returns thresholds for at most `most` notifications of all types together, drawn toward the `prior` ones."""
     types = list(dict.fromkeys(point.event_type for point in points))
     crises = frozenset(index for index, event in enumerate(bench.matcher.events) if event.severity == CRISIS)
     signals = bench.of_year(year)
@@ -216,7 +257,6 @@ def fit(
     def count(thresholds: Mapping[str, TypeThresholds]) -> int:
         return len(bench.matches(signals, bench.rules(thresholds), year).notifications)
 
-    prior = {event_type: bench.thresholds(event_type) for event_type in types}
     paged = {event_type for event_type in types if bench.base.rule(event_type, "", ()).tier == "page"}
 
     def choose(allowed: int) -> dict[str, TypeThresholds]:

@@ -7,7 +7,8 @@ thresholds of a type are drawn toward those of the rules in force (see `shrunk`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 ENOUGH_LABELLED = 20
@@ -37,6 +38,15 @@ class TypeThresholds:
     def at_most(self, limit: TypeThresholds) -> TypeThresholds:
         """Returns the lower ones of these thresholds and others."""
         return TypeThresholds(min(self.material, limit.material), min(self.outright, limit.outright))
+
+    def moved(self, shift: float) -> TypeThresholds:
+        """Returns the thresholds for a bundle that is surer by a shift of the logit, or less sure if it is negative.
+
+        An `outright` threshold of 1 means never, and stays.
+        """
+        return TypeThresholds(
+            _moved(self.material, shift), self.outright if self.outright >= 1.0 else _moved(self.outright, shift)
+        )
 
     def rule(self) -> dict[str, float]:
         """Returns the values of the rule: a doubtful story may be a little less sure, and `material` decides alone."""
@@ -123,6 +133,28 @@ def shrunk(
     return thresholds
 
 
+def equivalent(
+    thresholds: TypeThresholds, wanted: int, count: Callable[[TypeThresholds], int], *, widest: float = 4.0
+) -> TypeThresholds:
+    """Returns thresholds moved so far that about as many notifications come as with the bundle before.
+
+    The thresholds in force mean something else for another bundle. Both are moved by the same shift of the logit.
+
+    Args:
+        wanted: the notifications of the type with the bundle before.
+        count: the notifications of the type with thresholds; fewer with higher ones.
+        widest: the largest shift of the logit.
+    """
+    low, high = -widest, widest
+    for _ in range(8):
+        middle = (low + high) / 2
+        if count(thresholds.moved(middle)) > wanted:
+            low = middle
+        else:
+            high = middle
+    return thresholds.moved(high)
+
+
 def outright_floor(material: int, mild: int) -> float:
     """Returns the least `outright` threshold of a type.
 
@@ -136,6 +168,10 @@ def outright_floor(material: int, mild: int) -> float:
 
 def _between(before: float, after: float, weight: float) -> float:
     return (1.0 - weight) * before + weight * after
+
+
+def _moved(probability: float, shift: float) -> float:
+    return 1.0 / (1.0 + math.exp(-math.log(probability / (1.0 - probability)) - shift))
 
 
 def _worth(told: frozenset[int] | set[int], crises: frozenset[int]) -> int:

@@ -18,6 +18,7 @@ from event_fit import (  # noqa: E402
     PRIOR_EVENTS,
     TypePoint,
     TypeThresholds,
+    equivalent,
     fitted,
     outright_floor,
     shrunk,
@@ -100,3 +101,21 @@ def test_a_rule_of_fitted_thresholds_is_a_rule_of_the_alert_stage() -> None:
         assert 0 < values["doubtful"] <= values["threshold"]
         assert values["adverse"] <= values["threshold"]
     assert load_rules().rule("crime", "", ()).doubtful <= load_rules().rule("crime", "", ()).threshold
+
+
+def test_thresholds_move_until_a_surer_bundle_notifies_as_often_as_the_one_before() -> None:
+    """The new bundle says .95 where the old one said .5: the threshold follows, and a threshold of never stays."""
+    sure = [0.3, 0.9, 0.94, 0.96, 0.98, 0.99]
+
+    def count(thresholds: TypeThresholds) -> int:
+        return sum(probability >= thresholds.material for probability in sure)
+
+    moved = equivalent(TypeThresholds(0.5, 0.3), 2, count)
+    assert count(TypeThresholds(0.5)) == 5
+    assert count(moved) == 2
+    assert moved.outright > 0.8
+    assert equivalent(TypeThresholds(0.5), 2, count).outright == 1.0
+
+
+def test_a_type_that_never_notified_keeps_the_highest_thresholds() -> None:
+    assert equivalent(TypeThresholds(0.5), 0, lambda _: 7).material > 0.98
