@@ -17,8 +17,8 @@ its own result, which would draw it nearer to the year. It prints the rules as a
 puts them into the `types:` of the shipped families.yaml, whose other lines and comments stay as they are. A year that
 was not fitted is printed besides.
 
-The thresholds in force mean something else for another bundle. `--counts FILE` with the old bundle writes how often each
-type notifies in the year. With the new bundle it reads the file, and moves the thresholds in force until each type
+The thresholds in force mean something else for another bundle. `--counts FILE` with the old bundle writes how often
+each type notifies in the year. With the new bundle it reads the file, and moves the thresholds in force until each type
 notifies as often; the fit draws toward these.
 
 The settings are those of riskwire: RISKWIRE_INFERENCE__MAX_SENTENCES=1 reads titles only.
