@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_a_changed_file_is_refused_and_the_error_shows_the_expected_hash(bundle_
 def test_the_error_for_a_missing_file_names_it(bundle_copy: Path) -> None:
     (bundle_copy / "model.fp16.onnx").unlink()
     with pytest.raises(BundleError, match=r"model\.fp16\.onnx"):
+        Bundle.load(bundle_copy).model_path("fp16")
+
+
+def test_the_error_for_a_file_that_does_not_ship_says_how_to_derive_it(bundle_copy: Path) -> None:
+    """Decision 0034: a bundle ships a skeleton instead of its fp16 file."""
+    manifest = json.loads((bundle_copy / "bundle.json").read_text())
+    manifest["files"]["fp16"]["skeleton"] = {"path": "model.fp16.skeleton.onnx", "sha256": "0" * 64}
+    (bundle_copy / "bundle.json").write_text(json.dumps(manifest))
+    (bundle_copy / "model.fp16.onnx").unlink()
+    with pytest.raises(BundleError, match=rf"riskwire model derive {re.escape(str(bundle_copy))}"):
         Bundle.load(bundle_copy).model_path("fp16")
 
 

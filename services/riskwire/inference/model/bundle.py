@@ -64,13 +64,18 @@ def bundle_folder(path: Path | None) -> Path:
 
 
 class BundleFile(BaseModel):
-    """A file of the bundle and its SHA-256."""
+    """A file of the bundle and its SHA-256.
+
+    Attributes:
+        skeleton: the file from which this one is derived where it is needed; then it need not be there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     path: Annotated[str, AfterValidator(_file_name)]
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     device: Literal["cpu", "cuda"] | None = None
+    skeleton: BundleFile | None = None
 
 
 class BundleHead(BaseModel):
@@ -325,6 +330,14 @@ class Bundle:
         try:
             with path.open("rb") as stream:
                 found = file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            if file.skeleton is None:
+                raise BundleError("a file of the bundle is missing", where=str(path)) from error
+            raise BundleError(
+                "a file of the bundle is missing: it does not ship, since it can be derived",
+                where=str(path),
+                do=f"Run `riskwire model derive {self.folder}` (package onnx), or set inference.device to cpu",
+            ) from error
         except OSError as error:
             raise BundleError("a file of the bundle cannot be read", where=str(path)) from error
         if found != file.sha256:
