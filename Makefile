@@ -67,7 +67,7 @@ lock: $(READY) ## rewrite requirements.lock from pyproject.toml
 	@printf 'cyclonedx-bom\ndocker-compose-py\nkubernetes-validate\npip-audit\n' | $(BIN)/uv pip compile --quiet --upgrade \
 		--universal --generate-hashes --no-emit-index-url --no-header - -o deploy/tools.lock
 
-.PHONY: deploy-tools image image-test sbom audit
+.PHONY: deploy-tools image image-test dist dist-test sbom audit
 
 # The tools that check deploy/ have an environment of their own: riskwire needs none of them.
 deploy-tools: .venv-deploy/.ready ## install the tools that check deploy/ into .venv-deploy
@@ -84,6 +84,12 @@ image: ## build the container image riskwire:cpu (TARGET=gpu for the other; ARGS
 
 image-test: $(READY) ## build the image and run riskwire in it (minutes; needs a Docker engine)
 	@$(BIN)/python -m pytest tests/image -s $(ARGS)
+
+dist: $(READY) ## build wheel and sdist into dist/
+	@$(BIN)/python -m hatchling build -d dist
+
+dist-test: $(READY) ## build wheel and sdist, and try them in an empty environment (minutes; needs a package index)
+	@$(BIN)/python -m pytest tests/release -s $(ARGS)
 
 sbom: deploy-tools ## write the bill of materials of the image (CycloneDX) to dist/riskwire.cdx.json
 	@mkdir -p dist
