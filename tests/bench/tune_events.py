@@ -139,7 +139,10 @@ def main() -> None:
         known = [name for name in rules.places if _typed(name) or options.types]
         prior = {name: bench.thresholds(name) for name in options.types or known}
         if options.counts:
+            is_counted = options.counts.exists()
             prior = counted_prior(bench, prior, options.counts, options.year)
+            if not is_counted:
+                return
         points, table = _points(bench, rules, options.types or known, options.year, labelled)
         console.print(table)
         if options.fit:
