@@ -19,7 +19,7 @@ from riskwire.alerting.clock import BucketClock
 from riskwire.alerting.events import EventRules, EventWatch, load_rules
 from riskwire.alerting.exposure import Exposure
 from riskwire.alerting.target import IDLE_STORIES, SLOT_MS, Target, horizon_ms
-from riskwire.alerting.target_story import StoryPart, TargetStory
+from riskwire.alerting.target_story import StoredParts, TargetStory
 from riskwire.alerting.trend import TREND_MS, TrendMinute, minute_key
 from riskwire.records import SIGNALS, Alert, Mark, NearMiss, Signal, TrendPoint, read_record
 from riskwire.settings import AlertingSettings
@@ -88,7 +88,7 @@ class Book:
         self._exposure = Exposure(
             state, slot_ms=SLOT_MS, horizon_ms=horizon_ms(settings), half_life_ms=half_life_ms(settings)
         )
-        self._parts = KeyedState("stories/", state, encode=StoryPart.encoded, decode=StoryPart.decoded)
+        self._parts = StoredParts(state)
         self._targets = KeyedState("target/", state, encode=Target.encoded, decode=self._decoded_target)
         self._events = EventWatch(settings, rules or load_rules(settings.rules), state)
         self._rates = RateLog(partition, state)

@@ -17,13 +17,13 @@ from riskwire.alerting.known_stories import KnownStories
 from riskwire.alerting.target_story import (
     MAX_SOURCES,
     MILLION,
+    StoredParts,
     StoryPart,
     TargetStory,
+    balance_of,
     evidence_of,
-    weights_of,
 )
 from riskwire.records import Signal
-from riskwire.stage import KeyedState
 
 STORIES_PER_PART = 64
 """Stories of one part of a slot. With as many articles and sources as a story may have, a part takes some 800 kB."""
@@ -62,22 +62,12 @@ class ExpiredSlot:
 
 
 class StoryWindow:
-    """The stories of one target, by slot.
-
-    Args:
-        target: the target.
-        stored_parts: the parts of all targets, as the state of the stage holds them.
-        slot_ms: the length of a slot.
-        horizon_ms: how long a story is judged.
-        memory_ms: how long a story is remembered, at least `horizon_ms`.
-        evidence_per_slot: how many stories of a slot keep their evidence.
-        max_stories: the number of stories beyond which the oldest slots are dropped early.
-    """
+    """The stories of one target, by slot."""
 
     def __init__(
         self,
         target: str,
-        stored_parts: KeyedState[StoryPart],
+        stored_parts: StoredParts,
         *,
         slot_ms: int,
         horizon_ms: int,
@@ -109,7 +99,7 @@ class StoryWindow:
         self._slots: dict[int, dict[int, StoryPart]] = {}
         """Parts by number, by slot."""
         self._negative_by_slot: dict[int, list[TargetStory]] = {}
-        self._known = KnownStories()
+        self._known = KnownStories(stored_parts.fingerprints)
         self._story_count = 0
         self._times: list[int] = []
         """Times of the stories that count, sorted."""
@@ -129,9 +119,8 @@ class StoryWindow:
 
     def clear(self) -> None:
         """Deletes all parts from the state; the window cannot be used any more."""
-        for parts in self._slots.values():
-            for part in parts.values():
-                self._stored_parts.delete(part.key)
+        for slot in list(self._slots):
+            self._drop(slot)
 
     def add(self, signal: Signal, at_ms: int, negative_from: float) -> WindowChange:
         """Adds a signal: as a new story, or as an article or a new version of a known story (a reprint, for instance).
@@ -146,17 +135,17 @@ class StoryWindow:
         negative = is_adverse(signal, negative_from)
         story = self._known.find(signal.article, signal.story)
         if story is None:
-            story = TargetStory(signal.story, at_ms, at_ms if negative else None, weights_of(signal))
-            story.articles.add(signal.article)
-            story.sources.add(signal.source_key)
+            story = TargetStory(signal.story, at_ms, at_ms if negative else None, balance_of(signal))
+            story.articles = (sys.intern(signal.article),)
+            story.sources = (sys.intern(signal.source_key),)
             story.show(evidence_of(signal) if negative else None)
             self._put(story)
             return WindowChange(new_article=True, new_story=True, turned_negative=negative, story=story)
         new_article = signal.article not in story.articles
         if new_article:
             self._known.add_article(story, signal.article)
-        if len(story.sources) < MAX_SOURCES:
-            story.sources.add(signal.source_key)
+        if signal.source_key not in story.sources and len(story.sources) < MAX_SOURCES:
+            story.sources += (sys.intern(signal.source_key),)
         self._stored_parts.touch(story.part.key)
         turned_negative = negative and story.negative_ms is None
         if turned_negative:
@@ -184,9 +173,9 @@ class StoryWindow:
         if self._slot_of(seen_ms) + self._slot_ms + self._memory_ms > now_ms:
             negative = is_adverse(signal, negative_from)
             story = TargetStory(
-                signal.story, seen_ms, seen_ms if negative else None, weights_of(signal), from_history=True
+                signal.story, seen_ms, seen_ms if negative else None, balance_of(signal), from_history=True
             )
-            story.articles.add(signal.article)
+            story.articles = (sys.intern(signal.article),)
             self._put(story)
         return True
 
@@ -326,7 +315,7 @@ class StoryWindow:
         self._take_out(story)
         story.from_history = False
         story.negative_ms = at_ms
-        story.weights = weights_of(signal)
+        story.balance = balance_of(signal)
         story.show(evidence_of(signal))
         self._put(story)
 
@@ -364,11 +353,12 @@ class StoryWindow:
         del self._negative_times[: bisect_right(self._negative_times, until_ms)]
 
     def _reduce_to_memory(self, slot: int) -> None:
-        """Drops evidence and sources of the stories of a slot. Their fingerprints and articles find reprints still."""
+        """Drops evidence, sources and balance of the stories of a slot. Their fingerprints still find reprints."""
         for part in self._slots[slot].values():
             for story in part.stories:
                 story.show(None)
-                story.sources.clear()
+                story.sources = ()
+                story.balance = 0
             self._stored_parts.touch(part.key)
 
     def _drop(self, slot: int) -> None:
@@ -385,7 +375,7 @@ class StoryWindow:
 
         At most `_evidence_per_slot` stories keep theirs; of equally negative ones, the earlier.
         """
-        with_evidence = [story for story in stories if story.evidence is not None]
+        with_evidence = [story for story in stories if story.shown]
         if len(with_evidence) > self._evidence_per_slot:
             with_evidence.sort(key=lambda story: (-story.badness, story.at_ms, story.fingerprint))
             for story in with_evidence[self._evidence_per_slot :]:

@@ -27,11 +27,10 @@ from riskwire.alerting.explain import resolved, summary, would_not_fire
 from riskwire.alerting.exposure import Exposure, decay
 from riskwire.alerting.slide import Slide, SlideMeasure, SlideSubject
 from riskwire.alerting.story_window import StoryWindow, WindowChange
-from riskwire.alerting.target_story import MILLION, StoryPart, TargetStory, badness, drivers_of
+from riskwire.alerting.target_story import MILLION, StoredParts, TargetStory, badness, drivers_of
 from riskwire.alerting.trend import nearest_window, nothing_near
 from riskwire.records import Alert, AlertEvidence, NearestWindow, Signal, content_id, from_ms
 from riskwire.settings import AlertingSettings
-from riskwire.stage import KeyedState
 
 SLOT_MS = 900_000
 """Stories and exposure are kept in slots of a quarter of an hour."""
@@ -52,9 +51,7 @@ class Target:
         stored_parts: the stories of all targets, as the state of the stage holds them.
     """
 
-    def __init__(
-        self, target: str, settings: AlertingSettings, limits: LimitTable, stored_parts: KeyedState[StoryPart]
-    ) -> None:
+    def __init__(self, target: str, settings: AlertingSettings, limits: LimitTable, stored_parts: StoredParts) -> None:
         """Begins a target without stories and without a past.
 
         Args:
@@ -353,7 +350,7 @@ class Target:
         sources = len(set().union(*(story.sources for story in self.window.negative_stories(start))))
         opened = from_ms(now_ms) if self.episode is None else self.episode.last.opened_at
         evidence = self._evidence(start)
-        drivers = drivers_of(story.evidence for story in self.window.negative_stories(start) if story.evidence)
+        drivers = drivers_of(filter(None, (story.evidence for story in self.window.negative_stories(start))))
         pages = verdict.surprise >= self._thresholds.page
         limit = self._thresholds.page if pages else self._thresholds.notice
         return Alert(
@@ -388,7 +385,7 @@ class Target:
         At most `max_evidence` of the settings are returned. Stories without stored evidence are left out.
         """
         negative = self.window.negative_stories(start_ms)
-        evidence = [story.evidence for story in negative if story.evidence is not None]
+        evidence = [shown for story in negative if (shown := story.evidence) is not None]
         evidence.sort(key=lambda item: (-badness(item), item.seen_at, item.story, item.url))
         return tuple(evidence[: self._settings.max_evidence])
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from sys import intern
 from typing import Any
 
 import orjson
 
 from riskwire.records import AlertDriver, AlertEvidence, Record, Signal
+from riskwire.stage import KeyedState
+from riskwire.story import FingerprintIndex
 
 MILLION = 1_000_000
 MAX_SOURCES = 50
@@ -23,16 +26,20 @@ _FORM = ("v", "kind")
 
 @dataclass(slots=True, eq=False)
 class TargetStory:
-    """A story as one target sees it; weights in millionths, times in ms.
+    """A story as one target sees it; the balance in millionths, times in ms.
+
+    A busy day of news has half a million of them in memory. So ids and sources are tuples, which take a quarter of what
+    sets do, and their texts are shared by all stories (`sys.intern`).
 
     Attributes:
         fingerprint: the fingerprint of its first article.
         first_ms: when it was first seen.
         negative_ms: when it turned negative for the target; None while it has not.
-        weights: negative, neutral and positive of the article that decided.
+        balance: positive minus negative of the article that decided. Sums of integers do not depend on the order of
+            stories.
         articles: ids of its articles.
         sources: the keys of its sources (`Signal.source_key`).
-        evidence: what an alert shows of it; kept of the most negative stories only.
+        shown: what an alert shows of it, as JSON; kept of the most negative stories only, else empty.
         miss: the last reason for which it did not notify (`NearMiss.reason`), or empty.
         joined: whether an event alert told it or counts it.
         from_history: whether it comes from the target's history. Such a story is remembered, so that a reprint is no
@@ -43,50 +50,46 @@ class TargetStory:
     fingerprint: str
     first_ms: int
     negative_ms: int | None
-    weights: tuple[int, int, int]
-    articles: set[str] = field(default_factory=set)
-    sources: set[str] = field(default_factory=set)
-    evidence: AlertEvidence | None = None
+    balance: int
+    articles: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    shown: bytes = b""
     from_history: bool = False
     miss: str = ""
     joined: bool = False
     part: StoryPart = field(init=False, repr=False)
-    evidence_source: str = field(init=False, repr=False, default="")
-    """The key of the source of `evidence`; empty without. Counting sources reads it thousands of times a second."""
-
-    def __post_init__(self) -> None:
-        self.show(self.evidence)
+    evidence_source: str = ""
+    """The key of the source of its evidence; empty without. Counting sources reads it thousands of times a second."""
+    badness: float = 0.0
+    """How adverse it is by its evidence; 0 without."""
 
     def show(self, evidence: AlertEvidence | None) -> None:
-        """Sets what an alert shows of it."""
-        self.evidence = evidence
-        self.evidence_source = "" if evidence is None else evidence.source_key
+        """Sets what an alert shows of it. As JSON this takes a third of what the record does, and few are ever read."""
+        # The copy is as long as the JSON. What orjson returns occupies 8 kB or more (home-assistant/core#181245).
+        self.shown = b"" if evidence is None else bytes(memoryview(evidence.to_bytes()))
+        self.evidence_source = "" if evidence is None else intern(evidence.source_key)
+        self.badness = 0.0 if evidence is None else badness(evidence)
+
+    @property
+    def evidence(self) -> AlertEvidence | None:
+        """What an alert shows of it; None where that is not kept."""
+        return AlertEvidence.model_validate_json(self.shown) if self.shown else None
 
     @property
     def at_ms(self) -> int:
         """The time from which it counts."""
         return self.first_ms if self.negative_ms is None else self.negative_ms
 
-    @property
-    def badness(self) -> float:
-        """How adverse it is by its evidence; 0 without."""
-        return 0.0 if self.evidence is None else badness(self.evidence)
-
-    @property
-    def balance(self) -> int:
-        """Positive minus negative, in millionths. Sums of integers do not depend on the order of stories."""
-        return self.weights[2] - self.weights[0]
-
     def encoded(self) -> list[Any]:
-        """Returns the story as a list of JSON values; equal stories give equal lists. `decoded` reverses it."""
+        """Returns the story as a list for orjson; equal stories give equal JSON, from which `decoded` restores it."""
         return [
             self.fingerprint,
             self.first_ms,
             self.negative_ms,
-            self.weights,
+            [max(-self.balance, 0), 0, max(self.balance, 0)],  # the form is older: negative, neutral and positive
             sorted(self.articles),
             sorted(self.sources),
-            None if self.evidence is None else self.evidence.model_dump(mode="json"),
+            orjson.Fragment(self.shown) if self.shown else None,
             self.from_history,
             self.miss,
             self.joined,
@@ -94,20 +97,22 @@ class TargetStory:
 
     @classmethod
     def decoded(cls, values: list[Any]) -> TargetStory:
-        """Returns the story from the values of `encoded`; the caller sets its `part`."""
+        """Returns the story from the JSON values of `encoded`; the caller sets its `part`."""
         fingerprint, first_ms, negative_ms, weights, articles, sources, evidence, from_history, miss, joined = values
-        return cls(
+        story = cls(
             fingerprint=fingerprint,
             first_ms=first_ms,
             negative_ms=negative_ms,
-            weights=(weights[0], weights[1], weights[2]),
-            articles=set(articles),
-            sources=set(sources),
-            evidence=None if evidence is None else AlertEvidence.model_validate(evidence),
+            balance=weights[2] - weights[0],
+            articles=tuple(map(intern, articles)),
+            sources=tuple(map(intern, sources)),
             from_history=from_history,
             miss=miss,
             joined=joined,
         )
+        if evidence is not None:
+            story.show(AlertEvidence.model_validate(evidence))
+        return story
 
 
 @dataclass(slots=True, eq=False)
@@ -142,14 +147,22 @@ class StoryPart:
         return part
 
 
-def weights_of(signal: Signal) -> tuple[int, int, int]:
-    """Returns the negative, neutral and positive weight of a signal, in millionths."""
-    sentiment = signal.sentiment
-    return (
-        round(sentiment.negative * MILLION),
-        round(sentiment.neutral * MILLION),
-        round(sentiment.positive * MILLION),
-    )
+class StoredParts(KeyedState[StoryPart]):
+    """The stories of all targets, as the state of the stage holds them.
+
+    Attributes:
+        fingerprints: those of the stories, for all targets together.
+    """
+
+    def __init__(self, state: Mapping[str, bytes]) -> None:
+        """Restores the parts from the committed state. The windows of the targets add the fingerprints."""
+        super().__init__("stories/", state, encode=StoryPart.encoded, decode=StoryPart.decoded)
+        self.fingerprints = FingerprintIndex()
+
+
+def balance_of(signal: Signal) -> int:
+    """Returns the positive minus the negative weight of a signal, in millionths."""
+    return round(signal.sentiment.positive * MILLION) - round(signal.sentiment.negative * MILLION)
 
 
 def evidence_of(signal: Signal, novelty: float | None = None) -> AlertEvidence:

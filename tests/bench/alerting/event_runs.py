@@ -44,7 +44,7 @@ def event_alerts(signals: Iterable[tuple[int, Signal]], settings: AlertingSettin
             watch.forget(swept_ms * _DAY_MS)
         for _, signal in group:
             if watch.concerns(signal):
-                watch.consider(signal, TargetStory(signal.story, start_ms, start_ms, (0, 0, 0)), end_ms)
+                watch.consider(signal, TargetStory(signal.story, start_ms, start_ms, 0), end_ms)
         new, _ = watch.close(target, end_ms)
         alerts += new
         if new:

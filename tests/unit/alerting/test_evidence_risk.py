@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import orjson
+import pytest
 from timeline import Timeline, mark, signal
 
 from riskwire.alerting.target_story import TargetStory, evidence_of
@@ -34,9 +36,20 @@ def test_the_evidence_of_a_signal_of_an_old_bundle_has_no_level() -> None:
 
 def test_a_story_whose_state_was_written_without_levels_is_read() -> None:
     """The seventh element of a stored story is its evidence."""
-    story = TargetStory("5f", 0, 0, (900_000, 100_000, 0), {"a1"}, {"wire"}, evidence_of(signal(1)))
-    values = story.encoded()
+    story = TargetStory("5f", 0, 0, -900_000, ("a1",), ("wire",))
+    story.show(evidence_of(signal(1)))
+    values = orjson.loads(orjson.dumps(story.encoded()))
     values[6] = {name: value for name, value in values[6].items() if name not in RISK}
     evidence = TargetStory.decoded(values).evidence
     assert isinstance(evidence, AlertEvidence)
     assert evidence.level is None
+
+
+@pytest.mark.parametrize("weights", [[900_000, 60_000, 40_000], [0, 1_000_000, 0], [100_000, 200_000, 700_000]])
+def test_the_balance_of_a_story_is_that_of_the_weights_in_the_state_and_any_version_reads_it(
+    weights: list[int],
+) -> None:
+    values = ["5f", 0, None, weights, ["a1"], ["wire"], None, False, "", False]
+    story = TargetStory.decoded(values)
+    negative, _, positive = story.encoded()[3]
+    assert positive - negative == story.balance == weights[2] - weights[0]
