@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -82,7 +83,13 @@ def _with_place(text: str, chance: random.Random) -> str:
 class Feeds:
     """RSS documents of what has appeared by now."""
 
-    def __init__(self, items: list[Item], count: int) -> None:
+    def __init__(self, items: list[Item], count: int, dated: Callable[[float], float] = float) -> None:
+        """Begins with empty feeds.
+
+        Args:
+            dated: returns the date of publication of an item that appears at a time, both in seconds since 1970.
+        """
+        self._dated = dated
         self._to_come = deque(items)
         self._shown: list[deque[str]] = [deque(maxlen=KEPT) for _ in range(count)]
         self._began: float | None = None
@@ -103,7 +110,7 @@ class Feeds:
         """
         while self._began is not None and self._to_come and self._began + self._to_come[0].after_s <= now:
             item = self._to_come.popleft()
-            self._shown[item.feed].appendleft(_entry(item, self._began + item.after_s))
+            self._shown[item.feed].appendleft(_entry(item, self._dated(self._began + item.after_s)))
         items = "".join(self._shown[feed])
         channel = f"<channel><title>wire {feed}</title>{items}</channel>"
         return f'<?xml version="1.0"?><rss version="2.0">{channel}</rss>'.encode()

@@ -1,11 +1,15 @@
 """A soak: `riskwire run` for half an hour at ten times a busy day, with its memory, its lag and the age of news.
 
-    python tests/bench/soak/soak.py [ARCHIVE] [--minutes 30] [--rate 20000] [--feeds 40]
+    python tests/bench/soak/soak.py [ARCHIVE] [--minutes 30] [--rate 20000] [--days 6] [--trace-memory FILE]
 
 News with leads appears on local feeds in real time, and the monitor polls them with default settings (except
 addresses, and feeds polled every 30 s). ARCHIVE (JSON lines, plain or .gz, with `title` and `summary`) gives real
-texts; without one they are made up. Figures come from `/metrics`, as Prometheus would see them. The exit code is 1 if
-the memory of the second half grows, or if lag is left two minutes after the last item.
+texts; without one they are made up. Figures come from `/metrics`, as Prometheus would see them.
+
+The monitor remembers stories for three days. So its clock, and the dates of the news, run so fast that `--days` pass in
+the soak (0: in real time). What is remembered is then full at half time, and the cache of sentences at two thirds. The
+exit code is 1 if the memory of the last third grows, or if lag is left two minutes after the last item. With
+`--trace-memory` the monitor writes where its memory is at the end of each third; it is then larger and slower.
 """
 
 from __future__ import annotations
@@ -35,18 +39,20 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 
 import yaml
 from broker import free_ports
-from cli import environment, start_riskwire
+from cli import environment
+from event_time import VARIABLE, EventTime
 from latency_news import Feeds, Item, script
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[3]
+MONITOR = Path(__file__).with_name("monitor.py")
 SAMPLE_S = 10.0
 READY_S = 180.0
 DRAIN_S = 120.0
 MAX_GROWTH_MB = 25.0
-"""Growth of the second half that still counts as flat: a cache or an allocator does that, a leak does more."""
+"""Growth of the last third that still counts as flat: a cache or an allocator does that, a leak does more."""
 STAGES = ("infer", "alert", "sink-analyses", "sink-signals")
 
 
@@ -196,7 +202,8 @@ def wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
 
 def soak(items: list[Item], options: argparse.Namespace, folder: Path) -> tuple[list[Sample], Figures]:
     """Runs the monitor while the items appear, and until it has read them. Returns the samples and the last figures."""
-    feeds = Feeds(items, options.feeds)
+    clock = EventTime.over(options.days, options.minutes * 60, time.time())
+    feeds = Feeds(items, options.feeds, clock.at)
     server = serve_feeds(feeds)
     (port,) = free_ports(1)
     listed = [
@@ -208,9 +215,13 @@ def soak(items: list[Item], options: argparse.Namespace, folder: Path) -> tuple[
         RISKWIRE_INGEST__ALLOW_PRIVATE_HOSTS='["127.0.0.1"]',
         RISKWIRE_WEB__PROBE_PORT=str(port),
         RISKWIRE_LOG__LEVEL="error",
+        **{VARIABLE: clock.variable} if options.days else {},
+        **{"SOAK_TRACE": str(options.trace_memory.resolve())} if options.trace_memory else {},
     )
     words = ["run", "--feeds", folder / "feeds.yaml", "--data", folder / "data", "--port", "0"]
-    process = start_riskwire(*words, env=env, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, str(MONITOR), *map(str, words)], stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT
+    )
     assert process.stderr is not None
     threading.Thread(target=_pass_on, args=(process.stderr,), daemon=True).start()
     try:
@@ -218,6 +229,7 @@ def soak(items: list[Item], options: argparse.Namespace, folder: Path) -> tuple[
         began = time.monotonic()
         feeds.begin(time.time())
         samples: list[Sample] = []
+        traced = 0
         end = options.minutes * 60 + DRAIN_S
         while process.poll() is None:
             try:
@@ -226,6 +238,9 @@ def soak(items: list[Item], options: argparse.Namespace, folder: Path) -> tuple[
                 sys.stderr.write(f"no answer from /metrics: {error}\n")
                 continue
             samples.append(taken)
+            if options.trace_memory and taken.after_s > (traced + 1) * options.minutes * 20:
+                process.send_signal(signal.SIGUSR1)
+                traced += 1
             drained = taken.articles >= len(items) and not taken.lag_records
             if taken.after_s > end or (drained and not feeds.left):
                 return samples, now
@@ -263,14 +278,14 @@ def report(samples: list[Sample], last: Figures, items: int, console: Console) -
         quantiles = (last.quantile(part, "riskwire_news_age_seconds", stage=stage) for part in (0.5, 0.95, 0.99))
         ages.add_row(stage, *(f"{quantile:.1f}" for quantile in quantiles))
     console.print(ages)
-    half = [taken.memory_mb for taken in samples[len(samples) // 2 :]]
-    third = max(1, len(half) // 3)
-    growth = sum(half[-third:]) / third - sum(half[:third]) / third
+    last_third = [taken.memory_mb for taken in samples[len(samples) * 2 // 3 :]]
+    part = max(1, len(last_third) // 3)
+    growth = sum(last_third[-part:]) / part - sum(last_third[:part]) / part
     final = samples[-1]
     letters = sum(last.of("riskwire_dead_letters_total"))
     console.print(
         f"{final.articles:,.0f} of {items:,} articles in {final.after_s / 60:.1f} min; "
-        f"memory of the second half {growth:+.1f} MiB; lag left {final.lag_records:,.0f} records; "
+        f"memory of the last third {growth:+.1f} MiB; lag left {final.lag_records:,.0f} records; "
         f"largest lag {max(taken.lag_s for taken in samples):.0f} s; dead letters {letters:,.0f}; "
         f"{(final.cpu_s - samples[0].cpu_s) / max(1.0, final.after_s - samples[0].after_s):.2f} of a core; "
         f"load of the machine {os.getloadavg()[1]:.1f}",
@@ -286,6 +301,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=20_000, help="articles an hour")
     parser.add_argument("--feeds", type=int, default=40)
+    parser.add_argument("--days", type=float, default=6.0, help="days of event time that pass; 0 for real time")
+    parser.add_argument("--trace-memory", type=Path, help="file for where the memory is")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the monitor is then stopped too
     seconds = options.minutes * 60
