@@ -7,13 +7,15 @@ which the optimised and quantised graphs keep. `name_joined_biases` does so for 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
-from torch import Tensor, nn
+
+if TYPE_CHECKING:  # `derive` reads weights where torch is not installed: in an image for GPUs
+    from torch import Tensor, nn
 
 from riskwire_models.errors import BundleFolderError
 from riskwire_models.export.quantisation import QUANTISED, SCALES, TRANSPOSED
@@ -114,6 +116,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _tensor(values: NDArray[np.float32]) -> Tensor:
     """Returns a tensor with a copy of the values, row by row."""
+    import torch  # noqa: PLC0415
+
     return torch.from_numpy(np.array(values, copy=True, order="C"))
 
 
