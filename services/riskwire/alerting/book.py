@@ -90,7 +90,8 @@ class Book:
         )
         self._parts = StoredParts(state)
         self._targets = KeyedState("target/", state, encode=Target.encoded, decode=self._decoded_target)
-        self._events = EventWatch(settings, rules or load_rules(settings.rules), state)
+        rules = rules or load_rules(settings.rules)
+        self._events, self._weights = EventWatch(settings, rules, state), rules.weights
         self._rates = RateLog(partition, state)
         self._minutes = KeyedState("minute/", state, encode=TrendMinute.encoded, decode=TrendMinute.decoded)
         self._pending = KeyedState("pending/", state, encode=Signal.to_bytes, decode=_decoded_signal)
@@ -160,6 +161,7 @@ class Book:
         self._resolve_due(until_ms, step)
         self._clock.closed_until_ms = until_ms
         self._close_minutes(until_ms, step)
+        step.alerts = [self._weights.applied(alert) for alert in step.alerts]
         for alert in step.alerts:
             self._rates.add(alert)
             step.rates_changed = True

@@ -33,6 +33,7 @@ class SlideSubject:
     name: str
     groups: tuple[str, ...]
     bundle: str
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +203,5 @@ class Slide:
             would_not_fire=f"It would not have fired with at most {negative_stories(fewer)} in these {days}.",
             evidence=tuple(self._evidence),
             drivers=drivers,
+            weight=subject.weight,
         )

@@ -62,7 +62,7 @@ class Target:
         self.target = target
         self.name = target.partition(":")[2]
         self.groups: tuple[str, ...] = ()
-        self.bundle = ""
+        self.weight, self.bundle = 1.0, ""
         self.touched_ms = 0
         """The time of its newest signal."""
         self.baseline = Baseline()
@@ -194,7 +194,7 @@ class Target:
             return None
         past = self.baseline.as_of(now_ms, self._half_life_ms)
         return self.slide.judge(
-            SlideSubject(self.target, self.name, self.groups, self.bundle),
+            SlideSubject(self.target, self.name, self.groups, self.bundle, self.weight),
             now_ms,
             [story.evidence for story in stories],
             SlideMeasure(
@@ -255,6 +255,7 @@ class Target:
                 "target": self.target,
                 "name": self.name,
                 "groups": self.groups,
+                "weight": self.weight,
                 "bundle": self.bundle,
                 "touched": self.touched_ms,
                 "learned": self.window.learned_until_ms,
@@ -274,7 +275,7 @@ class Target:
     def load(self, values: dict[str, Any]) -> None:
         """Restores the target from the JSON values of `encoded`; the caller loads its stories."""
         self.name, self.groups, self.bundle = values["name"], tuple(values["groups"]), values["bundle"]
-        self.touched_ms, self.surprise = values["touched"], values["surprise"]
+        self.touched_ms, self.surprise, self.weight = values["touched"], values["surprise"], values.get("weight", 1.0)
         self.window.learned_until_ms = values["learned"]
         self.baseline = Baseline(**values["baseline"])
         self.slide.load(values["slide"])
@@ -283,8 +284,9 @@ class Target:
             self.episode = Episode(last, **values["episode"])
 
     def _take_description_from(self, signal: Signal, at_ms: int) -> None:
-        """Takes name, groups and bundle from the newest signal, for the next alert, and the time of the signal."""
+        """Takes name, groups, weight and bundle from the newest signal, for the next alert, and its time."""
         self.name, self.groups, self.bundle = signal.name, signal.groups, signal.bundle or self.bundle
+        self.weight = self.weight if signal.history else signal.weight
         self.touched_ms = max(self.touched_ms, at_ms)
 
     def _verdicts(self, now_ms: int, exposure: Exposure, since_ms: int, notified: int) -> list[WindowVerdict]:
@@ -351,8 +353,7 @@ class Target:
         opened = from_ms(now_ms) if self.episode is None else self.episode.last.opened_at
         evidence = self._evidence(start)
         drivers = drivers_of(filter(None, (story.evidence for story in self.window.negative_stories(start))))
-        pages = verdict.surprise >= self._thresholds.page
-        limit = self._thresholds.page if pages else self._thresholds.notice
+        limit = self._thresholds.page if verdict.surprise >= self._thresholds.page else self._thresholds.notice
         return Alert(
             id=content_id("alert", self.target, RULE, opened.isoformat()),
             target=self.target,
@@ -377,6 +378,7 @@ class Target:
             would_not_fire=would_not_fire(verdict, self._thresholds.notice, self._settings.min_stories),
             evidence=evidence,
             drivers=drivers,
+            weight=self.weight,
         )
 
     def _evidence(self, start_ms: int) -> Sequence[AlertEvidence]:

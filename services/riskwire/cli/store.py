@@ -12,21 +12,21 @@ from riskwire.settings import Settings
 
 if TYPE_CHECKING:
     from riskwire.records import NearestWindow, Sentiment
+    from riskwire.store import AlertOrder
 
 
-def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: ConfigFile = None) -> None:
-    """List the newest record of each alert, newest first."""
+def list_alerts(settings: Settings, *, order: AlertOrder, open_only: bool, json: bool, limit: int) -> None:
+    """Prints the newest record of each alert."""
     from riskwire.cli.data import open_existing_store
     from riskwire.cli.terminal import print_json_lines, print_table, time_text
 
-    settings = settings_of(config, data=data)
     with open_existing_store(settings) as store:
-        rows = store.alerts(limit=limit)
+        rows = store.alerts(limit=limit, order=order, status="open" if open_only else None)
     if json:
         print_json_lines(rows)
         return
     print_table(
-        (f"at, {settings.zone}", "id", "kind", "tier", "status", "handled", "severity", "name", "what"),
+        (f"at, {settings.zone}", "id", "kind", "tier", "status", "handled", "severity", "weight", "name", "what"),
         [
             (
                 time_text(row.at, settings.zone),
@@ -36,6 +36,7 @@ def alerts(json: Json = False, limit: Limit = 1_000, data: Data = None, config: 
                 row.status,
                 (row.handling or ("muted" if row.muted else "")).replace("_", " "),
                 row.severity,
+                f"{row.weight:g}",
                 row.name,
                 row.summary,
             )

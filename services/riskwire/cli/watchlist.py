@@ -48,6 +48,9 @@ def add(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="A phrase in which a name means something else; repeatable.")
     ] = None,
+    weight: Annotated[
+        float | None, typer.Option("--weight", help="How large your exposure to it is; 1 without it.")
+    ] = None,
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
@@ -60,6 +63,7 @@ def add(
         "isin": isin,
         "group": group,
         "exclude": exclude,
+        "weight": weight,
     }
     run_to_end(add_entry(settings_of(config, data=data), fields, by))
 
@@ -114,7 +118,9 @@ async def add_entry(settings: Settings, fields: Mapping[str, Any], by: str) -> i
     from riskwire.cli.terminal import printable
     from riskwire.entities.watchlist import read_entry
 
-    entity = read_entry({field: value for field, value in fields.items() if value}, "riskwire watchlist add")
+    entity = read_entry(
+        {name: value for name, value in fields.items() if value or value == 0}, "riskwire watchlist add"
+    )
     edit = await _put(settings, [entity], by, replace=False)
     print(printable(f"{'set' if edit.set else 'is on the list already:'} {entity.id}: {entity.name}"))
     _print_scope_change(edit)
@@ -185,7 +191,7 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
         print_json_lines([row.model_dump(mode="json") for row in rows])
         return 0
     print_table(
-        ("id", "name", "aliases", "tickers", "isin", "group", "by"),
+        ("id", "name", "aliases", "tickers", "isin", "group", "weight", "by"),
         [
             (
                 row.id,
@@ -194,6 +200,7 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
                 ", ".join(row.tickers),
                 row.isin or "",
                 row.group or "",
+                f"{row.weight:g}",
                 row.by or "the file",
             )
             for row in rows

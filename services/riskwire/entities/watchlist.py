@@ -1,7 +1,7 @@
 """The watchlist: the entities that a risk team follows, as a YAML list or a CSV file with the same columns.
 
     - {id: aapl, name: Apple Inc., aliases: [Apple], tickers: [AAPL], isin: US0378331005, group: tech,
-       exclude: [apple harvest]}
+       exclude: [apple harvest], weight: 2.5}
 
 `id` and `name` are required; a row of CSV without an id gets its ticker or ISIN. In CSV, `|` or `;` separates several
 aliases, tickers or excluded phrases in a cell.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from riskwire.entities.isin import is_isin
 from riskwire.entities.names import join_key, name_key
@@ -42,7 +42,17 @@ def _checked_isin(isin: str) -> str:
     return isin
 
 
+def _number(weight: object) -> object:
+    """Returns a weight for validation. Raises a ValueError for a truth value, which would count as a number."""
+    if isinstance(weight, bool):
+        raise ValueError("not a number")
+    return weight
+
+
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_WEIGHT = 1e12
+Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False), BeforeValidator(_number)]
+"""How large the exposure to an entry is, in any unit that all entries share."""
 
 
 def has_control_character(text: str, *, allowed: str = "") -> bool:
@@ -63,6 +73,8 @@ class WatchedEntity(BaseModel):
     group: _Text | None = None
     exclude: Annotated[tuple[_Text, ...], Field(max_length=100)] = ()
     """Phrases in which a name of the entry means something else, such as "gap year"."""
+    weight: Weight = 1.0
+    """How large the exposure to it is, such as its share of the book. It orders alerts, and may decide their tier."""
 
     @field_validator("tickers", mode="before")
     @classmethod
@@ -124,6 +136,14 @@ class Watchlist:
     def members(self, group: str) -> tuple[WatchedEntity, ...]:
         """Returns the entities of a group."""
         return tuple(entity for entity in self.entities if entity.group == group)
+
+    def group_weights(self) -> dict[str, float]:
+        """Returns the weight of each group: that of its heaviest member."""
+        weights: dict[str, float] = {}
+        for entity in self.entities:
+            if entity.group is not None:
+                weights[entity.group] = max(entity.weight, weights.get(entity.group, 0.0))
+        return weights
 
 
 def _claims(entity: WatchedEntity) -> Iterable[tuple[str, str, str]]:

@@ -26,11 +26,14 @@ _SYNONYMS = {
     "isin": ("isin code", "isin number"),
     "group": ("sector", "industry", "portfolio", "gics sector", "book"),
     "exclude": ("excluded", "excludes", "exclude phrases"),
+    "weight": ("exposure", "exposure weight", "portfolio weight"),
 }
 """Names of columns that count as a field, besides the name of the field."""
 _FIELD_OF = {name: field for field, names in _SYNONYMS.items() for name in (field, *names)}
 _LISTS = ("aliases", "tickers", "exclude")
 _DELIMITERS = (",", ";", "\t")
+_DECIMAL_COMMA = re.compile(r"(\d+),(\d{1,2}|\d{4,})$")
+"""A number with a decimal comma. Three digits after it may as well be thousands, and are refused."""
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """The first line by which Excel tells the separator."""
 _SIMILAR = 0.8
@@ -40,7 +43,7 @@ def csv_entries(text: str, path: Path) -> Sequence[tuple[str, dict[str, object]]
     """Returns the rows of a CSV watchlist as mappings of fields, each after its line for messages.
 
     Empty cells and rows are left out; rows are not validated. A row without an id gets its first ticker as id, in lower
-    case, or else its ISIN.
+    case, or else its ISIN. A weight may have a decimal comma and a `%`.
 
     Args:
         path: the file, for messages.
@@ -106,6 +109,8 @@ def _fields(columns: Sequence[str], path: Path) -> list[str]:
 def _entry(cells: dict[str, str]) -> dict[str, object]:
     """Returns a row as an entry: with lists of aliases, tickers and excluded phrases, and with an id."""
     entry: dict[str, object] = {**cells, **{field: list(_parts(cells[field])) for field in _LISTS if field in cells}}
+    if "weight" in cells:
+        entry["weight"] = _DECIMAL_COMMA.sub(r"\1.\2", cells["weight"].removesuffix("%").strip())
     if "id" not in cells:
         tickers = [*_parts(cells.get("tickers", ""))][:1]
         identifier = tickers[0].strip().lstrip("$").lower() if tickers else cells.get("isin", "").lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -87,6 +87,7 @@ class TargetSentiment(NamedTuple):
         parent: of an entity, the target of the company that it belonged to on that day; empty if to none.
         confirmed: of an entity, whether title and lead sentence both say something adverse of it.
         member: of a group, a topic or the market, target and name of the party whose mention decided; None if none did.
+        weight: how large the exposure to the target is, by the watchlist; 1 of what is not on it.
     """
 
     target: str
@@ -100,6 +101,7 @@ class TargetSentiment(NamedTuple):
     member: tuple[str, str] | None = None
     confirmed: bool = False
     parent: str = ""
+    weight: float = 1.0
 
 
 def target_sentiments(
@@ -109,6 +111,7 @@ def target_sentiments(
     *,
     watched_only: bool,
     adverse_from: float | None = None,
+    group_weights: Mapping[str, float] | None = None,
 ) -> list[TargetSentiment]:
     """Returns what an article says of each of its targets.
 
@@ -123,6 +126,7 @@ def target_sentiments(
         watched_only: leave out entities that are not on the watchlist. Mentions that are not `followed`, such as an
             unwatched person or a name in the dateline, are left out anyway.
         adverse_from: the probability of a mild or material level from which a mention counts as adverse.
+        group_weights: the weight of each watchlist group.
     """
     followed = [mention for mention in mentions if mention.followed and (mention.watched or not watched_only)]
     entities = list(_entity_sentiments(prediction, followed, adverse_from))
@@ -135,7 +139,7 @@ def target_sentiments(
         evidence, member = _sentence_excerpt(prediction, decisive.sentence), _member_of(decisive)
     return [
         *entities,
-        *_group_sentiments(entities),
+        *_group_sentiments(entities, group_weights or {}),
         *[
             TargetSentiment(
                 topic_target(topic.label),
@@ -213,6 +217,7 @@ def _entity_sentiments(
             _excerpt(prediction, mention.sentence, mention.start, mention.end),
             confirmed=confirmed,
             parent=f"entity:{mention.parent}" if mention.parent else "",
+            weight=watched.weight if watched else 1.0,
         )
 
 
@@ -259,7 +264,7 @@ def _mean(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
     return parts[0][1] if len(parts) == 1 else mean(parts)
 
 
-def _group_sentiments(entities: Sequence[TargetSentiment]) -> Iterable[TargetSentiment]:
+def _group_sentiments(entities: Sequence[TargetSentiment], weights: Mapping[str, float]) -> Iterable[TargetSentiment]:
     """Yields for each watchlist group what the article says of its worst member, with relevance and evidence.
 
     The worst one has the highest relevance x probability of an adverse level; of equals the first. Without levels, the
@@ -272,7 +277,14 @@ def _group_sentiments(entities: Sequence[TargetSentiment]) -> Iterable[TargetSen
     for group, members in by_group.items():
         worst = max(members, key=_badness)
         member = (worst.target, worst.name)
-        yield worst._replace(target=group_target(group), name=group, groups=(group,), member=member, parent="")
+        yield worst._replace(
+            target=group_target(group),
+            name=group,
+            groups=(group,),
+            member=member,
+            parent="",
+            weight=weights.get(group, 1.0),
+        )
 
 
 def _badness(entity: TargetSentiment) -> float:

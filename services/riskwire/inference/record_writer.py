@@ -183,6 +183,7 @@ def write_signals(
                     "member_name": target.member[1] if target.member else "",
                     "confirmed": target.confirmed,
                     "parent": target.parent,
+                    "weight": target.weight,
                 }
             ),
         )

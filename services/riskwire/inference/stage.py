@@ -287,7 +287,12 @@ class InferTask:
             story, summary, linker = next(stories), next(summaries), linkers[watchlist]
             mentions = linker.link(prediction, article.published_at.date())
             targets = target_sentiments(
-                prediction, mentions, summary, watched_only=bool(linker.watchlist), adverse_from=adverse_from
+                prediction,
+                mentions,
+                summary,
+                watched_only=bool(linker.watchlist),
+                adverse_from=adverse_from,
+                group_weights=linker.group_weights,
             )
             output.results.append(
                 write_analysis(article, prediction, mentions, summary, label, story, watchlist.read_with, adverse_from)

@@ -13,7 +13,6 @@ from riskwire.records import (
     Alert,
     AlertEvidence,
     AlertStatus,
-    Severity,
     Tier,
     content_id,
     event_label,
@@ -27,7 +26,6 @@ _MAX_NAMES = 4
 """Names of targets in a title."""
 _CHANGES: Final[dict[AlertStatus, str]] = {"firing": "alert", "escalated": "alert escalated", "resolved": "resolved"}
 _TIERS: Final[dict[Tier, int]] = {"digest": 0, "notice": 1, "page": 2}
-_SEVERITIES: Final[dict[Severity, int]] = {"warning": 0, "high": 1, "critical": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,8 @@ def notification_text(alert: Alert) -> NotificationText:
     if alert.would_not_fire and alert.status != "resolved":
         lines += ["", f"Would not have fired: {sanitised_line(alert.would_not_fire)}"]
     since = f" · since {alert.opened_at:%Y-%m-%d %H:%M} UTC" if alert.status == "resolved" else ""
-    lines += ["", f"{alert.target} · {alert.at:%Y-%m-%d %H:%M} UTC{since} · alert {alert.id}"]
+    weight = "" if alert.weight == 1.0 else f" · weight {alert.weight:g}"
+    lines += ["", f"{alert.target}{weight} · {alert.at:%Y-%m-%d %H:%M} UTC{since} · alert {alert.id}"]
     title = f"{alert.severity.upper()}: {_subject(alert)} ({_CHANGES[alert.status]})"
     return NotificationText(title=title, body="\n".join(lines))
 
@@ -89,9 +88,9 @@ def grouped_text(alerts: Sequence[Alert]) -> NotificationText:
     return NotificationText(title=title, body="\n".join(lines))
 
 
-def loudness(alert: Alert) -> tuple[int, int, float, int]:
-    """Returns the key by which alerts are ranked: tier, severity, how adverse or surprising, and stories."""
-    return _TIERS[alert.tier], _SEVERITIES[alert.severity], alert.adverse or alert.surprise, alert.stories
+def loudness(alert: Alert) -> tuple[float, int, float, int]:
+    """Returns the key by which alerts are ranked: exposure x severity, tier, how adverse or surprising, and stories."""
+    return alert.priority, _TIERS[alert.tier], alert.adverse or alert.surprise, alert.stories
 
 
 def _subject(alert: Alert) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from riskwire.records.codec import Probability, Record, Utc
 from riskwire.records.risk import EventScore, Level
@@ -62,6 +62,7 @@ class AlertDriver(Record):
 
 Tier = Literal["digest", "notice", "page"]
 AlertStatus = Literal["firing", "escalated", "resolved"]
+_SEVERITY_FACTORS: Final[dict[Severity, int]] = {"warning": 1, "high": 2, "critical": 3}
 
 
 class Alert(Record):
@@ -80,6 +81,7 @@ class Alert(Record):
         threshold: the surprise, or for an event the probability of `material`, from which it notified.
         level: of an event, that of the story that decided. So are `adverse`, `relevance` and `novelty`.
         drivers: of a spike or slide on a group, a topic or the market, the parties that drive it, the strongest first.
+        weight: how large the exposure to the target is, by the watchlist.
         corroborated: of an event, whether a second publisher, or title and lead together, confirm it.
     """
 
@@ -116,3 +118,9 @@ class Alert(Record):
     would_not_fire: str
     evidence: tuple[AlertEvidence, ...] = ()
     drivers: tuple[AlertDriver, ...] = ()
+    weight: float = 1.0
+
+    @property
+    def priority(self) -> float:
+        """Exposure times severity, by which lists may be ordered: a warning counts 1, `high` 2, `critical` 3."""
+        return self.weight * _SEVERITY_FACTORS[self.severity]

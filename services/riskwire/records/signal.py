@@ -38,6 +38,7 @@ class Signal(Record):
             article. Below: named in passing, as a place, in a list, deep in the text, or in a report of no event.
         parent: of an entity, the target of the company that it belonged to on the day of the article; empty for none.
         confirmed: of an entity, whether title and lead sentence of the article both say something adverse of it.
+        weight: of an entity, the weight of its watchlist entry; of a group, that of its heaviest member; else 1.
         member, member_name: of a group, a topic or the market, the party whose mention decided; empty if none did.
     """
 
@@ -74,6 +75,7 @@ class Signal(Record):
     member_name: str = ""
     confirmed: bool = False
     parent: str = ""
+    weight: float = 1.0
 
     @property
     def source_key(self) -> str:

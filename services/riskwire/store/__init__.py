@@ -6,6 +6,7 @@ from riskwire.store.reads.near_misses import NearMissQuery
 from riskwire.store.reads.target_figures import TargetFigures
 from riskwire.store.rows import (
     AlertHistory,
+    AlertOrder,
     AlertRow,
     Change,
     CommandRow,
@@ -25,6 +26,7 @@ from riskwire.store.writes import WatchedTarget
 
 __all__ = [
     "AlertHistory",
+    "AlertOrder",
     "AlertRow",
     "Change",
     "CommandRow",

@@ -25,6 +25,8 @@ StatusFilter = AlertStatus | Literal["open"]
 Handling = Literal["acknowledged", "snoozed", "false_alarm"]
 TargetKind = Literal["entity", "topic", "group", "market"]
 ChangeKind = Literal["alert", "trend", "target", "status"]
+AlertOrder = Literal["newest", "priority"]
+"""`priority` is exposure times severity, the largest first."""
 TargetOrder = Literal["alerts", "surprise", "score", "stories", "name", "last_seen"]
 
 
@@ -46,28 +48,45 @@ def target_kind(target: str) -> TargetKind:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last row of a page of a list, newest first. The next page starts after it, with older rows."""
+    """The last row of a page of a list. The next page starts after it.
+
+    Attributes:
+        priority: of a list that is ordered by it; of equal priority, the newest row comes first.
+    """
 
     at: datetime
     key: str = ""
+    priority: float | None = None
 
     def __str__(self) -> str:
         at = self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return f"{at}~{self.key}" if self.key else at
+        ranked = "" if self.priority is None else f"~{self.priority!r}"
+        return f"{at}~{self.key}{ranked}" if self.key else at
 
     @classmethod
-    def parse(cls, text: str) -> Cursor:
-        """Returns the cursor that `str` wrote, as `TIME` or `TIME~KEY`. A time without a zone is UTC.
+    def parse(cls, text: str, *, ranked: bool = False) -> Cursor:
+        """Returns the cursor that `str` wrote, as `TIME`, `TIME~KEY` or `TIME~KEY~PRIORITY`.
+
+        Args:
+            text: a time without a zone is UTC.
+            ranked: whether it has a priority.
 
         Raises:
-            SettingsError: the text does not start with a time.
+            SettingsError: the text does not start with a time, or a priority is missing.
         """
         at, _, key = text.partition("~")
+        priority = None
+        if ranked:
+            key, _, number = key.rpartition("~")
+            try:
+                priority = float(number)
+            except ValueError:
+                raise SettingsError("before: no cursor of this order", value=text) from None
         try:
             time = datetime.fromisoformat(at)
             if time.tzinfo is None:
                 time = time.replace(tzinfo=UTC)
-            return cls(time.astimezone(UTC), key)
+            return cls(time.astimezone(UTC), key, priority)
         except (ValueError, OverflowError):
             raise SettingsError("before: not a time", value=text, do="Write e.g. 2026-11-24T07:30:00Z.") from None
 
@@ -94,8 +113,13 @@ class AlertRow(Alert):
 
     @property
     def cursor(self) -> Cursor:
-        """The position of this row in the list."""
+        """The position of this row in the list, newest first."""
         return Cursor(self.at, self.id)
+
+    @property
+    def ranked_cursor(self) -> Cursor:
+        """The position of this row in the list by priority."""
+        return Cursor(self.at, self.id, self.priority)
 
 
 class AlertHistory(AlertRow):

@@ -32,6 +32,7 @@ from riskwire.store.reads.near_misses import NearMissQuery, list_near_misses
 from riskwire.store.reads.target_figures import TargetFigures, read_target_figures
 from riskwire.store.rows import (
     AlertHistory,
+    AlertOrder,
     AlertRow,
     Change,
     CommandRow,
@@ -202,16 +203,11 @@ class Store:
         target: str | None = None,
         limit: int = 100,
         before: Cursor | None = None,
+        order: AlertOrder = "newest",
     ) -> list[AlertRow]:
-        """Returns the newest record of each alert, newest first, at most `limit`.
-
-        Args:
-            status: only alerts with this status; `open` means every status but `resolved`.
-            target: only alerts of this target.
-            before: only rows older than this cursor, for the next page.
-        """
+        """Returns the newest record of each alert, at most `limit`, as `list_alerts` does."""
         with self._reading() as connection:
-            return alerts.list_alerts(connection, status, target, limit, before)
+            return alerts.list_alerts(connection, status, target, limit, before, order)
 
     def alerts_by_id(self, ids: Iterable[str]) -> list[AlertRow]:
         """Returns the newest record of each existing alert of these ids, oldest first."""

@@ -30,8 +30,8 @@ from sqlalchemy import (
 
 from riskwire.store.risk_columns import risk_columns
 
-SCHEMA_VERSION = 10
-"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 9; they are refused."""
+SCHEMA_VERSION = 11
+"""riskwire 0.1 wrote versions 1 to 3, and 0.2 before its release versions 4 to 10; they are refused."""
 
 metadata = MetaData()
 
@@ -253,8 +253,10 @@ alert_heads = Table(
     Column("status", String, nullable=False),
     Column("rank", Integer, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    Column("priority", Float, nullable=False),
     Column("body", Text, nullable=False),
     Index("alert_heads_at", "at_ms", "id"),
+    Index("alert_heads_priority", "priority", "at_ms", "id"),
     Index("alert_heads_target", "target", "at_ms"),
 )
 """The newest record of each episode. `rank` orders records of the same time: firing, escalated, resolved."""

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from riskwire.records import NearMiss, to_ms
 from riskwire.store import (
     AlertHistory,
+    AlertOrder,
     AlertRow,
     Cursor,
     NearMissQuery,
@@ -64,10 +65,15 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         target: TargetFilter = None,
         limit: Limit = 100,
         before: Before = None,
+        order: AlertOrder = "newest",
     ) -> list[AlertRow]:
-        # The newest record of each alert, newest first. `before` is the cursor of the next page.
-        rows = store.alerts(status=status, target=target, limit=limit, before=_cursor(before))
-        _link_next(request, response, rows, limit)
+        # The newest record of each alert. `before` is the cursor of the next page. `order` is `newest` first, or
+        # `priority`: the weight of the target times the severity (1, 2, 3), the largest first.
+        ranked = order == "priority"
+        cursor = Cursor.parse(before, ranked=ranked) if before else None
+        rows = store.alerts(status=status, target=target, limit=limit, before=cursor, order=order)
+        if rows:
+            _link_next(request, response, rows[-1].ranked_cursor if ranked else rows[-1].cursor, len(rows) == limit)
         return rows
 
     @router.get("/alerts/{alert}")
@@ -154,7 +160,8 @@ def read_routes(store: Store, board: StatusBoard) -> APIRouter:
         if target is not None and store.target(target) is None:
             raise Problem(404, f"there is no target {target[:200]!r}")
         rows = store.stories(target, limit=limit, before=_cursor(before))
-        _link_next(request, response, rows, limit)
+        if rows:
+            _link_next(request, response, rows[-1].cursor, len(rows) == limit)
         return rows
 
     @router.get("/status")
@@ -168,8 +175,8 @@ def _cursor(before: str | None) -> Cursor | None:
     return Cursor.parse(before) if before else None
 
 
-def _link_next(request: Request, response: Response, rows: list[AlertRow] | list[StoryRow], limit: int) -> None:
+def _link_next(request: Request, response: Response, last: Cursor, is_full: bool) -> None:
     """Adds the header with the address of the next page, if this page is full. The next page may be empty."""
-    if len(rows) == limit:
-        query = {**dict(request.query_params), "before": str(rows[-1].cursor)}
+    if is_full:
+        query = {**dict(request.query_params), "before": str(last)}
         response.headers["Link"] = f'<{request.scope["path"]}?{urlencode(query)}>; rel="next"'

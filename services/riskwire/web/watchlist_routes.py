@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from riskwire.entities.watchlist import WatchedEntity, read_entry
+from riskwire.entities.watchlist import WatchedEntity, Weight, read_entry
 from riskwire.errors import SettingsError
 from riskwire.records import Record
 from riskwire.settings import WebSettings
@@ -41,6 +41,7 @@ class EntryRequest(BaseModel):
     isin: _Name | None = None
     group: _Name | None = None
     exclude: Annotated[list[_Name], Field(max_length=100)] = []
+    weight: Weight = 1.0
 
 
 class EditResult(Record):

@@ -12,8 +12,10 @@ from playwright.async_api import Browser, Page, expect
 from pydantic import SecretStr
 from serving import write_with_sink
 
+from riskwire.errors import NotifyError
 from riskwire.pipeline import Topic
 from riskwire.settings import TokenSettings
+from riskwire.web import SilenceRow
 
 pytestmark = [pytest.mark.needs_browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -56,6 +58,63 @@ async def test_each_decision_is_one_press_and_shows_in_the_alert(browser: Browse
         assert mute.until is not None
         assert abs(snooze.until - snooze.at - timedelta(hours=4)) < timedelta(minutes=5)
         assert opened.errors == []
+
+
+async def test_a_comment_and_a_correction_are_one_press_and_show_in_the_timeline(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Without its text a comment is not sent, and without a level a correction is not."""
+    async with open_page(browser, tmp_path) as opened:
+        page = await decide(opened)
+        detail = page.get_by_test_id("alert-detail")
+        await detail.get_by_role("button", name="Comment").click()
+        await detail.get_by_role("button", name="Correct").click()
+        await expect(detail.get_by_label("The right level of its stories")).to_be_focused()
+        assert opened.process.commands == []
+        await detail.get_by_label("Comment", exact=True).fill("asked their lawyers")
+        await detail.get_by_role("button", name="Comment").click()
+        await expect(detail.locator(".timeline")).to_contain_text("asked their lawyers")
+        await detail.get_by_label("The right level of its stories").select_option("mild")
+        await detail.get_by_role("button", name="Correct").click()
+        await expect(detail.locator(".timeline")).to_contain_text("correct by Ada")
+        await expect(detail.locator(".timeline")).to_contain_text("mild")
+        comment, correction = opened.process.commands
+        assert (comment.kind, comment.comment) == ("comment", "asked their lawyers")
+        assert (correction.kind, correction.value["level"]) == ("correct", "mild")
+        assert correction.value["evidence"], "a correction keeps the stories that it labels"
+        assert opened.errors == []
+
+
+async def test_the_silences_of_alertmanager_are_above_the_alerts(browser: Browser, tmp_path: Path) -> None:
+    """Each says what is silent, until when, and who made it so. Without silences there is nothing to see."""
+    until = fictional.NOON + timedelta(hours=6)
+    many = SilenceRow(
+        receiver="am",
+        id="s1",
+        by="bob",
+        comment="<b>maintenance</b>",
+        until=until,
+        matchers=("alertname=riskwire",),
+        names=("Veldara Chemicals", "Osmark", "Pelorum", "Arctessa Air", "Brightholm"),
+    )
+    bare = many.model_copy(update={"id": "s2", "matchers": ("kind=slide",), "names": (), "comment": "no slides"})
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
+        silences = page.get_by_test_id("silences")
+        await expect(silences).to_be_hidden()
+        opened.process.silences = [many, bare]
+        await page.reload()
+        rows = silences.get_by_role("listitem")
+        await expect(rows).to_have_count(2)
+        await expect(rows.first).to_contain_text("Veldara Chemicals, Osmark, Pelorum, Arctessa Air and 1 more")
+        await expect(rows.first).to_contain_text("silent in Alertmanager until 2 Mar")
+        await expect(rows.first).to_contain_text("by bob: <b>maintenance</b>")
+        await expect(rows.last).to_contain_text("kind=slide")
+        assert opened.errors == []
+        opened.process.silences = NotifyError("does not answer", where="am")
+        await page.reload()
+        await expect(silences).to_contain_text("the silences of Alertmanager cannot be read: am: does not answer")
+        await expect(page.get_by_test_id("alert-row").first).to_be_visible()
 
 
 async def test_a_false_alarm_has_its_reason_and_leaves_the_open_alerts(browser: Browser, tmp_path: Path) -> None:
@@ -113,6 +172,29 @@ async def test_filters_survive_a_reload(browser: Browser, tmp_path: Path) -> Non
         await expect(page.locator("th.col-name")).to_have_attribute("aria-sort", "ascending")
         pressed = page.locator("#alert-filter").get_by_role("button", name="Open")
         await expect(pressed).to_have_attribute("aria-pressed", "true")
+
+
+async def test_alerts_can_be_listed_by_exposure_and_severity(browser: Browser, tmp_path: Path) -> None:
+    """The order survives a reload, and a new alert takes its place in it."""
+    async with open_page(browser, tmp_path) as opened:
+        page = opened.page
+        heavy = fictional.alert("heavy", target="entity:pelorum", severity="warning", weight=40.0)
+        await write_with_sink(opened.store, {Topic.ALERTS: [heavy]})
+        rows = page.get_by_test_id("alert-row")
+        await expect(rows).to_have_count(4)
+        order = page.locator("#alert-order")
+        await order.get_by_role("button", name="Exposure").click()
+        await expect(rows.first).to_contain_text("Pelorum")
+        await expect(rows.first.get_by_test_id("alert-weight")).to_have_text("weight 40")
+        await page.reload()
+        await expect(order.get_by_role("button", name="Exposure")).to_have_attribute("aria-pressed", "true")
+        await expect(rows.first).to_contain_text("Pelorum")
+        heavier = fictional.alert("heavier", target="entity:osmark", weight=90.0, at=fictional.NOON - timedelta(days=1))
+        await write_with_sink(opened.store, {Topic.ALERTS: [heavier]})
+        await expect(rows.first).to_contain_text("Osmark")
+        await order.get_by_role("button", name="Newest").click()
+        await expect(rows.last).to_contain_text("Osmark")
+        assert opened.errors == []
 
 
 async def test_a_resolved_alert_says_in_the_list_what_it_was_about(browser: Browser, tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ async def _commands(data: Path) -> list[Command]:
         await bus.close()
 
 
+def test_alerts_can_be_listed_by_exposure_and_severity(tmp_path: Path, run: Run) -> None:
+    heavy = fictional.alert("pelorum", target="entity:pelorum", weight=7.5, at=ALERT.at - timedelta(hours=1))
+    with Store.open(Settings(data=tmp_path)) as store:
+        store.write_alerts([heavy])
+    listed = [json.loads(line)["id"] for line in run("alerts", "--open", "--json").output.splitlines()]
+    assert listed == [ALERT.id, heavy.id]
+    ranked = run("alerts", "--open", "--order", "priority", "--json").output.splitlines()
+    assert [json.loads(line)["id"] for line in ranked] == [heavy.id, ALERT.id]
+    assert "7.5" in run("alerts", "--order", "priority").output
+    assert len(run("alerts", "--json").output.splitlines()) == 3
+
+
 def test_each_decision_is_shown_with_who_made_it(run: Run) -> None:
     """An alert may be named by the start of its id."""
     short = ALERT.id[:6]

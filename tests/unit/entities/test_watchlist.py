@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from riskwire.entities.isin import is_isin
-from riskwire.entities.watchlist import Watchlist, read_watchlist
+from riskwire.entities.watchlist import WatchedEntity, Watchlist, read_watchlist
 from riskwire.errors import SettingsError
 
 YAML = """
@@ -117,3 +117,34 @@ def test_all_wrong_entries_are_named_at_once(tmp_path: Path) -> None:
         "'a' and 'e' both claim",
     ]
     assert [fault.startswith(start) for fault, start in zip(faults, starts, strict=True)] == [True] * 4, faults
+
+
+@pytest.mark.parametrize(("written", "weight"), [("", 1.0), (", weight: 0", 0.0), (", weight: 2.5", 2.5)])
+def test_an_entry_has_a_weight_which_is_one_by_default(tmp_path: Path, written: str, weight: float) -> None:
+    (entity,) = read_watchlist(write(tmp_path, f"- {{id: a, name: Acme{written}}}")).entities
+    assert entity.weight == weight
+
+
+@pytest.mark.parametrize("weight", ["-1", ".inf", "-.inf", ".nan", "yes", "1e13", "heavy", "[1]"])
+@pytest.mark.parametrize("name", ["w.yaml", "w.csv"])
+def test_a_weight_that_is_no_amount_is_refused_by_value_and_place(tmp_path: Path, weight: str, name: str) -> None:
+    text = f"- {{id: a, name: Acme, weight: {weight}}}" if name == "w.yaml" else f"id,name,weight\na,Acme,{weight}\n"
+    path = write(tmp_path, text, name)
+    with pytest.raises(SettingsError, match="weight") as refused:
+        read_watchlist(path)
+    place = "entry 1 (a)" if name == "w.yaml" else "line 2 (a)"
+    assert f"{path}: {place}" in str(refused.value)
+    assert "got" in str(refused.value)
+
+
+def test_a_spreadsheet_may_call_the_weight_exposure(tmp_path: Path) -> None:
+    (entity,) = read_watchlist(write(tmp_path, "id,name,Exposure\na,Acme,12.5\n", "w.csv")).entities
+    assert entity.weight == 12.5
+
+
+def test_a_group_weighs_as_much_as_its_heaviest_member() -> None:
+    entries = [("a", "banks", 2.0), ("b", "banks", 5.0), ("c", "cars", 0.0), ("d", None, 9.0)]
+    watchlist = Watchlist(
+        tuple(WatchedEntity(id=i, name=f"Name {i}", group=group, weight=w) for i, group, w in entries)
+    )
+    assert watchlist.group_weights() == {"banks": 5.0, "cars": 0.0}

@@ -22,17 +22,23 @@ def read(tmp_path: Path, raw: bytes, name: str = "holdings.csv") -> tuple[Watche
 def test_holdings_are_read_as_excel_writes_them(tmp_path: Path, separator: str, encoding: str) -> None:
     """Byte-order mark, `;` or tabs, Windows line ends, other names of columns, an empty last row, and no ids."""
     rows = [
-        ("Company Name", "Ticker", "ISIN", "Sector", "Weight (%)"),
-        ("Nestlé S.A.", "NSRGY", "CH0038863350", "food", '"4,1"'),
-        ("Apple Inc.", "", "US0378331005", "tech", '"3,9"'),
-        ("", "", "", "", ""),
+        ("Company Name", "Ticker", "ISIN", "Sector", "Weight (%)", "Price"),
+        ("Nestlé S.A.", "NSRGY", "CH0038863350", "food", '"4,1"', '"80,5"'),
+        ("Apple Inc.", "", "US0378331005", "tech", "3.9 %", "150"),
+        ("", "", "", "", "", ""),
     ]
     text = "\r\n".join(separator.join(row) for row in rows)
     with capture_logs() as logs:
         nestle, apple = read(tmp_path, text.encode(encoding))
     assert (nestle.id, nestle.name, nestle.tickers, nestle.group) == ("nsrgy", "Nestlé S.A.", ("NSRGY",), "food")
     assert (apple.id, apple.isin) == ("us0378331005", "US0378331005")
-    assert logs[0]["columns"] == ["Weight (%)"]
+    assert (nestle.weight, apple.weight) == (4.1, 3.9)
+    assert logs[0]["columns"] == ["Price"]
+
+
+def test_a_weight_that_may_be_thousands_or_thousandths_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"line 2 .a.: weight: .*got '1,234'"):
+        read(tmp_path, b'id,name,weight\na,Acme,"1,234"\n')
 
 
 def test_the_line_by_which_excel_tells_the_separator_is_no_row(tmp_path: Path) -> None:

@@ -227,6 +227,23 @@ async def test_with_a_watchlist_only_its_entities_get_signals_and_a_group_takes_
     assert acme.member == acme.member_name == ""
 
 
+async def test_a_signal_has_the_weight_of_its_entry_and_a_group_that_of_its_heaviest_member(tiny_bundle: Path) -> None:
+    """The heaviest member of the group is not in the article. Topics and the market weigh 1."""
+    entries = (
+        {"id": "acme", "name": "Acme", "group": "makers", "weight": 2.5},
+        {"id": "initech", "name": "Initech", "group": "makers", "weight": 7},
+        {"id": "globex", "name": "Globex"},
+    )
+    watchlist = Watchlist(tuple(WatchedEntity.model_validate(entry) for entry in entries))
+    async with Engine(Bundle.load(tiny_bundle)) as engine:
+        stage = InferStage(engine, Linker(watchlist), Settings(), signal_partitions=1)
+        step = await stage.open(0, {}).process(messages(article()))
+    weights = {signal.target: signal.weight for signal in signals(step.results)}
+    expected = {"entity:acme": 2.5, "entity:globex": 1.0, "group:makers": 7.0, "market": 1.0}
+    assert weights.items() >= expected.items()
+    assert all(weight == 1.0 for target, weight in weights.items() if target not in expected)
+
+
 async def test_other_tasks_get_turns_during_a_long_batch(stage: InferStage) -> None:
     """Linking and writing run in short slices, so heartbeats and requests are answered meanwhile."""
     records = messages(*(article(str(number), text="Acme Corp gains. " * 1_000) for number in range(60)))

@@ -108,6 +108,16 @@ async def test_articles_of_one_batch_are_linked_with_the_watchlist_at_their_plac
     }
 
 
+async def test_a_changed_weight_counts_from_its_place_in_the_log_on(engine: Engine) -> None:
+    records = [watch("acme", weight=2), article("a"), watch("acme", weight=5), article("b")]
+    step = await infer_stage(engine).open(0, {}).process(messages(records))
+    signals = [SIGNALS.validate_json(item.value) for item in step.results if item.topic == Topic.SIGNALS]
+    weights = {
+        item.article: item.weight for item in signals if isinstance(item, Signal) and item.target == "entity:acme"
+    }
+    assert weights == {"a": 2.0, "b": 5.0}
+
+
 async def test_a_change_survives_a_restart_in_the_state_of_the_stage(engine: Engine) -> None:
     """The state has one key for each entry that is set; removing the entry deletes its key."""
     changes = [watch("acme"), watch("globex"), unwatch("globex")]

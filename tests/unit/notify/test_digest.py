@@ -75,11 +75,22 @@ def test_alerts_are_ranked_with_those_that_are_never_pushed(alert: MakeAlert) ->
     text = text_of(
         alert(id="1", name="Line", tier="digest"),
         alert(id="2", name="Notice", tier="notice"),
-        alert(id="3", name="Page", tier="page", kind="event", events=("bankruptcy",)),
+        alert(id="3", name="Page", tier="page", severity="critical", kind="event", events=("bankruptcy",)),
         alert(id="4", name="Loud notice", tier="notice", severity="critical"),
     )
     assert text.startswith("riskwire daily digest: 1 page, 2 notices, 1 line\n")
     places = [text.index(name) for name in ("PAGE Page (bankruptcy)", "Loud notice", "NOTICE Notice", "DIGEST Line")]
+    assert places == sorted(places)
+
+
+def test_exposure_ranks_above_the_tier(alert: MakeAlert) -> None:
+    """A page on a small exposure comes after a notice on a large one."""
+    text = text_of(
+        alert(id="1", name="Small", tier="page", severity="critical", weight=0.5),
+        alert(id="2", name="Large", tier="notice", severity="warning", weight=20.0),
+        alert(id="3", name="Usual", tier="page", severity="high"),
+    )
+    places = [text.index(name) for name in ("NOTICE Large", "PAGE Usual", "PAGE Small")]
     assert places == sorted(places)
 
 

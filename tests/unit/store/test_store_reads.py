@@ -240,3 +240,35 @@ def test_a_cursor_parses_its_own_text_and_refuses_other_text() -> None:
     assert Cursor.parse(str(cursor)) == cursor
     with pytest.raises(SettingsError, match="before: not a time"):
         Cursor.parse("yesterday")
+
+
+def test_open_alerts_can_be_ordered_by_exposure_and_severity(store: Store, news: ModuleType) -> None:
+    """A warning on a large exposure comes before a critical one on a small one; of equal ones, the newest first."""
+    later = news.NOON + timedelta(hours=1)
+    small = news.alert("small", severity="critical", weight=0.5)
+    large = news.alert("large", severity="warning", weight=10.0)
+    twins = [news.alert(name, severity="high", weight=2.0, at=at) for name, at in (("old", news.NOON), ("new", later))]
+    ended = news.alert("ended", weight=50.0, status="resolved")
+    store.write_alerts([small, large, *twins, ended])
+    expected = [large.id, twins[1].id, twins[0].id, small.id]
+    assert [row.id for row in store.alerts(status="open", order="priority")] == expected
+    assert [row.id for row in store.alerts(order="priority")] == [ended.id, *expected]
+    pages: list[str] = []
+    before = None
+    while page := store.alerts(status="open", order="priority", limit=1, before=before):
+        pages += [row.id for row in page]
+        before = Cursor.parse(str(page[-1].ranked_cursor), ranked=True)
+    assert pages == expected
+
+
+def test_the_order_follows_the_newest_record_of_an_alert(store: Store, news: ModuleType) -> None:
+    later = news.NOON + timedelta(hours=1)
+    store.write_alerts([news.alert("a", weight=1.0), news.alert("b", weight=2.0)])
+    store.write_alerts([news.alert("a", weight=9.0, status="escalated", at=later)])
+    assert [row.weight for row in store.alerts(order="priority")] == [9.0, 2.0]
+
+
+@pytest.mark.parametrize("text", ["2026-03-02T12:00:00Z~abc", "2026-03-02T12:00:00Z", "2026-03-02T12:00:00Z~abc~much"])
+def test_a_cursor_of_another_order_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="before"):
+        Cursor.parse(text, ranked=True)

@@ -66,6 +66,24 @@ async def test_near_misses_of_a_target_have_their_reasons_and_can_be_filtered(
     await get(client, path, expect=422, min_novelty=2)
 
 
+async def test_alerts_can_be_ordered_by_exposure_and_severity(
+    client: aiohttp.ClientSession, store: Store, news: ModuleType
+) -> None:
+    """The next links lead through them in that order. A cursor of the other order is refused."""
+    weights = {"a": 3.0, "b": 12.0, "c": 0.5, "d": 3.0}
+    store.write_alerts(news.alert(name, weight=weight) for name, weight in weights.items())
+    path: str | None = "/api/v1/alerts?status=open&order=priority&limit=1"
+    found: list[float] = []
+    while path is not None:
+        async with client.get(path) as response:
+            found += [row["weight"] for row in await response.json()]
+            link = response.links.get("next")
+            path = str(link["url"].relative()) if link else None
+    assert found == [12.0, 3.0, 3.0, 0.5]
+    await get(client, "/api/v1/alerts", expect=422, order="priority", before="2026-03-02T12:00:00Z")
+    await get(client, "/api/v1/alerts", expect=422, order="loudest")
+
+
 async def test_the_next_links_lead_through_every_row(
     client: aiohttp.ClientSession, filled: ModuleType, store: Store
 ) -> None:

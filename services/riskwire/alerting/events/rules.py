@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from riskwire.alerting.events.weights import WeightRule
 from riskwire.alerting.events.words import EventWords, WordLists
 from riskwire.errors import SettingsError
 from riskwire.records import EVENT_TYPES, Severity, Tier
@@ -88,6 +89,7 @@ class _Table(_Strict):
     families: dict[str, _Family]
     types: dict[str, RuleOverride]
     words: WordLists
+    weights: WeightRule
     groups: dict[str, _Group]
     targets: dict[str, RuleOverride]
 
@@ -161,6 +163,7 @@ class EventRules:
         }
         """By event type."""
         self.words = words or EventWords(table.words)
+        self.weights = table.weights
         self._table = table
         self._member_groups: dict[str, list[str]] = {}
         """The groups of the rules that name a target as a member."""
@@ -264,6 +267,7 @@ def _checked(values: Mapping[Any, Any], where: str) -> EventRules:
                 raise SettingsError(what, value=event_type, where=where)
             places[event_type] = family
     _check_rearm(table, where)
+    table.weights.check(where)
     for place, event_types in _named_types(table):
         for event_type in event_types:
             _check_type(event_type, place, where)
@@ -308,7 +312,9 @@ def _explained(error: ValidationError, where: str) -> SettingsError:
     place = ".".join(str(part) for part in first["loc"])
     suffix = f" (and {len(more_errors)} more)" if more_errors else ""
     if first["type"] == "extra_forbidden":
-        names = [*_Table.model_fields] if len(first["loc"]) == 1 else [*_Family.model_fields, *_Group.model_fields]
+        of_section = (WeightRule,) if first["loc"][0] == "weights" else (_Family, _Group)
+        parts = (_Table,) if len(first["loc"]) == 1 else of_section
+        names = [name for part in parts for name in part.model_fields]
         do = _suggestion(str(first["loc"][-1]), names)
         return SettingsError(f"{place}: there is no such rule{suffix}", where=where, do=do)
     return SettingsError(f"{place}: {first['msg']}{suffix}", value=first.get("input"), where=where)

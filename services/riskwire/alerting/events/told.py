@@ -125,6 +125,7 @@ def _alert(
         summary=explain.summary(signal, [item.happening for item in news], stories, sources),
         would_not_fire=would_not_fire,
         evidence=evidence,
+        weight=signal.weight,
     )
 
 

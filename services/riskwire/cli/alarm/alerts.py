@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from enum import StrEnum
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -27,6 +31,19 @@ Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Unti
 Target = Annotated[str | None, typer.Option("--target", metavar="TARGET", help="Such as `entity:aapl`.")]
 Type = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="An event type, `spike` or `slide`.")]
 Publisher = Annotated[str | None, typer.Option("--publisher", metavar="NAME", help="Such as `Reuters`.")]
+Events = Annotated[list[str] | None, typer.Option("--event", help="The right event type; repeatable.")]
+Fields = dict[str, Any]
+"""Fields of a `DecisionRequest`."""
+Decide = Callable[..., Fields]
+
+
+class Order(StrEnum):
+    """The orders of the list of alerts."""
+
+    NEWEST = "newest"
+    PRIORITY = "priority"
+
+
 _DURATION = re.compile(r"(\d{1,5})\s*([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _LOOKED_AT = 100_000
@@ -35,11 +52,20 @@ _LOOKED_AT = 100_000
 
 @alerts_app.callback(invoke_without_command=True)
 def alerts(
-    context: typer.Context, json: Json = False, limit: Limit = 1_000, data: Data = None, config: ConfigFile = None
+    context: typer.Context,
+    order: Annotated[
+        Order, typer.Option("--order", help="The newest first, or the largest exposure times severity.")
+    ] = Order.NEWEST,
+    open_only: Annotated[bool, typer.Option("--open", help="Only alerts that run.")] = False,
+    json: Json = False,
+    limit: Limit = 1_000,
+    data: Data = None,
+    config: ConfigFile = None,
 ) -> None:
-    """List the newest record of each alert, newest first."""
+    """List the newest record of each alert."""
     if context.invoked_subcommand is None:
-        listing.alerts(json=json, limit=limit, data=data, config=config)
+        settings = settings_of(config, data=data)
+        listing.list_alerts(settings, order=order.value, open_only=open_only, json=json, limit=limit)
 
 
 @alerts_app.command()
@@ -57,77 +83,85 @@ def show(alert: AlertId, json: Json = False, data: Data = None, config: ConfigFi
         _print_alert(history, settings)
 
 
-@alerts_app.command()
-def ack(alert: AlertId, by: By, comment: Comment = "", data: Data = None, config: ConfigFile = None) -> None:
+def _action(*, name: str | None = None, comments: bool = True) -> Callable[[Decide], Callable[..., None]]:
+    """Returns a decorator that makes a command of a function which returns the fields of a `DecisionRequest`.
+
+    The command also takes who decides, why, and where: the options that all decisions share.
+
+    Args:
+        name: the name of the command; by default that of the function.
+        comments: whether it takes the option `--comment`.
+    """
+    shared: dict[str, tuple[object, object]] = {"by": (By, Parameter.empty)}
+    shared |= {"comment": (Comment, "")} if comments else {}
+    shared |= {"data": (Data, None), "config": (ConfigFile, None)}
+
+    def decorate(decide: Decide) -> Callable[..., None]:
+        def command(
+            *, by: str, comment: str = "", data: Path | None = None, config: Path | None = None, **own: Any
+        ) -> None:
+            fields = {"comment": comment} | decide(**own)
+            run_to_end(publish_decision(settings_of(config, data=data), by, fields.pop("alert", ""), fields))
+
+        hints = get_type_hints(decide, include_extras=True)
+        del hints["return"]
+        own = [(name, hints[name], parameter.default) for name, parameter in signature(decide).parameters.items()]
+        every = [*own, *((name, hint, default) for name, (hint, default) in shared.items())]
+        parameters = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint) for name, hint, default in every
+        ]
+        command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {name: hint for name, hint, _ in every}
+        command.__doc__ = decide.__doc__
+        return alerts_app.command(name or decide.__name__)(command)
+
+    return decorate
+
+
+@_action()
+def ack(alert: AlertId) -> Fields:
     """Acknowledge an alert: no more is told of it until it resolves, unless a notice becomes a page."""
-    _decide(settings_of(config, data=data), by, alert, kind="acknowledge", comment=comment)
+    return {"kind": "acknowledge", "alert": alert}
 
 
-@alerts_app.command()
+@_action()
 def assign(
-    alert: AlertId,
-    assignee: Annotated[str, typer.Argument(metavar="NAME", help="Who takes care of it.")],
-    by: By,
-    comment: Comment = "",
-    data: Data = None,
-    config: ConfigFile = None,
-) -> None:
+    alert: AlertId, assignee: Annotated[str, typer.Argument(metavar="NAME", help="Who takes care of it.")]
+) -> Fields:
     """Say who takes care of an alert."""
-    _decide(settings_of(config, data=data), by, alert, kind="assign", assignee=assignee, comment=comment)
+    return {"kind": "assign", "alert": alert, "assignee": assignee}
 
 
-@alerts_app.command()
-def snooze(
-    alert: AlertId,
-    by: By,
-    duration: For = None,
-    until: Until = None,
-    comment: Comment = "",
-    data: Data = None,
-    config: ConfigFile = None,
-) -> None:
+@_action()
+def snooze(alert: AlertId, duration: For = None, until: Until = None) -> Fields:
     """Hold what an alert tells until a time."""
     end = _end(duration, until)
     if end is None:
         raise SettingsError("a snooze needs an end", do="Give --for or --until")
-    _decide(settings_of(config, data=data), by, alert, kind="snooze", until=end, comment=comment)
+    return {"kind": "snooze", "alert": alert, "until": end}
 
 
-@alerts_app.command()
+@_action()
 def mute(
-    by: By,
     target: Target = None,
     event_type: Type = None,
     publisher: Publisher = None,
     duration: For = None,
     until: Until = None,
-    comment: Comment = "",
-    data: Data = None,
-    config: ConfigFile = None,
-) -> None:
+) -> Fields:
     """Tell nothing of a target, a type or a publisher, until a time or until it is unmuted."""
-    subject, end = _subject(target, event_type, publisher), _end(duration, until)
-    _decide(settings_of(config, data=data), by, kind="mute", subject=subject, until=end, comment=comment)
+    return {"kind": "mute", "subject": _subject(target, event_type, publisher), "until": _end(duration, until)}
 
 
-@alerts_app.command()
-def unmute(
-    by: By,
-    target: Target = None,
-    event_type: Type = None,
-    publisher: Publisher = None,
-    data: Data = None,
-    config: ConfigFile = None,
-) -> None:
+@_action(comments=False)
+def unmute(target: Target = None, event_type: Type = None, publisher: Publisher = None) -> Fields:
     """Lift a mute. What still burns is then told."""
-    subject = _subject(target, event_type, publisher)
-    _decide(settings_of(config, data=data), by, kind="unmute", subject=subject)
+    return {"kind": "unmute", "subject": _subject(target, event_type, publisher)}
 
 
-@alerts_app.command("false-alarm")
+@_action(name="false-alarm")
 def false_alarm(
     alert: AlertId,
-    by: By,
     reason: Annotated[
         str | None,
         typer.Option(
@@ -135,40 +169,26 @@ def false_alarm(
         ),
     ] = None,
     level: Annotated[str | None, typer.Option("--level", help="The right level, for `riskwire label export`.")] = None,
-    event: Annotated[list[str] | None, typer.Option("--event", help="The right event type; repeatable.")] = None,
-    comment: Comment = "",
-    data: Data = None,
-    config: ConfigFile = None,
-) -> None:
+    event: Events = None,
+) -> Fields:
     """Close an alert that was none, and say why. `riskwire label export` makes training data of it."""
-    fields = {"reason": reason, "level": level, "events": event or (), "comment": comment}
-    _decide(settings_of(config, data=data), by, alert, kind="false_alarm", **fields)
+    return {"kind": "false_alarm", "alert": alert, "reason": reason, "level": level, "events": event or ()}
 
 
-@alerts_app.command()
+@_action()
 def correct(
     alert: AlertId,
-    by: By,
     level: Annotated[str | None, typer.Option("--level", help="neutral, mild, material or favourable.")] = None,
-    event: Annotated[list[str] | None, typer.Option("--event", help="The right event type; repeatable.")] = None,
-    comment: Comment = "",
-    data: Data = None,
-    config: ConfigFile = None,
-) -> None:
+    event: Events = None,
+) -> Fields:
     """Correct the labels of the stories of an alert, for `riskwire label export`."""
-    _decide(settings_of(config, data=data), by, alert, kind="correct", level=level, events=event or (), comment=comment)
+    return {"kind": "correct", "alert": alert, "level": level, "events": event or ()}
 
 
-@alerts_app.command()
-def comment(
-    alert: AlertId,
-    text: Annotated[str, typer.Argument(metavar="TEXT")],
-    by: By,
-    data: Data = None,
-    config: ConfigFile = None,
-) -> None:
+@_action(comments=False)
+def comment(alert: AlertId, text: Annotated[str, typer.Argument(metavar="TEXT")]) -> Fields:
     """Comment on an alert."""
-    _decide(settings_of(config, data=data), by, alert, kind="comment", comment=text)
+    return {"kind": "comment", "alert": alert, "comment": text}
 
 
 @alerts_app.command()
@@ -195,8 +215,8 @@ def log(json: Json = False, limit: Limit = 1_000, data: Data = None, config: Con
     _print_decisions(rows, settings, json=json, empty="Nobody has decided anything yet.")
 
 
-def _decide(settings: Settings, by: str, alert: str = "", **fields: Any) -> None:
-    """Publishes a decision, prints it, and exits.
+async def publish_decision(settings: Settings, by: str, alert: str, fields: dict[str, Any]) -> int:
+    """Publishes a decision, and prints it with what it replaces. Returns exit code 0.
 
     Args:
         by: who decides.
@@ -205,13 +225,7 @@ def _decide(settings: Settings, by: str, alert: str = "", **fields: Any) -> None
 
     Raises:
         SettingsError: the decision lacks something, or there is no such alert, or it cannot be decided any more.
-        typer.Exit: always, with the exit code.
     """
-    run_to_end(publish_decision(settings, by, alert, fields))
-
-
-async def publish_decision(settings: Settings, by: str, alert: str, fields: dict[str, Any]) -> int:
-    """Publishes a decision, and prints it with what it replaces. Returns exit code 0. See `_decide`."""
     from pydantic import ValidationError
 
     from riskwire.cli.data import open_existing_bus, open_existing_store

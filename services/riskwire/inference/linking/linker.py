@@ -89,6 +89,7 @@ class Linker:
         The shipped tables of parties count only with the shipped table of companies.
         """
         self.watchlist = watchlist or Watchlist()
+        self.group_weights = self.watchlist.group_weights()
         self._watched = WatchedNames(self.watchlist)
         self._companies = companies or shipped_companies()
         self._parties = shipped_parties() if self._companies is shipped_companies() else PartyTable(self._companies)

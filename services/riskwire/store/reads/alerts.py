@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, or_, select
 from riskwire.records import Alert, Command, covering_mute, publishers_of, to_ms
 from riskwire.store import tables
 from riskwire.store.reads.decisions import is_open, mutes_in_force
-from riskwire.store.rows import AlertHistory, AlertRow, Cursor, Handling, StatusFilter
+from riskwire.store.rows import AlertHistory, AlertOrder, AlertRow, Cursor, Handling, StatusFilter
 from riskwire.store.upsert import chunks
 
 _HANDLING: dict[str, Handling] = {
@@ -26,16 +26,19 @@ def list_alerts(
     target: str | None,
     limit: int,
     before: Cursor | None,
+    order: AlertOrder = "newest",
 ) -> list[AlertRow]:
-    """Returns the newest record of each alert, newest first, at most `limit`.
+    """Returns the newest record of each alert, at most `limit`.
 
     Args:
         status: only alerts with this status; `open` means every status but `resolved`.
         target: only alerts of this target.
-        before: only rows older than this cursor, for the next page; None for the first page.
+        before: only rows after this cursor of the order, for the next page; None for the first page.
+        order: newest first, or by priority with the newest of equal ones first.
     """
     head = tables.alert_heads.c
-    query = select(head.body).order_by(head.at_ms.desc(), head.id.desc()).limit(limit)
+    ranks = [head.priority] if order == "priority" else []
+    query = select(head.body).order_by(*(column.desc() for column in (*ranks, head.at_ms, head.id))).limit(limit)
     if status == "open":
         query = query.where(is_open())
     elif status is not None:
@@ -44,7 +47,10 @@ def list_alerts(
         query = query.where(head.target == target)
     if before is not None:
         at = to_ms(before.at)
-        query = query.where(or_(head.at_ms < at, and_(head.at_ms == at, head.id < before.key)))
+        older = or_(head.at_ms < at, and_(head.at_ms == at, head.id < before.key))
+        if order == "priority":
+            older = or_(head.priority < before.priority, and_(head.priority == before.priority, older))
+        query = query.where(older)
     newest = [Alert.model_validate_json(body) for body in connection.execute(query).scalars()]
     return _with_handling(connection, newest)
 

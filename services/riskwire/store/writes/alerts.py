@@ -52,6 +52,7 @@ def write_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
                 "status": alert.status,
                 "rank": _RANK[alert.status],
                 "at_ms": to_ms(alert.at),
+                "priority": alert.priority,
                 "body": alert.to_bytes().decode(),
             }
             for alert in heads.values()

@@ -124,7 +124,8 @@ def past_signals(
         received = any(past_signal.target == group for past_signal in article.signals)
         if not received and group_stories.add(article.story, article.seen_at):
             member = {"member": entry.target, "member_name": entry.name}
-            signals.append(signal.model_copy(update={"target": group, "name": entry.group, **member}))
+            of_group = {"target": group, "name": entry.group, "weight": 1.0}  # alert takes no weight from the past
+            signals.append(signal.model_copy(update=of_group | member))
     newest_first = dict.fromkeys(signal.article for signal in reversed(signals))
     newest = set(list(newest_first)[:limit])
     return [signal for signal in signals if signal.article in newest]
@@ -174,6 +175,7 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
         relevance=weight,
         evidence=_evidence(article, mentions, same_entity),
         bundle=article.bundle,
+        weight=entry.weight,
     )
 
 

@@ -19,7 +19,14 @@ const arrived = new Map(); // what the stream has brought since the last load be
 let filter = sessionStorage.getItem(FILTER_KEY) ?? "";
 let next = null;
 
+const SEVERITIES = { warning: 1, high: 2, critical: 3 };
+const ORDER_KEY = "riskwire-alert-order";
+let order = sessionStorage.getItem(ORDER_KEY) ?? "newest";
+
+const priority = (alert) => alert.weight * SEVERITIES[alert.severity];
 const newerFirst = (a, b) => (a.at === b.at ? (a.id < b.id ? 1 : -1) : a.at < b.at ? 1 : -1);
+
+const inOrder = (a, b) => (order === "priority" && priority(b) - priority(a)) || newerFirst(a, b);
 
 function severity(alert) {
   const calm = alert.status === "resolved";
@@ -55,6 +62,7 @@ function row(alert, fresh) {
         { class: "meta" },
         el("span", {}, state.join(" · ")),
         el("span", {}, plural(alert.stories, "story", "stories")),
+        alert.weight === 1 ? null : el("span", { testid: "alert-weight" }, `weight ${alert.weight}`),
         el("span", {}, alert.kind === "event" ? `event · ${alert.tier}` : `surprise ${number(alert.surprise)}`),
       ),
     ),
@@ -62,18 +70,19 @@ function row(alert, fresh) {
 }
 
 function draw(fresh = null) {
-  const shown = [...rows.values()].filter((alert) => filter !== "open" || (alert.status !== "resolved" && alert.handling !== "false_alarm")).sort(newerFirst);
+  const shown = [...rows.values()].filter((alert) => filter !== "open" || (alert.status !== "resolved" && alert.handling !== "false_alarm")).sort(inOrder);
   const focused = document.activeElement?.id;
   list.replaceChildren(
     ...(shown.length ? shown.map((alert) => row(alert, alert.id === fresh)) : [el("li", { class: "empty" }, "No alerts.")]),
   );
   if (focused?.startsWith("alert-")) document.getElementById(focused)?.focus();
   more.hidden = next === null;
+  more.textContent = order === "priority" ? "Show more" : "Show older";
 }
 
 export async function load() {
   arrived.clear();
-  const page = await api.page(api.alertsPath({ status: filter, limit: 50 }));
+  const page = await api.page(api.alertsPath({ status: filter, limit: 50, order: order === "newest" ? "" : order }));
   rows.clear();
   for (const alert of [...page.rows, ...arrived.values()]) rows.set(alert.id, alert);
   next = page.next;
@@ -95,6 +104,16 @@ export function start() {
     sessionStorage.setItem(FILTER_KEY, value);
     load();
   });
+  buttonGroup(
+    document.getElementById("alert-order"),
+    [["newest", "Newest"], ["priority", "Exposure", "The largest weight times severity first"]],
+    order,
+    (value) => {
+      order = value;
+      sessionStorage.setItem(ORDER_KEY, value);
+      load();
+    },
+  );
   more.addEventListener("click", async () => {
     const page = await api.page(next);
     for (const alert of page.rows) if (!rows.has(alert.id)) rows.set(alert.id, alert);
@@ -232,6 +251,7 @@ export async function openAlert(id, isCurrent) {
         fact("Opened", when(alert.opened_at)),
         fact("Kind", alert.kind),
         fact("Tier", alert.tier),
+        fact("Weight", String(alert.weight)),
         fact("Groups", alert.groups.join(", ") || "–"),
         fact("Model", alert.bundle || "–"),
       ),

@@ -17,6 +17,7 @@ const REASONS = [
   ["duplicate", "told already"],
   ["other", "other (see comment)"],
 ];
+const LEVELS = [["", "Right level?"], ["neutral", "neutral"], ["mild", "mild"], ["material", "material"], ["favourable", "favourable"]];
 const DONE = { acknowledged: "acknowledged", snoozed: "snoozed", false_alarm: "false alarm" };
 
 /** Who this browser's token belongs to, and what the owner may do. Loaded once. */
@@ -82,6 +83,7 @@ export function decisionForm(alert, decided) {
   length.value = "24";
   const subject = select("act-subject", "What to mute", subjects(alert));
   const reason = select("act-reason", "Why it is a false alarm", REASONS);
+  const level = select("act-level", "The right level of its stories", LEVELS);
   const message = el("p", { class: "message", role: "status" });
 
   async function act(kind, more = {}) {
@@ -124,6 +126,7 @@ export function decisionForm(alert, decided) {
       el("span", { class: "pair" }, assignee, button("Assign", () => need(assignee, "assign", () => ({ assignee: assignee.value.trim() })), ended)),
       el("span", { class: "pair" }, subject, button("Mute", () => act("mute", { subject: subject.value, until: until() }))),
       el("span", { class: "pair" }, reason, button("False alarm", () => act("false_alarm", { reason: reason.value || null }), closed)),
+      el("span", { class: "pair" }, level, button("Correct", () => (level.value ? act("correct", { level: level.value }) : level.focus()))),
     ),
     message,
   );
