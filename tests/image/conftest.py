@@ -28,12 +28,24 @@ def engine() -> Iterator[ContainerEngine]:
 
 
 @pytest.fixture(scope="session")
-def image(engine: ContainerEngine) -> str:
-    """The name of riskwire's image, built from this tree; prints how long that took."""
+def base(engine: ContainerEngine) -> str:
+    """The name of the image of Debian with Python that all others are made from."""
     import_base(engine, BASE)
+    return BASE
+
+
+@pytest.fixture(scope="session")
+def bases(engine: ContainerEngine, base: str) -> dict[str, str]:
+    """The build arguments that name the bases of riskwire's image."""
     if not engine.has_image(BUILD_BASE):
-        engine.build(BUILD_BASE, STAND_INS / "Dockerfile", STAND_INS, target="python-build", BASE=BASE)
-    arguments = {"BASE": BASE, "BUILD_BASE": BUILD_BASE, "VERSION": "test", "REVISION": "none"}
+        engine.build(BUILD_BASE, STAND_INS / "Dockerfile", STAND_INS, target="python-build", BASE=base)
+    return {"BASE": base, "BUILD_BASE": BUILD_BASE}
+
+
+@pytest.fixture(scope="session")
+def image(engine: ContainerEngine, bases: dict[str, str]) -> str:
+    """The name of riskwire's image, built from this tree; prints how long that took."""
+    arguments = {**bases, "VERSION": "test", "REVISION": "none"}
     seconds = engine.build(IMAGE, ROOT / "deploy" / "Dockerfile", ROOT, target="cpu", **arguments)
     print(f"\nbuilt {IMAGE} in {seconds:.0f} s")
     return IMAGE
