@@ -103,7 +103,7 @@ def test_wheel_and_sdist_have_the_version_and_the_same_packages(distributions: P
     in_sdist = {name.split("/", 1)[1] for name in names if name.startswith(packages)}
     assert in_wheel == in_sdist
     assert {"README.md", "LICENSE", "pyproject.toml"} <= set(names)
-    assert not [name for name in names if name.startswith(("tests/", "deploy/", "."))]
+    assert not [name for name in names if name.startswith(("tests/", "deploy/"))]
 
 
 def test_the_wheel_has_every_file_of_the_packages(distributions: Path, wheel: Path) -> None:
