@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from event_time import EventTime
-from memory import allocations, own_memory_mb
+from memory import allocations, heaps, own_memory_mb
 
 from riskwire import metrics
 from riskwire.cli.main import main
@@ -54,6 +54,7 @@ def trace_to(path: Path) -> None:
         kinds = Counter(type(item).__name__ for item in gc.get_objects()).most_common(_SHOWN // 2)
         with path.open("a", encoding="utf-8") as file:
             file.write(f"== {datetime.now(UTC):%H:%M:%S}: {own_memory_mb():,.0f} MiB resident\n")
+            file.write(f"{heaps()}\n")
             file.writelines(f"{line}\n" for line in allocations(_SHOWN))
             file.write("objects: " + ", ".join(f"{kind} {count:,}" for kind, count in kinds) + "\n")
 

@@ -7,11 +7,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from sqlalchemy import QueuePool
 
 from riskwire.errors import SettingsError, StoreError, StoreVersionError
 from riskwire.settings import Settings, StoreSettings, describe_settings, load_settings
 from riskwire.store import Store
 from riskwire.store.database.engine import check_store, store_url
+from riskwire.store.database.sqlite import create_sqlite_engine
+
+MOST_PAGE_CACHES_KB = 48_000
 
 
 def test_a_reopened_store_contains_what_was_written(settings: Settings, news: ModuleType) -> None:
@@ -19,6 +23,17 @@ def test_a_reopened_store_contains_what_was_written(settings: Settings, news: Mo
         store.write_alerts([news.alert()])
     with Store.open(settings, read_only=True) as store:
         assert len(store.alerts()) == 1
+
+
+def test_the_page_caches_of_the_connections_to_a_store_take_little_memory(sqlite_settings: Settings) -> None:
+    """A process keeps as many connections as the pool holds, and each fills its cache."""
+    with Store.open(sqlite_settings):
+        engine = create_sqlite_engine(store_url(sqlite_settings), read_only=False)
+    with engine.connect() as connection:
+        size = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+    assert isinstance(engine.pool, QueuePool)
+    assert 0 < -size * engine.pool.size() <= MOST_PAGE_CACHES_KB
+    engine.dispose()
 
 
 OTHER_VERSIONS = pytest.mark.parametrize(
