@@ -18,7 +18,7 @@ from riskwire.bus import Assignment, Bus
 from riskwire.notify.chart import TrendReader, check_charts, draw_chart, trend_of_alert
 from riskwire.notify.digest import Digests
 from riskwire.notify.digest.schedule import DigestSchedule
-from riskwire.notify.dispatch import Dispatcher, OnDone, QuietHours, ReceiverQueue
+from riskwire.notify.dispatch import Dispatcher, OnDone, Progress, QuietHours, ReceiverQueue
 from riskwire.notify.notification import PreparedNotification, notification_of
 from riskwire.notify.outbox import Delivery
 from riskwire.notify.receivers import Receiver, configured_receivers
@@ -139,7 +139,15 @@ class Deliverer:
         for dispatcher in self._dispatchers.values():
             dispatcher.withdraw(assignment)
 
-    async def deliver(self, deliveries: Sequence[Delivery]) -> AttemptError | None:
+    def stop(self, delivery: Delivery) -> bool:
+        """Makes no further attempt to deliver. Returns whether none is being made, so that the delivery is over.
+
+        Else `on_done` is called when the attempt has ended, with a `StoppedError` if it failed.
+        """
+        dispatcher = self._dispatchers.get(delivery.receiver)
+        return dispatcher is not None and dispatcher.stop(delivery)
+
+    async def deliver(self, deliveries: Sequence[Delivery], progress: Progress | None = None) -> AttemptError | None:
         """Attempts a message until it arrives or is given up, with exponential backoff between the attempts.
 
         It is given up after `settings.attempts` attempts, after an error that another attempt would not avoid, or at
@@ -148,6 +156,7 @@ class Deliverer:
 
         Args:
             deliveries: those that are one message: of one receiver, and of alerts that one story raised.
+            progress: is kept up to date, and may stop further attempts.
 
         Returns:
             None when it arrived, or the error of the last attempt.
@@ -161,7 +170,7 @@ class Deliverer:
         chart = await self._chart(first.receiver, alerts[0])
         notification = notification_of(alerts, first.message.value, chart)
         accepted_at = max(delivery.accepted_at for delivery in deliveries)
-        error = await self.send(first.receiver, notification, accepted_at)
+        error = await self.send(first.receiver, notification, accepted_at, progress)
         if error is not None:
             return error
         receiver = self.receivers[first.receiver]
@@ -173,7 +182,13 @@ class Deliverer:
                 metrics.FETCHED_TO_NOTIFIED.labels(channel=receiver.channel).observe(max(0.0, age_s))
         return None
 
-    async def send(self, name: str, notification: PreparedNotification, accepted_at: float) -> AttemptError | None:
+    async def send(
+        self,
+        name: str,
+        notification: PreparedNotification,
+        accepted_at: float,
+        progress: Progress | None = None,
+    ) -> AttemptError | None:
         """Attempts a notification until it arrives (None) or is given up (the last error), as `deliver` does.
 
         Args:
@@ -183,7 +198,7 @@ class Deliverer:
         Raises:
             KeyError: the receiver is not in the settings.
         """
-        receiver, settings = self.receivers[name], self.settings
+        receiver, settings, progress = self.receivers[name], self.settings, progress or Progress()
         deadline = accepted_at + settings.give_up_after_s
 
         def decide_retry(error: Exception) -> bool | float:
@@ -193,6 +208,8 @@ class Deliverer:
                 False for no further attempt, True for one after the usual backoff, or seconds to wait.
             """
             metrics.DELIVERIES.labels(channel=receiver.channel, outcome="failed_try").inc()
+            if progress.stopped:
+                return False
             remaining_s = deadline - self.wall().timestamp()
             return retry_decision(error, backoff_max_s=settings.backoff_max_s, remaining_s=remaining_s)
 
@@ -208,7 +225,8 @@ class Deliverer:
                 subject = notification.subjects[0].id if notification.subjects else ""
                 with attempt, span("notify attempt", channel=receiver.channel, alert=subject):
                     async with self._limits[name]:
-                        await receiver.attempt(notification)
+                        with progress.attempt():
+                            await receiver.attempt(notification)
         except AttemptError as error:
             return error
         return None

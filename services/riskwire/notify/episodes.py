@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
-
-import orjson
 
 from riskwire.notify.routing import SEVERITY_RANK
 from riskwire.records import Alert, Severity
@@ -88,13 +86,7 @@ class NotifiedEpisodes:
         self._max_age_s = max_age_s
         self._remember = remember
         self._live = live
-        self._open: KeyedState[_NotifiedEpisode] = KeyedState(
-            _PREFIX,
-            state,
-            encode=lambda episode: orjson.dumps(asdict(episode)),
-            decode=lambda value: _NotifiedEpisode(**orjson.loads(value)),
-            oldest_first=lambda episode: episode.at,
-        )
+        self._open = KeyedState.of_dataclass(_PREFIX, state, _NotifiedEpisode, oldest_first=lambda episode: episode.at)
 
     def decide(self, alert: Alert, now: datetime) -> NotifyDecision:
         """Returns whether a record of an alert is logged and sent, and remembers whether its episode was sent.

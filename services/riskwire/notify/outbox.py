@@ -37,11 +37,12 @@ class Delivery:
 
 @dataclass(slots=True)
 class _OutboxRecord:
-    """A record, and the receivers that have not got it yet."""
+    """A record with the id of its alert, and the receivers that have not got it yet."""
 
     message: Message
     accepted_at: float
     receivers: list[str]
+    alert: str
 
 
 class Outbox:
@@ -75,13 +76,17 @@ class Outbox:
         """Returns the number of pending deliveries."""
         return self._pending.total()
 
-    def deliveries(self) -> list[Delivery]:
-        """Returns every pending delivery, in the order of the records."""
+    def waiting(self) -> list[tuple[str, Delivery]]:
+        """Returns every pending delivery with the id of its alert, in the order of the records."""
         return [
-            Delivery(record.message, receiver, record.accepted_at)
+            (record.alert, Delivery(record.message, receiver, record.accepted_at))
             for record in self._records.entries.values()
             for receiver in record.receivers
         ]
+
+    def alerts(self) -> set[str]:
+        """Returns the ids of the alerts of which a record is pending."""
+        return {record.alert for record in self._records.entries.values()}
 
     def add(
         self, message: Message, receivers: Sequence[str], accepted_at: float
@@ -101,7 +106,8 @@ class Outbox:
         accepted = [receiver for receiver in receivers if self._pending[receiver] < self._max_pending]
         refused = [receiver for receiver in receivers if receiver not in accepted]
         if accepted:
-            self._records.set(key, _OutboxRecord(message, accepted_at, [*pending, *accepted]))
+            alert = orjson.loads(message.value)["id"]
+            self._records.set(key, _OutboxRecord(message, accepted_at, [*pending, *accepted], alert))
             self._pending.update(accepted)
         return (
             [Delivery(message, receiver, accepted_at) for receiver in accepted],
@@ -152,4 +158,5 @@ def _decode(value: bytes, topic: str, partition: int) -> _OutboxRecord:
     """
     fields = orjson.loads(value)
     message = Message(topic, partition, fields["offset"], fields["key"], base64.b64decode(fields["value"]))
-    return _OutboxRecord(message, float(fields["accepted_at"]), list(fields["receivers"]))
+    alert = orjson.loads(message.value)["id"]
+    return _OutboxRecord(message, float(fields["accepted_at"]), list(fields["receivers"]), alert)

@@ -30,6 +30,10 @@ class AttemptError(NotifyError):
         return f"AttemptError({str(self)!r})"
 
 
+class StoppedError(AttemptError):
+    """No further attempt is made to deliver: the delivery was stopped, and the attempt that was being made failed."""
+
+
 def error_of_status(status: int, retry_after: str | None, where: str, now: datetime) -> AttemptError | None:
     """Returns the error that an HTTP answer means, or None for success (2xx).
 

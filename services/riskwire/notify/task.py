@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -25,9 +25,10 @@ from riskwire.notify.alertmanager import AlertmanagerUpkeep
 from riskwire.notify.delivered import Delivered
 from riskwire.notify.deliverer import Deliverer
 from riskwire.notify.episodes import NotifiedEpisodes
-from riskwire.notify.obedience import Obedience
+from riskwire.notify.obedience import Obedience, Withdrawal
 from riskwire.notify.outbox import Delivery, Outbox
-from riskwire.notify.retry import AttemptError
+from riskwire.notify.retry import AttemptError, StoppedError
+from riskwire.notify.step_part import Attempted, StepPart
 from riskwire.pipeline import NOTIFY, Topic
 from riskwire.records import ALERTS, Alert, Decision, near_miss_of_alert, read_record
 from riskwire.stage import Isolation, commit_with_dead_letters, dead_letter
@@ -40,26 +41,6 @@ _BUSY_WAIT_S: Final = 0.1
 """The longest time between an arrival and its commit. It lets deliveries that end together share a step."""
 _SMALL_ENTRY: Final = 1_000
 """Bytes. A state entry of at most this size is never the reason that a step is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempted:
-    """A delivery that arrived (no error) or was given up, at a Unix time."""
-
-    delivery: Delivery
-    error: AttemptError | None
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _StepPart:
-    """The part of a step that one alert record adds; without a message, the part that finished deliveries add."""
-
-    position: int
-    results: list[Outgoing]
-    state: dict[str, bytes | None]
-    message: Message | None = None
-    deliveries: tuple[Delivery, ...] = ()
 
 
 class NotifyTask:
@@ -110,10 +91,10 @@ class NotifyTask:
         )
         self._digests = deliverer.digests(state) if assignment.partition == 0 else None
         self._digest_tasks = [asyncio.create_task(self._digests.run(), name="digests")] if self._digests else []
-        self._attempted: list[_Attempted] = []
+        self._attempted: list[Attempted] = []
         self._closed = False
         self._set_pending(self._pending)
-        self._enqueue(self._outbox.deliveries())
+        self._withdrawal = Withdrawal(self._obedience, self._outbox, self._alertmanagers, deliverer)
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
         """Returns the tasks that deliver, one for each receiver. All partitions share them, but for Alertmanagers."""
@@ -134,10 +115,12 @@ class NotifyTask:
         for task in self.start_effects():
             if task.done():
                 task.result()  # raises: such a task ends only when it fails
+        withdrawn = self._withdraw()
         due = self._tell_due()
         settled = self._alertmanagers.settle(self._delivered, self._deliverer.wall())
-        if self._attempted or settled or batch or due is not None or self._digests is not None:
-            await self._take(batch, due)
+        planned = [part for part in (withdrawn, due) if part is not None]
+        if self._attempted or settled or batch or planned or self._digests is not None:
+            await self._take(batch, planned)
 
     async def close(self) -> None:
         """Stops the deliveries of this partition. Pending ones stay in the committed state."""
@@ -154,8 +137,8 @@ class NotifyTask:
         """The number of pending deliveries."""
         return len(self._outbox) + self._alertmanagers.pending
 
-    async def _take(self, batch: Sequence[Message], due: _StepPart | None) -> None:
-        """Commits finished deliveries, due ones and the records of a batch in one step, then queues the new deliveries.
+    async def _take(self, batch: Sequence[Message], planned: Sequence[StepPart]) -> None:
+        """Commits finished and planned deliveries and the records of a batch in one step, then queues new deliveries.
 
         A delivery is one alert record owed to one receiver. It is committed as pending before it is attempted. If the
         bus refuses the step, each part of it is committed separately, and a refused record becomes a dead letter. Only
@@ -165,7 +148,7 @@ class NotifyTask:
         attempted, self._attempted = self._attempted, []
         finished = self._finish_deliveries(attempted)
         parts = [finished] if finished.state or finished.results else []
-        parts += [] if due is None else [due]
+        parts += planned
         parts += [self._accept(message) for message in batch]
         if not parts:
             return
@@ -183,7 +166,7 @@ class NotifyTask:
         self._alertmanagers.publish()
         self._enqueue([delivery for part in parts for delivery in part.deliveries])
 
-    async def _commit(self, parts: Sequence[_StepPart]) -> None:
+    async def _commit(self, parts: Sequence[StepPart]) -> None:
         """Commits parts of a step as one step: all results and state changes, in order, and the last part's position.
 
         Raises:
@@ -194,7 +177,7 @@ class NotifyTask:
         with metrics.STAGE_COMMIT_SECONDS.labels(stage=NOTIFY.name).time():
             await commit_with_dead_letters(self._assignment, parts[-1].position, results, state)
 
-    async def _commit_each(self, parts: Sequence[_StepPart]) -> list[_StepPart]:
+    async def _commit_each(self, parts: Sequence[StepPart]) -> list[StepPart]:
         """Commits each part in a separate step. Returns the parts that were accepted unchanged.
 
         A part is the results and state that one alert record, or the finished deliveries, add to a step. What replaces
@@ -203,9 +186,9 @@ class NotifyTask:
         Raises:
             RiskwireError: too many records in a row were refused, so the stage is at fault.
         """
-        accepted: list[_StepPart] = []
+        accepted: list[StepPart] = []
 
-        async def take(part: _StepPart, substitutes: Sequence[_StepPart]) -> None:
+        async def take(part: StepPart, substitutes: Sequence[StepPart]) -> None:
             await self._commit([*substitutes, part])
             accepted.append(part)
 
@@ -218,7 +201,7 @@ class NotifyTask:
         )
         return accepted
 
-    async def _substitute(self, part: _StepPart, error: Exception) -> _StepPart:
+    async def _substitute(self, part: StepPart, error: Exception) -> StepPart:
         """Returns what is committed in place of a refused part of a step: its deliveries are given up as dead letters.
 
         A part is the results and state that one record, or the finished deliveries, add. A record without deliveries
@@ -241,7 +224,7 @@ class NotifyTask:
         small = {key: value for key, value in changes.items() if len(key) + len(value or b"") <= _SMALL_ENTRY}
         return replace(part, results=[*part.results, *dead_letters], state=small, deliveries=())
 
-    def _finish_deliveries(self, attempted: Sequence[_Attempted]) -> _StepPart:
+    def _finish_deliveries(self, attempted: Sequence[Attempted]) -> StepPart:
         """Removes attempted deliveries from the outbox. Returns the part of a step that commits this.
 
         Each delivery with an error is given up and becomes a dead letter. The read position stays.
@@ -252,11 +235,17 @@ class NotifyTask:
                 alert = read_record(_ALERT, done.delivery.message.value, done.delivery.message.where)
                 self._delivered.add(alert, self._deliverer.receivers[done.delivery.receiver].label, done.at)
         self._outbox.remove(done.delivery for done in attempted)
-        changes = self._outbox.take_changes() | self._delivered.take_changes() | self._alertmanagers.take_changes()
+        self._obedience.forget_ended(self._outbox.alerts)
+        changes = (
+            self._obedience.take_changes()
+            | self._outbox.take_changes()
+            | self._delivered.take_changes()
+            | self._alertmanagers.take_changes()
+        )
         changes |= self._digests.take_changes() if self._digests else {}
-        return _StepPart(self._assignment.position or 0, dead_letters, changes)
+        return StepPart(self._assignment.position or 0, dead_letters, changes)
 
-    def _accept(self, message: Message) -> _StepPart:
+    def _accept(self, message: Message) -> StepPart:
         """Returns the part of a step that one alert record adds: new deliveries, dead letters and changes of the state.
 
         The deliveries are added to the outbox. The position of the part is the offset after the record.
@@ -264,16 +253,28 @@ class NotifyTask:
         deliveries, dead_letters = self._decide(message)
         changes = self._episodes.take_changes() | self._obedience.take_changes() | self._outbox.take_changes()
         changes |= self._alertmanagers.take_changes()
-        return _StepPart(message.offset + 1, dead_letters, changes, message, tuple(deliveries))
+        return StepPart(message.offset + 1, dead_letters, changes, message, tuple(deliveries))
 
-    def _tell_due(self) -> _StepPart | None:
+    def _withdraw(self) -> StepPart | None:
+        """Returns the part of a step that withdraws what is silenced, and queues what no queue has; None for neither.
+
+        The read position stays.
+        """
+        attempted = {done.delivery for done in self._attempted}
+        near_misses, unqueued = self._withdrawal.run(self._deliverer.wall(), attempted)
+        changes = self._obedience.take_changes() | self._outbox.take_changes() | self._alertmanagers.take_changes()
+        if not changes and not unqueued:
+            return None
+        return StepPart(self._assignment.position or 0, near_misses, changes, None, tuple(unqueued))
+
+    def _tell_due(self) -> StepPart | None:
         """Returns the part of a step that tells what was held back, and unanswered pages; None if nothing is due.
 
         Its deliveries are added to the outbox. The read position stays.
         """
         now = self._deliverer.wall()
         deliveries, dead_letters = [], []
-        for due in self._obedience.due(now):
+        for due in self._obedience.due(now, set(self._withdrawal.attempted.values())):
             if self._deliverer.settings.log:
                 log_alert(read_record(_ALERT, due.message.value, due.message.where), sent=bool(due.receivers))
             added, refused = self._add_deliveries(due.message, due.receivers, now.timestamp())
@@ -282,7 +283,7 @@ class NotifyTask:
         changes = self._obedience.take_changes() | self._outbox.take_changes() | self._alertmanagers.take_changes()
         if not changes:
             return None
-        return _StepPart(self._assignment.position or 0, dead_letters, changes, None, tuple(deliveries))
+        return StepPart(self._assignment.position or 0, dead_letters, changes, None, tuple(deliveries))
 
     def _decide(self, message: Message) -> tuple[list[Delivery], list[Outgoing]]:
         """Decides whether an alert record is logged and sent, logs it, and adds its deliveries to the outbox.
@@ -301,6 +302,7 @@ class NotifyTask:
         if isinstance(record, Decision):
             self._alertmanagers.take_decision(record)
             if self._obedience.take(message, record):
+                self._withdrawal.request()
                 log.info("decision taken", decision=record.decision, alert=record.alert, by=record.by)
             return [], []
         now = self._deliverer.wall()
@@ -370,19 +372,24 @@ class NotifyTask:
         """
         for delivery in deliveries:
             if delivery.receiver in self._deliverer.receivers:
+                self._withdrawal.queued.add(delivery)
                 self._deliverer.submit(delivery, self._delivered_or_given_up)
             else:
                 error = AttemptError("this receiver is no longer in the settings", where=delivery.receiver)
-                self._attempted.append(_Attempted(delivery, error, self._deliverer.wall().timestamp()))
+                self._attempted.append(Attempted(delivery, error, self._deliverer.wall().timestamp()))
 
     def _delivered_or_given_up(self, delivery: Delivery, error: AttemptError | None) -> None:
         """Records the outcome of a delivery for the next step, which commits it. After `close` nobody would."""
         if self._closed:
             return
+        self._withdrawal.ended(delivery)
+        if isinstance(error, StoppedError):
+            self._withdrawal.request()
+            return
         if error is None:
             channel = self._deliverer.receivers[delivery.receiver].channel
             metrics.DELIVERIES.labels(channel=channel, outcome="delivered").inc()
-        self._attempted.append(_Attempted(delivery, error, self._deliverer.wall().timestamp()))
+        self._attempted.append(Attempted(delivery, error, self._deliverer.wall().timestamp()))
 
     def _set_pending(self, deliveries: int) -> None:
         self._deliverer.set_pending(self._assignment.partition, deliveries)

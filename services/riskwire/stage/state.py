@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
+import orjson
+
 V = TypeVar("V")
 
 
@@ -46,6 +48,29 @@ class KeyedState(Generic[V]):
         self.entries: dict[str, V] = dict(restored)
         self._committed = set(self.entries)  # the keys that the committed state has
         self._changed: dict[str, None] = {}  # the keys changed since the last step, as an ordered set
+
+    @classmethod
+    def of_dataclass(
+        cls,
+        prefix: str,
+        committed: Mapping[str, bytes],
+        form: type[V],
+        *,
+        oldest_first: Callable[[V], Any] | None = None,
+    ) -> KeyedState[V]:
+        """Returns the entries of a dataclass whose fields have a JSON form, each stored as a JSON object.
+
+        Fields that only a newer riskwire knows are ignored.
+
+        Args:
+            form: the dataclass.
+        """
+        names = form.__dataclass_fields__.keys()  # type: ignore[attr-defined]
+
+        def decode(value: bytes) -> V:
+            return form(**{name: field for name, field in orjson.loads(value).items() if name in names})
+
+        return cls(prefix, committed, encode=orjson.dumps, decode=decode, oldest_first=oldest_first)
 
     def __len__(self) -> int:
         return len(self.entries)

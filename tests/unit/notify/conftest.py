@@ -25,6 +25,7 @@ class HttpReceiver:
         headers: the headers of answers that are not 200.
         body: the body of each answer.
         hang: whether requests are never answered.
+        wait: what an answer waits for; None for nothing.
     """
 
     url: str = ""
@@ -33,6 +34,7 @@ class HttpReceiver:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"ok"
     hang: bool = False
+    wait: asyncio.Event | None = None
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -43,6 +45,8 @@ class HttpReceiver:
             self.changed.notify_all()
         if self.hang:
             await asyncio.Event().wait()
+        if self.wait is not None:
+            await self.wait.wait()
         status = self.answers.pop(0) if self.answers else 200
         return web.Response(status=status, headers=self.headers if status != 200 else {}, body=self.body)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 
 from riskwire.bus import Message
-from riskwire.notify.dispatch import QuietHours
+from riskwire.notify.dispatch import Dispatcher, Progress, QuietHours
 from riskwire.notify.dispatch.receiver_queue import MAX_STARTED, ReceiverQueue, WaitingDelivery
 from riskwire.notify.outbox import Delivery
+from riskwire.notify.retry import AttemptError
 from riskwire.records import Alert
 from riskwire.story import fingerprint
 
@@ -151,3 +154,34 @@ def test_a_night_in_which_the_clock_is_changed_ends_at_the_same_time_of_day() ->
     end = QuietHours.parse("22:00-07:00", zone).end_after(start)
     assert end is not None
     assert end.astimezone(UTC) - start.astimezone(UTC) == timedelta(hours=10)
+
+
+async def test_one_alert_of_a_message_can_be_stopped_between_two_attempts(alert: MakeAlert) -> None:
+    """The other one goes on alone, and keeps its place before a later record of its alert."""
+    sent: list[list[str]] = []
+    retrying = asyncio.Event()
+
+    async def send(deliveries: Sequence[Delivery], progress: Progress) -> AttemptError | None:
+        sent.append([orjson.loads(delivery.message.value)["status"] for delivery in deliveries])
+        if len(deliveries) > 1:
+            retrying.set()
+            await asyncio.Event().wait()  # the wait for the next attempt
+        return None
+
+    first, second = of_story(alert, 1, "Norrland recalls cars"), of_story(alert, 2, "Norrland recalls cars")
+    later = second.model_copy(update={"status": "resolved"})
+    deliveries = [waiting(record).delivery for record in (first, second, later)]
+    dispatcher = Dispatcher(ReceiverQueue(groups=True), send, wall=lambda: NOON)
+    done: asyncio.Queue[Delivery] = asyncio.Queue()
+    for delivery, record in zip(deliveries, (first, second, later), strict=True):
+        dispatcher.submit(delivery, record, lambda delivery, error: done.put_nowait(delivery))
+    task = asyncio.create_task(dispatcher.run())
+    await asyncio.wait_for(retrying.wait(), 10)
+    assert dispatcher.stop(deliveries[0])
+    async with asyncio.timeout(10):
+        ended = [await done.get(), await done.get()]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert sent == [["firing", "firing"], ["firing"], ["resolved"]]
+    assert ended == deliveries[1:]
+    assert not dispatcher.stop(deliveries[0])

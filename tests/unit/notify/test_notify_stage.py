@@ -307,7 +307,7 @@ async def test_a_worker_that_fails_stops_the_stage(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
     class BrokenStage(NotifyStage):
-        async def deliver(self, delivery: object) -> None:
+        async def deliver(self, *arguments: object) -> None:
             raise ZeroDivisionError
 
     stage = BrokenStage(NotifySettings(webhooks=urls(await start_receiver())), wall=lambda: alert().at)

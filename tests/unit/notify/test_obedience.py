@@ -59,7 +59,8 @@ class Script:
 
     @property
     def remembered(self) -> int:
-        """The number of entries that the state has."""
+        """The number of entries that the state has, after all that was told has arrived."""
+        self.obedience.forget_ended(tuple)
         self.restart()
         return len(self._state)
 
@@ -259,6 +260,7 @@ def test_a_decision_about_an_alert_that_ended_or_never_was_has_no_effect(timelin
     assert not timeline.decide(0, decision, **fields)
     timeline.alert(1)
     timeline.alert(2, status="resolved")
+    timeline.obedience.forget_ended(tuple)
     assert not timeline.decide(3, decision, **fields)
     assert timeline.alert(4) == "told to desk"
 
@@ -343,3 +345,15 @@ def test_the_topic_holds_alerts_and_decisions(alert: MakeAlert) -> None:
     assert read_record(ALERTS, record.to_bytes(), "here") == record
     without_kind = orjson.dumps({key: value for key, value in orjson.loads(record.to_bytes()).items() if key != "kind"})
     assert read_record(ALERTS, without_kind, "here") == record
+
+
+def test_the_state_of_an_older_riskwire_is_read_and_fields_of_a_newer_one_are_ignored(
+    timeline: Script, alert: MakeAlert
+) -> None:
+    """An older one does not say who was told of an alert: its receivers, if it was sent."""
+    timeline.alert(0)
+    ((key, value),) = timeline.obedience.take_changes().items()
+    fields = orjson.loads(value or b"{}")
+    old = {name: item for name, item in fields.items() if name not in ("told", "missing")} | {"of_a_newer_one": 1}
+    timeline.obedience = Obedience({key: orjson.dumps(old)}, topic="alerts", partition=0, remember=100)
+    assert timeline.alert(5, status="resolved") == "told to desk"

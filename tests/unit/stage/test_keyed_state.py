@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +90,20 @@ def test_entries_are_restored_oldest_first() -> None:
     state.move_to_end("c")
     assert list(state) == ["a", "b", "c"]
     assert state.take_changes() == {}, "the order is not part of the state"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A value with fields that have a JSON form."""
+
+    at: float
+    by: str = "ada"
+
+
+def test_entries_of_a_dataclass_are_json_objects_and_fields_of_a_newer_riskwire_are_ignored() -> None:
+    written = KeyedState.of_dataclass("visit:", {}, Visit)
+    written.set("a", Visit(2.5))
+    assert written.take_changes() == {"visit:a": b'{"at":2.5,"by":"ada"}'}
+    committed = {"visit:b": b'{"at":3,"of_a_newer_one":1}', "visit:a": b'{"at":2.5,"by":"grace"}', "other": b""}
+    read = KeyedState.of_dataclass("visit:", committed, Visit, oldest_first=lambda visit: visit.at)
+    assert read.entries == {"a": Visit(2.5, "grace"), "b": Visit(3)}

@@ -8,11 +8,9 @@ changes, the alert with the old labels is ended first. State of the notify stage
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-
-import orjson
 
 from riskwire.notify.delivered import record_key
 from riskwire.notify.text import sanitised_line
@@ -82,13 +80,7 @@ class ActiveAlerts:
             remember: the most alerts that are kept; the oldest are forgotten first.
         """
         self._remember = remember
-        self._alerts: KeyedState[ActiveAlert] = KeyedState(
-            _PREFIX,
-            state,
-            encode=lambda alert: orjson.dumps(asdict(alert)),
-            decode=lambda value: ActiveAlert(**orjson.loads(value)),
-            oldest_first=lambda alert: alert.changed_at,
-        )
+        self._alerts = KeyedState.of_dataclass(_PREFIX, state, ActiveAlert, oldest_first=lambda alert: alert.changed_at)
 
     def take(self, receiver: str, alert: Alert, now: datetime) -> None:
         """Takes an alert record that an Alertmanager should know of.
@@ -152,6 +144,17 @@ class ActiveAlerts:
             self._alerts.delete(alert.key)
         return lost
 
+    def unaware(self) -> list[tuple[str, str]]:
+        """Returns receiver and id of each running alert that an Alertmanager has not got in its newest form."""
+        running = [alert for alert in self._alerts.entries.values() if alert.ends_at is None]
+        return [(alert.receiver, alert.alert) for alert in running if not alert.arrived]
+
+    def withdraw(self, receiver: str, alert_id: str) -> None:
+        """Forgets an alert that an Alertmanager has never got."""
+        for key, known in list(self._alerts.entries.items()):
+            if (known.receiver, known.alert) == (receiver, alert_id):
+                self._alerts.delete(key)
+
     @property
     def pending(self) -> int:
         """The number of alerts that an Alertmanager has not got in their newest form."""
@@ -181,6 +184,7 @@ def annotations_of(alert: Alert) -> dict[str, str]:
         "severity": alert.severity,
         "status": alert.status,
         "events": ", ".join(map(event_label, alert.events)),
+        "weight": f"{alert.weight:g}",
         "stories": str(alert.stories),
         "sources": str(alert.sources),
         "story": sanitised_line(first.title) if first else "",

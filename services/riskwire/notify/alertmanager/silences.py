@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 
-import orjson
 import structlog
 
 from riskwire.notify.alertmanager.active import ALERT_NAME
@@ -132,12 +131,7 @@ class Silences:
         self._receivers = receivers
         self._settings = settings
         self._wall = wall
-        self._mutes: KeyedState[MutedSubject] = KeyedState(
-            _PREFIX,
-            state,
-            encode=lambda mute: orjson.dumps(asdict(mute)),
-            decode=lambda value: MutedSubject(**orjson.loads(value)),
-        )
+        self._mutes = KeyedState.of_dataclass(_PREFIX, state, MutedSubject)
         self._changed = asyncio.Event()
 
     def take(self, decision: Decision) -> None:

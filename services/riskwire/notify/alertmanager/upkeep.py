@@ -84,6 +84,14 @@ class AlertmanagerUpkeep:
                 self._active.take(name, alert, now)
         return [name for name in names if name not in managers]
 
+    def unaware(self) -> list[tuple[str, str]]:
+        """Returns receiver and id of each running alert that an Alertmanager has not got in its newest form."""
+        return self._active.unaware() if self._feeds else []
+
+    def withdraw(self, receiver: str, alert_id: str) -> None:
+        """Stops to post an alert that an Alertmanager has never got."""
+        self._active.withdraw(receiver, alert_id)
+
     def take_decision(self, decision: Decision) -> None:
         """Takes a decision: a mute becomes a silence."""
         if self._silences is not None:

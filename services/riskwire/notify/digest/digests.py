@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import orjson
 import structlog
 from pydantic import TypeAdapter
 
@@ -76,12 +75,7 @@ class Digests:
         self._bus = bus
         self._send = send
         self._wall = wall
-        self._covered: KeyedState[_Covered] = KeyedState(
-            _PREFIX,
-            state,
-            encode=lambda covered: orjson.dumps(asdict(covered)),
-            decode=lambda value: _Covered(**orjson.loads(value)),
-        )
+        self._covered = KeyedState.of_dataclass(_PREFIX, state, _Covered)
 
     async def run(self) -> None:
         """Delivers each digest when it is due, until cancelled."""

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from riskwire.bus import Assignment
+from riskwire.notify.dispatch.progress import Progress
 from riskwire.notify.dispatch.receiver_queue import OnDone, ReceiverQueue, WaitingDelivery
 from riskwire.notify.outbox import Delivery
-from riskwire.notify.retry import AttemptError
+from riskwire.notify.retry import AttemptError, StoppedError
 from riskwire.records import Alert
 
-Send = Callable[[Sequence[Delivery]], Awaitable[AttemptError | None]]
-"""Attempts a message until it arrives (None) or is given up (the last error)."""
+Send = Callable[[Sequence[Delivery], Progress], Awaitable[AttemptError | None]]
+"""Attempts a message until it arrives (None), or is given up or stopped (the last error)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Running:
+    """A message on its way."""
+
+    task: asyncio.Task[None]
+    progress: Progress
 
 
 class Dispatcher:
@@ -33,7 +43,7 @@ class Dispatcher:
         self._wall = wall
         self._group_wait_s = group_wait_s
         self._changed = asyncio.Event()
-        self._running: dict[tuple[WaitingDelivery, ...], asyncio.Task[None]] = {}
+        self._running: dict[tuple[WaitingDelivery, ...], _Running] = {}
 
     def submit(self, delivery: Delivery, alert: Alert, on_done: OnDone) -> None:
         """Adds a delivery. `on_done` is called when it has arrived or was given up, unless it was withdrawn."""
@@ -44,10 +54,32 @@ class Dispatcher:
     def withdraw(self, assignment: Assignment) -> None:
         """Removes the deliveries of a partition. One on its way is cancelled, unless it is one message with others."""
         self._queue.withdraw(assignment.topic, assignment.partition)
-        for message, task in self._running.items():
+        for message, running in list(self._running.items()):
             places = {(waiting.delivery.message.topic, waiting.delivery.message.partition) for waiting in message}
             if places == {(assignment.topic, assignment.partition)}:
-                task.cancel()
+                running.task.cancel()
+                self._finish(message)
+
+    def stop(self, delivery: Delivery) -> bool:
+        """Makes no further attempt to deliver. Returns whether none is being made, so that the delivery is over.
+
+        Else `on_done` is called when the attempt has ended, with a `StoppedError` if it failed. Other deliveries of the
+        same message wait again.
+        """
+        if self._queue.remove(delivery):
+            self._changed.set()
+            return True
+        for message, running in list(self._running.items()):
+            if all(waiting.delivery != delivery for waiting in message):
+                continue
+            if running.progress.is_attempting:
+                running.progress.stopped.add(delivery)
+                return False
+            running.task.cancel()
+            self._finish(message)
+            self._wait_again(waiting for waiting in message if waiting.delivery != delivery)
+            return True
+        return False
 
     async def run(self) -> None:
         """Delivers until cancelled.
@@ -60,19 +92,36 @@ class Dispatcher:
             while True:
                 self._changed.clear()
                 for message in self._queue.take(self._wall(), loop.time()):
-                    self._running[message] = group.create_task(self._deliver(message))
+                    progress = Progress()
+                    task = group.create_task(self._deliver(message, progress))
+                    self._running[message] = _Running(task, progress)
                 try:
                     async with asyncio.timeout(self._queue.wait_s(self._wall(), loop.time())):
                         await self._changed.wait()
                 except TimeoutError:
                     continue
 
-    async def _deliver(self, message: tuple[WaitingDelivery, ...]) -> None:
+    async def _deliver(self, message: tuple[WaitingDelivery, ...], progress: Progress) -> None:
         try:
-            error = await self._send([waiting.delivery for waiting in message])
+            error = await self._send([waiting.delivery for waiting in message], progress)
         finally:
-            self._queue.finish(message)
-            del self._running[message]
-            self._changed.set()
+            self._finish(message)
+        if error is not None and progress.stopped and not error.final:
+            others = [waiting for waiting in message if waiting.delivery not in progress.stopped]
+            message = tuple(waiting for waiting in message if waiting not in others)
+            error = StoppedError("stopped", where=error.where or "")
+            self._wait_again(others)
         for waiting in message:
             waiting.on_done(waiting.delivery, error)
+
+    def _finish(self, message: tuple[WaitingDelivery, ...]) -> None:
+        """Removes a message that was on its way; does nothing if that is done."""
+        if message in self._running:
+            del self._running[message]
+            self._queue.finish(message)
+            self._changed.set()
+
+    def _wait_again(self, deliveries: Iterable[WaitingDelivery]) -> None:
+        """Puts deliveries back into the queue."""
+        self._queue.put_back(deliveries)
+        self._changed.set()

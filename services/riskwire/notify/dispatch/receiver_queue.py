@@ -6,7 +6,7 @@ targets that one story raised as one message: a delivery waits `group_wait_s` fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,9 +73,20 @@ class ReceiverQueue:
         """Adds a delivery behind the others."""
         self._waiting.append(waiting)
 
+    def put_back(self, deliveries: Iterable[WaitingDelivery]) -> None:
+        """Adds deliveries that had started before the others."""
+        self._waiting[:0] = deliveries
+
     def finish(self, message: tuple[WaitingDelivery, ...]) -> None:
         """Removes a message that was on its way."""
         self._on_their_way.remove(message)
+
+    def remove(self, delivery: Delivery) -> bool:
+        """Removes a delivery that waits. Returns whether it did."""
+        remaining = [waiting for waiting in self._waiting if waiting.delivery != delivery]
+        found = len(remaining) < len(self._waiting)
+        self._waiting = remaining
+        return found
 
     def withdraw(self, topic: str, partition: int) -> None:
         """Removes the deliveries of a partition that wait. Those on their way stay until they are finished."""
