@@ -16,7 +16,7 @@ NEXT_VERSION = "next"
 """The name of the version to which services are upgraded, in `Fleet.versions`."""
 _SERVING = b" is at http"
 """What a service prints once it answers requests."""
-_SERVING_S = 120.0
+_SERVING_S = 300.0
 _POLL_S = 0.2
 
 
