@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 import fictional
 
+from riskwire.errors import NotifyError
 from riskwire.pipeline import Topic
 from riskwire.records import Command, Record, ScoreRequest, ScoreResult
 from riskwire.settings import Settings
-from riskwire.store import Store, sink_stages
-from riskwire.web import AppServices, BusState, Readiness, create_app, serve
+from riskwire.store import AlertRow, Store, sink_stages
+from riskwire.web import AppServices, BusState, Readiness, SilenceRow, create_app, serve
 
 
 @dataclass
@@ -22,11 +23,13 @@ class FakeProcess:
 
     Attributes:
         commands: the commands that were published.
+        silences: what Alertmanager has, or the error with which it cannot be read.
     """
 
     store: Store
     commands: list[Command] = field(default_factory=list)
     readiness: Readiness = field(default_factory=Readiness)
+    silences: Sequence[SilenceRow] | NotifyError = ()
 
     async def score(self, texts: Sequence[ScoreRequest]) -> list[ScoreResult]:
         """Scores every text as calm."""
@@ -40,6 +43,12 @@ class FakeProcess:
         self.commands.append(command)
         await self.store.write_off_loop(self.store.write_commands, [command])
 
+    async def read_silences(self, alerts: Sequence[AlertRow]) -> list[SilenceRow]:
+        """Returns the silences, whatever they cover."""
+        if isinstance(self.silences, NotifyError):
+            raise self.silences
+        return list(self.silences)
+
     async def bus(self) -> BusState:
         """Returns a fixed state of the bus."""
         return BusState({"articles": 12}, {"infer": 3})
@@ -51,6 +60,7 @@ class FakeProcess:
             publish_command=self.publish,
             ready=lambda: self.readiness,
             bus=self.bus,
+            silences=self.read_silences,
             bundle="fictional@1",
         )
 

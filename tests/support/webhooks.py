@@ -72,7 +72,7 @@ class WebhookServer:
 def running_webhook_server() -> Iterator[WebhookServer]:
     """Runs an HTTP server for webhooks on a free port, in threads, until the body ends. Yields the server."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class WebhookHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -89,7 +89,7 @@ def running_webhook_server() -> Iterator[WebhookServer]:
         def log_message(self, *args: object) -> None:
             """Logs nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), WebhookHandler)
     server.daemon_threads = True
     webhooks = WebhookServer(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

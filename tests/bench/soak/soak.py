@@ -115,7 +115,7 @@ def serve_feeds(feeds: Feeds) -> ThreadingHTTPServer:
     """Serves the feeds at `/NUMBER` in a thread, on a free port."""
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
+    class SoakHandler(BaseHTTPRequestHandler):
         """Answers with the document of a feed as it is now."""
 
         def do_GET(self) -> None:
@@ -130,7 +130,7 @@ def serve_feeds(feeds: Feeds) -> ThreadingHTTPServer:
         def log_message(self, format: str, *arguments: object) -> None:
             """Logs nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SoakHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
