@@ -82,7 +82,7 @@ image: ## build the container image riskwire:cpu (TARGET=gpu for the other; ARGS
 		--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
 		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(date -u +%FT%TZ)" $(ARGS) .
 
-image-test: $(READY) ## build the image and run riskwire in it (minutes; needs a Docker engine)
+image-test: $(READY) deploy-tools ## build images, run riskwire in them, and Compose while containers are killed (minutes; needs Docker)
 	@$(BIN)/python -m pytest tests/image -s $(ARGS)
 
 dist: $(READY) ## build wheel and sdist into dist/
