@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from operator import itemgetter
 from typing import Annotated
 
@@ -15,6 +16,8 @@ _GAP = "..."
 _LARGE = "#"
 """In place of a word, a large number."""
 _LARGE_PATTERN = r"(?:\d{1,3}(?:,\d{3})+|\d[\d.]*[\s-]+(?:billion|bln|bn))\b"
+_BRANCH = 2
+"""A branch of a pattern with at most this many phrases is not branched further."""
 _CLAUSE_END = re.compile(r"[,;]\s+|\s+but\s+")
 Phrases = Annotated[tuple[str, ...], Field(max_length=1_000)]
 
@@ -60,8 +63,8 @@ class EventWords:
         self._relief = _pattern(lists.relief)
         self._rescue = _pattern(lists.rescue)
         self._done = {event_type: _pattern(phrases) for event_type, phrases in lists.done.items()}
-        self._types, self._stated = _typed_pattern(lists.types)
-        self._outright_types, self._outright = _typed_pattern(lists.outright)
+        self._stated = _typed_pattern(lists.types)
+        self._outright = _typed_pattern(lists.outright)
 
     def is_feared(self, title: str) -> bool:
         """Returns whether a title says that something may happen, and not that it has."""
@@ -98,7 +101,7 @@ class EventWords:
     def _is_good(self, clause: str) -> bool:
         if self.is_denied(clause):
             return True
-        return self.is_relief(clause) and not _first_group(self._outright, clause.casefold())
+        return self.is_relief(clause) and not _first_type(self._outright, clause.casefold())
 
     def stated(self, text: str) -> StatedType | None:
         """Returns the event type that the words of a sentence state, else None.
@@ -106,33 +109,57 @@ class EventWords:
         A severe fact that is stated outright decides before any other; of several types, the first in the file.
         """
         clauses = _CLAUSE_END.split(text.casefold())
-        for types, pattern, outright in (
-            (self._outright_types, self._outright, True),
-            (self._types, self._stated, False),
-        ):
-            groups = [(group, clause) for clause in clauses if (group := _first_group(pattern, clause))]
-            if groups:
-                group, clause = min(groups, key=_BY_GROUP)
-                return StatedType(types[group - 1], clause, outright, self._rescue.search(clause) is not None)
+        for pattern, outright in ((self._outright, True), (self._stated, False)):
+            numbered = [(number, clause) for clause in clauses if (number := _first_type(pattern, clause))]
+            if numbered:
+                number, clause = min(numbered, key=_BY_NUMBER)
+                return StatedType(pattern.types[number - 1], clause, outright, self._rescue.search(clause) is not None)
         return None
 
 
-_BY_GROUP = itemgetter(0)
+_BY_NUMBER = itemgetter(0)
 
 
-def _first_group(pattern: re.Pattern[str], text: str) -> int:
-    """Returns the lowest number of a group that matches anywhere in a text; 0 for none."""
-    return min([match.lastindex or 0 for match in pattern.finditer(text)], default=0)
+def _first_type(pattern: _TypedPattern, text: str) -> int:
+    """Returns the number of the first type that a text states anywhere, from 1; 0 for none."""
+    numbers = pattern.numbers
+    return min([numbers[match.lastindex or 0] for match in pattern.search.finditer(text)], default=0)
 
 
-def _typed_pattern(phrases_by_type: Mapping[str, Sequence[str]]) -> tuple[Sequence[str], re.Pattern[str]]:
-    """Returns event types, and a pattern with a group for each of them.
+@dataclass(frozen=True, slots=True)
+class _TypedPattern:
+    """A pattern that finds the phrases of several event types at once.
 
-    The pattern looks ahead and consumes nothing, so that no match hides another that overlaps it.
+    Attributes:
+        types: the event types that have phrases.
+        search: the pattern. It consumes nothing, so that no match hides another that overlaps it. Of several types that
+            match at one place it finds the first.
+        numbers: by group of `search`, the number of its type, from 1; 0 for no group.
     """
+
+    types: Sequence[str]
+    search: re.Pattern[str]
+    numbers: Sequence[int]
+
+
+_Numbered = tuple[int, str]
+"""The number of a type, from 1, and a phrase of it or the rest of its pattern."""
+
+
+def _typed_pattern(phrases_by_type: Mapping[str, Sequence[str]]) -> _TypedPattern:
     types = [event_type for event_type, phrases in phrases_by_type.items() if phrases]
-    groups = [f"({_alternatives(phrases_by_type[event_type])})" for event_type in types]
-    return types, re.compile(rf"\b(?={'|'.join(groups)})" if groups else r"(?!)")
+    numbers = [0]
+
+    def branch(patterns: Sequence[_Numbered]) -> str:
+        """Returns patterns that begin alike, with an empty group at the end of each type."""
+        groups = []
+        for number, of_type in groupby(patterns, key=_BY_NUMBER):
+            groups.append(f"(?:{'|'.join([pattern for _, pattern in of_type])})()")
+            numbers.append(number)
+        return "|".join(groups)
+
+    phrases = [(number, phrase) for number, name in enumerate(types, 1) for phrase in phrases_by_type[name]]
+    return _TypedPattern(types, re.compile(rf"\b(?={_tree(phrases, branch)})"), numbers)
 
 
 def _pattern(phrases: Sequence[str]) -> re.Pattern[str]:
@@ -140,11 +167,42 @@ def _pattern(phrases: Sequence[str]) -> re.Pattern[str]:
 
     A trailing * of a word stands for any ending, ... between words for any thirty characters, and # for a large number.
     """
-    return re.compile(rf"\b(?:{_alternatives(phrases)})" if phrases else r"(?!)")
+
+    def branch(patterns: Sequence[_Numbered]) -> str:
+        return "|".join([pattern for _, pattern in patterns])
+
+    return re.compile(rf"\b(?:{_tree([(1, phrase) for phrase in phrases], branch)})")
 
 
-def _alternatives(phrases: Iterable[str]) -> str:
-    return "|".join(map(_phrase_pattern, phrases))
+def _tree(phrases: Sequence[_Numbered], branch: Callable[[Sequence[_Numbered]], str]) -> str:
+    """Returns a pattern of phrases, branched by the letters of their first word.
+
+    Most places of a text fit no branch. In a plain alternation each place of the text tries each phrase, which takes
+    several times as long. Phrases that begin with a large number are a branch of their own.
+
+    Args:
+        branch: joins the patterns of one branch, which have kept their order.
+    """
+    large = [(number, _phrase_pattern(phrase)) for number, phrase in phrases if phrase.startswith(_LARGE)]
+    others = [(number, _phrase_pattern(phrase)) for number, phrase in phrases if not phrase.startswith(_LARGE)]
+    branches = [_subtree(others, branch)] if others else []
+    branches += [rf"(?=\d)(?:{branch(large)})"] if large else []
+    return "|".join(branches) or r"(?!)"
+
+
+def _subtree(patterns: Sequence[_Numbered], branch: Callable[[Sequence[_Numbered]], str]) -> str:
+    """Returns a pattern of patterns, branched by their first letters as long as each of them begins with one.
+
+    Two patterns that may match at one place are in one branch, so that the first of them is found.
+    """
+    letters = {pattern[:1] for _, pattern in patterns}
+    if len(patterns) <= _BRANCH or not all(map(str.isalnum, letters)):
+        return branch(patterns)
+    subtrees = []
+    for letter in sorted(letters):
+        below = [(number, pattern[1:]) for number, pattern in patterns if pattern.startswith(letter)]
+        subtrees.append(f"{letter}(?:{_subtree(below, branch)})")
+    return "|".join(subtrees)
 
 
 def _phrase_pattern(phrase: str) -> str:
