@@ -57,7 +57,7 @@ class Book:
     wait in their bucket until it closes, which means that no more signals are expected for it. Trends are summed by
     minute, whatever the length of a bucket.
 
-    State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `events/TARGET` (what a target was told of),
+    State: `clock`, `exposure` and `exposure/SLOT`, `target/TARGET`, `events/TARGET` (what a target was notified of),
     `stories/SLOT.PART/TARGET` (stories of a target, in parts), `minute/START/TARGET` (minutes that have not ended),
     `pending/BUCKET/…` (signals of open buckets), `rates/PARTITION/DAY` (notifications of a day).
     """

@@ -74,10 +74,10 @@ def _rewound_target(value: bytes, now_ms: int) -> bytes:
 
 
 def _rewound_events(value: bytes, now_ms: int) -> bytes:
-    """Returns what a target has been told of with no time after `now_ms`."""
+    """Returns what a target was notified of with no time after `now_ms`."""
     memory = orjson.loads(value)
     memory["told"] = {family: [min(at_ms, now_ms), *values] for family, (at_ms, *values) in memory["told"].items()}
-    memory["facts"] = [[fingerprint, min(at_ms, now_ms), told] for fingerprint, at_ms, told in memory["facts"]]
+    memory["facts"] = [[fingerprint, min(at_ms, now_ms), notified] for fingerprint, at_ms, notified in memory["facts"]]
     for waiting in memory["waiting"].values():
         waiting["at_ms"] = min(waiting["at_ms"], now_ms)
     if episode := memory["episode"]:

@@ -1,6 +1,6 @@
 """The slide of one target: its cumulated sum, what it shows of it, and its running alert.
 
-A slide is an alert of its own beside spikes: it fires once, does not escalate, and re-arms when it has ended. It ends
+A slide is an alert separate from spikes: it fires once, does not escalate, and re-arms when it has ended. It ends
 when the sum has fallen to half of the threshold, and the next one is measured against what is usual then.
 """
 

@@ -1,4 +1,4 @@
-"""The list of events that should be told: dated, each with its target, severity and type."""
+"""The list of events that should be reported: dated, each with its target, severity and type."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class PartyNames:
             name: the name of the target.
             mention: the text that was linked to it.
         """
-        if any(_share_a_word(event_name, other) for other in (name, mention)):
+        if any(_share_a_word(event_name, candidate) for candidate in (name, mention)):
             self._linked.setdefault(event_name, set()).add(target)
 
     def targets_of(self, event_name: str) -> frozenset[str]:
@@ -73,8 +73,8 @@ class PartyNames:
     def is_party(self, event_name: str, target: str, name: str) -> bool:
         """Returns whether a target, with its name, is the party that an event names."""
         return target in self.targets_of(event_name) or any(
-            names_agree(other, name, known=self._party(event_name).known)
-            for other in (event_name, *other_names().get(event_name, ()))
+            names_agree(alias, name, known=self._party(event_name).known)
+            for alias in (event_name, *other_names().get(event_name, ()))
         )
 
     def _party(self, event_name: str) -> _Party:
@@ -102,7 +102,7 @@ class PartyNames:
 def names_agree(event_name: str, name: str, *, known: bool = False) -> bool:
     """Returns whether two names can only be of one party.
 
-    They agree if they are equal but for spelling and legal form ("Wal-Mart", "Walmart Inc"); if one is the initials of
+    They agree if they differ only in spelling and legal form ("Wal-Mart", "Walmart Inc"); if one is the initials of
     the other, with three letters or more; if the name only adds to the event's what a company does ("General Growth
     Properties"). Unless the event's party is known, they also agree if the name begins with the event's name of two
     words or more ("Smurfit-Stone Container"), or is a person of that last name ("Madoff", "Bernard Madoff").
@@ -129,7 +129,7 @@ def other_names() -> dict[str, tuple[str, ...]]:
     """Returns the other names of parties, by the name that a list of events may have."""
     lines = OTHER_NAMES.read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
-    return {name: tuple(others) for name, *others in rows}
+    return {name: tuple(aliases) for name, *aliases in rows}
 
 
 def _are_initials(short: str, long: str) -> bool:
@@ -141,13 +141,13 @@ def _share_a_word(first: str, second: str) -> bool:
     """Returns whether two names share a distinctive word, or one has the initials or a shortened word of the other."""
     if _are_initials_of_two(first, second) or _are_initials_of_two(second, first):
         return True
-    mine, others = _distinctive(first), _distinctive(second)
-    if mine & others or join_key(name_key(first)) == join_key(name_key(second)):
+    mine, second_words = _distinctive(first), _distinctive(second)
+    if mine & second_words or join_key(name_key(first)) == join_key(name_key(second)):
         return True
     return any(
-        min(len(word), len(other)) >= _SHORTEST and (word.startswith(other) or other.startswith(word))
+        min(len(word), len(second_word)) >= _SHORTEST and (word.startswith(second_word) or second_word.startswith(word))
         for word in mine
-        for other in others
+        for second_word in second_words
     )
 
 
@@ -161,7 +161,7 @@ def _distinctive(name: str) -> set[str]:
 
 
 class NameIndex:
-    """Finds the names of a list that mean a target, without comparing it with each of them."""
+    """Finds the names of a list that mean a target, without comparing it with each name."""
 
     def __init__(self, parties: PartyNames, names: Iterable[str]) -> None:
         """Indexes names. The parties must know all targets that were linked in titles (`PartyNames.add_linked`)."""
@@ -179,15 +179,15 @@ class NameIndex:
     def of(self, target: str, name: str) -> tuple[str, ...]:
         """Returns the names that mean a target, in the order of the list."""
         key = (target, name)
-        if (found := self._found.get(key)) is None:
+        if (matches := self._found.get(key)) is None:
             marks = {target, *_marks(name)}
             candidates = set().union(*(self._by_mark.get(mark, ()) for mark in marks))
-            found = self._found[key] = tuple(
+            matches = self._found[key] = tuple(
                 event_name
                 for event_name in sorted(candidates, key=self._order.__getitem__)
                 if self._parties.is_party(event_name, target, name)
             )
-        return found
+        return matches
 
 
 def _marks(name: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""The figures of a back-test: events told and notifications, altogether, by year, severity, type and tier. Pure."""
+"""The figures of a back-test: events reported and notifications, altogether, by year, severity, type and tier. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Slice(Record):
 
     Attributes:
         events: events of the part.
-        told: those that were told.
-        same_family: those that were told by a notification that states a type of the same family.
-        on_first_story: those that were told by their first story.
+        told: those that were reported.
+        same_family: those that were reported by a notification that states a type of the same family.
+        on_first_story: those that were reported by their first story.
         crises: the crises among the events.
-        crises_told: those that were told.
+        crises_told: those that were reported.
         notifications: notifications in the same time, on any target.
         on_list: those that are on a listed event.
         median_delay_h: the median of the hours from the first story to the notification; None without one.
@@ -37,12 +37,12 @@ class Slice(Record):
 
     @property
     def told_share(self) -> float:
-        """Told events by events."""
+        """Reported events by events."""
         return self.told / self.events if self.events else 0.0
 
     @property
     def crises_share(self) -> float:
-        """Told crises by crises."""
+        """Reported crises by crises."""
         return self.crises_told / self.crises if self.crises else 0.0
 
     @property
@@ -52,7 +52,7 @@ class Slice(Record):
 
     @property
     def first_story_share(self) -> float:
-        """Events told by their first story by told events."""
+        """Events reported by their first story by reported events."""
         return self.on_first_story / self.told if self.told else 0.0
 
 
@@ -60,7 +60,7 @@ class MatchFigures(Record):
     """The figures of a run against a list of events.
 
     Attributes:
-        placebo: events that would be told if each had been 30 days later.
+        placebo: events that would be reported if each had been 30 days later.
         by_year: by year of the event or the notification.
         by_severity: by severity of the event.
         by_type: by type of the event.
@@ -87,7 +87,9 @@ def match_figures(matches: Matches) -> MatchFigures:
 
 
 def _of_year(matches: Matches, year: int) -> Slice:
-    return _slice(matches, lambda telling: telling.event.day.year == year, lambda told: told.at.year == year)
+    return _slice(
+        matches, lambda telling: telling.event.day.year == year, lambda notification: notification.at.year == year
+    )
 
 
 def _of_severity(matches: Matches, severity: int) -> Slice:
@@ -104,9 +106,9 @@ def _slice(
     has_notification: Callable[[Notification], bool] | None = None,
 ) -> Slice:
     tellings = [telling for telling in matches.tellings if has_event(telling)]
-    told = [telling for telling in tellings if telling.notification is not None]
+    reported = [telling for telling in tellings if telling.notification is not None]
     crises = [telling for telling in tellings if telling.event.severity == CRISIS]
-    delays = [telling.delay_s / 3_600 for telling in told if telling.delay_s is not None]
+    delays = [telling.delay_s / 3_600 for telling in reported if telling.delay_s is not None]
     counted = [
         listed
         for notification, listed in zip(matches.notifications, matches.on_list, strict=True)
@@ -114,7 +116,7 @@ def _slice(
     ]
     return Slice(
         events=len(tellings),
-        told=len(told),
+        told=len(reported),
         same_family=_count(telling.same_family is not None for telling in tellings),
         on_first_story=_count(telling.on_first_story for telling in tellings),
         crises=len(crises),

@@ -1,4 +1,4 @@
-"""Which listed events the notifications told, and when. Pure."""
+"""Which listed events the notifications reported, and when. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from riskwire.backtest.stories import TargetReport
 from riskwire.records import Alert
 
 PLACEBO = timedelta(days=30)
-"""By how much events are moved to see how many would be told by chance."""
+"""By how much events are moved to see how many would be reported by chance."""
 FIRST_STORY = timedelta(minutes=2)
-"""A notification at most this long after the first story of an event was told by it: a bucket, and its lateness."""
+"""A notification at most this long after the first story of an event was reported by it: a bucket, and its lateness."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a person was told, by riskwire or by a rival.
+    """What a person was notified of, by riskwire or by a rival.
 
     Attributes:
         events: the event types that it states.
@@ -61,7 +61,7 @@ def notification_of(alert: Alert) -> Notification:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """How an event was told.
+    """How an event was reported.
 
     Attributes:
         notification: the first one in time for the event on its target; None if it was missed.
@@ -76,7 +76,7 @@ class Telling:
 
     @property
     def on_first_story(self) -> bool:
-        """Whether it was told by the first story of the event, or before it."""
+        """Whether it was reported by the first story of the event, or before it."""
         if self.notification is None or self.first_story_at is None:
             return False
         return self.notification.at <= self.first_story_at + FIRST_STORY
@@ -96,7 +96,7 @@ class Matches:
     Attributes:
         tellings: one for each event, in the order of the list.
         on_list: for each notification, whether it is on a listed event.
-        placebo: how many events would be told if each had been `PLACEBO` later.
+        placebo: how many events would be reported if each had been `PLACEBO` later.
     """
 
     tellings: tuple[Telling, ...]
@@ -138,7 +138,7 @@ class Matcher:
         return [index for event_name in self._index.of(target, name) for index in self._by_name[event_name]]
 
     def match(self, notifications: Iterable[Notification]) -> Matches:
-        """Returns which events the notifications told, and which notifications are on a listed event."""
+        """Returns which events the notifications reported, and which notifications are on a listed event."""
         ordered = tuple(sorted(notifications, key=lambda notification: (notification.at, notification.target)))
         first: dict[int, Notification] = {}
         same_family: dict[int, Notification] = {}

@@ -79,15 +79,15 @@ class ReadingFile:
         by_key = {_key(text): text for text in texts}
         keys = list(by_key)
         decompressor = zstandard.ZstdDecompressor()
-        found = {}
+        readings = {}
         for start in range(0, len(keys), _ASKED):
             asked = keys[start : start + _ASKED]
             marks = ",".join("?" * len(asked))
             query = f"SELECT key, reading FROM sentences WHERE key IN ({marks})"  # noqa: S608 - only question marks
             with closing(self._database.execute(query, asked)) as rows:
                 for key, reading in rows:
-                    found[by_key[key]] = decoded(decompressor.decompress(reading))
-        return found
+                    readings[by_key[key]] = decoded(decompressor.decompress(reading))
+        return readings
 
     def put(self, predictions: Mapping[str, SentencePrediction]) -> None:
         """Keeps predictions, in one transaction.

@@ -32,7 +32,7 @@ class NotificationRate(Record):
 
 @dataclass(frozen=True, slots=True)
 class RivalResult:
-    """What a rival told at its setting.
+    """What a rival reported at its setting.
 
     Attributes:
         setting: the value of its knob.

@@ -1,4 +1,4 @@
-"""A sample of notifications to read without seeing what riskwire thought of them. Pure."""
+"""A sample of notifications to read without seeing what riskwire decided. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIELDS = ("number", "line", "at", "target", "name", "title", "text", "verdict")
 
 
 def draw_sample(alerts: Sequence[Alert], count: int, seed: int) -> list[Alert]:
-    """Returns `count` of the notifications, drawn by a seed, in the order of time; all of them if there are fewer."""
+    """Returns `count` of the notifications, drawn by a seed, in the order of time; all if there are fewer."""
     drawn = random.Random(seed).sample(range(len(alerts)), min(count, len(alerts)))
     return [alerts[index] for index in sorted(drawn)]
 

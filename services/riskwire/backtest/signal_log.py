@@ -61,10 +61,10 @@ class SignalLog:
         """
         try:
             with self.path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-                rest = b""
+                unfinished = b""
                 number = 0
                 while block := stream.read(1 << 20):
-                    *lines, rest = (rest + block).split(b"\n")
+                    *lines, unfinished = (unfinished + block).split(b"\n")
                     for line in lines:
                         yield read_record(SIGNALS, line, f"{self.path}, line {number}")
                         number += 1

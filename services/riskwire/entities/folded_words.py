@@ -19,7 +19,7 @@ class FoldedWords:
     """The folded words of a text and their places in it.
 
     Attributes:
-        words: the words; a possessive is a word of its own (`'s`), and `&` is `and`.
+        words: the words; a possessive is a separate word (`'s`), and `&` is `and`.
         starts: for each word, its first offset in the text.
         ends: for each word, the offset after it.
         joined: the words with a space before and after each one, in which a phrase is sought.

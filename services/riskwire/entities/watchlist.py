@@ -90,7 +90,7 @@ class WatchedEntity(BaseModel):
         """Returns a name, aliases or excluded phrases unchanged.
 
         Raises:
-            ValueError: one of them has no letter or digit.
+            ValueError: a name has no letter or digit.
         """
         for name in (value,) if isinstance(value, str) else value:
             if not name_key(name):

@@ -3,7 +3,7 @@
     python tests/bench/alerting/compare_speed.py OLD [--signals LOG] [--rounds N]
 
 OLD is a folder with `services/` of another version, such as the output of `git archive`. Each round runs both versions,
-one after the other, each in a process of its own; the ratio of a round compares their processor times, and the median
+one after the other, each in a separate process; the ratio of a round compares their processor times, and the median
 of the rounds is printed. The signals are those of a back-test (`signals-….jsonl.zst` in its cache, whole or in part),
 else a simulated stream. Exits with 1 if any alert, trend, near miss or change of the state differs.
 """
@@ -72,7 +72,7 @@ def measure(records: list[Signal | Mark]) -> dict[str, float | str | int]:
 
 
 def measured_in(tree: Path, arguments: list[str]) -> dict[str, float]:
-    """Returns what `measure` says of the code under a folder, in a process of its own."""
+    """Returns what `measure` says of the code under a folder, in a separate process."""
     environment = {**os.environ, "PYTHONPATH": str(tree / "services")}
     command = [sys.executable, __file__, str(tree), "--child", *arguments]
     measured: dict[str, float] = json.loads(subprocess.check_output(command, env=environment))

@@ -1,7 +1,7 @@
-"""The search for the thresholds of event types: most events told for a number of notifications. Pure.
+"""The search for the thresholds of event types: most events reported for a number of notifications. Pure.
 
-A type has two thresholds: the probability of `material` from which a story is told, and the probability of an adverse
-level from which a story is told whose words state the fact outright. A year has few events of most types. So the
+A type has two thresholds: the probability of `material` from which a story notifies, and the probability of an adverse
+level from which a story is reported whose words state the fact outright. A year has few events of most types. So the
 thresholds of a type are drawn toward those of the rules in force (see `shrunk`).
 """
 
@@ -28,8 +28,8 @@ class TypeThresholds:
     """The thresholds of an event type.
 
     Attributes:
-        material: from this probability of a material level on a story is told.
-        outright: from this probability of an adverse level on a story is told whose words state the fact; 1 for never.
+        material: from this probability of a material level on a story is reported.
+        outright: from this probability of an adverse level on a story notifies whose words state the fact; 1 for never.
     """
 
     material: float
@@ -64,8 +64,8 @@ class TypePoint:
 
     Attributes:
         told: the indexes of the events that it tells.
-        precision: the share of labelled texts that are material among those that would be told; None without one.
-        labelled: how many labelled texts would be told.
+        precision: the share of labelled texts that are material among those that would be reported; None without one.
+        labelled: how many labelled texts would be reported.
     """
 
     event_type: str
@@ -83,7 +83,7 @@ class TypePoint:
 def fitted(
     points: Sequence[TypePoint], most: int, least_precision: float, crises: frozenset[int] = frozenset()
 ) -> dict[str, TypePoint]:
-    """Returns a point for each event type, so that most events are told with at most `most` notifications.
+    """Returns a point for each event type, so that most events are reported with at most `most` notifications.
 
     Each type begins with its least notifications. Then, again and again, the type takes another point whose further
     events a further notification are the most, counting only events that no other type tells, and crises thrice.

@@ -1,4 +1,4 @@
-"""Labelled texts as signals: what a bundle reads of the named parties, beside what a person says of them."""
+"""Labelled texts as signals: what a bundle reads of the named parties, beside the label by a person."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def sorted_for_events(signals: Iterable[Signal], settings: AlertingSettings) -> 
 def event_alerts(signals: Iterable[tuple[int, Signal]], settings: AlertingSettings, rules: EventRules) -> list[Alert]:
     """Returns the event alerts on signals of `sorted_for_events`; all but the counts of stories are those of the stage.
 
-    A reprint counts here as a story of its own, since no window knows the earlier ones.
+    A reprint counts here as a separate story, since no window knows the earlier ones.
     """
     watch = EventWatch(settings, rules, {})
     alerts: list[Alert] = []

@@ -1,9 +1,9 @@
 """Calibration: thresholds of spikes and slides that are set by how often they notify on an archive.
 
-- `calibration_file`: the file with the thresholds, and the one that ships.
+- `calibration_file`: the file with the thresholds, and the default calibration.
 - `limits`: which thresholds hold for a bundle.
 - `search`: finds them by running alerting again and again.
-- `rates`: how often a running system notifies, and whether that is what was calibrated.
+- `rates`: how often a running system notifies, and whether the rate agrees with the calibration.
 """
 
 from riskwire.alerting.calibration.calibration_file import (

@@ -78,7 +78,7 @@ class ArchiveFigures(_Part):
         first, last: the days of the first and the last article.
         months: months of 30 days between them.
         targets: the targets that were counted.
-        active_targets: the most active of them, which have a third of the adverse stories.
+        active_targets: the most active targets, which have a third of the adverse stories.
         active_adverse: the adverse stories in the decayed past of a typical one of these.
         quiet_targets, quiet_adverse: the same of the next most active ones, which have the second third.
         watchlist: whether the targets are those of a watchlist; otherwise those with enough articles.

@@ -83,7 +83,7 @@ class RateLog:
         """Sets the number of followed targets of the days that have ended, and drops days that are too old.
 
         Args:
-            first, end: the first of them, and the one after the last, in days since 1970.
+            first, end: the first day, and the day after the last, in days since 1970.
         """
         for day in range(max(first, end - DAYS), end) if targets else ():
             self._day(day).targets = targets
@@ -102,13 +102,13 @@ class RateLog:
     def _day(self, day: int) -> DayRates:
         """Returns a day, which the caller changes."""
         key = str(day)
-        found = self._days.get(key)
-        if found is None:
-            found = DayRates(day)
-            self._days.set(key, found)
+        rates = self._days.get(key)
+        if rates is None:
+            rates = DayRates(day)
+            self._days.set(key, rates)
         else:
             self._days.touch(key)
-        return found
+        return rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class AchievedRate:
 
     @property
     def drift(self) -> Drift | None:
-        """Whether the rate is what is expected, within `FACTOR` and what chance explains; None without a budget."""
+        """Whether the rate is as expected, within `FACTOR` and what chance explains; None without a budget."""
         return None if self.expected is None else drift(self.notifications, self.expected * self.target_months)
 
 
@@ -179,7 +179,7 @@ def achieved_rates(days: Iterable[DayRates], expected: Mapping[RateName, float])
 
 
 def drift(notifications: int, expected: float) -> Drift:
-    """Returns whether a number of notifications is what was expected, within `FACTOR` and what chance explains.
+    """Returns whether a number of notifications is as expected, within `FACTOR` and what chance explains.
 
     It is more often, or more rarely, if a Poisson number with `FACTOR` times the expected mean, or one `FACTOR`-th of
     it, is as large, or as small, with a chance below `CHANCE`. It is too early to say while even no notification at all

@@ -32,8 +32,8 @@ def summary(signal: Signal, happenings: Sequence[Happening], stories: int, sourc
         stories: the stories of the episode, if it was running; else 1.
         sources: their publishers.
     """
-    what = ", ".join(dict.fromkeys(map(_what, happenings)))
-    text = f"{signal.name}: {what}. '{signal.title}' ({publisher_of(signal)})"
+    event = ", ".join(dict.fromkeys(map(_what, happenings)))
+    text = f"{signal.name}: {event}. '{signal.title}' ({publisher_of(signal)})"
     if stories > 1:
         text += f"; {stories} stories from {sources} {'publisher' if sources == 1 else 'publishers'}"
     return text
@@ -68,10 +68,10 @@ def digest_would_not_fire(happening: Happening) -> str:
 def detail(signal: Signal, verdict: EventVerdict) -> str:
     """Returns why a story did not notify, with the figures that decided."""
     happening, rule = verdict.happening, verdict.happening.rule
-    what, days = event_label(happening.type), _days(rule.rearm_days)
+    event, days = event_label(happening.type), _days(rule.rearm_days)
     material = signal.level.material if signal.level is not None else 0.0
     adverse = happening.adverse
-    again = f"{what} is new again after {days}"
+    again = f"{event} is new again after {days}"
     if rule.settled_ms > rule.rearm_ms:
         again += f", and after {_days(rule.settled_days)} if it was told as a fact"
     outright = ""
@@ -81,14 +81,14 @@ def detail(signal: Signal, verdict: EventVerdict) -> str:
         "backfill": "It is past: published long before it was seen, or before the target was watched.",
         "level": f"It is not material for the target: the probability is {material:.2f}; {rule.threshold:.2f} "
         f"fires.{outright}",
-        "threshold": f"It is material with {material:.2f} and adverse with {adverse:.2f}; for {what}, "
+        "threshold": f"It is material with {material:.2f} and adverse with {adverse:.2f}; for {event}, "
         f"{rule.threshold:.2f} and {rule.adverse:.2f} fire.{outright}",
         "relevance": f"Its relevance for the target is {signal.relevance:.2f}; {rule.relevance:.2f} is the least.",
         "novelty": f"As much, or the same story, was told before; {again}.",
-        "same_episode": f"The running alert has told of {what}, and counts this story.",
+        "same_episode": f"The running alert has told of {event}, and counts this story.",
         "corroboration": f"{verdict.publishers} of {max(2, rule.least_sources)} publishers reported it, and material "
         f"with {material:.2f} is doubtful where {rule.threshold:.2f} fires.",
-        "muted": f"The rules tell nothing of {what} for this target.",
+        "muted": f"The rules tell nothing of {event} for this target.",
     }
     return details.get(verdict.reason, "")
 

@@ -1,4 +1,4 @@
-"""What one target has been told of: the part of the state that decides what is new."""
+"""What one target was notified of: the part of the state that decides what is new."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from riskwire.story import same_story
 MAX_FACTS = 8
 """Stories of which a target remembers the fingerprint."""
 MAX_PUBLISHERS = 50
-"""Publishers of an episode that are told apart; further ones are not counted."""
+"""Publishers of an episode that are distinguished; further ones are not counted."""
 _OLD_FACT_MS = 86_400_000
-"""A fact that was read as backfill and not told is no news from this age on."""
+"""A fact that was read as backfill and not reported is no news from this age on."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class Told:
 
     Attributes:
         at_ms: when it was.
-        step: the highest step that was told since the family was new.
+        step: the highest step that was reported since the family was new.
         tier: the highest tier of it.
     """
 
@@ -38,11 +38,11 @@ class Told:
 
 @dataclass(slots=True)
 class Fact:
-    """A story that the target's past has: it is not new if it is told again.
+    """A story that the target's past has: it is not new if it is reported again.
 
     Attributes:
         fingerprint: its fingerprint.
-        at_ms: when it was told; of backfill, when it was published.
+        at_ms: when it was reported; of backfill, when it was published.
         told: whether it notified.
     """
 
@@ -56,7 +56,7 @@ class Waiting:
     """Doubtful stories of one family that wait for a further publisher.
 
     Attributes:
-        at_ms: when the newest of them came.
+        at_ms: when the newest came.
         publishers: the keys of their publishers.
     """
 
@@ -74,7 +74,7 @@ class EventEpisode:
         hot_ms: when the last story of it came.
         stories: the stories of it, follow-ups included.
         publishers: the keys of their publishers.
-        evidence: what an alert shows of them.
+        evidence: what an alert shows of these stories.
     """
 
     last: Alert
@@ -97,7 +97,7 @@ class EventMemory:
 
     Attributes:
         told: the last notification of each family.
-        facts: the newest stories that are not new if they are told again, oldest first.
+        facts: the newest stories that are not new if they are reported again, oldest first.
         waiting: the doubtful stories of each family.
         episode: the running event alert.
     """
@@ -109,31 +109,31 @@ class EventMemory:
     episode: EventEpisode | None = None
 
     def novelty(self, happening: Happening, fingerprint: str, tier: str, now_ms: int) -> float:
-        """Returns how new it is for the target that this happened: 1 for new, 0 for told just now.
+        """Returns how new it is for the target that this happened: 1 for new, 0 for reported just now.
 
-        It is new if its family was not told within the re-arm period, if it is a step up, or if it is told in a higher
+        It is new if its family was not reported within the re-arm period, if it is a step up, or if its tier is higher
         tier than before. Until the family re-arms, the novelty is the part of the period that has passed. A story that
         retells a fact of the target's past is not new, unless it is a step up.
 
         Args:
             fingerprint: the fingerprint of the story.
-            tier: the tier in which it would be told.
+            tier: the tier in which it would be reported.
         """
-        told = self.told.get(happening.family)
-        if told is not None and now_ms - told.at_ms < (rearm_ms := _rearm_ms(told, happening)):
-            if self._goes_further(told, happening, tier):
+        last = self.told.get(happening.family)
+        if last is not None and now_ms - last.at_ms < (rearm_ms := _rearm_ms(last, happening)):
+            if self._goes_further(last, happening, tier):
                 return 1.0
-            return round(max(now_ms - told.at_ms, 0) / rearm_ms, 2)
+            return round(max(now_ms - last.at_ms, 0) / rearm_ms, 2)
         return 0.0 if self._knows(fingerprint, now_ms) else 1.0
 
     @staticmethod
-    def _goes_further(told: Told, happening: Happening, tier: str) -> bool:
-        """Returns whether something is a step up from what was told, or would be told in a higher tier.
+    def _goes_further(last: Told, happening: Happening, tier: str) -> bool:
+        """Returns whether something is a step up from what was reported, or would be reported in a higher tier.
 
         A line of the digest is no step up from a notification.
         """
-        rank, told_rank = TIER_RANK[tier], TIER_RANK[told.tier]
-        return rank > told_rank or (happening.step > told.step and rank >= min(told_rank, TIER_RANK["notice"]))
+        rank, told_rank = TIER_RANK[tier], TIER_RANK[last.tier]
+        return rank > told_rank or (happening.step > last.step and rank >= min(told_rank, TIER_RANK["notice"]))
 
     def _knows(self, fingerprint: str, now_ms: int) -> bool:
         return any(
@@ -142,18 +142,18 @@ class EventMemory:
         )
 
     def tell(self, happening: Happening, tier: str, now_ms: int) -> list[str]:
-        """Remembers that a family was told. Its step and tier do not fall before it re-arms.
+        """Remembers that a family was reported. Its step and tier do not fall before it re-arms.
 
         Returns:
             the publishers of stories of the family that waited for a further one.
         """
-        told = self.told.get(happening.family)
-        if told is None or now_ms - told.at_ms >= _rearm_ms(told, happening):
+        last = self.told.get(happening.family)
+        if last is None or now_ms - last.at_ms >= _rearm_ms(last, happening):
             self.told[happening.family] = Told(now_ms, happening.step, tier)
         else:
-            told.at_ms = now_ms
-            told.step = max(told.step, happening.step)
-            told.tier = max(told.tier, tier, key=TIER_RANK.__getitem__)
+            last.at_ms = now_ms
+            last.step = max(last.step, happening.step)
+            last.tier = max(last.tier, tier, key=TIER_RANK.__getitem__)
         waiting = self.waiting.pop(happening.family, None)
         return [] if waiting is None else waiting.publishers
 
@@ -203,7 +203,7 @@ class EventMemory:
             whether anything was forgotten.
         """
         size = len(self.told) + len(self.facts) + len(self.waiting)
-        self.told = {family: told for family, told in self.told.items() if now_ms - told.at_ms < memory_ms}
+        self.told = {family: last for family, last in self.told.items() if now_ms - last.at_ms < memory_ms}
         self.facts = [fact for fact in self.facts if now_ms - fact.at_ms < memory_ms]
         self.waiting = {
             family: waiting for family, waiting in self.waiting.items() if now_ms - waiting.at_ms <= wait_ms
@@ -257,6 +257,6 @@ class EventMemory:
         )
 
 
-def _rearm_ms(told: Told, happening: Happening) -> int:
-    """Returns for how long a family is not new: longer after a fact was told, such as a filing, than after a fear."""
-    return happening.rule.settled_ms if is_done(told.step) else happening.rule.rearm_ms
+def _rearm_ms(last: Told, happening: Happening) -> int:
+    """Returns for how long a family is not new: longer after a fact, such as a filing, than after a fear."""
+    return happening.rule.settled_ms if is_done(last.step) else happening.rule.rearm_ms

@@ -1,4 +1,4 @@
-"""What a signal says happened to its target: event types with their families and steps, and whether it may be told."""
+"""What a signal says happened to its target: event types, their families and steps, and whether it is good news."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def is_done(step: int) -> bool:
 def happenings(signal: Signal, rules: EventRules) -> list[Happening]:
     """Returns what a story says happened to its target, the surest first, one of each family.
 
-    The words of the sentence that mentions the target decide the type, where they state one: a type that stands in the
+    The words of the sentence that mentions the target decide the type, where they state one: a type that is in the
     text is surer than one that the model infers. Else it is that of the model: of a family, the type with the highest
     step. Favourable types are left out. A story without a type of a family is of the type `other`.
     """
@@ -103,7 +103,7 @@ def adverse_of(signal: Signal, *, rescue: bool) -> float:
     """Returns the probability that a story is adverse for its target.
 
     Who needs a rescue is failing, however glad the words are. So a rescue is adverse unless it is neutral, which it is
-    for whoever helps.
+    for the helper.
     """
     level = signal.level
     if rescue and level is not None:
@@ -112,13 +112,13 @@ def adverse_of(signal: Signal, *, rescue: bool) -> float:
 
 
 def is_good_news(signal: Signal, rules: EventRules) -> bool:
-    """Returns whether a story is a relief or a denial, so that it is never told, however adverse its words are.
+    """Returns whether a story is a relief or a denial, so that it is never reported, however adverse its words are.
 
     It is not if another clause of the title states an event: "wins debt reprieve, warns of liquidation".
     """
     words, title = rules.words, signal.title
-    rest = words.without_good_news(title)
-    if rest != title:
-        return words.stated(rest) is None
+    remaining = words.without_good_news(title)
+    if remaining != title:
+        return words.stated(remaining) is None
     best = signal.events[0] if signal.events else None
     return best is not None and best.label == _RELIEF

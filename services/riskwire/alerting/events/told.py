@@ -54,8 +54,8 @@ def alert_episode(
     Args:
         episode: the running episode, which escalates; None to fire.
         told: the stories of one bucket that notify, in their order.
-        worst: the one of them that decides.
-        followed: follow-ups of them in the same bucket, with their novelty.
+        worst: the story that decides.
+        followed: their follow-ups in the same bucket, with their novelty.
         present: the keys of the publishers of both.
         max_evidence: the most stories of the evidence.
     """
@@ -134,7 +134,7 @@ def near_miss(signal: Signal, verdict: EventVerdict, now_ms: int, alert: str, de
 
     Args:
         alert: the id of the running alert that it joined, or empty.
-        detail: the reason in a sentence; empty for the one that follows from the verdict.
+        detail: the reason in a sentence; empty to derive it from the verdict.
     """
     assert verdict.reason is not None
     return NearMiss.unvalidated(

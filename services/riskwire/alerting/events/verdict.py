@@ -1,4 +1,4 @@
-"""The verdict on one thing that a story says happened to its target: told, and in which tier, or the reason why not."""
+"""The verdict on one event of a target that a story states: the tier in which it is reported, or why it is not."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FOLLOW_UP: Final = ("threshold", "level", "corroboration")
 
 @dataclass(frozen=True, slots=True)
 class EventVerdict:
-    """Whether a happening is told, and how that was decided.
+    """Whether a happening is reported, and how that was decided.
 
     Attributes:
-        tier: the tier in which it is told; for one that is not, the tier that its rule would give it.
-        reason: why it is not told; None if it is.
+        tier: the tier in which it is reported; for one that is not, the tier that its rule would give it.
+        reason: why it is not reported; None if it is.
         novelty: how new it is for the target, 0 to 1.
         publishers: the publishers that reported it so far.
         corroborated: whether a second publisher confirms it, or title and lead of the article agree.
@@ -46,8 +46,8 @@ def judge(
     """Returns the verdict on one thing that a story says happened to its target. Changes nothing.
 
     Args:
-        memory: what the target has been told of.
-        present: the publishers of stories that the present bucket has told of this family.
+        memory: what the target was notified of.
+        present: the publishers of stories that the present bucket has reported of this family.
         wait_ms: how long a doubtful story waits for a further publisher.
     """
     in_bucket = list(present)
@@ -68,7 +68,7 @@ def judge(
 def _strength(
     signal: Signal, happening: Happening, publishers: int, *, corroborated: bool
 ) -> tuple[Tier, NearMissReason | None]:
-    """Returns the tier in which a story is told if it is new, and why it is not told, if it is not sure enough."""
+    """Returns the tier in which a story is reported if it is new, and the reason if it is not sure enough."""
     rule, level, adverse = happening.rule, signal.level, happening.adverse
     assert level is not None
     tier = rule.tier_of(corroborated=corroborated)

@@ -42,9 +42,9 @@ class _TargetBucket:
     misses: list[NearMiss] = field(default_factory=list)
 
     def publishers_of(self, family: str) -> list[str]:
-        """Returns the publishers, if a story of this family was told in the bucket."""
-        told = any(new.happening.family == family for story in self.told for new in story.news)
-        return self.publishers if told else []
+        """Returns the publishers, if a story of this family was reported in the bucket."""
+        notified = any(new.happening.family == family for story in self.told for new in story.news)
+        return self.publishers if notified else []
 
 
 class EventWatch:
@@ -235,7 +235,7 @@ class EventWatch:
         """Records that a story did not notify. Articles of one story are recorded once for each reason in a row.
 
         Args:
-            detail: the reason in a sentence; empty for the one that follows from the verdict.
+            detail: the reason in a sentence; empty to derive it from the verdict.
         """
         assert verdict.reason is not None
         if story is not None:

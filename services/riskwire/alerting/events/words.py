@@ -165,7 +165,7 @@ def _typed_pattern(phrases_by_type: Mapping[str, Sequence[str]]) -> _TypedPatter
 def _pattern(phrases: Sequence[str]) -> re.Pattern[str]:
     """Returns a pattern that finds any of these words or phrases.
 
-    A trailing * of a word stands for any ending, ... between words for any thirty characters, and # for a large number.
+    A trailing * of a word means any ending, ... between words means any thirty characters, and # means a large number.
     """
 
     def branch(patterns: Sequence[_Numbered]) -> str:
@@ -184,16 +184,16 @@ def _tree(phrases: Sequence[_Numbered], branch: Callable[[Sequence[_Numbered]], 
         branch: joins the patterns of one branch, which have kept their order.
     """
     large = [(number, _phrase_pattern(phrase)) for number, phrase in phrases if phrase.startswith(_LARGE)]
-    others = [(number, _phrase_pattern(phrase)) for number, phrase in phrases if not phrase.startswith(_LARGE)]
-    branches = [_subtree(others, branch)] if others else []
+    plain_phrases = [(number, _phrase_pattern(phrase)) for number, phrase in phrases if not phrase.startswith(_LARGE)]
+    branches = [_subtree(plain_phrases, branch)] if plain_phrases else []
     branches += [rf"(?=\d)(?:{branch(large)})"] if large else []
     return "|".join(branches) or r"(?!)"
 
 
 def _subtree(patterns: Sequence[_Numbered], branch: Callable[[Sequence[_Numbered]], str]) -> str:
-    """Returns a pattern of patterns, branched by their first letters as long as each of them begins with one.
+    """Returns a pattern of patterns, branched by their first letters as long as each pattern begins with one.
 
-    Two patterns that may match at one place are in one branch, so that the first of them is found.
+    Two patterns that may match at one place are in one branch, so that the first is found.
     """
     letters = {pattern[:1] for _, pattern in patterns}
     if len(patterns) <= _BRANCH or not all(map(str.isalnum, letters)):

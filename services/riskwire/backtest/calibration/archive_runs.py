@@ -38,24 +38,24 @@ class ArchiveRuns:
         """
         self._settings = settings
         self._rules = rules
-        kept = [record for record in records if isinstance(record, Mark) or record.target in targets]
+        followed = [record for record in records if isinstance(record, Mark) or record.target in targets]
         adverse = Counter(
             record.target
-            for record in kept
+            for record in followed
             if isinstance(record, Signal) and is_adverse(record, settings.negative_from)
         )
         counted = {target: adverse[target] for target in targets}
         self.active = _most_active(counted, sum(counted.values()) / 3)
         """The most active targets, which have a third of the adverse stories."""
-        others = {target: count for target, count in counted.items() if target not in self.active}
-        self.quiet = _most_active(others, sum(counted.values()) / 3)
+        inactive = {target: count for target, count in counted.items() if target not in self.active}
+        self.quiet = _most_active(inactive, sum(counted.values()) / 3)
         """The next most active ones, which have the second third. Those that are left seldom have enough adverse
         stories in a day, whatever the threshold, and decide nothing."""
         self.adverse = statistics.median([counted[target] for target in self.active] or [0])
         self.adverse_quiet = statistics.median([counted[target] for target in self.quiet] or [0])
         """The adverse stories of a typical one of each."""
         self._records = [
-            record for record in kept if isinstance(record, Mark) or adverse[record.target] >= settings.min_stories
+            record for record in followed if isinstance(record, Mark) or adverse[record.target] >= settings.min_stories
         ]
 
     def __call__(self, limits: ActivityLimits | SurpriseLimits) -> tuple[RunCounts, RunCounts]:
@@ -75,7 +75,7 @@ class ArchiveRuns:
 
 
 def _most_active(adverse: Mapping[str, int], missing: float) -> set[str]:
-    """Returns the targets with the most adverse stories, as many as have `missing` of them; at least one if any is."""
+    """Returns the targets with the most adverse stories, as many as have `missing` stories; at least one if any is."""
     active: set[str] = set()
     for target in sorted(adverse, key=lambda target: (-adverse[target], target)):
         if missing <= 0 and active:

@@ -89,15 +89,15 @@ def _timeline(axes: Axes, results: BacktestResults) -> None:
         base = [lower + height for lower, height in zip(base, heights, strict=True)]
     if results.matches is not None:
         top = max(base, default=1) * 1.06 + 1
-        for told, marker in ((True, "v"), (False, "x")):
+        for reported, marker in ((True, "v"), (False, "x")):
             days: list[Any] = [
                 telling.event.day
                 for telling in results.matches.tellings
-                if telling.event.severity == 3 and (telling.notification is not None) is told
+                if telling.event.severity == 3 and (telling.notification is not None) is reported
             ]
-            label = "crisis, told" if told else "crisis, missed"
+            label = "crisis, told" if reported else "crisis, missed"
             axes.scatter(
-                days, [top] * len(days), marker=marker, s=14, color="#1b1f24" if told else "#b42318", label=label
+                days, [top] * len(days), marker=marker, s=14, color="#1b1f24" if reported else "#b42318", label=label
             )
     axes.set_ylabel("a week")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False)

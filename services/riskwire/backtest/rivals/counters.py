@@ -34,14 +34,16 @@ class _Counter(ABC):
 
     def notifications(self, setting: float) -> list[Notification]:
         """Returns what the rival tells of all targets at a setting of its knob."""
-        told = []
+        notifications = []
         for reports in self._by_target.values():
             armed_from: datetime | None = None
             for report in self._alarms(reports, setting):
                 if armed_from is None or report.at >= armed_from:
-                    told.append(Notification(report.at, report.target, report.name, report.title, kind=self.name))
+                    notifications.append(
+                        Notification(report.at, report.target, report.name, report.title, kind=self.name)
+                    )
                     armed_from = report.at + REARM
-        return told
+        return notifications
 
     @abstractmethod
     def _alarms(self, reports: Sequence[TargetReport], setting: float) -> Iterator[TargetReport]:

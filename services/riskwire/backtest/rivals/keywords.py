@@ -56,14 +56,14 @@ class KeywordList:
     def notifications(self, setting: float) -> list[Notification]:
         """Returns what the list tells with its first `setting` stems."""
         pattern = _pattern(self._ordered[: round(setting)])
-        told = []
+        notifications = []
         armed_from: dict[str, datetime] = {}
         for report in self._titles:
             if report.at < armed_from.get(report.target, report.at) or not pattern.search(report.title.casefold()):
                 continue
-            told.append(Notification(report.at, report.target, report.name, report.title, kind=self.name))
+            notifications.append(Notification(report.at, report.target, report.name, report.title, kind=self.name))
             armed_from[report.target] = report.at + COOL_DOWN
-        return told
+        return notifications
 
 
 def _by_precision(
@@ -74,7 +74,7 @@ def _by_precision(
 ) -> tuple[str, ...]:
     """Returns the stems by the share of their titles that are on a listed event, the highest first."""
     patterns = [(stem, _pattern([stem])) for stem in stems]
-    found: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     listed: Counter[str] = Counter()
     for report in titles:
         if report.at >= tuned_until:
@@ -83,9 +83,9 @@ def _by_precision(
         on_list = is_listed(report)
         for stem, pattern in patterns:
             if pattern.search(title):
-                found[stem] += 1
+                occurrences[stem] += 1
                 listed[stem] += on_list
-    return tuple(sorted(stems, key=lambda stem: (-listed[stem] / (found[stem] + _PRIOR), stem)))
+    return tuple(sorted(stems, key=lambda stem: (-listed[stem] / (occurrences[stem] + _PRIOR), stem)))
 
 
 def _pattern(stems: Sequence[str]) -> re.Pattern[str]:

@@ -116,7 +116,7 @@ def is_ordinary(words: FoldedWords, index: int) -> bool:
 
 
 def is_ordinary_span(sentence: str, start: int, end: int) -> bool:
-    """Returns whether a span is a single word that stands in an ordinary phrase of its sentence."""
+    """Returns whether a span is a single word within an ordinary phrase of its sentence."""
     if sentence[start:end].casefold() not in _ordinary_phrases():
         return False
     words = folded_words(sentence)

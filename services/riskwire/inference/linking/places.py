@@ -52,7 +52,7 @@ _STATE = re.compile(
     r"outlook)\b",
     re.IGNORECASE,
 )
-"""What follows an adjective that stands for the state: "Greek debt", "Irish bank bailout"."""
+"""What follows an adjective that means the state: "Greek debt", "Irish bank bailout"."""
 _STATES_OF_US = frozenset(
     [
         *("alabama", "alaska", "arizona", "arkansas", "california", "colorado", "connecticut", "delaware"),

@@ -193,7 +193,7 @@ def dateline_end(sentence: str) -> int:
 
 
 def speaks_of_others(sentence: str, start: int, end: int) -> bool:
-    """Returns whether a sentence names a company only as the one that rates, recommends or comments on others.
+    """Returns whether a sentence names a company only as the party that rates, recommends or comments on others.
 
     The company is the span from `start` to `end`. The sentiment of such a sentence is less about it. That is so where a
     recommendation or "analysts" follows the name ("X downgrades ..."), where the name follows "analyst at", and where

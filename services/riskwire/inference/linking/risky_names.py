@@ -1,4 +1,4 @@
-"""Names of a watchlist that may mean something else, and what they stand for in titles. Pure."""
+"""Names of a watchlist that may mean something else, and their meaning in titles. Pure."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def _is_supported(
 
 
 def _is_listed(sentence: str, span: WatchedSpan, near: Sequence[Candidate]) -> bool:
-    """Returns whether a name or ticker stands in a list beside another: "Target and Lowe's", "MU, WDC"."""
+    """Returns whether a name or ticker is in a list beside another: "Target and Lowe's", "MU, WDC"."""
     return any(
         mention.kind in COMPANY_TYPES
         and (not span.ticker or sentence[mention.start : mention.end].isupper())

@@ -116,7 +116,7 @@ def _stands_alone(sentence: str, start: int, end: int) -> bool:
 
 
 def _may_be_name(name: str, *, opens: bool) -> bool:
-    """Returns whether words with capitals may be an unknown name: no country, and not all of them common words."""
+    """Returns whether words with capitals may be an unknown name: no country, and not all common words."""
     if is_no_party(name) or country(name) or nationality(name):
         return False
     words = [word for word in re.split(r"[ -]", name) if word[:1].isupper()]

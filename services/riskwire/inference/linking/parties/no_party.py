@@ -1,6 +1,6 @@
-"""Recognises names that are no party, so that nobody is exposed to them: rating grades, labels, units, days. Pure.
+"""Recognises names that are no party, so that no one is exposed to them: rating grades, labels, units, days. Pure.
 
-The model takes many of them for organisations, because it reads their capitals. A watchlist may still have such a name.
+The model takes many for organisations, because it reads their capitals. A watchlist may still have such a name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _GRADE = re.compile(
     r"|[ABC]\s*/\s*(?:Stable|Negative|Positive|Developing|Watch\w*|[A-Z]-?\d\+?)"
     r"|(?i:(?:triple|double|single)[- ][ABC](?:[- ](?:plus|minus))?))"
 )
-"""The grades of Moody's, S&P and Fitch, also a pair of them, or a grade and its outlook: "A/Stable"."""
+"""The grades of Moody's, S&P and Fitch, also a pair, or a grade and its outlook: "A/Stable"."""
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
     r"nov(?:ember)?|dec(?:ember)?)"

@@ -185,7 +185,7 @@ class PartyTable:
         return _NOT_THEN if namings else _UNKNOWN
 
     def by_ticker(self, symbol: str, day: date | None) -> Meaning:
-        """Returns whom a US ticker meant on a day; `known` is False if the tables say nothing of that ticker."""
+        """Returns whom a US ticker meant on a day; `known` is False if the tables do not have that ticker."""
         for naming in self._namings.get(f"${symbol.upper()}", ()):
             if naming.validity.covers(day):
                 return naming.meaning

@@ -139,7 +139,7 @@ _ABBREVIATED = {
     "c": ("credit",), "amer": ("american",), "ins": ("insurance",), "fin": ("financial",), "mgmt": ("management",),
     "svcs": ("services",), "int": ("international",), "commun": ("communications",), "bncp": ("bancorp",),
 }  # fmt: skip
-"""Words that headlines shorten, and what they stand for."""
+"""Words that headlines shorten, and the full words."""
 _MIN_LETTERS = 3
 
 
@@ -198,7 +198,7 @@ def is_family(word: str) -> bool:
 def without_part(name: str) -> Iterator[str]:
     """Yields the beginnings of a name, the longest first: "BP" for "BP Alaska", since a part bears the company's name.
 
-    None where the rest is what separate companies add to the name of another one ("Nestle India").
+    None where the rest is a word that separate companies add to the name of another one ("Nestle India").
     """
     words = name.split()
     if _SEPARATE.isdisjoint(name_key(name)) and not {"and", "&"} & set(words):
