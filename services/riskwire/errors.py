@@ -89,11 +89,11 @@ class RiskwireError(Exception):
 
 
 def _cause_text(cause: BaseException) -> str:
-    """Returns type and message of an error.
+    """Returns type and message of an error, in one line: who reads a log takes the last line for the reason.
 
     Without a message it is the type alone; a message that begins with the type stands alone.
     """
-    name, message = type(cause).__name__, str(cause)
+    name, message = type(cause).__name__, " ".join(str(cause).split())
     if not message:
         return name
     return message if message.startswith(name) else f"{name}: {message}"

@@ -35,8 +35,9 @@ def test_a_message_contains_where_what_value_and_remedy_in_this_order() -> None:
         (OSError("disk full"), "OSError: disk full"),
         (TimeoutError(), "TimeoutError"),
         (KafkaConnectionError("reset."), "KafkaConnectionError: reset"),
+        (OSError("refused\n\tIs the server running?"), "OSError: refused Is the server running?"),
     ],
-    ids=["a cause with a message", "a cause without a message", "a cause that names itself"],
+    ids=["a cause with a message", "a cause without a message", "a cause that names itself", "a cause of two lines"],
 )
 def test_the_cause_is_named_once_and_followed_by_one_full_stop(cause: Exception, text: str) -> None:
     assert str(bus_error_with(cause)) == f"kafka://b-1:9092: no answer within 8 s: {text}. Check that the brokers run"
