@@ -57,6 +57,7 @@ def main() -> int:
     parser.add_argument("--broken", choices=KNOWN_BUGS, help="run services with a known bug, which must be detected")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="store of the sinks")
     parser.add_argument("--feeds", type=int, default=6, help="feeds that ingesters poll meanwhile; 0: no live news")
+    parser.add_argument("--decisions", action="store_true", help="people decide about alerts meanwhile, by the API")
     parser.add_argument(
         "--drain", type=float, default=300.0, metavar="S", help="longest wait until everything has been read"
     )
@@ -105,6 +106,7 @@ def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> int:
         if arguments.only
         else FAULT_KINDS + (POSTGRESQL_FAULT_KINDS if arguments.store == "postgresql" else ()),
         store=arguments.store,
+        decisions=arguments.decisions,
     )
     started_at = time.monotonic()
     with (folder / "chaos.log").open("a", encoding="utf-8") as log_file:
@@ -148,6 +150,7 @@ def _command_line(arguments: argparse.Namespace, seed: int) -> str:
     command = f"python tests/chaos/run.py --seed {seed} --articles {arguments.articles} --faults {arguments.faults}"
     command += f" --every {arguments.every:g} --partitions {arguments.partitions}"
     command += f" --feeds {arguments.feeds} --drain {arguments.drain:g} --store {arguments.store}"
+    command += " --decisions" if arguments.decisions else ""
     command += "".join(f' --only "{kind}"' for kind in arguments.only or ())
     command += f" --upgrade-from {arguments.upgrade_from}" if arguments.upgrade_from else ""
     return f"{command} --broken {arguments.broken}" if arguments.broken else command

@@ -71,6 +71,22 @@ def test_under_every_kind_of_fault_no_record_is_lost_doubled_or_different(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_with_decisions_every_notification_and_every_absence_is_explained_by_the_log(tmp_path: Path, seed: int) -> None:
+    """notify is killed, suspended and replaced, and connections are cut, while people decide by the API."""
+    kinds = ("SIGKILL", "SIGSTOP, SIGCONT", "connections cut", "worker added", "worker removed")
+    code, report = run_chaos(
+        *(tmp_path / "run", "--seed", seed, "--articles", ARTICLES, "--faults", 10, "--every", 2.5, "--decisions"),
+        *("--feeds", 0, "--drain", 240, *(option for kind in kinds for option in ("--only", kind))),
+    )
+    assert code == 0
+    numbers = totals(report)
+    assert (numbers["lost"], numbers["doubled"], numbers["differing"]) == (0, 0, 0)
+    decided = re.search(r"^decisions in the log: (\d+) ", report, re.MULTILINE)
+    assert decided is not None
+    assert int(decided.group(1)) >= 5
+    assert re.search(r"^notifications that did not arrive, by the reason in the log: [1-9]", report, re.MULTILINE)
+
+
 def test_an_upgrade_and_its_rollback_under_load_lose_nothing_and_double_nothing(tmp_path: Path, seed: int) -> None:
     """Old and new workers read the same groups side by side, one service after the other, while news flows.
 

@@ -12,12 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker import Broker
+from broker import Broker, free_ports
 from confluent_kafka import KafkaException
 from stores.postgresql import PostgresServer
 
 from harness.cluster.observer import Observer, proxied_broker
 from harness.cluster.operator import Operator, background_tasks
+from harness.cluster.people import DecidingPeople
 from harness.cluster.webhook import AlertWebhook
 from harness.faults.injector import FaultInjector
 from harness.faults.plan import Fault, plan_faults
@@ -51,6 +52,7 @@ from harness.verdict.final_state import (
     compare_notifications,
     compare_store,
     compare_topics,
+    explain_notifications,
     malformed_records,
     read_topic,
 )
@@ -130,7 +132,9 @@ class ChaosRun:
                 open_live_news(options.feeds, random.Random(options.seed), options.folder, broker.client)
             )
             self._start_postgresql(stack)
-            commands = RoleCommands(options.folder, self._watchlist, options.known_bug, self._replay_speed)
+            (page_port,) = free_ports(1)
+            commands = RoleCommands(options.folder, self._watchlist, options.known_bug, self._replay_speed, page_port)
+            self._people = DecidingPeople(f"http://127.0.0.1:{page_port}", random.Random(options.seed), self._log)
             settings = kafka_settings(f"kafka://127.0.0.1:{proxy.port}", options.partitions)
             settings |= notify_settings(webhook.url) | ingest_settings() | store_settings(self._store_url)
             settings |= known_bug_settings(options.known_bug)
@@ -226,6 +230,8 @@ class ChaosRun:
         async with background_tasks(background, self._log) as errors:
             self._log("the workers start")
             await self._wait_for_first_article(injector.observer)
+            if options.decisions:
+                await self._people.start(fleet, self._data if self._store_url is None else None)
             faults_started_at = time.monotonic()
             await self._inject_faults(plan, fleet, injector, first, last)
             self._outcome.faults_s = time.monotonic() - faults_started_at
@@ -240,6 +246,7 @@ class ChaosRun:
                 fleet.kill(worker.pid)
             await self._wait_until_everything_is_read(fleet, injector.broker, live_news)
             self._outcome.drained_after_s = time.monotonic() - drain_started_at
+            await self._people.stop()
         self._outcome.supervision_error = errors.get(_SUPERVISION, "")
         self._outcome.aborted = operator.aborted
         self._outcome.faults = dict(injector.injected)
@@ -308,6 +315,7 @@ class ChaosRun:
         try:
             async with asyncio.timeout(self._options.drain_s):
                 await fleet.finished.wait()
+                await self._people.stop()
                 self._log("the archive is published; waiting until it has been read")
                 await self._wait_until_drained(broker, "", GROUPS)
                 if live_news is not None:
@@ -380,8 +388,11 @@ class ChaosRun:
         malformed = len(malformed_records(observer))
         outcome.added = (observer.added.total() - malformed, malformed)
         outcome.comparisons = await compare_topics(reference, broker.client, observer)
-        alerts = await read_topic(broker.client, "alerts")
-        outcome.comparisons.append(await compare_notifications(alerts, webhook))
+        if self._options.decisions:
+            outcome.comparisons.append(await explain_notifications(broker.client, webhook, self._logs, outcome))
+        else:
+            alerts = await read_topic(broker.client, "alerts")
+            outcome.comparisons.append(await compare_notifications(alerts, webhook))
         outcome.arrived = webhook.arrived.total()
         if live_news is not None:
             outcome.comparisons += await live_news.compare()

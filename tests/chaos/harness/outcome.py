@@ -33,6 +33,7 @@ class RunOptions:
         kinds: kinds of faults.
         workers: number of workers of each role at the start.
         store: the kind of the store of the sinks, `sqlite` or `postgresql`.
+        decisions: whether people decide about the alerts meanwhile.
     """
 
     seed: int
@@ -47,6 +48,7 @@ class RunOptions:
     kinds: tuple[FaultKind, ...] = FAULT_KINDS
     workers: Mapping[str, int] = field(default_factory=lambda: WORKERS)
     store: str = "sqlite"
+    decisions: bool = False
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class RunOutcome:
         undrained: what had not been read in time.
         aborted: transactions that Kafka left hanging, and that the operator aborted.
         arrived: notifications that arrived, repetitions included.
+        decisions: decisions in the log, by kind.
+        absences: notifications that did not arrive, by the reason that the log gives.
         logs: summary of the logs and exits.
         cpu_s: CPU time of all processes that the run started, including the reference run.
         faults_s: time in which faults were injected.
@@ -89,6 +93,8 @@ class RunOutcome:
     undrained: str = ""
     aborted: list[HangingTransaction] = field(default_factory=list)
     arrived: int = 0
+    decisions: dict[str, int] = field(default_factory=dict)
+    absences: dict[str, int] = field(default_factory=dict)
     logs: LogSummary = field(default_factory=LogSummary)
     wall_s: float = 0.0
     cpu_s: float = 0.0

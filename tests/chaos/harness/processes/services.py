@@ -18,7 +18,7 @@ STUCK_AFTER_S = 30
 NEXT_VERSION_CODE = Path(__file__).with_name("next_version")
 """The folder that makes riskwire its next version, first in PYTHONPATH."""
 _STORED = ("analyses", "signals", "trends", "alerts", "near-misses")
-GROUPS = ("infer", "alert", "notify", *(f"sink-{topic}" for topic in _STORED))
+GROUPS = ("infer", "alert", "decisions", "notify", *(f"sink-{topic}" for topic in _STORED))
 """Consumer groups that must have read everything before the records are compared."""
 
 LIVE_PREFIX = "live-"
@@ -103,9 +103,17 @@ class RoleCommands(dict[str, list[str]]):
         watchlist: watchlist of infer.
         known_bug: the bug that the stages have, or None.
         replay_speed: returns the value of `--speed`.
+        page_port: the port of the API.
     """
 
-    def __init__(self, folder: Path, watchlist: Path, known_bug: str | None, replay_speed: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        watchlist: Path,
+        known_bug: str | None,
+        replay_speed: Callable[[], str],
+        page_port: int = 0,
+    ) -> None:
         """Builds the commands of all roles but the replayer, whose command has the speed at the time of its start.
 
         The known bug is in infer, alert and ingest, not in sink and notify. The role `live` is an infer of live news,
@@ -125,6 +133,7 @@ class RoleCommands(dict[str, list[str]]):
                 "alert": stage_command("alert", "--port", "0"),
                 "sink": riskwire_command("sink", "--port", "0", "--data", str(folder / DATA)),
                 "notify": riskwire_command("notify", "--port", "0"),
+                "serve": riskwire_command("serve", "--port", str(page_port), "--data", str(folder / DATA)),
                 "ingest": [*live, *stage_command("ingest", "--port", "0", "--feeds", str(folder / FEEDS))],
                 "live": [*live, *infer],
             }

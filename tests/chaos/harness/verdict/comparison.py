@@ -129,6 +129,11 @@ def without_added(records: Iterable[bytes], added: Counter[bytes]) -> list[bytes
     return list(counts.elements())
 
 
+def without_muted(records: Iterable[bytes]) -> list[bytes]:
+    """Returns near misses without those that people caused by a mute."""
+    return [record for record in records if json.loads(record)["reason"] != "muted"]
+
+
 def store_differences(reference: Mapping[str, object], actual: Mapping[str, object]) -> list[str]:
     """Returns a description of each entry that is missing in one of two stores, or differs; empty if they are equal."""
     return [

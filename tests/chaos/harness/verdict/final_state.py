@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from kafka_reader import committed_records
 
 from harness.cluster.observer import Observer
 from harness.cluster.webhook import AlertWebhook
+from harness.outcome import RunOutcome
 from harness.verdict import reference_run
 from harness.verdict.comparison import (
     TOPICS,
@@ -20,10 +24,13 @@ from harness.verdict.comparison import (
     expected_dead_letter,
     store_differences,
     without_added,
+    without_muted,
     without_next_version,
 )
+from harness.verdict.explained import explain, withdrawn_records
 
 _ARRIVAL_S = 30.0
+_LOOK_S = 0.5
 
 
 async def compare_topics(reference_data: Path, client: Mapping[str, str], observer: Observer) -> list[TopicComparison]:
@@ -39,6 +46,8 @@ async def compare_topics(reference_data: Path, client: Mapping[str, str], observ
         records = await read_topic(client, topic)
         if topic == "articles":
             records = without_added(records, observer.added)
+        if topic == "near-misses":
+            records = without_muted(records)
         comparison = compare_topic(topic, expected[topic], map(without_next_version, records))
         comparison.by_next_version = count_by_next_version(topic, records)
         comparisons.append(comparison)
@@ -78,6 +87,41 @@ async def compare_notifications(alerts: list[bytes], webhook: AlertWebhook) -> T
     if len({key for keys in keys_by_body.values() for key in keys}) < len(keys_by_body):
         comparison.differing.append("two alert records arrived under one key")
     return comparison
+
+
+async def explain_notifications(
+    client: Mapping[str, str], webhook: AlertWebhook, logs: Path, outcome: RunOutcome
+) -> TopicComparison:
+    """Checks that each notification, and each absence, is explained by the log of alerts.
+
+    Waits up to `_ARRIVAL_S` for the last ones.
+
+    Args:
+        logs: the folder with the logs of notify, which say what was withdrawn.
+        outcome: takes the number of decisions, and of absences by reason.
+    """
+    committed = await asyncio.to_thread(committed_records, client, "alerts")
+    partitions: dict[int, list[bytes]] = {}
+    for record in committed:
+        partitions.setdefault(record.partition, []).append(record.value or b"")
+    ordered = [partitions[number] for number in sorted(partitions)]
+    deadline = time.monotonic() + _ARRIVAL_S
+    while True:
+        explanation = explain(ordered, dict(webhook.arrived), withdrawn_records(_entries(logs)))
+        if not explanation.comparison.lost or time.monotonic() > deadline:
+            outcome.decisions, outcome.absences = dict(explanation.decisions), dict(explanation.absences)
+            return explanation.comparison
+        await asyncio.sleep(_LOOK_S)
+
+
+def _entries(logs: Path) -> Iterator[dict[str, Any]]:
+    """Yields the entries of the logs of notify; lines that are none are left out."""
+    for path in sorted(logs.glob("notify-*.log")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict):
+                    yield entry
 
 
 async def compare_store(reference_data: Path, data: Path, url: str | None = None) -> tuple[int, list[str]]:

@@ -19,6 +19,10 @@ from harness.verdict.comparison import TOPICS
 
 _CACHE = ROOT / ".cache" / "chaos"
 _MAX_CACHED_RUNS = 8
+_DECIDED = {
+    *("handling", "handled_by", "handled_at", "snoozed_until", "assigned_to", "reason", "muted", "commands"),
+}
+"""The fields of an alert that people decide; the reference run has no people."""
 _COMPLETE = "done"
 """A file in the data directory of a complete run."""
 
@@ -107,7 +111,7 @@ def store_view(data: Path, url: str | None = None) -> dict[str, Any]:
     with Store.open(load_settings(overrides={"data": data, "store": {"url": url}}), read_only=True) as store:
         for row in store.alerts(limit=100_000):
             history = store.alert(row.id)
-            view[f"alert {row.id}"] = history and history.model_dump()
+            view[f"alert {row.id}"] = history and history.model_dump(exclude=_DECIDED)
         for target in store.targets(limit=100_000):
             view[f"target {target.target}"] = target.model_dump()
             trend = store.trend(target.target)

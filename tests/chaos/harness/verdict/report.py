@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.outcome import RunOptions, RunOutcome
 
@@ -32,6 +32,9 @@ def report_lines(options: RunOptions, outcome: RunOutcome) -> Iterator[str]:
     if outcome.did_not_stop:
         yield f"  {outcome.did_not_stop:4}  did not stop after SIGTERM and were killed"
     yield f"notifications that arrived, repetitions included: {outcome.arrived}"
+    if options.decisions:
+        yield f"decisions in the log: {_listed(outcome.decisions)}"
+        yield f"notifications that did not arrive, by the reason in the log: {_listed(outcome.absences)}"
     yield from _table(outcome)
     for comparison in outcome.comparisons:
         if comparison.by_next_version:
@@ -43,6 +46,11 @@ def report_lines(options: RunOptions, outcome: RunOutcome) -> Iterator[str]:
         yield f"WORKERS WERE NOT RESTARTED until the end: {outcome.supervision_error}"
     if not outcome.drained:
         yield f"NOT EVERYTHING WAS READ in {options.drain_s:.0f} s: {outcome.undrained}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """Returns counts by name in one line, with their sum."""
+    return f"{sum(counts.values())} ({', '.join(f'{name} {count}' for name, count in sorted(counts.items()))})"
 
 
 def _table(outcome: RunOutcome) -> Iterator[str]:
