@@ -66,7 +66,7 @@ _RESERVE = 1.3
 """Factor by which the news is spread over more time than the remaining faults should take."""
 _REFERENCE_RUN_S = 3_600.0
 _CREATE_TOPICS_S = 120.0
-_FIRST_ARTICLE_S = 120.0
+_FIRST_ARTICLE_S = 300.0
 _POLL_S = 0.5
 _SUPERVISION = "supervision of the workers"
 
