@@ -61,7 +61,8 @@ bench: $(READY) ## run the benchmarks and print their figures
 lock: $(READY) ## rewrite requirements.lock from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
-		--no-emit-index-url --no-header --extra cpu --extra kafka --extra postgres --extra dev pyproject.toml - -o requirements.lock
+		--no-emit-index-url --no-header --extra cpu --extra kafka --extra postgres --extra otel --extra dev \
+		pyproject.toml - -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --constraint requirements.lock \
 		--extra gpu --extra kafka --extra postgres pyproject.toml -o deploy/image/requirements.gpu.lock
 	@printf 'cyclonedx-bom\ndocker-compose-py\nkubernetes-validate\npip-audit\n' | $(BIN)/uv pip compile --quiet --upgrade \
