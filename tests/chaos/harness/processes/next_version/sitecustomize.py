@@ -20,13 +20,15 @@ from riskwire.bus import Outgoing
 from riskwire.bus.kafka.cluster import Cluster, KafkaRecord
 
 FIELD = "of_the_next_version"
+_MAPS = ("buckets",)
+"""Fields of records that map values, such as times, to numbers."""
 _to_record, _to_state_record = Cluster.to_record, Cluster.to_state_record
 
 
 def _with_field(value: Any) -> Any:
-    """Returns a JSON value with the field last in each object."""
+    """Returns a JSON value with the field last in each object, but not in maps, whose keys are values."""
     if isinstance(value, dict):
-        return {key: _with_field(part) for key, part in value.items()} | {FIELD: True}
+        return {key: part if key in _MAPS else _with_field(part) for key, part in value.items()} | {FIELD: True}
     return [_with_field(part) for part in value] if isinstance(value, list) else value
 
 
