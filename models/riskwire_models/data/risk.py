@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from riskwire_models.data.examples import Example, checked_label, json_lines
 from riskwire_models.data.headline_names import unknown_ranges
 from riskwire_models.data.labels import EVENT_TYPES, LabelledTarget
-from riskwire_models.data.placeholder_names import AGENCIES, AUTHORITIES, BROKERS, PEOPLE, PLACES
 from riskwire_models.data.statements import fill_placeholders
 from riskwire_models.data.text import clean_tweet, unit_hash
 from riskwire_models.errors import TrainingDataError
 
 #: The levels as the labelling guide writes them.
 GUIDE_LEVELS = {"0": "neutral", "1": "mild", "2": "material", "+": "favourable"}
+_PLACEHOLDER_NAMES = Path(__file__).parent.parent / "labels" / "placeholder_names.yaml"
 #: Share of the texts that keep their links, since a feed may carry them.
 SHARE_WITH_LINKS = 0.2
 
@@ -165,14 +168,22 @@ def short_name(company: str) -> str:
 def _names(companies: Sequence[str], generator: random.Random) -> Mapping[str, tuple[str, str]]:
     """Returns a name and its entity type for each placeholder; a company's name is short in three of four cases."""
     chosen = [name if generator.random() < 0.25 else short_name(name) for name in generator.sample(companies, 3)]
+    others = _placeholder_names()
     return {
         **{placeholder: (name, "ORG") for placeholder, name in zip(("{A}", "{B}", "{C}"), chosen, strict=True)},
-        "{P}": (generator.choice(PEOPLE), "PER"),
-        "{L}": (generator.choice(PLACES), "LOC"),
-        "{R}": (generator.choice(AGENCIES), "ORG"),
-        "{K}": (generator.choice(BROKERS), "ORG"),
-        "{G}": (generator.choice(AUTHORITIES), "ORG"),
+        "{P}": (generator.choice(others["people"]), "PER"),
+        "{L}": (generator.choice(others["places"]), "LOC"),
+        "{R}": (generator.choice(others["agencies"]), "ORG"),
+        "{K}": (generator.choice(others["brokers"]), "ORG"),
+        "{G}": (generator.choice(others["authorities"]), "ORG"),
     }
+
+
+@cache
+def _placeholder_names() -> Mapping[str, Sequence[str]]:
+    """Returns the names for the placeholders of people, places, agencies, brokers and authorities."""
+    names: Mapping[str, Sequence[str]] = yaml.safe_load(_PLACEHOLDER_NAMES.read_text(encoding="utf-8"))
+    return names
 
 
 def _labelled(label: Mapping[str, Any], path: Path, start: int, end: int) -> LabelledTarget:
