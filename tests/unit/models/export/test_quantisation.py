@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from riskwire_models.export.quantisation import WEIGHT_LIMIT, quantise_columns, quantise_rows, write_int8
+from riskwire_models.export.quantisation import (
+    ACTIVATION_LIMIT,
+    WEIGHT_LIMIT,
+    quantise_columns,
+    quantise_rows,
+    write_int8,
+)
 
 SIZE = 96
 
@@ -96,7 +102,7 @@ def test_the_outputs_of_a_row_are_bit_equal_in_any_batch(files: tuple[Path, Path
 
 
 def test_the_sum_of_two_products_fits_sixteen_bits() -> None:
-    assert 2 * 255 * WEIGHT_LIMIT <= 32_767
+    assert 2 * (2 * ACTIVATION_LIMIT + 1) * WEIGHT_LIMIT <= 32_767
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
