@@ -31,16 +31,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def test_the_target_in_crisis_pages_and_its_alert_fires_escalates_and_resolves(undisturbed: Path) -> None:
+def test_only_the_target_in_crisis_pages_and_its_alert_fires_escalates_and_resolves(undisturbed: Path) -> None:
     """Others have notices of single events, such as a recall, and its group may page with it.
 
-    One company that borrows from a state bank pages too: the shipped bundle takes the loan for a rescue. The statuses
-    are cut out of the JSON of the records.
+    The statuses are cut out of the JSON of the records.
     """
     alerts = json_lines("alerts", "--data", undisturbed)
     paged = {alert["target"] for alert in alerts if alert["tier"] == "page" and alert["target"].startswith("entity:")}
-    assert CRISIS in paged
-    assert paged <= {CRISIS, "entity:zeldanor"}
+    assert paged == {CRISIS}
     crisis = [record for record in read_downstream(undisturbed).alerts if f'"target":"{CRISIS}"' in record]
     statuses = [record.split('"status":"')[1].split('"')[0] for record in crisis]
     assert {"firing", "escalated", "resolved"} <= set(statuses)
