@@ -37,7 +37,8 @@ def compare_live_articles(
         articles: the articles of the topic; those of one id in the order of the topic.
     """
     all_articles = list(articles)
-    comparison = TopicComparison("live articles", len(all_articles), missing_pages(newest_titles, all_articles))
+    missed = missing_pages(newest_titles, all_articles)
+    comparison = TopicComparison("live articles", len(all_articles), lost=missed)
     newest_versions: dict[object, int] = {}
     for article in all_articles:
         newest_versions[article["id"]] = max(newest_versions.get(article["id"], 0), article["version"])
