@@ -90,8 +90,8 @@ class TriedMonitor:
         escalated = fired.model_copy(update={"status": "escalated", "at": now + timedelta(seconds=1)})
         self.publish([Outgoing(Topic.ALERTS, fired.target, escalated.to_bytes())])
         wait_until(lambda: REASONS[kind] in self._withheld(fired))
-        partition = next(records for records in self.read_alerts() if any(fired.id.encode() in raw for raw in records))
-        return TrialOfDecision(kind, taken_s, told_s, self._statuses(fired), tuple(_log(partition, fired)))
+        log = next(log for records in self.read_alerts() if "firing" in (log := tuple(_log(records, fired))))
+        return TrialOfDecision(kind, taken_s, told_s, self._statuses(fired), log)
 
     def _statuses(self, alert: Alert) -> tuple[str, ...]:
         records = [json.loads(request.body) for request in list(self.webhooks.requests)]
