@@ -16,8 +16,8 @@ from riskwire.metrics.table import metric_rows, metric_table
 METRICS_PAGE = Path(__file__).parents[3] / "deploy" / "METRICS.md"
 START, END = "<!-- metrics -->\n", "<!-- end of metrics -->"
 
-OF_THE_LIBRARY = ("python_", "process_")
-"""Starts of the names of metrics that the client library adds."""
+OF_LIBRARIES = ("python_", "process_", "stamina_")
+"""Starts of the names of metrics that libraries add: the Prometheus client, and stamina once it retries."""
 
 
 def test_the_page_lists_every_metric() -> None:
@@ -29,7 +29,7 @@ def test_the_page_lists_every_metric() -> None:
 
 def test_every_metric_of_this_process_is_in_the_table() -> None:
     listed = {re.sub("_(total|info)$", "", row.name) for row in metric_rows()}
-    exposed = {family.name for family in REGISTRY.collect() if not family.name.startswith(OF_THE_LIBRARY)}
+    exposed = {family.name for family in REGISTRY.collect() if not family.name.startswith(OF_LIBRARIES)}
     assert {re.sub("_info$", "", name) for name in exposed} <= listed
 
 
