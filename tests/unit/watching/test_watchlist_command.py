@@ -105,6 +105,7 @@ def test_the_first_entry_explains_its_effect_and_is_signed_with_the_login_name(w
         "isin": "US0378331005",
         "group": "makers",
         "exclude": [],
+        "weight": 1.0,
         "by": getpass.getuser(),
     }
     second = watchlist("add", "globex", "--name", "Globex", "--by", "ada")
