@@ -138,11 +138,11 @@ def main() -> None:
                 labelled = parties_by_type(asyncio.run(read_labelled(lines, settings, options.cache)), rules)
         known = [name for name in rules.places if _typed(name) or options.types]
         prior = {name: bench.thresholds(name) for name in options.types or known}
+        if options.counts and not options.counts.exists():
+            write_counts(bench, prior, options.counts, options.year)
+            return
         if options.counts:
-            is_counted = options.counts.exists()
             prior = counted_prior(bench, prior, options.counts, options.year)
-            if not is_counted:
-                return
         points, table = _points(bench, rules, options.types or known, options.year, labelled)
         console.print(table)
         if options.fit:
@@ -226,15 +226,17 @@ def _points(
     return points, table
 
 
+def write_counts(bench: EventBench, prior: Mapping[str, TypeThresholds], path: Path, year: int | None) -> None:
+    """Writes how often each type notifies in a year with the thresholds in force."""
+    numbers = {name: bench.count(name, values, year) for name, values in prior.items()}
+    path.write_text(json.dumps(numbers), encoding="utf-8")
+    print(f"written: {path}")
+
+
 def counted_prior(
     bench: EventBench, prior: Mapping[str, TypeThresholds], path: Path, year: int | None
 ) -> dict[str, TypeThresholds]:
-    """Returns thresholds with which each type notifies as often as with the bundle before; writes a missing file."""
-    if not path.exists():
-        numbers = {name: bench.count(name, values, year) for name, values in prior.items()}
-        path.write_text(json.dumps(numbers), encoding="utf-8")
-        print(f"written: {path}")
-        return dict(prior)
+    """Returns thresholds with which each type notifies as often as a file of `write_counts` says."""
     wanted = json.loads(path.read_text(encoding="utf-8"))
     moved: dict[str, TypeThresholds] = {}
     for name, values in prior.items():
