@@ -74,7 +74,7 @@ class NotifyTask:
             topic=assignment.topic,
             partition=assignment.partition,
             remember=settings.remember,
-            second=deliverer.routing.second,
+            second_receivers=deliverer.routing.second,
             pass_on_after_s=settings.escalate_after_s,
         )
         self._outbox = Outbox(
@@ -116,7 +116,7 @@ class NotifyTask:
             if task.done():
                 task.result()  # raises: such a task ends only when it fails
         withdrawn = self._withdraw()
-        due = self._tell_due()
+        due = self._send_due()
         settled = self._alertmanagers.settle(self._delivered, self._deliverer.wall())
         planned = [part for part in (withdrawn, due) if part is not None]
         if self._attempted or settled or batch or planned or self._digests is not None:
@@ -267,14 +267,14 @@ class NotifyTask:
             return None
         return StepPart(self._assignment.position or 0, near_misses, changes, None, tuple(unqueued))
 
-    def _tell_due(self) -> StepPart | None:
-        """Returns the part of a step that tells what was held back, and unanswered pages; None if nothing is due.
+    def _send_due(self) -> StepPart | None:
+        """Returns the part of a step that sends held records and passes unanswered pages on; None if nothing is due.
 
         Its deliveries are added to the outbox. The read position stays.
         """
         now = self._deliverer.wall()
         deliveries, dead_letters = [], []
-        for due in self._obedience.due(now, set(self._withdrawal.attempted.values())):
+        for due in self._obedience.take_due(now, set(self._withdrawal.attempted.values())):
             if self._deliverer.settings.log:
                 log_alert(read_record(_ALERT, due.message.value, due.message.where), sent=bool(due.receivers))
             added, refused = self._add_deliveries(due.message, due.receivers, now.timestamp())
@@ -301,14 +301,14 @@ class NotifyTask:
             return [], [self._dead_letter(message, error)]
         if isinstance(record, Decision):
             self._alertmanagers.take_decision(record)
-            if self._obedience.take(message, record):
+            if self._obedience.apply_decision(message, record):
                 self._withdrawal.request()
                 log.info("decision taken", decision=record.decision, alert=record.alert, by=record.by)
             return [], []
         now = self._deliverer.wall()
         decision = self._episodes.decide(record, now)
-        tellable = decision.outcome in ("sent", "unrouted")
-        ruling = self._obedience.judge(message, record, decision.receivers, tellable=tellable, now=now)
+        would_be_sent = decision.outcome in ("sent", "unrouted")
+        ruling = self._obedience.judge(message, record, decision.receivers, would_be_sent=would_be_sent, now=now)
         if ruling.withheld is not None:
             log.info("alert withheld", alert=record.id, status=record.status, name=record.name, reason=ruling.withheld)
             metrics.DELIVERIES.labels(channel="all", outcome=ruling.withheld).inc()

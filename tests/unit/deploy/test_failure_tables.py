@@ -85,20 +85,20 @@ NOTIFICATIONS = {
     "somebody decides about an alert that has ended": (
         "test_an_alert_that_has_ended_takes_no_such_decision",
         "test_an_alert_that_has_ended_cannot_be_acknowledged_and_can_be_a_false_alarm",
-        "test_a_decision_about_an_alert_that_ended_or_never_was_has_no_effect",
+        "test_a_decision_about_an_ended_or_unknown_alert_has_no_effect",
         "test_a_false_alarm_of_an_alert_that_has_ended_withdraws_it_from_those_who_heard_of_nothing",
     ),
-    "somebody decides about an alert that never was": (
+    "somebody decides about an alert that does not exist": (
         "test_a_command_about_an_unknown_alert_is_a_404",
         "test_what_cannot_be_decided_is_refused",
-        "test_a_decision_about_an_alert_that_ended_or_never_was_has_no_effect",
+        "test_a_decision_about_an_ended_or_unknown_alert_has_no_effect",
     ),
     "two people decide at once": (
         "test_two_people_who_decide_at_once_are_both_published_and_one_learns_what_it_replaces",
-        "test_of_two_decisions_at_once_the_later_in_the_log_counts",
+        "test_if_two_decisions_have_the_same_time_the_later_in_the_log_counts",
     ),
-    "a mute ends while its target burns": (
-        "test_a_mute_that_ends_while_its_target_burns_tells_the_newest_record",
+    "a mute ends while alerts that it covers run": (
+        "test_the_newest_record_of_a_running_alert_is_sent_when_its_mute_ends",
         "test_a_mute_without_end_lasts_until_it_is_lifted",
     ),
     "a command cannot be read": ("test_a_command_that_cannot_be_obeyed_is_a_dead_letter_and_the_next_one_counts",),

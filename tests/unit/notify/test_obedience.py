@@ -1,4 +1,4 @@
-"""What people decide about alerts is obeyed, from its place in the log on: timelines of records, decisions and time."""
+"""A decision of people takes effect from its place in the log: timelines of alert records, decisions and time."""
 
 from __future__ import annotations
 
@@ -18,35 +18,37 @@ MINUTE = timedelta(minutes=1)
 MakeAlert = Callable[..., Alert]
 
 
-class Script:
-    """The alerts and decisions of one partition, minute by minute, and what is told of them."""
+class AlertTimeline:
+    """The alerts and decisions of one partition, minute by minute, and the records that are sent."""
 
-    def __init__(self, alert: MakeAlert, **options: object) -> None:
-        self._make = alert
+    def __init__(self, make_alert: MakeAlert, **options: object) -> None:
+        self._make_alert = make_alert
         self._options = {"topic": "alerts", "partition": 0, "remember": 100} | options
         self.obedience = Obedience({}, **self._options)  # type: ignore[arg-type]
         self._state: dict[str, bytes] = {}
         self._offset = 0
 
-    def alert(self, minute: int, *, tellable: bool = True, **fields: object) -> str:
-        """Takes an alert record. Returns `told` or why it is not told."""
-        record = self._make(at=NOW + minute * MINUTE, **fields)
+    def alert(self, minute: int, *, would_be_sent: bool = True, **fields: object) -> str:
+        """Passes an alert record to `judge`. Returns `sent to RECEIVERS`, or why the record is withheld."""
+        record = self._make_alert(at=NOW + minute * MINUTE, **fields)
         message = self._message(record.to_bytes())
         now = NOW + minute * MINUTE
-        ruling = self.obedience.judge(message, record, ["desk"], tellable=tellable, now=now)
-        return ruling.withheld or "told to " + " ".join(ruling.receivers)
+        ruling = self.obedience.judge(message, record, ["desk"], would_be_sent=would_be_sent, now=now)
+        return ruling.withheld or "sent to " + " ".join(ruling.receivers)
 
     def decide(self, minute: int, decision: str, **fields: object) -> bool:
-        """Takes a decision, about the alert `c0de` if it is no mute. Returns whether it has an effect."""
-        about = {} if "subject" in fields else {"alert": "c0de"}
-        values = {"decision": decision, "by": "ada", "at": NOW + minute * MINUTE} | about | fields
-        record = Decision.model_validate(values)
-        return self.obedience.take(self._message(record.to_bytes()), record)
+        """Applies a decision, about the alert `c0de` unless it is a mute. Returns whether it has an effect."""
+        alert_field = {} if "subject" in fields else {"alert": "c0de"}
+        decision_fields = {"decision": decision, "by": "ada", "at": NOW + minute * MINUTE} | alert_field | fields
+        record = Decision.model_validate(decision_fields)
+        return self.obedience.apply_decision(self._message(record.to_bytes()), record)
 
     def due(self, minute: float) -> list[str]:
-        """Returns what is told at a minute, as `STATUS to RECEIVERS`."""
-        due = self.obedience.due(NOW + minute * MINUTE)
-        return [f"{orjson.loads(item.message.value)['status']} to {' '.join(item.receivers)}" for item in due]
+        """Returns the records to send at a minute, each as `STATUS to RECEIVERS`."""
+        due_records = self.obedience.take_due(NOW + minute * MINUTE)
+        return [
+            f"{orjson.loads(record.message.value)['status']} to {' '.join(record.receivers)}" for record in due_records
+        ]
 
     def restart(self) -> None:
         """Commits the state and opens it again, as after a crash."""
@@ -58,8 +60,8 @@ class Script:
         self.obedience = Obedience(self._state, **self._options)  # type: ignore[arg-type]
 
     @property
-    def remembered(self) -> int:
-        """The number of entries that the state has, after all that was told has arrived."""
+    def state_size(self) -> int:
+        """The number of state entries after all records that were sent have arrived."""
         self.obedience.forget_ended(tuple)
         self.restart()
         return len(self._state)
@@ -70,44 +72,44 @@ class Script:
 
 
 @pytest.fixture
-def timeline(alert: MakeAlert) -> Script:
-    return Script(alert)
+def timeline(alert: MakeAlert) -> AlertTimeline:
+    return AlertTimeline(alert)
 
 
 def in_minutes(minutes: int) -> datetime:
     return NOW + minutes * MINUTE
 
 
-def test_without_decisions_every_record_is_told_and_nothing_is_remembered_of_a_resolved_alert(
-    timeline: Script,
+def test_without_decisions_every_record_is_sent_and_a_resolved_alert_is_forgotten(
+    timeline: AlertTimeline,
 ) -> None:
     assert [timeline.alert(0), timeline.alert(5, status="escalated"), timeline.alert(9, status="resolved")] == [
-        "told to desk"
+        "sent to desk"
     ] * 3
     assert timeline.due(1_000) == []
-    assert timeline.remembered == 0
+    assert timeline.state_size == 0
 
 
-def test_an_acknowledged_alert_repeats_nothing_and_tells_its_end(timeline: Script) -> None:
+def test_of_an_acknowledged_alert_only_the_resolved_record_is_sent(timeline: AlertTimeline) -> None:
     timeline.alert(0)
     assert timeline.decide(1, "acknowledge")
     timeline.restart()
     assert timeline.alert(5, status="escalated", severity="critical") == "acknowledged"
     assert timeline.due(1_000) == []
-    assert timeline.alert(9, status="resolved") == "told to desk"
+    assert timeline.alert(9, status="resolved") == "sent to desk"
 
 
-def test_an_acknowledged_notice_that_becomes_a_page_is_told(timeline: Script) -> None:
-    """Nobody has acknowledged the page. The next record of it waits for a new acknowledgement as well."""
+def test_an_acknowledged_notice_that_becomes_a_page_is_sent(timeline: AlertTimeline) -> None:
+    """Nobody has acknowledged the page, so its next record is sent as well."""
     timeline.alert(0, tier="notice")
     timeline.decide(1, "acknowledge")
-    assert timeline.alert(5, status="escalated", tier="page") == "told to desk"
-    assert timeline.alert(6, status="escalated", tier="page") == "told to desk"
+    assert timeline.alert(5, status="escalated", tier="page") == "sent to desk"
+    assert timeline.alert(6, status="escalated", tier="page") == "sent to desk"
     timeline.decide(7, "acknowledge")
     assert timeline.alert(8, status="escalated", tier="page") == "acknowledged"
 
 
-def test_a_snoozed_alert_is_held_and_its_newest_record_is_told_when_the_snooze_ends(timeline: Script) -> None:
+def test_a_snoozed_alert_is_held_and_its_newest_record_is_sent_when_the_snooze_ends(timeline: AlertTimeline) -> None:
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60))
     assert timeline.alert(5, status="escalated") == "snoozed"
@@ -119,27 +121,27 @@ def test_a_snoozed_alert_is_held_and_its_newest_record_is_told_when_the_snooze_e
     assert timeline.due(61) == []
 
 
-def test_an_alert_that_resolves_while_it_is_snoozed_tells_its_end_when_the_snooze_ends(
-    timeline: Script,
+def test_the_resolved_record_of_a_snoozed_alert_is_sent_when_the_snooze_ends(
+    timeline: AlertTimeline,
 ) -> None:
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60))
     assert timeline.alert(5, status="resolved") == "snoozed"
     timeline.restart()
     assert timeline.due(60) == ["resolved to desk"]
-    assert timeline.remembered == 0
+    assert timeline.state_size == 0
 
 
-def test_a_snooze_without_news_tells_nothing_at_its_end(timeline: Script) -> None:
+def test_nothing_is_sent_at_the_end_of_a_snooze_without_new_records(timeline: AlertTimeline) -> None:
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60))
     assert timeline.due(60) == []
 
 
-def test_a_snooze_that_has_ended_already_holds_nothing(timeline: Script) -> None:
+def test_a_snooze_that_has_ended_already_holds_nothing(timeline: AlertTimeline) -> None:
     timeline.alert(0)
     timeline.decide(70, "snooze", until=in_minutes(60))
-    assert timeline.alert(71, status="escalated") == "told to desk"
+    assert timeline.alert(71, status="escalated") == "sent to desk"
 
 
 @pytest.mark.parametrize(
@@ -151,14 +153,14 @@ def test_a_snooze_that_has_ended_already_holds_nothing(timeline: Script) -> None
         ("publisher:WIRE", {}),
     ],
 )
-def test_what_is_muted_is_not_told(timeline: Script, subject: str, fields: dict[str, object]) -> None:
-    """The story of the alert is of the publisher `wire`."""
+def test_a_muted_alert_is_not_sent(timeline: AlertTimeline, subject: str, fields: dict[str, object]) -> None:
+    """The publisher of the alert's story is `wire`."""
     timeline.decide(0, "mute", subject=subject, until=in_minutes(60))
     timeline.restart()
     assert timeline.alert(1, **fields) == "muted"
     assert timeline.alert(2, **fields, status="resolved") == "muted"
     assert timeline.due(61) == []
-    assert timeline.remembered == 0
+    assert timeline.state_size == 0
 
 
 @pytest.mark.parametrize(
@@ -170,31 +172,33 @@ def test_what_is_muted_is_not_told(timeline: Script, subject: str, fields: dict[
         ("publisher:wire", {"evidence": ()}),
     ],
 )
-def test_a_mute_covers_no_more_than_it_names(timeline: Script, subject: str, fields: dict[str, object]) -> None:
-    """A mute of a type covers only alerts of which every type is muted: the bankruptcy is told."""
+def test_a_mute_covers_no_more_than_it_names(timeline: AlertTimeline, subject: str, fields: dict[str, object]) -> None:
+    """A mute of a type covers an alert only if all its types are muted. The bankruptcy is not muted, so it is sent."""
     timeline.decide(0, "mute", subject=subject)
-    assert timeline.alert(1, **fields) == "told to desk"
+    assert timeline.alert(1, **fields) == "sent to desk"
 
 
-def test_a_publisher_is_muted_only_where_no_other_publisher_tells_the_same(timeline: Script, alert: MakeAlert) -> None:
+def test_a_mute_of_a_publisher_does_not_cover_alerts_with_another_publisher(
+    timeline: AlertTimeline, alert: MakeAlert
+) -> None:
     (story,) = alert().evidence
-    other = story.model_copy(update={"publisher": "Herald"})
+    story_of_herald = story.model_copy(update={"publisher": "Herald"})
     timeline.decide(0, "mute", subject="publisher:wire")
-    assert timeline.alert(1, evidence=(story, other)) == "told to desk"
-    assert isinstance(other, AlertEvidence)
+    assert timeline.alert(1, evidence=(story, story_of_herald)) == "sent to desk"
+    assert isinstance(story_of_herald, AlertEvidence)
 
 
-def test_a_mute_that_ends_while_its_target_burns_tells_the_newest_record(timeline: Script) -> None:
+def test_the_newest_record_of_a_running_alert_is_sent_when_its_mute_ends(timeline: AlertTimeline) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland", until=in_minutes(60))
     assert timeline.alert(1) == "muted"
     assert timeline.alert(30, status="escalated") == "muted"
     timeline.restart()
     assert timeline.due(59) == []
     assert timeline.due(60) == ["escalated to desk"]
-    assert timeline.alert(61, status="resolved") == "told to desk"
+    assert timeline.alert(61, status="resolved") == "sent to desk"
 
 
-def test_a_mute_without_end_lasts_until_it_is_lifted(timeline: Script) -> None:
+def test_a_mute_without_end_lasts_until_it_is_lifted(timeline: AlertTimeline) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland")
     assert timeline.alert(1) == "muted"
     timeline.restart()
@@ -203,48 +207,47 @@ def test_a_mute_without_end_lasts_until_it_is_lifted(timeline: Script) -> None:
     assert timeline.due(2) == ["firing to desk"]
 
 
-def test_an_acknowledged_alert_is_not_told_when_a_mute_ends(timeline: Script) -> None:
+def test_an_acknowledged_alert_is_not_sent_when_a_mute_ends(timeline: AlertTimeline) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland", until=in_minutes(60))
     timeline.alert(1)
     timeline.decide(2, "acknowledge")
     assert timeline.due(60) == []
-    assert timeline.alert(61, status="resolved") == "acknowledged"  # nobody was told that it fired
+    assert timeline.alert(61, status="resolved") == "acknowledged"  # no record that it fired was sent
 
 
-def test_a_false_alarm_is_closed_and_those_who_were_told_learn_of_it(timeline: Script) -> None:
-    """The closing record is the newest one, resolved at the time of the decision. Later records are not told."""
+def test_a_false_alarm_is_closed_and_its_receivers_are_notified(timeline: AlertTimeline) -> None:
+    """The closing record is the newest record, resolved at the time of the decision. Later records are not sent."""
     timeline.alert(0)
     timeline.decide(3, "false_alarm", reason="wrong_party")
     timeline.restart()
-    (closing,) = timeline.obedience.due(in_minutes(3))
+    (closing,) = timeline.obedience.take_due(in_minutes(3))
     record = read_record(TypeAdapter(Alert), closing.message.value, "closing")
     assert (record.status, record.at, record.id) == ("resolved", in_minutes(3), "c0de")
     assert record.summary.startswith("False alarm (wrong party), says ada. It was: 4 negative stories")
     assert timeline.alert(5, status="escalated") == "false_alarm"
     assert timeline.alert(9, status="resolved") == "false_alarm"
     assert timeline.due(10) == []
-    assert timeline.remembered == 0
+    assert timeline.state_size == 0
 
 
-def test_a_false_alarm_that_was_never_told_says_nothing(timeline: Script) -> None:
+def test_a_false_alarm_that_was_never_sent_sends_no_closing_record(timeline: AlertTimeline) -> None:
     timeline.decide(0, "mute", subject="target:entity:norrland", until=in_minutes(60))
     timeline.alert(1)
     timeline.decide(2, "false_alarm")
     assert timeline.due(61) == []
 
 
-def test_the_closing_record_of_a_muted_alert_waits_for_the_end_of_the_mute(timeline: Script) -> None:
+def test_the_closing_record_of_a_muted_alert_waits_for_the_end_of_the_mute(timeline: AlertTimeline) -> None:
     timeline.alert(0)
     timeline.decide(1, "mute", subject="target:entity:norrland", until=in_minutes(60))
     timeline.decide(2, "false_alarm")
     assert timeline.alert(5, status="resolved") == "false_alarm"
     assert timeline.due(59) == []
     assert timeline.due(60) == ["resolved to desk"]
-    assert timeline.remembered == 0
+    assert timeline.state_size == 0
 
 
-def test_of_two_decisions_at_once_the_later_in_the_log_counts(timeline: Script) -> None:
-    """Both have the same time."""
+def test_if_two_decisions_have_the_same_time_the_later_in_the_log_counts(timeline: AlertTimeline) -> None:
     timeline.alert(0)
     timeline.decide(1, "snooze", until=in_minutes(60), by="ada")
     timeline.decide(1, "acknowledge", by="grace")
@@ -255,84 +258,86 @@ def test_of_two_decisions_at_once_the_later_in_the_log_counts(timeline: Script) 
 
 
 @pytest.mark.parametrize("decision", ["acknowledge", "snooze", "false_alarm", "assign", "comment"])
-def test_a_decision_about_an_alert_that_ended_or_never_was_has_no_effect(timeline: Script, decision: str) -> None:
+def test_a_decision_about_an_ended_or_unknown_alert_has_no_effect(timeline: AlertTimeline, decision: str) -> None:
     fields = {"until": in_minutes(60)} if decision == "snooze" else {}
     assert not timeline.decide(0, decision, **fields)
     timeline.alert(1)
     timeline.alert(2, status="resolved")
     timeline.obedience.forget_ended(tuple)
     assert not timeline.decide(3, decision, **fields)
-    assert timeline.alert(4) == "told to desk"
+    assert timeline.alert(4) == "sent to desk"
 
 
-def test_an_assignment_and_a_comment_change_nothing_for_the_receivers(timeline: Script) -> None:
+def test_an_assignment_and_a_comment_change_nothing_for_the_receivers(timeline: AlertTimeline) -> None:
     timeline.alert(0)
     timeline.decide(1, "assign", assignee="grace")
     timeline.decide(1, "comment", comment="looking")
-    assert timeline.alert(2, status="escalated") == "told to desk"
+    assert timeline.alert(2, status="escalated") == "sent to desk"
 
 
-def test_a_decision_counts_for_an_alert_that_is_not_told_yet(timeline: Script) -> None:
-    """A digest alert was seen on the page and acknowledged; more of it in the digest's tier stays quiet."""
-    timeline.alert(0, tier="digest", tellable=False)
+def test_a_decision_applies_to_an_alert_that_was_not_sent_yet(timeline: AlertTimeline) -> None:
+    """An alert of the digest is snoozed on the page, before it becomes a notice."""
+    timeline.alert(0, tier="digest", would_be_sent=False)
     timeline.decide(1, "snooze", until=in_minutes(60))
     assert timeline.alert(2, status="escalated", tier="notice") == "snoozed"
     assert timeline.due(60) == ["escalated to desk"]
 
 
 @pytest.fixture
-def with_second(alert: MakeAlert) -> Script:
-    return Script(alert, second=["chief"], pass_on_after_s=900.0)
+def escalating_timeline(alert: MakeAlert) -> AlertTimeline:
+    return AlertTimeline(alert, second_receivers=["chief"], pass_on_after_s=900.0)
 
 
-def test_a_page_that_nobody_acknowledges_is_passed_on_once(with_second: Script) -> None:
-    """The second receiver then hears of every further record, and of the end."""
-    with_second.alert(0, tier="page")
-    assert with_second.due(14.9) == []
-    with_second.restart()
-    assert with_second.due(15) == ["firing to chief"]
-    with_second.restart()
-    assert with_second.due(100) == []
-    assert with_second.alert(101, tier="page", status="escalated") == "told to desk chief"
-    assert with_second.due(200) == []
-    assert with_second.alert(201, tier="page", status="resolved") == "told to desk chief"
+def test_a_page_that_nobody_acknowledges_is_passed_on_once(escalating_timeline: AlertTimeline) -> None:
+    """The second receiver also gets every further record, including the resolved one."""
+    escalating_timeline.alert(0, tier="page")
+    assert escalating_timeline.due(14.9) == []
+    escalating_timeline.restart()
+    assert escalating_timeline.due(15) == ["firing to chief"]
+    escalating_timeline.restart()
+    assert escalating_timeline.due(100) == []
+    assert escalating_timeline.alert(101, tier="page", status="escalated") == "sent to desk chief"
+    assert escalating_timeline.due(200) == []
+    assert escalating_timeline.alert(201, tier="page", status="resolved") == "sent to desk chief"
 
 
-def test_an_acknowledged_page_is_not_passed_on(with_second: Script) -> None:
-    with_second.alert(0, tier="page")
-    with_second.decide(14, "acknowledge")
-    assert with_second.due(100) == []
+def test_an_acknowledged_page_is_not_passed_on(escalating_timeline: AlertTimeline) -> None:
+    escalating_timeline.alert(0, tier="page")
+    escalating_timeline.decide(14, "acknowledge")
+    assert escalating_timeline.due(100) == []
 
 
 @pytest.mark.parametrize("decision", ["assign", "comment"])
-def test_a_page_that_is_only_assigned_or_commented_is_passed_on(with_second: Script, decision: str) -> None:
-    with_second.alert(0, tier="page")
-    with_second.decide(14, decision)
-    assert with_second.due(15) == ["firing to chief"]
+def test_a_page_that_is_only_assigned_or_commented_is_passed_on(
+    escalating_timeline: AlertTimeline, decision: str
+) -> None:
+    escalating_timeline.alert(0, tier="page")
+    escalating_timeline.decide(14, decision)
+    assert escalating_timeline.due(15) == ["firing to chief"]
 
 
-def test_a_notice_is_not_passed_on(with_second: Script) -> None:
-    with_second.alert(0, tier="notice")
-    assert with_second.due(100) == []
+def test_a_notice_is_not_passed_on(escalating_timeline: AlertTimeline) -> None:
+    escalating_timeline.alert(0, tier="notice")
+    assert escalating_timeline.due(100) == []
 
 
-def test_a_snoozed_page_waits_anew_after_the_snooze(with_second: Script) -> None:
-    with_second.alert(0, tier="page")
-    with_second.decide(5, "snooze", until=in_minutes(60))
-    assert with_second.due(74.9) == []
-    assert with_second.due(75) == ["firing to chief"]
+def test_a_snoozed_page_waits_again_after_the_snooze(escalating_timeline: AlertTimeline) -> None:
+    escalating_timeline.alert(0, tier="page")
+    escalating_timeline.decide(5, "snooze", until=in_minutes(60))
+    assert escalating_timeline.due(74.9) == []
+    assert escalating_timeline.due(75) == ["firing to chief"]
 
 
-def test_a_resolved_page_is_not_passed_on(with_second: Script) -> None:
-    with_second.alert(0, tier="page")
-    with_second.alert(5, tier="page", status="resolved")
-    assert with_second.due(100) == []
+def test_a_resolved_page_is_not_passed_on(escalating_timeline: AlertTimeline) -> None:
+    escalating_timeline.alert(0, tier="page")
+    escalating_timeline.alert(5, tier="page", status="resolved")
+    assert escalating_timeline.due(100) == []
 
 
 def test_the_oldest_alerts_are_forgotten_beyond_the_limit(alert: MakeAlert) -> None:
-    timeline = Script(alert, remember=2)
-    for name in ("a", "b", "c"):
-        timeline.alert(0, id=name)
+    timeline = AlertTimeline(alert, remember=2)
+    for alert_id in ("a", "b", "c"):
+        timeline.alert(0, id=alert_id)
     assert not timeline.decide(1, "acknowledge", alert="a")
     assert timeline.decide(1, "acknowledge", alert="c")
 
@@ -343,17 +348,19 @@ def test_the_topic_holds_alerts_and_decisions(alert: MakeAlert) -> None:
     assert read_record(ALERTS, decision.to_bytes(), "here") == decision
     record = alert()
     assert read_record(ALERTS, record.to_bytes(), "here") == record
-    without_kind = orjson.dumps({key: value for key, value in orjson.loads(record.to_bytes()).items() if key != "kind"})
-    assert read_record(ALERTS, without_kind, "here") == record
+    fields = orjson.loads(record.to_bytes())
+    del fields["kind"]
+    assert read_record(ALERTS, orjson.dumps(fields), "here") == record
 
 
 def test_the_state_of_an_older_riskwire_is_read_and_fields_of_a_newer_one_are_ignored(
-    timeline: Script, alert: MakeAlert
+    timeline: AlertTimeline, alert: MakeAlert
 ) -> None:
-    """An older one does not say who was told of an alert: its receivers, if it was sent."""
+    """The older state lacks `told`. All receivers of a sent alert count as informed."""
     timeline.alert(0)
     ((key, value),) = timeline.obedience.take_changes().items()
     fields = orjson.loads(value or b"{}")
-    old = {name: item for name, item in fields.items() if name not in ("told", "missing")} | {"of_a_newer_one": 1}
-    timeline.obedience = Obedience({key: orjson.dumps(old)}, topic="alerts", partition=0, remember=100)
-    assert timeline.alert(5, status="resolved") == "told to desk"
+    old_fields = {name: fields[name] for name in fields if name not in ("told", "missing")}
+    stored = orjson.dumps(old_fields | {"field_of_a_newer_version": 1})
+    timeline.obedience = Obedience({key: stored}, topic="alerts", partition=0, remember=100)
+    assert timeline.alert(5, status="resolved") == "sent to desk"

@@ -1,6 +1,6 @@
-"""Obeys what people decided: whether an alert may be sent, what is sent later, and what is not sent after all."""
+"""Applies the decisions of people: whether an alert is sent now, sent later, or withdrawn from its receivers."""
 
-from riskwire.notify.obedience.obedience import Due, Obedience, Ruling, Withheld
+from riskwire.notify.obedience.obedience import DueRecord, Obedience, Ruling, Withheld
 from riskwire.notify.obedience.withdrawal import Withdrawal
 
-__all__ = ["Due", "Obedience", "Ruling", "Withdrawal", "Withheld"]
+__all__ = ["DueRecord", "Obedience", "Ruling", "Withdrawal", "Withheld"]

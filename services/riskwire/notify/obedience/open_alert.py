@@ -1,4 +1,4 @@
-"""An open alert, and what people decided about it. Part of the state of the notify stage on one partition."""
+"""An open alert and the decisions about it. Part of the state of the notify stage on one partition."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import orjson
 from riskwire.bus import Message
 from riskwire.records import Alert, AlertStatus, Decision, Tier, publishers_of
 
-TIERS: Final[dict[Tier, int]] = {"digest": 0, "notice": 1, "page": 2}
-"""The order of the tiers."""
+_TIER_RANK: Final[dict[Tier, int]] = {"digest": 0, "notice": 1, "page": 2}
+"""The tiers, from the least to the most urgent."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An open alert, and what people decided about it. Times are epoch seconds; 0 for none.
+    """An open alert and the decisions about it. Times are epoch seconds; 0 means none.
 
     Attributes:
         at, status, tier: those of its newest record.
-        target, kind, types, publishers: what a mute of it may name; of a publisher, the key.
-        receivers: the names of the receivers that its records are for.
+        target, kind, types, publishers: the properties that a mute may name; publishers are given by their keys.
+        receivers: the names of the receivers of its records.
         sent: whether a record of it was sent to them.
-        told: how many of its records were sent, by receiver; those that were withdrawn do not count.
-        acknowledged: the tier that somebody acknowledged; None without an acknowledgement.
+        told: how many of its records were sent, by receiver; withdrawn records do not count.
+        acknowledged: the tier that was acknowledged; None without an acknowledgement.
         snoozed_until: the end of its snooze.
         closed: whether it is a false alarm.
         held: whether the record below waits for the end of a snooze or a mute.
-        missing: the receivers that the held record was withdrawn from, and is for; empty if it is for all.
+        missing: the receivers from which the held record was withdrawn, and to which it will be sent; empty for all.
         unanswered_since: since when a sent page has waited for an acknowledgement.
-        passed_on: whether the second receivers got it.
-        offset, key, value: the newest record, as it was read; of a closed alert that was sent, the closing record.
+        passed_on: whether it was passed on to the second receivers.
+        offset, key, value: the newest record, as it was read; if a closed alert was sent, its closing record.
     """
 
     at: float
@@ -60,63 +60,65 @@ class OpenAlert:
     value: bytes = b""
 
     @property
-    def rises(self) -> bool:
-        """Whether it is of a higher tier than was acknowledged."""
-        return self.acknowledged is not None and TIERS[self.tier] > TIERS[self.acknowledged]
+    def exceeds_acknowledged_tier(self) -> bool:
+        """Whether its tier is higher than the tier that was acknowledged."""
+        return self.acknowledged is not None and _TIER_RANK[self.tier] > _TIER_RANK[self.acknowledged]
 
     @property
-    def ends(self) -> bool:
-        """Whether its newest record says that it is over, which concerns only those who were told of it."""
+    def newest_is_final(self) -> bool:
+        """Whether its newest record says that it is over. Only receivers that got an earlier record need that one."""
         return self.closed or self.status == "resolved"
 
     @property
-    def is_over(self) -> bool:
-        """Whether it has ended, and nothing is to be sent of it."""
+    def is_finished(self) -> bool:
+        """Whether it has ended, and no record of it is held."""
         return self.status == "resolved" and not self.held
 
-    def known_to(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Returns those of these receivers that were told of it, each once."""
-        return tuple(name for name in dict.fromkeys(names) if name in self.told)
+    def informed_among(self, receivers: Iterable[str]) -> tuple[str, ...]:
+        """Returns those of these receivers to which a record of it was sent, each once."""
+        return tuple(receiver for receiver in dict.fromkeys(receivers) if receiver in self.told)
 
-    def after_sending(self, names: Sequence[str], now: datetime) -> OpenAlert:
-        """Returns it after its newest record is sent to receivers. A page starts to wait for an acknowledgement."""
-        waits = self.tier == "page" and self.status != "resolved" and not self.closed
-        is_new = not self.unanswered_since and (self.rises or not self.passed_on)
+    def after_sending(self, receivers: Sequence[str], now: datetime) -> OpenAlert:
+        """Returns the alert after its newest record is sent. A page starts to wait for an acknowledgement."""
+        needs_answer = self.tier == "page" and self.status != "resolved" and not self.closed
+        starts_wait = not self.unanswered_since and (self.exceeds_acknowledged_tier or not self.passed_on)
+        unanswered_since = 0.0
+        if needs_answer:
+            unanswered_since = now.timestamp() if starts_wait else self.unanswered_since
         return replace(
             self,
             sent=True,
-            told=dict(Counter(self.told) + Counter(names)),
+            told=dict(Counter(self.told) + Counter(receivers)),
             held=False,
             missing=(),
-            acknowledged=None if self.rises else self.acknowledged,
-            unanswered_since=now.timestamp() if waits and is_new else self.unanswered_since if waits else 0.0,
+            acknowledged=None if self.exceeds_acknowledged_tier else self.acknowledged,
+            unanswered_since=unanswered_since,
         )
 
     def after_withdrawal(self, message: Message, receiver: str) -> OpenAlert:
-        """Returns it after one of its records was withdrawn from a receiver before it arrived.
+        """Returns the alert after one of its records was withdrawn from a receiver before it arrived.
 
-        Unless its newest record is held for all, the newest record that was withdrawn is held for those who miss it. A
-        receiver that was told nothing else does not know of the alert, so it gets no end of it either.
+        Unless its newest record is held for all receivers, the newest record that was withdrawn is held for the
+        receivers that miss it. A receiver that got no other record of the alert does not get its final record either.
         """
         told = dict(Counter(self.told) - Counter([receiver]))
-        waits = self.unanswered_since if told else 0.0
-        changed = replace(self, told=told, sent=bool(told), unanswered_since=waits)
+        changed = replace(self, told=told, sent=bool(told), unanswered_since=self.unanswered_since if told else 0.0)
         if (self.closed and message.offset != self.offset) or (self.held and not self.missing):
-            return replace(changed, held=self.held and (bool(told) or not self.ends))
+            return replace(changed, held=self.held and (bool(told) or not self.newest_is_final))
         if not self.held or message.offset > self.offset:
             changed = replace(changed, offset=message.offset, key=message.key, value=message.value)
         missing = tuple(dict.fromkeys([*self.missing, receiver]))
-        if self.ends:
-            missing = tuple(name for name in missing if name in told)
+        if self.newest_is_final:
+            missing = changed.informed_among(missing)
         return replace(changed, missing=missing, held=bool(missing))
 
-    def closed_by(self, message: Message, decision: Decision) -> OpenAlert:
-        """Returns it as a false alarm. If it was sent, its closing record is due.
+    def as_false_alarm(self, message: Message, decision: Decision) -> OpenAlert:
+        """Returns the alert as a false alarm. If it was sent, its closing record is due.
 
-        The closing record is the newest one, resolved at the time of the decision; its summary says who decided and
-        why. An alert that has ended needs none.
+        The closing record is the newest record with the status `resolved` and the time of the decision. Its summary
+        says who decided and why. An alert that has ended needs no closing record.
         """
-        if self.is_over:
+        if self.is_finished:
             return replace(self, closed=True)
         record = Alert.model_validate_json(self.value)
         why = f" ({decision.reason.replace('_', ' ')})" if decision.reason else ""
@@ -134,27 +136,30 @@ class OpenAlert:
         )
 
     def encoded(self) -> bytes:
-        """Returns it as bytes of the state."""
+        """Returns the bytes that the state holds."""
         return orjson.dumps(asdict(self) | {"value": base64.b64encode(self.value).decode()})
 
     @classmethod
     def decoded(cls, value: bytes) -> OpenAlert:
-        """Returns it from the bytes of the state; those of an older riskwire do not say who was told of it."""
-        fields = {name: item for name, item in orjson.loads(value).items() if name in cls.__dataclass_fields__}
+        """Returns the alert from the bytes of the state. Those of an older riskwire do not have `told`."""
+        stored = orjson.loads(value)
+        fields = {name: stored[name] for name in stored if name in cls.__dataclass_fields__}
         fields.setdefault("told", dict.fromkeys(fields["receivers"], 1) if fields["sent"] else {})
         fields |= {name: tuple(fields.get(name, ())) for name in ("types", "publishers", "receivers", "missing")}
         return cls(**fields | {"value": base64.b64decode(fields["value"])})
 
 
-def with_record(
-    before: OpenAlert | None, message: Message, alert: Alert, receivers: Sequence[str], *, replaces: bool
+def update_alert(
+    previous: OpenAlert | None, message: Message, alert: Alert, receivers: Sequence[str], *, replaces_held: bool
 ) -> OpenAlert:
     """Returns an alert as of its newest record.
 
     Args:
-        replaces: whether the record takes the place of one that is held; the closing record of a false alarm stays.
+        previous: the alert before this record; None if it is the first one.
+        message: the record as it was read.
+        replaces_held: whether the record replaces a held record. It never replaces the closing record of a false alarm.
     """
-    newest = OpenAlert(
+    current = OpenAlert(
         at=alert.at.timestamp(),
         status=alert.status,
         tier=alert.tier,
@@ -167,22 +172,22 @@ def with_record(
         key=message.key,
         value=message.value,
     )
-    if before is None:
-        return newest
-    is_replaced = not before.held or (replaces and not before.closed)
-    record = newest if is_replaced else before
+    if previous is None:
+        return current
+    is_replaced = not previous.held or (replaces_held and not previous.closed)
+    record = current if is_replaced else previous
     return replace(
-        newest,
-        receivers=tuple(dict.fromkeys([*before.receivers, *receivers])),
-        sent=before.sent,
-        told=before.told,
-        acknowledged=before.acknowledged,
-        snoozed_until=before.snoozed_until,
-        closed=before.closed,
-        held=before.held,
-        missing=() if is_replaced else before.missing,
-        unanswered_since=before.unanswered_since,
-        passed_on=before.passed_on,
+        current,
+        receivers=tuple(dict.fromkeys([*previous.receivers, *receivers])),
+        sent=previous.sent,
+        told=previous.told,
+        acknowledged=previous.acknowledged,
+        snoozed_until=previous.snoozed_until,
+        closed=previous.closed,
+        held=previous.held,
+        missing=() if is_replaced else previous.missing,
+        unanswered_since=previous.unanswered_since,
+        passed_on=previous.passed_on,
         offset=record.offset,
         key=record.key,
         value=record.value,

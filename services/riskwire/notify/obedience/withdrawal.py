@@ -1,7 +1,7 @@
 """Withdraws records that wait for a receiver when their alert is snoozed, muted or marked as a false alarm.
 
-A record waits while its receiver is down, during quiet hours, or between two attempts. An attempt that is being made is
-left to end: if it fails, no other follows.
+A record waits while its receiver is down, during quiet hours, or between two attempts. A running attempt is completed.
+If it fails, no other attempt follows.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class StopsDeliveries(Protocol):
 
 
 class Withdrawal:
-    """Finds what waits for receivers and must not be sent any more, on one partition.
+    """Withdraws the deliveries of one partition that wait for receivers and must not be sent any more.
 
     Attributes:
-        queued: the deliveries that their receivers' queues have.
+        queued: the deliveries in the queues of their receivers.
         attempted: the alert of each delivery that was stopped while an attempt was being made.
     """
 
     def __init__(
         self, obedience: Obedience, outbox: Outbox, alertmanagers: AlertmanagerUpkeep, deliverer: StopsDeliveries
     ) -> None:
-        """Takes what it looks at. The first `run` looks at everything that waited before a restart."""
+        """Takes the outbox and the Alertmanagers to search. The first `run` searches what waited before a restart."""
         self._obedience = obedience
         self._outbox = outbox
         self._alertmanagers = alertmanagers
@@ -56,7 +56,7 @@ class Withdrawal:
         self.attempted: dict[Delivery, str] = {}
 
     def request(self) -> None:
-        """Makes the next `run` look at everything that waits: somebody decided something, or a delivery was stopped."""
+        """Makes the next `run` search all waiting deliveries, after a decision or a stopped delivery."""
         self._is_due = True
 
     def ended(self, delivery: Delivery) -> None:
@@ -65,15 +65,15 @@ class Withdrawal:
         self.attempted.pop(delivery, None)
 
     def run(self, now: datetime, attempted: Collection[Delivery]) -> tuple[list[Outgoing], list[Delivery]]:
-        """Withdraws what must not be sent any more, if there was a request.
+        """Withdraws the deliveries that must not be sent any more, if there was a request.
 
         Args:
             now: the wall clock time.
             attempted: deliveries that have ended, and are in the outbox until the next step.
 
         Returns:
-            near misses of muted alerts of which nobody was told, and what must be queued: it is in no queue, and
-            nothing silences it.
+            near misses of muted alerts that reached no receiver, and the deliveries that must be queued: they are in
+            no queue, and nothing silences them.
         """
         if not self._is_due:
             return [], []
@@ -82,7 +82,7 @@ class Withdrawal:
         unqueued: list[Delivery] = []
         for alert_id, delivery in self._outbox.waiting():
             status = orjson.loads(delivery.message.value)["status"]
-            reason = self._obedience.silence_of(alert_id, status, delivery.receiver, now)
+            reason = self._obedience.reason_to_withdraw(alert_id, status, delivery.receiver, now)
             if delivery in attempted:
                 continue
             if reason is None:
@@ -96,7 +96,7 @@ class Withdrawal:
         return near_misses, unqueued
 
     def _withdraw(self, alert_id: str, delivery: Delivery, reason: Withheld, now: datetime) -> Sequence[Outgoing]:
-        """Withdraws a delivery that is over. Returns the near miss of a muted alert of which nobody was told."""
+        """Withdraws a delivery that is over. Returns the near miss of a muted alert that reached no receiver."""
         alert = read_record(_ALERT, delivery.message.value, delivery.message.where)
         mute = self._obedience.withdraw(alert_id, delivery.message, delivery.receiver, now)
         self._outbox.remove([delivery])
@@ -106,8 +106,8 @@ class Withdrawal:
         return [] if miss is None else [Outgoing(Topic.NEAR_MISSES, miss.target, miss.to_bytes())]
 
     def _withdraw_from_alertmanager(self, receiver: str, alert_id: str, now: datetime) -> None:
-        """Withdraws an alert that an Alertmanager has never got, if it is silenced."""
-        reason = self._obedience.silence_of_only(alert_id, receiver, now)
+        """Withdraws an alert that an Alertmanager has not received yet, if it is silenced."""
+        reason = self._obedience.reason_to_withdraw_only_record(alert_id, receiver, now)
         if reason is not None:
             self._obedience.withdraw(alert_id, None, receiver, now)
             self._alertmanagers.withdraw(receiver, alert_id)
