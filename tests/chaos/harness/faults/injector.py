@@ -14,14 +14,15 @@ from broker import Broker
 from harness.cluster.observer import Observer
 from harness.faults.plan import Fault, FaultKind
 from harness.faults.proxy import ADD_PARTITIONS, TRANSACTION_REQUESTS, Proxy, TrafficDirection, Trap
-from harness.faults.rolling import RollingRestart
+from harness.faults.rolling import UPGRADE_ORDER, RollingRestart
 from harness.faults.store_faults import StoreFaults
 from harness.processes.fleet import Fleet, Worker
 
 _STAGES = ("infer", "alert", "sink", "notify")
 _TRAP_ROLES = ("infer", "infer", "alert", "alert", "sink")
 """Roles whose transactions are trapped. notify has a transaction only when there is an alert, so it is not trapped."""
-_LIVE_STAGES = ("ingest", "live")
+_LIVE_STAGES = ("live", "ingest")
+"""The services that live news adds, readers before writers: an infer of their articles, and the ingesters."""
 _LIVE_TRAP_ROLES = ("ingest", "ingest", "live")
 _MAX_WORKERS_OF_A_ROLE = 4
 _TRAP_S = 8.0
@@ -67,7 +68,8 @@ class FaultInjector:
 
     def __post_init__(self) -> None:
         """Prepares the restarts of services."""
-        self._rolling = RollingRestart(self.fleet, self._stages, self.log)
+        upgrade_order = (*UPGRADE_ORDER, *_LIVE_STAGES) if self.live else UPGRADE_ORDER
+        self._rolling = RollingRestart(self.fleet, self._stages, self.log, upgrade_order)
 
     @property
     def _stages(self) -> tuple[str, ...]:
