@@ -24,9 +24,14 @@ from riskwire.settings import AlertingSettings
 START = datetime(2031, 3, 1, tzinfo=UTC)
 
 
+def time_at(at_h: float) -> datetime:
+    """Returns the time of an hour of the timeline."""
+    return START + timedelta(hours=at_h)
+
+
 def time_ms(at_h: float) -> int:
     """Returns the epoch milliseconds of an hour of the timeline."""
-    return round((START + timedelta(hours=at_h)).timestamp() * 1000)
+    return round(time_at(at_h).timestamp() * 1000)
 
 
 def signal(
@@ -196,6 +201,14 @@ class Timeline:
         self.near_misses += step.near_misses
         self.trends += step.trends
         return step.state
+
+    def alerts_after(self, *signals: Signal) -> list[Alert]:
+        """Feeds each signal at its time and a mark one minute later. Returns the alerts that result."""
+        alerts_before = len(self.alerts)
+        for fed_signal in sorted(signals, key=lambda fed_signal: fed_signal.seen_at):
+            at_h = (fed_signal.seen_at - START) / timedelta(hours=1)
+            self.feed(fed_signal, mark(at_h + 1 / 60, (at_h,)))
+        return self.alerts[alerts_before:]
 
     def restart(self) -> None:
         """Opens a new book from the state, as after a crash."""
