@@ -23,7 +23,7 @@ from event_fit import (  # noqa: E402
     outright_floor,
     shrunk,
 )
-from tune_events import written  # noqa: E402
+from tune_events import replace_thresholds  # noqa: E402
 
 
 def point(event_type: str, material: float, notifications: int, *told: int, precision: float = 1.0) -> TypePoint:
@@ -88,11 +88,11 @@ def test_thresholds_that_may_not_rise_fall() -> None:
 
 def test_fitted_thresholds_replace_those_of_the_file_and_nothing_else() -> None:
     text = "# rules\ntypes:\n  crime: {severity: high, threshold: 0.5, doubtful: 0.4, adverse: 0.5}\n  fraud: {a: 1}\n"
-    changed = written(text, {"crime": TypeThresholds(0.31, 0.7)})
+    changed = replace_thresholds(text, {"crime": TypeThresholds(0.31, 0.7)})
     line = "  crime: {severity: high, threshold: 0.31, doubtful: 0.26, adverse: 0.31, outright: 0.7}"
     assert changed.splitlines() == ["# rules", "types:", line, "  fraud: {a: 1}"]
     with pytest.raises(ValueError, match="cyber"):
-        written(text, {"cyber": TypeThresholds(0.3)})
+        replace_thresholds(text, {"cyber": TypeThresholds(0.3)})
 
 
 def test_a_rule_of_fitted_thresholds_is_a_rule_of_the_alert_stage() -> None:
