@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from broker import Broker, free_ports
-from cli import RISKWIRE, environment
+from cli import RISKWIRE, environment, riskwire
 from faults import start_logged
 from kafka_reader import committed_records
 
@@ -48,6 +48,14 @@ def on_kafka(broker: Broker, prefix: str, bundle: Path | None = None, **kafka: o
         RISKWIRE_LOG__FORMAT="json",
         **variables,
     )
+
+
+def on_kafka_with_topics(broker: Broker, prefix: str, bundle: Path | None = None, **kafka: object) -> dict[str, str]:
+    """Creates the topics of a test on a broker. Returns the environment of its services; see `on_kafka`."""
+    env = on_kafka(broker, prefix, bundle, **kafka)
+    created = riskwire("topics", "create", env=env)
+    assert created.returncode == 0, created.stderr
+    return env
 
 
 class Service:

@@ -16,13 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 from broker import Broker
-from cli import riskwire
 from kafka_reader import committed_records
 from services_on_kafka import (
     analysed_articles,
     article,
     article_records,
-    on_kafka,
+    on_kafka_with_topics,
     publish,
     running_service,
     wait_for_exit,
@@ -58,9 +57,7 @@ def setup_topics(broker: Broker, prefix: str, bundle: Path, **kafka: object) -> 
         kafka: settings of the section `kafka`: a service waits `deadline_s` for an answer, and exits `stuck_after_s`
             after the last progress.
     """
-    env = on_kafka(broker, prefix, bundle, partitions=2, session_timeout_s=3, **kafka)
-    completed = riskwire("topics", "create", env=env)
-    assert completed.returncode == 0, completed.stderr
+    env = on_kafka_with_topics(broker, prefix, bundle, partitions=2, session_timeout_s=3, **kafka)
     return env, KafkaSettings(prefix=prefix)
 
 

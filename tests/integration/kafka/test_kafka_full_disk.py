@@ -16,12 +16,11 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from cli import riskwire
 from services_on_kafka import (
     analysed_articles,
     article,
     article_records,
-    on_kafka,
+    on_kafka_with_topics,
     publish,
     running_service,
     wait_for_exit,
@@ -112,9 +111,9 @@ def test_nothing_is_lost_or_doubled_after_a_full_disk_made_broker_and_services_e
     After the disk was freed and both were started again, each article has exactly one analysis.
     """
     prefix = "full-"
-    env = on_kafka(broker, prefix, tiny_bundle, partitions=2, session_timeout_s=3, deadline_s=5, stuck_after_s=20)
-    created = riskwire("topics", "create", env=env)
-    assert created.returncode == 0, created.stderr
+    env = on_kafka_with_topics(
+        broker, prefix, tiny_bundle, partitions=2, session_timeout_s=3, deadline_s=5, stuck_after_s=20
+    )
     kafka = KafkaSettings(prefix=prefix, deadline_s=5)
     flow = ArticleFlow(broker, kafka)
     log = tmp_path / "infer.log"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from cli import json_lines, riskwire, start_riskwire
+from cli import json_lines, start_riskwire
 from fictional import alert
 from services_on_kafka import (
     Service,
     analysed_articles,
     article,
     article_records,
-    on_kafka,
+    on_kafka_with_topics,
     publish,
     running_service,
     wait_for_exit,
@@ -48,8 +48,7 @@ def test_alerts_are_delivered_while_the_sink_is_suspended_and_stored_when_it_res
 ) -> None:
     """A suspended sink (SIGSTOP) stops neither infer nor notify. `status` shows its lag, which is 0 after SIGCONT."""
     prefix = "slow-sink-"
-    env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=1, session_timeout_s=3)
-    assert riskwire("topics", "create", env=env).returncode == 0
+    env = on_kafka_with_topics(kafka_broker, prefix, tiny_bundle, partitions=1, session_timeout_s=3)
     kafka = KafkaSettings(prefix=prefix)
     alerts = [alert(f"episode {n}") for n in range(3)]
     with (
@@ -82,9 +81,8 @@ def test_a_replay_waits_at_the_backlog_while_infer_is_suspended(
     After infer resumes, the replay ends, and each of the 601 articles has one analysis.
     """
     prefix = "slow-infer-"
-    env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=1, session_timeout_s=3)
+    env = on_kafka_with_topics(kafka_broker, prefix, tiny_bundle, partitions=1, session_timeout_s=3)
     env |= {"RISKWIRE_BUS__BACKLOG": str(BACKLOG)}
-    assert riskwire("topics", "create", env=env).returncode == 0
     archive = tmp_path / "archive.jsonl"
     articles = [article(number) for number in range(600)]
     archive.write_text(

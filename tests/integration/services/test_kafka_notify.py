@@ -10,7 +10,7 @@ import pytest
 from broker import Broker
 from cli import json_lines, riskwire
 from fictional import alert
-from services_on_kafka import TIMEOUT_S, on_kafka, publish, running_service, wait_for_exit, wait_until
+from services_on_kafka import TIMEOUT_S, on_kafka_with_topics, publish, running_service, wait_for_exit, wait_until
 from webhooks import WebhookServer, running_webhook_server
 
 from riskwire.bus import Outgoing
@@ -36,8 +36,7 @@ def notify_environment(broker: Broker, prefix: str, webhooks: WebhookServer, **n
     Args:
         notify: settings of the section `notify`, such as `attempts`.
     """
-    env = on_kafka(broker, prefix, partitions=2, session_timeout_s=2)
-    assert riskwire("topics", "create", env=env).returncode == 0
+    env = on_kafka_with_topics(broker, prefix, partitions=2, session_timeout_s=2)
     env["RISKWIRE_NOTIFY__WEBHOOKS"] = f'["{webhooks.url}"]'
     return env | {f"RISKWIRE_NOTIFY__{key.upper()}": str(value) for key, value in notify.items()}
 

@@ -9,10 +9,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 from broker import Broker
-from cli import riskwire
 from fictional import alert, signal
 from kafka_reader import committed_records
-from services_on_kafka import Service, on_kafka, publish, running_service, wait_for_exit, wait_until
+from services_on_kafka import Service, on_kafka_with_topics, publish, running_service, wait_for_exit, wait_until
 
 from riskwire.bus import Outgoing
 from riskwire.pipeline import Topic
@@ -49,8 +48,7 @@ def test_serve_answers_from_the_store_that_the_sink_fills(
     It takes a command (an acknowledgement), which reaches the alert through Kafka and the sink. Both exit with 0 on
     SIGTERM.
     """
-    env = on_kafka(kafka_broker, PREFIX, tiny_bundle, partitions=2, session_timeout_s=2)
-    assert riskwire("topics", "create", env=env).returncode == 0
+    env = on_kafka_with_topics(kafka_broker, PREFIX, tiny_bundle, partitions=2, session_timeout_s=2)
     stored_signal, stored_alert = signal("one"), alert()
     records = [
         Outgoing(Topic.SIGNALS, stored_signal.target, stored_signal.to_bytes()),

@@ -16,7 +16,7 @@ from kafka_reader import committed_positions
 from services_on_kafka import (
     Service,
     article_records,
-    on_kafka,
+    on_kafka_with_topics,
     publish,
     run_with_bus,
     running_service,
@@ -61,8 +61,9 @@ def test_a_stage_that_hangs_on_one_partition_is_unready_and_exits(
     service, without the bug, reads both partitions.
     """
     prefix = f"stuck{next(_NUMBERS)}-"
-    env = on_kafka(kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=4, stuck_after_s=STUCK_S)
-    assert riskwire("topics", "create", env=env).returncode == 0
+    env = on_kafka_with_topics(
+        kafka_broker, prefix, partitions=2, session_timeout_s=3, deadline_s=4, stuck_after_s=STUCK_S
+    )
     mark = Mark.model_validate({"from": 0, "seen_at": "2026-03-02T12:00:00Z"}).to_bytes()
     publish(kafka_broker, KafkaSettings(prefix=prefix), [Outgoing(Topic.SIGNALS, None, mark, p) for p in (0, 1)])
     log = tmp_path / "alert.log"
@@ -107,8 +108,7 @@ def committed_offsets(broker: Broker, prefix: str) -> list[int]:
 def test_a_worker_without_a_partition_is_on_standby_and_ready(kafka_broker: Broker, tmp_path: Path) -> None:
     """Two workers share a single partition: one owns it, the other waits for it, and both are ready."""
     prefix = f"stuck{next(_NUMBERS)}-"
-    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3)
-    assert riskwire("topics", "create", env=env).returncode == 0
+    env = on_kafka_with_topics(kafka_broker, prefix, partitions=1, session_timeout_s=3)
 
     with running_service("alert", env, tmp_path / "first.log") as first:
         wait_until(lambda: first.stage_detail("alert") == "1 partitions", why=first.log_tail)
@@ -126,8 +126,7 @@ def test_a_worker_that_cannot_join_its_group_is_unready_and_exits(kafka_here: No
     """It exits with 2 after `stuck_after_s`, so that an orchestrator starts it again."""
     # The topic of consumer groups cannot be created, so there is no coordinator; everything else works.
     with Broker(tmp_path / "kafka", {"offsets.topic.replication.factor": "3"}).running() as broker:
-        env = on_kafka(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
-        assert riskwire("topics", "create", env=env).returncode == 0
+        env = on_kafka_with_topics(broker, "outside-", partitions=1, session_timeout_s=3, stuck_after_s=STUCK_S)
         with running_service("notify", env, tmp_path / "notify.log") as service:
             wait_until(
                 lambda: (
@@ -148,8 +147,9 @@ def test_a_stage_that_waits_for_the_store_does_not_exit(kafka_broker: Broker, tm
     No infer runs. The waiting counts as progress, as the metric of the time of the last progress shows.
     """
     prefix = f"stuck{next(_NUMBERS)}-"
-    env = on_kafka(kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=8, stuck_after_s=STUCK_S)
-    assert riskwire("topics", "create", env=env).returncode == 0
+    env = on_kafka_with_topics(
+        kafka_broker, prefix, partitions=1, session_timeout_s=3, deadline_s=8, stuck_after_s=STUCK_S
+    )
 
     async def create_backlog(bus: KafkaBus) -> None:
         await (await anext(bus.assignments("infer", Topic.ARTICLES))).restore()

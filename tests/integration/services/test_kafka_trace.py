@@ -17,7 +17,7 @@ from broker import Broker
 from cli import json_lines, riskwire
 from feeds.feed_server import FeedServer, item_url, serve_feeds
 from fictional import alert
-from services_on_kafka import on_kafka, publish, running_service, wait_until
+from services_on_kafka import on_kafka, on_kafka_with_topics, publish, running_service, wait_until
 from webhooks import WebhookServer, running_webhook_server
 
 from riskwire.bus import Outgoing
@@ -112,8 +112,7 @@ def test_one_article_is_followed_from_the_poll_to_its_notification(
 
 def test_the_metrics_of_a_stage_that_waits_show_its_lag(kafka_broker: Broker, tmp_path: Path) -> None:
     """Another process writes the store for long. The lag grows in seconds, equals that of `status`, and falls to 0."""
-    env = on_kafka(kafka_broker, "lag-", partitions=1)
-    assert riskwire("topics", "create", env=env).returncode == 0
+    env = on_kafka_with_topics(kafka_broker, "lag-", partitions=1)
     records = [alert(f"episode {number}") for number in range(5)]
     label = '{partition="0",stage="sink-alerts"}'
     with running_service("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:

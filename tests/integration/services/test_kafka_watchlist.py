@@ -18,7 +18,7 @@ from services_on_kafka import (
     TIMEOUT_S,
     Service,
     article,
-    on_kafka,
+    on_kafka_with_topics,
     publish,
     run_with_bus,
     running_service,
@@ -118,10 +118,8 @@ def test_a_command_reaches_every_infer_service_and_the_past_of_a_new_target_fire
 
     Articles from before `add` (the past) give the new targets signals with `history`, which may not raise an alert.
     """
-    env = on_kafka(kafka_broker, PREFIX, tiny_bundle, partitions=PARTITIONS, session_timeout_s=6)
+    env = on_kafka_with_topics(kafka_broker, PREFIX, tiny_bundle, partitions=PARTITIONS, session_timeout_s=6)
     kafka = KafkaSettings(prefix=PREFIX, partitions=PARTITIONS)
-    created = riskwire("topics", "create", env=env)
-    assert created.returncode == 0, created.stderr
     data, log = tmp_path / "data", tmp_path / "services.log"
     with ExitStack() as stack:
         readers = [stack.enter_context(running_service("infer", env, log)) for _ in range(2)]
@@ -183,10 +181,8 @@ def test_articles_that_infer_had_not_read_when_a_target_was_added_belong_to_its_
     article before it, give normal ones. Both services are killed meanwhile, which loses and repeats no signal.
     """
     prefix = "late-watch-"
-    env = on_kafka(kafka_broker, prefix, tiny_bundle, partitions=PARTITIONS, session_timeout_s=6)
+    env = on_kafka_with_topics(kafka_broker, prefix, tiny_bundle, partitions=PARTITIONS, session_timeout_s=6)
     kafka = KafkaSettings(prefix=prefix, partitions=PARTITIONS)
-    created = riskwire("topics", "create", env=env)
-    assert created.returncode == 0, created.stderr
     data, log = tmp_path / "data", tmp_path / "services.log"
     with ExitStack() as stack:
         sink = stack.enter_context(running_service("sink", env, log, "--data", data))
