@@ -235,8 +235,10 @@ def _merged(base: Mapping[Any, Any], overrides: Mapping[Any, Any]) -> dict[Any, 
     merged = dict(base)
     for key, value in overrides.items():
         base_value = merged.get(key)
-        is_nested = isinstance(base_value, dict) and isinstance(value, dict)
-        merged[key] = _merged(base_value, value) if is_nested else value
+        if isinstance(base_value, dict) and isinstance(value, dict):
+            merged[key] = _merged(base_value, value)
+        else:
+            merged[key] = value
     return merged
 
 
