@@ -8,11 +8,16 @@ which drops changes that were taken and not committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 V = TypeVar("V")
+D = TypeVar("D", bound="DataclassInstance")
 
 
 class KeyedState(Generic[V]):
@@ -49,28 +54,28 @@ class KeyedState(Generic[V]):
         self._committed = set(self.entries)  # the keys that the committed state has
         self._changed: dict[str, None] = {}  # the keys changed since the last step, as an ordered set
 
-    @classmethod
+    @staticmethod
     def of_dataclass(
-        cls,
         prefix: str,
         committed: Mapping[str, bytes],
-        form: type[V],
+        entry_type: type[D],
         *,
-        oldest_first: Callable[[V], Any] | None = None,
-    ) -> KeyedState[V]:
+        oldest_first: Callable[[D], Any] | None = None,
+    ) -> KeyedState[D]:
         """Returns the entries of a dataclass whose fields have a JSON form, each stored as a JSON object.
 
-        Fields that only a newer riskwire knows are ignored.
+        Stored fields that the dataclass does not have are ignored: a newer version of riskwire wrote them.
 
         Args:
-            form: the dataclass.
+            entry_type: the dataclass.
         """
-        names = form.__dataclass_fields__.keys()  # type: ignore[attr-defined]
+        names = {field.name for field in fields(entry_type)}
 
-        def decode(value: bytes) -> V:
-            return form(**{name: field for name, field in orjson.loads(value).items() if name in names})
+        def decode(encoded: bytes) -> D:
+            stored = orjson.loads(encoded)
+            return entry_type(**{name: stored[name] for name in stored if name in names})
 
-        return cls(prefix, committed, encode=orjson.dumps, decode=decode, oldest_first=oldest_first)
+        return KeyedState(prefix, committed, encode=orjson.dumps, decode=decode, oldest_first=oldest_first)
 
     def __len__(self) -> int:
         return len(self.entries)
