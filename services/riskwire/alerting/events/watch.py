@@ -175,14 +175,14 @@ class EventWatch:
         for verdict in verdicts:
             family = verdict.happening.family
             if verdict.reason is None or (verdict.reason == "same_episode" and verdict.novelty == 1.0):
-                bucket.publishers += memory.tell(verdict.happening, verdict.tier, now_ms)
+                bucket.publishers += memory.add_report(verdict.happening, verdict.tier, now_ms)
             elif verdict.reason == "corroboration":
-                memory.wait(family, signal.source_key, now_ms, wait_ms)
+                memory.add_waiting(family, signal.source_key, now_ms, wait_ms)
             else:
                 continue
             self._keep(memory)
         if news:
-            memory.remember(signal.story, now_ms, told=True)
+            memory.add_fact(signal.story, now_ms, notified=True)
             bucket.told.append(ToldStory(signal, tuple(news)))
             bucket.publishers.append(signal.source_key)
             story.joined = True
@@ -213,7 +213,7 @@ class EventWatch:
             return True
         assert memory.episode is not None
         self._keep(memory)
-        memory.episode.confirm(signal.source_key, now_ms)
+        memory.episode.add_publisher(signal.source_key, now_ms)
         if not known:
             memory.episode.stories += 1
             if len(memory.episode.evidence) < self._settings.max_evidence:
@@ -225,7 +225,7 @@ class EventWatch:
         memory = self._memories.get(signal.target) or EventMemory(signal.target)
         verdict = judge(signal, happening, memory, (), now_ms, self._rules.corroborate_ms)
         if verdict.reason is None and verdict.tier != "digest":
-            memory.remember(signal.story, min(to_ms(signal.published_at), now_ms), told=False)
+            memory.add_fact(signal.story, min(to_ms(signal.published_at), now_ms), notified=False)
             self._keep(memory)
         self._miss(signal, None, replace(verdict, reason="backfill"), now_ms)
 
