@@ -56,7 +56,7 @@ from riskwire.records import PARTY_TARGET, Mark, Signal
 from riskwire.settings import AlertingSettings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent / "alerting"))
-from event_fit import TypePoint, TypeThresholds, equivalent, fitted, shrunk
+from event_fit import TypePoint, TypeThresholds, choose_points, equivalent_thresholds, shrink
 from event_labels import LabelledParty, outright_floors, parties_by_type, precision, read_labelled
 from event_runs import event_alerts, sorted_for_events
 
@@ -133,7 +133,7 @@ class EventBench:
     def rules(self, thresholds: Mapping[str, TypeThresholds], muted: Sequence[str] = ()) -> EventRules:
         """Returns the rules with other thresholds. `muted` event types do not notify, unless they have thresholds."""
         overrides = {
-            event_type: RuleOverride.model_validate(type_thresholds.rule())
+            event_type: RuleOverride.model_validate(type_thresholds.rule_values())
             for event_type, type_thresholds in thresholds.items()
         }
         overrides |= {event_type: RuleOverride(tier="none") for event_type in muted if event_type not in thresholds}
@@ -173,7 +173,9 @@ def main() -> None:
         console.print(table)
         if options.fit:
             thresholds = fit(bench, points, options.fit, options.precision, options.year, floors, prior)
-            print(json.dumps({"types": {event_type: chosen.rule() for event_type, chosen in thresholds.items()}}))
+            print(
+                json.dumps({"types": {event_type: chosen.rule_values() for event_type, chosen in thresholds.items()}})
+            )
             rules = bench.rules(thresholds)
             if options.write:
                 path = Path(str(files("riskwire.alerting.events").joinpath("families.yaml")))
@@ -230,11 +232,11 @@ def tabulate_points(
                 thresholds = TypeThresholds(material, outright)
                 matches = bench.type_matches(event_type, thresholds, year)
                 share, labelled_count = precision(labelled.get(event_type, ()), material, outright)
-                told = frozenset(
+                reported = frozenset(
                     index for index, telling in enumerate(matches.tellings) if telling.notification is not None
                 )
                 points.append(
-                    TypePoint(event_type, thresholds, len(matches.notifications), told, share, labelled_count)
+                    TypePoint(event_type, thresholds, len(matches.notifications), reported, share, labelled_count)
                 )
                 figures = match_figures(matches).whole
                 table.add_row(
@@ -260,7 +262,7 @@ def counted_prior(
     old_counts = json.loads(path.read_text(encoding="utf-8"))
     moved: dict[str, TypeThresholds] = {}
     for name, thresholds in prior.items():
-        moved[name] = equivalent(thresholds, old_counts[name], partial(bench.count, name, year=year))
+        moved[name] = equivalent_thresholds(thresholds, old_counts[name], partial(bench.count, name, year=year))
         print(f"{name}: {thresholds} with the bundle before is about {moved[name]}")
     return moved
 
@@ -285,7 +287,7 @@ def fit(
     paging_types = {event_type for event_type in types if bench.base_rules.rule(event_type, "", ()).tier == "page"}
 
     def choose(allowed: int) -> dict[str, TypeThresholds]:
-        chosen = shrunk(fitted(points, allowed, least_precision, crises), prior, floors)
+        chosen = shrink(choose_points(points, allowed, least_precision, crises), prior, floors)
         return chosen | {event_type: chosen[event_type].at_most(prior[event_type]) for event_type in paging_types}
 
     allowed, best = float(max_notifications), choose(0)
@@ -310,7 +312,7 @@ def replace_thresholds(text: str, thresholds: Mapping[str, TypeThresholds]) -> s
         line = re.search(rf"(?m)^  {event_type}: \{{(.*)\}}$", text)
         if line is None:
             raise ValueError(f"families.yaml has no line for {event_type} in its types")
-        rule = type_thresholds.rule()
+        rule = type_thresholds.rule_values()
         kept = [part for part in line[1].split(", ") if part.partition(":")[0] not in rule]
         changed = [f"{name}: {value:g}" for name, value in rule.items() if name != "outright" or value < 1.0]
         text = f"{text[: line.start(1)]}{', '.join(kept + changed)}{text[line.end(1) :]}"

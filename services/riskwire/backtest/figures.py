@@ -1,4 +1,4 @@
-"""The figures of a back-test: events reported and notifications, altogether, by year, severity, type and tier. Pure."""
+"""The figures of a back-test: reported events and notifications, in all, by year, by severity and by type. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from riskwire.records import Record
 
 
 class Slice(Record):
-    """Figures of a part of the list.
+    """The figures of a part of the list of events.
 
     Attributes:
-        events: events of the part.
-        told: those that were reported.
-        same_family: those that were reported by a notification that states a type of the same family.
-        on_first_story: those that were reported by their first story.
-        crises: the crises among the events.
-        crises_told: those that were reported.
-        notifications: notifications in the same time, on any target.
-        on_list: those that are on a listed event.
-        median_delay_h: the median of the hours from the first story to the notification; None without one.
+        events: the number of events in this part.
+        told: the events that were reported.
+        same_family: the events that were reported by a notification with a type of the same family.
+        on_first_story: the events that were reported by their first story.
+        crises: the events that are crises.
+        crises_told: the crises that were reported.
+        notifications: the notifications in the same period, on any target.
+        on_list: the notifications on a listed event.
+        median_delay_h: the median of the hours from the first story to the notification; None if there is none.
     """
 
     events: int
@@ -37,22 +37,22 @@ class Slice(Record):
 
     @property
     def told_share(self) -> float:
-        """Reported events by events."""
+        """The share of the events that were reported."""
         return self.told / self.events if self.events else 0.0
 
     @property
     def crises_share(self) -> float:
-        """Reported crises by crises."""
+        """The share of the crises that were reported."""
         return self.crises_told / self.crises if self.crises else 0.0
 
     @property
     def on_list_share(self) -> float:
-        """Notifications on a listed event by notifications."""
+        """The share of the notifications that are on a listed event."""
         return self.on_list / self.notifications if self.notifications else 0.0
 
     @property
     def first_story_share(self) -> float:
-        """Events reported by their first story by reported events."""
+        """The share of the reported events that were reported by their first story."""
         return self.on_first_story / self.told if self.told else 0.0
 
 
@@ -60,7 +60,8 @@ class MatchFigures(Record):
     """The figures of a run against a list of events.
 
     Attributes:
-        placebo: events that would be reported if each had been 30 days later.
+        whole: the figures of all events and notifications.
+        placebo: the events that would be reported if each had been 30 days later.
         by_year: by year of the event or the notification.
         by_severity: by severity of the event.
         by_type: by type of the event.
@@ -80,39 +81,39 @@ def match_figures(matches: Matches) -> MatchFigures:
     return MatchFigures(
         whole=_slice(matches, lambda _: True, lambda _: True),
         placebo=matches.placebo,
-        by_year={str(year): _of_year(matches, year) for year in years},
-        by_severity={str(severity): _of_severity(matches, severity) for severity in (CRISIS, CRISIS - 1)},
-        by_type={event_type: _of_type(matches, event_type) for event_type in types},
+        by_year={str(year): _year_slice(matches, year) for year in years},
+        by_severity={str(severity): _severity_slice(matches, severity) for severity in (CRISIS, CRISIS - 1)},
+        by_type={event_type: _type_slice(matches, event_type) for event_type in types},
     )
 
 
-def _of_year(matches: Matches, year: int) -> Slice:
+def _year_slice(matches: Matches, year: int) -> Slice:
     return _slice(
         matches, lambda telling: telling.event.day.year == year, lambda notification: notification.at.year == year
     )
 
 
-def _of_severity(matches: Matches, severity: int) -> Slice:
+def _severity_slice(matches: Matches, severity: int) -> Slice:
     return _slice(matches, lambda telling: telling.event.severity == severity)
 
 
-def _of_type(matches: Matches, event_type: str) -> Slice:
+def _type_slice(matches: Matches, event_type: str) -> Slice:
     return _slice(matches, lambda telling: telling.event.type == event_type)
 
 
 def _slice(
     matches: Matches,
-    has_event: Callable[[Telling], bool],
-    has_notification: Callable[[Notification], bool] | None = None,
+    includes_telling: Callable[[Telling], bool],
+    includes_notification: Callable[[Notification], bool] | None = None,
 ) -> Slice:
-    tellings = [telling for telling in matches.tellings if has_event(telling)]
+    tellings = [telling for telling in matches.tellings if includes_telling(telling)]
     reported = [telling for telling in tellings if telling.notification is not None]
     crises = [telling for telling in tellings if telling.event.severity == CRISIS]
     delays = [telling.delay_s / 3_600 for telling in reported if telling.delay_s is not None]
-    counted = [
-        listed
-        for notification, listed in zip(matches.notifications, matches.on_list, strict=True)
-        if has_notification is not None and has_notification(notification)
+    listed_flags = [
+        is_listed
+        for notification, is_listed in zip(matches.notifications, matches.on_list, strict=True)
+        if includes_notification is not None and includes_notification(notification)
     ]
     return Slice(
         events=len(tellings),
@@ -121,11 +122,11 @@ def _slice(
         on_first_story=_count(telling.on_first_story for telling in tellings),
         crises=len(crises),
         crises_told=_count(telling.notification is not None for telling in crises),
-        notifications=len(counted),
-        on_list=sum(counted),
+        notifications=len(listed_flags),
+        on_list=sum(listed_flags),
         median_delay_h=round(median(delays), 2) if delays else None,
     )
 
 
-def _count(values: Iterable[bool]) -> int:
-    return sum(values)
+def _count(conditions: Iterable[bool]) -> int:
+    return sum(conditions)

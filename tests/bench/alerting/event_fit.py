@@ -1,8 +1,9 @@
-"""The search for the thresholds of event types: most events reported for a number of notifications. Pure.
+"""The search for thresholds of event types that report the most events with a number of notifications. Pure.
 
-A type has two thresholds: the probability of `material` from which a story notifies, and the probability of an adverse
-level from which a story is reported whose words state the fact outright. A year has few events of most types. So the
-thresholds of a type are drawn toward those of the rules in force (see `shrunk`).
+A type has two thresholds. `material` is the least probability of a material level with which a story notifies.
+`outright` is the least probability of an adverse level with which a story notifies if its words state the fact
+outright. A year has few events of most types. So the thresholds of a type are moved toward those of the rules in force
+(see `shrink`).
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 ENOUGH_LABELLED = 20
-"""Labelled texts from which the precision of an event type counts."""
+"""The least number of labelled texts with which the precision of an event type counts."""
 PRIOR_EVENTS = 20.0
-"""How many events of a type the thresholds in force are worth: as many as a type has on average in a year."""
+"""The weight of the thresholds in force, in events: a type has about as many in a year on average."""
 LEAST_THRESHOLD = 0.15
 LEAST_OUTRIGHT = 0.2
-"""No threshold is lower, whatever a year suggests."""
+"""The lowest `material` and the lowest `outright` threshold that a fit returns."""
 CAREFUL_OUTRIGHT = ((0.8, 0.2), (0.6, 0.45), (0.0, 0.6))
-"""The least `outright` threshold by how many adverse labelled texts with these words are material: from .8 on .2 …"""
+"""The least `outright` threshold by the share of adverse labelled texts with these words that are material.
+
+Each pair is the least share and the threshold: with a share of 0.8 or more, the least threshold is 0.2.
+"""
 CRISIS_WEIGHT = 3
+"""How many other events a crisis counts as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +33,30 @@ class TypeThresholds:
     """The thresholds of an event type.
 
     Attributes:
-        material: from this probability of a material level on a story is reported.
-        outright: from this probability of an adverse level on a story notifies whose words state the fact; 1 for never.
+        material: the least probability of a material level with which a story notifies.
+        outright: the least probability of an adverse level with which a story notifies if its words state the fact
+            outright; 1 means never.
     """
 
     material: float
     outright: float = 1.0
 
     def at_most(self, limit: TypeThresholds) -> TypeThresholds:
-        """Returns the lower ones of these thresholds and others."""
+        """Returns the lower of these and other thresholds."""
         return TypeThresholds(min(self.material, limit.material), min(self.outright, limit.outright))
 
-    def moved(self, shift: float) -> TypeThresholds:
-        """Returns the thresholds for a bundle that is surer by a shift of the logit, or less sure if it is negative.
+    def shifted(self, logit_shift: float) -> TypeThresholds:
+        """Returns the thresholds shifted on the logit scale: higher for a positive shift, lower for a negative one.
 
-        An `outright` threshold of 1 means never, and stays.
+        An `outright` threshold of 1 means never, so it stays.
         """
         return TypeThresholds(
-            _moved(self.material, shift), self.outright if self.outright >= 1.0 else _moved(self.outright, shift)
+            _shifted(self.material, logit_shift),
+            self.outright if self.outright >= 1.0 else _shifted(self.outright, logit_shift),
         )
 
-    def rule(self) -> dict[str, float]:
-        """Returns the values of the rule: a doubtful story may be a little less sure, and `material` decides alone."""
+    def rule_values(self) -> dict[str, float]:
+        """Returns the values of a rule. A doubtful story needs a slightly lower probability than `material`."""
         return {
             "threshold": self.material,
             "doubtful": round(max(self.material - 0.05, LEAST_THRESHOLD), 2),
@@ -60,119 +67,127 @@ class TypeThresholds:
 
 @dataclass(frozen=True, slots=True)
 class TypePoint:
-    """What stories of one event type tell with certain thresholds.
+    """What the stories of one event type report with given thresholds.
 
     Attributes:
-        told: the indexes of the events that it tells.
-        precision: the share of labelled texts that are material among those that would be reported; None without one.
-        labelled: how many labelled texts would be reported.
+        notifications: the number of notifications.
+        reported: the indexes of the events that are reported.
+        precision: the share of material texts among the labelled texts that would be reported; None if there are none.
+        labelled: the number of labelled texts that would be reported.
     """
 
     event_type: str
     thresholds: TypeThresholds
     notifications: int
-    told: frozenset[int]
+    reported: frozenset[int]
     precision: float | None = None
     labelled: int = 0
 
-    def is_precise(self, least: float) -> bool:
-        """Returns whether it is precise enough, as far as there are enough labelled texts to tell."""
-        return self.labelled < ENOUGH_LABELLED or (self.precision or 0.0) >= least
+    def is_precise(self, least_precision: float) -> bool:
+        """Returns whether the precision is high enough, or there are too few labelled texts to measure it."""
+        return self.labelled < ENOUGH_LABELLED or (self.precision or 0.0) >= least_precision
 
 
-def fitted(
-    points: Sequence[TypePoint], most: int, least_precision: float, crises: frozenset[int] = frozenset()
+def choose_points(
+    points: Sequence[TypePoint], max_notifications: int, least_precision: float, crises: frozenset[int] = frozenset()
 ) -> dict[str, TypePoint]:
-    """Returns a point for each event type, so that most events are reported with at most `most` notifications.
+    """Returns a point for each event type; together they report the most events with `max_notifications` at most.
 
-    Each type begins with its least notifications. Then, again and again, the type takes another point whose further
-    events a further notification are the most, counting only events that no other type tells, and crises thrice.
+    A greedy search. Each type begins with the point that has the fewest notifications. Each round replaces the point of
+    one type: the one with the most additional events for each additional notification. Only events that no other type
+    reports count, and a crisis counts as `CRISIS_WEIGHT` events.
     """
     by_type: dict[str, list[TypePoint]] = {}
-    for point in sorted(points, key=lambda point: (point.notifications, -len(point.told))):
+    for point in sorted(points, key=lambda point: (point.notifications, -len(point.reported))):
         by_type.setdefault(point.event_type, []).append(point)
     chosen = {}
-    for event_type, own in by_type.items():
-        by_type[event_type] = [point for point in own if point.is_precise(least_precision)] or own[:1]
+    for event_type, type_points in by_type.items():
+        precise_points = [point for point in type_points if point.is_precise(least_precision)]
+        by_type[event_type] = precise_points or type_points[:1]
         chosen[event_type] = by_type[event_type][0]
     while True:
-        number = sum(point.notifications for point in chosen.values())
-        best: tuple[float, TypePoint] | None = None
-        for event_type, before in chosen.items():
-            others: set[int] = set().union(*(point.told for name, point in chosen.items() if name != event_type))
-            worth = _worth(before.told - others, crises)
-            for after in by_type[event_type]:
-                more = after.notifications - before.notifications
-                if more < 0 or number + more > most:
+        notifications = sum(point.notifications for point in chosen.values())
+        best_gain = 0.0
+        best_point: TypePoint | None = None
+        for event_type, current in chosen.items():
+            reported_by_others: set[int] = set().union(
+                *(point.reported for name, point in chosen.items() if name != event_type)
+            )
+            current_score = _score(current.reported - reported_by_others, crises)
+            for candidate in by_type[event_type]:
+                additional = candidate.notifications - current.notifications
+                if additional < 0 or notifications + additional > max_notifications:
                     continue
-                gain = (_worth(after.told - others, crises) - worth) / max(more, 0.5)
-                if gain > (best[0] if best else 0.0):
-                    best = (gain, after)
-        if best is None:
+                candidate_score = _score(candidate.reported - reported_by_others, crises)
+                gain = (candidate_score - current_score) / max(additional, 0.5)
+                if gain > best_gain:
+                    best_gain, best_point = gain, candidate
+        if best_point is None:
             return chosen
-        chosen[best[1].event_type] = best[1]
+        chosen[best_point.event_type] = best_point
 
 
-def shrunk(
+def shrink(
     chosen: Mapping[str, TypePoint], prior: Mapping[str, TypeThresholds], floors: Mapping[str, float] | None = None
 ) -> dict[str, TypeThresholds]:
-    """Returns the thresholds of each type, drawn toward those in force: the more, the fewer events the type tells.
+    """Returns the thresholds of each type, moved toward those in force. Types with fewer reported events move further.
 
     Args:
-        floors: the least `outright` threshold of some types; of the others it is `LEAST_OUTRIGHT`.
+        prior: the thresholds in force.
+        floors: the least `outright` threshold of some types; for the other types it is `LEAST_OUTRIGHT`.
     """
     thresholds = {}
     for event_type, point in chosen.items():
-        own = len(point.told) / (len(point.told) + PRIOR_EVENTS)
-        fitted_to, before = point.thresholds, prior[event_type]
+        fit_weight = len(point.reported) / (len(point.reported) + PRIOR_EVENTS)
+        fitted, in_force = point.thresholds, prior[event_type]
         floor = max(LEAST_OUTRIGHT, (floors or {}).get(event_type, 0.0))
         thresholds[event_type] = TypeThresholds(
-            round(max(_between(before.material, fitted_to.material, own), LEAST_THRESHOLD), 2),
-            round(max(_between(before.outright, fitted_to.outright, own), floor), 2),
+            round(max(_weighted_mean(in_force.material, fitted.material, fit_weight), LEAST_THRESHOLD), 2),
+            round(max(_weighted_mean(in_force.outright, fitted.outright, fit_weight), floor), 2),
         )
     return thresholds
 
 
-def equivalent(
-    thresholds: TypeThresholds, wanted: int, count: Callable[[TypeThresholds], int], *, widest: float = 4.0
+def equivalent_thresholds(
+    thresholds: TypeThresholds, target_count: int, count: Callable[[TypeThresholds], int], *, max_shift: float = 4.0
 ) -> TypeThresholds:
-    """Returns thresholds moved so far that about as many notifications come as with the bundle before.
+    """Returns thresholds shifted so that a type notifies about as often as with the previous bundle.
 
-    The thresholds in force mean something else for another bundle. Both are moved by the same shift of the logit.
+    The same thresholds notify more or less often with another bundle. Both are shifted equally on the logit scale.
 
     Args:
-        wanted: the notifications of the type with the bundle before.
-        count: the notifications of the type with thresholds; fewer with higher ones.
-        widest: the largest shift of the logit.
+        target_count: the notifications of the type with the previous bundle.
+        count: returns the notifications of the type with given thresholds; higher thresholds give fewer.
+        max_shift: the largest shift on the logit scale.
     """
-    low, high = -widest, widest
+    low, high = -max_shift, max_shift
     for _ in range(8):
         middle = (low + high) / 2
-        if count(thresholds.moved(middle)) > wanted:
+        if count(thresholds.shifted(middle)) > target_count:
             low = middle
         else:
             high = middle
-    return thresholds.moved(high)
+    return thresholds.shifted(high)
 
 
 def outright_floor(material: int, mild: int) -> float:
     """Returns the least `outright` threshold of a type.
 
     Args:
-        material, mild: labelled parties of texts that state the type outright. A few texts count little: five more, of
-            which three are material, are added.
+        material, mild: the numbers of labelled parties in texts that state the type outright. Five more, of which three
+            are material, are added, so that few texts have little effect.
     """
     share = (material + 3) / (material + mild + 5)
-    return next(floor for least, floor in CAREFUL_OUTRIGHT if share >= least)
+    return next(floor for least_share, floor in CAREFUL_OUTRIGHT if share >= least_share)
 
 
-def _between(before: float, after: float, weight: float) -> float:
-    return (1.0 - weight) * before + weight * after
+def _weighted_mean(in_force: float, fitted: float, fit_weight: float) -> float:
+    return (1.0 - fit_weight) * in_force + fit_weight * fitted
 
 
-def _moved(probability: float, shift: float) -> float:
-    return 1.0 / (1.0 + math.exp(-math.log(probability / (1.0 - probability)) - shift))
+def _shifted(probability: float, logit_shift: float) -> float:
+    return 1.0 / (1.0 + math.exp(-math.log(probability / (1.0 - probability)) - logit_shift))
 
 
-def _worth(told: frozenset[int] | set[int], crises: frozenset[int]) -> int:
-    return len(told) + (CRISIS_WEIGHT - 1) * len(told & crises)
+def _score(reported: frozenset[int] | set[int], crises: frozenset[int]) -> int:
+    return len(reported) + (CRISIS_WEIGHT - 1) * len(reported & crises)
