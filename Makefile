@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test stack stack-test chaos fuzz dashboards lint format types check lock bench kafka clean venv
+.PHONY: help run demo test stack stack-test chaos fuzz dashboards pictures lint format types check lock bench kafka clean venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ fuzz: $(READY) ## read mutated feed documents for minutes (ARGS="--seconds 300 -
 
 dashboards: $(READY) ## write the dashboards of Grafana from deploy/grafana/riskwire_dashboards
 	@$(BIN)/python deploy/grafana/build.py
+
+pictures: $(READY) ## draw the pictures of the page and of two dashboards (needs PostgreSQL 15 and Chromium)
+	@$(BIN)/python tests/pictures/draw.py
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .

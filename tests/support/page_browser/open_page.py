@@ -1,4 +1,4 @@
-"""The page in a real browser, served for a store with fictional news."""
+"""The page in a real browser: a Chromium without a window, and the page served for a store with fictional news."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import fictional
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 from pydantic import SecretStr
 from serving import FakeProcess, running_server, write_with_sink
 
@@ -30,6 +30,43 @@ ARGS = [
 ]
 
 expect.set_options(timeout=TIMEOUT_MS)
+
+
+def missing_chromium() -> str | None:
+    """Returns why no browser can be started here, or None if one can."""
+    if CHROMIUM is None:
+        return "chromium is not installed (Debian: apt install chromium)"
+    return None
+
+
+@asynccontextmanager
+async def running_chromium() -> AsyncIterator[Browser]:
+    """Yields a Chromium without a window, and closes it."""
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def empty_page(browser: Browser, *, width: int = 1440, scheme: str = "light") -> AsyncIterator[Page]:
+    """Yields an empty page in a window of its own, whose time zone is UTC.
+
+    Args:
+        width: the width of the window, in pixels.
+        scheme: the colours that the browser prefers, `light` or `dark`.
+    """
+    context = await browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        locale="en-GB",
+        timezone_id="UTC",
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    try:
+        yield await context.new_page()
+    finally:
+        await context.close()
 
 
 @dataclass
@@ -72,21 +109,13 @@ async def open_page(
         if token is None and tokens and tokens[0].token is not None:
             token = tokens[0].token.get_secret_value()
         settings = Settings(web=web, time_zone=time_zone)
-        async with running_server(settings, store, process.services()) as url:
-            context = await browser.new_context(
-                viewport={"width": width, "height": 900},
-                color_scheme="dark" if scheme == "dark" else "light",
-                locale="en-GB",
-                timezone_id="UTC",
-            )
-            context.set_default_timeout(TIMEOUT_MS)
-            page = await context.new_page()
+        async with (
+            running_server(settings, store, process.services()) as url,
+            empty_page(browser, width=width, scheme=scheme) as page,
+        ):
             opened = OpenPage(page, store, process, url)
             page.on("console", lambda message: opened.errors.append(message.text) if message.type == "error" else None)
             page.on("pageerror", lambda error: opened.errors.append(str(error)))
             await page.goto(f"{url}/?token={token}" if token else url)
             await expect(page.get_by_test_id("status")).to_contain_text("live")
-            try:
-                yield opened
-            finally:
-                await context.close()
+            yield opened
