@@ -37,6 +37,17 @@ def test_a_valid_bundle_loads_with_its_label_and_languages(tiny_bundle: Path) ->
 def test_a_bundle_that_ships_is_loaded_by_its_name() -> None:
     assert Bundle.load(Path("finance-en")).folder == shipped_folder()
     assert Bundle.load(Path("finance-en")).label == Bundle.load(None).label
+    small = Bundle.load(Path("finance-en-small"))
+    assert small.label.startswith("finance-en-small@")
+    assert set(small.manifest.model_dump()["heads"]) == set(Bundle.load(None).manifest.model_dump()["heads"])
+
+
+def test_what_ships_is_small_enough_for_a_repository() -> None:
+    """130 MB in all, and 95 MB a file. The fp16 files are derived where they are needed."""
+    shipped = [file for file in shipped_folder().parent.rglob("*") if file.is_file() and file.name != "model.fp16.onnx"]
+    sizes = [file.stat().st_size for file in shipped]
+    assert sum(sizes) <= 130_000_000
+    assert max(sizes) <= 95_000_000
 
 
 def test_a_folder_goes_before_a_shipped_bundle_of_the_same_name(
