@@ -18,6 +18,9 @@ notifications. Run the fit once on the shipped thresholds. A second run on its o
 closely. It prints the rules as a file for `--rules`. With `--write` it replaces them under `types:` in the shipped
 families.yaml and keeps all other lines and comments. It also prints the figures of the years that were not fitted.
 
+`--trim N` only raises thresholds, until the year has at most N notifications: it raises the type that loses the fewest
+events for one notification, again and again. Thresholds of types that page stay. It prints and writes like `--fit`.
+
 The same thresholds notify more or less often with another bundle. Run `--counts FILE` with the old bundle to write how
 often each type notifies in the year. Run it with the new bundle to read the file: the thresholds in force then move
 until each type notifies as often as before, and the fit moves toward the moved thresholds.
@@ -56,7 +59,7 @@ from riskwire.records import PARTY_TARGET, Mark, Signal
 from riskwire.settings import AlertingSettings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent / "alerting"))
-from event_fit import TypePoint, TypeThresholds, choose_points, equivalent_thresholds, shrink
+from event_fit import TypePoint, TypeThresholds, choose_points, equivalent_thresholds, shrink, trim
 from event_labels import LabelledParty, outright_floors, parties_by_type, precision, read_labelled
 from event_runs import event_alerts, sorted_for_events
 
@@ -116,7 +119,7 @@ class EventBench:
         if year not in self._by_type:
             by_type: dict[str, TypeSignals] = {}
             for entry in self.signals_of(year):
-                for happening in happenings(entry[1], self.base_rules):
+                for happening in happenings(entry[1].as_in_title(), self.base_rules):
                     type_signals = by_type.setdefault(happening.type, TypeSignals())
                     type_signals.signals.append(entry)
                     type_signals.has_outright |= happening.outright
@@ -169,10 +172,15 @@ def main() -> None:
             return
         if options.counts:
             prior = counted_prior(bench, prior, options.counts, options.year)
-        points, table = tabulate_points(bench, event_types, options.year, labelled)
-        console.print(table)
-        if options.fit:
-            thresholds = fit(bench, points, options.fit, options.precision, options.year, floors, prior)
+        thresholds: dict[str, TypeThresholds] = {}
+        if options.trim:
+            thresholds = trim_types(bench, prior, options.trim, options.year)
+        else:
+            points, table = tabulate_points(bench, event_types, options.year, labelled)
+            console.print(table)
+            if options.fit:
+                thresholds = fit(bench, points, options.fit, options.precision, options.year, floors, prior)
+        if thresholds:
             print(
                 json.dumps({"types": {event_type: chosen.rule_values() for event_type, chosen in thresholds.items()}})
             )
@@ -202,6 +210,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--types", nargs="*", help="only these event types")
     parser.add_argument("--whole", action="store_true", help="only the figures of all event types together")
     parser.add_argument("--fit", type=int, metavar="N", help="choose thresholds for at most N notifications")
+    parser.add_argument(
+        "--trim", type=int, metavar="N", help="raise thresholds until there are at most N notifications"
+    )
     parser.add_argument("--counts", type=Path, metavar="FILE", help="notifications of each type with the bundle before")
     parser.add_argument("--write", action="store_true", help="write fitted thresholds into the shipped families.yaml")
     parser.add_argument(
@@ -232,12 +243,8 @@ def tabulate_points(
                 thresholds = TypeThresholds(material, outright)
                 matches = bench.type_matches(event_type, thresholds, year)
                 share, labelled_count = precision(labelled.get(event_type, ()), material, outright)
-                reported = frozenset(
-                    index for index, telling in enumerate(matches.tellings) if telling.notification is not None
-                )
-                points.append(
-                    TypePoint(event_type, thresholds, len(matches.notifications), reported, share, labelled_count)
-                )
+                notifications, reported = len(matches.notifications), reported_events(matches)
+                points.append(TypePoint(event_type, thresholds, notifications, reported, share, labelled_count))
                 figures = match_figures(matches).whole
                 table.add_row(
                     event_type, f"{material:.2f}", f"{outright:.2f}", str(figures.notifications),
@@ -300,6 +307,31 @@ def fit(
                 break
         allowed *= max_notifications / max(notifications, 1)
     return best
+
+
+def trim_types(
+    bench: EventBench, prior: Mapping[str, TypeThresholds], max_notifications: int, year: int | None
+) -> dict[str, TypeThresholds]:
+    """Returns the thresholds in force, raised until the year has `max_notifications`; those of paging types stay."""
+    crises = frozenset(index for index, event in enumerate(bench.matcher.events) if event.severity == CRISIS)
+    signals = bench.signals_of(year)
+    raisable = {
+        name: thresholds for name, thresholds in prior.items() if bench.base_rules.rule(name, "", ()).tier != "page"
+    }
+
+    def point_of(event_type: str, thresholds: TypeThresholds) -> TypePoint:
+        matches = bench.type_matches(event_type, thresholds, year)
+        return TypePoint(event_type, thresholds, len(matches.notifications), reported_events(matches))
+
+    def count(thresholds: Mapping[str, TypeThresholds]) -> int:
+        return len(bench.matches(signals, bench.rules(thresholds), year).notifications)
+
+    return trim(raisable, point_of, count, max_notifications, crises)
+
+
+def reported_events(matches: Matches) -> frozenset[int]:
+    """Returns the indexes of the events that notifications report."""
+    return frozenset(index for index, telling in enumerate(matches.tellings) if telling.notification is not None)
 
 
 def replace_thresholds(text: str, thresholds: Mapping[str, TypeThresholds]) -> str:

@@ -150,7 +150,7 @@ def published(signals: Sequence[Signal]) -> list[Outgoing]:
 
 def comparable(signals: Sequence[Signal], *excluded: str) -> list[dict[str, object]]:
     """Returns the content of signals in one order, without the fields that differ between news and history."""
-    exclude = {"backfill", "history", "was_backfill", "confirmed", "parent", *excluded}
+    exclude = {"backfill", "history", "was_backfill", "confirmed", "in_title", "title_reading", "parent", *excluded}
     return sorted(
         (signal.model_dump(mode="json", exclude=exclude) for signal in signals),
         key=lambda fields: (fields["article"], fields["target"]),

@@ -77,6 +77,14 @@ class Excerpt(NamedTuple):
     end: int
 
 
+class ReadingOfTitle(NamedTuple):
+    """What a title says of an entity: its level, event types, and the title as an excerpt."""
+
+    level: Level
+    events: tuple[EventScore, ...] | None
+    evidence: Excerpt
+
+
 class TargetSentiment(NamedTuple):
     """What an article says of one target, from which a signal is made.
 
@@ -86,6 +94,8 @@ class TargetSentiment(NamedTuple):
             them.
         parent: of an entity, the target of the company that it belonged to on that day; empty if to none.
         confirmed: of an entity, whether title and lead sentence both say something adverse of it.
+        in_title: of an entity, whether the title names it; True without a title.
+        title_reading: of an entity, what the title says of it, if a sentence of the text decides the level.
         member: of a group, a topic or the market, target and name of the party whose mention decided; None if none did.
         weight: how large the exposure to the target is, by the watchlist; 1 of what is not on it.
     """
@@ -100,6 +110,8 @@ class TargetSentiment(NamedTuple):
     evidence: Excerpt
     member: tuple[str, str] | None = None
     confirmed: bool = False
+    in_title: bool = True
+    title_reading: ReadingOfTitle | None = None
     parent: str = ""
     weight: float = 1.0
 
@@ -199,12 +211,14 @@ def _entity_sentiments(
         if len(entity_mentions) == 1:  # as for most entities; this way costs less
             mention = entity_mentions[0]
             sentiment, level, events = mention.sentiment, mention.level, mention.events
-            confirmed = False
+            confirmed, title_reading = False, None
         else:
             sentiment = _mean(_sentiment_by_sentence(entity_mentions, weights))
             level, events, decisive = worst_mention([_risk_of(mention) for mention in entity_mentions], adverse_from)
             mention = _clearest_mention(entity_mentions, sentiment) if decisive is None else entity_mentions[decisive]
             confirmed = prediction.titled and _is_confirmed(entity_mentions, adverse_from)
+            in_text = prediction.titled and mention.sentence > 0 and level is not None
+            title_reading = _reading_of_title(prediction, entity_mentions, adverse_from) if in_text else None
         watched = entity_mentions[0].watched
         yield TargetSentiment(
             f"entity:{mention.entity}",
@@ -216,6 +230,8 @@ def _entity_sentiments(
             relevance[mention.entity],
             _excerpt(prediction, mention.sentence, mention.start, mention.end),
             confirmed=confirmed,
+            in_title=not prediction.titled or entity_mentions[0].sentence == 0,
+            title_reading=title_reading,
             parent=f"entity:{mention.parent}" if mention.parent else "",
             weight=watched.weight if watched else 1.0,
         )
@@ -234,6 +250,21 @@ def _is_confirmed(mentions: Sequence[LinkedMention], adverse_from: float | None)
         if mention.level is not None and not mention.speaker and mention.level.adverse >= threshold
     }
     return adverse >= {0, 1}
+
+
+def _reading_of_title(
+    prediction: DocumentPrediction, mentions: Sequence[LinkedMention], adverse_from: float | None
+) -> ReadingOfTitle | None:
+    """Returns what the title says of an entity; None if the title does not name it.
+
+    Args:
+        mentions: all mentions of the entity in a document with a title.
+    """
+    in_title = [mention for mention in mentions if mention.sentence == 0]
+    level, events, decisive = worst_mention([_risk_of(mention) for mention in in_title], adverse_from)
+    if level is None or decisive is None:
+        return None
+    return ReadingOfTitle(level, events, _excerpt(prediction, 0, in_title[decisive].start, in_title[decisive].end))
 
 
 def _sentiment_by_sentence(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from riskwire.bus import Outgoing
-from riskwire.inference.analysis import DocumentSummary, TargetSentiment
+from riskwire.inference.analysis import DocumentSummary, Excerpt, ReadingOfTitle, TargetSentiment
 from riskwire.inference.linking import LinkedMention
 from riskwire.inference.model.prediction import DocumentPrediction
 from riskwire.inference.model.probabilities import Distribution, sentiment_of
@@ -173,15 +173,13 @@ def write_signals(
                     "events": target.events,
                     "adverse_from": adverse_from,
                     "relevance": target.relevance,
-                    "evidence": {
-                        "text": target.evidence.text,
-                        "start": target.evidence.start,
-                        "end": target.evidence.end,
-                    },
+                    "evidence": _evidence_fields(target.evidence),
                     "bundle": bundle,
                     "member": target.member[0] if target.member else "",
                     "member_name": target.member[1] if target.member else "",
                     "confirmed": target.confirmed,
+                    "in_title": target.in_title,
+                    "title_reading": _title_fields(target.title_reading),
                     "parent": target.parent,
                     "weight": target.weight,
                 }
@@ -194,6 +192,16 @@ def write_signals(
 def _sentiment_fields(sentiment: Distribution) -> RecordFields:
     negative, neutral, positive = sentiment
     return {"negative": negative, "neutral": neutral, "positive": positive}
+
+
+def _evidence_fields(excerpt: Excerpt) -> RecordFields:
+    return {"text": excerpt.text, "start": excerpt.start, "end": excerpt.end}
+
+
+def _title_fields(reading: ReadingOfTitle | None) -> RecordFields | None:
+    if reading is None:
+        return None
+    return {"level": reading.level, "events": reading.events, "evidence": _evidence_fields(reading.evidence)}
 
 
 def _adverse(level: Level | None) -> float | None:

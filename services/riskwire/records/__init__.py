@@ -85,6 +85,7 @@ from riskwire.records.signal import (
     Mark,
     Signal,
     SignalOrMark,
+    TitleReading,
 )
 from riskwire.records.trend import (
     NearestWindow,
@@ -143,6 +144,7 @@ __all__ = [
     "TargetSpan",
     "Tick",
     "Tier",
+    "TitleReading",
     "TopicScore",
     "TrendPoint",
     "Utc",

@@ -22,6 +22,19 @@ class Evidence(Record):
     end: int
 
 
+class TitleReading(Record):
+    """What the title of an article says of a target, where a sentence of the text is worse.
+
+    Attributes:
+        events: as in `Signal`.
+        evidence: the title, with the mention in it.
+    """
+
+    level: Level
+    events: tuple[EventScore, ...] | None = None
+    evidence: Evidence
+
+
 class Signal(Record):
     """What one article says of one target: sentiment, level and event types.
 
@@ -38,6 +51,9 @@ class Signal(Record):
             article. Below: named in passing, as a place, in a list, deep in the text, or in a report of no event.
         parent: of an entity, the target of the company that it belonged to on the day of the article; empty for none.
         confirmed: of an entity, whether title and lead sentence of the article both say something adverse of it.
+        in_title: of an entity, whether the title names it; True if there is no title, and in records before 0.2.
+        title_reading: of an entity that the title names, what the title says of it, if a sentence of the text decides
+            the level; otherwise None.
         weight: of an entity, the weight of its watchlist entry; of a group, that of its heaviest member; else 1.
         member, member_name: of a group, a topic or the market, the party whose mention decided; empty if none did.
     """
@@ -74,8 +90,26 @@ class Signal(Record):
     member: str = ""
     member_name: str = ""
     confirmed: bool = False
+    in_title: bool = True
+    title_reading: TitleReading | None = None
     parent: str = ""
     weight: float = 1.0
+
+    def as_in_title(self) -> Signal:
+        """Returns the signal with level, event types and evidence of the title, if the title says something of it."""
+        reading = self.title_reading
+        if reading is None:
+            return self
+        level = reading.level
+        return self.model_copy(
+            update={
+                "level": level,
+                "adverse": level.adverse,
+                "events": reading.events,
+                "evidence": reading.evidence,
+                "title_reading": None,
+            }
+        )
 
     @property
     def source_key(self) -> str:

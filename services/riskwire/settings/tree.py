@@ -140,13 +140,16 @@ class InferenceSettings(Section):
 
 
 class Budget(Section):
-    """Notifications of spikes and slides (fires and escalations) per target and month. Event alerts have no budget."""
+    """Notifications of spikes and slides (fires and escalations) per target and month. Event alerts have no budget.
 
-    notice: float = Field(default=0.02, gt=0, le=10)
+    The defaults are small: an event alert tells most of what a spike would tell, and earlier.
+    """
+
+    notice: float = Field(default=0.005, gt=0, le=10)
     """Budget of spikes of tier notice. It is the geometric mean of their number without and with pages."""
-    page: float = Field(default=0.01, gt=0, le=10)
+    page: float = Field(default=0.0025, gt=0, le=10)
     """Budget of spikes of tier page."""
-    slide: float = Field(default=0.005, gt=0, le=10)
+    slide: float = Field(default=0.00125, gt=0, le=10)
     """Budget of slides."""
 
 

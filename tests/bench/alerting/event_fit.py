@@ -24,6 +24,13 @@ CAREFUL_OUTRIGHT = ((0.8, 0.2), (0.6, 0.45), (0.0, 0.6))
 
 Each pair is the least share and the threshold: with a share of 0.8 or more, the least threshold is 0.2.
 """
+DOUBTFUL_BELOW = 0.02
+"""How far below its threshold a story is doubtful, so that it notifies once it is corroborated. Title and lead of an
+article often agree on what is not material, so it is not far."""
+TRIM_STEP = 0.2
+"""By how much `trim` raises the thresholds of a type at once, on the logit scale."""
+HIGHEST_THRESHOLD = 0.97
+"""The thresholds of a type that `trim` does not raise further."""
 CRISIS_WEIGHT = 3
 """How many other events a crisis counts as."""
 
@@ -58,10 +65,10 @@ class TypeThresholds:
     def rule_values(self) -> dict[str, float]:
         """Returns the values of a rule. A doubtful story needs a slightly lower probability than `material`."""
         return {
-            "threshold": self.material,
-            "doubtful": round(max(self.material - 0.05, LEAST_THRESHOLD), 2),
-            "adverse": min(0.5, self.material),
-            "outright": self.outright,
+            "threshold": round(self.material, 3),
+            "doubtful": round(max(self.material - DOUBTFUL_BELOW, LEAST_THRESHOLD), 3),
+            "adverse": round(min(0.5, self.material), 3),
+            "outright": round(self.outright, 3),
         }
 
 
@@ -125,6 +132,46 @@ def choose_points(
         if best_point is None:
             return chosen
         chosen[best_point.event_type] = best_point
+
+
+def trim(
+    prior: Mapping[str, TypeThresholds],
+    point_of: Callable[[str, TypeThresholds], TypePoint],
+    count: Callable[[Mapping[str, TypeThresholds]], int],
+    max_notifications: int,
+    crises: frozenset[int] = frozenset(),
+) -> dict[str, TypeThresholds]:
+    """Returns thresholds in force, raised until all types together send at most `max_notifications`.
+
+    A greedy search. Each round raises one type by `TRIM_STEP`: the one that loses the fewest events for each
+    notification that it saves. Only events that no other type reports count, and a crisis counts as `CRISIS_WEIGHT`
+    events.
+
+    Args:
+        prior: the thresholds in force of the types that may be raised.
+        point_of: what a type alone reports with given thresholds.
+        count: the notifications of all types together, with these thresholds of the types that may be raised.
+    """
+    current = {event_type: point_of(event_type, thresholds) for event_type, thresholds in prior.items()}
+    thresholds = dict(prior)
+    while count(thresholds) > max_notifications:
+        costs: dict[str, tuple[float, TypePoint]] = {}
+        for event_type, point in current.items():
+            raised = point.thresholds
+            while raised.material < HIGHEST_THRESHOLD:
+                raised = raised.shifted(TRIM_STEP)
+                candidate = point_of(event_type, raised)
+                if candidate.notifications < point.notifications:
+                    others = set().union(*(other.reported for name, other in current.items() if name != event_type))
+                    lost = _score(point.reported - candidate.reported - others, crises)
+                    costs[event_type] = lost / (point.notifications - candidate.notifications), candidate
+                    break
+        if not costs:
+            break
+        cheapest = min(costs, key=lambda event_type: (costs[event_type][0], event_type))
+        current[cheapest] = costs[cheapest][1]
+        thresholds[cheapest] = current[cheapest].thresholds
+    return thresholds
 
 
 def shrink(

@@ -92,7 +92,7 @@ def test_at_most_keeps_the_lower_thresholds() -> None:
 def test_fitted_thresholds_replace_only_the_thresholds_of_the_file() -> None:
     text = "# rules\ntypes:\n  crime: {severity: high, threshold: 0.5, doubtful: 0.4, adverse: 0.5}\n  fraud: {a: 1}\n"
     changed = replace_thresholds(text, {"crime": TypeThresholds(0.31, 0.7)})
-    line = "  crime: {severity: high, threshold: 0.31, doubtful: 0.26, adverse: 0.31, outright: 0.7}"
+    line = "  crime: {severity: high, threshold: 0.31, doubtful: 0.29, adverse: 0.31, outright: 0.7}"
     assert changed.splitlines() == ["# rules", "types:", line, "  fraud: {a: 1}"]
     with pytest.raises(ValueError, match="cyber"):
         replace_thresholds(text, {"cyber": TypeThresholds(0.3)})

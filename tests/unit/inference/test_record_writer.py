@@ -106,6 +106,7 @@ def test_an_analysis_and_its_signals_have_the_bytes_of_their_records(
             history=False,
             relevance=target.relevance,
             confirmed=target.confirmed,
+            in_title=target.in_title,
         )
 
 

@@ -77,13 +77,19 @@ def detail(signal: Signal, verdict: EventVerdict) -> str:
     outright = ""
     if happening.outright:
         outright = f" Its words state it outright, for which an adverse level with {rule.outright:.2f} fires."
+    relevance = f"Its relevance for the target is {signal.relevance:.2f}; {rule.relevance:.2f} is the least."
+    if signal.relevance >= rule.relevance:
+        relevance = (
+            f"Its title does not name the target. Relevance times material is {signal.relevance * material:.2f}; from "
+            f"{rule.text_only:.2f} the text alone fires."
+        )
     details: dict[NearMissReason | None, str] = {
         "backfill": "It is past: published long before it was seen, or before the target was watched.",
         "level": f"It is not material for the target: the probability is {material:.2f}; {rule.threshold:.2f} "
         f"fires.{outright}",
         "threshold": f"It is material with {material:.2f} and adverse with {adverse:.2f}; for {event}, "
         f"{rule.threshold:.2f} and {rule.adverse:.2f} fire.{outright}",
-        "relevance": f"Its relevance for the target is {signal.relevance:.2f}; {rule.relevance:.2f} is the least.",
+        "relevance": relevance,
         "novelty": f"As much, or the same story, was told before; {again}.",
         "same_episode": f"The running alert has told of {event}, and counts this story.",
         "corroboration": f"{verdict.publishers} of {max(2, rule.least_sources)} publishers reported it, and material "

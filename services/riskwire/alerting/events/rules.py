@@ -50,6 +50,7 @@ class RuleOverride(_Strict):
     outright: _Share | None = None
     mild: _Share | None = None
     relevance: _Share | None = None
+    text_only: _Share | None = None
     rearm_days: _Days | None = None
     settled_days: _Days | None = None
     least_sources: Annotated[int, Field(ge=1, le=50)] | None = None
@@ -105,6 +106,7 @@ class EventRule:
     outright: float
     mild: float
     relevance: float
+    text_only: float
     rearm_days: float
     least_sources: int
     settled_days: float = 0.0

@@ -79,7 +79,8 @@ def _tier_and_reason(
     reason: NearMissReason | None = None
     if tier == "none":
         return "digest", "muted"
-    if signal.relevance < rule.relevance:
+    is_weak_text = not signal.in_title and level.material * signal.relevance < rule.text_only
+    if signal.relevance < rule.relevance or is_weak_text:
         reason = "relevance"
     elif happening.fires_outright and publishers >= rule.least_sources:
         reason = None

@@ -82,12 +82,14 @@ class EventWatch:
     def consider(self, signal: Signal, story: TargetStory | None, now_ms: int) -> None:
         """Decides on a signal of the present bucket that `concerns` an event alert.
 
-        It notifies, joins the running alert, or came near.
+        It notifies, joins the running alert, or came near. A title that names the party decides how bad the story is
+        and what happened. The worst sentence of the text does not: it often repeats what was in the news before.
 
         Args:
             story: the story of the signal in the target's window; None for backfill and history.
             now_ms: the end of the bucket.
         """
+        signal = signal.as_in_title()
         happened = happenings(signal, self._rules)
         if story is None:
             self._take_past(signal, happened[0], now_ms)

@@ -42,6 +42,8 @@ CONTENT: dict[str, Any] = {
     },
 }  # fmt: skip
 
+BUDGET = Budget(notice=0.02, page=0.01, slide=0.005)
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -52,7 +54,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_named_file_decides_for_its_bundle_and_theory_for_any_other(file: Path) -> None:
-    settings = AlertingSettings(calibration=file)
+    settings = AlertingSettings(calibration=file, budget=BUDGET)
     table = LimitTable.from_settings(settings)
     own = table.of("finance-en@9.9.9")
     assert (own.spike.notice, own.spike.page, own.slide, own.calibrated) == (2.5, 3.5, 1.5, True)
@@ -64,7 +66,7 @@ def test_the_named_file_decides_for_its_bundle_and_theory_for_any_other(file: Pa
 
 def test_an_active_target_has_a_higher_threshold_than_a_quiet_one(file: Path) -> None:
     """In between, the threshold is linear in the logarithm of 1 + the adverse stories of the past."""
-    table = LimitTable.from_settings(AlertingSettings(calibration=file))
+    table = LimitTable.from_settings(AlertingSettings(calibration=file, budget=BUDGET))
     notices = [table.of("finance-en@9.9.9", adverse).spike.notice for adverse in (0.0, 10**0.5 - 1, 9.0, 99.0)]
     assert notices == pytest.approx([2.5, 3.0, 3.5, 4.5])
     assert table.of("finance-en@9.9.9", 9.0).slide == pytest.approx(2.5)

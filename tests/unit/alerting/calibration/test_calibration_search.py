@@ -20,6 +20,7 @@ from riskwire.alerting.episode import Thresholds
 from riskwire.settings import Budget
 
 START = SurpriseLimits(Thresholds(3.9, 4.2), 3.8)
+BUDGET = Budget(notice=0.02, page=0.01, slide=0.005)
 TARGET_MONTHS = 10_000.0
 MONTHS = GroupMonths(TARGET_MONTHS, TARGET_MONTHS, 9.0)
 SPIKES = 30_000
@@ -50,7 +51,7 @@ class NewsRun:
 
 def test_the_thresholds_meet_the_budget_in_few_runs() -> None:
     run = NewsRun()
-    result = find_limits(run, START, MONTHS, Budget())
+    result = find_limits(run, START, MONTHS, BUDGET)
     for counts in (result.counts_quiet, result.counts_active):
         assert counts.spikes == pytest.approx(200, rel=0.05)
         assert counts.pages == pytest.approx(100, rel=0.05)
@@ -60,7 +61,7 @@ def test_the_thresholds_meet_the_budget_in_few_runs() -> None:
 
 
 def test_the_curve_gives_the_threshold_of_another_budget() -> None:
-    result = find_limits(NewsRun(), START, MONTHS, Budget())
+    result = find_limits(NewsRun(), START, MONTHS, BUDGET)
     for budget in (0.004, 0.005, 0.01, 0.015):
         achieved = falling(8_000, 0.5, result.quiet.page.threshold(budget)) / TARGET_MONTHS
         assert budget / 1.3 < achieved < budget * 1.3
@@ -69,14 +70,14 @@ def test_the_curve_gives_the_threshold_of_another_budget() -> None:
 def test_news_that_never_surprises_enough_gets_the_lowest_threshold() -> None:
     """A budget is no order to invent alerts: with nothing to tell, the search ends."""
     few = RunCounts(3, 0, 0)
-    result = find_limits(lambda _: (few, few), START, MONTHS, Budget())
+    result = find_limits(lambda _: (few, few), START, MONTHS, BUDGET)
     assert result.counts == RunCounts(6, 0, 0)
     assert math.isfinite(result.quiet.spike.threshold(0.02))
 
 
 def test_a_page_never_has_a_lower_threshold_than_a_notice() -> None:
     run = NewsRun()
-    result = find_limits(run, START, MONTHS, Budget(notice=0.01, page=0.3))
+    result = find_limits(run, START, MONTHS, Budget(notice=0.01, page=0.3, slide=0.005))
     assert all(limits.quiet.spike.page >= limits.quiet.spike.notice for limits in run.runs)
     assert result.limits.quiet.spike.page >= result.limits.quiet.spike.notice
 
@@ -86,7 +87,10 @@ def test_a_jump_in_the_numbers_ends_the_search_on_the_side_that_is_nearer_to_the
         return RunCounts(900 if limits.spike.notice < 2.345 else 15, 20, 50)
 
     result = find_limits(
-        lambda limits: (counts(limits.quiet), counts(limits.active)), START, MONTHS, Budget(page=0.002)
+        lambda limits: (counts(limits.quiet), counts(limits.active)),
+        START,
+        MONTHS,
+        Budget(notice=0.02, page=0.002, slide=0.005),
     )
     assert result.counts.notices == 30
     assert result.runs <= 17
@@ -114,7 +118,7 @@ def test_a_curve_that_does_not_fall_is_refused(pairs: tuple[tuple[float, float],
 
 
 def test_the_budget_of_notices_is_met_with_and_without_the_pages() -> None:
-    result = find_limits(NewsRun(), START, MONTHS, Budget())
+    result = find_limits(NewsRun(), START, MONTHS, BUDGET)
     allowed = 0.02 * TARGET_MONTHS
     counts = result.counts_active
     assert allowed / 1.5 < counts.notices < allowed

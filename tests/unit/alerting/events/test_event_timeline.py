@@ -8,7 +8,7 @@ import pytest
 from timeline import START, Timeline, as_history, event, mark, signal, time_at
 
 from riskwire.alerting.events import load_rules
-from riskwire.records import Alert, Signal
+from riskwire.records import Alert, Evidence, Level, Signal, TitleReading
 
 DAY = 24.0
 
@@ -338,7 +338,7 @@ def test_a_bundle_without_levels_gives_spikes_and_no_event_alerts(day: Timeline)
 
 
 def test_the_follow_ups_of_an_event_do_not_make_a_spike(day: Timeline) -> None:
-    """Twelve negative stories about one default notify once. Twelve about other subjects also make a spike."""
+    """Twelve negative stories about one default notify once. Two dozen about other subjects also make a spike."""
     negative_sentiment = {"negative": 0.9, "neutral": 0.1, "positive": 0.0}
 
     def negative(at_h: float, title: str, code: str, material: float) -> Signal:
@@ -348,7 +348,7 @@ def test_the_follow_ups_of_an_event_do_not_make_a_spike(day: Timeline) -> None:
 
     day.alerts_after(*[negative(33 + index / 4, f"Acme default {index}", "default", 0.6) for index in range(12)])
     assert [(alert.kind, alert.status) for alert in day.alerts] == [("event", "firing")]
-    day.alerts_after(*[negative(37 + index / 4, f"Acme quarrels {index}", "reputation", 0.35) for index in range(12)])
+    day.alerts_after(*[negative(37 + index / 4, f"Acme quarrels {index}", "reputation", 0.35) for index in range(24)])
     assert ("spike", "firing") in [(alert.kind, alert.status) for alert in day.alerts]
 
 
@@ -366,3 +366,34 @@ def test_a_late_story_fires_in_the_oldest_open_bucket(day: Timeline) -> None:
     day.feed(event(33, "Acme defaults", "default"), mark(34.1))
     (alert,) = day.alerts
     assert time_at(34) - timedelta(seconds=15) <= alert.at <= time_at(34) + timedelta(seconds=15)
+
+
+def test_the_title_decides_what_happened_to_whom_it_names(day: Timeline) -> None:
+    """The worst sentence of the text repeats old trouble. The story came near; the record says why it is no alert."""
+    repeated = event(33, "Acme names a chairman", "default", material=0.97, mild=0.02)
+    harmless = Level(neutral=0.96, mild=0.02, material=0.01, favourable=0.01)
+    evidence = Evidence(text="Acme names a chairman", start=0, end=4)
+    reading = TitleReading(level=harmless, events=(), evidence=evidence)
+    assert day.alerts_after(repeated.model_copy(update={"title_reading": reading})) == []
+    assert [(miss.reason, miss.article) for miss in day.near_misses] == [("level", repeated.article)]
+
+    (fired,) = day.alerts_after(event(34, "Acme defaults on its bonds", "default", material=0.97, mild=0.02))
+    assert fired.summary.startswith("Acme: default. 'Acme defaults on its bonds'")
+
+
+def test_a_party_that_only_the_text_names_needs_a_surer_story(day: Timeline) -> None:
+    """`text_only` is compared with relevance times material; it is lower for insolvency."""
+
+    def in_text(at_h: float, event_type: str, material: float) -> Signal:
+        story = event(at_h, f"Retailer and its {event_type}", event_type, material=material, relevance=0.9)
+        return story.model_copy(update={"in_title": False})
+
+    rules = load_rules()
+    penalty, default = (rules.rule(code, "entity:acme", ()) for code in ("penalty", "default"))
+    assert default.text_only < 0.9 * 0.95 < penalty.text_only
+    assert day.alerts_after(in_text(33, "penalty", 0.95)) == []
+    (miss,) = day.near_misses
+    assert miss.reason == "relevance"
+    assert "Its title does not name the target" in miss.detail
+    (fired,) = day.alerts_after(in_text(34, "default", 0.95))
+    assert fired.events == ("default",)

@@ -216,3 +216,45 @@ def test_a_signal_is_confirmed_if_title_and_lead_are_adverse(
     )
     (entity,) = [signal for target, signal in signals.items() if target.startswith("entity:")]
     assert entity.confirmed is confirmed
+
+
+def test_a_signal_also_has_the_reading_of_the_title_if_the_text_is_worse(
+    targets_of: Callable[..., dict[str, TargetSentiment]],
+) -> None:
+    """The record has it too. Without a worse sentence in the text, the signal itself is the reading of the title."""
+    signals = targets_of(
+        ["[ORG Acme Corp] wins an order from [ORG Globex Inc]", "[ORG Acme Corp] may default."],
+        [
+            {"Acme Corp": ("favourable", "contract"), "Globex Inc": ("neutral", "")},
+            {"Acme Corp": ("material", "default")},
+        ],
+        watched=[ACME, GLOBEX],
+    )
+    acme, globex = signals["entity:acme"], signals["entity:globex"]
+    assert acme.in_title
+    assert acme.title_reading is not None
+    assert acme.title_reading.level.label(None) == "favourable"
+    assert [event.label for event in acme.title_reading.events or ()] == ["contract"]
+    excerpt = acme.title_reading.evidence
+    assert excerpt.text[excerpt.start : excerpt.end] == "Acme Corp"
+    assert globex.in_title
+    assert globex.title_reading is None
+    (outgoing,) = write_signals(article(), [acme], "tiny@1", "5f", 0.4)
+    signal = Signal.model_validate_json(outgoing.value)
+    in_title = signal.as_in_title()
+    assert (signal.level, in_title.level) == (acme.level, acme.title_reading.level)
+    assert in_title.evidence.text == "Acme Corp wins an order from Globex Inc"
+    assert in_title.as_in_title() is in_title
+
+
+def test_a_signal_says_whether_the_title_names_the_party(
+    targets_of: Callable[..., dict[str, TargetSentiment]],
+) -> None:
+    signals = targets_of(
+        ["[ORG Globex Inc] sues rival", "[ORG Acme Corp] did not comment."],
+        [{"Globex Inc": ("neutral", "")}, {"Acme Corp": ("material", "litigation")}],
+        watched=[ACME, GLOBEX],
+    )
+    assert signals["entity:globex"].in_title
+    assert not signals["entity:acme"].in_title
+    assert signals["entity:acme"].title_reading is None
