@@ -72,6 +72,8 @@ class InferStage:
         self.linkers = LinkerCache(linker, settings.inference.watchlists)
         self.settings = settings
         self.signal_partitions = signal_partitions
+        for status in ("ok", "unsupported", "empty"):
+            metrics.ANALYSES.labels(status=status)  # from 0 on, so that a rate counts the first ones too
         self.log = structlog.get_logger(__name__).bind()
         """Bound once, since there is an event for each article: binding takes longer than leaving one out."""
         self.event_loop_turn = asyncio.Lock()
