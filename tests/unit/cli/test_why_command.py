@@ -80,7 +80,7 @@ def test_json_has_the_near_misses_as_records(why: Callable[..., Result]) -> None
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("nobody",), r"there is no such target.*nobody"),
+        (("nobody",), r"there is no such target.*nobody.*appears with its first story"),
         (("acme", "--at", "yesterday"), r"--at: not a time.*yesterday"),
         (("acme", "--at", "0001-01-01"), r"--at: not a time"),
     ],

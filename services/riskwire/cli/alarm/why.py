@@ -89,7 +89,8 @@ def _existing(store: Store, target: str) -> str:
     for candidate in (target, f"entity:{target}"):
         if candidate.isprintable() and store.target(candidate) is not None:
             return candidate
-    raise SettingsError("there is no such target", value=target, do="`riskwire targets` lists the targets")
+    do = "`riskwire targets` lists the targets; one without a watchlist entry appears with its first story"
+    raise SettingsError("there is no such target", value=target, do=do)
 
 
 def _records(store: Store, target: str, since: datetime | None, until: datetime | None, limit: int) -> list[Alert]:
