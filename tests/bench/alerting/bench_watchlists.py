@@ -4,8 +4,8 @@
 
 Each watchlist is drawn by seed from the companies with the most articles in the archive: 40 of the 80 largest, and so
 on. The model's readings come from the cache of `riskwire backtest` and `riskwire calibrate`, or are made, for minutes.
-`ratio` is how often a kind notified, divided by what the budget allows; the aim is between 1/1.5 and 1.5. `chance` is
-the range of the ratio that a stream at exactly its budget has in 19 of 20 cases.
+`ratio` is how often a kind notified, divided by what the budget allows; the aim is between 1/1.5 and 1.5. `beside it`
+says whether that is more or less than chance explains.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import poisson
 
-from riskwire.alerting.calibration.rates import expected_rates, rate_name
+from riskwire.alerting.calibration.rates import drift, expected_rates, rate_name
 from riskwire.app.inputs import configured_watchlist
 from riskwire.backtest.alert_run import run_alerting
 from riskwire.backtest.archive_signals import read_archive
@@ -44,7 +43,7 @@ def main() -> None:
     log = asyncio.run(read_archive(options.archive, settings, configured_watchlist(settings), options.cache))
     records = list(log.records())
     companies = by_articles(records)
-    table = Table("companies", "kind", "tier", "count", "a month", "expected", "ratio", "chance")
+    table = Table("companies", "kind", "tier", "count", "a month", "expected", "ratio", "beside it")
     for size in options.sizes:
         targets = set(random.Random(options.seed).sample(companies[: 2 * size], min(size, len(companies))))
         followed = (record for record in records if isinstance(record, Mark) or record.target in targets)
@@ -69,7 +68,7 @@ def by_articles(records: Sequence[Signal | Mark]) -> list[str]:
 
 
 def rows(alerts: Sequence[Alert], targets: Collection[str], months: float, budget: Budget) -> Iterator[list[str]]:
-    """Yields a row of the table for each kind and tier; expected, ratio and chance are empty without a budget."""
+    """Yields a row of the table for each kind and tier; the last three are empty without a budget."""
     counts = Counter(
         (alert.kind, alert.tier) for alert in alerts if rate_name(alert) is not None and alert.target in targets
     )
@@ -86,9 +85,7 @@ def rows(alerts: Sequence[Alert], targets: Collection[str], months: float, budge
             yield [*row, "", "", ""]
         else:
             mean = rate * len(targets) * months
-            low, high = poisson.interval(0.95, mean)
-            chance = f"{low / mean:.2f} to {high / mean:.2f}"
-            yield [*row, f"{mean:.1f}", f"{count / mean:.2f}", chance]
+            yield [*row, f"{mean:.1f}", f"{count / mean:.2f}", drift(count, mean)]
 
 
 def _options() -> argparse.Namespace:
