@@ -1,11 +1,11 @@
 """How many of the notifications that were read blindly are material, or at least mild, for their target.
 
-    riskwire backtest ARCHIVE --events EVENTS --out DIR --sample 100 --seed 1130     # writes DIR/sample.tsv
+    riskwire backtest ARCHIVE --events EVENTS --out DIR --sample 100 --seed 1201     # writes DIR/sample.tsv
     python tests/bench/alerting/bench_verdicts.py
 
 A reader who saw neither level nor type nor score filled in the verdicts by the guide of the risk labels: 2 material, 1
 mild, 0 neutral, + favourable. `verdicts.tsv` names each story by its line in the archive, from 0, and holds no text.
-The draw was of the bundle 2.2.0 with its thresholds, titles only.
+The draw was of the bundle 2.2.0 with its thresholds, whole articles.
 """
 
 from __future__ import annotations
