@@ -35,9 +35,11 @@ ANSWER_S = 600
 """Seconds after which the alert of the crisis is acknowledged."""
 _LATE = [
     ("Norvane Motors files for bankruptcy", "harborwire", "2031-04-21T08:00:00Z"),
+    ("Die Aufsicht untersucht die Bank und verlangt einen neuen Bericht", "boersenblick", "2031-04-21T08:10:00Z"),
     ("Norvane Motors insolvent: court appoints administrator", "capitaldesk", "2031-04-21T08:20:00Z"),
 ]
-"""The last stories, after which nothing happens: title, source and time."""
+"""The last stories, after which nothing happens: title, source and time. One is in a language that the model does not
+read: Prometheus has seen the count before it."""
 
 
 class DatedFeedServer(FeedServer):
@@ -115,6 +117,7 @@ def _is_quiet(prometheus: Prometheus) -> bool:
         'max(stage:riskwire_news_age_seconds:p95_5m{stage="sink-analyses"}) > 0',
         "max(rate:riskwire_alerting_notifications_expected:sum) > 0",
         'sum(increase(riskwire_inference_tokens_total{kind="padding"}[10m])) > 0',
+        "max(riskwire_targets_blind) > 0",
         "sum(stage:riskwire_stage_lag_records:sum) == 0",
         'count(ALERTS{alertstate="firing", alertname="RiskwireWatchdog"}) == 1',
     )
