@@ -23,7 +23,7 @@ class Evidence(Record):
 
 
 class TitleReading(Record):
-    """What the title of an article says of a target, where a sentence of the text is worse.
+    """What the title of an article says of a target, where a sentence of the text decides the level.
 
     Attributes:
         events: as in `Signal`.

@@ -207,6 +207,7 @@ class EventRules:
                 values |= rule_file.groups[group].given_values()
         if target:
             values |= rule_file.targets[target].given_values()
+        values["doubtful"] = min(values["doubtful"], values["threshold"])  # a user may lower the threshold alone
         return EventRule(**values)
 
 

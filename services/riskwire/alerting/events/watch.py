@@ -71,9 +71,14 @@ class EventWatch:
         return episode.notified_ms, episode.stories
 
     def concerns(self, signal: Signal) -> bool:
-        """Whether a signal comes near an event alert: it is about a party, and adverse enough."""
+        """Whether a signal comes near an event alert: it is about a party, and title or text is adverse enough."""
+        if not signal.target.startswith(PARTY_TARGET):
+            return False
+        return self._is_near(signal) or (signal.title_reading is not None and self._is_near(signal.as_in_title()))
+
+    def _is_near(self, signal: Signal) -> bool:
         level, near = signal.level, self._rules.near
-        if level is None or signal.adverse is None or not signal.target.startswith(PARTY_TARGET):
+        if level is None or signal.adverse is None:
             return False
         return signal.adverse >= near or (
             level.favourable >= near and self._rules.words.is_rescue(signal.evidence.text)

@@ -294,3 +294,9 @@ def test_rules_with_other_types_keep_all_else(tmp_path: Path) -> None:
     assert changed.rule("cyber", "a", ()).rearm_days == 3
     assert changed.rule("crime", "a", ()) == rules.rule("crime", "a", ())
     assert rules.rule("cyber", "a", ()).threshold != 0.31
+
+
+def test_a_lower_threshold_alone_is_enough(tmp_path: Path) -> None:
+    """A story is never doubtful above the threshold of its rule."""
+    rule = load_rules(rules_file(tmp_path, "types: {crime: {threshold: 0.75}}")).rule("crime", "entity:acme", ())
+    assert (rule.threshold, rule.doubtful) == (0.75, 0.75)

@@ -9,7 +9,7 @@ import pytest
 from timeline import Timeline, event, mark, time_at
 
 from riskwire.alerting.rewind import rewound
-from riskwire.records import Mark, Signal, content_id
+from riskwire.records import Mark, Signal, TitleReading, content_id
 from riskwire.settings import AlertingSettings
 
 DAY = 24.0
@@ -109,3 +109,15 @@ def test_reported_events_are_forgotten_after_two_months() -> None:
     assert "events/entity:acme" in timeline.state
     timeline.quiet(2, 62 * DAY, every_h=6)
     assert "events/entity:acme" not in timeline.state
+
+
+def test_a_title_that_comes_near_is_judged_though_the_text_is_glad(day: Timeline) -> None:
+    """A doubtful filing in the title, and a favourable sentence in the text that decides the level of the article."""
+    story = event(33, "Acme wins an order", "contract", material=0.01, mild=0.01, favourable=0.95)
+    filing = event(33, "Acme files for bankruptcy", "bankruptcy", material=0.25, mild=0.1)
+    assert filing.level is not None
+    reading = TitleReading(level=filing.level, events=filing.events, evidence=filing.evidence)
+    day.feed(story.model_copy(update={"title": filing.title, "title_reading": reading}), mark(34))
+    (fired,) = day.alerts
+    assert (fired.events, fired.level) == (("bankruptcy",), filing.level)
+    assert fired.evidence[0].text == "Acme files for bankruptcy"
