@@ -117,9 +117,7 @@ def choose_points(
         best_gain = 0.0
         best_point: TypePoint | None = None
         for event_type, current in chosen.items():
-            reported_by_others: set[int] = set().union(
-                *(point.reported for name, point in chosen.items() if name != event_type)
-            )
+            reported_by_others = _reported_by_others(chosen, event_type)
             current_score = _score(current.reported - reported_by_others, crises)
             for candidate in by_type[event_type]:
                 additional = candidate.notifications - current.notifications
@@ -162,8 +160,8 @@ def trim(
                 raised = raised.shifted(TRIM_STEP)
                 candidate = point_of(event_type, raised)
                 if candidate.notifications < point.notifications:
-                    others = set().union(*(other.reported for name, other in current.items() if name != event_type))
-                    lost = _score(point.reported - candidate.reported - others, crises)
+                    only_here = point.reported - _reported_by_others(current, event_type)
+                    lost = _score(only_here - candidate.reported, crises)
                     costs[event_type] = lost / (point.notifications - candidate.notifications), candidate
                     break
         if not costs:
@@ -234,6 +232,11 @@ def _weighted_mean(in_force: float, fitted: float, fit_weight: float) -> float:
 
 def _shifted(probability: float, logit_shift: float) -> float:
     return 1.0 / (1.0 + math.exp(-math.log(probability / (1.0 - probability)) - logit_shift))
+
+
+def _reported_by_others(points: Mapping[str, TypePoint], event_type: str) -> set[int]:
+    """Returns the events that the other types report."""
+    return set().union(*(point.reported for name, point in points.items() if name != event_type))
 
 
 def _score(reported: frozenset[int] | set[int], crises: frozenset[int]) -> int:

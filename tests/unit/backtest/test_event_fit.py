@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from event_fit import (  # noqa: E402
     equivalent_thresholds,
     outright_floor,
     shrink,
+    trim,
 )
 from tune_events import replace_thresholds  # noqa: E402
 
@@ -122,3 +124,23 @@ def test_thresholds_rise_until_a_bundle_with_higher_probabilities_notifies_as_of
 
 def test_a_type_that_never_notified_keeps_the_highest_thresholds() -> None:
     assert equivalent_thresholds(TypeThresholds(0.5), 0, lambda _: 7).material > 0.98
+
+
+def test_trim_raises_the_type_that_loses_the_fewest_events_for_a_notification() -> None:
+    """Both types report event 1. Only `crime` reports 2, so `layoffs` is raised, and no further than needed."""
+    reported = {"crime": frozenset({1, 2}), "layoffs": frozenset({1})}
+
+    def point_of(event_type: str, thresholds: TypeThresholds) -> TypePoint:
+        is_raised = thresholds.material > 0.5
+        return TypePoint(
+            event_type, thresholds, 4 if is_raised else 10, frozenset() if is_raised else reported[event_type]
+        )
+
+    def count(thresholds: Mapping[str, TypeThresholds]) -> int:
+        return sum(point_of(name, type_thresholds).notifications for name, type_thresholds in thresholds.items())
+
+    prior = {name: TypeThresholds(0.5) for name in reported}
+    assert trim(prior, point_of, count, 20) == prior
+    trimmed = trim(prior, point_of, count, 15)
+    assert trimmed["crime"] == prior["crime"]
+    assert 0.5 < trimmed["layoffs"].material < 0.6
