@@ -4,7 +4,8 @@ A risk desk asks whether an article has something adverse for a party. A mean ov
 fraud, among nine that call the company by its name, would be neutral. So the level is that of one mention, and not a
 mean (decision 0027).
 
-Inference, the store and the history of a newly watched target use these rules.
+Inference, the store and the history of a newly watched target use these rules. Event alerts judge the mentions of the
+title apart from those of the text (decision 0047).
 """
 
 from __future__ import annotations

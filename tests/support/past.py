@@ -13,7 +13,7 @@ from riskwire.inference.stage import InferStage
 from riskwire.pipeline import Topic
 from riskwire.records import SIGNALS, Article, Command, Signal, WatchlistChange
 from riskwire.settings import Settings, StoreSettings
-from riskwire.store import Store, sink_stages
+from riskwire.store import MentionSummary, PastArticle, Store, sink_stages
 from riskwire.watching import HistoryStage
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -134,6 +134,36 @@ class PastWorld:
         results = [result for command in commands for result in (await task.process([command])).results]
         assert {result.topic for result in results} <= {Topic.SIGNALS}
         return signals_in(results)
+
+
+def past_article(number: int, story: str, at: datetime) -> PastArticle:
+    """Returns an article whose title mentions Acme, and which has no signals."""
+    mention = MentionSummary(
+        entity="name:acme",
+        key="acme",
+        text="Acme",
+        sentence=0,
+        span=(0, 4),
+        weight=1.0,
+        relevance=1.0,
+        negative=0.8,
+        neutral=0.1,
+        positive=0.1,
+    )
+    return PastArticle(
+        id=f"a{number}",
+        version=1,
+        title="Acme falls",
+        url="u",
+        source="s",
+        published_at=at,
+        seen_at=at,
+        backfill=False,
+        bundle="b",
+        story=story,
+        mentions=(mention,),
+        signals=(),
+    )
 
 
 def signals_in(results: Sequence[Outgoing], *targets: str) -> list[Signal]:

@@ -94,8 +94,8 @@ class TargetSentiment(NamedTuple):
             them.
         parent: of an entity, the target of the company that it belonged to on that day; empty if to none.
         confirmed: of an entity, whether title and lead sentence both say something adverse of it.
-        in_title: of an entity, whether the title names it; True without a title.
-        title_reading: of an entity, what the title says of it, if a sentence of the text decides the level.
+        in_title: of an entity, whether the title names it, not only as commenting on others; True without a title.
+        title_reading: of such an entity, what the title says of it, if a sentence of the text decides the level.
         member: of a group, a topic or the market, target and name of the party whose mention decided; None if none did.
         weight: how large the exposure to the target is, by the watchlist; 1 of what is not on it.
     """
@@ -212,13 +212,15 @@ def _entity_sentiments(
             mention = entity_mentions[0]
             sentiment, level, events = mention.sentiment, mention.level, mention.events
             confirmed, title_reading = False, None
+            in_title = mention.sentence == 0 and not mention.speaker
         else:
             sentiment = _mean(_sentiment_by_sentence(entity_mentions, weights))
             level, events, decisive = worst_mention([_risk_of(mention) for mention in entity_mentions], adverse_from)
             mention = _clearest_mention(entity_mentions, sentiment) if decisive is None else entity_mentions[decisive]
             confirmed = prediction.titled and _is_confirmed(entity_mentions, adverse_from)
-            in_text = prediction.titled and mention.sentence > 0 and level is not None
-            title_reading = _reading_of_title(prediction, entity_mentions, adverse_from) if in_text else None
+            of_title = [mention for mention in entity_mentions if mention.sentence == 0 and not mention.speaker]
+            in_title, text_decides = bool(of_title), prediction.titled and mention.sentence > 0
+            title_reading = _reading_of_title(prediction, of_title, adverse_from) if text_decides else None
         watched = entity_mentions[0].watched
         yield TargetSentiment(
             f"entity:{mention.entity}",
@@ -230,7 +232,7 @@ def _entity_sentiments(
             relevance[mention.entity],
             _excerpt(prediction, mention.sentence, mention.start, mention.end),
             confirmed=confirmed,
-            in_title=not prediction.titled or entity_mentions[0].sentence == 0,
+            in_title=in_title or not prediction.titled,
             title_reading=title_reading,
             parent=f"entity:{mention.parent}" if mention.parent else "",
             weight=watched.weight if watched else 1.0,
@@ -255,16 +257,15 @@ def _is_confirmed(mentions: Sequence[LinkedMention], adverse_from: float | None)
 def _reading_of_title(
     prediction: DocumentPrediction, mentions: Sequence[LinkedMention], adverse_from: float | None
 ) -> ReadingOfTitle | None:
-    """Returns what the title says of an entity; None if the title does not name it.
+    """Returns what the title says of an entity; None if the title does not name it, or without levels.
 
     Args:
-        mentions: all mentions of the entity in a document with a title.
+        mentions: the mentions of the entity in the title of a document, without those as a speaker.
     """
-    in_title = [mention for mention in mentions if mention.sentence == 0]
-    level, events, decisive = worst_mention([_risk_of(mention) for mention in in_title], adverse_from)
+    level, events, decisive = worst_mention([_risk_of(mention) for mention in mentions], adverse_from)
     if level is None or decisive is None:
         return None
-    return ReadingOfTitle(level, events, _excerpt(prediction, 0, in_title[decisive].start, in_title[decisive].end))
+    return ReadingOfTitle(level, events, _excerpt(prediction, 0, mentions[decisive].start, mentions[decisive].end))
 
 
 def _sentiment_by_sentence(
@@ -313,6 +314,8 @@ def _group_sentiments(entities: Sequence[TargetSentiment], weights: Mapping[str,
             name=group,
             groups=(group,),
             member=member,
+            in_title=True,
+            title_reading=None,
             parent="",
             weight=weights.get(group, 1.0),
         )

@@ -25,7 +25,7 @@ NearMissReason = Literal[
 - `same_episode`: the running episode has told it already, and counts the story.
 - `backfill`: it was published long before it was seen, or is the past of a newly watched target.
 - `language`: the bundle does not read its language.
-- `relevance`: it mentions the target in passing.
+- `relevance`: it mentions the target in passing, or in its text alone and not surely enough.
 - `novelty`: the same was told within the re-arm period.
 - `threshold`: it is adverse, but less surely material than the rule asks for.
 - `corroboration`: it is doubtful, or its rule asks for more publishers, and no further one has reported it.

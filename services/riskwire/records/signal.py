@@ -51,9 +51,10 @@ class Signal(Record):
             article. Below: named in passing, as a place, in a list, deep in the text, or in a report of no event.
         parent: of an entity, the target of the company that it belonged to on the day of the article; empty for none.
         confirmed: of an entity, whether title and lead sentence of the article both say something adverse of it.
-        in_title: of an entity, whether the title names it; True if there is no title, and in records before 0.2.
-        title_reading: of an entity that the title names, what the title says of it, if a sentence of the text decides
-            the level; otherwise None.
+        in_title: of an entity, whether the title names it, not only as commenting on others; True if there is no title,
+            and in records before 0.2. In history, whether the title is known to decide the level.
+        title_reading: of an entity that is `in_title`, what the title says of it, if a sentence of the text decides the
+            level; otherwise None.
         weight: of an entity, the weight of its watchlist entry; of a group, that of its heaviest member; else 1.
         member, member_name: of a group, a topic or the market, the party whose mention decided; empty if none did.
     """

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
 from riskwire.alerting.events.reading import Happening
-from riskwire.alerting.events.verdict import EventVerdict
+from riskwire.alerting.events.verdict import EventVerdict, probability_in_text
 from riskwire.alerting.explain import duration
 from riskwire.records import NearMissReason, Signal, event_label
 
 DENIED: Final = "It tells of a relief or a denial, which never fires."
 """Why a relief or a denial did not notify."""
+_QUOTED: Final = 200
+"""Characters of a sentence of the text that are shown beside a title."""
 
 
 def _what(happening: Happening) -> str:
@@ -39,21 +42,26 @@ def summary(signal: Signal, happenings: Sequence[Happening], stories: int, sourc
     return text
 
 
-def would_not_fire(happening: Happening, material: float, *, corroborated: bool) -> str:
+def would_not_fire(signal: Signal, happening: Happening, *, corroborated: bool) -> str:
     """Returns in a sentence what it would have taken not to fire."""
-    rule = happening.rule
+    rule, material = happening.rule, signal.level.material if signal.level is not None else 0.0
+    again = f"nor if as much had been told of it within {_days(rule.rearm_days)}."
+    if not signal.in_title:
+        again = (
+            f"nor, as its title does not name the target, with relevance times probability below {rule.text_only:.2f}, "
+            f"where it is {probability_in_text(signal, happening):.2f}; {again}"
+        )
     if happening.fires_outright:
         return (
             f"It would not have fired with a probability below {rule.outright:.2f} that it concerns the target, where "
-            f"it is {happening.adverse:.2f}; nor if the words did not state it outright; nor if as much had been told "
-            f"of it within {_days(rule.rearm_days)}."
+            f"it is {happening.adverse:.2f}; nor if the words did not state it outright; {again}"
         )
     limit = rule.doubtful if corroborated and material < rule.threshold else rule.threshold
     text = f"It would not have fired with a probability of a material event below {limit:.2f}, where it is "
     text += f"{material:.2f}; nor below {rule.adverse:.2f} of an adverse one, where it is {happening.adverse:.2f}"
     if limit != rule.threshold:
         text += "; nor without a second publisher"
-    return f"{text}; nor if as much had been told of it within {_days(rule.rearm_days)}."
+    return f"{text}; {again}"
 
 
 def digest_would_not_fire(happening: Happening) -> str:
@@ -80,8 +88,8 @@ def detail(signal: Signal, verdict: EventVerdict) -> str:
     relevance = f"Its relevance for the target is {signal.relevance:.2f}; {rule.relevance:.2f} is the least."
     if signal.relevance >= rule.relevance:
         relevance = (
-            f"Its title does not name the target. Relevance times material is {signal.relevance * material:.2f}; from "
-            f"{rule.text_only:.2f} the text alone fires."
+            f"Its title does not name the target, or only as commenting on others. Relevance times probability is "
+            f"{probability_in_text(signal, happening):.2f}; from {rule.text_only:.2f} the text alone fires."
         )
     details: dict[NearMissReason | None, str] = {
         "backfill": "It is past: published long before it was seen, or before the target was watched.",
@@ -97,6 +105,15 @@ def detail(signal: Signal, verdict: EventVerdict) -> str:
         "muted": f"The rules tell nothing of {event} for this target.",
     }
     return details.get(verdict.reason, "")
+
+
+def beside_title(signal: Signal) -> str:
+    """Returns that the title decides, and what a sentence of the text says; empty if no sentence of it is worse."""
+    reading = signal.title_reading
+    if reading is None or signal.adverse is None or signal.adverse <= reading.level.adverse:
+        return ""
+    text = textwrap.shorten(signal.evidence.text, _QUOTED, placeholder=" …")
+    return f" Its title decides. A sentence of its text is adverse with {signal.adverse:.2f}: '{text}'"
 
 
 def resolved(name: str, calm_s: int, blind: bool, summary: str, stories: int) -> str:

@@ -94,7 +94,7 @@ def _alert(
     if new.tier == "digest":
         would_not_fire = explain.digest_would_not_fire(new.happening)
     else:
-        would_not_fire = explain.would_not_fire(new.happening, level.material, corroborated=new.corroborated)
+        would_not_fire = explain.would_not_fire(signal, new.happening, corroborated=new.corroborated)
     return Alert(
         id=content_id("alert", signal.target, RULE, opened.isoformat()),
         target=signal.target,
@@ -134,7 +134,7 @@ def near_miss(signal: Signal, verdict: EventVerdict, now_ms: int, alert: str, de
 
     Args:
         alert: the id of the running alert that it joined, or empty.
-        detail: the reason in a sentence; empty to derive it from the verdict.
+        detail: the reason in words.
     """
     assert verdict.reason is not None
     return NearMiss.unvalidated(
@@ -142,7 +142,7 @@ def near_miss(signal: Signal, verdict: EventVerdict, now_ms: int, alert: str, de
         id=content_id("near-miss", signal.target, signal.article, str(signal.version), verdict.reason),
         at=from_ms(now_ms),
         reason=verdict.reason,
-        detail=detail or explain.detail(signal, verdict),
+        detail=detail,
         alert=alert,
         text=signal.evidence.text,
         family=verdict.happening.family,

@@ -69,6 +69,12 @@ def judge(
     return EventVerdict(happening, tier, reason, novelty, publishers, corroborated)
 
 
+def probability_in_text(signal: Signal, happening: Happening) -> float:
+    """Returns what `text_only` bounds where the title does not name the target: relevance times the probability."""
+    material = signal.level.material if signal.level is not None else 0.0
+    return signal.relevance * (happening.adverse if happening.fires_outright else material)
+
+
 def _tier_and_reason(
     signal: Signal, happening: Happening, publishers: int, *, corroborated: bool
 ) -> tuple[Tier, NearMissReason | None]:
@@ -79,7 +85,7 @@ def _tier_and_reason(
     reason: NearMissReason | None = None
     if tier == "none":
         return "digest", "muted"
-    is_weak_text = not signal.in_title and level.material * signal.relevance < rule.text_only
+    is_weak_text = not signal.in_title and probability_in_text(signal, happening) < rule.text_only
     if signal.relevance < rule.relevance or is_weak_text:
         reason = "relevance"
     elif happening.fires_outright and publishers >= rule.least_sources:

@@ -94,16 +94,19 @@ class EventWatch:
             story: the story of the signal in the target's window; None for backfill and history.
             now_ms: the end of the bucket.
         """
-        signal = signal.as_in_title()
-        happened = happenings(signal, self._rules)
+        judged = signal.as_in_title()
+        happened = happenings(judged, self._rules)
+        good_news = story is not None and is_good_news(judged, self._rules)
+        miss: EventVerdict | None
         if story is None:
-            self._take_past(signal, happened[0], now_ms)
-        elif is_good_news(signal, self._rules):
-            self._miss(
-                signal, story, EventVerdict(happened[0], "digest", "level", 1.0, 1, False), now_ms, explain.DENIED
-            )
+            miss = self._take_past(judged, happened[0], now_ms)
+        elif good_news:
+            miss = EventVerdict(happened[0], "digest", "level", 1.0, 1, False)
         else:
-            self._decide(signal, story, happened, now_ms)
+            miss = self._decide(judged, story, happened, now_ms)
+        if miss is not None:
+            detail = explain.DENIED if good_news else explain.detail(judged, miss)
+            self._miss(judged, story, miss, now_ms, detail + explain.beside_title(signal))
 
     def close(self, target: str, now_ms: int) -> tuple[list[Alert], list[NearMiss]]:
         """Ends the present bucket of a target, and returns its alerts and near misses.
@@ -169,8 +172,14 @@ class EventWatch:
         """Returns the changes of the state since the last call."""
         return self._memories.take_changes()
 
-    def _decide(self, signal: Signal, story: TargetStory, happened: Sequence[Happening], now_ms: int) -> None:
-        """Decides on a story that is neither past nor good news: it notifies, or the first reason why not counts."""
+    def _decide(
+        self, signal: Signal, story: TargetStory, happened: Sequence[Happening], now_ms: int
+    ) -> EventVerdict | None:
+        """Decides on a story that is neither past nor good news.
+
+        Returns:
+            the first verdict by which it did not notify; None if it did, or is counted as a follow-up.
+        """
         memory = self._memories.get(signal.target) or EventMemory(signal.target)
         bucket = self._of_bucket(signal.target)
         wait_ms = self._rules.corroborate_ms
@@ -193,10 +202,11 @@ class EventWatch:
             bucket.told.append(ToldStory(signal, tuple(news)))
             bucket.publishers.append(signal.source_key)
             story.joined = True
-            return
+            return None
         follow_up = next((verdict for verdict in verdicts if verdict.reason == "same_episode"), None)
-        if follow_up is None or not self._join(memory, bucket, signal, story, follow_up.novelty, now_ms):
-            self._miss(signal, story, follow_up or verdicts[0], now_ms)
+        if follow_up is not None and self._join(memory, bucket, signal, story, follow_up.novelty, now_ms):
+            return None
+        return follow_up or verdicts[0]
 
     def _join(
         self,
@@ -227,22 +237,20 @@ class EventWatch:
                 memory.episode.evidence.append(evidence_of(signal, novelty))
         return known
 
-    def _take_past(self, signal: Signal, happening: Happening, now_ms: int) -> None:
-        """Remembers a material story of the past as a fact, and records that it did not notify."""
+    def _take_past(self, signal: Signal, happening: Happening, now_ms: int) -> EventVerdict:
+        """Remembers a material story of the past as a fact; returns the verdict by which it did not notify."""
         memory = self._memories.get(signal.target) or EventMemory(signal.target)
         verdict = judge(signal, happening, memory, (), now_ms, self._rules.corroborate_ms)
         if verdict.reason is None and verdict.tier != "digest":
             memory.add_fact(signal.story, min(to_ms(signal.published_at), now_ms), notified=False)
             self._keep(memory)
-        self._miss(signal, None, replace(verdict, reason="backfill"), now_ms)
+        return replace(verdict, reason="backfill")
 
-    def _miss(
-        self, signal: Signal, story: TargetStory | None, verdict: EventVerdict, now_ms: int, detail: str = ""
-    ) -> None:
+    def _miss(self, signal: Signal, story: TargetStory | None, verdict: EventVerdict, now_ms: int, detail: str) -> None:
         """Records that a story did not notify. Articles of one story are recorded once for each reason in a row.
 
         Args:
-            detail: the reason in a sentence; empty to derive it from the verdict.
+            detail: the reason in words.
         """
         assert verdict.reason is not None
         if story is not None:

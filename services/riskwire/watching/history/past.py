@@ -151,6 +151,8 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
         weight, sentiment = _combined(mentions)
         risks = [MentionRisk(mention.level, mention.events) for mention in mentions]
         level, events, _ = worst_mention(risks, article.adverse_from)
+    evidence = _evidence(article, mentions, same_entity)
+    title_decides = bool(same_entity) and evidence.text in article.title
     return Signal(
         target=entry.target,
         name=entry.name,
@@ -173,8 +175,9 @@ def _signal(entry: WatchedEntity, terms: SearchTerms, article: PastArticle) -> S
         events=events,
         adverse_from=article.adverse_from,
         relevance=weight,
-        evidence=_evidence(article, mentions, same_entity),
+        evidence=evidence,
         bundle=article.bundle,
+        in_title=title_decides or not article.title,
         weight=entry.weight,
     )
 

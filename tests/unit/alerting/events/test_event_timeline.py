@@ -374,8 +374,12 @@ def test_the_title_decides_what_happened_to_whom_it_names(day: Timeline) -> None
     harmless = Level(neutral=0.96, mild=0.02, material=0.01, favourable=0.01)
     evidence = Evidence(text="Acme names a chairman", start=0, end=4)
     reading = TitleReading(level=harmless, events=(), evidence=evidence)
-    assert day.alerts_after(repeated.model_copy(update={"title_reading": reading})) == []
-    assert [(miss.reason, miss.article) for miss in day.near_misses] == [("level", repeated.article)]
+    of_text = Evidence(text="Acme said in March that it may default.", start=0, end=4)
+    assert day.alerts_after(repeated.model_copy(update={"title_reading": reading, "evidence": of_text})) == []
+    (miss,) = day.near_misses
+    assert (miss.reason, miss.article, miss.level) == ("level", repeated.article, harmless)
+    assert (miss.text, miss.family) == ("Acme names a chairman", "other")
+    assert miss.detail.endswith(f"A sentence of its text is adverse with 0.99: '{of_text.text}'")
 
     (fired,) = day.alerts_after(event(34, "Acme defaults on its bonds", "default", material=0.97, mild=0.02))
     assert fired.summary.startswith("Acme: default. 'Acme defaults on its bonds'")
@@ -397,3 +401,4 @@ def test_a_party_that_only_the_text_names_needs_a_surer_story(day: Timeline) -> 
     assert "Its title does not name the target" in miss.detail
     (fired,) = day.alerts_after(in_text(34, "default", 0.95))
     assert fired.events == ("default",)
+    assert "with relevance times probability below 0.50, where it is 0.85" in fired.would_not_fire

@@ -247,6 +247,24 @@ def test_a_signal_also_has_the_reading_of_the_title_if_the_text_is_worse(
     assert in_title.as_in_title() is in_title
 
 
+def test_a_party_that_only_comments_in_the_title_is_judged_by_the_text(
+    targets_of: Callable[..., dict[str, TargetSentiment]],
+) -> None:
+    """What the title says is of Globex. The signal is not of the title, so that a rule asks for more of its text."""
+    signals = targets_of(
+        ["[ORG Acme Corp] downgrades [ORG Globex Inc] to sell", "[ORG Acme Corp] was charged with fraud."],
+        [
+            {"Acme Corp": ("mild", ""), "Globex Inc": ("mild", "broker_downgrade")},
+            {"Acme Corp": ("material", "crime")},
+        ],
+        watched=[ACME, GLOBEX],
+    )
+    acme = signals["entity:acme"]
+    assert (acme.in_title, acme.title_reading) == (False, None)
+    assert acme.evidence.text == "Acme Corp was charged with fraud."
+    assert signals["entity:globex"].in_title
+
+
 def test_a_signal_says_whether_the_title_names_the_party(
     targets_of: Callable[..., dict[str, TargetSentiment]],
 ) -> None:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from past import AT, entry
+from past import AT, entry, past_article
 
 from riskwire.records import Signal
-from riskwire.store import MentionSummary, PastArticle
+from riskwire.store import PastArticle
 from riskwire.watching.history import past
 from riskwire.watching.history.past import KnownNews, SearchTerms, past_signals
 
@@ -21,36 +21,6 @@ NEAR = BASE[:-2] + "00"
 FAR = "f" * 64
 STORIES = st.sampled_from([BASE, NEAR, FAR, "no fingerprint"])
 TIMES = st.integers(0, 20).map(lambda days: AT + timedelta(days=days))
-
-
-def past_article(number: int, story: str, at: datetime) -> PastArticle:
-    """Returns an article whose title mentions Acme, and which has no signals."""
-    mention = MentionSummary(
-        entity="name:acme",
-        key="acme",
-        text="Acme",
-        sentence=0,
-        span=(0, 4),
-        weight=1.0,
-        relevance=1.0,
-        negative=0.8,
-        neutral=0.1,
-        positive=0.1,
-    )
-    return PastArticle(
-        id=f"a{number}",
-        version=1,
-        title="Acme falls",
-        url="u",
-        source="s",
-        published_at=at,
-        seen_at=at,
-        backfill=False,
-        bundle="b",
-        story=story,
-        mentions=(mention,),
-        signals=(),
-    )
 
 
 @given(articles=st.lists(st.tuples(STORIES, TIMES), max_size=5), stories=st.dictionaries(STORIES, TIMES))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from past import AT, PastWorld, article, comparable, entry, history_stage, published, signals_in
+from past import AT, PastWorld, article, comparable, entry, history_stage, past_article, published, signals_in
 
 from riskwire.bus import Message
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.pipeline import Topic
-from riskwire.records import Command, Record
+from riskwire.records import Command, Evidence, Level, Record, Sentiment
+from riskwire.store import PastSignal
+from riskwire.watching.history.past import SearchTerms, past_signals
 
 NEWS = [
     article("a1", "Acme Corp plunges on fraud probe", "Acme said it is in crisis. Globex Inc gains on growth."),
@@ -211,3 +215,20 @@ async def test_two_new_members_of_a_group_give_it_an_article_once_before_the_sig
     of_group = [signal.article for signal in history if signal.target == "group:makers"]
     assert sorted(of_group) == ["a1", "a2", "a3"]
     assert {signal.article for signal in history if signal.target == "entity:globex"} == {"a1", "a3"}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "in_title"), [("Acme falls", True), ("Acme may default, as it said in March.", False)]
+)
+def test_the_title_decides_for_the_past_only_where_its_words_are_the_evidence(evidence: str, in_title: bool) -> None:
+    """The store has one level of an article. If a sentence of the text gave it, the past is not of the title.
+
+    Otherwise old trouble that a text repeats would be remembered as told, and hide the news of it.
+    """
+    level = Level(neutral=0.02, mild=0.02, material=0.95, favourable=0.01)
+    quote = Evidence(text=evidence, start=0, end=4)
+    sentiment = Sentiment(negative=0.8, neutral=0.1, positive=0.1)
+    signal = PastSignal("entity:name:acme", sentiment, level, (), 1.0, quote)
+    article = replace(past_article(1, "no fingerprint", AT), signals=(signal,))
+    (of_past,) = past_signals(entry("acme"), SearchTerms(("acme",), ()), [article], {}, 100)
+    assert (of_past.level, of_past.in_title) == (level, in_title)
