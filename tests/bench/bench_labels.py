@@ -48,10 +48,10 @@ def main() -> None:
         for name in second
         for span in sorted({*first[name], *second[name]})
     ]
-    adverse = kappa([(left[0] in "12", right[0] in "12") for left, right in pairs])
-    levels = kappa([(left[0], right[0]) for left, right in pairs])
-    both = sum(len(left[1] & right[1]) for left, right in pairs)
-    either = sum(len(left[1]) + len(right[1]) for left, right in pairs)
+    adverse = kappa([(first_label[0] in "12", second_label[0] in "12") for first_label, second_label in pairs])
+    levels = kappa([(first_label[0], second_label[0]) for first_label, second_label in pairs])
+    both = sum(len(first_label[1] & second_label[1]) for first_label, second_label in pairs)
+    either = sum(len(first_label[1]) + len(second_label[1]) for first_label, second_label in pairs)
     print(f"{len(second)} texts, {len(pairs)} parties")
     print(f"adverse or not, kappa   {adverse:.2f}")
     print(f"four levels, kappa      {levels:.2f}")

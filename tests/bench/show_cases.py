@@ -179,11 +179,11 @@ def names(cases: Cases) -> Iterator[CaseRow]:
     ids = {line.split("id: ")[1].split(",")[0] for line in watchlist.read_text("utf-8").splitlines() if "id: " in line}
     rows = cases.lines("names.jsonl")
     for row, result in zip(rows, cases.score(rows, "--watchlist", str(watchlist)), strict=True):
-        found = {(mention["entity"] or "").removeprefix("entity:") for mention in result["mentions"]} & ids
+        linked = {(mention["entity"] or "").removeprefix("entity:") for mention in result["mentions"]} & ids
         meant = set(row["companies"])
-        value = ", ".join(sorted(found)) or "none"
-        value += "" if found == meant else f"; meant: {', '.join(sorted(meant)) or 'none'}"
-        yield CaseRow(f"{row['id']}: {row['text']}", value, found == meant)
+        value = ", ".join(sorted(linked)) or "none"
+        value += "" if linked == meant else f"; meant: {', '.join(sorted(meant)) or 'none'}"
+        yield CaseRow(f"{row['id']}: {row['text']}", value, linked == meant)
 
 
 def levels(cases: Cases, name: str) -> Iterator[CaseRow]:
@@ -247,9 +247,9 @@ def main() -> None:
         if arguments.only and arguments.only not in title:
             continue
         rows = list(group(cases))
-        told = [row for row in rows if row.right is not None]
-        waiting = f", {len(rows) - len(told)} wait" if len(told) < len(rows) else ""
-        print(f"\n### {title}: {sum(map(bool, (row.right for row in told)))} of {len(told)} right{waiting}\n")
+        decided = [row for row in rows if row.right is not None]
+        waiting = f", {len(rows) - len(decided)} wait" if len(decided) < len(rows) else ""
+        print(f"\n### {title}: {sum(map(bool, (row.right for row in decided)))} of {len(decided)} right{waiting}\n")
         print("| case | now | right |\n|---|---|---|")
         for row in rows:
             mark = {True: "yes", False: "**no**", None: "-"}[row.right]

@@ -345,9 +345,9 @@ def replace_thresholds(text: str, thresholds: Mapping[str, TypeThresholds]) -> s
         if line is None:
             raise ValueError(f"families.yaml has no line for {event_type} in its types")
         rule = type_thresholds.rule_values()
-        kept = [part for part in line[1].split(", ") if part.partition(":")[0] not in rule]
+        unchanged = [part for part in line[1].split(", ") if part.partition(":")[0] not in rule]
         changed = [f"{name}: {value:g}" for name, value in rule.items() if name != "outright" or value < 1.0]
-        text = f"{text[: line.start(1)]}{', '.join(kept + changed)}{text[line.end(1) :]}"
+        text = f"{text[: line.start(1)]}{', '.join(unchanged + changed)}{text[line.end(1) :]}"
     return text
 
 

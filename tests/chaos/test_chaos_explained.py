@@ -35,8 +35,8 @@ FIRED, ESCALATED, ENDED = record(0), record(1, "escalated"), record(2, "resolved
 def explained(log: list[bytes], *arrived: bytes, withdrawn: tuple[bytes, ...] = ()) -> Explanation:
     """Explains what arrived of a log of one partition, each under a key of its own."""
     values = [json.loads(raw) for raw in withdrawn]
-    said = {(value["id"], value["status"], value["at"]) for value in values}
-    return explain([log], {(f"key {number}", body): 1 for number, body in enumerate(arrived)}, said)
+    withdrawn_records = {(value["id"], value["status"], value["at"]) for value in values}
+    return explain([log], {(f"key {number}", body): 1 for number, body in enumerate(arrived)}, withdrawn_records)
 
 
 def faults(explanation: Explanation) -> tuple[int, int, int]:

@@ -151,7 +151,7 @@ def test_a_container_killed_for_memory_says_so_and_is_started_again(
 def test_an_image_for_another_processor_is_refused_by_the_engine(engine: ContainerEngine, image: str) -> None:
     """The table of failures in deploy/README.md."""
     machine = engine.inspect(image)["Architecture"]
-    other = "arm64" if machine == "amd64" else "amd64"
-    done = engine.try_run("run", "--rm", "--pull", "never", "--platform", f"linux/{other}", image, "--version")
+    other_machine = "arm64" if machine == "amd64" else "amd64"
+    done = engine.try_run("run", "--rm", "--pull", "never", "--platform", f"linux/{other_machine}", image, "--version")
     assert done.returncode == 125, done.stdout
     assert "platform" in done.stderr

@@ -99,13 +99,13 @@ def merge_labels(examples: Iterable[Example]) -> list[Example]:
     merged = [example for example in examples if example.source in RISK_SETS]
     by_text = {example.text: number for number, example in enumerate(merged)}
     by_key = {normalised(example.text): number for number, example in enumerate(merged)}
-    kept: list[Example] = []
+    unmerged: list[Example] = []
     for example in examples:
         if example.source in RISK_SETS:
             continue
         number = by_text.get(example.text, by_key.get(normalised(example.text)))
         if number is None:
-            kept.append(example)
+            unmerged.append(example)
             continue
         known = merged[number]
         same_text = known.text == example.text
@@ -117,7 +117,7 @@ def merge_labels(examples: Iterable[Example]) -> list[Example]:
             entities=known.entities or (example.entities if same_text else None),
             unknown=known.unknown or (example.unknown if same_text else ()),
         )
-    return [*kept, *merged]
+    return [*unmerged, *merged]
 
 
 def unseen_corpus(data: Path, name: str) -> list[Example]:

@@ -104,8 +104,8 @@ def headline_rows(path: Path) -> Iterator[dict[str, Any]]:
         text, tab, labels = line.partition("\t")
         targets = []
         for label in labels.split(";"):
-            name, equals, rest = label.partition("=")
-            level, _, events = rest.partition(":")
+            name, equals, judgement = label.partition("=")
+            level, _, events = judgement.partition(":")
             if not tab or not equals or f"{{{name}}}" not in text or level not in GUIDE_LEVELS:
                 raise TrainingDataError(f"{path}:{number}: {label!r} is no label of a placeholder of {text[:60]!r}")
             targets.append({"name": f"{{{name}}}", "level": level, "events": events.split("+") if events else []})
@@ -168,14 +168,14 @@ def short_name(company: str) -> str:
 def _names(companies: Sequence[str], generator: random.Random) -> Mapping[str, tuple[str, str]]:
     """Returns a name and its entity type for each placeholder; a company's name is short in three of four cases."""
     chosen = [name if generator.random() < 0.25 else short_name(name) for name in generator.sample(companies, 3)]
-    others = _placeholder_names()
+    placeholders = _placeholder_names()
     return {
         **{placeholder: (name, "ORG") for placeholder, name in zip(("{A}", "{B}", "{C}"), chosen, strict=True)},
-        "{P}": (generator.choice(others["people"]), "PER"),
-        "{L}": (generator.choice(others["places"]), "LOC"),
-        "{R}": (generator.choice(others["agencies"]), "ORG"),
-        "{K}": (generator.choice(others["brokers"]), "ORG"),
-        "{G}": (generator.choice(others["authorities"]), "ORG"),
+        "{P}": (generator.choice(placeholders["people"]), "PER"),
+        "{L}": (generator.choice(placeholders["places"]), "LOC"),
+        "{R}": (generator.choice(placeholders["agencies"]), "ORG"),
+        "{K}": (generator.choice(placeholders["brokers"]), "ORG"),
+        "{G}": (generator.choice(placeholders["authorities"]), "ORG"),
     }
 
 

@@ -63,15 +63,15 @@ def read_labelled(bundle: Path, examples: Sequence[Example], threads: int = 2) -
     """Returns the readings of all targets whose level is known."""
     chosen = [(example, [target for target in example.targets if target.level]) for example in examples]
     texts = [(example.text, [(target.start, target.end) for target in targets]) for example, targets in chosen]
-    given: list[ScoreTarget | None] = []
-    found: list[ScoreMention | None] = []
+    targets_read: list[ScoreTarget | None] = []
+    mentions_found: list[ScoreMention | None] = []
     truth: list[LabelledTarget] = []
     for (_, targets), result in zip(chosen, read_with_engine(bundle, texts, threads), strict=True):
         truth.extend(targets)
-        given.extend(result.targets)
-        found.extend(mention_of(target, result.mentions) for target in targets)
-    share = sum(mention is not None for mention in found) / max(1, len(found))
-    return EngineReadings(_readings(truth, given), _readings(truth, found), share)
+        targets_read.extend(result.targets)
+        mentions_found.extend(mention_of(target, result.mentions) for target in targets)
+    share = sum(mention is not None for mention in mentions_found) / max(1, len(mentions_found))
+    return EngineReadings(_readings(truth, targets_read), _readings(truth, mentions_found), share)
 
 
 def mention_of(target: LabelledTarget, mentions: Sequence[ScoreMention]) -> ScoreMention | None:

@@ -64,9 +64,11 @@ def read_training_texts(
     all_texts = list(labelled)
     for start in track(range(0, len(all_texts), _CHUNK), "reading"):
         texts = all_texts[start : start + _CHUNK]
-        spans = [_spans_of(labelled[text], found) for text, found in zip(texts, finder.names(texts), strict=True)]
-        said = [reader.readings(texts, spans) for reader in readers]
-        readings.update({text: _mean_reading([reading[text] for reading in said]) for text in texts})
+        spans = [
+            _spans_of(labelled[text], text_names) for text, text_names in zip(texts, finder.names(texts), strict=True)
+        ]
+        bundle_readings = [reader.readings(texts, spans) for reader in readers]
+        readings.update({text: _mean_reading([reading[text] for reading in bundle_readings]) for text in texts})
     write_readings(out, readings)
     return len(readings)
 
@@ -82,11 +84,11 @@ def _mean_reading(readings: Sequence[TextReading]) -> TextReading:
     for span in readings[0].mentions:
         if not all(span in reading.mentions for reading in readings):
             continue
-        said = [reading.mentions[span] for reading in readings]
+        mention_readings = [reading.mentions[span] for reading in readings]
         mentions[span] = MentionReading(
-            mean([mention.target_sentiment for mention in said]),
-            mean([mention.level for mention in said]),
-            mean([mention.events for mention in said]),
+            mean([mention.target_sentiment for mention in mention_readings]),
+            mean([mention.level for mention in mention_readings]),
+            mean([mention.events for mention in mention_readings]),
         )
     sentence = SentenceReading(
         mean([item.sentiment for item in sentences]),
@@ -131,14 +133,14 @@ class _Reader:
 
     def names(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """Returns the character ranges of the names in each text."""
-        found: list[list[tuple[int, int]]] = []
+        name_spans: list[list[tuple[int, int]]] = []
         for text, offsets, logits in zip(texts, *self._predict(texts), strict=True):
             starts = first_pieces(text, offsets)
             tags = [ENTITY_TAGS[index] for index in logits["entities"].argmax(axis=1)]
             words = [(offsets[start][0], _end_of_word(text, offsets[start][0])) for start in starts]
             spans = spans_from_tags([tags[start] for start in starts])
-            found.append([(words[first][0], words[last - 1][1]) for first, last, _ in spans])
-        return found
+            name_spans.append([(words[first][0], words[last - 1][1]) for first, last, _ in spans])
+        return name_spans
 
     def readings(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> Mapping[str, TextReading]:
         """Returns the readings of texts and of the spans in them."""

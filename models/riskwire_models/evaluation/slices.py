@@ -74,9 +74,10 @@ def bundle_counts(folder: Path, examples: Mapping[str, list[Example]], threads: 
             event_logits, expected = event_logits_and_labels(predictions)
             if expected.any():
                 temperature = manifest.heads["events"].temperature or 1.0
-                said = sigmoid(event_logits, temperature) >= thresholds_of(manifest).events
+                predicted = sigmoid(event_logits, temperature) >= thresholds_of(manifest).events
                 counts[f"events, {name}"] = np.stack(
-                    [(said & expected).sum(1), (said & ~expected).sum(1), (~said & expected).sum(1)], axis=1
+                    [(predicted & expected).sum(1), (predicted & ~expected).sum(1), (~predicted & expected).sum(1)],
+                    axis=1,
                 )
         if (tags := _entity_counts(predictions, name)) is not None:
             counts[f"entities, {name}"] = tags

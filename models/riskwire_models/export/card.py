@@ -141,8 +141,8 @@ def _checkpoints_card(manifest: BundleManifest) -> str:
         *_table(
             ("what", "checkpoint", "licence", "word pieces", "files"),
             (
-                (what, f"{base.name}, a {base.source}", base.licence, length, ", ".join(e.path for e in files.values()))
-                for what, base, length, files in models
+                (role, f"{base.name}, a {base.source}", base.licence, length, ", ".join(e.path for e in files.values()))
+                for role, base, length, files in models
             ),
         ),
         "",

@@ -63,20 +63,20 @@ def entity_scheme(labels: Mapping[int, str]) -> EntityScheme:
     """
     outside: list[int] = []
     tags: dict[str, dict[str, list[int]]] = {"B": {}, "I": {}}
-    plain: list[str] = []
+    unprefixed: list[str] = []
     unknown: list[str] = []
     for number, label in sorted(labels.items()):
         prefix, dash, kind = label.strip().upper().replace("_", "-").partition("-")
         if label.strip().upper() == "O":
             outside.append(number)
         elif not dash and prefix in _TYPES:
-            plain.append(label)
+            unprefixed.append(label)
             tags["I"].setdefault(_TYPES[prefix], []).append(number)
         elif prefix in _PREFIXES and kind in _TYPES:
             tags[_PREFIXES[prefix]].setdefault(_TYPES[kind], []).append(number)
         else:
             unknown.append(label)
-    is_mixed = bool(plain) and len(plain) + len(outside) < len(labels)
+    is_mixed = bool(unprefixed) and len(unprefixed) + len(outside) < len(labels)
     if unknown or is_mixed or len(outside) != 1 or len(labels) < 2:
         wrong = f", of which {', '.join(unknown)} cannot be mapped" if unknown else ""
         raise ExportError(

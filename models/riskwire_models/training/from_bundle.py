@@ -66,9 +66,9 @@ def figures_of(
         TrainingDataError: the own labels cannot be read.
     """
     tokenizer = load_tokenizer(tokenizer_path)
-    own = read_own_labels(recipe.own_labels) if recipe.own_labels else []
+    own_examples = read_own_labels(recipe.own_labels) if recipe.own_labels else []
     sets = {
-        "own labels, held out": [example for example in own if is_held_out(example.text)],
+        "own labels, held out": [example for example in own_examples if is_held_out(example.text)],
         "old data, dev": old_data,
     }
     figures: dict[str, dict[str, float]] = {}

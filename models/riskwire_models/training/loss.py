@@ -194,10 +194,10 @@ def expected_counts(rows: Sequence[EncodedExample], batches: int) -> dict[str, f
     """Returns the number of labels of each head in an average batch, at least 1. Entities count word pieces."""
     counts = dict.fromkeys(HEADS, 0)
     for row in rows:
-        said = row.teacher
-        counts["sentiment"] += row.sentiment != IGNORED or (said is not None and bool(said.sentiment))
-        counts["topics"] += row.topic != IGNORED or (said is not None and bool(said.topics))
-        counts["events"] += row.events is not None or (said is not None and bool(said.events))
+        teacher = row.teacher
+        counts["sentiment"] += row.sentiment != IGNORED or (teacher is not None and bool(teacher.sentiment))
+        counts["topics"] += row.topic != IGNORED or (teacher is not None and bool(teacher.topics))
+        counts["events"] += row.events is not None or (teacher is not None and bool(teacher.events))
         counts["entities"] += 0 if row.tags is None else sum(tag != IGNORED for tag in row.tags)
         for target in row.targets:
             read = target.teacher

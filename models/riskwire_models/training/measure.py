@@ -60,13 +60,13 @@ def dev_figures(model: MultiHeadModel, rows: Sequence[EncodedExample], device: t
             for probability, target in zip(probabilities, targets, strict=True)
             if target.level != IGNORED
         )
-        for known, said in zip(
+        for known, predicted in zip(
             [*(target.events for target in targets), *(row.events for row in chunk)], logits["events"] > 0, strict=True
         ):
             if known is not None:
                 truth_row = np.zeros(len(EVENT_TYPES), bool)
                 truth_row[list(known)] = True
-                events.append((truth_row, said.cpu().numpy()))
+                events.append((truth_row, predicted.cpu().numpy()))
     model.train()
     figures = {f"{head}.accuracy": correct[head] / total[head] for head in correct if total[head]}
     if any(is_material for _, is_material in material):
@@ -77,7 +77,7 @@ def dev_figures(model: MultiHeadModel, rows: Sequence[EncodedExample], device: t
         figures["events.f1"] = float(
             f1_score(
                 np.array([truth for truth, _ in events]),
-                np.array([said for _, said in events]),
+                np.array([predicted for _, predicted in events]),
                 average="micro",
                 zero_division=0.0,
             )

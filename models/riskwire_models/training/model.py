@@ -125,8 +125,8 @@ def untrained_model(
         encoder.config.num_hidden_layers = len(layers)
     if pieces is not None:
         embeddings = encoder.embeddings.word_embeddings
-        kept = nn.Embedding(len(pieces), embeddings.embedding_dim)
-        kept.weight = nn.Parameter(embeddings.weight.detach()[list(pieces)].clone())
-        encoder.embeddings.word_embeddings = kept
+        kept_embeddings = nn.Embedding(len(pieces), embeddings.embedding_dim)
+        kept_embeddings.weight = nn.Parameter(embeddings.weight.detach()[list(pieces)].clone())
+        encoder.embeddings.word_embeddings = kept_embeddings
         encoder.config.vocab_size = len(pieces)
     return MultiHeadModel(encoder)

@@ -68,8 +68,8 @@ def own_recipe(labels: Path, bundle: Path, old: int, *, steps: int | None, seed:
         TrainingDataError: the labels cannot be read.
         BundleFolderError: the bundle cannot be read.
     """
-    own = len(read_own_labels(labels))
-    share = min(1.0, REPLAYED_TEXTS * own / max(1, old))
+    own_texts = len(read_own_labels(labels))
+    share = min(1.0, REPLAYED_TEXTS * own_texts / max(1, old))
     recipe = Recipe(
         name=labels.stem,
         bundle=read_manifest(bundle).name,
@@ -80,7 +80,7 @@ def own_recipe(labels: Path, bundle: Path, old: int, *, steps: int | None, seed:
         encoder_rate=2.0e-5,
         head_rate=1.0e-4,
     )
-    texts = own + share * old
+    texts = own_texts + share * old
     return recipe.model_copy(
         update={"steps": steps or max(20, round(EPOCHS * texts * _PIECES_A_TEXT / recipe.pieces_a_batch))}
     )

@@ -76,8 +76,8 @@ class Distillation(_Strict):
         That is the file beside the work folder, so that a user's own teacher goes first. If there is none, it is the
         one that ships with the project, which may be missing too.
         """
-        own = work.parent / self.readings
-        return own if own.is_file() else LABELS / self.readings
+        own_file = work.parent / self.readings
+        return own_file if own_file.is_file() else LABELS / self.readings
 
 
 class Recipe(_Strict):

@@ -89,8 +89,8 @@ def _layer_of(name: str, count: int) -> int:
     """
     if ".embeddings." in name or name.startswith("encoder.embeddings"):
         return -1
-    _, found, rest = name.partition(".layer.")
-    return int(rest.partition(".")[0]) if found else count - 1
+    _, separator, after_separator = name.partition(".layer.")
+    return int(after_separator.partition(".")[0]) if separator else count - 1
 
 
 def prepared_model(recipe: Recipe, work: Path) -> MultiHeadModel:
@@ -152,9 +152,9 @@ def write_tokenizer(work: Path, recipe: Recipe, texts: Iterable[str]) -> None:
     source = (recipe.start_folder() or base_model_folder(recipe.base)) / TOKENIZER
     content = source.read_text(encoding="utf-8")
     if recipe.least_count is not None:
-        kept = needed_pieces(load_tokenizer(source), texts, recipe.least_count)
-        (work / PIECES).write_text(json.dumps(kept))
-        content = trimmed_tokenizer(source, kept)
+        kept_pieces = needed_pieces(load_tokenizer(source), texts, recipe.least_count)
+        (work / PIECES).write_text(json.dumps(kept_pieces))
+        content = trimmed_tokenizer(source, kept_pieces)
     path.write_text(content, encoding="utf-8")
 
 

@@ -211,8 +211,8 @@ class Book:
             target = self._targets[name]
             self._close_events(name, end_ms, step)
             unexplained = [story for story in stories if not story.joined]
-            told = self._events.notified(name)
-            alert = target.judge(end_ms, self._exposure, may_notify=bool(unexplained), told=told)
+            notified = self._events.notified(name)
+            alert = target.judge(end_ms, self._exposure, may_notify=bool(unexplained), told=notified)
             slide = target.judge_slide(end_ms, self._exposure, unexplained)
             if name in counted:
                 self._minute(name, bucket).judged(target.surprise, target.nearest)

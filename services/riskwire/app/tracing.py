@@ -115,9 +115,9 @@ async def _first_since(bus: Bus, topic: Topic, partition: int, at: float) -> int
     low, high = 0, (await bus.ends(topic))[partition]
     while high - low > _BATCH:
         middle = (low + high) // 2
-        found = await bus.read(topic, partition, middle, 1)
-        if found and found[0].written_at is not None and found[0].written_at < at:
-            low = found[0].offset
+        records = await bus.read(topic, partition, middle, 1)
+        if records and records[0].written_at is not None and records[0].written_at < at:
+            low = records[0].offset
         else:
             high = middle
     return low

@@ -54,14 +54,14 @@ def check_settings(settings: Settings, known: Sequence[RiskwireError] = ()) -> l
         ExceptionGroup: of RiskwireError, if several cannot.
     """
     faults: list[RiskwireError] = list(known)
-    found: list[str] = []
+    problems: list[str] = []
     for look in (_feeds, _watchlist, _bundle, _rules, _receivers, _port, _bus, _store):
         try:
-            found.append(look(settings))
+            problems.append(look(settings))
         except* RiskwireError as group:
             faults += [fault for fault in leaves(group) if isinstance(fault, RiskwireError)]
     raise_faults(faults, "the settings cannot be used")
-    return [text for text in found if text]
+    return [text for text in problems if text]
 
 
 def _feeds(settings: Settings) -> str:
@@ -174,8 +174,10 @@ def _warn_of_risky_names(settings: Settings) -> None:
     for name in risky_names(watchlist, titles):
         typer.echo(f"warning: {name.text!r} of {name.entry} is {name.kind}: it counts only with support", err=True)
         if name.titles:
-            rest = "the words around it show the company, in the others the model and the article decide"
-            typer.echo(f"    in {name.titles} of the newest {len(titles)} titles; in {name.shown} {rest}", err=True)
+            explanation = "the words around it show the company, in the others the model and the article decide"
+            typer.echo(
+                f"    in {name.titles} of the newest {len(titles)} titles; in {name.shown} {explanation}", err=True
+            )
         for title in name.examples:
             typer.echo(f"    - {title}", err=True)
         if name.examples:

@@ -99,8 +99,8 @@ def thresholds_of(settings: Settings, bundle: str) -> str:
     table = LimitTable.from_settings(settings.alerting)
     if table.of(bundle).calibrated:
         return f"calibrated for {bundle}"
-    other = f"; the calibration is for {table.bundle}" if table.bundle else ""
-    return f"from theory{other}"
+    note = f"; the calibration is for {table.bundle}" if table.bundle else ""
+    return f"from theory{note}"
 
 
 def rate_fields(rate: AchievedRate) -> dict[str, object]:

@@ -168,16 +168,16 @@ def _double_claims(entities: Iterable[WatchedEntity], where: str) -> list[Settin
         for kind, key, shown in _claims(entity):
             owner = claims.setdefault((kind, key), entity)
             if owner is not entity:
-                what = f"{owner.id!r} and {entity.id!r} both claim the {kind} {shown!r}"
-                fault = SettingsError(what, where=where, do="Give it to one of them")
+                problem = f"{owner.id!r} and {entity.id!r} both claim the {kind} {shown!r}"
+                fault = SettingsError(problem, where=where, do="Give it to one of them")
                 faults.setdefault((id(owner), id(entity)), fault)
     return list(faults.values())
 
 
 def shared_claim(entity: WatchedEntity, other: WatchedEntity) -> str:
     """Returns a name, ticker or ISIN that two entries both claim, in words such as `name 'Apple'`; "" for none."""
-    taken = {(kind, key) for kind, key, _ in _claims(other) if kind != "id"}
-    return next((f"{kind} {shown!r}" for kind, key, shown in _claims(entity) if (kind, key) in taken), "")
+    other_claims = {(kind, key) for kind, key, _ in _claims(other) if kind != "id"}
+    return next((f"{kind} {shown!r}" for kind, key, shown in _claims(entity) if (kind, key) in other_claims), "")
 
 
 def entry_fields(entity: WatchedEntity) -> dict[str, Any]:

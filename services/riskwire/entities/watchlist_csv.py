@@ -98,9 +98,9 @@ def _fields(columns: Sequence[str], path: Path) -> list[str]:
         fields.append(field)
     repeated = sorted({field for field in fields if field and fields.count(field) > 1})
     if repeated or "name" not in fields:
-        what = f"several columns for `{repeated[0]}`" if repeated else "there is no column `name`"
+        problem = f"several columns for `{repeated[0]}`" if repeated else "there is no column `name`"
         allowed = ", ".join(_SYNONYMS)
-        raise SettingsError(what, value=list(columns), where=str(path), do=f"The columns are {allowed}")
+        raise SettingsError(problem, value=list(columns), where=str(path), do=f"The columns are {allowed}")
     if ignored:
         log.warning("columns of the watchlist are ignored", file=str(path), columns=ignored)
     return fields

@@ -50,6 +50,6 @@ class Outage:
 
     def take_unlogged(self, feed_id: str) -> bool:
         """Returns whether the failure of a feed is still to be logged, if it goes on; forgets that."""
-        found = feed_id in self._to_log
+        was_unlogged = feed_id in self._to_log
         self._to_log.discard(feed_id)
-        return found
+        return was_unlogged

@@ -32,8 +32,8 @@ def are_similar(first: str, second: str) -> bool:
     Args:
         first: the `word_marks` of one title; `second`: those of the other.
     """
-    words, others = _split(first), _split(second)
-    return len(words & others) >= _MIN_SHARED * max(1, min(len(words), len(others)))
+    words, other_words = _split(first), _split(second)
+    return len(words & other_words) >= _MIN_SHARED * max(1, min(len(words), len(other_words)))
 
 
 def _mark(text: str, size: int) -> str:

@@ -65,12 +65,12 @@ def draw_chart(alert: Alert, trend: Trend, zone: ZoneInfo) -> bytes:
 
     starts = [date2num(point.start) for point in trend.points]
     negative = [point.negative for point in trend.points]
-    others = [point.neutral + point.positive for point in trend.points]
+    other_counts = [point.neutral + point.positive for point in trend.points]
     width = STEP.total_seconds() / 86_400 * 0.9
     figure = Figure(figsize=_SIZE, dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.bar(starts, negative, width, align="edge", color="#b3261e", label="bad news")
-    axes.bar(starts, others, width, align="edge", bottom=negative, color="#c8ccd4", label="other news")
+    axes.bar(starts, other_counts, width, align="edge", bottom=negative, color="#c8ccd4", label="other news")
     last_day = alert.at - timedelta(days=1)
     steps = (SPAN - timedelta(days=1)) / STEP
     usual = sum(point.negative for point in trend.points if point.start < last_day) / steps

@@ -337,8 +337,8 @@ class NotifyTask:
             the deliveries that were added (one for each receiver), and dead letters of those to receivers that have too
             many pending ones.
         """
-        others = self._alertmanagers.take(receivers, message, self._deliverer.wall())
-        deliveries, refused = self._outbox.add(message, others, accepted_at)
+        other_receivers = self._alertmanagers.take(receivers, message, self._deliverer.wall())
+        deliveries, refused = self._outbox.add(message, other_receivers, accepted_at)
         full = f"{self._deliverer.settings.max_pending} notifications already wait for it"
         return deliveries, [
             self._give_up(delivery, AttemptError(full, where=delivery.receiver)) for delivery in refused

@@ -95,8 +95,8 @@ def loudness(alert: Alert) -> tuple[float, int, float, int]:
 
 def _subject(alert: Alert) -> str:
     """Returns the name of an alert's target and, of an event, what happened."""
-    what = ", ".join(map(event_label, alert.events[:MAX_EVENTS]))
-    return sanitised_line(f"{alert.name}: {what}" if what else alert.name)
+    happenings = ", ".join(map(event_label, alert.events[:MAX_EVENTS]))
+    return sanitised_line(f"{alert.name}: {happenings}" if happenings else alert.name)
 
 
 def sanitised_line(text: str) -> str:

@@ -55,7 +55,7 @@ def _chosen(receivers: Sequence[Receiver], name: str | None) -> list[Receiver]:
     names = [receiver.setting or receiver.label.partition(" ")[0] for receiver in receivers]
     if name is None and receivers:
         return list(receivers)
-    chosen = [receiver for receiver, own in zip(receivers, names, strict=True) if own == name]
+    chosen = [receiver for receiver, receiver_name in zip(receivers, names, strict=True) if receiver_name == name]
     if not chosen:
         known = f"The settings have: {', '.join(names)}" if names else "Set notify.receivers"
         raise SettingsError("there is no such receiver" if name else "there is no receiver", value=name, do=known)

@@ -148,8 +148,8 @@ def _unknown_variables() -> list[SettingsError]:
     for variable in sorted(os.environ):
         section, nested, _ = variable.upper().removeprefix(ENV_PREFIX).partition("__")
         if variable.upper().startswith(ENV_PREFIX) and nested and section.lower() not in Settings.model_fields:
-            what = f"there is no such setting; `riskwire config show` lists them ({_suggestion([section.lower()])})"
-            errors.append(SettingsError(what, where=f"environment {variable}"))
+            problem = f"there is no such setting; `riskwire config show` lists them ({_suggestion([section.lower()])})"
+            errors.append(SettingsError(problem, where=f"environment {variable}"))
     return errors
 
 

@@ -13,7 +13,7 @@ from riskwire.store.database.postgresql.partitions import make_partitions
 
 def articles_after(connection: Connection, latest_ms: int) -> dict[str, int]:
     """Returns the newest version of each article that was seen after `latest_ms` (milliseconds since 1970), by id."""
-    found: dict[str, int] = {}
+    versions: dict[str, int] = {}
     for table, article in (
         (tables.articles, tables.articles.c.id),
         (tables.replaced_versions, tables.replaced_versions.c.article),
@@ -21,8 +21,8 @@ def articles_after(connection: Connection, latest_ms: int) -> dict[str, int]:
     ):
         rows = connection.execute(select(article, table.c.version).where(table.c.seen_ms > latest_ms))
         for article_id, version in rows:
-            found[article_id] = max(version, found.get(article_id, 0))
-    return found
+            versions[article_id] = max(version, versions.get(article_id, 0))
+    return versions
 
 
 def remove_after(connection: Connection, latest_ms: int) -> None:

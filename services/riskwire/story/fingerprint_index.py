@@ -83,7 +83,7 @@ class FingerprintIndex:
 
         A text that has not the form of a fingerprint resembles only itself.
         """
-        found = {fingerprint: None} if fingerprint in self._numbers else {}
+        matches = {fingerprint: None} if fingerprint in self._numbers else {}
         heads, following, fingerprints, size = self._heads, self._next, self._fingerprints, self._size
         for min_shared, bands in _bands_by_kind(fingerprint):
             candidates: list[int] = []
@@ -96,8 +96,8 @@ class FingerprintIndex:
                 continue
             for number, shared in Counter(candidates).items():
                 if shared >= min_shared and same_story(fingerprints[number], fingerprint):
-                    found[fingerprints[number]] = None
-        return list(found)
+                    matches[fingerprints[number]] = None
+        return list(matches)
 
     def _chains(self, fingerprint: str) -> Iterator[tuple[int, int]]:
         """Yields the bands of a fingerprint, and the place of their chains among the heads."""

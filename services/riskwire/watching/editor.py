@@ -164,13 +164,13 @@ class WatchlistEditor:
         """
         replaced = {entry_id.casefold() for entry_id in commanded}
         for entity in changed:
-            for other in self._base.entities:
-                if other.id.casefold() not in replaced and (claim := shared_claim(entity, other)):
+            for base_entity in self._base.entities:
+                if base_entity.id.casefold() not in replaced and (claim := shared_claim(entity, base_entity)):
                     raise SettingsError(
-                        f"{other.id!r} of the watchlist file has the {claim} already",
+                        f"{base_entity.id!r} of the watchlist file has the {claim} already",
                         value=entity.id,
                         where=self._base.where,
-                        do=f"Change the entry {other.id!r}, or leave this out of the new one",
+                        do=f"Change the entry {base_entity.id!r}, or leave this out of the new one",
                     )
 
     def _edit(

@@ -104,14 +104,14 @@ async def _unless_abandoned(answer: Awaitable[list[ScoreResult]], request: Reque
         Problem: 408, the client has gone; nobody reads it.
     """
     work = asyncio.ensure_future(answer)
-    gone = asyncio.create_task(_until_gone(request), name="web-client")
+    disconnection = asyncio.create_task(_until_gone(request), name="web-client")
     try:
-        await asyncio.wait([work, gone], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work, disconnection], return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             raise Problem(408, "the client has gone")
         return work.result()
     finally:
-        tasks = (work, gone)
+        tasks = (work, disconnection)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

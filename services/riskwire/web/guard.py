@@ -92,7 +92,7 @@ class Guard:
             token = opened or self._authenticated(headers)
             if opened is not None:
                 cookies.append(opened.new_cookie(time.time(), secure=_is_secure(scope, headers)))
-                cookies += [other.removed_cookie() for other in self._tokens if other is not opened]
+                cookies += [named_token.removed_cookie() for named_token in self._tokens if named_token is not opened]
             if token is None:
                 refusal = await self._unauthorized(scope, headers, query_token)
             elif not token.owner.may(role := role_for(scope["method"], scope["path"])):

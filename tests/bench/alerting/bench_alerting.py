@@ -48,11 +48,11 @@ def bytes_by_target(state: dict[str, bytes]) -> dict[str, int]:
     """Returns the size of the state of each target: its keys and values, stories and event memory included."""
     sizes: dict[str, int] = {}
     for key, value in state.items():
-        kind, _, rest = key.partition("/")
+        kind, _, target_key = key.partition("/")
         if kind in ("target", "events"):
-            sizes[rest] = sizes.get(rest, 0) + len(key) + len(value)
+            sizes[target_key] = sizes.get(target_key, 0) + len(key) + len(value)
         elif kind == "stories":
-            target = rest.partition("/")[2]
+            target = target_key.partition("/")[2]
             sizes[target] = sizes.get(target, 0) + len(key) + len(value)
     return sizes
 

@@ -47,13 +47,13 @@ def main() -> None:
     arguments = parser.parse_args()
     for bus in arguments.bus or ("embedded", "kafka"):
         with tempfile.TemporaryDirectory() as name:
-            found = trials(bus, arguments.rounds, Path(name))
-        print(f"{bus}: {len(found)} decisions; load {os.getloadavg()[0]:.1f}")
+            all_trials = trials(bus, arguments.rounds, Path(name))
+        print(f"{bus}: {len(all_trials)} decisions; load {os.getloadavg()[0]:.1f}")
         for kind in KINDS:
-            seconds = [trial.taken_s for trial in found if trial.kind == kind]
+            seconds = [trial.taken_s for trial in all_trials if trial.kind == kind]
             print(f"  {kind:12} obeyed: median {statistics.median(seconds):.2f} s, at most {max(seconds):.2f} s")
-        told = [trial.told_s for trial in found if trial.told_s is not None]
-        print(f"  {'false_alarm':12} told:   median {statistics.median(told):.2f} s, at most {max(told):.2f} s")
+        told_s = [trial.told_s for trial in all_trials if trial.told_s is not None]
+        print(f"  {'false_alarm':12} told:   median {statistics.median(told_s):.2f} s, at most {max(told_s):.2f} s")
 
 
 if __name__ == "__main__":

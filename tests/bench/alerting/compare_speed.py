@@ -38,11 +38,11 @@ BATCH = 256
 
 def logged_records(path: Path, most: int) -> Iterator[Signal | Mark]:
     """Yields at most `most` records of a log of signals; a log that is still being written ends at its last block."""
-    rest = b""
+    unfinished_line = b""
     unpacker = zstandard.ZstdDecompressor().decompressobj()
     with path.open("rb") as file:
         while most > 0 and (block := file.read(1 << 16)):
-            *lines, rest = (rest + unpacker.decompress(block)).split(b"\n")
+            *lines, unfinished_line = (unfinished_line + unpacker.decompress(block)).split(b"\n")
             for line in lines[:most]:
                 yield read_record(SIGNALS, line, str(path))
             most -= len(lines)

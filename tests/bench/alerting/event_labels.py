@@ -108,10 +108,10 @@ def precision(
     parties: Sequence[tuple[Happening, LabelledParty]], material: float, outright: float
 ) -> tuple[float | None, int]:
     """Returns the share of material parties among those that thresholds tell, and how many they tell."""
-    told = [
+    are_material = [
         party.is_material
         for happening, party in parties
         if (party.signal.level is not None and party.signal.level.material >= material)
         or (happening.outright and happening.adverse >= outright)
     ]
-    return (sum(told) / len(told) if told else None), len(told)
+    return (sum(are_material) / len(are_material) if are_material else None), len(are_material)

@@ -134,8 +134,8 @@ def main() -> None:
             settings.alerting.max_targets,
         ),
     )
-    for what, each, most in rows:
-        table.add_row(what, f"{each:,.0f}", f"{most:,}", f"{each * most / 2**20:,.0f}")
+    for contents, bytes_each, most in rows:
+        table.add_row(contents, f"{bytes_each:,.0f}", f"{most:,}", f"{bytes_each * most / 2**20:,.0f}")
     Console().print(table)
 
 

@@ -233,16 +233,16 @@ def soak(items: list[Item], options: argparse.Namespace, folder: Path) -> tuple[
         end = options.minutes * 60 + DRAIN_S
         while process.poll() is None:
             try:
-                taken, now = sample(process, port, began)
+                newest, now = sample(process, port, began)
             except OSError as error:  # as Prometheus misses a sample
                 sys.stderr.write(f"no answer from /metrics: {error}\n")
                 continue
-            samples.append(taken)
-            if options.trace_memory and taken.after_s > (traced + 1) * options.minutes * 20:
+            samples.append(newest)
+            if options.trace_memory and newest.after_s > (traced + 1) * options.minutes * 20:
                 process.send_signal(signal.SIGUSR1)
                 traced += 1
-            drained = taken.articles >= len(items) and not taken.lag_records
-            if taken.after_s > end or (drained and not feeds.left):
+            drained = newest.articles >= len(items) and not newest.lag_records
+            if newest.after_s > end or (drained and not feeds.left):
                 return samples, now
             time.sleep(SAMPLE_S)
         sys.exit(f"riskwire ended with code {process.returncode}")
@@ -261,15 +261,15 @@ def _pass_on(lines: Iterator[str]) -> None:
 def report(samples: list[Sample], last: Figures, items: int, console: Console) -> bool:
     """Prints the figures. Returns whether memory is flat and no lag is left."""
     table = Table("minute", "memory, MiB", "CPU, s", "articles", "lag, records", "lag, s", box=None)
-    for number, taken in enumerate(samples):
-        if number % max(1, len(samples) // 15) == 0 or taken is samples[-1]:
+    for number, reading in enumerate(samples):
+        if number % max(1, len(samples) // 15) == 0 or reading is samples[-1]:
             cells = (
-                taken.after_s / 60,
-                taken.memory_mb,
-                taken.cpu_s,
-                taken.articles,
-                taken.lag_records,
-                taken.lag_s,
+                reading.after_s / 60,
+                reading.memory_mb,
+                reading.cpu_s,
+                reading.articles,
+                reading.lag_records,
+                reading.lag_s,
             )
             table.add_row(*(f"{cell:,.1f}" if place in (0, 5) else f"{cell:,.0f}" for place, cell in enumerate(cells)))
     console.print(table)
@@ -278,7 +278,7 @@ def report(samples: list[Sample], last: Figures, items: int, console: Console) -
         quantiles = (last.quantile(part, "riskwire_news_age_seconds", stage=stage) for part in (0.5, 0.95, 0.99))
         ages.add_row(stage, *(f"{quantile:.1f}" for quantile in quantiles))
     console.print(ages)
-    last_third = [taken.memory_mb for taken in samples[len(samples) * 2 // 3 :]]
+    last_third = [reading.memory_mb for reading in samples[len(samples) * 2 // 3 :]]
     part = max(1, len(last_third) // 3)
     growth = sum(last_third[-part:]) / part - sum(last_third[:part]) / part
     final = samples[-1]
@@ -286,7 +286,7 @@ def report(samples: list[Sample], last: Figures, items: int, console: Console) -
     console.print(
         f"{final.articles:,.0f} of {items:,} articles in {final.after_s / 60:.1f} min; "
         f"memory of the last third {growth:+.1f} MiB; lag left {final.lag_records:,.0f} records; "
-        f"largest lag {max(taken.lag_s for taken in samples):.0f} s; dead letters {letters:,.0f}; "
+        f"largest lag {max(reading.lag_s for reading in samples):.0f} s; dead letters {letters:,.0f}; "
         f"{(final.cpu_s - samples[0].cpu_s) / max(1.0, final.after_s - samples[0].after_s):.2f} of a core; "
         f"load of the machine {os.getloadavg()[1]:.1f}",
         soft_wrap=True,

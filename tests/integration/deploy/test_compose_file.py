@@ -69,7 +69,7 @@ def test_services_wait_for_topics_and_the_store_for_a_healthy_database() -> None
     defined = services("full")
     assert defined["topics"]["depends_on"]["kafka"]["condition"] == "service_healthy"
     for name in SERVICES:
-        waits = {other: rule["condition"] for other, rule in defined[name]["depends_on"].items()}
+        waits = {dependency: rule["condition"] for dependency, rule in defined[name]["depends_on"].items()}
         assert waits["topics"] == "service_completed_successfully", name
         assert (waits.get("postgres") == "service_healthy") == (name in ("sink", "serve")), name
 
@@ -99,13 +99,13 @@ def test_every_secret_is_a_file_that_the_script_makes(tmp_path: Path) -> None:
     """The folder is closed to others; a second run changes nothing."""
     script = DEPLOY / "compose" / "make-secrets"
     subprocess.run([script, tmp_path / "secrets"], check=True, capture_output=True)
-    made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
-    assert set(made) == set(configuration("full")["secrets"])
-    assert all(len(text) == 48 for text in made.values())
-    assert len(set(made.values())) == len(made)
+    secrets = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    assert set(secrets) == set(configuration("full")["secrets"])
+    assert all(len(text) == 48 for text in secrets.values())
+    assert len(set(secrets.values())) == len(secrets)
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     subprocess.run([script, tmp_path / "secrets"], check=True, capture_output=True)
-    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == made
+    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == secrets
 
 
 def test_the_files_that_containers_get_can_be_used() -> None:

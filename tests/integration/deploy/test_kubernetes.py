@@ -132,9 +132,11 @@ def test_infer_runs_on_nodes_with_a_gpu_in_the_overlay_for_gpus() -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert container["image"] == "riskwire:gpu"
     assert {"name": "RISKWIRE_INFERENCE__DEVICE", "value": "cuda"} in container["env"]
-    others = named(manifests("gpu"), "Deployment")
+    deployments = named(manifests("gpu"), "Deployment")
     assert {
-        others[name]["spec"]["template"]["spec"]["containers"][0]["image"] for name in others if name != "infer"
+        deployments[name]["spec"]["template"]["spec"]["containers"][0]["image"]
+        for name in deployments
+        if name != "infer"
     } == {"riskwire:cpu"}
 
 

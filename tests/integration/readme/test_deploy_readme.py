@@ -19,9 +19,9 @@ SERVICES = ("ingest", "infer", "alert", "sink", "notify", "serve")
 
 def _commands() -> list[list[str]]:
     """Returns the words of each command after the line that sets the bus, in the README's block for a broker."""
-    found = re.search(r"^```sh\nexport RISKWIRE_BUS__URL=kafka://127\.0\.0\.1:9092\n(.*?)^```", DEPLOY, re.M | re.S)
-    assert found is not None
-    return [line.split() for line in found[1].splitlines()]
+    block = re.search(r"^```sh\nexport RISKWIRE_BUS__URL=kafka://127\.0\.0\.1:9092\n(.*?)^```", DEPLOY, re.M | re.S)
+    assert block is not None
+    return [line.split() for line in block[1].splitlines()]
 
 
 def test_the_commands_of_deploy_readme_succeed(kafka_broker: Broker, tmp_path: Path) -> None:

@@ -83,10 +83,10 @@ def folder(checkout: Path) -> Path:
 
 def _environment() -> dict[str, str]:
     """Returns this process's environment without its virtual environment, as a new shell has it."""
-    own = str(Path(sys.executable).parent)
-    path = os.pathsep.join(entry for entry in os.environ["PATH"].split(os.pathsep) if entry != own)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISKWIRE_", "VIRTUAL_ENV"))}
-    return kept | {"PATH": path, "RISKWIRE_WEB__PORT": "0"}
+    python_folder = str(Path(sys.executable).parent)
+    path = os.pathsep.join(entry for entry in os.environ["PATH"].split(os.pathsep) if entry != python_folder)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("RISKWIRE_", "VIRTUAL_ENV"))}
+    return variables | {"PATH": path, "RISKWIRE_WEB__PORT": "0"}
 
 
 def _shell(command: str, checkout: Path) -> subprocess.CompletedProcess[str]:

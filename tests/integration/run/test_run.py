@@ -150,7 +150,7 @@ def test_run_speaks_tls_with_a_token_and_answers_probes_on_a_port_of_their_own(t
     try:
         assert process.stderr is not None
         pattern = r"(https://127\.0\.0\.1:\d+) .*probes and metrics are at (http://127\.0\.0\.1:\d+)"
-        page, probes = next(found.groups() for line in process.stderr if (found := re.search(pattern, line)))
+        page, probes = next(match.groups() for line in process.stderr if (match := re.search(pattern, line)))
         threading.Thread(target=process.stderr.read, daemon=True).start()
         for path in ("/healthz", "/metrics"):
             request = urllib.request.Request(probes + path, headers={"Host": "10.0.0.7"})

@@ -117,9 +117,9 @@ def test_the_metrics_of_a_stage_that_waits_show_its_lag(kafka_broker: Broker, tm
     label = '{partition="0",stage="sink-alerts"}'
     with running_service("sink", env, tmp_path / "sink.log", "--data", tmp_path / "data") as sink:
         sink.wait_until_ready()
-        other = sqlite3.connect(tmp_path / "data" / "store.sqlite", isolation_level=None)
+        writer = sqlite3.connect(tmp_path / "data" / "store.sqlite", isolation_level=None)
         try:
-            other.execute("BEGIN IMMEDIATE")
+            writer.execute("BEGIN IMMEDIATE")
             outgoing = [Outgoing(Topic.ALERTS, record.target, record.to_bytes()) for record in records]
             publish(kafka_broker, KafkaSettings(prefix="lag-"), outgoing)
             wait_until(lambda: sink.metric(f"riskwire_stage_lag_records{label}") >= len(records), why=sink.log_tail)
@@ -127,7 +127,7 @@ def test_the_metrics_of_a_stage_that_waits_show_its_lag(kafka_broker: Broker, tm
             shown = json_lines("status", env=env)[0]["lag"]["sink-alerts"]
             assert sink.metric(f"riskwire_stage_lag_records{label}") == shown
         finally:
-            other.close()
+            writer.close()
         wait_until(lambda: sink.metric("riskwire_stage_lag_records" + label) == 0, why=sink.log_tail)
         assert sink.metric("riskwire_stage_lag_seconds" + label) == 0
         assert sink.metric('riskwire_stage_records_total{stage="sink-alerts"}') == len(records)

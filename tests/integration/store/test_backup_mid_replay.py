@@ -83,8 +83,8 @@ def test_a_replay_goes_on_from_a_backup_that_was_made_while_it_ran(
     replaying = start_riskwire(*REPLAY, "--speed", SPEED, env=environment_of(replayed))
     try:
         wait_until(lambda: stored_articles(replayed) >= ENOUGH)
-        made = riskwire("backup", backup, env=environment_of(replayed))
-        assert made.returncode == 0, made.stderr
+        backup_run = riskwire("backup", backup, env=environment_of(replayed))
+        assert backup_run.returncode == 0, backup_run.stderr
         assert replaying.poll() is None, "the replay ended before the backup"
     finally:
         replaying.kill()

@@ -78,9 +78,9 @@ def address_of(process: subprocess.Popen[str]) -> str:
     """Returns the address that a process prints; a thread reads what it prints later."""
     assert process.stderr is not None
     for line in process.stderr:
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+        if match := re.search(r"http://127\.0\.0\.1:\d+", line):
             threading.Thread(target=process.stderr.read, daemon=True).start()
-            return found[0]
+            return match[0]
     raise AssertionError("it exited without its address")
 
 

@@ -83,13 +83,13 @@ async def test_two_sinks_of_the_same_partitions_survive_the_faults_of_the_server
         await write_with_sink(store, records)
         expected = await api_answers(store, max_targets=4)
     faults_over = asyncio.Event()
-    with Store.open(stormy) as one, Store.open(stormy) as other:
+    with Store.open(stormy) as first, Store.open(stormy) as second:
         async with asyncio.timeout(400), asyncio.TaskGroup() as group:
-            for store in (one, other):
+            for store in (first, second):
                 group.create_task(sink(store, records, random.Random(rng.random()), faults_over))
             await inject_faults(server, rng)
             faults_over.set()
-        assert one.counts() == other.counts()
-        answers = await api_answers(one, max_targets=4)
+        assert first.counts() == second.counts()
+        answers = await api_answers(first, max_targets=4)
     for path, answer in expected.items():
         assert answers.get(path) == answer, f"seed {seed}: {path}"

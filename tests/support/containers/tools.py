@@ -15,10 +15,10 @@ _VENV = ROOT / ".venv-deploy" / "bin"
 
 def require_tool(name: str) -> str:
     """Returns the path of a tool; skips the test where it is missing."""
-    found = shutil.which(name, path=str(_VENV)) or shutil.which(name)
-    if found is None:
+    tool = shutil.which(name, path=str(_VENV)) or shutil.which(name)
+    if tool is None:
         pytest.skip(f"no {name}: `make deploy-tools`, or your distribution's package")
-    return found
+    return tool
 
 
 def output_of(*command: object, env: dict[str, str] | None = None) -> str:

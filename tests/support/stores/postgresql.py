@@ -119,8 +119,8 @@ class PostgresServer:
 
     def cut_connections(self) -> None:
         """Ends every connection of clients, as a failing network does."""
-        others = "pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        other_clients = "pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {other_clients}")
 
     def new_store(self) -> str:
         """Creates an empty schema, and returns the URL for `store.url` under which it looks like a database.

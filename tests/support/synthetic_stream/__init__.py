@@ -98,16 +98,16 @@ class SyntheticStream:
                     later = hour + rng.randrange(12)
                     place = stories if later == hour else pending.setdefault(later, [])
                     place.append((rng.randrange(HOUR_S), target, False))
-            others = _poisson(rng, shape.other_stories * activity / 24)
+            other_stories = _poisson(rng, shape.other_stories * activity / 24)
             if rng.random() < shape.catch_ups / 720:
                 silent_until = hour + 6
             if hour < silent_until:
                 waiting += stories
-                others_waiting += others
+                others_waiting += other_stories
                 continue
             if waiting or others_waiting:
                 stories += [(second % 600, target, adverse) for second, target, adverse in waiting]
-                others += others_waiting
+                other_stories += others_waiting
                 waiting, others_waiting = [], 0
             stories.sort()
             counts: dict[int, int] = {}
@@ -116,7 +116,7 @@ class SyntheticStream:
                 at_s = hour * HOUR_S + second
                 counts[at_s] = counts.get(at_s, 0) + 1
                 yield self._signal(at_s, target, number, rng.randrange(4), adverse=adverse)
-            for _ in range(others):
+            for _ in range(other_stories):
                 at_s = hour * HOUR_S + rng.randrange(HOUR_S)
                 counts[at_s] = counts.get(at_s, 0) + 1
             yield _mark((hour + 1) * HOUR_S, counts)

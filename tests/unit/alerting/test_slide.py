@@ -118,16 +118,16 @@ def test_no_slide_begins_in_the_first_weeks_of_a_stream() -> None:
 
 
 def test_a_restart_in_the_middle_changes_nothing() -> None:
-    whole, restarted = sliding_timeline(), sliding_timeline()
-    for timeline in (whole, restarted):
+    uninterrupted, restarted = sliding_timeline(), sliding_timeline()
+    for timeline in (uninterrupted, restarted):
         pass_days(timeline, 0, 40)
         for number in range(2 * 20):
             at_h = 40 * DAY + number * DAY / 2
             timeline.feed(signal(at_h), mark(at_h, (at_h,)))
             if timeline is restarted:
                 timeline.book = Book(timeline.settings, 1, timeline.state, limits=LIMITS)
-    assert restarted.alerts == whole.alerts != []
-    assert restarted.state == whole.state
+    assert restarted.alerts == uninterrupted.alerts != []
+    assert restarted.state == uninterrupted.state
 
 
 def test_a_target_that_slides_is_not_dropped_before_its_alert_has_ended(timeline: Timeline) -> None:

@@ -34,13 +34,13 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
 def stored(tmp_path: Path) -> StoredArticle:
     """An article of the store with one signal and one alert, and another article that led to nothing."""
     with Store.open(Settings(data=tmp_path)) as store:
-        told, other = fictional.analysis("told"), fictional.analysis("other")
-        store.write_analyses([told, other])
+        alerted, unrelated = fictional.analysis("told"), fictional.analysis("other")
+        store.write_analyses([alerted, unrelated])
         store.write_signals([fictional.signal("told")])
         store.write_alerts([alert()])
-        found = store.article(told.article.id)
-    assert found is not None
-    return found
+        article = store.article(alerted.article.id)
+    assert article is not None
+    return article
 
 
 def alert() -> Alert:
@@ -52,7 +52,7 @@ def alert() -> Alert:
 
 async def publish_way(bus: Bus, *, newest_articles: int = 0) -> None:
     """Publishes what the stages write for the article "told", among other records, and its notification."""
-    analysis, signal, told = fictional.analysis("told"), fictional.signal("told"), alert()
+    analysis, signal, event_alert = fictional.analysis("told"), fictional.signal("told"), alert()
     fields = {name: getattr(analysis.article, name) for name in Article.model_fields if hasattr(analysis.article, name)}
     article = Article(**{name: value for name, value in fields.items() if name not in ("kind", "v")})
     noise = [Outgoing(Topic.ARTICLES, f"noise-{number}", b"{}") for number in range(newest_articles)]
@@ -60,9 +60,9 @@ async def publish_way(bus: Bus, *, newest_articles: int = 0) -> None:
         await publisher.publish([*noise, Outgoing(Topic.ARTICLES, article.id, article.to_bytes())], {})
         await publisher.publish([Outgoing(Topic.ANALYSES, article.id, analysis.to_bytes())], {})
         await publisher.publish([Outgoing(Topic.SIGNALS, signal.target, signal.to_bytes())], {})
-        await publisher.publish([Outgoing(Topic.ALERTS, told.target, told.to_bytes())], {})
+        await publisher.publish([Outgoing(Topic.ALERTS, event_alert.target, event_alert.to_bytes())], {})
     delivered = Delivered({})
-    delivered.add(told, RECEIVER, told.at.timestamp() + 1)
+    delivered.add(event_alert, RECEIVER, event_alert.at.timestamp() + 1)
     assignment = await anext(bus.assignments(NOTIFY.name, NOTIFY.reads))
     await assignment.restore()
     await assignment.commit(0, [], delivered.take_changes())
@@ -104,9 +104,9 @@ def test_an_article_is_found_by_id_start_of_id_and_address(tmp_path: Path) -> No
         store.write_analyses(analyses)
         first = analyses[0].article
         for name in (first.id, first.id[:12], first.url):
-            found = store.article(name)
-            assert found is not None
-            assert found.id == first.id
+            article = store.article(name)
+            assert article is not None
+            assert article.id == first.id
         for unknown in ("", "unknown", "%"):  # the first and the last would name several
             assert store.article(unknown) is None
 
@@ -114,8 +114,8 @@ def test_an_article_is_found_by_id_start_of_id_and_address(tmp_path: Path) -> No
 def test_arrivals_are_forgotten_beyond_their_number() -> None:
     alerts = [alert().model_copy(update={"id": f"{number:02}"}) for number in range(5)]
     delivered = Delivered({}, limit=3)
-    for number, told in enumerate(alerts):
-        delivered.add(told, RECEIVER, float(number + 1))
+    for number, sent_alert in enumerate(alerts):
+        delivered.add(sent_alert, RECEIVER, float(number + 1))
     state = {key: value for key, value in delivered.take_changes().items() if value is not None}
     assert len(state) == 3
     restored = Delivered(state, limit=3)

@@ -29,10 +29,10 @@ def test_targets_that_are_not_counted_do_not_change_the_counts_of_the_others() -
     stream = SyntheticStream(SHAPE, 4)
     half = set(stream.targets[::2])
     runs = ArchiveRuns(stream.records(), AlertingSettings(), half)
-    whole = run_alerting(stream.records(), AlertingSettings(), limits=LimitTable.fixed(LOW))
+    all_targets = run_alerting(stream.records(), AlertingSettings(), limits=LimitTable.fixed(LOW))
     kinds = Counter(
         (alert.kind, alert.tier)
-        for alert in whole.alerts
+        for alert in all_targets.alerts
         if alert.status != "resolved" and alert.target in runs.active | runs.quiet
     )
     groups = runs(LOW)

@@ -73,7 +73,12 @@ def test_a_target_linked_in_the_event_s_own_title_is_its_party_if_the_names_shar
 
 def test_every_other_name_of_the_table_is_needed() -> None:
     """A row that the rules cover would only hide them."""
-    needless = [(name, other) for name, others in other_names().items() for other in others if names_agree(name, other)]
+    needless = [
+        (name, other_name)
+        for name, name_list in other_names().items()
+        for other_name in name_list
+        if names_agree(name, other_name)
+    ]
     assert needless == []
 
 

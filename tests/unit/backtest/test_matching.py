@@ -42,13 +42,13 @@ def test_the_first_notification_in_time_on_the_target_tells_the_event() -> None:
 
 def test_a_notification_of_another_family_tells_but_does_not_agree() -> None:
     listed = event(1, event_type="distress")
-    other, same = (
+    other_family, same_family = (
         matcher(listed).match([notification(40, "entity:name:acme", "Acme", family)]).tellings[0]
         for family in ("conduct", "insolvency")
     )
-    assert other.notification is not None
-    assert other.same_family is None
-    assert same.same_family is not None
+    assert other_family.notification is not None
+    assert other_family.same_family is None
+    assert same_family.same_family is not None
 
 
 def test_an_event_is_told_on_its_first_story_until_the_bucket_has_closed() -> None:
@@ -85,7 +85,7 @@ def test_the_figures_divide_events_and_notifications_by_year_severity_and_type()
 def test_targets_linked_in_the_title_of_the_first_story_are_the_event_s() -> None:
     listed = event(1, "Minneapolis Star Tribune", line=7)
     first = report(30, "Tribune files", name="Tribune", article="first")
-    made = matcher_for([listed], PartyNames(), FAMILIES, [first], {"first": 7})
-    (telling,) = made.match([notification(30, "entity:name:tribune", "Tribune")]).tellings
+    matcher = matcher_for([listed], PartyNames(), FAMILIES, [first], {"first": 7})
+    (telling,) = matcher.match([notification(30, "entity:name:tribune", "Tribune")]).tellings
     assert telling.notification is not None
     assert telling.first_story_at == at(30)

@@ -42,9 +42,9 @@ def near_miss(article: str, why: str, material: float) -> NearMiss:
 
 
 def test_a_first_story_linked_to_another_target_is_a_matter_of_linking() -> None:
-    found = reason(report(1, "Acme charged", name="Globex", article="first"))
-    assert found.reason == "linking"
-    assert "entity:name:globex" in found.detail
+    missed = reason(report(1, "Acme charged", name="Globex", article="first"))
+    assert missed.reason == "linking"
+    assert "entity:name:globex" in missed.detail
 
 
 def test_a_near_miss_of_the_first_story_comes_before_a_nearer_one_of_another() -> None:

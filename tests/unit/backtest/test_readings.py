@@ -54,11 +54,13 @@ async def test_a_second_run_reads_nothing_and_predicts_the_same(tiny_bundle: Pat
             documents = await cached.predict(DOCUMENTS)
         readings.close()
         assert (cached.read, cached.known) == ((3, 0) if run == "first" else (0, 3))
-        for document, other in zip(documents, expected, strict=True):
-            assert document.document == other.document
-            assert document.skipped == other.skipped
-            assert [sentence.span for sentence in document.sentences] == [sentence.span for sentence in other.sentences]
-            for sentence, reading in zip(document.sentences, other.sentences, strict=True):
+        for document, expected_document in zip(documents, expected, strict=True):
+            assert document.document == expected_document.document
+            assert document.skipped == expected_document.skipped
+            assert [sentence.span for sentence in document.sentences] == [
+                sentence.span for sentence in expected_document.sentences
+            ]
+            for sentence, reading in zip(document.sentences, expected_document.sentences, strict=True):
                 assert_equal(sentence.prediction, reading.prediction)
 
 

@@ -54,25 +54,26 @@ async def test_each_decision_goes_to_every_partition_in_order() -> None:
     step = await DecisionsStage(3).open(0, {}).process(batch)
     by_partition = decisions(step.results)
     assert list(by_partition) == [0, 1, 2]
-    for taken in by_partition.values():
-        assert [(item.decision, item.alert, item.command) for item in taken] == [
+    for partition_decisions in by_partition.values():
+        assert [(decision.decision, decision.alert, decision.command) for decision in partition_decisions] == [
             ("acknowledge", "c0de", 0),
             ("false_alarm", "c0de", 2),
         ]
-        assert taken[1].reason == "wrong_party"
+        assert partition_decisions[1].reason == "wrong_party"
     assert step.state == {}
 
 
 async def test_a_new_partition_receives_the_mutes_in_force() -> None:
     """A mute that was lifted is not among them."""
-    other = command("mute", value={"subject": "type:litigation"})
+    type_mute = command("mute", value={"subject": "type:litigation"})
     task = DecisionsStage(2).open(0, {})
-    step = await task.process(messages(command("mute"), other, command("unmute")))
+    step = await task.process(messages(command("mute"), type_mute, command("unmute")))
     state = committed({}, step.state)
     first = await DecisionsStage(3).open(0, state).first_step()
-    assert {name: [item.subject for item in taken] for name, taken in decisions(first.results).items()} == {
-        2: ["type:litigation"]
-    }
+    assert {
+        name: [decision.subject for decision in partition_decisions]
+        for name, partition_decisions in decisions(first.results).items()
+    } == {2: ["type:litigation"]}
     again = await DecisionsStage(3).open(0, committed(state, first.state)).first_step()
     assert again.results == []
 

@@ -118,9 +118,9 @@ def existing_tests() -> set[str]:
 @pytest.mark.parametrize("heading", TABLES)
 def test_the_table_has_these_rows(heading: str) -> None:
     text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-    found = re.search(rf"^### {heading}\n.*?^\|---.*?\n(.*?)\n\n", text, re.M | re.S)
-    assert found is not None
-    assert [row.split("|")[1].strip() for row in found[1].splitlines()] == list(TABLES[heading])
+    table = re.search(rf"^### {heading}\n.*?^\|---.*?\n(.*?)\n\n", text, re.M | re.S)
+    assert table is not None
+    assert [row.split("|")[1].strip() for row in table[1].splitlines()] == list(TABLES[heading])
 
 
 @pytest.mark.parametrize(("heading", "row"), [(heading, row) for heading, rows in TABLES.items() for row in rows])

@@ -69,7 +69,7 @@ def test_every_query_has_a_name_and_a_data_source(name: str) -> None:
 @each_dashboard
 def test_panels_do_not_overlap_and_each_has_a_title_of_its_own_and_a_description(name: str) -> None:
     panels = READ[name]["panels"]
-    taken: set[tuple[int, int]] = set()
+    occupied: set[tuple[int, int]] = set()
     for panel in panels:
         place = panel["gridPos"]
         cells = {
@@ -78,9 +78,9 @@ def test_panels_do_not_overlap_and_each_has_a_title_of_its_own_and_a_description
             for y in range(place["y"], place["y"] + place["h"])
         }
         assert place["x"] + place["w"] <= 24, panel["title"]
-        assert not cells & taken, panel["title"]
+        assert not cells & occupied, panel["title"]
         assert panel["description"].endswith((".", ")")), panel["title"]
-        taken |= cells
+        occupied |= cells
     assert len({panel["title"] for panel in panels}) == len({panel["id"] for panel in panels}) == len(panels)
 
 
@@ -105,7 +105,7 @@ def test_every_metric_of_a_query_exists(name: str) -> None:
 def test_every_variable_of_a_query_is_chosen_in_the_dashboard(name: str) -> None:
     chosen = {variable["name"] for variable in READ[name].get("templating", {}).get("list", [])}
     texts = [query.get("rawSql", query.get("expr", "")) for query in _queries(name)]
-    used = {found for text in texts for found in re.findall(r"\$\{?([a-z]\w*)", text)}
+    used = {variable_name for text in texts for variable_name in re.findall(r"\$\{?([a-z]\w*)", text)}
     assert used == chosen
 
 

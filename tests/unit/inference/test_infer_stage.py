@@ -279,11 +279,11 @@ async def test_an_event_tells_what_became_of_each_article_by_its_id(stage: Infer
     """At level `debug`, so that the way of an article can be followed in the log."""
     with capture_logs() as events:
         await stage.open(1, {}).process(messages(article("read"), article("foreign", language="ja")))
-    told = {event["article"]: event for event in events if event["event"].startswith("article ")}
-    assert told["read"]["event"] == "article analysed"
-    assert told["read"]["targets"] > 0
-    assert told["foreign"]["event"] == "article not analysed"
-    assert told["foreign"]["status"] == "unsupported"
+    by_article = {event["article"]: event for event in events if event["event"].startswith("article ")}
+    assert by_article["read"]["event"] == "article analysed"
+    assert by_article["read"]["targets"] > 0
+    assert by_article["foreign"]["event"] == "article not analysed"
+    assert by_article["foreign"]["status"] == "unsupported"
 
 
 async def test_live_news_is_timed_and_backfill_is_not(stage: InferStage) -> None:

@@ -75,8 +75,8 @@ async def test_other_sentences_order_batches_and_threads_do_not_change_a_predict
     for seed in (1, 2):
         random.Random(seed).shuffle(order)
         shuffled = [documents[index] for index in order]
-        others = [TextDocument(f"Acme {seed} said {number}.") for number in range(30)]
-        predictions = await predict(bundle, shuffled + others, threads=seed, token_budget=256 * seed)
+        other_documents = [TextDocument(f"Acme {seed} said {number}.") for number in range(30)]
+        predictions = await predict(bundle, shuffled + other_documents, threads=seed, token_budget=256 * seed)
         assert [predictions[order.index(index)] for index in range(len(documents))] == together
     alone = [(await predict(bundle, [document], threads=1))[0] for document in documents]
     assert alone == together

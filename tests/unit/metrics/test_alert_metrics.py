@@ -54,17 +54,17 @@ async def test_an_event_alert_is_counted_with_its_newest_type_and_a_spike_with_n
     events = await report(BookStep(alerts=[recall, spike]))
     after = [value("riskwire_alerting_alerts_total", status="firing", **label) for label in labels]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1]
-    told = [event for event in events if event["event"] == "alert"]
-    assert [event["id"] for event in told] == [recall.id, spike.id]
-    assert told[0]["stories"] == [evidence.story for evidence in recall.evidence]
+    alert_events = [event for event in events if event["event"] == "alert"]
+    assert [event["id"] for event in alert_events] == [recall.id, spike.id]
+    assert alert_events[0]["stories"] == [evidence.story for evidence in recall.evidence]
 
 
 async def test_a_near_miss_is_counted_by_its_reason_and_told_with_its_article() -> None:
     before = value("riskwire_alerting_near_misses_total", reason="novelty")
     events = await report(BookStep(near_misses=[fictional.near_miss(1, reason="novelty")]))
     assert value("riskwire_alerting_near_misses_total", reason="novelty") - before == 1
-    (told,) = [event for event in events if event["event"] == "near miss"]
-    assert (told["article"], told["reason"]) == ("near-1", "novelty")
+    (near_miss_event,) = [event for event in events if event["event"] == "near miss"]
+    assert (near_miss_event["article"], near_miss_event["reason"]) == ("near-1", "novelty")
 
 
 async def test_a_delivered_alert_is_timed_from_its_newest_story_and_a_resolved_one_is_not() -> None:

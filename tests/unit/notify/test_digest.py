@@ -31,9 +31,9 @@ NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
 def schedule(**changes: Any) -> DigestSchedule:
-    found = DigestSchedule.of(ReceiverSettings(**({"digest": "daily"} | changes)), BERLIN)
-    assert found is not None
-    return found
+    digest_schedule = DigestSchedule.of(ReceiverSettings(**({"digest": "daily"} | changes)), BERLIN)
+    assert digest_schedule is not None
+    return digest_schedule
 
 
 def near_miss(number: int, **changes: Any) -> NearMiss:
@@ -106,10 +106,10 @@ def test_it_says_what_was_muted_from_the_place_of_the_decision_in_the_log_on(ale
     before, muted = alert(id="1", name="Before"), alert(id="2", name="Muted", at=NOW + timedelta(minutes=1))
     late = alert(id="3", name="After", at=NOW + timedelta(hours=2))
     text = text_of(before, mute("target:entity:norrland", until=NOW + timedelta(hours=1)), muted, late)
-    alerts, _, rest = text.partition("Muted:")
+    alerts, _, muted_part = text.partition("Muted:")
     assert "Before" in alerts
     assert "After" in alerts
-    assert "NOTICE Muted (spike): Brake recall widens [target:entity:norrland]" in rest
+    assert "NOTICE Muted (spike): Brake recall widens [target:entity:norrland]" in muted_part
 
 
 def test_an_alert_that_was_muted_only_after_it_was_delivered_is_not_listed_as_muted(alert: MakeAlert) -> None:

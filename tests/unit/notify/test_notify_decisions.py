@@ -148,9 +148,9 @@ async def test_a_page_that_nobody_acknowledges_goes_to_the_second_receiver(
 ) -> None:
     """Of two pages, one is acknowledged. The second receiver hears of the other one, and of its end."""
     hook, second, clock = await start_receiver(), await start_receiver(), Clock(alert().at)
-    taken = Decision(decision="acknowledge", alert="taken", by="ada", at=clock.now)
+    acknowledged = Decision(decision="acknowledge", alert="taken", by="ada", at=clock.now)
     async with running(tmp_path, hook, clock, second) as notify:
-        await notify.publish(alert(tier="page"), alert(id="taken", tier="page"), taken)
+        await notify.publish(alert(tier="page"), alert(id="taken", tier="page"), acknowledged)
         assert statuses(second) == []
         clock.now += timedelta(minutes=10)
         await second.wait_for_requests(1, timeout_s=60)
@@ -323,11 +323,11 @@ async def test_a_mute_withdraws_nothing_that_it_does_not_cover(
 ) -> None:
     hook, clock = await start_receiver(), Clock(alert().at)
     hook.answers = [500]
-    other = Decision(decision="mute", subject="target:entity:other", by="ada", at=clock.now)
+    other_mute = Decision(decision="mute", subject="target:entity:other", by="ada", at=clock.now)
     async with running(tmp_path, hook, clock, attempts=1_000, backoff_s=0.5) as notify:
         await notify.publish(alert(), pending=1)
         await hook.wait_for_requests(1)
-        await notify.publish(other, pending=1)
+        await notify.publish(other_mute, pending=1)
         await hook.wait_for_requests(2)
         await notify.wait_for_pending(0)
     assert statuses(hook) == ["firing", "firing"]
@@ -350,10 +350,10 @@ async def test_an_alertmanager_that_was_away_never_gets_what_was_silenced_meanwh
         await notify.publish(decision)
         await notify.publish(alert(status="resolved", at=clock.now + timedelta(minutes=1)))
         [story] = alert().evidence
-        other = story.model_copy(update={"source": "other"})
-        await notify.publish(alert(id="later", target="entity:later", evidence=(other,)))
-    taken = [row["labels"]["target"] for _, body in manager.requests[1:] if body for row in orjson.loads(body)]
-    assert set(taken) == {"entity:later"}
+        other_story = story.model_copy(update={"source": "other"})
+        await notify.publish(alert(id="later", target="entity:later", evidence=(other_story,)))
+    targets = [row["labels"]["target"] for _, body in manager.requests[1:] if body for row in orjson.loads(body)]
+    assert set(targets) == {"entity:later"}
 
 
 @pytest.mark.parametrize("arrived", [False, True])

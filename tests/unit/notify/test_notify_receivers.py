@@ -194,9 +194,9 @@ def test_plain_http_and_unsigned_webhooks_are_warned_of_without_showing_the_url(
         },
     )
     warnings = receiver_warnings(settings)
-    plain = [warning.partition(":")[0] for warning in warnings if "plain http" in warning]
+    plain_http = [warning.partition(":")[0] for warning in warnings if "plain http" in warning]
     unsigned = [warning.partition(":")[0] for warning in warnings if "not signed" in warning]
-    assert plain == ["notify.webhooks[0]", "notify.receivers.am"]
+    assert plain_http == ["notify.webhooks[0]", "notify.receivers.am"]
     assert unsigned == ["notify.webhooks[0]", "notify.webhooks[1]", "notify.receivers.desk"]
     assert "s3cret" not in str(warnings)
     signed = settings.model_copy(update={"webhook_secret": SecretStr("key")})

@@ -171,14 +171,14 @@ async def test_a_test_message_says_that_nothing_happened_and_each_receiver_gets_
 
 
 async def test_one_receiver_can_be_tried_by_its_name_or_its_setting(start_receiver: StartReceiver) -> None:
-    desk, other = await start_receiver(), await start_receiver()
+    desk, unnamed = await start_receiver(), await start_receiver()
     notify = NotifySettings(
-        receivers={"desk": ReceiverSettings(webhook=SecretStr(desk.url))}, webhooks=(SecretStr(other.url),)
+        receivers={"desk": ReceiverSettings(webhook=SecretStr(desk.url))}, webhooks=(SecretStr(unnamed.url),)
     )
     await try_receivers(Settings(notify=notify), "desk")
-    assert (len(desk.requests), len(other.requests)) == (1, 0)
+    assert (len(desk.requests), len(unnamed.requests)) == (1, 0)
     await try_receivers(Settings(notify=notify), "notify.webhooks[0]")
-    assert (len(desk.requests), len(other.requests)) == (1, 1)
+    assert (len(desk.requests), len(unnamed.requests)) == (1, 1)
     with pytest.raises(SettingsError, match=r"no such receiver.*'dsk'.*notify\.webhooks\[0\], desk"):
         await try_receivers(Settings(notify=notify), "dsk")
 

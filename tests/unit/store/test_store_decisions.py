@@ -88,5 +88,5 @@ def test_decisions_are_kept_when_their_alerts_are_deleted(
         store.write_signals([news.signal("a0"), news.signal("a1", at=news.NOON + timedelta(days=100))])
         store.delete_old()
         assert store.alerts() == []
-        (kept,) = store.read(list_decisions, 10)
-    assert (kept.by, kept.at, kept.value["summary"]) == ("ada", AT, "4 stories")
+        (decision,) = store.read(list_decisions, 10)
+    assert (decision.by, decision.at, decision.value["summary"]) == ("ada", AT, "4 stories")

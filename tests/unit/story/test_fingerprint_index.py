@@ -39,8 +39,8 @@ def test_similar_fingerprints_are_those_that_compare_as_the_same_story(held: lis
 def test_a_fingerprint_without_a_holder_is_not_found_and_the_others_are(held: list[str], data: st.DataObject) -> None:
     index = index_of(held)
     removed = data.draw(st.lists(st.sampled_from(held), unique=True))
-    for gone in removed:
-        index.remove(gone)
+    for former in removed:
+        index.remove(former)
     remaining = [candidate for candidate in held if candidate not in removed]
     for sought in held:
         assert set(index.similar(sought)) == {candidate for candidate in remaining if same_story(candidate, sought)}

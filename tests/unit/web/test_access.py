@@ -102,11 +102,11 @@ async def test_the_cookie_is_secure_behind_tls(serving: Any, tmp_path: Path) -> 
 
 def test_a_certificate_without_its_key_or_with_another_is_refused(tmp_path: Path) -> None:
     make_certificates(tmp_path / "tls")
-    cert, other = tmp_path / "tls" / "client.pem", tmp_path / "tls" / "impostor.key"
+    cert, other_key = tmp_path / "tls" / "client.pem", tmp_path / "tls" / "impostor.key"
     with pytest.raises(SettingsError, match=r"web\.key_file: .*belong together"):
         bind(WebSettings(port=0, cert_file=cert))
     with pytest.raises(SettingsError, match=r"web\.cert_file: .*cannot be used"):
-        bind(WebSettings(port=0, cert_file=cert, key_file=other))
+        bind(WebSettings(port=0, cert_file=cert, key_file=other_key))
 
 
 async def test_wrong_tokens_are_counted_logged_and_slowed(serving: Any) -> None:

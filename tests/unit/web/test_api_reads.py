@@ -56,8 +56,8 @@ async def test_near_misses_of_a_target_have_their_reasons_and_can_be_filtered(
     assert [row["article"] for row in rows] == ["near-3", "near-2", "near-1", "near-0"]
     assert {row["reason"] for row in rows} == {"threshold"}
     assert rows[0]["detail"] == "It is material with 0.41; 0.55 fires."
-    kept = await get(client, path, min_novelty=0.8, min_relevance=0.6)
-    assert [row["article"] for row in kept] == ["near-2", "near-1"]
+    filtered_rows = await get(client, path, min_novelty=0.8, min_relevance=0.6)
+    assert [row["article"] for row in filtered_rows] == ["near-2", "near-1"]
     until = (filled.NOON + timedelta(hours=1)).isoformat()
     assert [row["article"] for row in await get(client, path, until=until)] == ["near-0"]
     assert [row["article"] for row in await get(client, path, limit=1)] == ["near-3"]
@@ -73,13 +73,13 @@ async def test_alerts_can_be_ordered_by_exposure_and_severity(
     weights = {"a": 3.0, "b": 12.0, "c": 0.5, "d": 3.0}
     store.write_alerts(news.alert(name, weight=weight) for name, weight in weights.items())
     path: str | None = "/api/v1/alerts?status=open&order=priority&limit=1"
-    found: list[float] = []
+    alert_weights: list[float] = []
     while path is not None:
         async with client.get(path) as response:
-            found += [row["weight"] for row in await response.json()]
+            alert_weights += [row["weight"] for row in await response.json()]
             link = response.links.get("next")
             path = str(link["url"].relative()) if link else None
-    assert found == [12.0, 3.0, 3.0, 0.5]
+    assert alert_weights == [12.0, 3.0, 3.0, 0.5]
     await get(client, "/api/v1/alerts", expect=422, order="priority", before="2026-03-02T12:00:00Z")
     await get(client, "/api/v1/alerts", expect=422, order="loudest")
 

@@ -76,16 +76,16 @@ async def test_the_token_without_a_name_may_do_everything_and_says_who_decides(
 
 async def test_a_browser_that_opens_the_page_with_another_token_is_its_owner(serving: Any) -> None:
     """The client keeps cookies as a browser does; aiohttp keeps none of an address."""
-    kept: dict[str, str] = {}
+    cookies: dict[str, str] = {}
     async with serving(tokens=NAMED) as client:
         for token, name in ((ADA, "ada"), (BOB, "bob"), (ADA, "ada")):
-            async with client.get("/", params={"token": token}, cookies=kept) as response:
+            async with client.get("/", params={"token": token}, cookies=cookies) as response:
                 assert response.status == 200
                 for cookie in response.cookies.values():
-                    kept.pop(cookie.key, None)
+                    cookies.pop(cookie.key, None)
                     if cookie["max-age"] != "0":
-                        kept[cookie.key] = cookie.value
-            async with client.get("/api/v1/me", cookies=kept) as response:
+                        cookies[cookie.key] = cookie.value
+            async with client.get("/api/v1/me", cookies=cookies) as response:
                 assert (await response.json())["name"] == name
 
 

@@ -33,14 +33,14 @@ def closed(reason: str) -> float:
 @pytest.fixture
 async def stranger() -> AsyncIterator[Callable[[aiohttp.ClientSession], Stranger]]:
     """Returns a function that makes a client of the server of an HTTP client."""
-    made: list[Stranger] = []
+    strangers: list[Stranger] = []
 
     def make(client: aiohttp.ClientSession) -> Stranger:
-        made.append(Stranger(str(client._base_url)))
-        return made[-1]
+        strangers.append(Stranger(str(client._base_url)))
+        return strangers[-1]
 
     yield make
-    for client in made:
+    for client in strangers:
         client.close()
 
 

@@ -95,8 +95,8 @@ class Connection:
         try:
             job = self._executor.submit(work)
         except RuntimeError as error:
-            what = "the bus has no thread" if lacks_thread(error) else "the bus is closed"
-            raise BusError(what, where=str(self._path)) from error
+            problem = "the bus has no thread" if lacks_thread(error) else "the bus is closed"
+            raise BusError(problem, where=str(self._path)) from error
         waiter = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(waiter)

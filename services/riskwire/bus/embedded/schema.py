@@ -259,5 +259,5 @@ def _check_same_version(path: Path, version: int, application: int) -> None:
 
 
 def _not_a_bus(path: Path) -> BusError:
-    what, do = DAMAGED
-    return BusError(what, where=str(path), do=do)
+    problem, do = DAMAGED
+    return BusError(problem, where=str(path), do=do)

@@ -91,8 +91,8 @@ def as_bus_error(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code within an extended one
-        what, do = _MESSAGES.get(code, ("the bus failed", ""))
-        raise BusError(what, where=str(path), do=do) from error
+        problem, do = _MESSAGES.get(code, ("the bus failed", ""))
+        raise BusError(problem, where=str(path), do=do) from error
     except OSError as error:
         raise BusError("the bus failed", where=str(path)) from error
 

@@ -247,8 +247,8 @@ async def publish_decision(settings: Settings, by: str, alert: str, fields: dict
     command = decision_command(request, history, by, datetime.now(UTC))
     async with open_existing_bus(settings) as bus:
         replaced = await Decider(bus).publish(command)
-    what = history.name if history else request.subject
-    print(printable(f"{_words(command)}: {what}"))
+    subject = history.name if history else request.subject
+    print(printable(f"{_words(command)}: {subject}"))
     if replaced is not None:
         at = time_text(replaced.at, settings.zone)
         print(printable(f"This replaces what {replaced.by} decided at {at}: {_words(replaced)}"))
@@ -274,8 +274,8 @@ def _existing(store: Store, start: str) -> AlertHistory:
 
 def _subject(target: str | None, event_type: str | None, publisher: str | None) -> str:
     """Returns the subject of a mute. Raises a `SettingsError` unless exactly one option was given."""
-    given = [("target", target), ("type", event_type), ("publisher", publisher)]
-    subjects = [f"{scope}:{name}" for scope, name in given if name is not None]
+    options = [("target", target), ("type", event_type), ("publisher", publisher)]
+    subjects = [f"{scope}:{name}" for scope, name in options if name is not None]
     if len(subjects) != 1:
         raise SettingsError("a mute is of one thing", do="Give one of --target, --type and --publisher")
     return subjects[0]

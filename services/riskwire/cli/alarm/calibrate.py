@@ -91,15 +91,15 @@ def print_calibration(run: CalibrationRun, settings: Settings) -> None:
     )
     expected = expected_rates(settings.alerting.budget)
     rows = []
-    for group, targets, counts, found in (
+    for group, targets, counts, group_limits in (
         ("active", archive.active_targets, search.counts_active, limits.active),
         ("quieter", archive.quiet_targets, search.counts_quiet, limits.quiet),
     ):
         months = max(targets, 1) * archive.months
         for name, budget, count, threshold, theoretical in (
-            ("spike, notice", expected["spike_notice"], counts.notices, found.spike.notice, theory.spike.notice),
-            ("spike, page", expected["spike_page"], counts.pages, found.spike.page, theory.spike.page),
-            ("slide", expected["slide"], counts.slides, found.slide, theory.slide),
+            ("spike, notice", expected["spike_notice"], counts.notices, group_limits.spike.notice, theory.spike.notice),
+            ("spike, page", expected["spike_page"], counts.pages, group_limits.spike.page, theory.spike.page),
+            ("slide", expected["slide"], counts.slides, group_limits.slide, theory.slide),
         ):
             figures = (f"{budget:.4f}", f"{count / months:.4f}", str(count), f"{threshold:.3f}", f"{theoretical:.3f}")
             rows.append((f"{name}, {group}", *figures))
@@ -126,13 +126,13 @@ def print_cost(run: CalibrationRun, read: ArchiveInput, archive: Path, settings:
     for name, alerts in (("calibrated", calibrated), ("from theory", theory), ("event alerts alone", of_events)):
         figures = tested.results(alerts, archive=archive).figures
         if figures is not None:
-            whole = figures.whole
+            totals = figures.whole
             rows.append(
                 (
                     name,
-                    f"{whole.told} of {whole.events}",
-                    f"{whole.crises_told} of {whole.crises}",
-                    str(whole.notifications),
+                    f"{totals.told} of {totals.events}",
+                    f"{totals.crises_told} of {totals.crises}",
+                    str(totals.notifications),
                 )
             )
     print_table(("thresholds", "events told", "crises told", "notifications"), rows)

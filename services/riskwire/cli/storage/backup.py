@@ -19,10 +19,10 @@ def backup(
     from riskwire.app.backup import back_up
     from riskwire.cli.terminal import counted
 
-    made = back_up(settings_of(config, data=data), folder, datetime.now(UTC))
-    what = "store and bus" if made.bus else "store"
-    articles, alerts = counted(made.rows["articles"], "article"), counted(made.rows["alert_heads"], "alert")
-    typer.echo(f"{folder}: {what}, {articles}, {alerts}")
+    backed_up = back_up(settings_of(config, data=data), folder, datetime.now(UTC))
+    parts = "store and bus" if backed_up.bus else "store"
+    articles, alerts = counted(backed_up.rows["articles"], "article"), counted(backed_up.rows["alert_heads"], "alert")
+    typer.echo(f"{folder}: {parts}, {articles}, {alerts}")
 
 
 def restore(
@@ -34,6 +34,6 @@ def restore(
     from riskwire.app.backup import restore as restore_backup
     from riskwire.cli.terminal import counted
 
-    made = restore_backup(settings_of(config, data=data), folder)
-    articles, alerts = counted(made.rows["articles"], "article"), counted(made.rows["alert_heads"], "alert")
+    restored = restore_backup(settings_of(config, data=data), folder)
+    articles, alerts = counted(restored.rows["articles"], "article"), counted(restored.rows["alert_heads"], "alert")
     typer.echo(f"Restored {articles} and {alerts}.")

@@ -329,7 +329,7 @@ class Bundle:
         path = self.folder / file.path
         try:
             with path.open("rb") as stream:
-                found = file_digest(stream, "sha256").hexdigest()
+                digest = file_digest(stream, "sha256").hexdigest()
         except FileNotFoundError as error:
             if file.skeleton is None:
                 raise BundleError("a file of the bundle is missing", where=str(path)) from error
@@ -340,9 +340,9 @@ class Bundle:
             ) from error
         except OSError as error:
             raise BundleError("a file of the bundle cannot be read", where=str(path)) from error
-        if found != file.sha256:
+        if digest != file.sha256:
             raise BundleError(
-                f"the file does not match bundle.json: its SHA-256 is {found}, not {file.sha256}",
+                f"the file does not match bundle.json: its SHA-256 is {digest}, not {file.sha256}",
                 where=str(path),
                 do="Download the bundle again",
             )

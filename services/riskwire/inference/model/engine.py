@@ -282,7 +282,7 @@ class Engine:
     def _decode(self, work: SentenceGroup, indexes: list[int]) -> list[tuple[int, SentencePrediction]]:
         """Returns (index, prediction) for sentences whose logits are complete; runs in a thread."""
         heads = self.bundle.manifest.heads
-        first, *others = work.windows
+        first, *further_windows = work.windows
         return [
             (
                 index,
@@ -290,7 +290,7 @@ class Engine:
                     work.texts[index],
                     *first.read(index),
                     heads,
-                    for_sentiment=others[0].read(index) if others else None,
+                    for_sentiment=further_windows[0].read(index) if further_windows else None,
                 ),
             )
             for index in indexes

@@ -31,11 +31,11 @@ class Turns:
         """Removes and returns up to `count` sentences whose turn it is, those of requests first."""
         requested = sum(map(len, self._requests.values()))
         from_news = min(len(self._news), max(count - count // 2, count - requested))
-        taken = []
+        batch = []
         for _ in range(min(requested, count - from_news)):
             request, texts = self._requests.popitem(last=False)
-            taken.append(texts.popleft())
+            batch.append(texts.popleft())
             if texts:
                 self._requests[request] = texts  # now the last: its next turn comes after those of the others
-        taken += [self._news.popleft() for _ in range(from_news)]
-        return taken
+        batch += [self._news.popleft() for _ in range(from_news)]
+        return batch

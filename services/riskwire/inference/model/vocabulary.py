@@ -38,8 +38,8 @@ class Vocabulary:
         """Returns the vocabulary of a tokenizer file, which `Bundle.load` has checked."""
         tokens = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=False)
         starts = [token for token in tokens if token.startswith(_WORD_STARTS)]
-        whole = [token[1:] for token in starts] if starts else list(tokens)
-        return cls(frozenset(token.casefold() for token in whole if token.isalpha()))
+        words = [token[1:] for token in starts] if starts else list(tokens)
+        return cls(frozenset(token.casefold() for token in words if token.isalpha()))
 
     def reads(self, text: str) -> bool:
         """Returns whether the words of a short text, beside its names, are in the vocabulary.

@@ -115,10 +115,10 @@ def _days(parts: Mapping[str, str], day_first: bool | None) -> Iterator[date]:
         # A weekday that does not fit is no doubt here: publishers get it wrong beside a date that is right.
         yield from _existing(year, _month(parts["month"]), int(parts["day"]))
         return
-    first, other = int(parts["first"]), int(parts["other"])
+    first, second = int(parts["first"]), int(parts["other"])
     orders = [True] if parts["mark"] == "." else [True, False] if day_first is None else [day_first]
     for order in orders:
-        for day in _existing(year, *((other, first) if order else (first, other))):
+        for day in _existing(year, *((second, first) if order else (first, second))):
             if weekdays is None or day.weekday() in weekdays:
                 yield day
 

@@ -180,8 +180,8 @@ class Fetcher:
         permanent = True
         for _ in range(self._settings.max_redirects + 1):
             target = self._checked(location)
-            own = headers and target.origin() == URL(url).origin()
-            result = await self._get(target, validators, headers if own else {})
+            same_origin = headers and target.origin() == URL(url).origin()
+            result = await self._get(target, validators, headers if same_origin else {})
             if not isinstance(result, _Redirect):
                 if isinstance(result, FetchedDocument) and permanent and location != url:
                     return replace(result, moved_to=location)

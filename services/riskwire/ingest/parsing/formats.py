@@ -144,8 +144,8 @@ def _with_whole_entries(document: FeedDocument, url: str, repairs: list[str]) ->
     base = home if home.lower().startswith(("http://", "https://")) else url
     entries = tuple(_whole(entry, base) for entry in document.entries)
     language = _SURROGATE.sub("\ufffd", document.language)
-    found = tuple(repair[:_MAX_REPAIR] for repair in (*repairs, *document.repairs)[:_MAX_REPAIRS])
-    return replace(document, entries=entries, home=home, language=language, repairs=found)
+    all_repairs = tuple(repair[:_MAX_REPAIR] for repair in (*repairs, *document.repairs)[:_MAX_REPAIRS])
+    return replace(document, entries=entries, home=home, language=language, repairs=all_repairs)
 
 
 def _whole(entry: FeedEntry, base: str) -> FeedEntry:

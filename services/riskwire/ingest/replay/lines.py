@@ -92,7 +92,7 @@ def _clean(archive_item: ArchiveItem, source: str, settings: IngestSettings) -> 
     document = FeedDocument("archive", (entry,), language=archive_item.language)
     limits = Limits(text=settings.max_text)
     items = items_of(document, source, limits, settings.min_language_confidence).items
-    given: dict[str, object] = {"published_at": archive_item.published_at}
+    archived_fields: dict[str, object] = {"published_at": archive_item.published_at}
     if publisher := publisher_name(archive_item.publisher) or publisher_name(archive_item.source):
-        given["publisher"] = publisher
-    return tuple(item.model_copy(update=given) for item in items)
+        archived_fields["publisher"] = publisher
+    return tuple(item.model_copy(update=archived_fields) for item in items)

@@ -33,10 +33,10 @@ class SilenceMatcher:
         """Returns whether labels meet the condition. A regular expression of Go that Python cannot read meets none."""
         value = labels.get(self.name, "")
         try:
-            found = re.fullmatch(self.value, value) is not None if self.is_regex else value == self.value
+            does_match = re.fullmatch(self.value, value) is not None if self.is_regex else value == self.value
         except re.error:
             return False
-        return found == self.is_equal
+        return does_match == self.is_equal
 
     def __str__(self) -> str:
         sign = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
@@ -88,7 +88,10 @@ class SilenceList:
             now = asyncio.get_running_loop().time()
             if now - self._read_at > _KEPT_S:
                 rows = await asyncio.gather(*(_silences_of(receiver) for receiver in self._receivers))
-                self._silences, self._read_at = [silence for found in rows for silence in found], now
+                self._silences, self._read_at = (
+                    [silence for receiver_silences in rows for silence in receiver_silences],
+                    now,
+                )
             return list(self._silences)
 
     async def close(self) -> None:

@@ -96,11 +96,11 @@ def plan_silence(mute: MutedSubject, silences: Sequence[Mapping[str, Any]], now:
     running = [row for row in ours if row["status"]["state"] in ("active", "pending")]
     running.sort(key=lambda row: str(row["id"]))  # members of a cluster share silences, and must keep the same one
     over = mute.ended or (mute.until is not None and mute.until <= now.timestamp())
-    kept = None if over else next((row for row in running if _stands_for(row, mute)), None)
-    end = tuple(str(row["id"]) for row in running if row is not kept)
+    kept_silence = None if over else next((row for row in running if _stands_for(row, mute)), None)
+    end = tuple(str(row["id"]) for row in running if row is not kept_silence)
     # One of this mute that has ended before the mute was ended by a person in Alertmanager.
     ended_there = any(mute.marker in str(row.get("comment", "")) for row in ours if row not in running)
-    wanted = not over and kept is None and not ended_there
+    wanted = not over and kept_silence is None and not ended_there
     return SilencePlan(mute.silence(now) if wanted else None, end)
 
 

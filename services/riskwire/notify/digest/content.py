@@ -137,11 +137,11 @@ def _section(title: str, lines: Sequence[str], limit: int) -> list[str]:
 
 def _alert_line(row: _DigestAlert) -> str:
     alert = row.loudest
-    what = ", ".join(map(event_label, alert.events)) or alert.kind
+    reason = ", ".join(map(event_label, alert.events)) or alert.kind
     end = ", resolved" if row.newest.status == "resolved" else ""
     name, title = sanitised_line(alert.name), sanitised_line(alert.evidence[0].title) if alert.evidence else ""
     story = f": {title}" if title else ""
-    return f"{alert.tier.upper()} {name} ({what}{end}){story}"
+    return f"{alert.tier.upper()} {name} ({reason}{end}){story}"
 
 
 def _near_line(miss: NearMiss) -> str:

@@ -107,10 +107,10 @@ class Dispatcher:
         finally:
             self._finish(message)
         if error is not None and progress.stopped and not error.final:
-            others = [waiting for waiting in message if waiting.delivery not in progress.stopped]
-            message = tuple(waiting for waiting in message if waiting not in others)
+            waiting_again = [waiting for waiting in message if waiting.delivery not in progress.stopped]
+            message = tuple(waiting for waiting in message if waiting not in waiting_again)
             error = StoppedError("stopped", where=error.where or "")
-            self._wait_again(others)
+            self._wait_again(waiting_again)
         for waiting in message:
             waiting.on_done(waiting.delivery, error)
 

@@ -84,9 +84,9 @@ class ReceiverQueue:
     def remove(self, delivery: Delivery) -> bool:
         """Removes a delivery that waits. Returns whether it did."""
         remaining = [waiting for waiting in self._waiting if waiting.delivery != delivery]
-        found = len(remaining) < len(self._waiting)
+        was_waiting = len(remaining) < len(self._waiting)
         self._waiting = remaining
-        return found
+        return was_waiting
 
     def withdraw(self, topic: str, partition: int) -> None:
         """Removes the deliveries of a partition that wait. Those on their way stay until they are finished."""
@@ -146,14 +146,14 @@ class ReceiverQueue:
         if not self._groups or not first.lead:
             return (first,)
         ended = first.alert.status == "resolved"
-        others = [
+        same_story = [
             waiting
             for waiting in startable[:_MAX_COMPARED]
             if waiting is not first
             and (waiting.alert.status == "resolved") == ended
             and _is_one_story(first.lead, waiting.lead)
         ]
-        return (first, *others[: MAX_TARGETS - 1])
+        return (first, *same_story[: MAX_TARGETS - 1])
 
 
 def _is_one_story(a: str, b: str) -> bool:

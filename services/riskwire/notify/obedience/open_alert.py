@@ -101,10 +101,15 @@ class OpenAlert:
         Unless its newest record is held for all receivers, the newest record that was withdrawn is held for the
         receivers that miss it. A receiver that got no other record of the alert does not get its final record either.
         """
-        told = dict(Counter(self.told) - Counter([receiver]))
-        changed = replace(self, told=told, sent=bool(told), unanswered_since=self.unanswered_since if told else 0.0)
+        sent_counts = dict(Counter(self.told) - Counter([receiver]))
+        changed = replace(
+            self,
+            told=sent_counts,
+            sent=bool(sent_counts),
+            unanswered_since=self.unanswered_since if sent_counts else 0.0,
+        )
         if (self.closed and message.offset != self.offset) or (self.held and not self.missing):
-            return replace(changed, held=self.held and (bool(told) or not self.newest_is_final))
+            return replace(changed, held=self.held and (bool(sent_counts) or not self.newest_is_final))
         if not self.held or message.offset > self.offset:
             changed = replace(changed, offset=message.offset, key=message.key, value=message.value)
         missing = tuple(dict.fromkeys([*self.missing, receiver]))

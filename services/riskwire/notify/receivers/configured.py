@@ -79,15 +79,15 @@ def receiver_warnings(settings: NotifySettings) -> list[str]:
         SettingsError: a receiver cannot be used.
     """
     webhooks = {f"notify.webhooks[{position}]": url for position, url in enumerate(settings.webhooks)}
-    others: dict[str, SecretStr] = {}
+    alertmanagers: dict[str, SecretStr] = {}
     for name, named in settings.receivers.items():
         if named.webhook is not None:
             webhooks[f"notify.receivers.{name}"] = named.webhook
         if named.alertmanager is not None:
-            others[f"notify.receivers.{name}"] = named.alertmanager
+            alertmanagers[f"notify.receivers.{name}"] = named.alertmanager
     warnings = [
         f"{key}: plain http: others on the way can read and change alerts. Use https"
-        for key, url in (webhooks | others).items()
+        for key, url in (webhooks | alertmanagers).items()
         if _is_plain(url.get_secret_value())
     ]
     if settings.webhook_secret is None and settings.webhook_secret_file is None:

@@ -217,8 +217,8 @@ def reported(where: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         if problem := _passing_problem(error, cause):
-            what, do = problem
-            raise StoreUnavailableError(what, where=where, do=do) from cause
+            description, do = problem
+            raise StoreUnavailableError(description, where=where, do=do) from cause
         do = "Move the file away or name another directory with --data." if "not a database" in str(cause) else ""
         raise StoreError("the store failed", where=where, do=do) from cause
 

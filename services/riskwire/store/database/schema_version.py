@@ -53,22 +53,22 @@ def usable_version(connection: Connection, where: str) -> int | None:
 
 def _refusal(connection: Connection, version: int, where: str) -> StoreVersionError:
     """Returns the error about a store of another version."""
-    this = tables.SCHEMA_VERSION
-    if version > this:
+    readable_version = tables.SCHEMA_VERSION
+    if version > readable_version:
         return StoreVersionError(
-            f"the store was written by a newer riskwire (version {version}; this one reads {this})",
+            f"the store was written by a newer riskwire (version {version}; this one reads {readable_version})",
             where=where,
             do=f"Upgrade riskwire, or name {_another(connection)}.",
         )
     if version >= OLDEST_MIGRATED:
         return StoreVersionError(
-            f"the store was written by an older riskwire (version {version}; this one reads {this})",
+            f"the store was written by an older riskwire (version {version}; this one reads {readable_version})",
             where=where,
             do="Make a backup, stop every process that uses the store, and run `riskwire db upgrade`.",
         )
     writer = "riskwire 0.1" if version <= _LAST_VERSION_OF_0_1 else "an unreleased riskwire 0.2"
     return StoreVersionError(
-        f"the store was written by {writer} (version {version}; this one reads only {this})",
+        f"the store was written by {writer} (version {version}; this one reads only {readable_version})",
         where=where,
         do=f"Name {_another(connection)}, or replay an archive into a new one; this one is left as it is.",
     )

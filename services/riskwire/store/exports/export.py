@@ -53,10 +53,10 @@ def export_rows(
             reported(engine.url.render_as_string(hide_password=True)),
             engine.connect().execution_options(**snapshot_options(engine)) as connection,
         ):
-            found = rows(connection, kind, selection)
+            exported_rows = rows(connection, kind, selection)
             if path is None:
-                return write_csv(sys.stdout, COLUMNS[kind], found)
-            return _write(path, kind, found)
+                return write_csv(sys.stdout, COLUMNS[kind], exported_rows)
+            return _write(path, kind, exported_rows)
     finally:
         engine.dispose()
 

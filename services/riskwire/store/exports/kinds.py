@@ -142,8 +142,10 @@ def _mentions(connection: Connection, selection: Selection) -> Iterator[Row]:
     query = select(article.id, article.seen_ms).where(*_of_articles(selection, article.id))
     for chunk in chunks(_by_time(connection, query, article.seen_ms, selection, ("id",))):
         of_articles = select(tables.mentions).where(mention.article.in_([row["id"] for row in chunk]))
-        found = connection.execute(of_articles.order_by(mention.seen_ms, mention.article, mention.n)).mappings().all()
-        yield from (dict(row) for row in found)
+        mention_rows = (
+            connection.execute(of_articles.order_by(mention.seen_ms, mention.article, mention.n)).mappings().all()
+        )
+        yield from (dict(row) for row in mention_rows)
 
 
 def _signals(connection: Connection, selection: Selection) -> Iterator[Row]:
@@ -178,8 +180,8 @@ def _alerts(connection: Connection, selection: Selection) -> Iterator[Row]:
 def _near_misses(connection: Connection, selection: Selection) -> Iterator[Row]:
     miss = tables.near_misses.c
     query = _of_target(select(tables.near_misses), miss.target, selection)
-    found = _by_time(connection, query, miss.at_ms, selection, ("id",))
-    return (parsed(row, NearMiss) for row in found)
+    near_miss_rows = _by_time(connection, query, miss.at_ms, selection, ("id",))
+    return (parsed(row, NearMiss) for row in near_miss_rows)
 
 
 _READERS: dict[ExportKind, Callable[[Connection, Selection], Iterator[Row]]] = {

@@ -59,8 +59,8 @@ def read_article(connection: Connection, article: str) -> StoredArticle | None:
         .where(signal.article == row.id, signal.seen_ms >= row.seen_ms)
         .order_by(signal.target)
     ).all()
-    targets = {found.target: found.name for found in signals}
-    stories = {row.story, *(found.story for found in signals)} - {None}
+    targets = {signal_row.target: signal_row.name for signal_row in signals}
+    stories = {row.story, *(signal_row.story for signal_row in signals)} - {None}
     return StoredArticle(
         id=row.id,
         version=row.version,
@@ -82,7 +82,7 @@ def read_article(connection: Connection, article: str) -> StoredArticle | None:
 def _alerts(connection: Connection, targets: Iterable[str], stories: set[str], since: int) -> list[Alert]:
     """Returns the alert records since a time (ms) whose evidence has one of the stories, oldest first."""
     record, head = tables.alerts.c, tables.alert_heads.c
-    found: list[Alert] = []
+    matching: list[Alert] = []
     for target in targets:
         bodies = (
             select(record.body)
@@ -92,21 +92,25 @@ def _alerts(connection: Connection, targets: Iterable[str], stories: set[str], s
             .limit(_MAX_DECISIONS)
         )
         alerts = (Alert.model_validate_json(body) for body in connection.execute(bodies).scalars())
-        found += [alert for alert in alerts if any(_is_one_of(item.story, stories) for item in alert.evidence)]
-    return sorted(found, key=lambda alert: alert.at)
+        matching += [
+            alert for alert in alerts if any(_is_one_of(evidence.story, stories) for evidence in alert.evidence)
+        ]
+    return sorted(matching, key=lambda alert: alert.at)
 
 
 def _is_one_of(story: str, stories: set[str]) -> bool:
     """Returns whether a story is one of others: of several similar ones, evidence names the first."""
     if story in stories:
         return True
-    return is_fingerprint(story) and any(is_fingerprint(other) and same_story(story, other) for other in stories)
+    return is_fingerprint(story) and any(
+        is_fingerprint(other_story) and same_story(story, other_story) for other_story in stories
+    )
 
 
 def _near_misses(connection: Connection, targets: Iterable[str], article: str, since: int) -> list[NearMiss]:
     """Returns the near misses of an article since a time (ms), oldest first."""
     miss = tables.near_misses.c
-    found: list[NearMiss] = []
+    near_misses: list[NearMiss] = []
     for chunk in chunks(targets):
         bodies = (
             select(miss.body)
@@ -114,6 +118,6 @@ def _near_misses(connection: Connection, targets: Iterable[str], article: str, s
             .order_by(miss.at_ms)
             .limit(_MAX_DECISIONS * len(chunk))
         )
-        read = (NearMiss.model_validate_json(body) for body in connection.execute(bodies).scalars())
-        found += [near_miss for near_miss in read if near_miss.article == article]
-    return found
+        candidates = (NearMiss.model_validate_json(body) for body in connection.execute(bodies).scalars())
+        near_misses += [near_miss for near_miss in candidates if near_miss.article == article]
+    return near_misses

@@ -49,9 +49,9 @@ def list_near_misses(connection: Connection, target: str, query: NearMissQuery) 
     if query.until is not None:
         rows = rows.where(miss.at_ms < to_ms(query.until))
     rows = rows.order_by(miss.at_ms.desc(), miss.id.desc()).limit(query.limit)
-    found = [NearMiss.model_validate_json(body) for body in connection.execute(rows).scalars()]
-    found += _in_other_languages(connection, target, query)
-    return sorted(found, key=lambda miss: (miss.at, miss.id), reverse=True)[: query.limit]
+    near_misses = [NearMiss.model_validate_json(body) for body in connection.execute(rows).scalars()]
+    near_misses += _in_other_languages(connection, target, query)
+    return sorted(near_misses, key=lambda miss: (miss.at, miss.id), reverse=True)[: query.limit]
 
 
 def _in_other_languages(connection: Connection, target: str, query: NearMissQuery) -> list[NearMiss]:

@@ -52,12 +52,12 @@ def read_target_figures(
         blind_after_s: seconds without news from any of its sources, after which a target is blind.
         fresh_s: age in seconds beyond which a surprise counts as 0.
     """
-    shown, others = most
+    shown, most_others = most
     rows = targets_by_id(connection, watched[:shown], spark=False, blind_after_s=blind_after_s, fresh_s=fresh_s)
     known = {*watched, *(row.target for row in rows)}
     candidates = list_targets(
         connection,
-        limit=others + len(known) if others else 0,
+        limit=most_others + len(known) if most_others else 0,
         offset=0,
         kind=None,
         query=None,
@@ -66,7 +66,7 @@ def read_target_figures(
         blind_after_s=blind_after_s,
         fresh_s=fresh_s,
     )
-    rows += [row for row in candidates if row.target not in known][:others]
+    rows += [row for row in candidates if row.target not in known][:most_others]
     newest_at = newest_ms(connection) or 0
     since = newest_at - int(PERIOD.total_seconds() * 1000)
     figures: list[TargetFigures] = []

@@ -92,10 +92,10 @@ _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, i
 def _resolve(key: str, host: str, port: int) -> list[_Address]:
     """Returns the socket addresses of a host. Raises a `SettingsError` that names `key` if there are none."""
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{key}: no such address", value=host) from error
-    return found  # type: ignore[return-value]  # neither address is a pair of integers: IPv6 is compiled in
+    return addresses  # type: ignore[return-value]  # neither address is a pair of integers: IPv6 is compiled in
 
 
 def _listen(address: _Address, section: str, host: str, port: int) -> socket.socket:

@@ -214,20 +214,20 @@ def _judge(
     arrived: set[bytes] = set()
     for record in log.records:
         is_here = record.raw in keys
-        said = (record.alert, record.status, record.at) in withdrawn
+        is_withdrawn = (record.alert, record.status, record.at) in withdrawn
         if record.status == "resolved" and not known and record.arrival is not Arrival.NEVER:
             record.set(Arrival.MAY if doubtful else Arrival.NEVER, "nobody had heard of the alert")
         elif record.released:
             record.set(Arrival.MUST, "")
         if is_here:
             arrived.add(record.raw)
-            known, doubtful = known or not said, doubtful or said
+            known, doubtful = known or not is_withdrawn, doubtful or is_withdrawn
         name = f"{record.alert} {record.status} at {record.at}"
         if is_here and record.arrival is Arrival.NEVER:
             explanation.comparison.differing.append(f"{name} arrived although: {record.reason}")
         elif not is_here and record.arrival is Arrival.MUST:
             explanation.comparison.lost.append(name)
-        elif not is_here and record.reason == "withdrawn" and not said:
+        elif not is_here and record.reason == "withdrawn" and not is_withdrawn:
             explanation.comparison.lost.append(f"{name}: a decision follows it, and notify does not say it withdrew it")
         elif not is_here:
             explanation.absences[record.reason] += 1

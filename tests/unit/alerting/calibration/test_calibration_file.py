@@ -56,12 +56,12 @@ def file(tmp_path: Path) -> Path:
 def test_the_named_file_decides_for_its_bundle_and_theory_for_any_other(file: Path) -> None:
     settings = AlertingSettings(calibration=file, budget=BUDGET)
     table = LimitTable.from_settings(settings)
-    own = table.of("finance-en@9.9.9")
-    assert (own.spike.notice, own.spike.page, own.slide, own.calibrated) == (2.5, 3.5, 1.5, True)
-    other = table.of("finance-en@9.9.8")
-    assert other == theoretical_limits(settings)
-    assert not other.calibrated
-    assert (round(other.spike.notice, 2), round(other.spike.page, 2)) == (3.88, 4.18)
+    limits = table.of("finance-en@9.9.9")
+    assert (limits.spike.notice, limits.spike.page, limits.slide, limits.calibrated) == (2.5, 3.5, 1.5, True)
+    theoretical = table.of("finance-en@9.9.8")
+    assert theoretical == theoretical_limits(settings)
+    assert not theoretical.calibrated
+    assert (round(theoretical.spike.notice, 2), round(theoretical.spike.page, 2)) == (3.88, 4.18)
 
 
 def test_an_active_target_has_a_higher_threshold_than_a_quiet_one(file: Path) -> None:

@@ -116,12 +116,12 @@ def test_a_rate_has_drifted_when_chance_and_the_allowed_factor_do_not_explain_it
 def test_a_rate_that_is_right_is_rarely_said_to_have_drifted() -> None:
     """At most one in 100 of simulated quarters, seed 3."""
     rng = random.Random(3)
-    said = 0
+    false_drifts = 0
     for _ in range(1_000):
         mean = rng.uniform(5, 60)
         count = sum(rng.random() < mean / 1_000 for _ in range(1_000))
-        said += drift(count, mean) in {"more often", "more rarely"}
-    assert said <= 10
+        false_drifts += drift(count, mean) in {"more often", "more rarely"}
+    assert false_drifts <= 10
 
 
 def test_the_distribution_of_the_number_of_notifications_sums_up() -> None:

@@ -93,16 +93,16 @@ def test_the_end_of_a_slide_is_when_the_sum_falls_below_the_given_surprise() -> 
 def test_the_sum_follows_from_what_came_in_each_bucket_and_restores_exactly() -> None:
     """Copying the state between any two updates changes nothing."""
     rng = random.Random(2)
-    whole = part = Cusum()
-    part = Cusum(**asdict(whole))
+    uninterrupted = restored = Cusum()
+    restored = Cusum(**asdict(uninterrupted))
     for step in range(200):
         at = step * DAY_MS // 3
         adverse = rng.choice((0, 0, 1, 3))
         if adverse:
-            whole.add(at, adverse, step * 30, belief(0.4), STORIES_A_DAY)
-            part.add(at, adverse, step * 30, belief(0.4), STORIES_A_DAY)
-        part = Cusum(**asdict(part))
-    assert part == whole
+            uninterrupted.add(at, adverse, step * 30, belief(0.4), STORIES_A_DAY)
+            restored.add(at, adverse, step * 30, belief(0.4), STORIES_A_DAY)
+        restored = Cusum(**asdict(restored))
+    assert restored == uninterrupted
 
 
 def test_time_that_goes_back_changes_nothing() -> None:

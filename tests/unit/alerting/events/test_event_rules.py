@@ -274,7 +274,7 @@ def test_what_happens_in_a_large_country_is_told_of_it_only_where_a_rule_says_so
     country = "entity:name:united-states"
     crime = event(9, "Banker charged in U.S. fraud", "crime", target=country)
     rating = event(9, "S&P cuts U.S. to junk", "credit_downgrade", target=country)
-    for rules, story, told in (
+    for rules, story, notifies in (
         ("{}", crime, False),
         ("{}", rating, True),
         ("groups: {large_countries: {tier: notice}}", crime, True),
@@ -283,8 +283,8 @@ def test_what_happens_in_a_large_country_is_told_of_it_only_where_a_rule_says_so
     ):
         timeline = Timeline(AlertingSettings(rules=rules_file(tmp_path, rules)))
         timeline.feed(story, mark(10))
-        assert bool(timeline.alerts) is told, rules
-        assert bool(timeline.near_misses) is not told, rules
+        assert bool(timeline.alerts) is notifies, rules
+        assert bool(timeline.near_misses) is not notifies, rules
 
 
 def test_rules_with_other_types_keep_all_else(tmp_path: Path) -> None:

@@ -21,5 +21,5 @@ async def test_thresholds_of_a_bundle_are_told_once_for_all_partitions() -> None
             await task.process(
                 [Message(Topic.SIGNALS, partition, at, None, record.to_bytes()) for at, record in enumerate(records)]
             )
-    told = [entry["bundle"] for entry in logs if "thresholds" in entry["event"]]
-    assert told == ["a 1.0", "b 2.0"]
+    logged_bundles = [entry["bundle"] for entry in logs if "thresholds" in entry["event"]]
+    assert logged_bundles == ["a 1.0", "b 2.0"]

@@ -32,28 +32,30 @@ def turns(news: int, *requests: int) -> Turns:
 
 def test_news_and_requests_each_get_half() -> None:
     """However many requests there are, and however much each of them asks."""
-    taken = turns(1_000, 5_000, 5_000, 5_000).take(256)
-    assert sum(text.startswith("n") for text in taken) == 128
-    assert [sum(text.startswith(f"{request}-") for text in taken) for request in range(3)] == [43, 43, 42]
+    batch = turns(1_000, 5_000, 5_000, 5_000).take(256)
+    assert sum(text.startswith("n") for text in batch) == 128
+    assert [sum(text.startswith(f"{request}-") for text in batch) for request in range(3)] == [43, 43, 42]
 
 
 def test_a_small_request_is_taken_at_once_beside_a_large_one_and_news() -> None:
-    taken = turns(10_000, 5_000, 2).take(256)
-    assert {"1-0", "1-1"} <= set(taken)
+    batch = turns(10_000, 5_000, 2).take(256)
+    assert {"1-0", "1-1"} <= set(batch)
 
 
 @given(news=st.integers(0, 50), requests=st.lists(st.integers(0, 30), max_size=4), count=st.integers(1, 40))
 def test_turns_are_never_wasted_and_nothing_is_lost(news: int, requests: list[int], count: int) -> None:
     """What one side does not need, the other gets. Sentences of one asker keep their order."""
     waiting = turns(news, *requests)
-    taken: list[str] = []
+    all_texts: list[str] = []
     while len(waiting):
         before = len(waiting)
         batch = waiting.take(count)
         assert len(batch) == min(count, before)
-        taken += batch
+        all_texts += batch
     for prefix, total in (("n", news), *((f"{index}-", total) for index, total in enumerate(requests))):
-        assert [text for text in taken if text.startswith(prefix)] == [f"{prefix}{number}" for number in range(total)]
+        assert [text for text in all_texts if text.startswith(prefix)] == [
+            f"{prefix}{number}" for number in range(total)
+        ]
 
 
 def sentences(prefix: str, count: int) -> TextDocument:

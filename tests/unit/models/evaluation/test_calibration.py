@@ -35,8 +35,11 @@ def test_a_bias_of_the_labels_is_taken_back() -> None:
     shift = fit_shift(logits, truth)
     assert shift == pytest.approx((0.6, 0.0, -0.1, -0.5), abs=0.15)
     assert shift.sum() == pytest.approx(0.0, abs=1e-9)
-    left, shifted = fit_temperature(logits, truth), fit_temperature(logits + shift, truth)
-    assert negative_log_likelihood(logits + shift, truth, shifted) < negative_log_likelihood(logits, truth, left) - 0.02
+    unshifted, shifted = fit_temperature(logits, truth), fit_temperature(logits + shift, truth)
+    assert (
+        negative_log_likelihood(logits + shift, truth, shifted)
+        < negative_log_likelihood(logits, truth, unshifted) - 0.02
+    )
     assert expected_calibration_error(logits + shift, truth, shifted) < 0.02
 
 

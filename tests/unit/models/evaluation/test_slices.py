@@ -16,9 +16,9 @@ pytestmark = needs_metrics
 
 
 def test_sets_whose_files_are_missing_are_left_out(data_folder: Path) -> None:
-    there = [name for name in NEVER_SEEN if data_set_by_name(name).is_in(data_folder)]
-    assert 0 < len(there) < len(NEVER_SEEN)
-    assert set(comparison_examples(data_folder)) & set(NEVER_SEEN) == set(there)
+    present = [name for name in NEVER_SEEN if data_set_by_name(name).is_in(data_folder)]
+    assert 0 < len(present) < len(NEVER_SEEN)
+    assert set(comparison_examples(data_folder)) & set(NEVER_SEEN) == set(present)
 
 
 def test_the_f1_of_rows_with_one_label_each_is_the_accuracy() -> None:

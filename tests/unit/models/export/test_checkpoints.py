@@ -116,9 +116,9 @@ def test_the_bundle_holds_two_models_and_only_their_heads(bundle: Path) -> None:
 
 def test_the_sentiment_is_that_of_torch_in_the_order_of_a_bundle(bundle: Path, sentiment: Path) -> None:
     """The tokenizer of this checkpoint ignores case, that of the other does not."""
-    half = predictions(bundle, TEXTS[:4], precision="fp16")
-    whole = predictions(bundle, TEXTS[:4])
-    for text, in_fp16, in_int8 in zip(TEXTS, half, whole, strict=False):
+    fp16_predictions = predictions(bundle, TEXTS[:4], precision="fp16")
+    int8_predictions = predictions(bundle, TEXTS[:4])
+    for text, in_fp16, in_int8 in zip(TEXTS, fp16_predictions, int8_predictions, strict=False):
         positive, negative, neutral = (
             logits_of_torch(AutoModelForSequenceClassification, sentiment, text).softmax(-1).tolist()
         )

@@ -165,9 +165,9 @@ def test_a_label_that_weighs_three_times_as_much_has_three_times_the_loss() -> N
     outputs = random_outputs(batch)
     factors = torch.ones(len(HEADS["topics"]))
     factors[4] = 3.0
-    plain = weighted_loss(outputs, batch, LossWeights(SUMS, SUMS))[1]
+    unweighted = weighted_loss(outputs, batch, LossWeights(SUMS, SUMS))[1]
     balanced = weighted_loss(outputs, batch, LossWeights(SUMS, SUMS, {"topics": factors}))[1]
-    assert balanced["topics"] == pytest.approx(3 * plain["topics"], rel=1e-5)
+    assert balanced["topics"] == pytest.approx(3 * unweighted["topics"], rel=1e-5)
 
 
 def test_a_head_of_weight_zero_does_not_change_the_total() -> None:

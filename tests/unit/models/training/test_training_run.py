@@ -103,9 +103,9 @@ def test_the_generator_of_a_gpu_is_kept_and_set_again(tmp_path: Path, monkeypatc
     cuda, gpu = torch.Generator().manual_seed(5), torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: cuda.get_state())
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: cuda.set_state(state))
-    kept = Checkpoint(PLAIN, 3, 1.0, {}, {}, None)
-    kept.keep_generators(gpu)
-    kept.save(tmp_path)
+    checkpoint = Checkpoint(PLAIN, 3, 1.0, {}, {}, None)
+    checkpoint.keep_generators(gpu)
+    checkpoint.save(tmp_path)
     expected = (torch.rand(3), torch.rand(3, generator=cuda))
     loaded = checkpoint_in(tmp_path)
     assert loaded.device == "cuda"

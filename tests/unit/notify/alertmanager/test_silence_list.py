@@ -75,7 +75,10 @@ async def test_the_page_shows_silences_in_force_with_the_open_alerts_that_they_c
     shown = await ShownSilences(silences).rows(alerts)
     await ShownSilences(silences).rows(alerts)
     await silences.close()
-    assert [(found.id, found.alerts, found.names) for found in shown] == [("s2", (), ()), ("s1", ("1",), ("Alfa",))]
+    assert [(silence.id, silence.alerts, silence.names) for silence in shown] == [
+        ("s2", (), ()),
+        ("s1", ("1",), ("Alfa",)),
+    ]
     assert shown[1].until == datetime(2026, 11, 24, 18, tzinfo=UTC)
     assert (shown[1].by, shown[1].comment) == ("bob", "maintenance")
     assert shown[1].matchers == ("target=entity:a", "alertname=riskwire")

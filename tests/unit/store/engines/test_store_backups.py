@@ -39,13 +39,13 @@ async def test_a_restored_store_answers_as_before_and_goes_on(
     new_settings: Callable[..., Settings], news: ModuleType, tmp_path: Path
 ) -> None:
     """Records that the store has are written again without effect, and new ones get new numbers."""
-    settings, other = (kafka(new_settings()) for _ in range(2))
+    settings, new_store = (kafka(new_settings()) for _ in range(2))
     before = await fill(settings, news)
-    made = back_up(settings, tmp_path / "backup", news.NOON)
-    assert not made.bus
-    assert made.rows["signals"] > 10
-    assert restore(other, tmp_path / "backup").rows == made.rows
-    with Store.open(other) as store:
+    backed_up = back_up(settings, tmp_path / "backup", news.NOON)
+    assert not backed_up.bus
+    assert backed_up.rows["signals"] > 10
+    assert restore(new_store, tmp_path / "backup").rows == backed_up.rows
+    with Store.open(new_store) as store:
         assert await api_answers(store, max_targets=8) == before
         change = store.last_change()
         await write_with_sink(store, news.records_by_topic(days=1))
@@ -77,13 +77,13 @@ def other_data(data: Settings, name: str = "other") -> Settings:
 
 async def test_bus_and_store_are_restored_together(data: Settings, news: ModuleType) -> None:
     assert back_up(data, data.data / "backup", news.NOON).bus
-    other = other_data(data)
-    restore(other, data.data / "backup")
-    with Store.open(other) as store:
+    restored_settings = other_data(data)
+    restore(restored_settings, data.data / "backup")
+    with Store.open(restored_settings) as store:
         assert len(store.alerts()) == 1
-    bus = await EmbeddedBus.open(other.data, other.bus)
+    bus = await EmbeddedBus.open(restored_settings.data, restored_settings.bus)
     await bus.close()
-    for path in (other.data / FILE, other.data / "store.sqlite", data.data / "backup" / FILE):
+    for path in (restored_settings.data / FILE, restored_settings.data / "store.sqlite", data.data / "backup" / FILE):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
@@ -107,7 +107,7 @@ async def test_nothing_is_overwritten(data: Settings, news: ModuleType) -> None:
 async def test_a_backup_that_is_incomplete_changed_or_of_another_version_is_refused(
     data: Settings, news: ModuleType
 ) -> None:
-    backup, other = data.data / "backup", other_data(data)
+    backup, other_settings = data.data / "backup", other_data(data)
     back_up(data, backup, news.NOON)
     manifest = (backup / "backup.json").read_text()
     for change, message in (
@@ -120,8 +120,8 @@ async def test_a_backup_that_is_incomplete_changed_or_of_another_version_is_refu
         (backup / "backup.json").write_text(manifest)
         change()
         with pytest.raises(SettingsError, match=message):
-            restore(other, backup)
-        assert not (other.data / "store.sqlite").exists()
+            restore(other_settings, backup)
+        assert not (other_settings.data / "store.sqlite").exists()
 
 
 def test_without_data_there_is_no_backup_and_no_folder(sqlite_settings: Settings, news: ModuleType) -> None:

@@ -101,14 +101,14 @@ async def test_a_process_that_writes_sqlite_for_long_is_waited_for(
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_S", 0.1)
     with Store.open(sqlite_settings) as store:
-        other = sqlite3.connect(sqlite_settings.data / "store.sqlite", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
+        writer = sqlite3.connect(sqlite_settings.data / "store.sqlite", isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match=r"the store is in use.*Another process"):
             store.write_alerts([news.alert()])
         waiting = asyncio.create_task(store.write_off_loop(store.write_alerts, [news.alert()]))
         await asyncio.sleep(0.3)
         assert not waiting.done()
-        other.close()
+        writer.close()
         async with asyncio.timeout(60):
             await waiting
         assert len(store.alerts()) == 1

@@ -115,20 +115,20 @@ def test_retention_drops_partitions_and_deletes_rows_where_it_cannot(
 def test_writers_of_the_same_records_take_turns(settings: Settings, news: ModuleType) -> None:
     """Two sinks have the same partition, as after a network that was cut. They write the same batches at once."""
     batches = [[news.signal(f"a{10 * batch + n}", story=f"s{n}") for n in range(10)] for batch in range(8)]
-    with Store.open(settings) as one, Store.open(settings) as other:
+    with Store.open(settings) as first, Store.open(settings) as second:
         threads = [
             threading.Thread(target=lambda store=store: [store.write_signals(batch) for batch in batches])
-            for store in (one, other)
+            for store in (first, second)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert one.counts().signals == 80
-        row = one.target(news.VELDARA)
+        assert first.counts().signals == 80
+        row = first.target(news.VELDARA)
         assert row is not None
         assert (row.stories, row.articles) == (10, 80)
-        assert sum(story.articles for story in one.stories(news.VELDARA)) == 80
+        assert sum(story.articles for story in first.stories(news.VELDARA)) == 80
 
 
 def test_a_writer_that_is_suspended_in_a_transaction_does_not_stop_the_others(
@@ -136,18 +136,18 @@ def test_a_writer_that_is_suspended_in_a_transaction_does_not_stop_the_others(
 ) -> None:
     """PostgreSQL ends the transaction of the suspended process, whose next statement fails for now."""
     monkeypatch.setattr(sessions, "_SUSPENDED_S", 1)
-    with Store.open(settings) as suspended, Store.open(settings) as other:
+    with Store.open(settings) as suspended, Store.open(settings) as running:
 
         def sleep_in_a_transaction() -> None:
             with suspended._writing() as connection:
-                other.write_signals([news.signal("a1")])  # waits for the lock
+                running.write_signals([news.signal("a1")])  # waits for the lock
                 connection.exec_driver_sql("select 1")
 
         with pytest.raises(StoreUnavailableError):
             sleep_in_a_transaction()
-        assert other.counts().signals == 1
+        assert running.counts().signals == 1
         suspended.write_signals([news.signal("a2")])
-        assert other.counts().signals == 2
+        assert running.counts().signals == 2
 
 
 @pytest.mark.parametrize(

@@ -40,5 +40,5 @@ def test_names_sort_alike_on_both_stores_whatever_their_script(
         with Store.open(settings) as store:
             store.write_signals([news.signal("a1", target=f"entity:{name}", name=name) for name in names])
             queries = [store.targets(order="name"), *(store.targets(query=text) for text in ("B", "ä", "Ä", "_", "É"))]
-            rows.append([[row.target for row in found] for found in queries])
+            rows.append([[row.target for row in answer] for answer in queries])
     assert rows[0] == rows[1]

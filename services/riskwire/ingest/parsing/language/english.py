@@ -80,9 +80,9 @@ class EnglishEvidence:
     @property
     def is_english(self) -> bool:
         """Whether the words are English."""
-        other = self.foreign + self.unlisted
+        not_english = self.foreign + self.unlisted
         if self.cased:
-            return (self.english > 0 and self.english >= 2 * other) or (other == 0 and self.shared > 1)
+            return (self.english > 0 and self.english >= 2 * not_english) or (not_english == 0 and self.shared > 1)
         if self.foreign:
             return self.english > 2 * self.foreign and 2 * self.english >= self.unlisted
         if self.english < 2 or self.unlisted < 2:
@@ -97,9 +97,9 @@ class EnglishEvidence:
     @property
     def is_foreign(self) -> bool:
         """Whether the words are of another language, though names may be among them."""
-        other = self.foreign + self.unlisted
+        not_english = self.foreign + self.unlisted
         if self.cased:
-            return other > 0 and other >= self.english
+            return not_english > 0 and not_english >= self.english
         return self.foreign > self.english or (self.english == 0 and self.unlisted > 2)
 
 
@@ -127,15 +127,15 @@ def evidence_of(text: str) -> EnglishEvidence:
 
 def _without_particles(words: list[str]) -> list[str]:
     """Returns the words without the particles of names: those between two capitalised words, the latter not English."""
-    kept = []
+    without_particles = []
     for index, word in enumerate(words):
         if word.casefold() in _NAME_PARTICLES:
             before = _first_other(words[index::-1])
             after = _first_other(words[index:])
             if after[:1].isupper() and not _is_english(after.casefold()) and (not before or before[0].isupper()):
                 continue
-        kept.append(word)
-    return kept
+        without_particles.append(word)
+    return without_particles
 
 
 def _first_other(words: list[str]) -> str:

@@ -61,14 +61,14 @@ def decode(body: bytes, content_type: str = "") -> tuple[str, list[str]]:
         valid = None
     labels = [_HEADER.search(content_type), _DECLARATION.search(body[:_DECLARED_BYTES])]
     declared = [_codec(_to_text(label[1])) for label in labels if label]
-    others = [name for name in declared if name not in {"", "utf-8"}]
+    other_names = [name for name in declared if name not in {"", "utf-8"}]
     if valid is not None:
-        if others and others[0].startswith("iso2022"):  # which looks like ASCII
-            return _decode_as(body, others[0])
-        is_other = bool(others) and "utf-8" not in declared and not valid.isascii()
-        return valid, [f"declared as {others[0]}, but is UTF-8"] if is_other else []
-    if others and ("utf-8" not in declared or not _is_mostly_utf8(body)):
-        return _decode_as(body, others[0])
+        if other_names and other_names[0].startswith("iso2022"):  # which looks like ASCII
+            return _decode_as(body, other_names[0])
+        is_other = bool(other_names) and "utf-8" not in declared and not valid.isascii()
+        return valid, [f"declared as {other_names[0]}, but is UTF-8"] if is_other else []
+    if other_names and ("utf-8" not in declared or not _is_mostly_utf8(body)):
+        return _decode_as(body, other_names[0])
     return _decode_as(body, "utf-8")
 
 

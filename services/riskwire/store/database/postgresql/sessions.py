@@ -42,8 +42,8 @@ def create_postgresql_engine(url: URL, *, read_only: bool) -> Engine:
         "keepalives_count": 3,
         "tcp_user_timeout": _UNANSWERED_MS,
     }
-    given = {name: value for name, value in arguments.items() if name not in url.query}
-    engine = create_engine(url, connect_args=given, pool_pre_ping=True, pool_recycle=3_600)
+    connect_arguments = {name: value for name, value in arguments.items() if name not in url.query}
+    engine = create_engine(url, connect_args=connect_arguments, pool_pre_ping=True, pool_recycle=3_600)
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
