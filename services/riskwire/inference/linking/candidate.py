@@ -12,7 +12,7 @@ from riskwire.inference.model.probabilities import Distribution
 from riskwire.records import EventScore, Level, MentionType
 
 COMPANY_TYPES: tuple[MentionType, ...] = ("ORG", "INSTRUMENT")
-_SMALL_WORDS = frozenset({"of", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
+_SMALL_WORDS = frozenset({"of", "in", "and", "the", "for", "de", "du", "la", "del", "von", "van", "&"})
 
 
 @dataclass(frozen=True, slots=True)

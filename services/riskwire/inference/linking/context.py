@@ -33,7 +33,7 @@ _NOUNS = (
 _MOVES = (
     r"falls?|fell|rises?|rose|tumbles?|tumbled|slumps?|slumped|surges?|surged|drops?|dropped|slides?|slid|gains?|gained|"
     r"jumps?|jumped|sinks?|sank|plunges?|plunged|rallies|rallied|soars?|soared|climbs?|climbed|slips?|slipped|dips?|"
-    r"dipped|trades?|closes?|closed|invests?|leads?|signs?|wins?|loses?|faces?|opens?|adds?|hits?|pays?|seeks?|joins?"
+    r"dipped|trades|closes?|closed|invests?|leads?|signs?|wins?|loses?|faces?|opens?|adds?|hits?|pays?|seeks?|joins?"
 )
 _ACTS = (
     r"misses|missed|beats|tops|topped|posts|posted|reports|reported|announces|announced|says|said|warns|warned|sees|"
@@ -84,6 +84,11 @@ _CAPITAL_AFTER = re.compile(r"[ -][A-Z]|-\w")
 _LONG = 4
 """Letters of a word that is written small unless the sentence is in Title Case."""
 _BEFORE_CHARACTERS = 40
+SMALL_WORD = re.compile(
+    r"(?<![\w'’-])(?!(?:about|above|after|against|amid|among|before|below|between|despite|from|into|near|onto|over|than|"
+    r"that|through|under|until|unto|upon|versus|when|with|without)\b)[a-z]{4,}\b"
+)
+"""A word that Title Case writes with a capital."""
 
 
 @cache
@@ -193,6 +198,12 @@ def capital_shows_name(sentence: str, start: int, end: int) -> bool:
     if _CAPITAL_BEFORE.search(_before(sentence, start)) or _CAPITAL_AFTER.match(sentence, end):
         return False
     return not in_title_case(sentence)
+
+
+def is_written_small(sentence: str) -> bool:
+    """Returns whether a sentence has two long words in small letters, so that a capital shows a name."""
+    first = SMALL_WORD.search(sentence)
+    return first is not None and SMALL_WORD.search(sentence, first.end()) is not None
 
 
 @lru_cache(maxsize=256)

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator
 
 from riskwire.entities.common_words import is_common_word
 from riskwire.entities.family_names import person_end
+from riskwire.inference.linking.context import is_written_small
 from riskwire.inference.linking.parties import is_no_party
 from riskwire.inference.linking.places import country, nationality
-from riskwire.inference.linking.publishers import label_end
+from riskwire.inference.linking.publishers import is_publisher, label_end
 from riskwire.inference.model.named_spans import trimmed
 
 _OWNER = re.compile(r"([A-Z][\w.&-]*(?: [A-Z][\w.&-]*){0,3}?)(?:['’]s|(?<=s)['’])\s+(?=[A-Z])")
 """A country or company that a name follows: "Britain's Financial Services Authority", "General Motors' Saab"."""
 _BEFORE = re.compile(
-    r"(?:(?:The|the|of|and|for|ex|Ex|former|Former|daily|weekly|newspaper|magazine|state-owned|State-owned|state-run|"
+    r"(?:(?:The|the|of|and|for|(?:Democratic|Republican)(?= Senate| House)|"
+    r"ex|Ex|former|Former|daily|weekly|newspaper|magazine|state-owned|State-owned|state-run|"
     r"State-run|privately held|Sen\.?|Rep\.?|Gov\.?|Mrs?\.?|Ms\.?|Dr\.(?= )|"
     r"(?:[A-Z][\w.]*(?:[ -][A-Z][\w.]*){0,2})-(?:based|owned|backed|listed|led))[ -]+)+(?=[A-Z\d])"
 )
@@ -37,7 +39,7 @@ _AFTER = re.compile(
     r"|\([A-Z&]*|(?:&|[a-z][a-z'-]*(?:\s+[a-z][a-z'-]*)*)"
     r"|(?:January|February|March|April|June|July|August|September|October|November|December|(?:Mon|Tues|Wednes|"
     r"Thurs|Fri)day)\b.*"
-    r"|[A-Z\d_]{1,10}[a-z]{0,2}\.[A-Z]{1,4}|[A-Z]{1,6}\.(?:[A-Z]{1,2})?)|\s*[&/+-]|-(?:based|led|backed|owned|"
+    r"|[A-Z\d_]{1,10}[a-z]{0,2}\.(?:[A-Z]{1,4}|[A-Z]{1,7}\.[A-Z]{1,3})|[A-Z]{1,6}\.(?:[A-Z]{1,2})?)|\s*[&/+-]|-(?:based|led|backed|owned|"
     r"style|listed|run))\s*$",
     re.DOTALL,
 )
@@ -78,6 +80,24 @@ _SEATED = ("Bank", "University", "Bureau", "Institute", "Department", "Ministry"
 _SEAT = re.compile(r" of (?:the )?[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}")
 """The place that belongs to the name of a bank: "First Bank of Beverly Hills"."""
 _SMALL_WORD = re.compile(r"[\"“'‘]?\b[a-z]{3,}\b[\"”'’]?(?!['’])")
+_TIMES = (
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December|"
+    r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)s?\b"
+)
+_NO_NAME = (
+    rf"(?:(?:{_TITLES}|Superintendent|Comptroller|Mayor|Minister|Prime|Foreign|Attorney|Inspector|General|Professor|"
+    rf"Mrs?|Ms|Dr|Gen|Adm|Col|Lt|Capt)\b|{_TIMES}|[A-Z\d]+[a-z]?\b(?=\.[A-Z])|"
+    r"(?:The|By|And|But|For|In|On|At|As|With|From|Of|To|If|When|While|After|Before|Since|Both|That|This|It|He|She|We)\b)"
+)
+"""Words with a capital that are no part of the name beside them: titles, times, stock codes, openings of a clause."""
+_NEXT_WORDS = re.compile(
+    rf"(?: (?!{_NO_NAME})[A-Z][a-z][\w&-]*+)++(?!\.[A-Za-z]| [A-Z])"
+    r"(?<! Show)(?<! Fair)(?<! Report)(?<! Summit)(?<! Index)"
+)
+"""The rest of a name, but not that of an event or a thing: "Auto Show"."""
+_PREVIOUS_WORD = re.compile(rf"(?:\b(?:The|[a-z][a-z-]*)|[,)]) (?!{_NO_NAME})([A-Z][a-z][\w&]*+) $")
+_MAX_WORD = 20
+"""Characters before a word in which the word before it is sought."""
 _IN_NAMES = frozenset(
     {"and", "the", "for", "del", "der", "des", "van", "von", "los", "las", "les", "aux", "per", "ten", "zur"}
 )
@@ -131,6 +151,34 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
         end = start + _without_model(text, known)
     for part_start, part_end in _without_small_words(sentence, start, end):
         yield from _parts(sentence, part_start, part_end, known)
+
+
+def whole_name(sentence: str, start: int, end: int, first: int, last: int) -> tuple[int, int]:
+    """Returns the span of an organisation with the capitalised words beside it that belong to its name.
+
+    The model cuts rare names: "Boston Newspaper | Guild", "Dollar | Thrifty". Capitals show the whole name only in a
+    sentence that is not in Title Case.
+
+    Args:
+        first: the end of the name before it, from which on words may belong to it.
+        last: the start of the name after it.
+    """
+    after = sentence[end : end + 2]
+    goes_on = _NEXT_WORDS.match(sentence, end) if after[:1] == " " and after[1:].isupper() else None
+    before = sentence.rfind(" ", first, start - 1) + 1
+    begins = (
+        _PREVIOUS_WORD.search(sentence, max(first, before - _MAX_WORD), start)
+        if before > 0 and sentence[before].isupper()
+        else None
+    )
+    text = sentence[start:end]
+    if not (goes_on or begins) or text.isupper() or is_publisher(text) or not is_written_small(sentence):
+        return start, end
+    if goes_on and goes_on.end() <= last:
+        end = goes_on.end()
+    if begins and not (country(begins[1]) or nationality(begins[1]) or is_no_party(text)):
+        start = begins.start(1)
+    return start, end
 
 
 def _listed_names(sentence: str, start: int, end: int, known: Callable[[str], object]) -> list[tuple[int, int]]:

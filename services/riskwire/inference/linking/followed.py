@@ -11,6 +11,7 @@ from riskwire.inference.linking.context import shows_company
 from riskwire.inference.linking.name_resolver import Resolution
 from riskwire.inference.linking.parties import is_no_party
 from riskwire.inference.linking.parties.short_names import is_family
+from riskwire.inference.linking.places import is_state_of_us
 from riskwire.inference.linking.publishers import is_market_or_label
 from riskwire.inference.model.sentences import TextDocument
 from riskwire.records import MentionType
@@ -43,6 +44,15 @@ _ACCUSED_BEFORE = re.compile(
 )
 """Words around a person who is the accused: "Merkin charged", "California sues Madoff middleman Chais"."""
 _JOINING = re.compile(r"^(?:\s+(?:of|and|&|for|the))+\s*$")
+_MAX_REST = 60
+"""Characters after a name at the end of a text."""
+_LAST_WORD = re.compile(r"\s[A-Z]\w*\s*$")
+"""The word with a capital at which a text breaks off: "New York State Supr"."""
+_PLACE_AFTER = re.compile(r", ([A-Z]\w+(?: [A-Z]\w+)?),")
+_MAX_TOWN_WORDS = 2
+"""Words of the name of a town; a longer one is that of a party: "Sun American Bank of Boca Raton, Florida,"."""
+_OFFICE_AFTER = re.compile(r"\s+(?:Secretary|Minister|Superintendent|Comptroller|Commissioner|Mayor|Attorney)\b")
+"""An office, of whose name the name before it is a part: "New York Insurance Superintendent"."""
 _PRODUCT_BEFORE = re.compile(
     r"\b(?:makers?\s+of|makes|sells|brands?|models?|drugs?|products?|versions?|shows?|films?|"
     r"games?)\b(?:\s+(?:such\s+as|like|"
@@ -53,7 +63,8 @@ _PRODUCT_AFTER = re.compile(
     r"trucks?|SUVs?|vehicles|"
     r"phones?|smartphones?|planes?|jets?|aircraft|hybrids?|project|field|bonds|soup|beer|chocolate|video\s+game|"
     r"films?|movies?|series|"
-    r"television\s+show|TV\s+show|software|tablet|console|Bonds|Index|Show|Act|Prize|Awards?|Conference|Summit)\b"
+    r"television\s+show|TV\s+show|software|tablet|console|Bonds|Index|Show|Act|Prize|Awards?|Conference|conference|Summit|summit)\b"
+    r"|(?:/[A-Z][\w-]*)?(?:\s+[A-Z][\w-]*){0,3}\s+(?:index|indexes|Index|Indices|indices)\b"
 )
 _BEFORE_ACCUSED = 60
 """Characters before a person in which the accusation is sought."""
@@ -113,6 +124,8 @@ def is_named(sentence: str, start: int, end: int) -> bool:
         return False
     if (
         is_thing(sentence, start, end)
+        or _OFFICE_AFTER.match(sentence, end)
+        or (text.count(" ") < _MAX_TOWN_WORDS and _is_in_state(sentence, end))
         or _PRODUCT_AFTER.match(sentence, end)
         or _PRODUCT_BEFORE.search(sentence, max(0, start - 60), start)
     ):
@@ -128,6 +141,12 @@ def is_named(sentence: str, start: int, end: int) -> bool:
     return shows_company(sentence, start, end) or _VERB_AFTER.match(sentence, end) is not None
 
 
+def _is_in_state(sentence: str, end: int) -> bool:
+    """Returns whether the state of a town follows: "Kirkland, Washington, "."""
+    place = _PLACE_AFTER.match(sentence, end)
+    return place is not None and (place[1] == "Washington" or is_state_of_us(place[1]))
+
+
 def is_thing(sentence: str, start: int, end: int) -> bool:
     """Returns whether a sentence shows a name to be that of a work or a thing: in quotes, or "metals (PGM)"."""
     before, after = sentence[start - 1 : start], sentence[end : end + 1]
@@ -136,9 +155,16 @@ def is_thing(sentence: str, start: int, end: int) -> bool:
     return before + after == "()" and _SMALL_BEFORE.search(sentence, max(0, start - 20), start - 1) is not None
 
 
-def is_cut_off(document: TextDocument, end: int) -> bool:
-    """Returns whether a name ends where the text breaks off, as a summary of fixed length does: it may go on."""
-    rest = _JOINING.sub("", document.content[end:])
+def is_cut_off(document: TextDocument, end: int, *, goes_on: bool = True) -> bool:
+    """Returns whether a name ends where the text breaks off, as a summary of fixed length does: it may go on.
+
+    Args:
+        goes_on: whether the last word of the text may belong to the name, as in "New York State Supr".
+    """
+    if len(document.content) - end > _MAX_REST:
+        return False
+    rest = document.content[end:]
+    rest = "" if goes_on and _LAST_WORD.match(rest) else _JOINING.sub("", rest)
     in_text = document.title_length > 0 and end > document.title_length
     return in_text and not rest.strip(" .…\n\t") and (not rest.startswith(".") or rest.startswith(".."))
 

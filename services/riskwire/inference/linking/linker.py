@@ -125,7 +125,7 @@ class Linker:
         _exclude(mentions)
         self._resolve_other_forms(mentions, era)
         if len(mentions) > 1:
-            self._resolve_short_forms(mentions[:_MAX_COMPARED], era)
+            self._resolve_short_forms(prediction, mentions[:_MAX_COMPARED], era)
         for mention in mentions:
             if not mention.entity:
                 mention.resolution = self._resolve_fallback(mention.text, mention.candidate.kind, era)
@@ -176,7 +176,9 @@ class Linker:
             if full is not None and mention.candidate.mark is None and not legal_forms(mention.text):
                 mention.resolution = self._resolve_fallback(full.text, full.candidate.kind, era)
 
-    def _resolve_short_forms(self, mentions: Sequence[_Mention], era: date | None) -> None:
+    def _resolve_short_forms(
+        self, prediction: DocumentPrediction, mentions: Sequence[_Mention], era: date | None
+    ) -> None:
         """Resolves names that are short for a fuller name of the same article, if only one entity fits.
 
         It changes the mentions in place. Only mentions without an entity, or with a weak one (found by a single word),
@@ -206,12 +208,12 @@ class Linker:
                     full_mention.resolution = self._resolve_fallback(
                         full_mention.text, full_mention.candidate.kind, era
                     )
-            by_entity = {full_mention.entity: full_mention for full_mention in reversed(fits) if full_mention.entity}
+            by_entity = {full.entity: full for full in reversed(fits) if full.entity and _is_whole(full, prediction)}
             if len(by_entity) == 1:
                 (full_mention,) = by_entity.values()
                 mention.resolution = full_mention.resolution._replace(weak=mention.resolution.weak)
-                if mention.candidate.kind in {"PER", "LOC"} and full_mention.candidate.kind == "ORG":
-                    mention.candidate = replace(mention.candidate, kind="ORG")
+                if mention.candidate.kind != full_mention.candidate.kind:
+                    mention.candidate = replace(mention.candidate, kind=full_mention.candidate.kind)
 
 
 def _exclude(mentions: Iterable[_Mention]) -> None:
@@ -296,7 +298,8 @@ def _linked(
         is_target = speaks_of_debtor(text, candidate.end)
     elif is_target and (not resolution.party or resolution.weak):
         is_target = mention.entity in named
-    is_target = is_target and not is_cut_off(prediction.document, end)
+    whole = resolution.party and " " in mention.text  # "Huntington Bancshares" before the "In" of "Inc"
+    is_target = is_target and not is_cut_off(prediction.document, end, goes_on=not whole)
     ignored = (
         start in dateline
         or start >= text_end
@@ -361,7 +364,15 @@ def _is_short_for(mention: _Mention, key: tuple[str, ...], initials: str, full: 
         watched = full.mention.resolution.watched is not None
         sure = full.mention.candidate.mark is not None or watched or full.mention.entity.startswith("isin:")
         return sure and (key == full.key or (begins and kind == "PER"))
+    if kind == "ORG" and full_kind == "PER":
+        return mention.resolution.weak and _is_last_name(key, full.key)
     return full_kind == "ORG" and (begins or initials in full.initials)
+
+
+def _is_whole(mention: _Mention, prediction: DocumentPrediction) -> bool:
+    """Returns whether the end of the text does not cut a name that no table has ("Madoff Sec")."""
+    end = prediction.sentences[mention.sentence].span.start + mention.candidate.end
+    return mention.resolution.party or not is_cut_off(prediction.document, end)
 
 
 def _is_last_name(short: tuple[str, ...], long: tuple[str, ...]) -> bool:

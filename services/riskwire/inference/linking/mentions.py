@@ -11,7 +11,7 @@ from riskwire.entities.names import LEGAL_FORMS, words_of_name
 from riskwire.inference.linking.candidate import Candidate, is_proper
 from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.context import is_ordinary_span, names_person
-from riskwire.inference.linking.edges import corrected
+from riskwire.inference.linking.edges import corrected, whole_name
 from riskwire.inference.linking.parties import PartyTable
 from riskwire.inference.linking.parties.missed_names import missed_names
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
@@ -95,6 +95,10 @@ def _named(
         for part_start, part_end in corrected(sentence, start, end, known) if start < end else ():
             if end < following < part_end:  # what a name would go on with is a name of its own
                 part_end = end  # noqa: PLW2901 - the part as the model has it
+            if name.kind == "ORG" and not known(sentence[part_start:part_end]):
+                previous = max(names[place - 1].end if place else 0, mentions[-1].end if mentions else 0)
+                if previous < part_start - 1 or not previous:
+                    part_start, part_end = whole_name(sentence, part_start, part_end, previous, following)  # noqa: PLW2901 - with the words that the model has cut
             part_end = form_end(sentence, part_start, part_end)  # noqa: PLW2901 - "Delta Corp" of which the model has "Delta"
             text = sentence[part_start:part_end]
             if (
@@ -197,7 +201,7 @@ def _with_tickers(
             continue
         if not mark.is_cashtag:
             named = next(
-                (index for index, mention in enumerate(mentions) if 0 <= mark.start - mention.end <= _MAX_GAP), None
+                (index for index, mention in enumerate(mentions) if _is_beside(sentence, mention.end, mark.start)), None
             )
             if named is not None:
                 mentions[named] = replace(mentions[named], kind="ORG", mark=mentions[named].mark or mark)
@@ -210,6 +214,13 @@ def _with_tickers(
                 continue
         mentions.append(Candidate(mark.symbol_start, mark.symbol_end, "INSTRUMENT", mark=mark))
     return mentions
+
+
+def _is_beside(sentence: str, end: int, mark_start: int) -> bool:
+    """Returns whether a ticker mark belongs to a name right before it: "Research in Motion's RIM.TO"."""
+    if sentence.startswith(("'s", "’s"), end):
+        end += len("'s")
+    return 0 <= mark_start - end <= _MAX_GAP
 
 
 def _missed_name(sentence: str, mark: TickerMark, companies: CompanyTable) -> tuple[int, int] | None:

@@ -232,3 +232,44 @@ def test_results_of_one_era_may_be_cached_together() -> None:
     days = [date(2008, 12, 31), date(2009, 1, 1), date(2010, 12, 31), date(2011, 1, 1)]
     assert [table.era(day) for day in days] == [date.min, date(2009, 1, 1), date(2009, 1, 1), date(2011, 1, 1)]
     assert table.era(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The [ORG Boston Newspaper] Guild rejected the cuts.", ["Boston Newspaper Guild"]),
+        ("It agreed to buy Zorgon [ORG Thrifty Group Inc] this week.", ["Zorgon Thrifty Group Inc"]),
+        ("A rival took share with [ORG Research in Motion]'s RIM.TO phones.", ["Research In Motion"]),
+        ("Its parent [ORG Zorgon NYX.PANYX.N] said profit fell again.", ["Zorgon"]),
+        ("Leaders of the [ORG Democratic Senate Banking Committee] met again.", ["Senate Banking Committee"]),
+        ("The [ORG New York Insurance] Superintendent spoke about losses.", []),
+        ("They closed stores in [ORG Kirkland], Washington, and elsewhere.", []),
+        ("Losses continued for the [ORG PHLX] Semiconductor index again.", []),
+        ("It is co-developer of [ORG Standard and Poor's S&P]/Case-Shiller Home Price Indices.", []),
+        ("They invest through retirement plans such as [ORG 401(k)s].", []),
+        ("On Monday [ORG Zorgon] Chairman Smith said sales fell again.", ["Zorgon"]),
+        ("Last week [ORG Zorgon] Monday sales fell again and again.", ["Zorgon"]),
+        ("The retired Army [ORG Zorgon] maker fell again.", ["Army Zorgon"]),
+        ("Sales at Tokyo-based [ORG Zorgon Value] fell again.", ["Zorgon Value"]),
+    ],
+)
+def test_a_name_in_running_text_is_whole(linker: Linker, marked: Marked, text: str, names: list[str]) -> None:
+    """The model cuts rare names; capitals beside them show the rest, but titles and times do not belong to them."""
+    assert followed(linker, marked("Sales fall", text)) == names
+
+
+def test_a_text_that_breaks_off_inside_a_name_gives_it_to_no_mention(linker: Linker, marked: Marked) -> None:
+    assert followed(linker, marked("Sales fall", "So said a judge of the [ORG Zorgon State] Supr")) == []
+    (mention,) = linker.link(marked("Sales fall at [ORG Zorgon]", "So said [ORG Zorgon Sec]"), THEN)[:1]
+    assert mention.entity == "name:zorgon"
+
+
+def test_a_family_name_is_the_person_whom_the_article_names_in_full(linker: Linker, marked: Marked) -> None:
+    """`Gates` alone is a company of the tables."""
+    first, *_ = linker.link(marked("[ORG Gates] projects more costs", "So said [PER Robert Gates]."), THEN)
+    assert (first.entity, first.type) == ("name:robert-gates", "PER")
+
+
+def test_an_adjective_before_a_noun_is_no_company(linker: Linker, marked: Marked) -> None:
+    assert followed(linker, marked("[ORG Swift] trade reports may hurt banks")) == []
+    assert followed(linker, marked("Key [ORG Milken] conference comments on reform")) == []

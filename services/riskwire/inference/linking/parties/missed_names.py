@@ -10,7 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from riskwire.entities.common_words import is_common_word
-from riskwire.inference.linking.context import is_longer_name, is_ordinary_span, shows_company
+from riskwire.inference.linking.context import (
+    SMALL_WORD,
+    is_longer_name,
+    is_ordinary_span,
+    is_written_small,
+    shows_company,
+)
 from riskwire.inference.linking.parties.no_party import is_no_party
 from riskwire.inference.linking.places import country, nationality, speaks_of_state
 from riskwire.records import MentionType
@@ -19,11 +25,6 @@ _WORD = re.compile(r"(?<![\w.&@#$/-])(?:[A-Z]|e[A-Z]|i[A-Z]|\d[A-Z])[\w&]*(?:[-.
 """A word with a capital, also with a hyphen or a dot inside: "Post-Intelligencer", "Amazon.Com"."""
 _CAPITAL_BEFORE = re.compile(r"(?:^|[\s(\"“'])([A-Z][\w.&-]*)[ -]$")
 _CAPITAL_AFTER = re.compile(r" (?:&|[A-Z][\w-]+)")
-_SMALL_WORD = re.compile(
-    r"(?<![\w'’-])(?!(?:about|above|after|against|amid|among|before|below|between|despite|from|into|near|onto|over|than|"
-    r"that|through|under|until|unto|upon|versus|when|with|without)\b)[a-z]{4,}\b"
-)
-"""A word that Title Case writes with a capital."""
 _OPENING = re.compile(r"(?:^|[:;.!?\"“‘'] ?|\s[-–—]\s?)$")
 _NAME = r"[A-Z][\w&.'’-]*(?: (?:of |and |& )?[A-Z][\w&.'’-]*){0,3}?"
 _TRADE = (
@@ -43,8 +44,6 @@ _ACTS_AFTER = re.compile(
     rf"(?:['’]s?)? (?:{_ACTS}|(?:delaying|closing|cutting|halting|laying|liquidating|restructuring|seeking|"
     r"selling|shutting|suspending)\b)"
 )
-_SMALL_WORDS = 2
-"""Long words in small letters that show that a sentence is not in Title Case, so that a capital shows a name."""
 _SURELY_NAME = 3
 """Common words with capitals within a sentence that are surely a name: "Home Federal Savings"."""
 _PART = 3
@@ -73,7 +72,7 @@ def missed_names(
         is_taken: whether a span overlaps a name that the model found.
         is_table_name: whether a single word is a name that the tables of parties have.
     """
-    if _SMALL_WORD.search(sentence) is None:
+    if SMALL_WORD.search(sentence) is None:
         return
     unread = False
     for word in _WORD.finditer(sentence):
@@ -112,7 +111,7 @@ def _stands_alone(sentence: str, start: int, end: int) -> bool:
         return False
     if shows_company(sentence, start, end) or _ACTS_AFTER.match(sentence, end):
         return True
-    return not _opens(sentence, start) and len(_SMALL_WORD.findall(sentence)) >= _SMALL_WORDS
+    return not _opens(sentence, start) and is_written_small(sentence)
 
 
 def _may_be_name(name: str, *, opens: bool) -> bool:

@@ -40,6 +40,8 @@ _LABEL = re.compile(
     r"(?:\s?\d+)?(?:\s*[-:].*)?",
 )
 _INDEX_FUND = re.compile(r"(?:Select Sector )?SPDRs?(?: .+)?|iShares .+|.+ ETFs?")
+_PLAN = re.compile(r"\d{3}\([a-z]\)s?(?: plans?)?")
+"""A pension plan by its paragraph of the tax code: "401(k)s"."""
 _LINK = re.compile(r"(?:https?://|www\.|@|#)\S*|\S+\.(?:ly|gl|html?)\S*|t\.co\S*", re.IGNORECASE)
 
 
@@ -49,7 +51,7 @@ def is_no_party(name: str) -> bool:
     text = " ".join(name.split()).strip(" .,:;'\"’”")
     if not any(character.isalpha() for character in text):
         return True
-    if any(pattern.fullmatch(text) for pattern in (_GRADE, _TIME, _AMOUNT, _LABEL, _INDEX_FUND, _LINK)):
+    if any(pattern.fullmatch(text) for pattern in (_GRADE, _TIME, _AMOUNT, _LABEL, _INDEX_FUND, _PLAN, _LINK)):
         return True
     words = words_of_name(text)
     return join_key(words) in _no_parties() or LEGAL_FORMS.issuperset(words)
