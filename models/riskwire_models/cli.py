@@ -179,8 +179,8 @@ def train(
 ) -> None:
     """Train to the last step of a recipe. Resumes from the checkpoint in --work, in the folder of the recipe's name.
 
-    With --from, the first argument is a file of your own labels, JSON lines or CSV: a fifth of them measures the bundle
-    before and after, the rest is trained on together with four times as many texts of the old data.
+    With --from, the first argument is a file of your own labels, JSON lines or CSV. A fifth measures the bundle before
+    and after. The rest is trained on, together with four times as many texts of the old data.
     `tensorboard --logdir WORK` shows the losses and the figures of the dev split.
     """
     with _errors_reported("train"):

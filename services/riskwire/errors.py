@@ -128,7 +128,7 @@ class BusVersionError(BusError):
 class FencedError(BusError):
     """Another worker has taken over the partition, or another publisher the name.
 
-    Nothing of the step was committed, unless an earlier attempt to commit it was never answered.
+    No part of the step was committed, unless an earlier attempt to commit it was never answered.
     """
 
 

@@ -123,8 +123,8 @@ def _is_not_reported_already(record: logging.LogRecord) -> bool:
 def _shorten_connection_error(record: logging.LogRecord) -> bool:
     """Replaces the traceback of an unreachable broker by one line; changes the record and returns True.
 
-    That traceback shows only internals of aiokafka, or of asyncio for a lost connection whose future nobody awaits, and
-    the caller gets an error too. Other errors keep theirs.
+    That traceback shows only internals of aiokafka, or of asyncio for a lost connection whose future is not awaited,
+    and the caller gets an error too. Other errors keep theirs.
     """
     error = record.exc_info[1] if record.exc_info else None
     unreachable = isinstance(error, OSError | TimeoutError) or type(error).__module__.startswith("aiokafka.")

@@ -99,7 +99,7 @@ TOPICS: Final = {
         TopicSpec(Topic.ALERTS, retention=_MONTH),
         TopicSpec(Topic.NEAR_MISSES, retention=_MONTH),
         # People write commands, a few at a time. The history stage may read them hours late, because it waits for
-        # infer, and nobody who decides something should wait for that. The sink audits every command, also one that
+        # infer, and a person's decision should not wait for that. The sink audits every command, also one that
         # a later command on the same subject replaced; the delay gives it a week to read them.
         TopicSpec(Topic.COMMANDS, partitioned=False, compaction_delay=_WEEK, backpressure=False),
         TopicSpec(Topic.FEEDS),

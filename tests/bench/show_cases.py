@@ -42,7 +42,7 @@ NOW = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """A case, its value now, and whether that is right; None where it cannot be told."""
+    """A case, its value now, and whether that is right; None if it is not known."""
 
     case: str
     value: str

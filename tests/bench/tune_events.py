@@ -77,7 +77,7 @@ class TypeSignals:
     """The signals that report one event type.
 
     Attributes:
-        has_outright: whether the words of one of them state the event outright.
+        has_outright: whether the words of at least one story state the event outright.
     """
 
     signals: TimedSignals = field(default_factory=list)

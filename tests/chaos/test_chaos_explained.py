@@ -33,7 +33,7 @@ FIRED, ESCALATED, ENDED = record(0), record(1, "escalated"), record(2, "resolved
 
 
 def explained(log: list[bytes], *arrived: bytes, withdrawn: tuple[bytes, ...] = ()) -> Explanation:
-    """Explains what arrived of a log of one partition, each under a key of its own."""
+    """Explains which records of a log of one partition arrived, each under a separate key."""
     values = [json.loads(raw) for raw in withdrawn]
     withdrawn_records = {(value["id"], value["status"], value["at"]) for value in values}
     return explain([log], {(f"key {number}", body): 1 for number, body in enumerate(arrived)}, withdrawn_records)

@@ -1,4 +1,4 @@
-"""A rolling restart: each worker of a service is replaced, and never fewer of them serve than before."""
+"""A rolling restart: each worker of a service is replaced, and the number of serving workers never falls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image, built from this tree: what is in it, and riskwire in it with a read-only root and no capabilities."""
+"""The image, built from this tree: its contents, and riskwire in it with a read-only root and no capabilities."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def test_a_crisis_passes_every_hop(tmp_path: Path) -> None:
-    """The news is replayed by the command; each service runs in a process of its own, and stops with exit code 0."""
+    """The news is replayed by the command; each service runs in a separate process, and stops with exit code 0."""
     missing = missing_programs()
     if missing is not None:
         pytest.skip(missing)

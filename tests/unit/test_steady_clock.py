@@ -66,7 +66,7 @@ def test_a_day_ahead_for_12_seconds_is_held_and_reported() -> None:
 
 
 def test_a_jump_that_lasts_is_followed() -> None:
-    """A machine that started with a wrong time is set right by its time server, for good."""
+    """A machine started with a wrong time, and its time server has corrected it permanently."""
     clocks = Clocks()
     clocks.steady.now()
     clocks.after(1, 7_200)

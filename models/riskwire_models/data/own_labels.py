@@ -28,7 +28,7 @@ def read_own_labels(path: Path) -> list[Example]:
     """Returns the texts of a file with their labels; the rows of one text become one example.
 
     Raises:
-        TrainingDataError: the file is missing or empty, or rows are wrong; the message names the first five of them.
+        TrainingDataError: the file is missing or empty, or rows are wrong; the message names the first five wrong rows.
     """
     if not path.is_file():
         raise TrainingDataError(f"no file of labels {path}")

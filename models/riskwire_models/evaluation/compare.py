@@ -1,4 +1,4 @@
-"""Compares a bundle with the one that it is to replace (``riskwire model compare``).
+"""Compares a bundle with its predecessor, which it is to replace (``riskwire model compare``).
 
 Each slice (a head on a set) is compared on the same rows: the difference of the scores with a paired bootstrap
 interval, and McNemar's exact test of the rows that only one of the two bundles answers without a fault.

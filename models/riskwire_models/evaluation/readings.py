@@ -74,7 +74,7 @@ def read_training_texts(
 
 
 def _mean_reading(readings: Sequence[TextReading]) -> TextReading:
-    """Returns the mean of what several bundles say of one text, and of each mention that none of them has cut off."""
+    """Returns the mean of the readings of one text by several bundles. A mention that a bundle cut off is left out."""
 
     def mean(values: Sequence[Sequence[float]]) -> tuple[float, ...]:
         return tuple(np.mean(values, axis=0).tolist())
@@ -107,7 +107,7 @@ def _labelled_spans(examples: Sequence[Example]) -> dict[str, list[tuple[int, in
 
 
 def _spans_of(labelled: Sequence[tuple[int, int]], found: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Returns the labelled spans of a text, and the found names that overlap none of them."""
+    """Returns the labelled spans of a text, and the found names that overlap no labelled span."""
     spans = list(labelled)
     for start, end in found:
         if not any(start < other_end and end > other_start for other_start, other_end in spans):

@@ -108,7 +108,7 @@ def predict(runner: OnnxRunner, tokenizer: Tokenizer, examples: Sequence[Example
 def bundle_reader(folder: Path, manifest: BundleManifest, precision: str, threads: int) -> Reader:
     """Returns what gives the predictions of a bundle in a precision; with two models, the logits of both.
 
-    The predictions have the word pieces of the first model, the one that finds names.
+    The predictions have the word pieces of the first model, which finds names.
     """
     first = (
         OnnxRunner(folder / manifest.files[precision].path, threads),

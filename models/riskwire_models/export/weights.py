@@ -1,6 +1,6 @@
 """The weights of a bundle as those of the model that it was exported from, so that training can go on from a bundle.
 
-torch's exporter gives transposed matrices names of its own. `name_weights` gives them the names of their parameters,
+torch's exporter renames transposed matrices. `name_weights` gives them the names of their parameters,
 which the optimised and quantised graphs keep. `name_joined_biases` does so for the biases that the optimiser joins.
 """
 

@@ -97,7 +97,7 @@ def event_targets(events: Sequence[int], smoothing: float) -> list[float]:
 def _mixed(
     known: Sequence[float] | None, teacher: Sequence[float] | None, teacher_weight: float
 ) -> Sequence[float] | None:
-    """Returns the mixture of a known label's distribution and the teacher's, or the one that exists, or None."""
+    """Returns the mixture of a known label's distribution and the teacher's. If one is missing, returns the other."""
     if known is None or teacher is None:
         return teacher if known is None else known
     return [

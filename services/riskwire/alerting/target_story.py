@@ -28,8 +28,8 @@ _FORM = ("v", "kind")
 class TargetStory:
     """A story as one target sees it; the balance in millionths, times in ms.
 
-    A busy day of news has half a million of them in memory. So ids and sources are tuples, which take a quarter of what
-    sets do, and their texts are shared by all stories (`sys.intern`).
+    On a busy day, half a million stories are in memory. So ids and sources are tuples, which take a quarter of the
+    memory of sets, and their texts are shared by all stories (`sys.intern`).
 
     Attributes:
         fingerprint: the fingerprint of its first article.
@@ -41,7 +41,7 @@ class TargetStory:
         sources: the keys of its sources (`Signal.source_key`).
         shown: what an alert shows of it, as JSON; kept of the most negative stories only, else empty.
         miss: the last reason for which it did not notify (`NearMiss.reason`), or empty.
-        joined: whether an event alert told it or counts it.
+        joined: whether an event alert reported it or counts it.
         from_history: whether it comes from the target's history. Such a story is remembered, so that a reprint is no
             news; it is not counted, and the baseline has learned it already.
         part: the part of the state that holds it.

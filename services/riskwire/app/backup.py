@@ -1,7 +1,7 @@
 """Copies the store and the embedded bus into a folder, and restores them from it.
 
-The bus is copied before the store. So whatever the positions of the copied bus count as stored is in the copied store;
-what the store has beyond that is written again, without effect.
+The bus is copied before the store. So the copied store has every record that the positions in the copied bus count as
+stored. If it has further records, they are written again after a restore, without effect.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def _probes_at(probes: socket.socket | None) -> str:
 
 
 async def _publish_feed_list(bus: Bus, settings: Settings, feeds: Sequence[Feed]) -> int:
-    """Publishes the configured feed list, unless an operator's list on Kafka would be replaced by the one that ships.
+    """Publishes the configured feed list, unless the shipped list would replace an operator's list on Kafka.
 
     Returns:
         the number of feeds that are polled then.

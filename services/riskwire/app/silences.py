@@ -1,4 +1,4 @@
-"""Shows the silences of Alertmanager on the page: joins the room that reads them with the one that shows them."""
+"""Shows the silences of Alertmanager on the page: connects `notify`, which reads them, with `web`."""
 
 from __future__ import annotations
 

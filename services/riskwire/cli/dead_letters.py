@@ -211,7 +211,7 @@ async def replay_dead_letters(
 
 
 def _print_replay(replay: Replay) -> None:
-    """Prints what became of each dead letter in a replay; those that were not replayed go to standard error."""
+    """Prints the outcome of a replay for each dead letter. Those that were not replayed go to standard error."""
     from riskwire.cli.terminal import printable
     from riskwire.dead_letters.redelivery import needs_redelivery
 

@@ -262,7 +262,7 @@ def _problems(status: FeedStatus, zone: tzinfo) -> Iterator[str]:
     """Yields a line of text for each problem of a feed that may make riskwire miss news; none for a healthy feed.
 
     A problem is a state (failing, gone, or "in part": the last document was damaged), dates that cannot be read or make
-    all news backfill, or a permanent move. What was repaired in the last document is told as well. Yields nothing if
+    all news backfill, or a permanent move. Repairs of the last document are listed as well. Yields nothing if
     the feed was not polled, or if the state of its polls cannot be read.
     """
     from riskwire.ingest.feeds.dating import is_late

@@ -83,7 +83,7 @@ async def show_status(settings: Settings, *, json: bool, partitions: bool) -> in
 
 
 async def notification_rates(bus: Bus, settings: Settings) -> list[AchievedRate]:
-    """Returns how often alerts on parties notified in the last 90 days of news; empty before the first of them."""
+    """Returns how often alerts on parties notified in the last 90 days of news; empty before the first day."""
     from riskwire.alerting.calibration import DayRates, RateLog, achieved_rates, expected_rates
     from riskwire.pipeline import ALERT
 

@@ -42,7 +42,7 @@ def time_text(at: datetime | None, zone: tzinfo, *, empty: str = "", seconds: bo
     """Returns a time of a table whose heading names the zone: `2031-03-01 14:05`.
 
     Args:
-        empty: what stands for no time.
+        empty: the text if there is no time.
         seconds: adds the seconds.
     """
     return empty if at is None else f"{at.astimezone(zone):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"

@@ -2,7 +2,7 @@
 
 The decisions in force are the state of the publisher `decisions`: by alert, the last one that changed how it is
 handled, and by subject, the mute. Two people who decide at once are serialised (`bus/state.py`): both decisions are in
-the log, the later one counts, and whoever came later is told what it replaced.
+the log, the later one counts, and its author learns which decision it replaced.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MUTE: Final = "mute/"
 
 @dataclass(frozen=True, slots=True)
 class PublishedDecision(StateUpdate):
-    """A decision that was published, and the one in force before that it replaces; None without one."""
+    """A published decision, and the decision in force that it replaces; None if there was none."""
 
     replaced: Command | None = None
 
@@ -39,7 +39,7 @@ class Decider:
         self._lock = asyncio.Lock()
 
     async def publish(self, command: Command) -> Command | None:
-        """Publishes a decision. Returns the one that it replaces, or None.
+        """Publishes a decision. Returns the decision that it replaces, or None.
 
         Concurrent calls wait for each other; between processes the retries of `update_state` let each publish in turn.
         A decision may be written twice, if the answer to the first commit was lost; it then counts once.

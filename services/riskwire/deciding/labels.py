@@ -44,7 +44,7 @@ def label_rows(decisions: Iterable[Command]) -> tuple[list[dict[str, Any]], int]
 def _labels(decision: Command) -> dict[str, Any]:
     """Returns the level and the event types that a decision states; empty if it states none.
 
-    Where only the level was wrong, the event types that the alert told are right: a row without them would say that
+    Where only the level was wrong, the event types that the alert reported are right: a row without them would say that
     nothing happened.
     """
     value = decision.value

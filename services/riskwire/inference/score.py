@@ -65,7 +65,7 @@ async def score(
         max_sentences: the most sentences of all texts together; None for any number.
 
     Raises:
-        LimitError: the texts have more sentences than that.
+        LimitError: the texts have more than `max_sentences` sentences.
         SchemaError: a target is empty or not in its text; the message names the id of the request. Nothing is scored.
         RiskwireError: the model could not be run, or the engine is not running.
     """

@@ -2,9 +2,9 @@
 
 Pure; its changes are part of the state of a step.
 
-An item has several names (`parsing/identity.py`). Its id is the first of them that is not shared with other items. A
-name is shared if a document shows that, or if an item comes with the name of another one: with another guid and a title
-that is no correction of the other title. It stays shared from then on. The first item with a name keeps it as its id.
+An item has several names (`parsing/identity.py`). Its id is its first name that no other item shares. A name is shared
+if a document shows that, or if an item has a name of an earlier item, but another guid and a title that is no
+correction of the earlier title. It stays shared from then on. The first item with a name keeps it as its id.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ class ItemMemory:
 
         Args:
             content: the hash of the item's content.
-            title: its title, and the mark of its `guid`, by which it is recognised after one of them has changed.
+            title: its title. The item is still recognised after either its title or its guid has changed.
+            guid: the mark of its `guid`.
         """
         published = self._items.get(item_id)
         if published is not None and content in published.contents:

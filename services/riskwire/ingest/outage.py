@@ -9,8 +9,8 @@ _FEEDS = 3
 class Outage:
     """The feeds that could not be reached since a server last answered.
 
-    Their failures are held back until a server answers, which makes them failures of the feeds, or until there are
-    `_FEEDS` of them, which is one failure of the network.
+    Their failures are held back until the cause is known. If a server answers, they are failures of the feeds. If
+    `_FEEDS` feeds have failed, it is one failure of the network.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Compares titles by small marks of them, which the memory of items can keep of every item."""
+"""Compares titles by short hashes of their words, which are small enough to be remembered for every item."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every metric, by the room that it belongs to. `deploy/METRICS.md` lists them; `table.py` writes that list.
 
 The values of labels are bounded: stages, topics, partitions, outcomes, classes of errors. Feeds and targets are labels
-of `SnapshotGauge`, which shows a limited number of them.
+of `SnapshotGauge`, which exports a limited number of series.
 """
 
 from prometheus_client import disable_created_metrics
@@ -100,7 +100,7 @@ from riskwire.metrics.web import (
     REFUSED_REQUESTS,
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # a series for each counter and histogram that nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call] # an unused series for each counter and histogram
 
 __all__ = [
     "ALERTS",

@@ -14,7 +14,7 @@ from riskwire.errors import RiskwireError
 from riskwire.metrics.snapshot import SnapshotGauge
 
 AGE_BUCKETS = (1, 2.5, 5, 10, 15, 20, 30, 45, 60, 120, 300, 900, 3_600, 21_600)
-"""Seconds. A minute is what the error budget of the rules allows from fetched to processed."""
+"""Seconds. The error budget of the rules allows a minute from fetched to processed."""
 _COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
 _MAX_LAG_SERIES = 2_000
 

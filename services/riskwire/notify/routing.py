@@ -21,7 +21,7 @@ class Routing:
     An alert goes to the receivers of every route whose conditions it meets, and to each receiver that no route names.
 
     Attributes:
-        second: the names of the receivers that get a page which nobody has acknowledged.
+        second: the names of the receivers of pages without an acknowledgement.
     """
 
     def __init__(self, settings: NotifySettings, receivers: Sequence[Receiver]) -> None:

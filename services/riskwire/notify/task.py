@@ -97,7 +97,7 @@ class NotifyTask:
         self._withdrawal = Withdrawal(self._obedience, self._outbox, self._alertmanagers, deliverer)
 
     def start_effects(self) -> Collection[asyncio.Task[Any]]:
-        """Returns the tasks that deliver, one for each receiver. All partitions share them, but for Alertmanagers."""
+        """Returns the tasks that deliver, one a receiver. All partitions share them, except those of Alertmanagers."""
         return [*self._deliverer.tasks, *self._alertmanagers.tasks, *self._digest_tasks]
 
     def max_wait_s(self) -> float:
@@ -379,7 +379,7 @@ class NotifyTask:
                 self._attempted.append(Attempted(delivery, error, self._deliverer.wall().timestamp()))
 
     def _delivered_or_given_up(self, delivery: Delivery, error: AttemptError | None) -> None:
-        """Records the outcome of a delivery for the next step, which commits it. After `close` nobody would."""
+        """Records the outcome of a delivery for the next step, which commits it. No step follows `close`."""
         if self._closed:
             return
         self._withdrawal.ended(delivery)

@@ -13,8 +13,8 @@ class AlertEvidence(Record):
     """One story of an alert, with the article and the sentence that mention the target.
 
     `article` is empty and `published_at` None in records from before 0.2.
-    `level`, `adverse`, `events`, `adverse_from` and `relevance` are those of the signal. `novelty` is 1 if what the
-    story tells was new for the target, 0 if the same was told just before; None in spikes.
+    `level`, `adverse`, `events`, `adverse_from` and `relevance` are those of the signal. `novelty` is 1 if the
+    story reported something new for the target, 0 if the same was reported just before; None in spikes.
     """
 
     story: str
@@ -71,7 +71,7 @@ class Alert(Record):
     Attributes:
         kind: `event`: something material happened; `spike`: bad news builds up faster than it should; `slide`: it has
             been getting worse for weeks.
-        events: of an event, the codes of what happened (`EVENT_TYPES`), the newest told first; empty for a spike.
+        events: of an event, the codes of what happened (`EVENT_TYPES`), the newest reported first; empty for a spike.
         families: the families of these event types, in the same order.
         tier: `page` for a crisis, `notice` for what is material, `digest` for what is worth a line and no push.
         window_s: the window of the verdict; of an event, the re-arm period of its rule.

@@ -19,7 +19,7 @@ FalseAlarmReason = Literal["not_adverse", "not_material", "wrong_party", "wrong_
 - `wrong_party`: it speaks of another party than the alert says.
 - `wrong_type`: something else happened than the alert says.
 - `old_news`: it was known before.
-- `duplicate`: another alert told it already.
+- `duplicate`: another alert reported it already.
 - `other`: the comment says why.
 """
 

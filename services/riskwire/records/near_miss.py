@@ -22,11 +22,11 @@ NearMissReason = Literal[
 """Why a story did not notify.
 
 - `level`: it is favourable or neutral for the target, or denies what it speaks of.
-- `same_episode`: the running episode has told it already, and counts the story.
+- `same_episode`: the running episode has reported the event already, and counts the story.
 - `backfill`: it was published long before it was seen, or is the past of a newly watched target.
 - `language`: the bundle does not read its language.
 - `relevance`: it mentions the target in passing, or in its text alone and not surely enough.
-- `novelty`: the same was told within the re-arm period.
+- `novelty`: the same was reported within the re-arm period.
 - `threshold`: it is adverse, but less surely material than the rule asks for.
 - `corroboration`: it is doubtful, or its rule asks for more publishers, and no further one has reported it.
 - `muted`: a rule, or a person, silenced the target or the type.
@@ -42,7 +42,7 @@ class NearMiss(Record):
         detail: the reason in a sentence, with the figures that decided.
         alert: the id of the running episode that the story joined; empty without one.
         family: the family of event types that decided.
-        novelty: 0 if the same was told just now, 1 if it is new for the target.
+        novelty: 0 if the same was reported just now, 1 if it is new for the target.
         threshold: the probability of `material` that the rule asks for.
     """
 
@@ -76,7 +76,7 @@ class NearMiss(Record):
 
 
 def near_miss_of_alert(alert: Alert, detail: str) -> NearMiss | None:
-    """Returns a muted alert as a near miss, for the list of what was not told; None if it has no story, or has ended.
+    """Returns a muted alert as a near miss, so that it is listed; None if it has no story, or has ended.
 
     Args:
         detail: the mute, in a sentence.

@@ -12,7 +12,7 @@ class NearestWindow(Record):
 
     Attributes:
         stories: negative stories in the window.
-        min_stories: the least number of them that can fire.
+        min_stories: the least number of negative stories that can fire.
         surprise: that of the window.
         threshold: the surprise of a notice.
     """

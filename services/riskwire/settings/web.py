@@ -89,7 +89,7 @@ class WebSettings(Section):
     token_file: Path | None = None
     """File with the `token`. Only its owner should be able to read it."""
     tokens: tuple[TokenSettings, ...] = ()
-    """Named tokens with roles, each of one owner. A request then needs one of them, or `token`."""
+    """Named tokens with roles, each of one owner. A request then needs a named token, or `token`."""
     session_s: int = Field(default=604_800, ge=60, le=31_536_000)
     """Seconds after which a browser must open the page with the token again."""
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
@@ -101,7 +101,7 @@ class WebSettings(Section):
     key_file: Path | None = None
     """Private key (PEM, without a passphrase) of `cert_file`."""
     probe_port: int | None = Field(default=None, ge=0, le=65_535)
-    """A port of its own for `/healthz`, `/readyz` and `/metrics`, without TLS, token and Host check."""
+    """A separate port for `/healthz`, `/readyz` and `/metrics`, without TLS, token and Host check."""
     probe_host: str | None = None
     """Address to listen on for `probe_port`. Default: `web.host`."""
     open_probes: bool = False

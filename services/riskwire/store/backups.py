@@ -73,7 +73,7 @@ def restore_store(settings: Settings, folder: Path) -> dict[str, int]:
     """Fills an empty or missing store from the files of a backup, and returns the number of rows of each table.
 
     Raises:
-        StoreError: the store is not empty, the backup is of another kind of database, or one of them cannot be used.
+        StoreError: the store is not empty, the backup is of another kind of database, or either cannot be used.
         SettingsError: `store.url` is not a URL of SQLite or PostgreSQL.
     """
     of_sqlite = (folder / SQLITE_FILE).exists()

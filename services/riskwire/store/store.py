@@ -166,7 +166,7 @@ class Store:
             writes.write_dead_letters(connection, dead_letters, self._keep_dead_letters)
 
     def list_watched(self, watched: Sequence[writes.WatchedTarget]) -> None:
-        """Lists watched entities as targets, also without news of them."""
+        """Lists watched entities as targets, also those without news."""
         with self._writing() as connection:
             writes.list_watched(connection, watched)
 

@@ -76,7 +76,7 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
     async def post_command(body: CommandRequest, request: Request) -> CommandAnswer:
         # Publishes a decision about an alert (such as an acknowledgement) or a mute, and returns it with its time and
         # the decision that it replaces. Answers 503 if the process cannot publish, 404 if there is no such alert, 409
-        # if it has ended and nothing of the kind can be decided, 504 after the timeout.
+        # if it has ended and such a decision is no longer possible, 504 after the timeout.
         if services.publish_command is None:
             raise Problem(503, "this process only reads; send the command to `riskwire run` or `riskwire serve`")
         by = decided_by(request, body.by)
@@ -98,10 +98,10 @@ def act_routes(store: Store, services: AppServices, settings: WebSettings) -> AP
 
 
 async def _unless_abandoned(answer: Awaitable[list[ScoreResult]], request: Request) -> list[ScoreResult]:
-    """Awaits an answer, and cancels its work if the client goes away.
+    """Awaits an answer, and cancels its computation if the client disconnects.
 
     Raises:
-        Problem: 408, the client has gone; nobody reads it.
+        Problem: 408, which no client reads: the client has disconnected.
     """
     work = asyncio.ensure_future(answer)
     disconnection = asyncio.create_task(_until_gone(request), name="web-client")
@@ -129,7 +129,7 @@ def _json(results: Sequence[ScoreResult]) -> Response:
 
 
 def _check_spans(texts: list[ScoreRequest]) -> None:
-    """Refuses a target span outside its text, and more than `MAX_TARGETS` of them.
+    """Refuses target spans outside their text, and more than `MAX_TARGETS` spans.
 
     Raises:
         Problem: 413 for too many, 422 with the field.

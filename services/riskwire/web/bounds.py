@@ -16,7 +16,7 @@ from pydantic import AfterValidator
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-"""The range of times in queries; windows and steps can be added to any of them."""
+"""The range of times in queries. Adding a window or a step to a time in it does not overflow."""
 LONGEST_S = 3_200_000_000
 """A century, in seconds."""
 MAX_EVENT_ID = 20

@@ -62,7 +62,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that is refused; passes any other on to the app. Adds the security headers to the response.
 
-        With tokens configured, a request needs one of them or its cookie, except for `OPEN_PATHS`; it is answered with
+        With tokens configured, a request needs a token or its cookie, except for `OPEN_PATHS`; it is answered with
         401 otherwise, and with 403 if the token lacks the role. `/?token=TOKEN` sets the cookie, and ends the sessions
         of other tokens.
         """
@@ -158,12 +158,12 @@ class Guard:
         return _refused(event, headers, 401, why, {"WWW-Authenticate": 'Bearer realm="riskwire"'})
 
     def _matching(self, text: str | None) -> SessionToken | None:
-        """Returns the token that a text is, or None. Compares with each, in constant time."""
+        """Returns the token with this text, or None. Compares with each token, in constant time."""
         matching = [token for token in self._tokens if token.matches(text)]
         return matching[0] if matching else None
 
     def _authenticated(self, headers: Headers) -> SessionToken | None:
-        """Returns the token that a request has, as a bearer token or by the cookie that stands for it; None without."""
+        """Returns the token of a request, given as a bearer token or by its session cookie; None without."""
         scheme, _, text = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and (token := self._matching(text.strip())) is not None:
             return token

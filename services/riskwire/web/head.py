@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 async def call_for_head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Calls the app as for GET, and sends the head of its answer only.
 
-    A live stream ends when its client has gone, which is what the app hears as soon as its head has been sent.
+    A live stream ends when its client disconnects. So the app receives a disconnect once its head has been sent.
     """
     head_sent = False
 

@@ -20,7 +20,7 @@ def probe_routes(services: AppServices) -> APIRouter:
 
     @router.get("/readyz", include_in_schema=False)
     async def ready() -> JSONResponse:
-        """Answers with the state of each stage of this process; the status is 503 while one of them is not ready."""
+        """Answers with the state of each stage of this process; the status is 503 while a stage is not ready."""
         readiness = services.ready()
         body = {
             "ready": readiness.ready,

@@ -90,7 +90,7 @@ class AppServices:
 
     Attributes:
         score: scores texts with the model.
-        publish_command: publishes a decision about an alert, and returns the one that it replaces.
+        publish_command: publishes a decision about an alert, and returns the decision that it replaces.
         watchlist: reads and changes the watchlist.
         ready: returns the readiness of the process.
         bus: returns the state of the bus.

@@ -1,4 +1,4 @@
-"""The tokens of the web port, whose they are, and the session cookies that stand for them in a browser."""
+"""The tokens of the web port, their owners, and the session cookies that replace them in a browser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Principal:
     roles: frozenset[Role] = frozenset(get_args(Role))
 
     def may(self, role: Role) -> bool:
-        """Returns whether this role was given. Whoever may operate may read."""
+        """Returns whether the sender has this role. The role `operate` includes `read`."""
         return role in self.roles or (role == "read" and "operate" in self.roles)
 
 
@@ -53,7 +53,7 @@ def decided_by(request: Request, by: str | None, where: str = "body.by") -> str:
         where: the field in which it does.
 
     Raises:
-        Problem: 422 if nobody is named, 403 if the request names another than the owner of the token.
+        Problem: 422 without a name, 403 if the request names another person than the owner of the token.
     """
     owner = request.scope.get(PRINCIPAL, ANYBODY).name
     if owner is None and by is None:
@@ -126,7 +126,7 @@ def session_tokens(settings: WebSettings) -> list[SessionToken]:
 class WrongTokens:
     """How often each client has sent a wrong token lately, and how long its answer is delayed for it.
 
-    The right token is never delayed, so guessing shuts nobody out.
+    The right token is never delayed, so wrong guesses cannot lock out its owner.
     """
 
     FREE = 3

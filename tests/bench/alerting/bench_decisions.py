@@ -1,10 +1,10 @@
-"""From a decision to its obedience: the real API, the real bus, a real webhook.
+"""Measures how soon decisions take effect, with the real API, bus and webhook.
 
     python tests/bench/alerting/bench_decisions.py [--bus embedded|kafka] [--rounds 5]
 
-Each round is a page that fires and is told, a call of the API, and a record that must be withheld after it. `obeyed` is
-the time from the call until every worker that must obey has read the decision; `told` the time until the receiver of a
-false alarm hears that it is over.
+In each round, a page fires and is sent, the API is called with a decision, and the next record of the page must be
+withheld. `obeyed` is the time from the call until every worker that must obey has read the decision. `told` is the time
+until the receiver of a false alarm gets its closing record.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from decision_trial import KINDS, TrialOfDecision, embedded_monitor, kafka_monit
 
 
 def trials(bus: str, rounds: int, folder: Path) -> list[TrialOfDecision]:
-    """Returns what came of each decision of all rounds on a bus; exits if Kafka is missing."""
+    """Returns the trial of each decision of all rounds on a bus; exits if Kafka is missing."""
     with ExitStack() as stack:
         if bus == "embedded":
             monitor = stack.enter_context(embedded_monitor(folder))

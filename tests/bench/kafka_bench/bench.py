@@ -22,7 +22,7 @@ from riskwire.settings import BusSettings, KafkaSettings
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: the rounds of both sides, and the number of records an article stands for."""
+    """A line of the table: the rounds of both sides, and the number of records for one article."""
 
     name: str
     ours: Sequence[Run]

@@ -96,7 +96,7 @@ async def running_stage(data: Path, url: str) -> AsyncIterator[RunningStage]:
 
 @pytest.fixture
 def people() -> Iterator[WebhookServer]:
-    """The webhook that stands for the people behind every receiver of Alertmanager."""
+    """The webhook of every receiver of Alertmanager, in place of the people whom it would notify."""
     with running_webhook_server() as server:
         yield server
 

@@ -24,7 +24,7 @@ FOREIGN = {"kafka", "postgres", "prometheus", "alertmanager", "grafana"}
 
 @cache
 def configuration(profile: str) -> dict[str, Any]:
-    """Returns the services of a profile, by name, with all that the file says of them."""
+    """Returns the services of a profile, by name, with all their settings in the file."""
     command = (require_tool("docker-compose"), "--file", DEPLOY / "compose.yaml", "--profile", profile)
     details: dict[str, Any] = json.loads(output_of(*command, "config", "--format", "json"))
     return details

@@ -33,7 +33,7 @@ def publisher() -> Iterator[FeedServer]:
 def test_prometheus_reads_metrics_rules_and_a_process_that_hangs(
     publisher: FeedServer, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    """The page needs a token, the probe port none. SIGSTOP stands for a hang: the scrape ends at its deadline."""
+    """The page needs a token, the probe port none. SIGSTOP simulates a hang: the scrape ends at its deadline."""
     missing = missing_prometheus()
     if missing is not None:
         pytest.skip(missing)

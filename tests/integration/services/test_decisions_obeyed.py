@@ -30,7 +30,7 @@ def monitor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_what_follows_a_decision_in_the_log_is_withheld_and_what_precedes_it_was_told(
     monitor: TriedMonitor, kind: str
 ) -> None:
-    """A page fires and is told, somebody decides, it escalates, and nobody hears of that. A false alarm ends it."""
+    """A page fires and is sent, a decision follows, and its escalation is not sent. A false alarm ends the alert."""
     trial = monitor.try_decision(kind)
     assert trial.log == ("firing", kind, "escalated")
     assert trial.statuses == (("firing", "resolved") if kind == "false_alarm" else ("firing",))

@@ -37,7 +37,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs_postgresql)])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Settings]]:
-    """Settings of two data directories, each with an empty store of its own."""
+    """Settings of two data directories, each with an empty store."""
     folders = [tmp_path / "replayed", tmp_path / "restored"]
     if request.param == "sqlite":
         yield [Settings(data=folder) for folder in folders]

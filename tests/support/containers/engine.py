@@ -1,4 +1,4 @@
-"""A Docker engine for tests: the one that DOCKER_HOST names, or one that is started here, with its data in .cache."""
+"""A Docker engine for tests: that of DOCKER_HOST, or an engine started here, with its data in .cache."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class ContainerEngine:
 
 
 def import_base(engine: ContainerEngine, tag: str) -> None:
-    """Makes the image of Debian with Python that stands for `python:3.11-slim-bookworm`, unless there is one."""
+    """Makes an image of Debian with Python as a substitute for `python:3.11-slim-bookworm`, unless there is one."""
     if engine.has_image(tag):
         return
     folder = FOLDER / "base"
@@ -146,7 +146,7 @@ def import_base(engine: ContainerEngine, tag: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         packages = "--include=python3,ca-certificates"
-        # Without a mirror, debootstrap asks the one that it knows for Debian.
+        # Without a mirror, debootstrap uses its default mirror for Debian.
         mirror = os.environ.get("DEBIAN_MIRROR")
         command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(folder), *([mirror] if mirror else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Facts of the dashboards *Pipeline* and *Feeds*, of the process that replays and of the one that polls two feeds.
+"""Facts of the dashboards *Pipeline* and *Feeds*: one process replays an archive, another polls two feeds.
 
 One record of the replay cannot be read and becomes a dead letter. Of the feeds, `wire` answers and `gone` does not.
 """

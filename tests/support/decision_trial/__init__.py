@@ -1,4 +1,4 @@
-"""Decisions on a running riskwire, by its API: when each is obeyed, and what its alert then tells nobody."""
+"""Decisions through the API of a running riskwire: when each takes effect, and which records it withholds."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ class TriedMonitor:
     read_alerts: Callable[[], list[list[bytes]]]
 
     def try_decision(self, kind: str) -> TrialOfDecision:
-        """Decides about a page that its receiver has, publishes the next record of it, and returns what came of both.
+        """Decides about a page that was delivered, publishes its next record, and returns what happened to both.
 
         Raises:
-            AssertionError: something takes longer than anything does that is not broken.
+            AssertionError: a step takes so long that something must be broken.
         """
         now = datetime.now(UTC)
         fired = fictional.alert(f"{kind} {now}", target=f"entity:{kind}", at=now, tier="page")

@@ -159,7 +159,7 @@ def _text_after(body: bytes, choice: random.Random) -> bytes:
 
 
 def _undeclared_prefix(body: bytes, choice: random.Random) -> bytes:
-    """Removes the declaration of a prefix, unless the document needs it to be told as a feed."""
+    """Removes the declaration of a prefix, unless the document needs it to be recognised as a feed."""
     declarations = re.findall(rb"\sxmlns:(?:news|media|dc|content|sy|slash|atom)=[\"'][^\"']{0,200}[\"']", body)
     return body.replace(choice.choice(declarations), b"") if declarations else body
 

@@ -50,7 +50,7 @@ async def running_chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def empty_page(browser: Browser, *, width: int = 1440, scheme: str = "light") -> AsyncIterator[Page]:
-    """Yields an empty page in a window of its own, whose time zone is UTC.
+    """Yields an empty page in a new window, whose time zone is UTC.
 
     Args:
         width: the width of the window, in pixels.
@@ -99,7 +99,7 @@ async def open_page(
         width: the width of the window, in pixels.
         scheme: the colours that the browser prefers, `light` or `dark`.
         token: the token of the server, which is part of the first address; None for no token.
-        tokens: named tokens; the first address has the first of them, if there is no `token`.
+        tokens: named tokens; without `token`, the first address has the first named token.
         time_zone: the setting of this name; the zone of the browser is UTC.
     """
     with Store.open(Settings(data=data)) as store:

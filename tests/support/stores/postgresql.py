@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: on a free port of 127.0.0.1, with its files in a directory of its own."""
+"""A PostgreSQL server for tests: on a free port of 127.0.0.1, with its files in a separate directory."""
 
 from __future__ import annotations
 

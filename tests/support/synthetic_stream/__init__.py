@@ -1,4 +1,4 @@
-"""Simulated streams of signals without any real bad news, for how often detectors fire all the same.
+"""Simulated streams of signals without any real bad news, to measure how often detectors fire falsely.
 
 Each target has its own rate of stories and its own share of adverse ones. Adverse stories come in small bursts, since
 an outlet follows up its own story. Nights and weekends have less news. Some days bring a burst of neutral news.

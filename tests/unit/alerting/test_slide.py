@@ -28,7 +28,7 @@ def timeline() -> Timeline:
 
 
 def sliding_timeline() -> Timeline:
-    """Returns an empty timeline with thresholds of its own."""
+    """Returns an empty timeline with fixed thresholds."""
     timeline = Timeline()
     timeline.book = Book(timeline.settings, 1, {}, limits=LIMITS)
     return timeline

@@ -1,4 +1,4 @@
-"""What a story costs in memory. A busy day has half a million of them, one for each target of an article."""
+"""The memory of a story. A busy day has half a million, one for each target of an article."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
 def stored(tmp_path: Path) -> StoredArticle:
     """An article of the store with one signal and one alert, and another article that led to nothing."""
     with Store.open(Settings(data=tmp_path)) as store:
-        alerted, unrelated = fictional.analysis("told"), fictional.analysis("other")
+        alerted, unrelated = fictional.analysis("alerted"), fictional.analysis("unrelated")
         store.write_analyses([alerted, unrelated])
-        store.write_signals([fictional.signal("told")])
+        store.write_signals([fictional.signal("alerted")])
         store.write_alerts([alert()])
         article = store.article(alerted.article.id)
     assert article is not None
@@ -44,15 +44,15 @@ def stored(tmp_path: Path) -> StoredArticle:
 
 
 def alert() -> Alert:
-    """Returns an alert whose evidence is the story of the article "told"."""
-    story = fictional.signal("told").story
+    """Returns an alert whose evidence is the story of the article "alerted"."""
+    story = fictional.signal("alerted").story
     evidence = fictional.evidence(1).model_copy(update={"story": story})
     return fictional.alert(at=fictional.NOON + timedelta(seconds=20)).model_copy(update={"evidence": (evidence,)})
 
 
 async def publish_way(bus: Bus, *, newest_articles: int = 0) -> None:
-    """Publishes what the stages write for the article "told", among other records, and its notification."""
-    analysis, signal, event_alert = fictional.analysis("told"), fictional.signal("told"), alert()
+    """Publishes the records of all stages for the article "alerted", among other records, and its notification."""
+    analysis, signal, event_alert = fictional.analysis("alerted"), fictional.signal("alerted"), alert()
     fields = {name: getattr(analysis.article, name) for name in Article.model_fields if hasattr(analysis.article, name)}
     article = Article(**{name: value for name, value in fields.items() if name not in ("kind", "v")})
     noise = [Outgoing(Topic.ARTICLES, f"noise-{number}", b"{}") for number in range(newest_articles)]

@@ -25,7 +25,7 @@ LOW = SurpriseLimits(Thresholds(1.2, 1.6), 0.6)
 
 
 def test_targets_that_are_not_counted_do_not_change_the_counts_of_the_others() -> None:
-    """Seed 4: the run on half of the targets counts what the run on all of them gave for that half."""
+    """Seed 4: for half of the targets, a run on them alone gives the same counts as the run on all targets."""
     stream = SyntheticStream(SHAPE, 4)
     half = set(stream.targets[::2])
     runs = ArchiveRuns(stream.records(), AlertingSettings(), half)

@@ -1,4 +1,4 @@
-"""Which events the notifications told, and how many would be told by chance."""
+"""Which events the notifications reported, and how many they would report by chance."""
 
 from __future__ import annotations
 

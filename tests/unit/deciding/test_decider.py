@@ -22,7 +22,7 @@ AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def alert_row(**fields: object) -> AlertRow:
-    """Returns an alert that nobody has handled."""
+    """Returns an alert without a decision."""
     return AlertRow.model_validate(fictional.alert("veldara", **fields).model_dump())
 
 

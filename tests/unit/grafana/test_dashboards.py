@@ -1,4 +1,4 @@
-"""The dashboards in deploy/grafana: they are what the code builds, and every name in them exists."""
+"""The dashboards in deploy/grafana: they equal the output of the code, and every name in them exists."""
 
 from __future__ import annotations
 

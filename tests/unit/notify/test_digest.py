@@ -1,4 +1,4 @@
-"""The daily and weekly digest: when it is due, what it says, and that no record is in none or in two of them."""
+"""The daily and weekly digest: when it is due, its text, and that every record is in exactly one digest."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ async def test_what_a_snooze_withdrew_is_sent_when_it_ends_to_those_who_miss_it(
 async def test_an_attempt_that_is_being_made_ends_and_counts(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
-    """The receiver takes the alert while a false alarm is decided, so it is told that it is over."""
+    """The receiver accepts the alert after the false alarm was decided, so it also gets the closing record."""
     hook, clock = await start_receiver(), Clock(alert().at)
     answered = asyncio.Event()
     hook.wait = answered
@@ -268,7 +268,7 @@ async def test_an_attempt_that_is_being_made_ends_and_counts(
 async def test_an_attempt_that_fails_after_the_decision_is_the_last_one(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert, kind: str
 ) -> None:
-    """Nobody needs the closing record of a false alarm then: the receiver has heard of nothing."""
+    """The closing record of a false alarm is not sent then: the receiver never got the alert."""
     hook, clock = await start_receiver(), Clock(alert().at)
     answered = asyncio.Event()
     hook.wait, hook.answers = answered, [500]

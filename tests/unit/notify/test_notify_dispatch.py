@@ -42,7 +42,7 @@ def started(queue: ReceiverQueue, now: datetime = NOON, loop_s: float = 100.0) -
 
 
 def of_story(make: MakeAlert, number: int, title: str, **changes: object) -> Alert:
-    """Returns an alert on a target of its own, raised by a story of this title."""
+    """Returns an alert on a separate target for each number, raised by a story of this title."""
     [evidence] = make().evidence
     story = evidence.model_copy(update={"story": fingerprint(title, ""), "title": title})
     return make(id=f"{number}", target=f"entity:{number}", evidence=(story,), **changes)
@@ -54,7 +54,7 @@ OTHER = "Brake maker recalls two million cars after crash reports"
 
 
 def test_alerts_that_one_story_raised_are_one_message(alert: MakeAlert) -> None:
-    """The second wire has words of its own at the end of the title."""
+    """The second wire appends another word to the title."""
     first, second = of_story(alert, 1, STORY), of_story(alert, 2, RETOLD)
     third = of_story(alert, 3, OTHER)
     assert started(queue_of(*map(waiting, (first, third, second)))) == [["1", "2"], ["3"]]

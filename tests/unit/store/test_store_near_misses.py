@@ -49,7 +49,7 @@ def test_a_repair_dates_near_misses_back(store: Store, news: ModuleType) -> None
 
 
 def test_a_story_that_is_not_read_is_a_near_miss_of_the_party_in_its_title(store: Store, news: ModuleType) -> None:
-    """The bundle does not read German. The other German article names nobody that is followed."""
+    """The bundle does not read German. The other German article names no watched entity."""
     german = {"status": "unsupported", "sentiment": None, "score": None, "mentions": (), "story": None}
     store.write_signals([news.signal("a0")])
     store.write_near_misses([news.near_miss(0, news.NOON - timedelta(days=1))])

@@ -1,4 +1,4 @@
-"""Watched entities are listed as targets from the start, also without news of them."""
+"""Watched entities are listed as targets from the start, also those without news."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ TOKEN = "open sésame, please"
 
 
 def test_a_short_token_is_refused_without_being_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a setting and from a file. Only its length is told."""
+    """From a setting and from a file. The message states only its length."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError, match="at least 16 characters, and this one has 7") as refusal:
         load_settings(overrides={"web": {"token": "hunter2"}})
@@ -84,7 +84,7 @@ def test_a_session_expires_and_its_cookie_cannot_be_changed() -> None:
 
 
 async def test_the_cookie_is_secure_behind_tls(serving: Any, tmp_path: Path) -> None:
-    """With a certificate of its own, or when a proxy says that the browser spoke TLS to it."""
+    """When riskwire serves TLS itself, or when a proxy reports that the browser used TLS."""
     async with serving(token=SecretStr(TOKEN)) as client:
         for headers, secure in (({}, False), ({"X-Forwarded-Proto": "https"}, True)):
             async with client.get("/", params={"token": TOKEN}, headers=headers) as response:

@@ -199,7 +199,7 @@ async def test_pipelined_requests_are_answered_one_by_one(serving: Any, stranger
 async def test_a_tls_handshake_has_a_deadline_and_counts_as_a_connection(
     serving: Any, stranger: Any, tmp_path: Path
 ) -> None:
-    """Strangers connect and say nothing. A client that speaks TLS is served all the same."""
+    """Strangers connect and say nothing. A client that speaks TLS is served in spite of them."""
     make_certificates(tmp_path / "tls")
     files = {"cert_file": tmp_path / "tls" / "client.pem", "key_file": tmp_path / "tls" / "client.key"}
     trust = ssl.create_default_context(cafile=str(tmp_path / "tls" / "ca.pem"))

@@ -120,7 +120,7 @@ def _action(*, name: str | None = None, comments: bool = True) -> Callable[[Deci
 
 @_action()
 def ack(alert: AlertId) -> Fields:
-    """Acknowledge an alert: no more is told of it until it resolves, unless a notice becomes a page."""
+    """Acknowledge an alert. Nothing more is sent about it until it resolves, unless a notice becomes a page."""
     return {"kind": "acknowledge", "alert": alert}
 
 
@@ -134,7 +134,7 @@ def assign(
 
 @_action()
 def snooze(alert: AlertId, duration: For = None, until: Until = None) -> Fields:
-    """Hold what an alert tells until a time."""
+    """Hold the notifications of an alert until a time."""
     end = _end(duration, until)
     if end is None:
         raise SettingsError("a snooze needs an end", do="Give --for or --until")
@@ -149,13 +149,13 @@ def mute(
     duration: For = None,
     until: Until = None,
 ) -> Fields:
-    """Tell nothing of a target, a type or a publisher, until a time or until it is unmuted."""
+    """Withhold alerts on a target, a type or a publisher, until a time or until it is unmuted."""
     return {"kind": "mute", "subject": _subject(target, event_type, publisher), "until": _end(duration, until)}
 
 
 @_action(comments=False)
 def unmute(target: Target = None, event_type: Type = None, publisher: Publisher = None) -> Fields:
-    """Lift a mute. What still burns is then told."""
+    """Lift a mute. Alerts that it held and that are still open are then sent."""
     return {"kind": "unmute", "subject": _subject(target, event_type, publisher)}
 
 

@@ -41,7 +41,7 @@ def backtest(
     limit: StoryLimit = None,
     config: ConfigFile = None,
 ) -> None:
-    """Run an archive through the stages in event time, and report the alerts and which known events they told."""
+    """Run an archive through the stages in event time, and list the alerts and the known events that they reported."""
     settings = settings_of(config, watchlist=watchlist, alerting__rules=rules)
     run_to_end(
         backtest_archive(

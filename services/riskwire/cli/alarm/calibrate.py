@@ -108,7 +108,7 @@ def print_calibration(run: CalibrationRun, settings: Settings) -> None:
 
 
 def print_cost(run: CalibrationRun, read: ArchiveInput, archive: Path, settings: Settings) -> None:
-    """Prints how many events are told with the calibrated thresholds, with those from theory, and by events alone."""
+    """Prints how many events are reported with calibrated and theoretical thresholds, and by event alerts alone."""
     from dataclasses import replace
 
     from riskwire.alerting.calibration import LimitTable, theoretical_limits

@@ -1,4 +1,4 @@
-"""`riskwire why`: what was told of a target, and which stories came near and did not notify, each with the reason."""
+"""`riskwire why`: the alerts on a target, and the stories that came near and did not notify, each with the reason."""
 
 from __future__ import annotations
 

@@ -284,7 +284,7 @@ class Bundle:
 
     @property
     def tokenizer_path(self) -> Path:
-        """The path of the tokenizer file of the first model, the one that finds names."""
+        """The path of the tokenizer file of the first model, which finds names."""
         return self.folder / self.manifest.tokenizer.path
 
     @property

@@ -112,7 +112,7 @@ class Engine:
         """Returns the predictions for documents, in order. Waits while `settings.queue` documents are in the engine.
 
         If one part of the documents fails, the others are cancelled, and the first error is raised. Sentences that wait
-        are dropped when nobody awaits them any more.
+        are dropped once no caller awaits them.
 
         Args:
             max_sentences: the most sentences of each document to read; None for `settings.max_sentences`.
@@ -309,7 +309,7 @@ class _Request:
 
     Attributes:
         max_sentences: the most sentences of each document; the others are skipped.
-        turn: under which its sentences wait: None for that of the news, else one of its own.
+        turn: the key of the queue in which its sentences wait: None for the queue of the news, else a unique object.
     """
 
     def __init__(self, max_sentences: int, max_in_all: int | None, urgent: bool) -> None:

@@ -1,4 +1,4 @@
-"""The whole words of a bundle's tokenizer, and whether a short text of unknown language is made of them.
+"""The whole words of a bundle's tokenizer, and whether a short text of unknown language consists of such words.
 
 Names say nothing about a language, so the words beside them decide. Where capitals show names, those are the lower-case
 words. In Title Case and in capitals they are the last words, because a headline begins with its names.
@@ -44,7 +44,7 @@ class Vocabulary:
     def reads(self, text: str) -> bool:
         """Returns whether the words of a short text, beside its names, are in the vocabulary.
 
-        At least one of them must be long enough to tell a language. A text of more than `MAX_WORDS` is not read.
+        At least one word must be long enough to identify a language. A text of more than `MAX_WORDS` is not read.
         """
         words = _WORD.findall(text)
         if not words or len(words) > MAX_WORDS:

@@ -10,7 +10,7 @@ factors:
   that names only a country or an authority ("U.S. sues drugmaker");
 - a fifth for a party that only rates or comments on others;
 - 0.3 for a country as a place ("recall in China"), 0.4 for a party of the past or in a comparison ("ex-Enron trader",
-  "less than Intel"), and less for one of many names in a sentence, which are listed and not told of.
+  "less than Intel"), and less for one of many names in a sentence, which only lists them.
 
 A text that reports no event of the parties in it has at most 0.4 of that: reports on a market, factboxes, timelines,
 questions and answers, analyses, collections of quotes. From 0.5, a party is a subject of the article.
@@ -33,7 +33,7 @@ _BESIDE_TITLE = 0.5
 _LEAD_OF_UNNAMED = 0.9
 _LEAD_OF_OTHERS = 0.6
 _MANY = 4
-"""Parties in a sentence from which on they are a list; the factor of one of `n` of them is 2 / n, at least 0.2."""
+"""A sentence with at least this number of parties is a list. With n parties, the factor is 2 / n, at least 0.2."""
 
 _PLACE_BEFORE = re.compile(
     r"\b(?:in|from|at|near|across|outside|into|throughout|within|inside)\s+(?:the\s+)?$", re.IGNORECASE

@@ -1,4 +1,4 @@
-"""Whether the dates of a feed can be used: what `riskwire feeds list` and the metrics say of them. Pure."""
+"""Whether the dates of a feed can be used, for `riskwire feeds list` and the metrics. Pure."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ class FeedList:
 def _address_and_id(
     url_or_id: str, url: str | None, feed_id: str | None, allow: Collection[str]
 ) -> tuple[str | None, str | None]:
-    """Returns the address and the id of the feed that `riskwire feeds add` names; one of them may be None.
+    """Returns the address and the id of the feed that `riskwire feeds add` names; either may be None.
 
     Args:
         url_or_id: the positional argument, which is an address if it looks like one, else an id.

@@ -115,7 +115,7 @@ def _is_tracking(key: str, value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The names of an entry, and which of them identify it in its document.
+    """The names of an entry, and which names identify it in its document.
 
     Attributes:
         names: hashes; the first is the same in most feeds, the last surely belongs to this entry.

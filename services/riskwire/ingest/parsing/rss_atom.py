@@ -110,7 +110,7 @@ def _text(record: Any, key: str) -> str:
 
 
 def _dates(entry: Any) -> tuple[str, ...]:
-    """Returns the texts of the dates of an item. feedparser's reading of them is not used, because it guesses."""
+    """Returns the texts of the dates of an item. feedparser's parsed dates are not used, because it guesses."""
     # `dict.get`: feedparser's own `get` returns `published` for a missing `updated`, with a warning.
     texts = (dict.get(entry, key) for key in ("published", "updated", "created"))
     return tuple(text for text in texts if isinstance(text, str) and text)

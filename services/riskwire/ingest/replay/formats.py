@@ -38,7 +38,7 @@ def detect_format(path: Path, beginning: bytes) -> ArchiveFormat:
     """Returns the format of an archive, from the first bytes of its content; CSV only if its name ends in .csv or .tsv.
 
     Raises:
-        RiskwireError: the content has another format. The message says which, as far as it can be told.
+        RiskwireError: the content has another format. The message names that format, if it is recognised.
     """
     if beginning.startswith(parquet.MAGIC):
         return ArchiveFormat("parquet")

@@ -1,4 +1,4 @@
-"""The silences that are in force in Alertmanager, whoever made them, for the page."""
+"""The silences in force in Alertmanager, by any author, for the page."""
 
 from __future__ import annotations
 

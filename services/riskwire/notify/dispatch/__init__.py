@@ -1,4 +1,4 @@
-"""When deliveries start, in which order, and which of them are one message."""
+"""When deliveries start, in which order, and which deliveries form one message."""
 
 from riskwire.notify.dispatch.dispatcher import Dispatcher
 from riskwire.notify.dispatch.progress import Progress

@@ -27,7 +27,7 @@ class _Running:
 
 
 class Dispatcher:
-    """Starts the messages of one `ReceiverQueue` when they are due, and reports what became of them."""
+    """Starts the messages of one `ReceiverQueue` when they are due, and reports their outcomes."""
 
     def __init__(
         self, queue: ReceiverQueue, send: Send, *, wall: Callable[[], datetime], group_wait_s: float = 0.0

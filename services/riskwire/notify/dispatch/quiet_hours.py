@@ -30,7 +30,7 @@ class QuietHours:
         return cls(time.fromisoformat(start), time.fromisoformat(end), zone)
 
     def end_after(self, now: datetime) -> datetime | None:
-        """Returns when the quiet hours that are running end, or None outside of them."""
+        """Returns when the current quiet hours end, or None outside quiet hours."""
         local = now.astimezone(self.zone)
         clock = local.time().replace(tzinfo=None, fold=0)
         past_midnight = self.end <= self.start

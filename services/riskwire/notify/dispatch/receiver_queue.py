@@ -23,7 +23,7 @@ MAX_TARGETS = 50
 _MAX_COMPARED = 500
 """The most waiting alerts whose stories are compared with that of a message."""
 MAX_STARTED = 64
-"""The most messages that are on their way to one receiver. Most of them wait for their next attempt."""
+"""The most messages to one receiver that are started at a time. Most wait for their next attempt."""
 
 OnDone = Callable[[Delivery, AttemptError | None], None]
 """Called when a delivery has arrived (no error) or was given up."""
@@ -138,7 +138,7 @@ class ReceiverQueue:
             earlier.add(waiting.alert.id)
 
     def _is_held(self, alert: Alert) -> bool:
-        """Returns whether quiet hours hold a record: by its tier, and every end, for which nobody need be woken."""
+        """Returns whether quiet hours hold a record: by its tier, or because it is `resolved`, which can wait."""
         return alert.status == "resolved" or alert.tier in self._quiet_tiers
 
     def _with_story_of(self, first: WaitingDelivery, startable: list[WaitingDelivery]) -> tuple[WaitingDelivery, ...]:

@@ -165,7 +165,7 @@ class Obedience:
         Args:
             message: the record as it was read.
             receivers: the names of its receivers.
-            would_be_sent: whether it would be sent if nobody had decided anything.
+            would_be_sent: whether it would be sent without any decision of a person.
             now: the wall clock time.
         """
         previous = self._alerts.get(alert.id)

@@ -146,7 +146,7 @@ class OpenAlert:
 
     @classmethod
     def decoded(cls, value: bytes) -> OpenAlert:
-        """Returns the alert from the bytes of the state. Those of an older riskwire do not have `told`."""
+        """Returns the alert from the bytes of the state. The state of an older riskwire lacks `told`."""
         stored = orjson.loads(value)
         fields = {name: stored[name] for name in stored if name in cls.__dataclass_fields__}
         fields.setdefault("told", dict.fromkeys(fields["receivers"], 1) if fields["sent"] else {})

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 BUSY_S = 15.0
 """How long a transaction waits while another process writes."""
 PAGE_CACHE_KB = 8_000
-"""Page cache of one connection, enough for a transaction: after one of another connection it is read anew. With 32 MB
+"""Page cache of one connection, enough for a transaction. It is read again after one of another connection. With 32 MB
 each, five connections made a process grow by 10 KB an article, for the first ten thousand articles and more."""
 
 

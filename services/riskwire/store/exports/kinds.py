@@ -126,7 +126,7 @@ COLUMNS: dict[ExportKind, tuple[ExportColumn, ...]] = {
 
 
 def rows(connection: Connection, kind: ExportKind, selection: Selection) -> Iterator[Row]:
-    """Yields the rows of a kind by time, then by key. Holds few of them at once."""
+    """Yields the rows of a kind by time, then by key. Holds few rows in memory at once."""
     yield from _READERS[kind](connection, selection)
 
 

@@ -257,7 +257,7 @@ def _mentions(connection: Connection, articles: Iterable[str]) -> dict[str, list
 
 
 def _mention_summary(row: Row) -> MentionSummary:
-    """Returns a row of the table `mentions` as an object. A span of -1 in the table stands for no span."""
+    """Returns a row of the table `mentions` as an object. A span of -1 in the table means that there is no span."""
     return MentionSummary(
         entity=row["entity"],
         key=row["key"],

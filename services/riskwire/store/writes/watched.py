@@ -1,4 +1,4 @@
-"""Lists watched entities as targets before there is news of them, so that a holding without news is seen."""
+"""Lists watched entities as targets before they are in the news, so that every holding is visible."""
 
 from __future__ import annotations
 

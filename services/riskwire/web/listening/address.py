@@ -43,7 +43,7 @@ def bind(settings: WebSettings) -> socket.socket:
 def bind_probes(settings: WebSettings) -> socket.socket | None:
     """Returns a listening socket for the probes, or None without `web.probe_port`.
 
-    It needs no token: the probes tell how the process is, and nothing of what it reads.
+    It needs no token: the probes report the health of the process, and no content of the news.
 
     Raises:
         SettingsError: the address cannot be used.
@@ -60,7 +60,7 @@ def tls_context(settings: WebSettings) -> ssl.SSLContext | None:
     """Returns the TLS context of `web.cert_file` and `web.key_file`, or None without them.
 
     Raises:
-        SettingsError: one of them is missing, or cannot be used.
+        SettingsError: one file is set without the other, or a file cannot be used.
     """
     cert, key = settings.cert_file, settings.key_file
     if cert is None and key is None:

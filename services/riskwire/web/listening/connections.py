@@ -1,7 +1,7 @@
 """The open connections of one port: accepts them, and keeps their number bounded.
 
 uvicorn's `limit_concurrency` looks at a connection when the head of its request is complete, so it does not count a
-half-sent request. asyncio's server tells nobody of a connection before the end of its TLS handshake (decision 0028).
+half-sent request. asyncio's server does not report a connection before the end of its TLS handshake (decision 0028).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Deadlines:
 
     Attributes:
         head_s: seconds from the first byte (or the connection) to the end of the request's head.
-        body_s: seconds for the body, and for a client that takes nothing of its answer.
+        body_s: seconds for the body, and for a client that does not read its answer.
     """
 
     head_s: float
@@ -235,7 +235,7 @@ class BoundedProtocol(H11Protocol):
         self.abort()
 
     def _abort_later(self) -> None:
-        """Ends the connection after the deadline, unless the client has taken what was sent by then."""
+        """Ends the connection after the deadline, unless the client accepts the sent bytes before."""
         if self._send_deadline is None:
             self._send_deadline = self.loop.call_later(self.deadlines.body_s, self._miss, "sending")
 

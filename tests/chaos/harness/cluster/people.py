@@ -24,11 +24,11 @@ _UNMUTED_SHARE = 0.1
 """The share of mutes that are lifted at each look."""
 _KINDS = ("acknowledge", "snooze", "mute", "false_alarm", "comment", "assign")
 _FOR = timedelta(days=365)
-"""How long a snooze or a mute lasts: beyond the run, so that no clock decides what is told."""
+"""How long a snooze or a mute lasts: longer than the run, so that none expires during it."""
 
 
 class DecidingPeople:
-    """People who look at the open alerts, and decide about some of them.
+    """Simulated people who look at the open alerts, and decide about some.
 
     Attributes:
         decided: the answers of the API to decisions, by kind and status; 0 without an answer.
@@ -86,7 +86,7 @@ class DecidingPeople:
                 await asyncio.sleep(_LOOK_S)
 
     async def _look_at(self, session: aiohttp.ClientSession, alert: dict[str, Any]) -> None:
-        """Decides about a record of an alert that nobody has looked at, or does not."""
+        """Decides about an alert record that was not looked at before, with the probability `_DECIDED_SHARE`."""
         record = (alert["id"], alert["status"])
         if record in self._seen:
             return

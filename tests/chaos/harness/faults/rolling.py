@@ -23,8 +23,8 @@ _POLL_S = 0.2
 def upgrade_steps(order: Sequence[str]) -> list[tuple[str, str]]:
     """Returns role and version of each step of an upgrade, and then of its rollback.
 
-    A service that reads records is upgraded before the one that writes them, and rolled back after it: a record always
-    meets a reader that is at least as new as its writer. deploy/README.md states this order.
+    A service that reads records is upgraded before the service that writes them, and rolled back after it. So a reader
+    is always at least as new as the writer of its records. deploy/README.md states this order.
 
     Args:
         order: the services, the last readers first.

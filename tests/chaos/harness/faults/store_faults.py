@@ -45,7 +45,7 @@ class StoreFaults:
                 self._server.resume()
 
     async def cut_connections(self, fault: Fault, rng: random.Random) -> None:
-        """Ends all connections, up to five times in a row, so that some of them are in a transaction."""
+        """Ends all connections, up to five times in a row, so that some are in a transaction."""
         async with self._lock:
             cuts = rng.randint(1, 5)
             self._say(fault, f"{cuts} times")

@@ -2,8 +2,8 @@
 
 The log says what each record met when notify read it: nothing, or an acknowledgement, a snooze, a mute or a false
 alarm. So a record must arrive, must not arrive, or may: a decision that came after it may have withdrawn it while it
-waited for the receiver, and then the log of notify says so. The rules are written anew here, for decisions that no
-clock ends.
+waited for the receiver, and then the log of notify says so. This is a second implementation of the rules, for decisions
+that do not expire.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _AlertLog:
 
 @dataclass(slots=True)
 class Explanation:
-    """What became of every record.
+    """Why each record arrived or did not arrive.
 
     Attributes:
         absences: the number of records that did not arrive, by reason.

@@ -32,7 +32,7 @@ def falling(at_zero: float, slope: float, threshold: float) -> int:
 
 
 class NewsRun:
-    """Stands in for alerting: the numbers of notifications follow from the thresholds."""
+    """Replaces alerting: the numbers of notifications are computed from the thresholds."""
 
     def __init__(self) -> None:
         self.runs: list[ActivityLimits] = []

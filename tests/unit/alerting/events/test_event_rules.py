@@ -144,7 +144,7 @@ def test_the_words_of_a_title_tell_a_denial_by_the_party(title: str, denied: boo
 
 
 def test_rules_of_a_user_decide_what_is_told(tmp_path: Path) -> None:
-    """Lay-offs are never told, a lawsuit needs two publishers, and one party is told from 0.3 on."""
+    """Lay-offs never notify, a lawsuit needs two publishers, and the threshold of one party is 0.3."""
     path = rules_file(
         tmp_path,
         """
@@ -257,7 +257,7 @@ def test_a_fact_stated_outright_fires_if_it_is_surely_adverse_for_the_target(tmp
 
 
 def test_a_rescue_is_bad_news_for_who_needs_it_however_glad_the_words_are() -> None:
-    """Nobody is rescued who does not fail. A neutral party of the same title is the one that helps."""
+    """A party in need of a rescue is failing. A neutral party of the same title is the rescuer."""
     timeline = Timeline()
     timeline.feed(
         event(9, "Acme gets new rescue from state", "financing", material=0.05, mild=0.05, favourable=0.6),
@@ -270,7 +270,7 @@ def test_a_rescue_is_bad_news_for_who_needs_it_however_glad_the_words_are() -> N
 
 
 def test_what_happens_in_a_large_country_is_told_of_it_only_where_a_rule_says_so(tmp_path: Path) -> None:
-    """Its own rating is told. A user's rule for the country, or for the group, overrides the one that ships."""
+    """A cut of its own rating notifies. A user's rule for the country or its group overrides the shipped rule."""
     country = "entity:name:united-states"
     crime = event(9, "Banker charged in U.S. fraud", "crime", target=country)
     rating = event(9, "S&P cuts U.S. to junk", "credit_downgrade", target=country)

@@ -99,7 +99,7 @@ def test_a_weight_that_changes_counts_from_the_next_record_on_and_the_end_has_th
 
 
 def test_history_does_not_change_the_weight(tmp_path: Path) -> None:
-    """A story of the past that is published after the entry was changed says nothing of the present weight."""
+    """The weight stays, also if a story of the past is published after the entry was changed."""
     timeline = timeline_of(tmp_path, "{page_from: 5}")
     timeline.feed(notice(8.0), weighing(event(8, "Acme recalled toys", "recall", history=True), 1.0), mark(11))
     assert [alert.tier for alert in timeline.alerts] == ["page"]

@@ -1,4 +1,4 @@
-"""News and requests of people share the model by turns, and nobody computes what nobody awaits."""
+"""News and requests of people take turns at the model. Sentences that no caller awaits are not computed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def turns(news: int, *requests: int) -> Turns:
 
 
 def test_news_and_requests_each_get_half() -> None:
-    """However many requests there are, and however much each of them asks."""
+    """The share of news depends neither on the number of requests nor on their size."""
     batch = turns(1_000, 5_000, 5_000, 5_000).take(256)
     assert sum(text.startswith("n") for text in batch) == 128
     assert [sum(text.startswith(f"{request}-") for text in batch) for request in range(3)] == [43, 43, 42]
@@ -44,7 +44,7 @@ def test_a_small_request_is_taken_at_once_beside_a_large_one_and_news() -> None:
 
 @given(news=st.integers(0, 50), requests=st.lists(st.integers(0, 30), max_size=4), count=st.integers(1, 40))
 def test_turns_are_never_wasted_and_nothing_is_lost(news: int, requests: list[int], count: int) -> None:
-    """What one side does not need, the other gets. Sentences of one asker keep their order."""
+    """A side gets the turns that the other does not need. Sentences of one request keep their order."""
     waiting = turns(news, *requests)
     all_texts: list[str] = []
     while len(waiting):
@@ -103,7 +103,7 @@ async def test_an_abandoned_sentence_that_is_asked_for_again_is_answered(tiny_bu
 
 
 async def test_a_request_with_too_many_sentences_is_refused_before_the_model_runs(tiny_bundle: Path) -> None:
-    """The limit holds for all documents together, also over several slices. Nothing of it stays waiting."""
+    """The limit holds for all documents together, also over several slices. No sentence of it stays in the queue."""
     computed = metrics.SENTENCES.labels(result="computed")._value
     async with Engine(Bundle.load(tiny_bundle)) as engine:
         before = computed.get()

@@ -167,7 +167,7 @@ def test_html_in_the_title_of_a_sitemap_belongs_to_the_title() -> None:
 
 @pytest.mark.parametrize("make", XML.values(), ids=XML.keys())
 def test_one_wrong_byte_does_not_change_the_encoding_of_the_others(make: Callable[[], bytes]) -> None:
-    """The document is UTF-8 but for the byte 0x92; `”` contains the byte 0x9D, which Windows-1252 lacks."""
+    """The document is UTF-8 except for the byte 0x92; `”` contains the byte 0x9D, which Windows-1252 lacks."""
     body = make().replace(b"HERE", "Nestlé “difficult”".encode() + b"\x92s")
     for content_type in ("", "text/xml", "text/xml; charset=iso-8859-1", "application/xml; charset=utf-8"):
         result = read(body, content_type if b"utf" in content_type.encode() else "")

@@ -185,7 +185,7 @@ def test_names_are_found_as_words_without_punctuation_and_possessive(
 
 
 def test_the_news_sets_teach_the_heads_of_mentions() -> None:
-    """Sets of names in other texts are left out: what a model says of them does not teach about risk."""
+    """Sets of names in other texts are left out: a model's readings of such texts do not teach about risk."""
     assert {"risk", "risk_statements", "tfns"} <= set(NEWS_SETS)
     assert not {"wikigold", "btc", "risk_open"} & set(NEWS_SETS)
     assert set(HEADS) >= {"level", "events"}

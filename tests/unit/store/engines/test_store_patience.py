@@ -34,7 +34,7 @@ async def test_an_action_is_repeated_until_the_store_is_available(monkeypatch: p
 
 
 async def test_a_store_that_is_away_for_ten_minutes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the default of `store.wait_s`, and of a clock that stands for the ten minutes."""
+    """With the default of `store.wait_s`, and a simulated clock for the ten minutes."""
     now = 1_000.0
 
     async def sleep(seconds: float) -> None:

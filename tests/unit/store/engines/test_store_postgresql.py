@@ -98,7 +98,7 @@ def test_clocks_an_hour_apart_at_the_turn_of_a_month_lose_and_double_nothing(
 def test_retention_drops_partitions_and_deletes_rows_where_it_cannot(
     settings: Settings, news: ModuleType, read: bool
 ) -> None:
-    """Data of 40 days is kept, in whole months. A reader that does not let go of the table keeps the partition."""
+    """Data of 40 days is kept, in whole months. A partition is kept while a transaction reads the table."""
     short = settings.model_copy(update={"store": settings.store.model_copy(update={"keep_days": 40})})
     with Store.open(short) as store, connect(settings) as reader:
         store.write_analyses([news.analysis("old", at=MIDNIGHT - timedelta(days=1))])

@@ -223,7 +223,7 @@ async def test_two_new_members_of_a_group_give_it_an_article_once_before_the_sig
 def test_the_title_decides_for_the_past_only_where_its_words_are_the_evidence(evidence: str, in_title: bool) -> None:
     """The store has one level of an article. If a sentence of the text gave it, the past is not of the title.
 
-    Otherwise old trouble that a text repeats would be remembered as told, and hide the news of it.
+    Otherwise old trouble that a text repeats would be remembered as reported, and real news of it would not notify.
     """
     level = Level(neutral=0.02, mild=0.02, material=0.95, favourable=0.01)
     quote = Evidence(text=evidence, start=0, end=4)

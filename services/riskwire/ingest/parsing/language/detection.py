@@ -83,7 +83,7 @@ def _is_doubtful(evidence: EnglishEvidence, declared: str, likely: str | None) -
     """Returns whether the words of a text contradict the most likely language of py3langid.
 
     They contradict English if they are foreign, and another language if the text has an English word and its names
-    cannot be told from its words.
+    cannot be distinguished from its words.
     """
     if likely == "en":
         mixed = not evidence.cased and 0 < evidence.english <= 2 * evidence.foreign

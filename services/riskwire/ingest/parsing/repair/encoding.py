@@ -35,7 +35,7 @@ _WIDER = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
 }
-"""Encodings that stand for a larger one in documents, as browsers read them (https://encoding.spec.whatwg.org/)."""
+"""Encodings that browsers read as a larger encoding (https://encoding.spec.whatwg.org/)."""
 _SINGLE_BYTE = re.compile(r"cp(?:437|85\d|866|874|125\d)|iso8859-\d+|koi8-[rtu]|mac-\w+")
 _MULTI_BYTE = re.compile(r"gb18030|big5\w*|euc_\w+|cp9(?:32|49|50)|shift_jis\w*|iso2022_jp\w*|johab")
 _STRAY = re.compile("[\udc80-\udcff]")

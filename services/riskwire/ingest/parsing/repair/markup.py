@@ -54,7 +54,7 @@ _NAMESPACES = {
     "wfw": "http://wellformedweb.org/CommentAPI/",
     "xsi": "http://www.w3.org/2001/XMLSchema-instance",
 }
-"""The namespaces that prefixes in feeds stand for; others get one of their own."""
+"""The namespaces of common prefixes in feeds. Each other prefix gets a made-up namespace."""
 
 _OPAQUE = (("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>"))
 """The begin and the end of the parts in which nothing is markup."""
@@ -157,7 +157,7 @@ def _repair_markup(part: str, repairs: Counter[str]) -> str:
 
 
 def _numbered(number: str, reference: str, repairs: Counter[str]) -> str:
-    """Returns a character reference unchanged, or the character that stands for it where there is none of its number.
+    """Returns a character reference unchanged, or a replacement if no character has its number.
 
     Args:
         number: the digits, with `x` before hexadecimal ones.
@@ -173,7 +173,7 @@ def _numbered(number: str, reference: str, repairs: Counter[str]) -> str:
 
 
 def join_surrogates(text: str) -> tuple[str, int]:
-    """Returns a text in which two references to surrogates are the character they stand for, and their number."""
+    """Replaces pairs of references to surrogates by their character. Returns the text and the number of pairs."""
     joined, count = _SURROGATES.subn(_joined, text)
     return (joined, count) if joined != text else (text, 0)
 

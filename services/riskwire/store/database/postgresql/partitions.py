@@ -49,7 +49,7 @@ def make_partitions(connection: Connection, table: Table, times_ms: Iterable[int
 def drop_partitions(connection: Connection, cutoff: int) -> None:
     """Drops the partitions that end at `cutoff` (milliseconds since 1970) or before. On SQLite there are none.
 
-    Dropping waits until nobody reads the table. It is given up, and nothing is changed, where that takes too long.
+    Dropping waits until no transaction reads the table. If that takes too long, nothing is dropped.
     """
     if connection.dialect.name != "postgresql":
         return

@@ -1,1 +1,1 @@
-"""The migrations, one a file. A file names its revision, and the one before it."""
+"""The migrations, one a file. A file names its revision and the previous one."""
