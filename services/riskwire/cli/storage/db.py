@@ -13,7 +13,10 @@ db_app = typer.Typer(help="Check and upgrade the schema of the store.", no_args_
 
 @db_app.command()
 def check(data: Data = None, config: ConfigFile = None) -> None:
-    """Check that this riskwire can use the store. Changes nothing; fails with code 2 if it cannot."""
+    """Check that this riskwire can use the store. Changes nothing; fails with code 2 if it cannot.
+
+    A store that does not exist yet is no failure: `riskwire run`, or the service that stores, creates it.
+    """
     from riskwire.store.database.engine import store_url
     from riskwire.store.database.upgrade import schema_version
 
