@@ -18,8 +18,8 @@ notifications. Run the fit once on the shipped thresholds. A second run on its o
 closely. It prints the rules as a file for `--rules`. With `--write` it replaces them under `types:` in the shipped
 families.yaml and keeps all other lines and comments. It also prints the figures of the years that were not fitted.
 
-`--trim N` only raises thresholds, until the year has at most N notifications: it raises the type that loses the fewest
-events for one notification, again and again. Thresholds of types that page stay. It prints and writes like `--fit`.
+`--trim N` only raises thresholds, until the year has at most N notifications: each step raises the type that loses the
+fewest events for one notification. Thresholds of types that page stay. It prints and writes like `--fit`.
 
 The same thresholds notify more or less often with another bundle. Run `--counts FILE` with the old bundle to write how
 often each type notifies in the year. Run it with the new bundle to read the file: the thresholds in force then move

@@ -35,7 +35,7 @@ from riskwire.settings import AlertingSettings
 SLOT_MS = 900_000
 """Stories and exposure are kept in slots of a quarter of an hour."""
 MEMORY_MS = 3 * 86_400_000
-"""How long a story is remembered, so that a late reprint is no news."""
+"""How long a story is remembered, so that a late reprint does not count as news."""
 WORSE_SCORE = 0.1
 """A window is worse when its mean score is this far below the baseline's."""
 IDLE_STORIES = 0.02
@@ -117,9 +117,9 @@ class Target:
     def remember(self, signal: Signal, now_ms: int) -> None:
         """Learns a story of the target's history, once, with the weight that it would have if learned at its time.
 
-        The window remembers the story without counting it, so that a reprint is no news. The baseline learns nothing
-        from a story that the window knows already. The story of a signal that was backfill when its article arrived
-        does not count for the rate.
+        The window remembers the story without counting it, so that a reprint does not count. The baseline learns
+        nothing from a story that the window knows already. The story of a signal that was backfill when its article
+        arrived does not count for the rate.
 
         Args:
             now_ms: the end of the bucket that is closed; a later time of the signal counts as this time.

@@ -1,4 +1,4 @@
-"""The alert stage alone on the signals of an archive, again and again with other settings and rules."""
+"""Runs the alert stage alone on the signals of an archive, repeatedly with different settings and rules."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _SHORTEST = 4
 
 
 class _Party(NamedTuple):
-    """What the linker knows of a name.
+    """The result of linking a name.
 
     Attributes:
         targets: the targets to which it resolves.
@@ -78,7 +78,7 @@ class PartyNames:
         )
 
     def _party(self, event_name: str) -> _Party:
-        """Returns what the linker knows of the name of an event, and of its other names."""
+        """Returns the result of linking the name of an event and its other names."""
         if (party := self._parties.get(event_name)) is None:
             names = (event_name, *other_names().get(event_name, ()))
             mentions = [mention for name in names for kind in ("ORG", "LOC") for mention in self._link(name, kind)]

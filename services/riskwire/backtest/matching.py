@@ -25,7 +25,7 @@ class Notification:
     Attributes:
         events: the event types that it states.
         families: the families of these types.
-        text: what it says.
+        text: its text.
         tier: page or notice; of a rival `notice`.
         kind: event, spike or slide; of a rival its name.
         alert: the id of the alert; empty for a rival.

@@ -1,4 +1,4 @@
-"""One back-test: signals, alerts, and what they tell of the listed events."""
+"""One back-test: signals, alerts, and which listed events they report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signals and marks of an archive, in a file: what the alert stage reads, again and again."""
+"""The signals and marks of an archive, in a file that the alert stage can read repeatedly."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def code_id(rooms: Iterable[str]) -> str:
 
 
 def stored_log(path: Path, archive_sha256: str) -> SignalLog | None:
-    """Returns the log in a file; None if there is none that is whole."""
+    """Returns the log in a file; None if the file is missing or incomplete."""
     try:
         summary = SignalLogSummary.model_validate_json(_summary_path(path).read_bytes())
     except (OSError, ValueError):

@@ -44,7 +44,7 @@ class _PublishedItem:
     shared: bool = False
 
     def is_of(self, guid: str, title: str) -> bool:
-        """Returns whether this is surely the item with a guid (of which the mark is given) and a title."""
+        """Returns whether this is certainly the item with a guid, given by its mark, and a title."""
         if self.guid and guid:
             return self.guid == guid
         return self.version > 0 and self.title == title_mark(title)

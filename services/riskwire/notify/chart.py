@@ -54,8 +54,8 @@ async def trend_of_alert(alert: Alert, read_trend: TrendReader) -> Trend | None:
 def draw_chart(alert: Alert, trend: Trend, zone: ZoneInfo) -> bytes:
     """Returns a chart as PNG.
 
-    Bars count the news by how it speaks of the target, by the weights of the trend. The dashed line is the mean of bad
-    news before the last day of the chart.
+    Bars count the news by its sentiment toward the target, by the weights of the trend. The dashed line is the mean of
+    bad news before the last day of the chart.
 
     Args:
         zone: the time zone of its axis.

@@ -19,7 +19,7 @@ _COUNTER = "command log"
 
 @dataclass(frozen=True, slots=True)
 class CommandLog:
-    """What the store knows of its command log.
+    """The identity of the command log that the store has read, and how far it was read.
 
     Attributes:
         number: the random number that identifies the log, or None if none was stored.

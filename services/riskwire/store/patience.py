@@ -1,4 +1,4 @@
-"""Waits while the store is away, in use or full, so that a stage goes on where it was instead of ending its process."""
+"""Waits while the store is unreachable, in use or full, so that a stage continues instead of ending its process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LOG_EVERY_S = 60.0
 
 
 async def when_available(action: Callable[[], Awaitable[_R]], wait_s: float) -> _R:
-    """Awaits an action, again and again while the store is unavailable. Returns its result.
+    """Awaits an action, and retries it while the store is unavailable. Returns its result.
 
     Args:
-        wait_s: how long to wait altogether.
+        wait_s: how long to wait in total.
 
     Raises:
         StoreUnavailableError: the store was unavailable for `wait_s` seconds.

@@ -2,7 +2,7 @@
 
 - `editor`: writes the commands of people. `changes`: reads them. `follower`: the linker of the API.
 - `stage`: turns each command into a change on every partition of articles, so that all readers apply it alike.
-- `history/`: publishes what the store knows of a target from before it was watched.
+- `history/`: publishes the stored signals of a target from before it was watched.
 """
 
 from riskwire.watching.editor import ListedEntry, WatchlistEdit, WatchlistEditor

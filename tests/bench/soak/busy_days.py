@@ -3,7 +3,7 @@
     riskwire replay ARCHIVE --limit 5000 --data DIR
     python tests/bench/soak/busy_days.py DIR [--days 4] [--rate 2000] [--trace]
 
-The signals that the replay left in DIR come again and again, at `--rate` articles an hour of event time. Each time an
+The signals that the replay left in DIR are repeated, at `--rate` articles an hour of event time. Each time an
 article has a new id and a new story, so that no story is known. What the stage remembers for three days is full on the
 fourth. The exit code is 1 if memory still grows then.
 """

@@ -1,4 +1,4 @@
-"""The notify stage and a real Alertmanager: what it has, whom it notifies, and that no restart loses or doubles."""
+"""The notify stage and a real Alertmanager: its alerts, its notifications, and that no restart loses or doubles any."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ async def test_no_restart_of_either_side_loses_or_doubles_an_alert(people: Webho
 async def test_an_alertmanager_that_lost_everything_gets_the_running_alerts_again(
     people: WebhookServer, tmp_path: Path
 ) -> None:
-    """It has forgotten whom it notified, so people hear of a running alert once more, and of an ended one never."""
+    """It has forgotten whom it notified, so it sends a running alert once more, and never an ended alert."""
     with running_alertmanager(tmp_path / "am", people.url) as alertmanager:
         async with running_stage(tmp_path / "data", alertmanager.url) as stage:
             alfa, beta = news("alfa"), news("beta")

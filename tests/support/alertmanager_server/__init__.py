@@ -60,7 +60,7 @@ class AlertmanagerServer:
         wait_until(self._is_ready, READY_S)
 
     def stop(self) -> None:
-        """Asks it to stop, as a restart does: it keeps silences and what it has notified, and no alerts."""
+        """Asks it to stop, as a restart does. It keeps its silences and its log of notifications, but no alerts."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -68,7 +68,7 @@ class AlertmanagerServer:
         self._end(signal.SIGKILL)
 
     def empty(self) -> None:
-        """Deletes what it has kept; it must have stopped."""
+        """Deletes its data; it must have stopped."""
         shutil.rmtree(self._folder / "data")
 
     def get(self, path: str) -> Any:

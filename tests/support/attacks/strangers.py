@@ -32,7 +32,7 @@ class Stranger:
         return reader
 
     async def send_slowly(self, data: bytes, *, times: int, every_s: float) -> None:
-        """Sends bytes again and again over the newest connection, as long as it is open."""
+        """Sends bytes repeatedly over the newest connection, as long as it is open."""
         with suppress(ConnectionError):
             for _ in range(times):
                 self._writers[-1].write(data)

@@ -146,7 +146,7 @@ async def test_a_false_alarm_tells_the_receiver_that_it_is_over(
 async def test_a_page_that_nobody_acknowledges_goes_to_the_second_receiver(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
-    """Of two pages, one is acknowledged. The second receiver hears of the other one, and of its end."""
+    """Of two pages, one is acknowledged. The second receiver gets the other page, and its closing record."""
     hook, second, clock = await start_receiver(), await start_receiver(), Clock(alert().at)
     acknowledged = Decision(decision="acknowledge", alert="taken", by="ada", at=clock.now)
     async with running(tmp_path, hook, clock, second) as notify:
@@ -176,7 +176,7 @@ def silence(kind: str, clock: Clock) -> Decision:
 async def test_a_decision_withdraws_what_waits_between_two_attempts_and_the_log_says_so(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert, kind: str
 ) -> None:
-    """The receiver answered 500. It gets nothing, not even the end of what it never heard of; nothing is given up."""
+    """The receiver answered 500. It gets no further record, not even the closing one, and no dead letter is written."""
     hook, clock = await start_receiver(), Clock(alert().at)
     hook.answers = [500]
     with capture_logs() as logs:
@@ -211,7 +211,7 @@ async def test_a_mute_of_what_nobody_has_heard_of_makes_a_near_miss(
 async def test_a_decision_withdraws_what_waits_for_the_end_of_quiet_hours(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert, kind: str
 ) -> None:
-    """Another receiver has the alert already. In the morning only that one hears of it again."""
+    """Another receiver has the alert already. Only that receiver gets its closing record."""
     desk, always = await start_receiver(), await start_receiver()
     clock = Clock(datetime(2026, 11, 24, 23, tzinfo=UTC))
     quiet = {"desk": ReceiverSettings(webhook=SecretStr(desk.url), quiet_hours="22:00-07:00")}
@@ -230,7 +230,7 @@ async def test_a_decision_withdraws_what_waits_for_the_end_of_quiet_hours(
 async def test_what_a_snooze_withdrew_is_sent_when_it_ends_to_those_who_miss_it(
     tmp_path: Path, start_receiver: StartReceiver, alert: MakeAlert
 ) -> None:
-    """Of two receivers one was down. It alone hears of the alert after the snooze, and both of its end."""
+    """Of two receivers one was down. Only this one gets the alert after the snooze, and both get its closing record."""
     hook, well, clock = await start_receiver(), await start_receiver(), Clock(alert().at)
     hook.answers = [500]
     receivers = {"well": ReceiverSettings(webhook=SecretStr(well.url))}

@@ -2,7 +2,7 @@
 
 - `calibration_file`: the file with the thresholds, and the default calibration.
 - `limits`: which thresholds hold for a bundle.
-- `search`: finds them by running alerting again and again.
+- `search`: finds them by repeated runs of alerting.
 - `rates`: how often a running system notifies, and whether the rate agrees with the calibration.
 """
 

@@ -1,6 +1,6 @@
-"""How often a running system notifies, beside what it was calibrated for. Kept as part of the state of a partition.
+"""How often a running system notifies, and how often it should. Kept as part of the state of a partition.
 
-Spikes and slides have a budget. Event alerts have none: what they add is counted beside it.
+Spikes and slides have a budget. Event alerts have none: their notifications are counted separately.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calibration on an archive: the alert stage runs on its signals, again and again with other thresholds."""
+"""Calibration on an archive: the alert stage runs on its signals repeatedly, with different thresholds."""
 
 from riskwire.backtest.calibration.archive_runs import ArchiveRuns, counted_targets
 from riskwire.backtest.calibration.calibrate import CalibrationRun, calibrate

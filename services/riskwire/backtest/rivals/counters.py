@@ -33,7 +33,7 @@ class _Counter(ABC):
                 self._by_target[report.target].append(report)
 
     def notifications(self, setting: float) -> list[Notification]:
-        """Returns what the rival tells of all targets at a setting of its knob."""
+        """Returns the notifications of the rival on all targets, at a setting of its parameter."""
         notifications = []
         for reports in self._by_target.values():
             armed_from: datetime | None = None

@@ -1,8 +1,7 @@
 """How much an article is about each party that it names: from 0, in passing, to 1, the subject of the title. Pure.
 
-A reader takes the subject from the title, and a name in the fifth paragraph, in a list of ten or after "in" for
-scenery. So the relevance of a party is 1 - Π (1 - w) over the sentences that mention it, with w as the product of these
-factors:
+The title names the subject. A name in the fifth paragraph, in a list of ten, or of a place after "in" is background. So
+the relevance of a party is 1 - Π (1 - w) over the sentences that mention it, with w as the product of these factors:
 
 - the weight of the sentence (`riskwire.weights`): 1 for the title, at most 0.5 for a sentence of the text;
 - where the text stands to the title: a half if the title is about another company; the first sentence after a title

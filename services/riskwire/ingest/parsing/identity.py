@@ -1,6 +1,6 @@
 """Identifies items: the same item has the same id in every feed and in every poll.
 
-An item has several names, each a hash. The first is the same in most feeds, the last surely belongs to this item:
+An item has several names, each a hash. The first is the same in most feeds, the last identifies it reliably:
 
 1. The canonical address of its page (`page_of`, `canonical`), unless that is the home page of the site or of the feed.
    Two feeds with the same item agree on it, while publishers' guids differ between feeds, and change when a publisher
@@ -118,7 +118,7 @@ class Identity:
     """The names of an entry, and which names identify it in its document.
 
     Attributes:
-        names: hashes; the first is the same in most feeds, the last surely belongs to this entry.
+        names: hashes; the first is the same in most feeds, the last identifies this entry reliably.
         shared: how many of the first names other entries of the document have as well.
         guid: a mark of the guid; empty without one, or if entries with other titles have it as well.
     """

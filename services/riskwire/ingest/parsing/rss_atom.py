@@ -18,7 +18,7 @@ _MEDIA_TYPES = ("image/", "audio/")
 
 
 def parse(text: str, content_type: str, url: str, max_entries: int, *, is_html: bool) -> FeedDocument:
-    """Returns the entries of an RSS or Atom document, and what it says of itself.
+    """Returns the entries of an RSS or Atom document, and the properties of its feed.
 
     Args:
         text: the document, as `repair_xml` returns it.

@@ -161,7 +161,7 @@ def _take(raw: bytes, record: Mapping[str, Any], log: _AlertLog, muted: Collecti
 
 
 def _decide(decision: Mapping[str, Any], logs: Mapping[str, _AlertLog], muted: set[str]) -> None:
-    """Takes a decision: what it says of the records before it and after it."""
+    """Takes a decision, and applies it to the records before it and after it."""
     kind, subject = decision["decision"], decision["subject"]
     target = subject.removeprefix("target:") if subject else None
     if target is not None:
@@ -207,8 +207,8 @@ def _judge(
 ) -> set[bytes]:
     """Adds what is wrong with the records of an alert to the explanation. Returns those that arrived and may.
 
-    The end of an alert is for receivers who have heard of it. One that got a record which notify withdrew, since it did
-    not learn of the arrival, may hear of the end or not.
+    The closing record of an alert is for receivers that got an earlier record. If notify withdrew a record that had
+    arrived, because it did not learn of the arrival, the closing record may arrive or not.
     """
     known = doubtful = False
     arrived: set[bytes] = set()
