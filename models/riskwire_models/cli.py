@@ -370,13 +370,15 @@ def compare(
 
         table = Table("slice", "rows", "old", "new", "difference", "95 %", "McNemar p", title=f"{old} and {new}")
         worse: list[str] = []
-        for item in compare_bundles(old, new, data, threads=threads):
-            interval = f"{100 * item.low:+.1f} to {100 * item.high:+.1f}"
-            points = f"{100 * (item.new - item.old):+.1f}"
-            scores = (f"{item.old:.3f}", f"{item.new:.3f}")
-            table.add_row(item.slice_name, str(item.rows), *scores, points, interval, f"{item.p_value:.3f}")
-            if item.is_worse(margin):
-                worse.append(item.slice_name)
+        for comparison in compare_bundles(old, new, data, threads=threads):
+            interval = f"{100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}"
+            points = f"{100 * (comparison.new - comparison.old):+.1f}"
+            scores = (f"{comparison.old:.3f}", f"{comparison.new:.3f}")
+            table.add_row(
+                comparison.slice_name, str(comparison.rows), *scores, points, interval, f"{comparison.p_value:.3f}"
+            )
+            if comparison.is_worse(margin):
+                worse.append(comparison.slice_name)
         _stdout().print(table)
         if worse:
             raise GateError(f"{new} is worse by more than {margin:g} points on: {'; '.join(worse)}")

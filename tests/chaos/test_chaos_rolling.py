@@ -51,7 +51,7 @@ async def test_each_worker_of_one_service_is_replaced_after_the_new_one_serves(
     assert not set(map(id, after["infer"])) & set(map(id, before["infer"]))
     assert after["alert"] == before["alert"]
     assert serving == [3, 3]
-    assert [item.explained for item in fleet.exits] == [True, True]
+    assert [worker_exit.explained for worker_exit in fleet.exits] == [True, True]
 
 
 async def test_services_are_restarted_in_turn(fleet: Fleet) -> None:

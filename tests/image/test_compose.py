@@ -147,7 +147,7 @@ def test_a_page_arrives_once_although_each_container_is_killed_while_it_is_under
     newsroom.answer_with(200)
 
     def arrived() -> list[str]:
-        return [item["key"] for item in newsroom.notifications() if item["status"] == 200]
+        return [notification["key"] for notification in newsroom.notifications() if notification["status"] == 200]
 
     wait_for(lambda: bool(arrived()), START_S, lambda: project.log("notify"))
     print(
@@ -160,8 +160,8 @@ def test_a_page_arrives_once_although_each_container_is_killed_while_it_is_under
     articles = len(CALM) + 1
     wait_for(lambda: count().strip() == f"{articles}|{articles}", START_S, lambda: f"{count()} {project.log('sink')}")
     notifications = newsroom.notifications()
-    keys = {item["key"] for item in notifications}
-    records = {json.dumps(item["record"], sort_keys=True) for item in notifications}
+    keys = {notification["key"] for notification in notifications}
+    records = {json.dumps(notification["record"], sort_keys=True) for notification in notifications}
     assert len(arrived()) == len(keys) == len(records) == 1, notifications
     record = notifications[-1]["record"]
     assert (record["target"], record["tier"], record["status"]) == ("entity:norvane", "page", "firing")

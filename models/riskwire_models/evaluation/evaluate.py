@@ -96,7 +96,7 @@ def evaluate_risk(
     thresholds = thresholds_of(manifest)
     log(f"reading {len(examples)} held-out texts with the engine")
     readings = read_labelled(folder, examples, threads)
-    spans_given, end_to_end = (risk_estimates(item, thresholds) for item in (readings.given, readings.end_to_end))
+    spans_given, end_to_end = (risk_estimates(reading, thresholds) for reading in (readings.given, readings.end_to_end))
     log("measuring robustness, pairs and fairness")
     names = company_names(data / data_set_by_name("sec").files[0])
     return RiskFindings(

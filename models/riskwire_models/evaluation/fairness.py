@@ -116,8 +116,8 @@ def kind_fairness(
     shifts = (table - table.mean(axis=1, keepdims=True)).mean(axis=0)
     members: dict[tuple[str, str], list[int]] = {}
     for number, name in enumerate(names):
-        for item in name.groups.items():
-            members.setdefault(item, []).append(number)
+        for division_and_group in name.groups.items():
+            members.setdefault(division_and_group, []).append(number)
     groups = [
         GroupShift(division, group, len(numbers), float(shifts[numbers].mean()))
         for (division, group), numbers in members.items()

@@ -46,7 +46,7 @@ def look_at_open_set(bundle: Path, data: Path, *, threads: int = 2) -> LookEntry
     }
     for part, part_readings in (("given", readings.given), ("end_to_end", readings.end_to_end)):
         estimates = risk_estimates(part_readings, thresholds)
-        figures[part] = _numbers({name: item for name, item in estimates.items() if name not in left_out})
+        figures[part] = _numbers({name: estimate for name, estimate in estimates.items() if name not in left_out})
     look = LookEntry(at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), figures=figures)
     # The figures are returned only after they were written down, so that no look is without its entry.
     record_look(bundle, look)

@@ -102,7 +102,9 @@ def _labelled_spans(examples: Sequence[Example]) -> dict[str, list[tuple[int, in
     """Returns the labelled spans of each text, those of all sets that hold the text."""
     spans: dict[str, dict[tuple[int, int], None]] = {}
     for example in examples:
-        spans.setdefault(example.text, {}).update(dict.fromkeys((item.start, item.end) for item in example.targets))
+        spans.setdefault(example.text, {}).update(
+            dict.fromkeys((target.start, target.end) for target in example.targets)
+        )
     return {text: list(of_text) for text, of_text in spans.items()}
 
 

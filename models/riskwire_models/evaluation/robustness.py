@@ -210,7 +210,7 @@ def _scores_of(bundle: Path, examples: Sequence[Example], threads: int) -> Itera
         mentions = [mention_of(target, result.mentions) for target in known]
         yield (
             np.array([adverse_of(target) for target in result.targets]),
-            np.array([adverse_of(item) for item in mentions]),
+            np.array([adverse_of(mention) for mention in mentions]),
         )
 
 

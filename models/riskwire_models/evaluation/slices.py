@@ -91,6 +91,6 @@ def _entity_counts(predictions: Predictions, name: str) -> Counts | None:
         return None
     rows = []
     for true_tags, said_tags in zip(truth, predicted, strict=True):
-        expected, said = set(get_entities(true_tags)), set(get_entities(said_tags))
-        rows.append((len(expected & said), len(said - expected), len(expected - said)))
+        expected, predicted_spans = set(get_entities(true_tags)), set(get_entities(said_tags))
+        rows.append((len(expected & predicted_spans), len(predicted_spans - expected), len(expected - predicted_spans)))
     return np.array(rows, np.int64)

@@ -216,7 +216,7 @@ def _own_card(manifest: BundleManifest) -> str:
             f"from a probability of {manifest.heads['level'].threshold or 0.5:g}, an event type is named from"
             f" {manifest.heads['events'].threshold or 0.5:g}.",
             "",
-            *_table(("figure", "value"), ((RISK_FIGURES[name], _figure_text(item)) for name, item in risk.items())),
+            *_table(("figure", "value"), ((RISK_FIGURES[name], _figure_text(figure)) for name, figure in risk.items())),
             "",
         ]
     errors = manifest.scores.get("calibration")

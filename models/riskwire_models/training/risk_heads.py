@@ -84,8 +84,8 @@ def tune_risk_heads(
     splits = recipe_corpus(data, work, recipe.model_copy(update={"teacher": None}))
     dev = encode_examples(splits["dev"], tokenizer, recipe.training_length)
     is_extra = EXTRA_SET not in recipe.data and data_set_by_name(EXTRA_SET).is_in(data)
-    more = training_corpus(data, [EXTRA_SET], recipe.seed)["train"] if is_extra else []
-    rows = encode_examples([*splits["train"], *more], tokenizer, recipe.training_length)
+    extra_examples = training_corpus(data, [EXTRA_SET], recipe.seed)["train"] if is_extra else []
+    rows = encode_examples([*splits["train"], *extra_examples], tokenizer, recipe.training_length)
     rows = [row for row in rows if _has_risk(row)]
     before = dev_figures(model, [row for row in dev if _has_risk(row)], torch.device("cpu"))
     log(f"reading {len(rows)} texts with risk labels")
@@ -97,7 +97,7 @@ def tune_risk_heads(
     if sum(after.get(name, 0.0) - before.get(name, 0.0) for name in WATCHED) <= 0:
         log("the heads stay as they were")
         return checkpoint
-    checkpoint.tuned_on = {EXTRA_SET: len(more)} if more else {}
+    checkpoint.tuned_on = {EXTRA_SET: len(extra_examples)} if extra_examples else {}
     checkpoint.model = model.state_dict()
     checkpoint.best = None  # the weights are no longer those of the step that measured best
     checkpoint.history.append(f"heads of level and events trained for {epochs} more epochs: {change}")
@@ -138,15 +138,17 @@ def _train_heads(
     model.train()
     modules = (model.risk_token, model.risk_sentence, model.level, model.events)
     optimiser = torch.optim.AdamW([p for module in modules for p in module.parameters()], lr=rate)
-    lengths = [len(item.row) for item in read]
+    lengths = [len(encoded_text.row) for encoded_text in read]
     plans = [batches_of(lengths, budget=_PIECES_A_BATCH, seed=seed * 1000 + epoch) for epoch in range(epochs)]
     steps, step = sum(map(len, plans)), 0
     for epoch, plan in enumerate(plans):
         total = 0.0
         for numbers in plan:
             chosen = [read[number] for number in numbers]
-            batch = batch_tensors([item.row for item in chosen], labelling=labelling)
-            states = nn.utils.rnn.pad_sequence([item.states.float() for item in chosen], batch_first=True)
+            batch = batch_tensors([encoded_text.row for encoded_text in chosen], labelling=labelling)
+            states = nn.utils.rnn.pad_sequence(
+                [encoded_text.states.float() for encoded_text in chosen], batch_first=True
+            )
             level, events = model.risk_of_states(states, batch.mask)
             logits = {
                 "level": batch.pool @ level.reshape(-1, level.shape[-1]),

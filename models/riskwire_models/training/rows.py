@@ -88,7 +88,7 @@ class TrainingRows:
             return self._newest[1]
         recipe = self._recipe
         generator = random.Random(f"augmentation {recipe.seed} {epoch}")
-        changed = [augmented(item, recipe.augmentation, self._names, generator) for item in self._examples]
+        changed = [augmented(example, recipe.augmentation, self._names, generator) for example in self._examples]
         rows = encode_examples(changed, self._tokenizer, recipe.training_length)
         self._newest = epoch, rows
         return rows

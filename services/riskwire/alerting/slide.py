@@ -90,8 +90,8 @@ class Slide:
     ) -> Alert | None:
         """Adds stories that turned adverse, and returns the alert if the slide fires.
 
-        It fires only with more adverse stories than a spike needs, and if their share is larger than usual, too: more
-        news altogether is not worse news.
+        It fires only with more adverse stories than a spike needs, and if their share is larger than usual, too. More
+        news in total is not worse news.
 
         Args:
             evidence: one for each story that turned adverse since the last call; None where none is kept.
@@ -103,7 +103,7 @@ class Slide:
             self._stories, self._evidence = len(evidence), []
         surprise = cusum.surprise(now_ms)
         if surprise >= _FROM * limit:
-            self._keep(item for item in evidence if item is not None)
+            self._keep(story for story in evidence if story is not None)
         if self._last is not None:
             cusum.cap(_CAP * limit)
             return None
@@ -147,7 +147,7 @@ class Slide:
         return {
             "cusum": asdict(self._cusum),
             "stories": self._stories,
-            "evidence": [item.model_dump(mode="json") for item in self._evidence],
+            "evidence": [story.model_dump(mode="json") for story in self._evidence],
             "last": self._last and self._last.model_dump(mode="json"),
             "limit": self._limit,
         }
@@ -158,7 +158,7 @@ class Slide:
             return
         self._cusum = Cusum(**values["cusum"])
         self._stories, self._limit = values["stories"], values["limit"]
-        self._evidence = [AlertEvidence.model_validate(item) for item in values["evidence"]]
+        self._evidence = [AlertEvidence.model_validate(story) for story in values["evidence"]]
         self._last = values["last"] and Alert.model_validate(values["last"])
 
     def _keep(self, evidence: Iterable[AlertEvidence]) -> None:
@@ -194,7 +194,7 @@ class Slide:
             at=now,
             window_s=max(1, (now_ms - cusum.since_ms) // 1000),
             stories=cusum.adverse,
-            sources=len({item.source_key for item in self._evidence}),
+            sources=len({story.source_key for story in self._evidence}),
             expected=round(cusum.expected, 3),
             surprise=round(surprise, 3),
             threshold=round(limit, 3),

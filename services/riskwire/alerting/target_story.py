@@ -203,7 +203,7 @@ def drivers_of(evidence: Iterable[AlertEvidence]) -> tuple[AlertDriver, ...]:
 
     The share is that of all these stories. The evidence of an entity gives none.
     """
-    members = [(item.member, item.member_name) for item in evidence if item.member]
+    members = [(story.member, story.member_name) for story in evidence if story.member]
     counts = sorted(Counter(members).items(), key=lambda entry: (-entry[1], entry[0]))
     return tuple(
         [

@@ -49,7 +49,7 @@ def readings_id(bundle: Bundle, settings: InferenceSettings) -> str:
 
 
 class ReadingFile:
-    """The predictions of one bundle, in an SQLite file. A run that was interrupted keeps what it has read."""
+    """The predictions of one bundle, in an SQLite file. The predictions of an interrupted run are kept."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file, or creates it and its folder.
@@ -81,10 +81,10 @@ class ReadingFile:
         decompressor = zstandard.ZstdDecompressor()
         readings = {}
         for start in range(0, len(keys), _ASKED):
-            asked = keys[start : start + _ASKED]
-            marks = ",".join("?" * len(asked))
+            chunk = keys[start : start + _ASKED]
+            marks = ",".join("?" * len(chunk))
             query = f"SELECT key, reading FROM sentences WHERE key IN ({marks})"  # noqa: S608 - only question marks
-            with closing(self._database.execute(query, asked)) as rows:
+            with closing(self._database.execute(query, chunk)) as rows:
                 for key, reading in rows:
                     readings[by_key[key]] = decoded(decompressor.decompress(reading))
         return readings

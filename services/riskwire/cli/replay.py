@@ -185,6 +185,6 @@ def _print_report(report: ReplayReport) -> None:
         print("Nothing new: this archive has been replayed here before.", file=sys.stderr)
         return
     resumed = f" (continued after line {report.resumed_at})" if report.resumed_at else ""
-    bad = f", {counted(report.bad, 'bad line')} to the dead letters" if report.bad else ""
+    bad_lines = f", {counted(report.bad, 'bad line')} to the dead letters" if report.bad else ""
     stories, articles = counted(report.stories, "story", "stories"), counted(report.published, "article")
-    print(f"Replayed {stories}{resumed}: {articles}{bad}.", file=sys.stderr)
+    print(f"Replayed {stories}{resumed}: {articles}{bad_lines}.", file=sys.stderr)

@@ -77,10 +77,10 @@ def repair(data: Data = None, config: ConfigFile = None) -> None:
 
     now = datetime.now(UTC)
     settings = settings_of(config, data=data)
-    done = repair_future(settings, now)
+    outcome = repair_future(settings, now)
     typer.echo(f"now is {now.astimezone(settings.zone):%Y-%m-%d %H:%M} {settings.zone}")
-    typer.echo(f"{counted(done.articles, 'article')} of the future forgotten; feeds are read again")
-    for path in done.backups:
+    typer.echo(f"{counted(outcome.articles, 'article')} of the future forgotten; feeds are read again")
+    for path in outcome.backups:
         typer.echo(f"before the repair: {path}")
 
 

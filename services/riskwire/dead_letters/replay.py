@@ -91,7 +91,7 @@ def decide_replay(
         record_id = "" if stored.place in redelivered else stored.record_id
         if record_id:
             # `again` does not repeat a record within one call: two dead letters may have the same record.
-            repeated = record_id in {done.record_id for done in replayed}
+            repeated = record_id in {earlier.record_id for earlier in replayed}
             if repeated or ((stored.place in notes or record_id in put_back_before) and not again):
                 replayed_before.append(stored)
                 continue

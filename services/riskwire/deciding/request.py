@@ -136,5 +136,5 @@ def decision_command(request: DecisionRequest, alert: AlertRow | None, by: str, 
         at=at,
         comment=request.comment,
         until=request.until,
-        value={field: item for field, item in value.items() if item},
+        value={field: content for field, content in value.items() if content},
     )

@@ -344,17 +344,17 @@ class _LineReader:
         lines: list[tuple[int, bytes]] = []
         while not self._ended and not self._closed.is_set() and len(lines) < _MAX_LINES:
             try:
-                item = self._queue.get(block=not lines, timeout=_POLL_S)
+                line_or_end = self._queue.get(block=not lines, timeout=_POLL_S)
             except queue.Empty:
                 if lines:
                     break
                 continue
-            if item is None:
+            if line_or_end is None:
                 self._ended = True
-            elif isinstance(item, BaseException):
-                raise RiskwireError("the lines cannot be read") from item
+            elif isinstance(line_or_end, BaseException):
+                raise RiskwireError("the lines cannot be read") from line_or_end
             else:
-                lines.append(item)
+                lines.append(line_or_end)
         return lines or None
 
     def _read(self) -> None:

@@ -229,12 +229,14 @@ class NotifyTask:
 
         Each delivery with an error is given up and becomes a dead letter. The read position stays.
         """
-        dead_letters = [self._give_up(done.delivery, done.error) for done in attempted if done.error is not None]
-        for done in attempted:
-            if done.error is None:
-                alert = read_record(_ALERT, done.delivery.message.value, done.delivery.message.where)
-                self._delivered.add(alert, self._deliverer.receivers[done.delivery.receiver].label, done.at)
-        self._outbox.remove(done.delivery for done in attempted)
+        dead_letters = [
+            self._give_up(attempt.delivery, attempt.error) for attempt in attempted if attempt.error is not None
+        ]
+        for attempt in attempted:
+            if attempt.error is None:
+                alert = read_record(_ALERT, attempt.delivery.message.value, attempt.delivery.message.where)
+                self._delivered.add(alert, self._deliverer.receivers[attempt.delivery.receiver].label, attempt.at)
+        self._outbox.remove(attempt.delivery for attempt in attempted)
         self._obedience.forget_ended(self._outbox.alerts)
         changes = (
             self._obedience.take_changes()
@@ -260,7 +262,7 @@ class NotifyTask:
 
         The read position stays.
         """
-        attempted = {done.delivery for done in self._attempted}
+        attempted = {attempt.delivery for attempt in self._attempted}
         near_misses, unqueued = self._withdrawal.run(self._deliverer.wall(), attempted)
         changes = self._obedience.take_changes() | self._outbox.take_changes() | self._alertmanagers.take_changes()
         if not changes and not unqueued:

@@ -23,12 +23,12 @@ async def publish_base(bus: Bus, watchlist: Watchlist) -> None:
     Raises:
         BusError: the bus cannot be written.
     """
-    wanted = {_ENTRY + entity.id: orjson.dumps(entry_fields(entity)) for entity in watchlist.entities}
-    wanted[_WHERE] = watchlist.where.encode("utf-8", "backslashreplace")
+    new_state = {_ENTRY + entity.id: orjson.dumps(entry_fields(entity)) for entity in watchlist.entities}
+    new_state[_WHERE] = watchlist.where.encode("utf-8", "backslashreplace")
 
     def decide(state: Mapping[str, bytes]) -> StateUpdate:
-        changes: dict[str, bytes | None] = {key: None for key in state if key not in wanted}
-        changes |= {key: value for key, value in wanted.items() if state.get(key) != value}
+        changes: dict[str, bytes | None] = {key: None for key in state if key not in new_state}
+        changes |= {key: value for key, value in new_state.items() if state.get(key) != value}
         return StateUpdate(state=changes)
 
     await update_state(bus, _PUBLISHER, decide)

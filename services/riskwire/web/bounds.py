@@ -109,7 +109,7 @@ def _place_of_half_pair(value: Any) -> tuple[str, ...]:
             waiting += [(place, key) for key in islice(part, MAX_PARTS)]
             waiting += [((*place, ascii(key)[1:-1]), field) for key, field in islice(part.items(), MAX_PARTS)]
         elif isinstance(part, list):
-            waiting += [((*place, str(index)), item) for index, item in enumerate(part[:MAX_PARTS])]
+            waiting += [((*place, str(index)), element) for index, element in enumerate(part[:MAX_PARTS])]
         elif isinstance(part, str) and _HALF_PAIR.search(part):
             return place
     return ()

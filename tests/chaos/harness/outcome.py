@@ -109,5 +109,5 @@ class RunOutcome:
         All records and the store equal those of the reference run, each exit is explained, no log has a traceback, the
         workers were supervised until the end, and each worker stopped after SIGTERM.
         """
-        equal = self.drained and not self.store_differences and all(item.equal for item in self.comparisons)
+        equal = self.drained and not self.store_differences and all(comparison.equal for comparison in self.comparisons)
         return equal and self.logs.good and not self.did_not_stop and not self.supervision_error

@@ -150,10 +150,10 @@ def test_no_secret_is_in_the_manifests_and_each_that_is_mounted_is_referred_to(o
             variable["value"] for variable in container.get("env", ()) if "/run/secrets/" in variable.get("value", "")
         }
         mounted = {
-            f"/run/secrets/riskwire/{item['path']}"
+            f"/run/secrets/riskwire/{secret_file['path']}"
             for volume in template["spec"]["volumes"]
             if "secret" in volume
-            for item in volume["secret"]["items"]
+            for secret_file in volume["secret"]["items"]
         }
         assert files == mounted, name
 

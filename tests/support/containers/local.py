@@ -118,7 +118,9 @@ class LocalContainer:
                 files = self._config_maps[volume["configMap"]["name"]]
             elif "secret" in volume:
                 assert volume["secret"]["secretName"] == "riskwire"
-                files = {item["path"]: self._secret[item["key"]] for item in volume["secret"]["items"]}
+                files = {
+                    secret_file["path"]: self._secret[secret_file["key"]] for secret_file in volume["secret"]["items"]
+                }
             for name, text in files.items():
                 (folder / name).write_text(text, encoding="utf-8")
                 (folder / name).chmod(0o440)

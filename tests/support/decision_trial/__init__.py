@@ -171,7 +171,7 @@ def embedded_monitor(folder: Path, bundle: Path | None = None) -> Iterator[Tried
                 async with bus.publisher("trial") as publisher:
                     await publisher.publish(records, {})
             partitions = range(bus.partitions(Topic.ALERTS))
-            return [[item.value for item in await bus.read(Topic.ALERTS, n, 0, 10_000)] for n in partitions]
+            return [[record.value for record in await bus.read(Topic.ALERTS, n, 0, 10_000)] for n in partitions]
         finally:
             await bus.close()
 

@@ -47,7 +47,7 @@ async def _commands(data: Path) -> list[Command]:
     """Returns the commands on the bus, which is created if it is not there."""
     bus = await EmbeddedBus.open(data, BusSettings())
     try:
-        return [Command.model_validate_json(item.value) for item in await bus.read(Topic.COMMANDS, 0, 0, 100)]
+        return [Command.model_validate_json(record.value) for record in await bus.read(Topic.COMMANDS, 0, 0, 100)]
     finally:
         await bus.close()
 

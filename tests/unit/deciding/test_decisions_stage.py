@@ -97,6 +97,8 @@ async def test_a_command_that_cannot_be_obeyed_is_a_dead_letter_and_the_next_one
     wrong: Command | bytes, field: str
 ) -> None:
     step = await DecisionsStage(1).open(0, {}).process(messages(wrong, command("acknowledge")))
-    (letter,) = [DeadLetter.model_validate_json(item.value) for item in step.results if item.topic != Topic.ALERTS]
+    (letter,) = [
+        DeadLetter.model_validate_json(outgoing.value) for outgoing in step.results if outgoing.topic != Topic.ALERTS
+    ]
     assert field in letter.error
-    assert [item.decision for item in decisions(step.results)[0]] == ["acknowledge"]
+    assert [decision.decision for decision in decisions(step.results)[0]] == ["acknowledge"]

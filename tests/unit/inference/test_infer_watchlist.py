@@ -111,9 +111,11 @@ async def test_articles_of_one_batch_are_linked_with_the_watchlist_at_their_plac
 async def test_a_changed_weight_counts_from_its_place_in_the_log_on(engine: Engine) -> None:
     records = [watch("acme", weight=2), article("a"), watch("acme", weight=5), article("b")]
     step = await infer_stage(engine).open(0, {}).process(messages(records))
-    signals = [SIGNALS.validate_json(item.value) for item in step.results if item.topic == Topic.SIGNALS]
+    signals = [SIGNALS.validate_json(outgoing.value) for outgoing in step.results if outgoing.topic == Topic.SIGNALS]
     weights = {
-        item.article: item.weight for item in signals if isinstance(item, Signal) and item.target == "entity:acme"
+        signal.article: signal.weight
+        for signal in signals
+        if isinstance(signal, Signal) and signal.target == "entity:acme"
     }
     assert weights == {"a": 2.0, "b": 5.0}
 

@@ -91,10 +91,10 @@ def summary_rows(risk: RiskFindings) -> Iterator[tuple[str, int, str, float]]:
     for file, outcomes in groupby(risk.cases, key=lambda outcome: outcome.case.file):
         verdicts = [outcome.passes(threshold) for outcome in outcomes]
         yield file, len(verdicts), "right verdict", _share(verdicts)
-    for item in risk.fairness:
-        names = item.templates[0].names
-        yield f"{item.kind} names", names, "mean spread of adverse", item.mean_spread
-        yield f"{item.kind} names", names, "verdicts that flip", item.flips
+    for fairness in risk.fairness:
+        names = fairness.templates[0].names
+        yield f"{fairness.kind} names", names, "mean spread of adverse", fairness.mean_spread
+        yield f"{fairness.kind} names", names, "verdicts that flip", fairness.flips
 
 
 def _bundle(manifest: BundleManifest) -> Markup:
@@ -214,7 +214,8 @@ def _cases(cases: Sequence[CaseOutcome], threshold: float) -> Markup:
 
 def _fairness(risk: RiskFindings) -> Markup:
     rows = [
-        (item.kind, len(item.templates), item.mean_spread, item.mean_deviation, item.flips) for item in risk.fairness
+        (fairness.kind, len(fairness.templates), fairness.mean_spread, fairness.mean_deviation, fairness.flips)
+        for fairness in risk.fairness
     ]
     return section(
         "Fairness",
@@ -230,7 +231,7 @@ def _fairness(risk: RiskFindings) -> Markup:
 
 def _fairness_details(risk: RiskFindings) -> Iterator[Markup]:
     header = ("sentence", "meant as", "spread", "standard deviation", "lowest", "highest", "flips", "wrong", "names")
-    for item in risk.fairness:
+    for fairness in risk.fairness:
         rows = [
             (
                 spread.template.text,
@@ -243,17 +244,17 @@ def _fairness_details(risk: RiskFindings) -> Iterator[Markup]:
                 spread.wrong,
                 spread.names,
             )
-            for spread in item.templates[:_SHOWN_TEMPLATES]
+            for spread in fairness.templates[:_SHOWN_TEMPLATES]
         ]
-        yield table(header, rows, f"{item.kind}: sentences with the widest spread")
-        groups = [(group.division, group.group, group.names, f"{group.shift:+.3f}") for group in item.groups]
-        yield table(("by", "group", "names", "shift of adverse"), groups, f"{item.kind}: groups of names")
+        yield table(header, rows, f"{fairness.kind}: sentences with the widest spread")
+        groups = [(group.division, group.group, group.names, f"{group.shift:+.3f}") for group in fairness.groups]
+        yield table(("by", "group", "names", "shift of adverse"), groups, f"{fairness.kind}: groups of names")
 
 
 def _heads(evaluation: BundleEvaluation, plots: Mapping[str, Markup]) -> Markup:
     parts: list[Markup] = []
     for readings in evaluation.labels:
-        rows = [(name, item.value, interval_text(item)) for name, item in label_estimates(readings).items()]
+        rows = [(name, estimate.value, interval_text(estimate)) for name, estimate in label_estimates(readings).items()]
         parts += [
             section(_HEAD_TITLES[readings.head], table(("figure", "value", "95 %"), rows), level=3),
             _label_tables(readings, ""),
@@ -272,18 +273,18 @@ def _label_tables(readings: LabelReadings, how: str) -> Markup:
 
 
 def _class_table(figures: Sequence[ClassFigures], caption: str) -> Markup:
-    ranked = any(item.average_precision is not None for item in figures)
+    ranked = any(label_figures.average_precision is not None for label_figures in figures)
     header = ["label", "precision", "recall", "F1", *(["average precision"] if ranked else []), "n"]
     rows = [
         (
-            item.label,
-            item.precision,
-            item.recall,
-            item.f1,
-            *(["–" if item.average_precision is None else item.average_precision] if ranked else []),
-            item.support,
+            label_figures.label,
+            label_figures.precision,
+            label_figures.recall,
+            label_figures.f1,
+            *(["–" if label_figures.average_precision is None else label_figures.average_precision] if ranked else []),
+            label_figures.support,
         )
-        for item in figures
+        for label_figures in figures
     ]
     return table(header, rows, caption)
 

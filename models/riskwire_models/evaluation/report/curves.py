@@ -133,8 +133,8 @@ def reliability_bins(readings: LabelReadings, bins: int = 10) -> list[Reliabilit
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     """Returns the mean gap between confidence and accuracy, weighted by rows."""
-    rows = sum(item.rows for item in bins)
-    return sum(item.rows * abs(item.accuracy - item.confidence) for item in bins) / rows if rows else 0.0
+    rows = sum(bucket.rows for bucket in bins)
+    return sum(bucket.rows * abs(bucket.accuracy - bucket.confidence) for bucket in bins) / rows if rows else 0.0
 
 
 def operating_curve(wanted: NDArray[np.bool_], right: NDArray[np.bool_], scores: Floats) -> OperatingCurve:

@@ -49,10 +49,12 @@ def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> Markup:
     shares, counts = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _prepare(shares, "", "share that is right")
     shares.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
-    shares.plot([item.confidence for item in bins], [item.accuracy for item in bins], marker="o", color="#0b5cad")
+    shares.plot(
+        [bucket.confidence for bucket in bins], [bucket.accuracy for bucket in bins], marker="o", color="#0b5cad"
+    )
     counts.bar(
-        [item.low for item in bins],
-        [item.rows for item in bins],
+        [bucket.low for bucket in bins],
+        [bucket.rows for bucket in bins],
         width=0.1,
         align="edge",
         color="#9cc2e5",

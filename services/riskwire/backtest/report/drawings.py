@@ -83,7 +83,9 @@ def _timeline(axes: Axes, results: BacktestResults) -> None:
     weeks: list[Any] = [first + timedelta(weeks=index) for index in range((results.last.date() - first).days // 7 + 1)]
     base = [0] * len(weeks)
     for tier in ("page", "notice"):
-        counts = Counter(_monday(item.at.date()) for item in results.notifications if item.tier == tier)
+        counts = Counter(
+            _monday(notification.at.date()) for notification in results.notifications if notification.tier == tier
+        )
         heights = [counts[week] for week in weeks]
         axes.bar(weeks, heights, width=6, bottom=base, color=_COLOURS[tier], label=tier)
         base = [lower + height for lower, height in zip(base, heights, strict=True)]

@@ -72,8 +72,10 @@ class LagReader:
         Raises:
             BusError: the cluster does not answer within the deadline, or the bus is closed.
         """
-        wanted = set(self._cluster.partitions if topics is None else map(str, topics))
-        positions = {owned: position for owned, position in (await self._positions()).items() if owned[1] in wanted}
+        wanted_topics = set(self._cluster.partitions if topics is None else map(str, topics))
+        positions = {
+            owned: position for owned, position in (await self._positions()).items() if owned[1] in wanted_topics
+        }
         sources = {
             (topic, partition): TopicPartition(self._cluster.name(topic), partition)
             for _, topic, partition in positions

@@ -114,12 +114,12 @@ class Log:
             BusError: as `scan`.
         """
         starts = await self.beginnings(changelogs)
-        wanted, skip = (namespace + prefix).encode(), len(namespace.encode())
+        key_start, skip = (namespace + prefix).encode(), len(namespace.encode())
         values: dict[str, bytes] = {}
         for changelog, start in starts.items():
             async for records in self.scan(changelog, start):
                 for record in records:
-                    if record.key.startswith(wanted):
+                    if record.key.startswith(key_start):
                         key = record.key[skip:].decode()
                         if record.value is None:
                             values.pop(key, None)
@@ -142,16 +142,16 @@ class Log:
             BusError: the brokers do not answer, or the bus is closed.
         """
         offsets: dict[str, list[int]] = {label(partition): [] for partition in spans}
-        wanted = {partition: span for partition, span in spans.items() if span[0] < span[1]}
-        if not wanted:
+        nonempty_spans = {partition: span for partition, span in spans.items() if span[0] < span[1]}
+        if not nonempty_spans:
             return offsets
         deadline = time.monotonic() + timeout_s
         async with self._reader() as reader:
-            reader.assign(list(wanted))
-            for partition, (start, _) in wanted.items():
+            reader.assign(list(nonempty_spans))
+            for partition, (start, _) in nonempty_spans.items():
                 reader.seek(partition, start)
-            positions = {partition: start for partition, (start, _) in wanted.items()}
-            unfinished = set(wanted)
+            positions = {partition: start for partition, (start, _) in nonempty_spans.items()}
+            unfinished = set(nonempty_spans)
             while unfinished and time.monotonic() < deadline:
                 with as_bus_error("records cannot be counted", self._cluster.url):
                     async with asyncio.timeout(self._cluster.settings.deadline_s):
@@ -159,11 +159,13 @@ class Log:
                         for partition in unfinished:
                             positions[partition] = await reader.position(partition)
                 for partition, records in batches.items():
-                    end = wanted[partition][1]
+                    end = nonempty_spans[partition][1]
                     offsets[label(partition)] += [record.offset for record in records if record.offset < end]
-                unfinished = {partition for partition in unfinished if positions[partition] < wanted[partition][1]}
+                unfinished = {
+                    partition for partition in unfinished if positions[partition] < nonempty_spans[partition][1]
+                }
         for partition in unfinished:
-            offsets[label(partition)] += range(positions[partition], wanted[partition][1])
+            offsets[label(partition)] += range(positions[partition], nonempty_spans[partition][1])
         return offsets
 
     async def close(self) -> None:
@@ -181,14 +183,14 @@ class Log:
         Raises:
             BusError: no broker answers, or the bus is closed.
         """
-        wanted = list(partitions)
+        partition_list = list(partitions)
         self._check_open()
-        if not wanted:
+        if not partition_list:
             return {}
 
         async def get_offsets() -> dict[TopicPartition, int]:
             self._check_open()
-            offsets: dict[TopicPartition, int] = await get(wanted)
+            offsets: dict[TopicPartition, int] = await get(partition_list)
             return offsets
 
         return await request(self._cluster, "the offsets of partitions cannot be read", get_offsets)

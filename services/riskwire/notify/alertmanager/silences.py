@@ -100,8 +100,8 @@ def plan_silence(mute: MutedSubject, silences: Sequence[Mapping[str, Any]], now:
     end = tuple(str(row["id"]) for row in running if row is not kept_silence)
     # One of this mute that has ended before the mute was ended by a person in Alertmanager.
     ended_there = any(mute.marker in str(row.get("comment", "")) for row in ours if row not in running)
-    wanted = not over and kept_silence is None and not ended_there
-    return SilencePlan(mute.silence(now) if wanted else None, end)
+    is_needed = not over and kept_silence is None and not ended_there
+    return SilencePlan(mute.silence(now) if is_needed else None, end)
 
 
 def _stands_for(row: Mapping[str, Any], mute: MutedSubject) -> bool:
@@ -155,10 +155,10 @@ class Silences:
         """Brings every Alertmanager up to date after each change, and regularly: it may have lost its silences."""
         while True:
             self._changed.clear()
-            done = await asyncio.gather(*(self._update(receiver) for receiver in self._receivers))
-            if all(done):
+            updated = await asyncio.gather(*(self._update(receiver) for receiver in self._receivers))
+            if all(updated):
                 self._forget_ended()
-            wait_s = self._settings.resend_s if all(done) else min(self._settings.backoff_s, self._settings.resend_s)
+            wait_s = self._settings.resend_s if all(updated) else min(self._settings.backoff_s, self._settings.resend_s)
             try:
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()

@@ -146,8 +146,8 @@ class Digests:
             if not messages:
                 break
             start = messages[-1].offset + 1
-            wanted = [message for message in messages if message.offset < end]
-            records += await asyncio.to_thread(_decoded, wanted, form)
+            messages_before_end = [message for message in messages if message.offset < end]
+            records += await asyncio.to_thread(_decoded, messages_before_end, form)
         return records
 
 

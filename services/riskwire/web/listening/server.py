@@ -98,8 +98,8 @@ async def _run(app: FastAPI, server: _Server, name: str, on_started: Callable[[s
         if live is not None:
             await live.stop()
         server.should_exit = True
-        done, _ = await asyncio.wait([running], timeout=STOP_TIMEOUT_S + 2)
-        if not done:
+        finished, _ = await asyncio.wait([running], timeout=STOP_TIMEOUT_S + 2)
+        if not finished:
             log.warning("the web server does not stop; cancelling it")
             running.cancel()
             await asyncio.wait([running], timeout=1)

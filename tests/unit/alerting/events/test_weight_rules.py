@@ -78,7 +78,7 @@ def test_a_line_of_the_digest_stays_one(tmp_path: Path) -> None:
 def test_spikes_of_heavy_targets_are_pages_as_well(tmp_path: Path) -> None:
     timeline = timeline_of(tmp_path, "{page_from: 5}")
     timeline.quiet(0, 720)
-    timeline.feed(*[item if not isinstance(item, Signal) else weighing(item, 5.0) for item in burst(721, 6)])
+    timeline.feed(*[record if not isinstance(record, Signal) else weighing(record, 5.0) for record in burst(721, 6)])
     timeline.quiet(725, 726)
     assert {(alert.kind, alert.tier) for alert in timeline.alerts} == {("spike", "page")}
     assert {alert.weight for alert in timeline.alerts} == {5.0}

@@ -76,8 +76,8 @@ async def test_the_first_model_reads_names_and_the_second_the_sentiment(
 ) -> None:
     both, first, short = await read(two_models), await read(tiny_bundle), await read(changed(max_length=SHORT))
     assert list(map(of_words, both)) == list(map(of_words, first))
-    assert [item.sentiment for item in both] == [item.sentiment for item in short]
-    assert [item.sentiment for item in short] != [item.sentiment for item in first]
+    assert [sentence.sentiment for sentence in both] == [sentence.sentiment for sentence in short]
+    assert [sentence.sentiment for sentence in short] != [sentence.sentiment for sentence in first]
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
@@ -85,7 +85,7 @@ async def test_the_answers_do_not_depend_on_the_batch(two_models: Path, precisio
     small = await read(two_models, precision=precision, threads=1, token_budget=128)
     large = await read(two_models, precision=precision, threads=2)
     assert list(map(of_words, small)) == list(map(of_words, large))
-    assert [item.sentiment for item in small] == [item.sentiment for item in large]
+    assert [sentence.sentiment for sentence in small] == [sentence.sentiment for sentence in large]
 
 
 @pytest.mark.parametrize("file", ["sentiment.tokenizer.json", "sentiment.model.int8.onnx"])

@@ -166,9 +166,11 @@ async def test_the_threshold_of_the_bundle_decides_in_the_stage(tiny_bundle: Pat
         stage = InferStage(engine, Linker(), Settings(), signal_partitions=1)
         message = Message(Topic.ARTICLES, 0, 0, article.id, article.to_bytes())
         results = (await stage.open(0, {}).process([message])).results
-    (analysis,) = (Analysis.model_validate_json(item.value) for item in results if item.topic == Topic.ANALYSES)
+    (analysis,) = (
+        Analysis.model_validate_json(outgoing.value) for outgoing in results if outgoing.topic == Topic.ANALYSES
+    )
     assert analysis.adverse_from == 0.45
-    records = [SIGNALS.validate_json(item.value) for item in results if item.topic == Topic.SIGNALS]
+    records = [SIGNALS.validate_json(outgoing.value) for outgoing in results if outgoing.topic == Topic.SIGNALS]
     signals = [record for record in records if isinstance(record, Signal)]
     assert len(signals) >= 2
     for signal in signals:
