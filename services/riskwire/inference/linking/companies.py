@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from riskwire.entities.isin import is_isin
 from riskwire.entities.legal_forms import has_another_form, legal_forms
-from riskwire.entities.names import DESCRIPTORS, acronyms, is_prefix, join_key, name_key
+from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, acronyms, is_prefix, join_key, name_key, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.tables.build import TABLE
 
@@ -35,6 +35,17 @@ _COUNTRY = {
     "ireland": "IE", "luxembourg": "LU", "austria": "AT", "denmark": "DK", "norway": "NO", "canada": "CA",
     "australia": "AU",
 }  # fmt: skip
+
+
+_VAGUE_WORDS = frozenset(
+    [
+        *("bank", "capital", "central", "citizens", "commercial", "community", "federal", "financial", "first"),
+        *("global", "international", "national", "peoples", "savings", "state", "technologies", "united"),
+    ]
+)
+"""Words of which the names of many companies in many countries consist: "National Bank", "First National"."""
+_MAX_VAGUE = 2
+"""Words of a vague name; three in a row tell a company."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +141,16 @@ class CompanyTable:
         return self._starts[word]
 
     def exact(self, name: str) -> Company | None:
-        """Returns the company with a name, ignoring case, punctuation and legal form; None when two have it."""
-        return self._by_key.get(join_key(name_key(name)))
+        """Returns the company with a name, ignoring case, punctuation and legal form; None when two have it.
+
+        A company without an ISIN is not found by vague words without a legal form: "National Bank" is a bank of Greece,
+        Canada or Egypt more often than National Bank Holdings Corp.
+        """
+        key = name_key(name)
+        company = self._by_key.get(join_key(key))
+        if company is None or len(key) > _MAX_VAGUE or _has_isin(company) or not _VAGUE_WORDS.issuperset(key):
+            return company
+        return company if words_of_name(name)[-1] in LEGAL_FORMS else None
 
     def by_name(self, name: str) -> Company | None:
         """Returns the company with a name or short name; None if there is none, or if two companies have the name.
@@ -143,7 +162,7 @@ class CompanyTable:
         if not key:
             return None
         if join_key(key) in self._by_key:
-            return self._by_key[join_key(key)]
+            return self.exact(name)
         longer = self._by_prefix.get(key)
         if (
             longer is not None

@@ -6,15 +6,15 @@ The model reads capitals. It takes "Toshiba Q1", "Transocean Ltd and" and "Fiat 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from riskwire.entities.common_words import is_common_word
-from riskwire.entities.family_names import person_end
+from riskwire.entities.family_names import is_family_name, person_end
 from riskwire.inference.linking.context import is_written_small
 from riskwire.inference.linking.parties import is_no_party
 from riskwire.inference.linking.places import country, nationality
 from riskwire.inference.linking.publishers import is_publisher, label_end
-from riskwire.inference.model.named_spans import trimmed
+from riskwire.inference.model.named_spans import NamedSpan, trimmed
 
 _OWNER = re.compile(r"([A-Z][\w.&-]*(?: [A-Z][\w.&-]*){0,3}?)(?:['’]s|(?<=s)['’])\s+(?=[A-Z])")
 """A country or company that a name follows: "Britain's Financial Services Authority", "General Motors' Saab"."""
@@ -96,6 +96,12 @@ _NEXT_WORDS = re.compile(
 )
 """The rest of a name, but not that of an event or a thing: "Auto Show"."""
 _PREVIOUS_WORD = re.compile(rf"(?:\b(?:The|[a-z][a-z-]*)|[,)]) (?!{_NO_NAME})([A-Z][a-z][\w&]*+) $")
+_FIRST_WORD = re.compile(rf"(?!{_NO_NAME})[A-Z][a-z][\w&-]+")
+"""A word with which a name, or its second half, may begin."""
+_GLUED = re.compile(r"[A-Z]{3,}(?=and$)")
+"""A name that the text has run together with the next word: "CITand"."""
+_PERSON_BEFORE = re.compile(r"[A-Z][a-z]+ ([A-Z][a-z]+) (?=[A-Z]{2,5} (?:Inc|Corp|Co|Ltd|Plc|Group|Holdings)$)")
+"""A person before the company that he speaks for: "Erik Olsson RSC Holdings"."""
 _MAX_WORD = 20
 """Characters before a word in which the word before it is sought."""
 _IN_NAMES = frozenset(
@@ -147,10 +153,44 @@ def corrected(sentence: str, start: int, end: int, known: Callable[[str], object
     text = sentence[start:end]
     if _CODE.fullmatch(text) and not known(text):
         return
+    start, end = _without_neighbour(sentence, start, end, known)
+    text = sentence[start:end]
     if " " in text and not known(text):
         end = start + _without_model(text, known)
     for part_start, part_end in _without_small_words(sentence, start, end):
         yield from _parts(sentence, part_start, part_end, known)
+
+
+def joined_names(
+    sentence: str, names: Sequence[NamedSpan], known: Callable[[str], object]
+) -> Iterator[tuple[int, int, str]]:
+    """Yields the start, end and kind of the names of the model, two organisations side by side as one.
+
+    The model splits rare names: "Stuttgarter | Zeitung". A name of the tables, a publisher and a country stay apart from
+    the name beside them.
+    """
+    place = 0
+    while place < len(names):
+        name = names[place]
+        following = names[place + 1] if place + 1 < len(names) else None
+        place += 1
+        if following is not None and _are_one(sentence, name, following, known):
+            yield name.start, following.end, name.kind
+            place += 1
+        else:
+            yield name.start, name.end, name.kind
+
+
+def _are_one(sentence: str, first: NamedSpan, second: NamedSpan, known: Callable[[str], object]) -> bool:
+    """Returns whether two names of the model are the halves of one."""
+    if sentence[first.end : second.start] != " " or not first.kind == second.kind == "ORG":
+        return False
+    word, rest = sentence[first.start : first.end], sentence[second.start : second.end]
+    if not (_FIRST_WORD.fullmatch(word) and _FIRST_WORD.match(rest)) or not is_written_small(sentence):
+        return False
+    if is_publisher(word) or country(word) or nationality(word):
+        return False
+    return not (known(word) or known(rest))
 
 
 def whole_name(sentence: str, start: int, end: int, first: int, last: int) -> tuple[int, int]:
@@ -178,6 +218,17 @@ def whole_name(sentence: str, start: int, end: int, first: int, last: int) -> tu
         end = goes_on.end()
     if begins and not (country(begins[1]) or nationality(begins[1]) or is_no_party(text)):
         start = begins.start(1)
+    return start, end
+
+
+def _without_neighbour(sentence: str, start: int, end: int, known: Callable[[str], object]) -> tuple[int, int]:
+    """Returns the span of a name without the word or person that runs into it: "CITand", "Erik Olsson RSC Holdings"."""
+    if known(sentence[start:end]):
+        return start, end
+    if (glued := _GLUED.match(sentence[start:end])) and known(glued[0]):
+        return start, start + glued.end()
+    if (person := _PERSON_BEFORE.match(sentence[start:end])) and is_family_name(person[1]):
+        return start + person.end(), end
     return start, end
 
 

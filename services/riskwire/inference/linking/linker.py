@@ -366,7 +366,8 @@ def _is_short_for(mention: _Mention, key: tuple[str, ...], initials: str, full: 
         return sure and (key == full.key or (begins and kind == "PER"))
     if kind == "ORG" and full_kind == "PER":
         return mention.resolution.weak and _is_last_name(key, full.key)
-    return full_kind == "ORG" and (begins or initials in full.initials)
+    same = key == full.key and not mention.entity and full.mention.resolution.party
+    return full_kind == "ORG" and (begins or same or initials in full.initials)
 
 
 def _is_whole(mention: _Mention, prediction: DocumentPrediction) -> bool:

@@ -11,7 +11,7 @@ from riskwire.entities.names import LEGAL_FORMS, words_of_name
 from riskwire.inference.linking.candidate import Candidate, is_proper
 from riskwire.inference.linking.companies import CompanyTable, agrees
 from riskwire.inference.linking.context import is_ordinary_span, names_person
-from riskwire.inference.linking.edges import corrected, whole_name
+from riskwire.inference.linking.edges import corrected, joined_names, whole_name
 from riskwire.inference.linking.parties import PartyTable
 from riskwire.inference.linking.parties.missed_names import missed_names
 from riskwire.inference.linking.tickers import TickerMark, name_before, ticker_marks
@@ -85,9 +85,10 @@ def _named(
     ("Shell company fraud").
     """
     mentions: list[Candidate] = []
-    for place, name in enumerate(names):
-        start, end = name.start, name.end
-        following = names[place + 1].start if place + 1 < len(names) else len(sentence)
+    spans = [*joined_names(sentence, names, known)]
+    for place, (first, last, name_kind) in enumerate(spans):
+        start, end = first, last
+        following = spans[place + 1][0] if place + 1 < len(spans) else len(sentence)
         for mark in marks:
             if mark.start < end and mark.end > start:
                 end = mark.start if start < mark.start else start
@@ -95,8 +96,8 @@ def _named(
         for part_start, part_end in corrected(sentence, start, end, known) if start < end else ():
             if end < following < part_end:  # what a name would go on with is a name of its own
                 part_end = end  # noqa: PLW2901 - the part as the model has it
-            if name.kind == "ORG" and not known(sentence[part_start:part_end]):
-                previous = max(names[place - 1].end if place else 0, mentions[-1].end if mentions else 0)
+            if name_kind == "ORG" and not known(sentence[part_start:part_end]):
+                previous = max(spans[place - 1][1] if place else 0, mentions[-1].end if mentions else 0)
                 if previous < part_start - 1 or not previous:
                     part_start, part_end = whole_name(sentence, part_start, part_end, previous, following)  # noqa: PLW2901 - with the words that the model has cut
             part_end = form_end(sentence, part_start, part_end)  # noqa: PLW2901 - "Delta Corp" of which the model has "Delta"
@@ -107,7 +108,7 @@ def _named(
                 and not is_ordinary_span(sentence, part_start, part_end)
             ):
                 person = is_person(text) or names_person(sentence, part_start, part_end)
-                kind = "PER" if person else _KINDS.get(name.kind, "MISC")
+                kind = "PER" if person else _KINDS.get(name_kind, "MISC")
                 mentions.append(Candidate(part_start, part_end, kind))
     return _with_parties(sentence, _partners(sentence, mentions, known), parties)
 
@@ -139,6 +140,9 @@ def _with_parties(sentence: str, mentions: list[Candidate], parties: PartyTable)
     for start, end in parties.find(sentence):
         if any(mention.start <= start and end <= mention.end for mention in mentions):
             continue
+        for mention in mentions:
+            if start < mention.start < end and LEGAL_FORMS.issuperset(words_of_name(sentence[end : mention.end])):
+                end = max(end, mention.end)  # noqa: PLW2901 - with its legal form: "Chico's | FAS Inc"
         mentions = [mention for mention in mentions if mention.end <= start or end <= mention.start]
         mentions.append(Candidate(start, end, "ORG"))
     return sorted(mentions, key=lambda mention: mention.start)

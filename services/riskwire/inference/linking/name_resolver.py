@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from riskwire.entities.common_words import is_common_word
-from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, acronyms, name_key, slug, words_of_name
+from riskwire.entities.names import DESCRIPTORS, LEGAL_FORMS, acronyms, is_prefix, name_key, slug, words_of_name
 from riskwire.entities.watchlist import WatchedEntity
 from riskwire.inference.linking.candidate import COMPANY_TYPES, Candidate, is_proper
 from riskwire.inference.linking.companies import US, Company, CompanyTable, agrees, names_another_company
@@ -122,6 +122,8 @@ class NameResolver:
         watched = watched or self._watched_by_name(text)
         meaning = self._meaning(text, candidate.kind, day)
         product = company is None and meaning.product
+        if company is None and candidate.mark is not None and not meaning.known:
+            company = self._by_code(text, candidate.mark.symbol, day)
         company = company or meaning.company
         if company is None and candidate.kind in COMPANY_TYPES and not meaning.known and not _is_no_company(text):
             company = self._companies.exact(text)
@@ -140,6 +142,17 @@ class NameResolver:
         """Returns the company that was listed under a ticker on a day, if the tables know; else the one of today."""
         then = self._parties.by_ticker(symbol, day) if market == US else None
         return then.company if then is not None and then.known else self._companies.by_ticker(market, symbol)
+
+    def _by_code(self, text: str, symbol: str, day: date | None) -> Company | None:
+        """Returns the party whose initials are a stock code and whose name goes on from a text.
+
+        "National Bank (NBGr.AT)" is the National Bank of Greece: `r` marks a registered share.
+        """
+        for initials in (symbol, symbol.removesuffix("R")):
+            company = self._parties.by_name(initials, day).company
+            if company is not None and any(is_prefix(name_key(text), key) for key in company.keys):
+                return company
+        return None
 
     def _meaning(self, text: str, kind: MentionType, day: date | None) -> Meaning:
         """Returns whom a name means in the tables of parties, unless the model takes it for something else.

@@ -50,6 +50,8 @@ PUBLISHERS = frozenset(
         *("Yonhap", "EFE", "MNI", "Thomson Reuters I/B/E/S", "Breakingviews", "USA Today", "Los Angeles Times"),
     )
 )
+_BROADCASTS = frozenset({"tv", "television", "news"})
+"""Words that a publisher has at the end of its name at will."""
 #: Indices, exchanges and other names of the market, which move with all news.
 MARKETS = frozenset(
     join_key(name_key(name))
@@ -144,8 +146,16 @@ _CONTEXT_BEFORE = 40
 
 @lru_cache(maxsize=16_384)
 def is_publisher(name: str) -> bool:
-    """Returns whether a name belongs to a news agency, paper or broadcaster."""
-    return join_key(name_key(name)) in PUBLISHERS
+    """Returns whether a name belongs to a news agency, paper or broadcaster.
+
+    "TV", "Television" and "News" may follow it ("ABC News"). A name that ends with "Zeitung" is that of a newspaper.
+    """
+    key = name_key(name)
+    if join_key(key) in PUBLISHERS:
+        return True
+    return len(key) > 1 and (
+        key[-1].endswith("zeitung") or (key[-1] in _BROADCASTS and join_key(key[:-1]) in PUBLISHERS)
+    )
 
 
 def is_reported_on(sentence: str, start: int, end: int) -> bool:

@@ -12,7 +12,7 @@ _REUTERS = {
     **dict.fromkeys(("N", "O", "OQ", "A", "P", "K", "PK", "OB"), US),
     **{code: code for code in ("L", "DE", "F", "PA", "AS", "BR", "MI", "MC", "T", "TO", "HK", "AX", "OL", "ST", "HE",
                                "CO", "VI", "BO", "NS", "KS", "TW", "SI", "SA", "MX", "IR", "LS")},
-    "VX": "SW", "S": "SW", "UL": "", "SS": "SS", "SZ": "SZ", "KW": "KW", "MM": "ME", "OS": "OS", "JO": "JO",
+    "AT": "AT", "VX": "SW", "S": "SW", "UL": "", "SS": "SS", "SZ": "SZ", "KW": "KW", "MM": "ME", "OS": "OS", "JO": "JO",
 }  # fmt: skip
 _EXCHANGES = {
     **dict.fromkeys(("NYSE", "NASDAQ", "NYSEAMERICAN", "NYSEARCA", "NYSEMKT", "AMEX", "OTC", "OTCQX", "OTCQB",

@@ -7,6 +7,7 @@ no common word, and where no other company in the tables, and no family of compa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -140,11 +141,18 @@ _ABBREVIATED = {
     "svcs": ("services",), "int": ("international",), "commun": ("communications",), "bncp": ("bancorp",),
 }  # fmt: skip
 """Words that headlines shorten, and the full words."""
+_OF_CONGRESS = re.compile(r"(?:U\.?S\.? )?(?:House|Senate) (?!.* Committee$)", re.IGNORECASE)
 _MIN_LETTERS = 3
 
 
 def expanded(name: str) -> Iterator[str]:
-    """Yields a name with a shortened word written out: "Samsung Electronics" for "Samsung Elec"."""
+    """Yields a name with a shortened word written out: "Samsung Electronics" for "Samsung Elec".
+
+    A part of Congress may be a committee without that word, and headlines misspell it: "HOUSE WAYS AND MEAN".
+    """
+    if _OF_CONGRESS.match(name):
+        yield f"{name} Committee"
+        yield f"{name}s Committee"
     words = name.replace(".", ". ").replace("'", "").split()
     for place, word in enumerate(words):
         for full in _ABBREVIATED.get(word.rstrip(".").casefold(), ()):
