@@ -100,6 +100,7 @@ class CompanyTable:
         ticker of a constituent of a large index.
         """
         self._by_key: dict[str, Company | None] = {}
+        self._claimants: dict[str, list[Company]] = {}
         self._by_prefix: dict[tuple[str, ...], Company | None] = {}
         self._by_ticker: dict[tuple[str, str], Company | None] = {}
         self._by_acronym: dict[str, Company | None] = {}
@@ -125,7 +126,10 @@ class CompanyTable:
         So "UBS" finds the company, not the issuer of its notes.
         """
         previous = self._by_key.setdefault(key, company)
-        if previous is None or previous is company:
+        if previous is company:
+            return
+        self._claimants.setdefault(key, [previous] if previous else []).append(company)
+        if previous is None:
             return
         if _has_isin(previous) == _has_isin(company):
             self._by_key[key] = None
@@ -143,14 +147,23 @@ class CompanyTable:
     def exact(self, name: str) -> Company | None:
         """Returns the company with a name, ignoring case, punctuation and legal form; None when two have it.
 
+        Of companies that share a name, the legal form finds the one that has it: Merck & Co, Merck KGaA.
         A company without an ISIN is not found by vague words without a legal form: "National Bank" is a bank of Greece,
         Canada or Egypt more often than National Bank Holdings Corp.
         """
         key = name_key(name)
-        company = self._by_key.get(join_key(key))
+        company = self._by_key.get(join_key(key)) or self._by_form(name, join_key(key))
         if company is None or len(key) > _MAX_VAGUE or _has_isin(company) or not _VAGUE_WORDS.issuperset(key):
             return company
         return company if words_of_name(name)[-1] in LEGAL_FORMS else None
+
+    def _by_form(self, name: str, key: str) -> Company | None:
+        """Returns the only company that shares a key and has the legal forms of a name; None if it has no form."""
+        claimants, forms = self._claimants.get(key), legal_forms(name)
+        if not claimants or not forms:
+            return None
+        fits = [company for company in claimants if any(forms <= legal_forms(known) for known in company.names)]
+        return fits[0] if len(fits) == 1 else None
 
     def by_name(self, name: str) -> Company | None:
         """Returns the company with a name or short name; None if there is none, or if two companies have the name.

@@ -166,8 +166,8 @@ def joined_names(
 ) -> Iterator[tuple[int, int, str]]:
     """Yields the start, end and kind of the names of the model, two organisations side by side as one.
 
-    The model splits rare names: "Stuttgarter | Zeitung". A name of the tables, a publisher and a country stay apart from
-    the name beside them.
+    The model splits rare names: "Stuttgarter | Zeitung". A name of the tables, a publisher and a country stay apart
+    from the name beside them.
     """
     place = 0
     while place < len(names):

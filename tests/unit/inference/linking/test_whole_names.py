@@ -61,6 +61,12 @@ def test_words_that_tell_one_company_are_found_without_its_legal_form(linker: Li
     )
 
 
+def test_the_legal_form_tells_two_companies_of_one_name_apart(linker: Linker, marked: Marked) -> None:
+    assert entities(linker, marked("News on [ORG Merck & Co]")) == ["isin:US58933Y1055"]
+    assert entities(linker, marked("News on [ORG Merck KGaA]")) != ["isin:US58933Y1055"]
+    assert entities(linker, marked("News on [ORG Merck]")) == ["name:merck"]
+
+
 @pytest.mark.parametrize("name", ["ABC TV", "ABC News", "ABC", "CNN Television", "Stuttgarter Zeitung"])
 def test_a_broadcaster_or_paper_that_is_quoted_is_no_target_and_no_bank(
     linker: Linker, marked: Marked, name: str
