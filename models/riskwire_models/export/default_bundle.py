@@ -20,7 +20,7 @@ from riskwire_models.export.manifest import (
 )
 from riskwire_models.training.base import PretrainedEncoder
 
-VERSION = "2.2.0"
+VERSION = "2.3.0"
 MAX_LENGTH = 128
 TOKENIZER = "tokenizer.json"
 #: File and device of each precision.

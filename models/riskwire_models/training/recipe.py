@@ -91,6 +91,8 @@ class Recipe(_Strict):
         base: the pretrained encoder.
         start_from: bundle whose model and weights training begins with, in place of the base: its folder, or the name
             of one that ships (`start_folder`).
+        average_with_start: share of the weights of `start_from` in those that the run ends with; the rest are the
+            trained ones. It keeps more of what the bundle could do before.
         own_labels: file of a user's labels that are trained on beside the data sets (`data.own_labels`).
         layers: numbers of the encoder's layers to keep, from 0; None for all.
         least_count: occurrences in the training texts that a word piece needs to remain; None keeps all.
@@ -118,6 +120,7 @@ class Recipe(_Strict):
     seed: int = Field(17, ge=0)
     base: BaseName = "minilm"
     start_from: Path | None = None
+    average_with_start: float = Field(0.0, ge=0, lt=1)
     own_labels: Path | None = None
     layers: tuple[int, ...] | None = None
     least_count: int | None = Field(None, gt=0)
@@ -187,6 +190,8 @@ class Recipe(_Strict):
         for name in self.texts_of or ():
             if name not in self.data:
                 raise ValueError(f"texts_of names {name!r}, which is not in data")
+        if self.average_with_start and (self.start_from is None or self.early_stopping or self.lora):
+            raise ValueError("average_with_start needs start_from, and neither early_stopping nor lora")
         count = BASE_MODELS[self.base].layers
         if self.layers is not None and not self.layers:
             raise ValueError("layers []: at least one layer must remain")

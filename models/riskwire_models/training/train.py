@@ -24,7 +24,7 @@ from riskwire_models.export.manifest import read_manifest
 from riskwire_models.training.base import base_model_folder
 from riskwire_models.training.batches import batches_of
 from riskwire_models.training.checkpoint import Checkpoint, load_checkpoint
-from riskwire_models.training.from_bundle import is_held_out, model_from_bundle
+from riskwire_models.training.from_bundle import average_with_start, is_held_out, model_from_bundle
 from riskwire_models.training.lora import add_lora
 from riskwire_models.training.loss import (
     Labelling,
@@ -241,6 +241,8 @@ def train(
                     writer.add_scalar(f"loss/{head}", float(loss), step + 1)
                 writer.add_scalar("rate", factor, step + 1)
             is_last = step + 1 == recipe.steps
+            if is_last and recipe.average_with_start and (start := recipe.start_folder()) is not None:
+                average_with_start(model, start, recipe.average_with_start)
             if (step + 1) % recipe.measure_every == 0 or is_last:
                 figures = dev_figures(model, dev, device)
                 for name, figure in figures.items():

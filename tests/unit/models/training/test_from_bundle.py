@@ -30,6 +30,7 @@ if CAN_TRAIN:
     from riskwire_models.training.checkpoint import load_checkpoint
     from riskwire_models.training.from_bundle import HELD_OUT_SHARE, is_held_out, model_from_bundle
     from riskwire_models.training.own import own_recipe
+    from riskwire_models.training.recipe import Augmentation, Recipe
 
 pytestmark = needs_training
 
@@ -76,6 +77,23 @@ def test_a_bundle_that_does_not_say_what_its_encoder_is_is_refused(bundle: Path,
     write_manifest(tmp_path, read_manifest(bundle).model_copy(update={"encoder": None}))
     with pytest.raises(BundleFolderError, match="does not say what its encoder is"):
         model_from_bundle(tmp_path)
+
+
+def test_a_run_may_end_halfway_between_its_weights_and_those_of_the_bundle(
+    bundle: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    """Two runs of one seed, with and without the average: it is taken after the last step, and is in the checkpoint."""
+    recipe = Recipe(name="small", start_from=bundle, steps=3, data={"tfns": 1.0}, augmentation=Augmentation())
+    averaging = recipe.model_copy(update={"average_with_start": 0.5})
+    trained = train_module.train(data_folder, tmp_path / "trained", recipe, threads=1, log=str).state_dict()
+    averaged = train_module.train(data_folder, tmp_path / "averaged", averaging, threads=1, log=str).state_dict()
+    checkpoint = load_checkpoint(tmp_path / "averaged")
+    assert checkpoint is not None
+    before = dict(model_from_bundle(bundle).named_parameters())
+    assert any(not torch.equal(trained[name], weights) for name, weights in before.items())
+    for name, weights in before.items():
+        torch.testing.assert_close(averaged[name], (trained[name] + weights.detach()) / 2)
+        assert torch.equal(checkpoint.model[name], averaged[name])
 
 
 def test_old_texts_are_replayed_beside_the_own_labels(bundle: Path, labels: Path, data_folder: Path) -> None:

@@ -158,3 +158,11 @@ def test_a_run_goes_on_from_a_bundle_by_its_folder_or_by_the_name_of_one_that_sh
     assert shipped is not None
     assert (shipped / "bundle.json").is_file()
     assert Recipe(start_from=Path("mine")).start_folder() == Path("mine")
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {"start_from": "finance-en", "early_stopping": {}}, {"start_from": "finance-en", "lora": {}}]
+)
+def test_an_average_with_the_start_needs_one_with_the_same_weights(others: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="average_with_start needs start_from"):
+        Recipe.model_validate({"average_with_start": 0.5, **others})
