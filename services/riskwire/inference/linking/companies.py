@@ -46,6 +46,9 @@ _VAGUE_WORDS = frozenset(
 """Words of which the names of many companies in many countries consist: "National Bank", "First National"."""
 _MAX_VAGUE = 2
 """Words of a vague name; three in a row tell a company."""
+_GENERAL_WORDS = _VAGUE_WORDS | DESCRIPTORS
+_IN_BRACKETS = re.compile(r"\((?![A-Z]{2,5}\))[^()]*\)\s*$")
+"""The place that tells a company apart from others of its name: "(Canada)"; the ticker of a fund is none: "(LTC)"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +152,12 @@ class CompanyTable:
 
         Of companies that share a name, the legal form finds the one that has it: Merck & Co, Merck KGaA.
         A company without an ISIN is not found by vague words without a legal form: "National Bank" is a bank of Greece,
-        Canada or Egypt more often than National Bank Holdings Corp.
+        Canada or Egypt more often than National Bank Holdings Corp. Nor is one whose name the table tells apart by a
+        place, such as Pan American Energy Corp. (Canada).
         """
         key = name_key(name)
         company = self._by_key.get(join_key(key)) or self._by_form(name, join_key(key))
-        if company is None or len(key) > _MAX_VAGUE or _has_isin(company) or not _VAGUE_WORDS.issuperset(key):
+        if company is None or not _is_vague(key, company):
             return company
         return company if words_of_name(name)[-1] in LEGAL_FORMS else None
 
@@ -235,6 +239,17 @@ def _alike(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
         return False
     short, long = sorted((join_key(first), join_key(second)), key=len)
     return first[0] == second[0] or short == long or (len(short) >= 4 and long.startswith(short))
+
+
+def _is_vague(key: tuple[str, ...], company: Company) -> bool:
+    """Returns whether a name without a legal form may be that of another company than the one that the table finds."""
+    if _has_isin(company):
+        return False
+    if company.standing == "obscure":
+        general = key[0] in _VAGUE_WORDS and _GENERAL_WORDS.issuperset(key)
+        if general or _IN_BRACKETS.search(company.name):
+            return True
+    return len(key) <= _MAX_VAGUE and _VAGUE_WORDS.issuperset(key)
 
 
 def _has_isin(company: Company) -> bool:

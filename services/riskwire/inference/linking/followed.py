@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from riskwire.entities.common_words import is_common_word
-from riskwire.entities.names import name_key
+from riskwire.entities.names import DESCRIPTORS, name_key
 from riskwire.inference.linking.candidate import COMPANY_TYPES, LinkedMention, is_proper
 from riskwire.inference.linking.context import shows_company
 from riskwire.inference.linking.name_resolver import Resolution
@@ -44,6 +44,8 @@ _ACCUSED_BEFORE = re.compile(
 )
 """Words around a person who is the accused: "Merkin charged", "California sues Madoff middleman Chais"."""
 _JOINING = re.compile(r"^(?:\s+(?:of|and|&|for|the))+\s*$")
+_JOINED = re.compile(r"\s(?:of|and|&)(?: the)? [A-Z]\w*\s*$")
+"""The joined word at which a text breaks off: "Office of Compliance Inspections and E"."""
 _MAX_REST = 60
 """Characters after a name at the end of a text."""
 _LAST_WORD = re.compile(r"\s[A-Z]\w*\s*$")
@@ -53,6 +55,11 @@ _MAX_TOWN_WORDS = 2
 """Words of the name of a town; a longer one is that of a party: "Sun American Bank of Boca Raton, Florida,"."""
 _OFFICE_AFTER = re.compile(r"\s+(?:Secretary|Minister|Superintendent|Comptroller|Commissioner|Mayor|Attorney)\b")
 """An office, of whose name the name before it is a part: "New York Insurance Superintendent"."""
+_CODE_BEFORE = re.compile(r"\( ?[A-Z\d]+[a-z]*\.[A-Z]{1,2} ?\) $")
+"""The stock code that stands within a name: "Bombardier ( BBDb.TO ) Aerospace"."""
+_JOB_BEFORE = re.compile(r"\b(?:head|director|manager)\s+(?:of|for)\s$", re.IGNORECASE)
+_EMPLOYER_AFTER = re.compile(r", [A-Z]")
+"""What follows a field of work in a job title: "head of Metals & Mining Australia, Deutsche Bank"."""
 _PRODUCT_BEFORE = re.compile(
     r"\b(?:makers?\s+of|makes|sells|brands?|models?|drugs?|products?|versions?|shows?|films?|"
     r"games?)\b(?:\s+(?:such\s+as|like|"
@@ -124,6 +131,7 @@ def is_named(sentence: str, start: int, end: int) -> bool:
         return False
     if (
         is_thing(sentence, start, end)
+        or _is_part_of_name(sentence, start, end)
         or _OFFICE_AFTER.match(sentence, end)
         or (text.count(" ") < _MAX_TOWN_WORDS and _is_in_state(sentence, end))
         or _PRODUCT_AFTER.match(sentence, end)
@@ -141,6 +149,14 @@ def is_named(sentence: str, start: int, end: int) -> bool:
     return shows_company(sentence, start, end) or _VERB_AFTER.match(sentence, end) is not None
 
 
+def _is_part_of_name(sentence: str, start: int, end: int) -> bool:
+    """Returns whether a name is the trade after a company's stock code, or the field of work in a job title."""
+    before = sentence[max(0, start - 20) : start]
+    if _CODE_BEFORE.search(before) and DESCRIPTORS.issuperset(name_key(sentence[start:end])):
+        return True
+    return _JOB_BEFORE.search(before) is not None and _EMPLOYER_AFTER.match(sentence, end) is not None
+
+
 def _is_in_state(sentence: str, end: int) -> bool:
     """Returns whether the state of a town follows: "Kirkland, Washington, "."""
     place = _PLACE_AFTER.match(sentence, end)
@@ -155,16 +171,18 @@ def is_thing(sentence: str, start: int, end: int) -> bool:
     return before + after == "()" and _SMALL_BEFORE.search(sentence, max(0, start - 20), start - 1) is not None
 
 
-def is_cut_off(document: TextDocument, end: int, *, goes_on: bool = True) -> bool:
+def is_cut_off(document: TextDocument, end: int, *, goes_on: bool = True, joins: bool = False) -> bool:
     """Returns whether a name ends where the text breaks off, as a summary of fixed length does: it may go on.
 
     Args:
         goes_on: whether the last word of the text may belong to the name, as in "New York State Supr".
+        joins: whether it may do so after "and" or "of", too.
     """
     if len(document.content) - end > _MAX_REST:
         return False
     rest = document.content[end:]
-    rest = "" if goes_on and _LAST_WORD.match(rest) else _JOINING.sub("", rest)
+    cut = (goes_on and _LAST_WORD.match(rest)) or (joins and _JOINED.match(rest))
+    rest = "" if cut else _JOINING.sub("", rest)
     in_text = document.title_length > 0 and end > document.title_length
     return in_text and not rest.strip(" .…\n\t") and (not rest.startswith(".") or rest.startswith(".."))
 

@@ -299,7 +299,7 @@ def _linked(
     elif is_target and (not resolution.party or resolution.weak):
         is_target = mention.entity in named
     whole = resolution.party and " " in mention.text  # "Huntington Bancshares" before the "In" of "Inc"
-    is_target = is_target and not is_cut_off(prediction.document, end, goes_on=not whole)
+    is_target = is_target and not is_cut_off(prediction.document, end, goes_on=not whole, joins=not resolution.party)
     ignored = (
         start in dateline
         or start >= text_end

@@ -76,11 +76,16 @@ class NameResolver:
     def owns_possessive(self, name: str) -> bool:
         """Returns whether a final 's belongs to the name, as in Moody's and Macy's. "GM's" is not GMS Inc.
 
-        That is so for a rating agency, and if the watchlist or the company table has the name written with 's.
+        That is so for a rating agency, and if the watchlist or a table has the name written with 's.
         """
         watched, company = self._watched.by_name(name), self._companies.exact(name)
         names = (*(watched.names if watched else ()), *(company.names if company else ()))
-        return is_rater(name) or any("'s" in known.replace("’", "'").casefold() for known in names)
+        written = name.replace("’", "'")
+        return (
+            is_rater(name)
+            or self._parties.writes(written)
+            or any("'s" in known.replace("’", "'").casefold() for known in names)
+        )
 
     def knows(self, name: str) -> str:
         """Returns `product` for the name of a product, `party` for another name of the tables, else an empty text."""

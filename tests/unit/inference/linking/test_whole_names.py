@@ -114,3 +114,39 @@ def test_products_are_their_maker_and_things_are_no_party(
     linker: Linker, marked: Marked, text: str, names: list[str]
 ) -> None:
     assert followed(linker, marked("Sales fall", text)) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The plane maker [ORG Bombardier] ( BBDb.TO ) [ORG Aerospace] sold less again.", ["Bombardier"]),
+        ("It was said by the SEC's [ORG Zorgon Inspections] and E", []),
+        ("It was said by the SEC's [ORG Zorgon Inspections] and others.", ["Zorgon Inspections"]),
+        ("So said Peter O'Connor, head of [ORG Metals & Mining Australia], Deutsche Bank again.", ["Deutsche Bank"]),
+        ("So said Peter O'Connor, head of [ORG Zorgon Mining] in Australia again.", ["Zorgon Mining"]),
+        ("So said the [ORG Receiver] of the bank again.", []),
+        ("They recalled the [ORG Lincoln MKX] and others again.", ["Ford Motor Company"]),
+        ("Safeway runs the [ORG Dominick]'s chain again.", ["Dominick's"]),
+        ("They sold [ORG Pan American Energy] and others again.", ["Pan American Energy"]),
+        ("So [ORG Thales Alenia Space] and [ORG Thales] sold more again.", ["Thales Alenia Space", "Thales Group"]),
+    ],
+)
+def test_parts_of_names_and_offices_are_no_target(linker: Linker, marked: Marked, text: str, names: list[str]) -> None:
+    assert followed(linker, marked("Sales fall", text)) == names
+
+
+def test_a_legal_form_finds_the_company_with_a_place_in_brackets(linker: Linker) -> None:
+    company = linker.companies.exact("Pan American Energy Corp")
+    assert company is not None
+    assert company.entity == "cik:0001953588"
+    assert linker.companies.exact("Pan American Energy") is None
+
+
+@pytest.mark.parametrize("label", ["FUND Q&A", "FUND Q-AND-A", "Q+A", "Newsmaker"])
+def test_the_label_of_a_headline_is_no_target(linker: Linker, marked: Marked, label: str) -> None:
+    assert followed(linker, marked(f"[ORG {label}]: sales fall", "They fell again.")) == []
+
+
+def test_names_with_and_without_a_final_s_are_one_party_of_the_table(linker: Linker, marked: Marked) -> None:
+    names = [entities(linker, marked(f"News on [ORG {name}]")) for name in ("Walgreen", "Walgreens", "Walgreen Co")]
+    assert names[0] == names[1] == names[2]
