@@ -1,6 +1,6 @@
 """How many of the notifications that were read blindly are material, or at least mild, for their target.
 
-    riskwire backtest ARCHIVE --events EVENTS --out DIR --sample 100 --seed 1201     # writes DIR/sample.tsv
+    riskwire backtest ARCHIVE --events EVENTS --out DIR --sample 100 --seed 1202     # writes DIR/sample.tsv
     python tests/bench/alerting/bench_verdicts.py
 
 A reader who saw neither level nor type nor score filled in the verdicts by the guide of the risk labels: 2 material, 1
