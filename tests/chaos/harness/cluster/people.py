@@ -22,6 +22,8 @@ _DECIDED_SHARE = 0.7
 """The share of alerts that somebody decides about."""
 _UNMUTED_SHARE = 0.1
 """The share of mutes that are lifted at each look."""
+_KEPT_MUTED = 3
+"""The first targets that have an alert are muted, and never unmuted. So every run withholds something."""
 _KINDS = ("acknowledge", "snooze", "mute", "false_alarm", "comment", "assign")
 _FOR = timedelta(days=365)
 """How long a snooze or a mute lasts: longer than the run, so that none expires during it."""
@@ -86,14 +88,19 @@ class DecidingPeople:
                 await asyncio.sleep(_LOOK_S)
 
     async def _look_at(self, session: aiohttp.ClientSession, alert: dict[str, Any]) -> None:
-        """Decides about an alert record that was not looked at before, with the probability `_DECIDED_SHARE`."""
+        """Decides about an alert record that was not looked at before, with the probability `_DECIDED_SHARE`.
+
+        The targets of the first alerts are muted, whatever the probability.
+        """
         record = (alert["id"], alert["status"])
         if record in self._seen:
             return
         self._seen.add(record)
-        if self._rng.random() >= _DECIDED_SHARE:
+        decides, kind = self._rng.random() < _DECIDED_SHARE, self._rng.choice(_KINDS)
+        if len(self._muted) < _KEPT_MUTED and alert["target"] not in self._muted:
+            decides, kind = True, "mute"
+        if not decides:
             return
-        kind = self._rng.choice(_KINDS)
         until = {"until": (datetime.now(UTC) + _FOR).isoformat()} if kind in ("snooze", "mute") else {}
         about: dict[str, Any] = {"alert": alert["id"]}
         if kind == "mute":
@@ -108,8 +115,8 @@ class DecidingPeople:
         await self._decide(session, {"kind": kind, "by": "ada"} | about | until)
 
     async def _unmute(self, session: aiohttp.ClientSession) -> None:
-        """Lifts some mutes. A target is muted at most once."""
-        for target in self._muted:
+        """Lifts some mutes, but not those of the first targets. A target is muted at most once."""
+        for target in self._muted[_KEPT_MUTED:]:
             if target not in self._lifted and self._rng.random() < _UNMUTED_SHARE:
                 self._lifted.add(target)
                 await self._decide(session, {"kind": "unmute", "by": "grace", "subject": f"target:{target}"})
